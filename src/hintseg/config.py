@@ -1,0 +1,198 @@
+"""One frozen configuration object; every constant of a run stands in it, with its default in a recipe.
+
+Functions below `training/` never see it: they take plain arguments.
+"""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from hintseg.errors import ConfigError
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
+NonNegative = Annotated[float, Field(ge=0)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+
+class NetworkConfig(_Section):
+    """Backbone, decoder, embedding and classifier."""
+
+    backbone: str = Field("mobilenetv2_100", description="any timm network that returns features")
+    output_stride: Literal[8, 16, 32] = Field(16, description="input pixels per cell of the deepest map")
+    decoder: Literal["light", "dilated", "pyramid"] = Field("light", description="what joins the backbone's maps")
+    width: int = Field(128, ge=8, description="channels of the decoder")
+    embedding_dim: int = Field(64, ge=2, description="D, length of the unit embedding")
+    classifier: Literal["joint", "embedding", "detached"] = Field(
+        "joint", description="reads decoder features (joint), the embedding, or the detached embedding (paper)"
+    )
+    dropout: Fraction = Field(0.1, description="before the classifier's last layer")
+    freeze_stride: int = Field(4, ge=0, description="backbone stages up to this stride get no gradient; 0 frees all")
+
+
+class DataConfig(_Section):
+    """Batches and augmentation."""
+
+    batch: int = Field(8, ge=1, description="images per step")
+    crop: int = Field(256, ge=32, multiple_of=32, description="side of the training crop, pixels")
+    scale: tuple[Positive, Positive] = Field((0.75, 1.5), description="random scale, smallest and largest")
+    mirror: bool = Field(True, description="random left-right flip")
+    colour: Fraction = Field(0.3, description="strength of random brightness, contrast and saturation")
+    grey: Fraction = Field(0.0, description="probability of a grey-scale image")
+    blur: Fraction = Field(0.0, description="probability of a Gaussian blur")
+    longest_side: int = Field(640, ge=64, description="larger images are reduced to this before training")
+    point_radius: int = Field(3, ge=0, description="a point is a disc of this radius, pixels")
+    oversegmentation: Literal["watershed", "slic", "felzenszwalb", "none"] = Field(
+        "watershed", description="regions that segments never cross"
+    )
+    regions: int = Field(100, ge=2, le=60000, description="about this many over-segments an image")
+    workers: int = Field(0, ge=0, description="loader processes; 0 loads in the main process")
+
+
+class SegmentsConfig(_Section):
+    """Segments that pixels are contrasted with."""
+
+    stride: int = Field(8, ge=1, description="input pixels per cell where segments are formed")
+    grid: tuple[int, int] = Field((6, 6), description="k-means starting grid in training")
+    inference_grid: tuple[int, int] = Field((12, 12), description="k-means starting grid at inference")
+    iterations: int = Field(10, ge=0, description="k-means rounds")
+    memory: int = Field(2, ge=0, description="past batches remembered")
+    pixels: int = Field(2048, ge=0, description="at most this many pixels in each relationship; 0 takes all")
+
+
+class TermConfig(_Section):
+    """One term of the objective."""
+
+    weight: NonNegative = Field(1.0, description="λ")
+    concentration: Positive = Field(10.0, description="κ, for relationships")
+    start: Fraction = Field(0.0, description="share of the iterations before the term joins")
+
+
+class OptimizerConfig(_Section):
+    """Optimiser and schedule."""
+
+    name: Literal["adamw", "sgd"] = "adamw"
+    rate: Positive = Field(1e-3, description="learning rate of decoder and heads")
+    backbone_rate: Positive = Field(3e-4, description="learning rate of the backbone")
+    weight_decay: NonNegative = 1e-2
+    momentum: Fraction = 0.9
+    bias_factor: Positive = Field(1.0, description="biases learn this much faster and do not decay")
+    warmup: int = Field(50, ge=0, description="iterations from a tenth of the rate to the rate")
+    power: Positive = Field(0.9, description="of the polynomial decay")
+    average: Fraction = Field(0.99, description="decay of the averaged weights; 0 keeps the last weights")
+
+
+class CompletionConfig(_Section):
+    """From a network's opinion and hints to dense masks."""
+
+    walk: bool = Field(True, description="random walk on embedding affinity")
+    walk_stride: int = Field(8, ge=1, description="input pixels per node of the walk")
+    walk_doublings: int = Field(6, ge=0, description="2^n steps")
+    crf: bool = Field(True, description="dense CRF")
+    flip: bool = Field(True, description="average with the mirrored image")
+    clamp: bool = Field(True, description="labelled pixels keep their label")
+
+
+class StageTwoConfig(_Section):
+    """What happens after the first share of the iterations."""
+
+    kind: Literal["none", "joint", "classifier", "fresh"] = Field(
+        "joint",
+        description="none; joint: go on with everything plus soft completed masks; classifier: frozen embedding and a "
+        "new classifier on completed masks (paper); fresh: a new network on completed masks",
+    )
+    renewals: tuple[Fraction, ...] = Field((0.4, 0.7), description="when masks are completed, shares of the iterations")
+
+
+class InferenceConfig(_Section):
+    """How new images are segmented."""
+
+    method: Literal["softmax", "retrieval"] = "softmax"
+    scales: tuple[Positive, ...] = (1.0,)
+    flip: bool = False
+    crf: bool = False
+    neighbours: int = Field(20, ge=1, description="segments that vote in retrieval")
+    tile: int = Field(1024, ge=128, description="larger images are cut into overlapping tiles of this side")
+    longest_side: int = Field(0, ge=0, description="reduce larger images to this first; 0 keeps their size")
+
+
+class Recipe(_Section):
+    """Everything a run depends on besides its data."""
+
+    name: str = "small"
+    iterations: int = Field(1000, ge=1)
+    seed: int = Field(0, ge=0)
+    network: NetworkConfig = NetworkConfig()
+    data: DataConfig = DataConfig()
+    segments: SegmentsConfig = SegmentsConfig()
+    objective: dict[str, TermConfig] = Field(default_factory=dict)
+    optimizer: OptimizerConfig = OptimizerConfig()
+    completion: CompletionConfig = CompletionConfig()
+    stage_two: StageTwoConfig = StageTwoConfig()
+    inference: InferenceConfig = InferenceConfig()
+    checkpoint_every: int = Field(100, ge=1, description="iterations between checkpoints")
+
+
+def load_recipe(path: Path) -> Recipe:
+    """Read a recipe from JSON.
+
+    Raises:
+        ConfigError: missing, not JSON, or an unknown or invalid key.
+    """
+    try:
+        content = json.loads(path.read_text("utf-8"))
+    except FileNotFoundError as error:
+        raise ConfigError(f"{path}: no such configuration file.") from error
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise ConfigError(f"{path}: is not valid JSON ({error}).") from error
+    return _validate(content, str(path))
+
+
+def override(recipe: Recipe, assignments: Iterable[str]) -> Recipe:
+    """Apply `section.key=value` assignments; the value is JSON, or a bare word.
+
+    Raises:
+        ConfigError: malformed, unknown key, or invalid value.
+    """
+    content = recipe.model_dump(mode="json")
+    for assignment in assignments:
+        dotted, equals, text = assignment.partition("=")
+        if not equals:
+            raise ConfigError(f"--set {assignment!r}: write section.key=value.")
+        try:
+            value: Any = json.loads(text)
+        except json.JSONDecodeError:
+            value = text
+        *sections, key = dotted.strip().split(".")
+        place = content
+        for depth, section in enumerate(sections):
+            if sections[0] == "objective" and depth == 1:
+                place.setdefault(section, {})
+            if not isinstance(place, dict) or section not in place:
+                known = ", ".join(place) if isinstance(place, dict) else "nothing below"
+                raise ConfigError(f"--set {assignment!r}: there is no {section!r}; known: {known}.")
+            place = place[section]
+        if not isinstance(place, dict):
+            raise ConfigError(f"--set {assignment!r}: {'.'.join(sections)} has no parts.")
+        place[key] = value
+    return _validate(content, "--set")
+
+
+def save_recipe(recipe: Recipe) -> str:
+    """The recipe as JSON that `load_recipe` reads back."""
+    return recipe.model_dump_json(indent=1)
+
+
+def _validate(content: object, source: str) -> Recipe:
+    try:
+        return Recipe.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"]) or "the configuration"
+        raise ConfigError(f"{source}: {place}: {first['msg'].lower()} (got {first['input']!r}).") from error

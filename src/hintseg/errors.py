@@ -1,0 +1,46 @@
+"""Every error hintseg raises on purpose, so that callers can catch one family.
+
+    HintsegError            the user can mend it; the command line prints one sentence, exit code 2
+    ├── InputError          an image, mask, hint file or data set is not what was expected
+    ├── ConfigError         an option or configuration value is unknown or out of range
+    ├── WeightsError        pretrained weights or a checkpoint cannot be used
+    ├── RunError            a run folder is missing something, locked or not writable
+    └── TrainingError       training cannot go on (loss not finite, memory exhausted)
+
+Each message is one sentence or two: which file or argument, what came, what was expected, what to do.
+"""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class HintsegError(Exception):
+    """Base of all errors that the user can mend."""
+
+
+class InputError(HintsegError):
+    """An image, mask, hint file or data set is not what was expected."""
+
+
+class ConfigError(HintsegError):
+    """An option or configuration value is unknown or out of range."""
+
+
+class WeightsError(HintsegError):
+    """Pretrained weights or a checkpoint cannot be used."""
+
+
+class RunError(HintsegError):
+    """A run folder is missing something, locked by another process or not writable."""
+
+
+class TrainingError(HintsegError):
+    """Training cannot go on."""
+
+
+def unknown_name(kind: str, name: str, known: Iterable[str]) -> ConfigError:
+    """An error for a name that is not in a table: lists the known names, nearest first."""
+    names = sorted(known)
+    near = get_close_matches(name, names, n=1)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    return ConfigError(f"Unknown {kind} {name!r}.{hint} Known: {', '.join(names)}.")

@@ -1,0 +1,169 @@
+"""Read any photograph as (H, W, 3) uint8 and write label maps as palette PNGs.
+
+EXIF orientation is applied; grey, RGBA, palette and 16-bit images are converted. 16-bit samples are
+divided by 257 (65 535 → 255) when they use the upper byte, otherwise stretched by their own maximum.
+"""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from hintseg.errors import InputError, RunError
+
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
+MAX_PIXELS = 400_000_000  # 20 000 × 20 000; above this a file is more likely a bomb than a photograph
+
+# The limit above is checked from the header before any pixel is decoded.
+Image.MAX_IMAGE_PIXELS = None
+
+
+def read_image(path: Path) -> NDArray[np.uint8]:
+    """Decode a photograph.
+
+    Args:
+        path: an image file in any format of `IMAGE_SUFFIXES`.
+
+    Returns:
+        (H, W, 3) uint8, RGB, upright.
+
+    Raises:
+        InputError: the file is missing, truncated, no image, or has more than `MAX_PIXELS` pixels.
+    """
+    with _opened(path) as image:
+        upright = ImageOps.exif_transpose(image)
+        if upright.mode in ("I", "I;16", "I;16B", "I;16L", "F"):
+            return np.repeat(_to_uint8(np.asarray(upright))[..., None], 3, axis=2)
+        if upright.mode in ("RGBA", "LA", "PA") or "transparency" in upright.info:
+            rgba = upright.convert("RGBA")
+            white = Image.new("RGBA", rgba.size, (255, 255, 255, 255))
+            upright = Image.alpha_composite(white, rgba)
+        return np.array(upright.convert("RGB"))
+
+
+def read_image_size(path: Path) -> tuple[int, int]:
+    """(height, width) of the upright image, from the header alone.
+
+    Raises:
+        InputError: as `read_image`, but truncation is not noticed here.
+    """
+    with _opened(path) as image:
+        width, height = image.size
+        return (width, height) if image.getexif().get(0x0112, 1) in (5, 6, 7, 8) else (height, width)
+
+
+def read_labels(path: Path) -> NDArray[np.uint8]:
+    """Decode a label map: an index or palette PNG whose grey value or index is the class.
+
+    Returns:
+        (H, W) uint8.
+
+    Raises:
+        InputError: missing, truncated, not single-channel, or values above 255.
+    """
+    with _opened(path) as image:
+        if image.mode not in ("L", "P", "1", "I", "I;16"):
+            raise InputError(
+                f"{path}: a label map must have one channel (grey or palette) but this is {image.mode}; "
+                "save class indices, not colours."
+            )
+        labels = np.array(image)
+    if labels.dtype != np.uint8:
+        if labels.min(initial=0) < 0 or labels.max(initial=0) > 255:
+            raise InputError(f"{path}: label values must lie in 0..255 but reach {labels.max()}.")
+        labels = labels.astype(np.uint8)
+    return labels
+
+
+def write_labels(path: Path, labels: NDArray[np.uint8], palette: NDArray[np.uint8] | None = None) -> None:
+    """Write a label map as a palette PNG; the file appears whole or not at all.
+
+    Args:
+        path: target file; missing folders are made.
+        labels: (H, W) uint8.
+        palette: (256, 3) uint8 colours; default `label_palette()`.
+    """
+    image = Image.fromarray(labels, mode="P")
+    image.putpalette((label_palette() if palette is None else palette).tobytes())
+    with atomic_path(path) as temporary:
+        image.save(temporary, format="PNG")
+
+
+def write_image(path: Path, image: NDArray[np.uint8]) -> None:
+    """Write an (H, W, 3) uint8 picture as PNG; the file appears whole or not at all."""
+    with atomic_path(path) as temporary:
+        Image.fromarray(image).save(temporary, format="PNG")
+
+
+def label_palette() -> NDArray[np.uint8]:
+    """(256, 3) uint8: the bit-interleaved PASCAL VOC colour map, which every viewer of the field knows."""
+    index = np.arange(256)
+    colours = np.zeros((256, 3), dtype=np.uint8)
+    for bit in range(8):
+        for channel in range(3):
+            colours[:, channel] |= (((index >> (3 * bit + channel)) & 1) << (7 - bit)).astype(np.uint8)
+    return colours
+
+
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """A temporary path beside `path` that replaces it when the block ends without error.
+
+    Raises:
+        RunError: the folder cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=".partial-", suffix=path.suffix)
+        os.close(handle)
+        os.chmod(name, 0o666 & ~_umask())
+    except OSError as error:
+        raise RunError(f"{path.parent}: cannot be written ({error.strerror}); choose another folder.") from error
+    temporary = Path(name)
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    except OSError as error:
+        raise RunError(f"{path}: writing failed ({error.strerror}).") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
+    try:
+        with Image.open(path) as image:
+            width, height = image.size
+            if width * height > MAX_PIXELS:
+                raise InputError(
+                    f"{path}: {width}×{height} is more than the {MAX_PIXELS:,} pixels allowed; cut it into tiles."
+                )
+            yield image
+    except InputError:
+        raise
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such file.") from error
+    except UnidentifiedImageError as error:
+        raise InputError(f"{path}: not an image in a format that can be read; replace or remove it.") from error
+    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
+        raise InputError(f"{path}: cannot be decoded ({error}); the file is truncated or damaged.") from error
+
+
+def _to_uint8(samples: NDArray[np.generic]) -> NDArray[np.uint8]:
+    values = np.nan_to_num(samples.astype(np.float64))
+    top = values.max(initial=0.0)
+    if top <= 255:
+        return np.clip(values, 0, 255).astype(np.uint8)
+    scale = 257.0 if 4096 <= top <= 65535 and top > 32767 else top / 255.0
+    return np.clip(np.round(values / scale), 0, 255).astype(np.uint8)
