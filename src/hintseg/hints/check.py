@@ -1,0 +1,108 @@
+"""What is in a data set and what is wrong with it, before anything long starts."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from hintseg.errors import HintsegError, InputError
+from hintseg.hints.dataset import Dataset
+from hintseg.hints.model import FORMS, UNLABELLED, Form
+from hintseg.targets.target import weak_target
+
+
+@dataclass
+class Inspection:
+    """Findings over a set of images.
+
+    Attributes:
+        images: images looked at.
+        usable: keys whose image and hints can be read.
+        forms: form → images that carry it.
+        hinted_pixels: class → pixels that any hint labels.
+        images_of_class: class → images whose hints name it.
+        errors: sentences, each naming a file that cannot be used.
+        warnings: sentences about what is missing.
+    """
+
+    images: int = 0
+    usable: list[str] = field(default_factory=list)
+    forms: Counter[str] = field(default_factory=Counter)
+    hinted_pixels: Counter[int] = field(default_factory=Counter)
+    images_of_class: Counter[int] = field(default_factory=Counter)
+    errors: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+
+def inspect(
+    dataset: Dataset,
+    keys: Iterable[str],
+    forms: Iterable[Form] = FORMS,
+    progress: Callable[[int], None] | None = None,
+) -> Inspection:
+    """Decode every image and hint.
+
+    Args:
+        progress: called with the number of images done.
+    """
+    forms = tuple(forms)
+    found = Inspection()
+    hinted = 0
+    for number, key in enumerate(keys):
+        found.images += 1
+        try:
+            image = dataset.image(key)
+            hints = dataset.hints(key, forms)
+        except HintsegError as error:
+            found.errors.append(str(error))
+        else:
+            found.usable.append(key)
+            found.forms.update(hints.forms())
+            hinted += bool(hints.forms())
+            labels = weak_target(hints, image.shape[:2], len(dataset.classes)).labels
+            values, counts = np.unique(labels[labels < UNLABELLED], return_counts=True)
+            found.hinted_pixels.update(dict(zip(values.tolist(), counts.tolist(), strict=True)))
+            found.images_of_class.update(hints.classes())
+        if progress is not None:
+            progress(number + 1)
+    _warn(found, dataset, hinted)
+    return found
+
+
+def require_trainable(found: Inspection, dataset: Dataset, forms: Iterable[Form], on_error: str) -> tuple[str, ...]:
+    """Keys to train on.
+
+    Args:
+        on_error: "refuse" stops at the first unusable file, "skip" leaves it out.
+
+    Raises:
+        InputError: unusable files (refuse), or no pixel carries a label.
+    """
+    if found.errors and on_error == "refuse":
+        more = f" ({len(found.errors) - 1} more; see hintseg check)" if len(found.errors) > 1 else ""
+        raise InputError(f"{found.errors[0]}{more} Mend it, or leave such images out with --on-error skip.")
+    if not found.usable:
+        raise InputError(f"{dataset.root}: no image can be used.")
+    if not found.hinted_pixels:
+        wanted = ", ".join(forms)
+        raise InputError(
+            f"{dataset.root}: none of the {found.images} training images has a hint that labels a pixel (looked for "
+            f"{wanted}); add points, scribbles or masks, or choose other --hints."
+        )
+    return tuple(found.usable)
+
+
+def _warn(found: Inspection, dataset: Dataset, hinted: int) -> None:
+    for label, name in enumerate(dataset.classes):
+        if found.hinted_pixels[label] == 0:
+            found.warnings.append(f"class {name!r} is never hinted; it cannot be learned.")
+        elif found.hinted_pixels[label] < 50:
+            found.warnings.append(f"class {name!r} has only {found.hinted_pixels[label]} hinted pixels.")
+    if hinted < found.images - len(found.errors):
+        found.warnings.append(f"{found.images - len(found.errors) - hinted} of {found.images} images have no hint.")
+    known = frozenset(dataset.paths)
+    for table, keys in dataset.hint_keys().items():
+        lost = sorted(keys - known)
+        if lost:
+            found.warnings.append(f"{table}: {len(lost)} entries name no image, first {lost[0]!r}.")

@@ -1,0 +1,345 @@
+"""Dataset: images and hints in a folder.
+
+    dataset.json     classes (names, index = label), void (255), background (index or null), tags_complete
+    images/KEY.jpg           any format of `images.IMAGE_SUFFIXES`
+    masks/KEY.png            dense label map, void where nobody knows
+    scribbles/KEY.png        label map, 255 = unlabelled
+    scribbles.json           KEY → [[class, [[x, y], …]], …]       strokes, as an alternative to the PNGs
+    points.json              KEY → [[x, y, class], …]
+    boxes.json               KEY → [[x0, y0, x1, y1, class], …]     pixels, end exclusive
+    tags.json                KEY → [class, …]
+    train.txt, val.txt, …    one KEY a line; without any, every image is training data
+
+A class is an index or a name from dataset.json. Everything but `images/` is optional. Without
+dataset.json the classes are read off the hints' largest index.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hintseg.errors import InputError
+from hintseg.hints.model import FORMS, MAX_CLASSES, UNLABELLED, VOID, Box, Form, ImageHints, Mask, Point, Scribble, Tag
+from hintseg.images import IMAGE_SUFFIXES, atomic_path, read_image, read_image_size, read_labels
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A folder of images with hints; see the module's docstring for the layout.
+
+    Attributes:
+        root: the folder.
+        classes: names; the position is the label.
+        background: label of the background class, or None.
+        void: value of void pixels in `masks/`.
+        tags_complete: whether classes that no hint of an image names are absent from it.
+    """
+
+    root: Path
+    classes: tuple[str, ...]
+    background: int | None = None
+    void: int = VOID
+    tags_complete: bool = True
+
+    @classmethod
+    def open(cls, root: str | Path) -> Self:
+        """Read a data set's description; images are read when asked for.
+
+        Raises:
+            InputError: no such folder, no `images/`, or a malformed dataset.json.
+        """
+        root = Path(root)
+        if not root.is_dir():
+            raise InputError(f"{root}: no such folder; give a data set folder that contains images/.")
+        if not (root / "images").is_dir():
+            raise InputError(f"{root}: has no folder images/; put the photographs there.")
+        description = root / "dataset.json"
+        if not description.exists():
+            return cls(root=root, classes=_classes_from_hints(root))
+        return cls(root=root, **_parse_description(description))
+
+    @cached_property
+    def paths(self) -> Mapping[str, Path]:
+        """KEY → image file, for every image, sorted by key.
+
+        Raises:
+            InputError: two images share a key.
+        """
+        found: dict[str, Path] = {}
+        folder = self.root / "images"
+        for path in sorted(folder.rglob("*")):
+            if path.suffix.lower() not in IMAGE_SUFFIXES or path.name.startswith("."):
+                continue
+            key = path.relative_to(folder).with_suffix("").as_posix()
+            if key in found:
+                raise InputError(f"{path}: {found[key].name} has the same name; rename one of the two.")
+            found[key] = path
+        return found
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """Names of the split files present."""
+        return tuple(sorted(path.stem for path in self.root.glob("*.txt")))
+
+    def keys(self, split: str | None = None) -> tuple[str, ...]:
+        """Keys of a split, in the file's order; None, or "train" without a train.txt, is every image.
+
+        Raises:
+            InputError: no such split, or it lists an image that does not exist.
+        """
+        if split is None or (split == "train" and not (self.root / "train.txt").exists()):
+            return tuple(self.paths)
+        path = self.root / f"{split}.txt"
+        if not path.exists():
+            known = ", ".join(self.splits) or "none"
+            raise InputError(f"{path}: no such split; known: {known}.")
+        keys = tuple(dict.fromkeys(line.strip() for line in path.read_text("utf-8").splitlines() if line.strip()))
+        if not keys:
+            raise InputError(f"{path}: lists no image.")
+        return keys
+
+    def path(self, key: str) -> Path:
+        """The image file of a key.
+
+        Raises:
+            InputError: no image has this key.
+        """
+        try:
+            return self.paths[key]
+        except KeyError:
+            raise InputError(f"{self.root / 'images'}: has no image {key!r}, which a split or hint file names.") from None
+
+    def image(self, key: str) -> NDArray[np.uint8]:
+        """(H, W, 3) uint8, upright."""
+        return read_image(self.path(key))
+
+    def mask(self, key: str) -> NDArray[np.uint8] | None:
+        """(H, W) uint8 dense label map with `VOID` for void, or None when there is none.
+
+        Raises:
+            InputError: another size than the image, or a label that is no class.
+        """
+        labels = self._label_map("masks", key, empty=self.void)
+        if labels is None:
+            return None
+        return np.where(labels == UNLABELLED, VOID, labels).astype(np.uint8)
+
+    def has_mask(self, key: str) -> bool:
+        """Whether `masks/` holds a label map for the key."""
+        return (self.root / "masks" / f"{key}.png").exists()
+
+    def hints(self, key: str, forms: Iterable[Form] = FORMS) -> ImageHints:
+        """All hints of one image, of the chosen forms.
+
+        Raises:
+            InputError: a malformed hint, naming file, image and value.
+        """
+        forms = tuple(forms)
+        return ImageHints(
+            tags=self._tags(key) if "tags" in forms else (),
+            boxes=self._boxes(key) if "boxes" in forms else (),
+            points=self._points(key) if "points" in forms else (),
+            scribbles=self._strokes(key) if "scribbles" in forms else (),
+            scribble_map=_as_mask(self._label_map("scribbles", key, empty=255)) if "scribbles" in forms else None,
+            mask=_as_mask(self.mask(key)) if "masks" in forms else None,
+            tags_complete=self.tags_complete,
+        )
+
+    def label(self, value: object, where: str) -> int:
+        """A class given as index or name → index.
+
+        Raises:
+            InputError: no such class.
+        """
+        if isinstance(value, str) and value in self.classes:
+            return self.classes.index(value)
+        if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < len(self.classes):
+            return value
+        raise InputError(
+            f"{where}: {value!r} is no class; use an index 0..{len(self.classes) - 1} or a name from dataset.json."
+        )
+
+    def with_classes(self, classes: Iterable[str]) -> Self:
+        """The same folder with other class names."""
+        return replace(self, classes=tuple(classes))
+
+    def save_description(self) -> None:
+        """Write dataset.json."""
+        content = {
+            "classes": list(self.classes),
+            "void": self.void,
+            "background": self.background,
+            "tags_complete": self.tags_complete,
+        }
+        with atomic_path(self.root / "dataset.json") as temporary:
+            temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False), "utf-8")
+
+    def _tags(self, key: str) -> tuple[Tag, ...]:
+        rows = self._tables["tags"].get(key, ())
+        return tuple(Tag(self.label(row, f"{self.root / 'tags.json'}, image {key}")) for row in rows)
+
+    def _boxes(self, key: str) -> tuple[Box, ...]:
+        boxes = []
+        for row in self._rows("boxes", key, 5):
+            where = f"{self.root / 'boxes.json'}, image {key}"
+            x0, y0, x1, y1 = _numbers(row[:4], where)
+            try:
+                boxes.append(Box(x0, y0, x1, y1, self.label(row[4], where)))
+            except InputError as error:
+                raise InputError(f"{where}: {error}") from error
+        return tuple(boxes)
+
+    def _points(self, key: str) -> tuple[Point, ...]:
+        rows = self._rows("points", key, 3)
+        if not rows:
+            return ()
+        height, width = read_image_size(self.path(key))
+        points = []
+        for row in rows:
+            where = f"{self.root / 'points.json'}, image {key}"
+            x, y = _numbers(row[:2], where)
+            if not (0 <= x < width and 0 <= y < height):
+                raise InputError(f"{where}: point ({x:g}, {y:g}) lies outside the {width}×{height} image.")
+            points.append(Point(x, y, self.label(row[2], where)))
+        return tuple(points)
+
+    def _strokes(self, key: str) -> tuple[Scribble, ...]:
+        strokes = []
+        for row in self._rows("scribbles", key, 2):
+            where = f"{self.root / 'scribbles.json'}, image {key}"
+            if not isinstance(row[1], list) or not row[1]:
+                raise InputError(f"{where}: a stroke is [class, [[x, y], …]] with at least one vertex.")
+            vertices = tuple((x, y) for x, y in (_numbers(vertex, where, count=2) for vertex in row[1]))
+            strokes.append(Scribble(vertices, self.label(row[0], where)))
+        return tuple(strokes)
+
+    def _rows(self, name: str, key: str, length: int) -> list[list[Any]]:
+        rows = self._tables[name].get(key, [])
+        for row in rows:
+            if not isinstance(row, list) or len(row) != length:
+                raise InputError(f"{self.root / name}.json, image {key}: {row!r} must be a list of {length} values.")
+        return rows
+
+    @cached_property
+    def _tables(self) -> dict[str, dict[str, list[Any]]]:
+        return {name: _read_table(self.root / f"{name}.json") for name in ("tags", "boxes", "points", "scribbles")}
+
+    def hint_keys(self) -> dict[str, frozenset[str]]:
+        """Name of each hint table → keys it names, known images or not."""
+        named = {name: frozenset(table) for name, table in self._tables.items()}
+        for folder in ("scribbles", "masks"):
+            base = self.root / folder
+            files = frozenset(path.relative_to(base).with_suffix("").as_posix() for path in base.rglob("*.png"))
+            named[folder] = named.get(folder, frozenset()) | files
+        return named
+
+    def _label_map(self, folder: str, key: str, empty: int) -> NDArray[np.uint8] | None:
+        path = self.root / folder / f"{key}.png"
+        if not path.exists():
+            return None
+        labels = read_labels(path)
+        size = read_image_size(self.path(key))
+        if labels.shape != size:
+            raise InputError(
+                f"{path}: is {labels.shape[1]}×{labels.shape[0]} but its image is {size[1]}×{size[0]}; "
+                "export it at the image's size."
+            )
+        filler = VOID if folder == "masks" else UNLABELLED
+        present = np.unique(labels)
+        wrong = present[(present >= len(self.classes)) & (present != empty) & (present != 255) & (present != UNLABELLED)]
+        if wrong.size:
+            raise InputError(
+                f"{path}: has label {int(wrong[0])} but there are {len(self.classes)} classes "
+                f"(0..{len(self.classes) - 1}) and {empty} for {'void' if folder == 'masks' else 'unlabelled'}."
+            )
+        return np.where((labels == empty) | (labels == 255), filler, labels).astype(np.uint8)
+
+
+def _as_mask(labels: NDArray[np.uint8] | None) -> Mask | None:
+    return None if labels is None else Mask(labels)
+
+
+def _numbers(values: object, where: str, count: int | None = None) -> tuple[float, ...]:
+    if not isinstance(values, list) or (count is not None and len(values) != count):
+        raise InputError(f"{where}: {values!r} must be a list of {count} numbers.")
+    for value in values:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not np.isfinite(value):
+            raise InputError(f"{where}: {value!r} is not a number.")
+    return tuple(float(value) for value in values)
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text("utf-8"))
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: is not UTF-8 text.") from error
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise InputError(f"{path}: is not valid JSON ({error}).") from error
+
+
+def _read_table(path: Path) -> dict[str, list[Any]]:
+    if not path.exists():
+        return {}
+    table = _read_json(path)
+    if not isinstance(table, dict):
+        raise InputError(f"{path}: must be an object that maps image names to lists.")
+    for key, rows in table.items():
+        if not isinstance(rows, list):
+            raise InputError(f"{path}, image {key}: must be a list but is {rows!r}.")
+    return table
+
+
+def _parse_description(path: Path) -> dict[str, Any]:
+    content = _read_json(path)
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: must be an object with the entry 'classes'.")
+    classes = content.get("classes")
+    if not isinstance(classes, list) or not classes or not all(isinstance(name, str) and name for name in classes):
+        raise InputError(f"{path}: 'classes' must be a list of names.")
+    if len(classes) > MAX_CLASSES:
+        raise InputError(f"{path}: {len(classes)} classes are more than the {MAX_CLASSES} a label map can hold.")
+    if len(set(classes)) != len(classes):
+        twice = next(name for name in classes if classes.count(name) > 1)
+        raise InputError(f"{path}: class {twice!r} is listed twice.")
+    void = content.get("void", VOID)
+    if not isinstance(void, int) or isinstance(void, bool) or not len(classes) <= void <= 255:
+        raise InputError(f"{path}: 'void' must be a value from {len(classes)} to 255 but is {void!r}.")
+    background = content.get("background")
+    if isinstance(background, str) and background in classes:
+        background = classes.index(background)
+    if background is not None and (
+        not isinstance(background, int) or isinstance(background, bool) or not 0 <= background < len(classes)
+    ):
+        raise InputError(f"{path}: 'background' must be null, a class index or a class name but is {background!r}.")
+    complete = content.get("tags_complete", True)
+    if not isinstance(complete, bool):
+        raise InputError(f"{path}: 'tags_complete' must be true or false but is {complete!r}.")
+    return {"classes": tuple(classes), "background": background, "void": void, "tags_complete": complete}
+
+
+def _classes_from_hints(root: Path) -> tuple[str, ...]:
+    """Name classes "class 0", "class 1", … up to the largest index that any hint uses."""
+    largest = -1
+    for name, column in (("tags", None), ("boxes", 4), ("points", 2), ("scribbles", 0)):
+        for key, rows in _read_table(root / f"{name}.json").items():
+            for row in rows:
+                value = row if column is None else (row[column] if isinstance(row, list) and len(row) > column else None)
+                if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < MAX_CLASSES:
+                    raise InputError(
+                        f"{root / name}.json, image {key}: {value!r} is no class index; "
+                        "write a dataset.json with the class names."
+                    )
+                largest = max(largest, value)
+    for folder in ("scribbles", "masks"):
+        for path in sorted((root / folder).rglob("*.png")):
+            labels = read_labels(path)
+            largest = max(largest, int(labels[labels < UNLABELLED].max(initial=-1)))
+    if largest < 0:
+        raise InputError(f"{root}: has neither dataset.json nor any hint; name the classes in dataset.json.")
+    return tuple(f"class {index}" for index in range(largest + 1))

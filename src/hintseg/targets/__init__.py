@@ -1,0 +1,1 @@
+"""Hints → what the network is trained towards."""
