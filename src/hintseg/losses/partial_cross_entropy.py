@@ -1,0 +1,49 @@
+"""Cross-entropy over labelled pixels only."""
+
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def partial_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
+    """Mean of −log softmax(logits)_p[y_p] over labelled pixels p.
+
+    Logits are read at the labelled pixels by bilinear interpolation, which equals enlarging them to the
+    label map's size first, without ever holding that tensor.
+
+    Args:
+        logits: (B, C, h, w).
+        labels: (B, H, W) int64; values outside [0, C) are not labelled.
+
+    Returns:
+        (); 0 with a graph where no pixel is labelled.
+    """
+    num_classes = logits.shape[1]
+    labelled = (labels >= 0) & (labels < num_classes)
+    image, row, column = labelled.nonzero(as_tuple=True)
+    if image.numel() == 0:
+        return logits.sum() * 0
+    at_pixels = sample_bilinear(logits, image, row, column, (labels.shape[1], labels.shape[2]))
+    return F.cross_entropy(at_pixels.float(), labels[image, row, column])
+
+
+def sample_bilinear(maps: Tensor, image: Tensor, row: Tensor, column: Tensor, size: tuple[int, int]) -> Tensor:
+    """Values of `maps` at pixels of a grid of `size`, as bilinear resizing (corners not aligned) gives them.
+
+    Args:
+        maps: (B, C, h, w).
+        image, row, column: (N,) int64.
+        size: (H, W) of the grid that rows and columns count.
+
+    Returns:
+        (N, C).
+    """
+    height, width = maps.shape[-2:]
+    y = ((row.to(maps.dtype) + 0.5) * (height / size[0]) - 0.5).clamp(0, height - 1)
+    x = ((column.to(maps.dtype) + 0.5) * (width / size[1]) - 0.5).clamp(0, width - 1)
+    top, left = y.long(), x.long()
+    below, right = (top + 1).clamp_max(height - 1), (left + 1).clamp_max(width - 1)
+    down, across = (y - top)[:, None], (x - left)[:, None]
+    cells = maps.permute(0, 2, 3, 1)
+    upper = cells[image, top, left] * (1 - across) + cells[image, top, right] * across
+    lower = cells[image, below, left] * (1 - across) + cells[image, below, right] * across
+    return upper * (1 - down) + lower * down

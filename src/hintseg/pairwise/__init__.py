@@ -1,0 +1,1 @@
+"""Affinities behind two operations, W S and W 1."""

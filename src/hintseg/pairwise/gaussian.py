@@ -1,0 +1,65 @@
+"""The dense Gaussian over position and colour, exact: w_pq = exp(−½ ‖f_p − f_q‖²).
+
+Every pixel meets every other, in blocks of rows: memory is linear in the pixels, time quadratic.
+Small images (reduced resolution) may keep the matrix for repeated products.
+"""
+
+import torch
+from torch import Tensor
+
+BLOCK_ELEMENTS = 16_000_000
+
+
+def position_colour_features(image: Tensor, sxy: float, srgb: float | None) -> Tensor:
+    """(B, 3, H, W) colours → (B, H·W, 5) features (x / sxy, y / sxy, rgb / srgb); srgb None leaves colour out."""
+    batch, channels, height, width = image.shape
+    rows = torch.arange(height, dtype=image.dtype, device=image.device) / sxy
+    columns = torch.arange(width, dtype=image.dtype, device=image.device) / sxy
+    place = torch.stack(torch.meshgrid(rows, columns, indexing="ij")[::-1], dim=-1).expand(batch, -1, -1, -1)
+    if srgb is None:
+        return place.reshape(batch, height * width, 2)
+    colour = image.permute(0, 2, 3, 1) / srgb
+    return torch.cat([place, colour], dim=-1).reshape(batch, height * width, 2 + channels)
+
+
+class DenseGaussian:
+    """W of given features, exact.
+
+    Args:
+        features: (B, N, F), already divided by the bandwidths.
+        keep: hold the (B, N, N) matrix, for repeated products at reduced resolution.
+        include_self: w_pp = 1 (as lattice filters have it) or 0.
+    """
+
+    def __init__(self, features: Tensor, *, keep: bool = False, include_self: bool = True) -> None:
+        self.features = features - features.mean(dim=1, keepdim=True)
+        self.include_self = include_self
+        self._half_squares = 0.5 * self.features.square().sum(dim=2)
+        self._matrix = self._rows(slice(0, features.shape[1])) if keep else None
+
+    def apply(self, values: Tensor) -> Tensor:
+        """W S for S (B, C, N) → (B, C, N)."""
+        if self._matrix is not None:
+            return torch.matmul(values, self._matrix)
+        pixels = self.features.shape[1]
+        size = max(BLOCK_ELEMENTS // (pixels * self.features.shape[0]), 1)
+        blocks = [
+            torch.matmul(values, self._rows(slice(start, min(start + size, pixels))).transpose(1, 2))
+            for start in range(0, pixels, size)
+        ]
+        return torch.cat(blocks, dim=2)
+
+    def degree(self) -> Tensor:
+        """W 1, (B, N)."""
+        return self.apply(self.features.new_ones(self.features.shape[0], 1, self.features.shape[1]))[:, 0]
+
+    def _rows(self, rows: slice) -> Tensor:
+        exponent = torch.bmm(self.features[:, rows], self.features.transpose(1, 2))
+        exponent -= self._half_squares[:, rows, None]
+        exponent -= self._half_squares[:, None, :]
+        weights = exponent.clamp_max_(0).exp_()
+        if not self.include_self:
+            start, stop, _ = rows.indices(self.features.shape[1])
+            here = torch.arange(start, stop, device=weights.device)
+            weights[:, here - start, here] = 0
+        return weights

@@ -1,0 +1,1 @@
+"""Spreading labels inside one image or between images."""

@@ -1,0 +1,1 @@
+"""The four relationships between pixels and segments."""

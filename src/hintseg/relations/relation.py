@@ -1,0 +1,48 @@
+"""Relation: exactly the tensors that `losses.contrast.pixel_to_segment_loss` takes.
+
+A relation says who attracts and repels whom; the loss says how strongly.
+"""
+
+from typing import NamedTuple
+
+from torch import Tensor
+
+
+class Relation(NamedTuple):
+    """Pixels, segments and labels whose equality (or overlap) means attraction.
+
+    Attributes:
+        pixel_embeddings: (N, D).
+        segment_of_pixel: (N,) int64.
+        pixel_labels: (N,) int64 or (N, T) bool.
+        prototypes: (K, D).
+        prototype_labels: (K,) int64 or (K, T) bool.
+        pixel_group, prototype_group: (N,), (K,) int64 or None.
+    """
+
+    pixel_embeddings: Tensor
+    segment_of_pixel: Tensor
+    pixel_labels: Tensor
+    prototypes: Tensor
+    prototype_labels: Tensor
+    pixel_group: Tensor | None = None
+    prototype_group: Tensor | None = None
+
+
+def sampled(relation: Relation, pixels: int) -> Relation:
+    """The same relation over at most `pixels` pixels, evenly spaced (0 keeps all).
+
+    Evenly spaced rows of a row-major image are a regular lattice: no randomness, no clumps.
+    """
+    total = relation.pixel_embeddings.shape[0]
+    if pixels <= 0 or total <= pixels:
+        return relation
+    step = -(-total // pixels)
+    rows = slice(0, total, step)
+    group = relation.pixel_group
+    return relation._replace(
+        pixel_embeddings=relation.pixel_embeddings[rows],
+        segment_of_pixel=relation.segment_of_pixel[rows],
+        pixel_labels=relation.pixel_labels[rows],
+        pixel_group=None if group is None else group[rows],
+    )

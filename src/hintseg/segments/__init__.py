@@ -1,0 +1,1 @@
+"""Segments: spherical k-means, over-segmentation, prototypes, memory."""

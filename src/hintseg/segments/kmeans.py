@@ -1,0 +1,79 @@
+"""Spherical (von Mises–Fisher) k-means from a regular grid, for a whole batch at once.
+
+Source: [SegSort] sec. 3.1, [SPML] sec. 3.1. Differs from the authors' code in running all images together
+and never tracking gradients.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+@torch.no_grad()
+def spherical_kmeans(features: Tensor, clusters: Tensor, iterations: int) -> Tensor:
+    """Assign unit vectors to the nearest mean direction, `iterations` times.
+
+        mean_k = normalise(Σ_{i in k} f_i);   k(i) = argmax_k f_i · mean_k
+
+    A cluster that loses all its members keeps the zero vector, whose similarity is 0.
+
+    Args:
+        features: (N, D) or (B, N, D) float, unit length.
+        clusters: (N,) or (B, N) int64 initial cluster of each vector, ids from 0.
+        iterations: number of mean/assign rounds.
+
+    Returns:
+        int64 clusters of the same shape.
+
+    Raises:
+        ValueError: the shapes do not match.
+    """
+    if features.shape[:-1] != clusters.shape:
+        raise ValueError(f"features {tuple(features.shape)} need clusters of shape {tuple(features.shape[:-1])}")
+    if features.ndim == 2:
+        return spherical_kmeans(features[None], clusters[None], iterations)[0]
+    if clusters.numel() == 0:
+        return clusters
+    num_clusters = int(clusters.max()) + 1
+    for _ in range(iterations):
+        clusters = torch.bmm(features, cluster_means(features, clusters, num_clusters).transpose(1, 2)).argmax(dim=2)
+    return clusters
+
+
+def cluster_means(features: Tensor, clusters: Tensor, num_clusters: int) -> Tensor:
+    """Mean directions.
+
+    Args:
+        features: (B, N, D).
+        clusters: (B, N) int64.
+
+    Returns:
+        (B, num_clusters, D), unit length, zero for an empty cluster.
+    """
+    sums = features.new_zeros(features.shape[0], num_clusters, features.shape[2])
+    sums.scatter_add_(1, clusters[..., None].expand_as(features), features)
+    return F.normalize(sums, dim=2, eps=1e-12)
+
+
+def grid_clusters(height: int, width: int, grid: tuple[int, int], device: torch.device | None = None) -> Tensor:
+    """(height, width) int64 start: cell (y, x) belongs to round(linspace(0, rows − 1)) and the same for x.
+
+    Rounding makes border cells half as large: 6 over 128 gives 13, 26, 25, 25, 26, 13.
+    """
+    rows = torch.linspace(0, grid[0] - 1, height, dtype=torch.float64, device=device).round().long()
+    columns = torch.linspace(0, grid[1] - 1, width, dtype=torch.float64, device=device).round().long()
+    return rows[:, None] + grid[0] * columns[None, :]
+
+
+def location_features(height: int, width: int, like: Tensor) -> Tensor:
+    """(height, width, 2): (y, x), each from −0.5 to 0.5, in the dtype and on the device of `like`."""
+    rows = torch.linspace(-0.5, 0.5, height, dtype=like.dtype, device=like.device)
+    columns = torch.linspace(-0.5, 0.5, width, dtype=like.dtype, device=like.device)
+    return torch.stack(torch.meshgrid(rows, columns, indexing="ij"), dim=-1)
+
+
+def with_location(embedding_maps: Tensor) -> Tensor:
+    """Concatenate the location and normalise again: (B, H, W, D) unit → (B, H, W, D + 2) unit."""
+    batch, height, width, _ = embedding_maps.shape
+    location = location_features(height, width, embedding_maps).expand(batch, -1, -1, -1)
+    return F.normalize(torch.cat([embedding_maps, location], dim=-1), dim=-1, eps=1e-12)
