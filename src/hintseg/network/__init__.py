@@ -1,0 +1,1 @@
+"""Backbone, heads and the embedding network."""

@@ -1,0 +1,88 @@
+"""Image → unit embedding per pixel and class logits per pixel."""
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from hintseg.config import NetworkConfig
+from hintseg.network.backbone import Backbone
+from hintseg.network.heads import DECODERS, embedding_classifier, joint_classifier
+
+
+class PixelMaps(NamedTuple):
+    """What the network says of every cell.
+
+    Attributes:
+        embeddings: (B, D, h, w), unit length along D.
+        logits: (B, C, h, w).
+    """
+
+    embeddings: Tensor
+    logits: Tensor
+
+
+class Embedder(nn.Module):
+    """Backbone, decoder, embedding and classifier.
+
+    Attributes:
+        stride: input pixels per cell of the result.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, config: NetworkConfig, num_classes: int, weights: str = "none") -> None:
+        super().__init__()
+        self.num_classes = num_classes
+        self.classifier_reads_embedding = config.classifier != "joint"
+        self.classifier_detached = config.classifier == "detached"
+        self.backbone = Backbone(config.backbone, config.output_stride, weights)
+        self.decoder = DECODERS[config.decoder](self.backbone.channels, self.backbone.strides, config.width)
+        self.stride = self.decoder.stride
+        self.embedding: nn.Module = nn.Conv2d(self.decoder.width, config.embedding_dim, 1)
+        if config.decoder == "dilated":
+            # The paper's sum of dilated convolutions is the embedding itself.
+            self.embedding = nn.Identity()
+        dim = self.decoder.width if config.decoder == "dilated" else config.embedding_dim
+        if self.classifier_reads_embedding:
+            self.classifier = embedding_classifier(dim, num_classes, config.dropout)
+        else:
+            self.classifier = joint_classifier(self.decoder.width, num_classes, config.dropout)
+        self.backbone.freeze_stages(config.freeze_stride)
+        self.register_buffer("mean", torch.tensor(self.backbone.mean).view(1, 3, 1, 1) * 255.0)
+        self.register_buffer("std", torch.tensor(self.backbone.std).view(1, 3, 1, 1) * 255.0)
+
+    def forward(self, images: Tensor) -> PixelMaps:
+        """Embed and classify.
+
+        Args:
+            images: (B, 3, H, W) RGB in [0, 255], any float or integer dtype, any size.
+
+        Returns:
+            Maps of about (H / stride, W / stride) cells; images whose sides are no multiple of the
+            backbone's stride are padded by replication and the padding is cut off again.
+        """
+        normalised = (images.to(self.mean.dtype) - self.mean) / self.std
+        height, width = images.shape[-2:]
+        multiple = self.backbone.multiple
+        bottom, right = -height % multiple, -width % multiple
+        if bottom or right:
+            normalised = F.pad(normalised, (0, right, 0, bottom), mode="replicate")
+        normalised = normalised.contiguous(memory_format=torch.channels_last)
+        features = self.decoder(self.backbone(normalised), normalised.shape[-2:])
+        if bottom or right:
+            features = features[..., : -(-height // self.stride), : -(-width // self.stride)]
+        embeddings = F.normalize(self.embedding(features).float(), dim=1, eps=1e-12)
+        return PixelMaps(embeddings, self.classify(features, embeddings))
+
+    def classify(self, features: Tensor, embeddings: Tensor) -> Tensor:
+        """Logits from decoder features (B, width, h, w) and unit embeddings (B, D, h, w)."""
+        source = features
+        if self.classifier_reads_embedding:
+            source = embeddings.detach() if self.classifier_detached else embeddings
+        logits: Tensor = self.classifier(source)
+        return logits.float()
+
+
