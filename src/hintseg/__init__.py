@@ -1,0 +1,36 @@
+"""Semantic segmentation from tags, boxes, points and scribbles.
+
+    from hintseg import Dataset, Segmenter, train
+    segmenter = train(Dataset.open("DATA"), hints="scribbles", out="runs/a")
+    mask = segmenter.predict(image)
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hintseg import functional as functional
+    from hintseg.api import train as train
+    from hintseg.errors import HintsegError as HintsegError
+    from hintseg.hints.dataset import Dataset as Dataset
+    from hintseg.inference.segmenter import Segmenter as Segmenter
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "Dataset": "hintseg.hints.dataset",
+    "HintsegError": "hintseg.errors",
+    "Segmenter": "hintseg.inference.segmenter",
+    "train": "hintseg.api",
+}
+
+__all__ = ["Dataset", "HintsegError", "Segmenter", "__version__", "functional", "train"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import on first use, so that `import hintseg` does not load torch."""
+    if name == "functional":
+        return import_module("hintseg.functional")
+    if name in _HOME:
+        return getattr(import_module(_HOME[name]), name)
+    raise AttributeError(f"module 'hintseg' has no attribute {name!r}")

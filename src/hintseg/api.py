@@ -1,0 +1,118 @@
+"""train(): what the command line calls and a script would."""
+
+import logging
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from hintseg.config import Recipe, load_recipe, override
+from hintseg.errors import ConfigError, unknown_name
+from hintseg.hints.check import inspect, require_trainable
+from hintseg.hints.dataset import Dataset
+from hintseg.hints.model import parse_forms
+from hintseg.inference.segmenter import Segmenter
+from hintseg.recipes.by_name import OBJECTIVES, RECIPES
+from hintseg.training.stages import Progress, run_training
+
+log = logging.getLogger("hintseg")
+
+
+def choose_recipe(
+    recipe: str = "small",
+    *,
+    config: Path | None = None,
+    objective: str | None = None,
+    backbone: str | None = None,
+    weights: str = "timm",
+    iterations: int | None = None,
+    seed: int | None = None,
+    settings: Iterable[str] = (),
+) -> Recipe:
+    """A recipe with the caller's changes; later arguments win.
+
+    Raises:
+        ConfigError: an unknown name or an invalid value.
+    """
+    if recipe not in RECIPES:
+        raise unknown_name("recipe", recipe, RECIPES)
+    chosen = load_recipe(config) if config is not None else RECIPES[recipe]
+    if objective is not None:
+        if objective not in OBJECTIVES:
+            raise unknown_name("objective", objective, OBJECTIVES)
+        chosen = chosen.model_copy(update={"objective": OBJECTIVES[objective]})
+    changes = []
+    if weights == "none":
+        changes.append("network.freeze_stride=0")  # random filters must be free to learn
+    if backbone is not None:
+        changes.append(f'network.backbone="{backbone}"')
+    if iterations is not None:
+        changes.append(f"iterations={iterations}")
+    if seed is not None:
+        changes.append(f"seed={seed}")
+    chosen = override(chosen, [*changes, *settings])
+    if "completed" not in chosen.objective or chosen.objective["completed"].weight == 0:
+        if chosen.stage_two.kind == "joint":
+            chosen = override(chosen, ['stage_two.kind="none"'])
+    if not chosen.objective:
+        raise ConfigError("the objective has no term; choose one with --objective.")
+    return chosen
+
+
+def train(
+    dataset: Dataset | str | Path,
+    hints: str | None = None,
+    out: str | Path = "runs/run",
+    *,
+    recipe: str | Recipe = "small",
+    weights: str = "timm",
+    split: str = "train",
+    device: str = "auto",
+    precision: str = "32-true",
+    resume: bool = False,
+    on_error: str = "refuse",
+    progress: Progress | None = None,
+    **choices: object,
+) -> Segmenter:
+    """Train on a data set's hints.
+
+    Args:
+        dataset: a data set or its folder.
+        hints: forms to use, "scribbles" or "points,scribbles"; None uses all that are there.
+        out: run folder.
+        recipe: a name, or a `Recipe`, which is taken as it is.
+        weights: of the backbone: "timm", "none" or a file.
+        split: images to train on.
+        device: "auto", "cpu", "cuda", "cuda:1", …
+        precision: "32-true", "bf16-mixed" or "16-mixed".
+        resume: go on with an interrupted run.
+        on_error: "refuse" or "skip" images that cannot be read.
+        progress: called with (stage, done, total, values).
+        **choices: what `choose_recipe` takes: config, objective, backbone, iterations, seed, settings.
+
+    Returns:
+        The trained segmenter, also left in `out`.
+
+    Raises:
+        HintsegError: with what is wrong and what to do, before training starts.
+    """
+    from hintseg import __version__
+
+    forms = parse_forms(hints)
+    if on_error not in ("refuse", "skip"):
+        raise unknown_name("--on-error", on_error, ("refuse", "skip"))
+    if precision not in ("32-true", "bf16-mixed", "16-mixed"):
+        raise unknown_name("precision", precision, ("32-true", "bf16-mixed", "16-mixed"))
+    chosen = recipe if isinstance(recipe, Recipe) else choose_recipe(recipe, weights=weights, **choices)  # type: ignore[arg-type]
+    dataset = dataset if isinstance(dataset, Dataset) else Dataset.open(dataset)
+    keys = dataset.keys(split)
+    counted = progress or (lambda stage, done, total, values: None)
+    found = inspect(dataset, keys, forms, lambda done: counted("check", done, len(keys), {}))
+    usable = require_trainable(found, dataset, forms, on_error)
+    for sentence in [*found.errors, *found.warnings]:
+        log.warning(sentence)
+    if (os.cpu_count() or 1) > 4 and chosen.data.workers == 0 and os.name == "posix":
+        chosen = override(chosen, [f"data.workers={min((os.cpu_count() or 1) // 2, 8)}"])
+    return run_training(
+        dataset, usable, forms, chosen, Path(out), weights=weights, device=device, precision=precision,
+        resume=resume, version=__version__, progress=progress,
+    )  # fmt: skip

@@ -1,0 +1,69 @@
+"""Scores of a segmenter over a split."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from hintseg.config import InferenceConfig
+from hintseg.errors import InputError
+from hintseg.hints.dataset import Dataset
+from hintseg.hints.model import VOID
+from hintseg.inference.segmenter import Segmenter
+from hintseg.metrics import ConfusionMatrix
+
+
+def evaluate_split(
+    segmenter: Segmenter,
+    dataset: Dataset,
+    split: str,
+    config: InferenceConfig | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> tuple[ConfusionMatrix, list[tuple[str, float]]]:
+    """Predict every image of a split that has a mask.
+
+    Returns:
+        The confusion matrix over the whole split, and (key, own mean IoU), worst first.
+
+    Raises:
+        InputError: other classes than the run's, or no mask in the split.
+    """
+    if len(dataset.classes) != len(segmenter.classes):
+        raise InputError(
+            f"{dataset.root}: has {len(dataset.classes)} classes but the run was trained with {len(segmenter.classes)}."
+        )
+    keys = [key for key in dataset.keys(split) if dataset.has_mask(key)]
+    if not keys:
+        raise InputError(f"{dataset.root}: split {split!r} has no masks to compare with; put them into masks/.")
+    matrix = ConfusionMatrix(len(dataset.classes), VOID)
+    images = []
+    for number, key in enumerate(keys):
+        truth = dataset.mask(key)
+        if truth is not None:
+            prediction = segmenter.predict(dataset.image(key), config)
+            alone = ConfusionMatrix(len(dataset.classes), VOID)
+            alone.update(truth, prediction)
+            matrix.counts += alone.counts
+            images.append((key, alone.scores().mean_iou))
+        if progress is not None:
+            progress(number + 1, len(keys))
+    return matrix, sorted(images, key=lambda entry: entry[1])
+
+
+def scores_as_json(
+    matrix: ConfusionMatrix, classes: Sequence[str], split: str, config: InferenceConfig
+) -> dict[str, Any]:
+    """Scores, and the protocol they were taken with."""
+    scores = matrix.scores()
+    return {
+        "split": split,
+        "mean_iou": scores.mean_iou,
+        "pixel_accuracy": scores.pixel_accuracy,
+        "mean_accuracy": scores.mean_accuracy,
+        "pixels": scores.pixels,
+        "iou": {
+            name: None if np.isnan(value) else value for name, value in zip(classes, scores.iou.tolist(), strict=True)
+        },
+        "confusion": matrix.counts.tolist(),
+        "inference": config.model_dump(mode="json"),
+    }

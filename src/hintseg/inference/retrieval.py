@@ -1,0 +1,159 @@
+"""The index of training segments: build it, find the nearest, segment by their votes [SPML sec. 3.4]."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from hintseg.errors import RunError
+from hintseg.images import atomic_path
+from hintseg.network.heads import resize
+from hintseg.propagation.vote import nearest_segments, vote_shares
+from hintseg.segments.kmeans import grid_clusters, spherical_kmeans, with_location
+from hintseg.segments.prototypes import segment_prototypes, split_segments
+
+
+class SegmentIndex(NamedTuple):
+    """Segments of the training images.
+
+    Attributes:
+        prototypes: (M, D) float32 unit.
+        labels: (M,) int64.
+        images: (M,) int64, position in the list of training keys.
+        boxes: (M, 4) float32 x0, y0, x1, y1 as shares of the image's width and height.
+    """
+
+    prototypes: Tensor
+    labels: Tensor
+    images: Tensor
+    boxes: Tensor
+
+
+class Neighbour(NamedTuple):
+    """A training segment near a query."""
+
+    key: str
+    label: int
+    similarity: float
+    box: tuple[float, float, float, float]
+
+
+def image_segments(embeddings: Tensor, grid: tuple[int, int], iterations: int) -> Tensor:
+    """Cluster one image: (D, h, w) unit → (h, w) int64 ids 0 … K − 1."""
+    maps = embeddings.permute(1, 2, 0)
+    height, width, _ = maps.shape
+    start = grid_clusters(height, width, grid, maps.device)
+    located = with_location(maps[None])[0]
+    clusters = spherical_kmeans(located.reshape(height * width, -1), start.reshape(-1), iterations)
+    return split_segments(clusters).segment_of_pixel.reshape(height, width)
+
+
+def index_image(
+    embeddings: Tensor, labels: Tensor, image: int, grid: tuple[int, int], iterations: int, num_classes: int
+) -> SegmentIndex:
+    """Segments of one image, split by label; unlabelled ones are left out.
+
+    Args:
+        embeddings: (D, h, w) unit.
+        labels: (h, w) int64 of the same grid.
+        image: position of the image among the training keys.
+    """
+    height, width = labels.shape
+    clusters = image_segments(embeddings, grid, iterations)
+    split = split_segments(clusters.reshape(-1), labels.reshape(-1))
+    count = split.keys_of_segment.shape[0]
+    vectors = embeddings.permute(1, 2, 0).reshape(height * width, -1)
+    prototypes = segment_prototypes(vectors, split.segment_of_pixel, count)
+    rows = torch.arange(height).repeat_interleave(width).float()
+    columns = torch.arange(width).repeat(height).float()
+    boxes = torch.stack(
+        [
+            _reduce(columns, split.segment_of_pixel, count, "amin") / width,
+            _reduce(rows, split.segment_of_pixel, count, "amin") / height,
+            (_reduce(columns, split.segment_of_pixel, count, "amax") + 1) / width,
+            (_reduce(rows, split.segment_of_pixel, count, "amax") + 1) / height,
+        ],
+        dim=1,
+    )
+    label_of_segment = split.keys_of_segment[:, 1]
+    known = label_of_segment < num_classes
+    images = torch.full((int(known.sum()),), image, dtype=torch.int64)
+    return SegmentIndex(prototypes[known].float(), label_of_segment[known], images, boxes[known])
+
+
+def merge(parts: list[SegmentIndex]) -> SegmentIndex:
+    """One index from many."""
+    return SegmentIndex(*(torch.cat(column) for column in zip(*parts, strict=True)))
+
+
+def save_index(index: SegmentIndex, path: Path) -> None:
+    """Write an index as safetensors."""
+    from safetensors.torch import save_file
+
+    with atomic_path(path) as temporary:
+        save_file({name: tensor.contiguous() for name, tensor in index._asdict().items()}, temporary)
+
+
+def load_index(path: Path) -> SegmentIndex:
+    """Read an index.
+
+    Raises:
+        RunError: absent or damaged.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return SegmentIndex(**load_file(path))
+    except (OSError, SafetensorError, TypeError) as error:
+        raise RunError(f"{path}: the segment memory is missing or damaged; run training again with --resume.") from error
+
+
+def retrieval_probabilities(
+    embeddings: Tensor, index: SegmentIndex, size: tuple[int, int], grid: tuple[int, int], iterations: int,
+    neighbours: int, num_classes: int,
+) -> Tensor:  # fmt: skip
+    """Shares of the votes of each segment's nearest training segments: (C, H, W).
+
+    Embeddings are enlarged to half the image's size before they are clustered, so that borders are finer
+    than the network's cells.
+    """
+    fine = [max(side // 2, 1) for side in size]
+    embeddings = F.normalize(resize(embeddings[None], fine)[0], dim=0, eps=1e-12)
+    clusters = image_segments(embeddings, grid, iterations)
+    count = int(clusters.max()) + 1
+    vectors = embeddings.permute(1, 2, 0).reshape(clusters.numel(), -1)
+    queries = segment_prototypes(vectors, clusters.reshape(-1), count).float().cpu()
+    shares = vote_shares(queries, index.prototypes, index.labels, neighbours, num_classes)
+    maps = shares[clusters.cpu()].permute(2, 0, 1)
+    return F.interpolate(maps[None], size=size, mode="nearest")[0]
+
+
+def nearest_to_click(
+    embeddings: Tensor, index: SegmentIndex, keys: tuple[str, ...], at: tuple[float, float], grid: tuple[int, int],
+    iterations: int, neighbours: int,
+) -> tuple[NDArray[np.bool_], list[Neighbour]]:  # fmt: skip
+    """The clicked segment's mask (h, w) and its nearest training segments.
+
+    Args:
+        at: (x, y) as shares of the image's width and height.
+    """
+    clusters = image_segments(embeddings, grid, iterations)
+    height, width = clusters.shape
+    row, column = min(int(at[1] * height), height - 1), min(int(at[0] * width), width - 1)
+    clicked = clusters == clusters[row, column]
+    query = F.normalize(embeddings[:, clicked].sum(dim=1), dim=0)[None].float().cpu()
+    similarity, rows = nearest_segments(query, index.prototypes, neighbours)
+    found = [
+        Neighbour(keys[int(index.images[row])], int(index.labels[row]), float(cosine), tuple(index.boxes[row].tolist()))
+        for cosine, row in zip(similarity[0], rows[0].tolist(), strict=True)
+    ]
+    return clicked.cpu().numpy(), found
+
+
+def _reduce(values: Tensor, groups: Tensor, count: int, how: str) -> Tensor:
+    return torch.zeros(count).scatter_reduce_(0, groups, values, reduce=how, include_self=False)

@@ -1,0 +1,286 @@
+"""Segmenter: a trained run, ready to predict, complete and retrieve."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from hintseg.config import InferenceConfig, Recipe
+from hintseg.errors import InputError, RunError, WeightsError
+from hintseg.hints.dataset import Dataset
+from hintseg.hints.model import Form
+from hintseg.inference.completion import complete_image
+from hintseg.inference.retrieval import Neighbour, SegmentIndex, load_index, nearest_to_click, retrieval_probabilities
+from hintseg.inference.views import image_maps, multi_scale_probabilities, tile_weight, tiles
+from hintseg.network.embedder import Embedder
+from hintseg.network.heads import resize
+from hintseg.propagation.dense_crf import dense_crf
+from hintseg.targets.target import weak_target
+
+TILE_OVERLAP = 128
+CRF_PIXELS = 4_000_000  # above this the CRF runs tile by tile
+
+
+@dataclass(frozen=True)
+class RunDescription:
+    """What a run folder says about itself (run.json).
+
+    Attributes:
+        recipe: the whole configuration.
+        classes, background: of the data set.
+        data: folder of the data set it was trained on.
+        forms: hint forms it was trained with.
+        keys: training images, in the order the segment memory counts them.
+        version: of hintseg.
+    """
+
+    recipe: Recipe
+    classes: tuple[str, ...]
+    background: int | None
+    data: str
+    forms: tuple[Form, ...]
+    keys: tuple[str, ...]
+    version: str
+
+    def dump(self) -> str:
+        """As JSON."""
+        content = {**self.__dict__, "recipe": self.recipe.model_dump(mode="json")}
+        return json.dumps(content, indent=1, ensure_ascii=False)
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read run.json.
+
+        Raises:
+            RunError: absent or damaged.
+        """
+        try:
+            content = json.loads(path.read_text("utf-8"))
+            content["recipe"] = Recipe.model_validate(content["recipe"])
+            for name in ("classes", "forms", "keys"):
+                content[name] = tuple(content[name])
+            return cls(**content)
+        except FileNotFoundError as error:
+            raise RunError(f"{path.parent}: is no run folder (it has no {path.name}); train one with hintseg train.") from error
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            raise RunError(f"{path}: is damaged ({error}).") from error
+
+
+class Segmenter:
+    """A trained network with its segment memory.
+
+    Example:
+        >>> segmenter = Segmenter.open("runs/a")              # doctest: +SKIP
+        >>> mask = segmenter.predict(image)                   # doctest: +SKIP
+    """
+
+    def __init__(self, network: Embedder, description: RunDescription, run: Path) -> None:
+        self.network = network.eval()
+        self.description = description
+        self.run = run
+        self.recipe = description.recipe
+        self.classes = description.classes
+
+    @classmethod
+    def open(cls, run: str | Path, device: str = "auto") -> Self:
+        """Load a run folder.
+
+        Raises:
+            RunError: no run, or training has not finished.
+            WeightsError: weights are damaged.
+        """
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+
+        run = Path(run)
+        description = RunDescription.load(run / "run.json")
+        weights = run / "weights.safetensors"
+        if not weights.exists():
+            raise RunError(f"{run}: training has not finished; go on with hintseg train … --out {run} --resume.")
+        network = Embedder(description.recipe.network, len(description.classes))
+        try:
+            network.load_state_dict(load_file(weights))
+        except (SafetensorError, RuntimeError, OSError) as error:
+            raise WeightsError(f"{weights}: is damaged or belongs to another network; train again.") from error
+        return cls(network.to(pick_device(device)), description, run)
+
+    @cached_property
+    def index(self) -> SegmentIndex:
+        """The segment memory.
+
+        Raises:
+            RunError: absent or damaged.
+        """
+        return load_index(self.run / "memory.safetensors")
+
+    def predict(self, image: NDArray[np.uint8], config: InferenceConfig | None = None) -> NDArray[np.uint8]:
+        """Segment a photograph of any size.
+
+        Args:
+            image: (H, W, 3) uint8 RGB.
+            config: how; default is the recipe's.
+
+        Returns:
+            (H, W) uint8 class indices.
+
+        Raises:
+            InputError: not an (H, W, 3) uint8 array.
+        """
+        config = config or self.recipe.inference
+        _check_image(image)
+        height, width = image.shape[:2]
+        if max(height, width) <= config.tile:
+            return self._probabilities(image, config).argmax(dim=0).numpy().astype(np.uint8)
+        return self._predict_tiled(image, config)
+
+    def probabilities(self, image: NDArray[np.uint8], config: InferenceConfig | None = None) -> NDArray[np.float32]:
+        """(C, H, W) float32 class probabilities; see `predict`. Holds all classes of the whole image in memory."""
+        config = config or self.recipe.inference
+        _check_image(image)
+        height, width = image.shape[:2]
+        if max(height, width) <= config.tile:
+            return self._probabilities(image, config).numpy()
+        total = np.zeros((len(self.classes), height, width), dtype=np.float32)
+        weights = np.zeros((height, width), dtype=np.float32)
+        for rows, columns in tiles(height, width, config.tile, TILE_OVERLAP):
+            part = self._probabilities(image[rows, columns], config).numpy()
+            weight = tile_weight(*part.shape[1:])
+            total[:, rows, columns] += part * weight
+            weights[rows, columns] += weight
+        total /= weights
+        return total
+
+    def _predict_tiled(self, image: NDArray[np.uint8], config: InferenceConfig) -> NDArray[np.uint8]:
+        """Arg-max of blended tiles, one band of tile rows at a time, so that memory does not grow with height."""
+        height, width = image.shape[:2]
+        result = np.zeros((height, width), dtype=np.uint8)
+        bands = list(dict.fromkeys((rows.start, rows.stop) for rows, _ in tiles(height, width, config.tile, TILE_OVERLAP)))
+        total = np.zeros((len(self.classes), 0, width), dtype=np.float32)
+        done = 0  # rows before this are finished; `total` starts here
+        for number, (start, stop) in enumerate(bands):
+            grown = np.zeros((len(self.classes), stop - done, width), dtype=np.float32)
+            grown[:, : total.shape[1]] = total
+            total = grown
+            for _, columns in tiles(stop - start, width, config.tile, TILE_OVERLAP):
+                part = self._probabilities(image[start:stop, columns], config).numpy()
+                total[:, start - done :, columns] += part * tile_weight(*part.shape[1:])
+            finished = bands[number + 1][0] if number + 1 < len(bands) else height
+            result[done:finished] = total[:, : finished - done].argmax(axis=0)
+            total = total[:, finished - done :]
+            done = finished
+        return result
+
+    @torch.no_grad()
+    def _probabilities(self, image: NDArray[np.uint8], config: InferenceConfig) -> Tensor:
+        height, width = image.shape[:2]
+        reduced = image
+        if 0 < config.longest_side < max(height, width):
+            import cv2
+
+            factor = config.longest_side / max(height, width)
+            size = (max(round(width * factor), 1), max(round(height * factor), 1))
+            reduced = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+        if config.method == "retrieval":
+            maps = image_maps(self.network, reduced, config.flip)
+            segments = self.recipe.segments
+            result = retrieval_probabilities(
+                maps.embeddings, self.index, (height, width), segments.inference_grid, segments.iterations,
+                config.neighbours, len(self.classes),
+            )  # fmt: skip
+        else:
+            result = multi_scale_probabilities(self.network, reduced, config.scales, config.flip).cpu()
+            result = resize(result[None], (height, width))[0]
+        if config.crf:
+            result = torch.as_tensor(dense_crf(torch.from_numpy(np.ascontiguousarray(image)), result))
+        return result
+
+    def complete(self, dataset: Dataset, key: str) -> NDArray[np.uint8]:
+        """The dense mask of a hinted image: (H, W) uint8.
+
+        Raises:
+            InputError: the image or its hints cannot be read.
+        """
+        image = dataset.image(key)
+        target = weak_target(
+            dataset.hints(key, self.description.forms), image.shape[:2], len(self.classes),
+            self.recipe.data.point_radius,
+        )  # fmt: skip
+        stride = max(1, -(-max(image.shape[:2]) // self.recipe.data.longest_side))
+        probabilities = complete_image(
+            self.network, image, target.labels, target.allowed, self.recipe.completion, stride
+        )
+        full = F.interpolate(probabilities[None], size=image.shape[:2], mode="bilinear", align_corners=False)[0]
+        return full.argmax(dim=0).numpy().astype(np.uint8)
+
+    def retrieve(
+        self, image: NDArray[np.uint8], at: tuple[float, float], neighbours: int = 20
+    ) -> tuple[NDArray[np.bool_], list[Neighbour]]:
+        """The segment at a pixel and the training segments nearest to it.
+
+        Args:
+            image: (H, W, 3) uint8.
+            at: (x, y) in pixels.
+            neighbours: how many.
+
+        Returns:
+            (H, W) bool mask of the clicked segment, and neighbours, nearest first.
+
+        Raises:
+            InputError: the pixel lies outside the image.
+        """
+        _check_image(image)
+        height, width = image.shape[:2]
+        if not (0 <= at[0] < width and 0 <= at[1] < height):
+            raise InputError(f"--at {at[0]:g},{at[1]:g} lies outside the {width}×{height} image.")
+        maps = image_maps(self.network, image)
+        segments = self.recipe.segments
+        clicked, found = nearest_to_click(
+            maps.embeddings, self.index, self.description.keys, ((at[0] + 0.5) / width, (at[1] + 0.5) / height),
+            segments.inference_grid, segments.iterations, neighbours,
+        )  # fmt: skip
+        mask = F.interpolate(torch.from_numpy(clicked)[None, None].float(), size=(height, width), mode="nearest")
+        return mask[0, 0].numpy() > 0.5, found
+
+    def with_inference(self, **changes: object) -> InferenceConfig:
+        """The recipe's inference section with changes, e.g. `with_inference(crf=True)`."""
+        return InferenceConfig.model_validate({**self.recipe.inference.model_dump(), **changes})
+
+    def dataset(self) -> Dataset:
+        """The data set the run was trained on.
+
+        Raises:
+            InputError: it has moved.
+        """
+        found = Dataset.open(self.description.data)
+        return replace(found, classes=self.classes)
+
+
+def pick_device(name: str) -> torch.device:
+    """"auto" → CUDA, then Apple's MPS, then the CPU.
+
+    Raises:
+        InputError: the device is not available.
+    """
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise InputError(f"--device {name}: is not available here; use auto or cpu.") from error
+    return device
+
+
+def _check_image(image: NDArray[np.uint8]) -> None:
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or 0 in image.shape:
+        raise InputError(f"an image must be (H, W, 3) uint8 but is {image.shape} {image.dtype}; use images.read_image.")

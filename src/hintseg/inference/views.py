@@ -1,0 +1,88 @@
+"""Class probabilities and embeddings of one image: scales, mirror, tiles, blended back."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from hintseg.network.embedder import Embedder, PixelMaps
+from hintseg.network.heads import resize
+
+
+@torch.no_grad()
+def image_maps(network: Embedder, image: NDArray[np.uint8], flip: bool = False) -> PixelMaps:
+    """Embeddings and probabilities of a whole image in one pass.
+
+    Args:
+        network: in evaluation mode.
+        image: (H, W, 3) uint8.
+        flip: average with the mirrored image.
+
+    Returns:
+        (D, h, w) unit embeddings and (C, h, w) probabilities (in the field `logits`).
+    """
+    pixels = to_tensor(image, network)
+    maps = network(pixels)
+    probabilities, embeddings = maps.logits.softmax(dim=1), maps.embeddings
+    if flip:
+        mirrored = network(pixels.flip(3))
+        back = PixelMaps(mirrored.embeddings.flip(3), mirrored.logits.softmax(dim=1).flip(3))
+        probabilities = (probabilities + back.logits) / 2
+        embeddings = F.normalize(embeddings + back.embeddings, dim=1, eps=1e-12)
+    return PixelMaps(embeddings[0], probabilities[0])
+
+
+@torch.no_grad()
+def multi_scale_probabilities(
+    network: Embedder, image: NDArray[np.uint8], scales: Sequence[float] = (1.0,), flip: bool = False
+) -> Tensor:
+    """Mean over scales (and mirrors) of the softmax at the image's size: (C, H, W)."""
+    height, width = image.shape[:2]
+    total: Tensor | None = None
+    for scale in scales:
+        pixels = to_tensor(image, network)
+        if scale != 1.0:
+            size = [max(round(side * scale), 1) for side in (height, width)]
+            pixels = F.interpolate(pixels, size=size, mode="bilinear", align_corners=False, antialias=scale < 1)
+        views = [pixels, pixels.flip(3)] if flip else [pixels]
+        for index, view in enumerate(views):
+            logits = network(view).logits
+            if index == 1:
+                logits = logits.flip(3)
+            probabilities = resize(logits.softmax(dim=1), (height, width))[0]
+            total = probabilities if total is None else total + probabilities
+    if total is None:
+        raise ValueError("scales must not be empty")
+    return total / (len(scales) * (2 if flip else 1))
+
+
+def tiles(height: int, width: int, side: int, overlap: int) -> Iterator[tuple[slice, slice]]:
+    """Windows of at most `side` that cover the image and overlap by at least `overlap`.
+
+    Window ends are spread evenly, as in the authors' sliding window: windows overlap more instead of padding.
+    """
+    for rows in _spans(height, side, overlap):
+        for columns in _spans(width, side, overlap):
+            yield rows, columns
+
+
+def tile_weight(rows: int, columns: int) -> NDArray[np.float32]:
+    """(rows, columns) blending weight: highest in the middle, small but positive at the border."""
+    vertical = np.minimum(np.arange(1, rows + 1), np.arange(rows, 0, -1)).astype(np.float32)
+    horizontal = np.minimum(np.arange(1, columns + 1), np.arange(columns, 0, -1)).astype(np.float32)
+    return np.minimum(vertical[:, None], horizontal[None, :])
+
+
+def to_tensor(image: NDArray[np.uint8], network: Embedder) -> Tensor:
+    """(H, W, 3) uint8 → (1, 3, H, W) float32 in [0, 255] on the network's device."""
+    return torch.from_numpy(np.ascontiguousarray(image)).to(network.mean.device).permute(2, 0, 1)[None].float()
+
+
+def _spans(length: int, side: int, overlap: int) -> list[slice]:
+    if length <= side:
+        return [slice(0, length)]
+    count = -(-(length - side) // (side - overlap)) + 1
+    return [slice(round(end) - side, round(end)) for end in np.linspace(side, length, count)]

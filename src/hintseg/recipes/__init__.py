@@ -1,0 +1,1 @@
+"""Named recipes: every constant in one place, with its source."""

@@ -1,0 +1,30 @@
+"""Recipes and objectives by name: one line each."""
+
+from hintseg.config import Recipe, TermConfig
+from hintseg.recipes.small import SMALL
+from hintseg.recipes.voc12 import VOC12_POINTS, VOC12_SCRIBBLES
+
+RECIPES: dict[str, Recipe] = {
+    "small": SMALL,
+    "voc12-points": VOC12_POINTS,
+    "voc12-scribbles": VOC12_SCRIBBLES,
+}
+
+_PCE = TermConfig(weight=1.0)
+_SPML = {
+    "annotation": TermConfig(weight=1.0, concentration=6),
+    "similarity": TermConfig(weight=0.1, concentration=16),
+    "cooccurrence": TermConfig(weight=0.5, concentration=12),
+}
+
+# What `--objective NAME` puts in place of the recipe's terms; without "completed" there is no stage two.
+OBJECTIVES: dict[str, dict[str, TermConfig]] = {
+    "partial_cross_entropy": {"partial_cross_entropy": _PCE},
+    "annotation": {"partial_cross_entropy": _PCE, "annotation": _SPML["annotation"]},
+    "similarity": {"partial_cross_entropy": _PCE, "similarity": _SPML["similarity"]},
+    "cooccurrence": {"partial_cross_entropy": _PCE, "cooccurrence": _SPML["cooccurrence"]},
+    "affinity": {"partial_cross_entropy": _PCE, "affinity": TermConfig(weight=0.5, concentration=12)},
+    "spml": {"partial_cross_entropy": _PCE, **_SPML},
+    "dense_crf": {"partial_cross_entropy": _PCE, "dense_crf": TermConfig(weight=0.5)},
+    "default": SMALL.objective,
+}

@@ -1,0 +1,64 @@
+"""The exact state of training on disk: written whole or not at all, read without running anything."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from hintseg.errors import RunError
+from hintseg.images import atomic_path
+from hintseg.training.loop import TrainingState
+
+VERSION = 1
+
+
+def save_checkpoint(path: Path, state: TrainingState, fingerprint: str, history: list[dict[str, float]]) -> None:
+    """Write network, averages, optimiser, memory and position.
+
+    Args:
+        fingerprint: of recipe and data; a run resumes only with the same one.
+        history: rows of the metrics so far.
+    """
+    content = {
+        "version": VERSION,
+        "fingerprint": fingerprint,
+        "step": state.step,
+        "network": state.network.state_dict(),
+        "average": state.average.network.state_dict(),
+        "average_steps": state.average.steps,
+        "optimizer": state.optimizer.state_dict(),
+        "memory": state.objective.memory.state(),
+        "history": history,
+    }
+    with atomic_path(path) as temporary:
+        torch.save(content, temporary)
+
+
+def load_checkpoint(path: Path, state: TrainingState, fingerprint: str) -> list[dict[str, float]]:
+    """Restore `state`; returns the metrics' rows.
+
+    Raises:
+        RunError: damaged, of another version, or of another recipe or data set.
+    """
+    try:
+        content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        version = content["version"]
+    except Exception as error:  # torch raises many kinds for a damaged or hostile file; all mean the same here
+        raise RunError(
+            f"{path}: the checkpoint is damaged ({type(error).__name__}); delete it to start again, or choose "
+            "another --out."
+        ) from error
+    if version != VERSION:
+        raise RunError(f"{path}: was written by another version of hintseg (format {version}, this is {VERSION}).")
+    if content["fingerprint"] != fingerprint:
+        raise RunError(
+            f"{path}: belongs to another configuration or data set; resume with the same options, or choose another --out."
+        )
+    state.network.load_state_dict(content["network"])
+    state.average.network.load_state_dict(content["average"])
+    state.average.steps = content["average_steps"]
+    state.optimizer.load_state_dict(content["optimizer"])
+    state.objective.memory.load_state([tuple(entry) for entry in content["memory"]])
+    state.step = content["step"]
+    history: list[dict[str, float]] = content["history"]
+    return history

@@ -1,0 +1,96 @@
+"""The training loop."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor
+
+from hintseg.config import Recipe
+from hintseg.errors import TrainingError
+from hintseg.network.embedder import Embedder
+from hintseg.training.data import SoftMask, TrainingBatch, TrainingBatches, TrainingImages, loader
+from hintseg.training.objective import Objective
+from hintseg.training.optimizer import AveragedWeights, build_optimizer, learning_rate_factor, set_learning_rate
+
+Report = Callable[[int, dict[str, float]], None]
+
+
+@dataclass
+class TrainingState:
+    """All that changes while training; what a checkpoint holds."""
+
+    network: Embedder
+    optimizer: torch.optim.Optimizer
+    average: AveragedWeights
+    objective: Objective
+    step: int = 0
+
+
+def new_state(network: Embedder, recipe: Recipe, background: int | None, fabric: Fabric) -> TrainingState:
+    """State before the first step, on the fabric's device."""
+    network.to(fabric.device, memory_format=torch.channels_last)
+    return TrainingState(
+        network=network,
+        optimizer=build_optimizer(network, recipe.optimizer),
+        average=AveragedWeights(network, recipe.optimizer.average),
+        objective=Objective(recipe, network.num_classes, background),
+    )
+
+
+def train_steps(
+    state: TrainingState,
+    images: TrainingImages,
+    recipe: Recipe,
+    stop: int,
+    fabric: Fabric,
+    soft: dict[str, SoftMask] | None = None,
+    report: Report | None = None,
+) -> None:
+    """Train from `state.step` to before `stop`.
+
+    Raises:
+        TrainingError: the loss is not finite.
+    """
+    batches = TrainingBatches(images, recipe.data, recipe.iterations, recipe.seed, soft)
+    state.network.train()
+    freeze_statistics(state.network)
+    for batch in loader(batches, state.step, stop, recipe.data.workers):
+        batch = TrainingBatch(*(tensor.to(fabric.device, non_blocking=True) for tensor in batch))
+        values = train_step(state, batch, recipe, fabric)
+        if report is not None:
+            report(state.step, {name: float(value) for name, value in values.items()})
+        state.step += 1
+
+
+def train_step(state: TrainingState, batch: TrainingBatch, recipe: Recipe, fabric: Fabric) -> dict[str, Tensor]:
+    """One optimiser step; returns the detached value of every term and the total."""
+    optimizer = recipe.optimizer
+    set_learning_rate(
+        state.optimizer, learning_rate_factor(state.step, recipe.iterations, optimizer.warmup, optimizer.power)
+    )
+    # Dropout depends on (seed, step) alone, so that a resumed run repeats the uninterrupted one.
+    torch.manual_seed(recipe.seed * 1_000_003 + state.step)
+    with fabric.autocast():
+        maps = state.network(batch.image)
+    total, values = state.objective(maps, batch, state.step)
+    if not math.isfinite(float(total)):
+        parts = ", ".join(f"{name} {float(value):g}" for name, value in values.items())
+        raise TrainingError(
+            f"The loss is not finite at iteration {state.step} ({parts}); lower optimizer.rate or use --precision 32."
+        )
+    state.optimizer.zero_grad(set_to_none=True)
+    fabric.backward(total)
+    state.optimizer.step()
+    state.average.update(state.network)
+    return values | {"total": total.detach()}
+
+
+def freeze_statistics(network: Embedder) -> None:
+    """Batch-norm layers without a trainable weight keep their pretrained statistics."""
+    for module in network.backbone.modules():
+        if isinstance(module, torch.nn.modules.batchnorm._BatchNorm) and module.weight is not None:
+            if not module.weight.requires_grad:
+                module.eval()

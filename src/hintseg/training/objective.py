@@ -1,0 +1,187 @@
+"""Recipe → weighted sum of named terms.
+
+A term is one function of `TermInputs`; `TERMS` lists them, one line each. Relationships are terms too.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from hintseg.config import Recipe, TermConfig
+from hintseg.errors import unknown_name
+from hintseg.hints.model import UNLABELLED, VOID
+from hintseg.losses.allowed import allowed_classes
+from hintseg.losses.contrast import pixel_to_segment_loss
+from hintseg.losses.dense_crf import dense_crf_loss
+from hintseg.losses.entropy import entropy
+from hintseg.losses.partial_cross_entropy import partial_cross_entropy
+from hintseg.losses.soft_cross_entropy import soft_cross_entropy
+from hintseg.network.embedder import PixelMaps
+from hintseg.relations.by_name import RELATIONS
+from hintseg.relations.relation import sampled
+from hintseg.segments.batch import SegmentedBatch, segment_batch
+from hintseg.segments.memory import SegmentMemory
+from hintseg.training.data import TrainingBatch
+
+
+class TermInputs(NamedTuple):
+    """What a term may read.
+
+    Attributes:
+        maps: embeddings and logits of the batch.
+        image: (B, 3, h, w) float colours in [0, 255] at the logits' size.
+        labels: (B, H, W) int64 weak labels at the crop's size.
+        cells: (B, h, w) uint8 weak labels at the logits' size (nearest).
+        allowed: (B, C) bool.
+        soft: (B, C, h', w') completed masks.
+    """
+
+    maps: PixelMaps
+    image: Tensor
+    labels: Tensor
+    cells: Tensor
+    allowed: Tensor
+    soft: Tensor
+
+
+Term = Callable[[TermInputs], Tensor]
+
+
+def _partial_cross_entropy(inputs: TermInputs) -> Tensor:
+    return partial_cross_entropy(inputs.maps.logits, inputs.labels)
+
+
+def _entropy(inputs: TermInputs) -> Tensor:
+    return entropy(inputs.maps.logits, inputs.cells == UNLABELLED)
+
+
+def _allowed(inputs: TermInputs) -> Tensor:
+    return allowed_classes(inputs.maps.logits, inputs.allowed, inputs.cells != VOID)
+
+
+def _completed(inputs: TermInputs) -> Tensor:
+    targets = inputs.soft
+    if targets.shape[-2:] != inputs.maps.logits.shape[-2:]:
+        targets = F.interpolate(targets, size=inputs.maps.logits.shape[-2:], mode="bilinear", align_corners=False)
+    return soft_cross_entropy(inputs.maps.logits, targets)
+
+
+def _dense_crf(inputs: TermInputs) -> Tensor:
+    return dense_crf_loss(inputs.maps.logits.softmax(dim=1), inputs.image)
+
+
+TERMS: dict[str, Term] = {
+    "partial_cross_entropy": _partial_cross_entropy,
+    "entropy": _entropy,
+    "allowed": _allowed,
+    "completed": _completed,
+    "dense_crf": _dense_crf,
+}
+
+
+class Objective:
+    """Σ λ · term, with the segment memory that relationships share between steps.
+
+    Raises:
+        ConfigError: an unknown term.
+    """
+
+    def __init__(self, recipe: Recipe, num_classes: int, background: int | None) -> None:
+        for name in recipe.objective:
+            if name not in TERMS and name not in RELATIONS:
+                raise unknown_name("objective term", name, [*TERMS, *RELATIONS])
+        self.recipe = recipe
+        self.num_classes = num_classes
+        self.foreground = [label for label in range(num_classes) if label != background]
+        self.memory = SegmentMemory(recipe.segments.memory)
+
+    def __call__(self, maps: PixelMaps, batch: TrainingBatch, step: int) -> tuple[Tensor, dict[str, Tensor]]:
+        """Total loss with a graph, and the detached value of each term."""
+        active = {
+            name: term
+            for name, term in self.recipe.objective.items()
+            if term.weight > 0 and step >= term.start * self.recipe.iterations
+        }
+        size = maps.logits.shape[-2:]
+        inputs = TermInputs(
+            maps,
+            F.interpolate(batch.image.float(), size=size, mode="area"),
+            batch.labels.long(),
+            F.interpolate(batch.labels[:, None], size=size, mode="nearest")[:, 0],
+            batch.allowed,
+            batch.soft,
+        )
+        values = {name: TERMS[name](inputs) for name in active if name in TERMS}
+        if any(name in RELATIONS for name in active):
+            values |= self._relationships(maps, batch, active)
+        total = maps.logits.sum() * 0
+        for name, value in values.items():
+            total = total + active[name].weight * value
+        return total, {name: value.detach() for name, value in values.items()}
+
+    def _relationships(
+        self, maps: PixelMaps, batch: TrainingBatch, active: dict[str, TermConfig]
+    ) -> dict[str, Tensor]:
+        segmented = self.segment(maps, batch)
+        values = {}
+        for name, relation in RELATIONS.items():
+            if name not in active:
+                continue
+            who = sampled(relation(segmented, self.memory), self.recipe.segments.pixels)
+            loss = partial(
+                pixel_to_segment_loss,
+                concentration=active[name].concentration,
+                pixel_group=who.pixel_group,
+                prototype_group=who.prototype_group,
+            )
+            values[name] = loss(*who[:5])
+        self.memory.push(segmented)
+        return values
+
+    def segment(self, maps: PixelMaps, batch: TrainingBatch) -> SegmentedBatch:
+        """Segments of a batch at the recipe's stride."""
+        crop = batch.labels.shape[-1]
+        side = max(crop // self.recipe.segments.stride, 1)
+        embeddings = maps.embeddings
+        if embeddings.shape[-1] > side:
+            embeddings = F.normalize(F.adaptive_avg_pool2d(embeddings, side), dim=1, eps=1e-12)
+        side = embeddings.shape[-1]
+        colours = F.interpolate(batch.image.float(), size=(side, side), mode="area") / 127.5 - 1
+        regions = F.interpolate(batch.regions[:, None].float(), size=(side, side), mode="nearest")[:, 0].long()
+        return segment_batch(
+            embeddings,
+            cell_labels(batch.labels, side),
+            regions,
+            colours,
+            batch.allowed[:, self.foreground] & (~batch.allowed).any(dim=1, keepdim=True),
+            num_classes=self.num_classes,
+            void=VOID,
+            grid=self.recipe.segments.grid,
+            iterations=self.recipe.segments.iterations,
+        )
+
+
+def cell_labels(labels: Tensor, side: int) -> Tensor:
+    """Weak labels of cells: a cell takes the label its labelled pixels agree on.
+
+    Nearest sampling would lose most of a three-pixel stroke; a cell whose labelled pixels disagree stays
+    unlabelled, one without any labelled pixel is void only where its centre is.
+
+    Args:
+        labels: (B, S, S) uint8.
+        side: cells along each side, a divisor of S.
+
+    Returns:
+        (B, side, side) int64.
+    """
+    values = labels.to(torch.float32)[:, None]
+    known = values < UNLABELLED
+    highest = F.adaptive_max_pool2d(values.masked_fill(~known, -1), side)[:, 0]
+    lowest = -F.adaptive_max_pool2d((-values).masked_fill(~known, -1000), side)[:, 0]
+    centre = F.interpolate(values, size=(side, side), mode="nearest")[:, 0]
+    blank = torch.where(centre == VOID, VOID, UNLABELLED).to(torch.int64)
+    return torch.where((highest >= 0) & (highest == lowest), highest.long(), blank)

@@ -1,0 +1,267 @@
+"""A whole run: embed → complete masks → go on or classify → segment memory. Every stage can be resumed."""
+
+import csv
+import hashlib
+import json
+import logging
+import os
+import platform
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+
+from hintseg.config import Recipe
+from hintseg.errors import RunError, TrainingError
+from hintseg.hints.dataset import Dataset
+from hintseg.hints.model import UNLABELLED, Form
+from hintseg.images import atomic_path
+from hintseg.inference.completion import complete_image
+from hintseg.inference.retrieval import index_image, merge, save_index
+from hintseg.inference.segmenter import RunDescription, Segmenter
+from hintseg.inference.views import image_maps
+from hintseg.network.embedder import Embedder
+from hintseg.training.checkpoint import load_checkpoint, save_checkpoint
+from hintseg.training.data import SOFT_STRIDE, SoftMask, TrainingImages
+from hintseg.training.loop import TrainingState, new_state, train_steps
+
+log = logging.getLogger("hintseg")
+
+Progress = Callable[[str, int, int, dict[str, float]], None]
+
+
+def run_training(
+    dataset: Dataset,
+    keys: tuple[str, ...],
+    forms: tuple[Form, ...],
+    recipe: Recipe,
+    out: Path,
+    *,
+    weights: str,
+    device: str = "auto",
+    precision: str = "32-true",
+    resume: bool = False,
+    version: str = "",
+    progress: Progress | None = None,
+) -> Segmenter:
+    """Train, and leave a run folder that `Segmenter.open` reads.
+
+    Args:
+        keys: training images, each with at least one usable hint somewhere in the set.
+        out: run folder; must be new, or a run of the same configuration with `resume`.
+        progress: called with (stage, done, total, values).
+
+    Raises:
+        RunError: the folder is in use, holds another run, or cannot be written.
+        TrainingError: the loss is not finite or memory is exhausted.
+    """
+    progress = progress or (lambda stage, done, total, values: None)
+    description = RunDescription(
+        recipe, dataset.classes, dataset.background, str(dataset.root.resolve()), forms, keys, version
+    )
+    with locked(out):
+        _prepare_folder(out, description, resume)
+        fabric = make_fabric(device, precision)
+        torch.manual_seed(recipe.seed)
+        network = Embedder(recipe.network, len(dataset.classes), weights)
+        state = new_state(network, recipe, dataset.background, fabric)
+        images = TrainingImages(dataset, keys, forms, recipe.data, out / "cache")
+        fingerprint = hashlib.sha256((description.dump() + precision).encode()).hexdigest()
+        run = _Run(out, recipe, images, state, fabric, fingerprint, progress)
+        try:
+            run.train(resume)
+        except (torch.OutOfMemoryError, MemoryError) as error:
+            raise TrainingError(
+                "Memory is exhausted; lower data.batch or data.crop with --set, or choose a smaller backbone. "
+                "Everything up to the last checkpoint is kept."
+            ) from error
+        run.finish()
+    return Segmenter(state.average.network, description, out)
+
+
+class _Run:
+    """One run's folder and state between stages."""
+
+    def __init__(
+        self, out: Path, recipe: Recipe, images: TrainingImages, state: TrainingState, fabric: Fabric,
+        fingerprint: str, progress: Progress,
+    ) -> None:  # fmt: skip
+        self.out = out
+        self.recipe = recipe
+        self.images = images
+        self.state = state
+        self.fabric = fabric
+        self.fingerprint = fingerprint
+        self.progress = progress
+        self.history: list[dict[str, float]] = []
+        self.checkpoint = out / "checkpoint.pt"
+
+    def train(self, resume: bool) -> None:
+        if resume and self.checkpoint.exists():
+            self.history = load_checkpoint(self.checkpoint, self.state, self.fingerprint)
+            log.info("resumed at iteration %d", self.state.step)
+        renewals = self._renewals()
+        while self.state.step < self.recipe.iterations:
+            past = [step for step in renewals if step <= self.state.step]
+            soft = self._completed(past[-1]) if past else None
+            later = [step for step in renewals if step > self.state.step]
+            self._train_until(later[0] if later else self.recipe.iterations, soft)
+
+    def _renewals(self) -> list[int]:
+        stage = self.recipe.stage_two
+        if stage.kind == "none":
+            return []
+        return sorted({round(share * self.recipe.iterations) for share in stage.renewals} - {0, self.recipe.iterations})
+
+    def _train_until(self, stop: int, soft: dict[str, SoftMask] | None) -> None:
+        started, first = time.monotonic(), self.state.step
+
+        def report(step: int, values: dict[str, float]) -> None:
+            seconds = (time.monotonic() - started) / (step - first + 1)
+            self.history.append({"iteration": step, **values, "seconds": seconds})
+            self.progress("train", step + 1, self.recipe.iterations, values)
+
+        every = self.recipe.checkpoint_every
+        while self.state.step < stop:
+            until = min((self.state.step // every + 1) * every, stop)
+            train_steps(self.state, self.images, self.recipe, until, self.fabric, soft, report)
+            save_checkpoint(self.checkpoint, self.state, self.fingerprint, self.history)
+            write_metrics(self.out, self.history)
+
+    def _completed(self, step: int) -> dict[str, SoftMask]:
+        """Soft masks made with the averaged weights of `step`; made now unless they lie on disk.
+
+        The checkpoint of `step` is on disk before the first one is made and no later one is written before
+        all are, so masks found here come from exactly those weights.
+        """
+        folder = self.out / "completed" / f"{step:06d}"
+        masks: dict[str, SoftMask] = {}
+        for number, key in enumerate(self.images.keys):
+            path = folder / f"{number:07d}.npz"
+            masks[key] = _read_soft(path) or self._complete(key, path)
+            self.progress("complete", number + 1, len(self.images.keys), {})
+        return masks
+
+    def _complete(self, key: str, path: Path) -> SoftMask:
+        sample = self.images.sample(key)
+        if not (sample.labels < UNLABELLED).any() and sample.allowed.all():
+            mask = SoftMask(np.zeros(0, np.uint8), np.zeros((1, 1, 0), np.uint8))
+        else:
+            probabilities = complete_image(
+                self.state.average.network, sample.image, sample.labels, sample.allowed, self.recipe.completion, SOFT_STRIDE
+            ).numpy()
+            classes = np.flatnonzero(sample.allowed)
+            scaled = np.round(probabilities[classes] * 255).astype(np.uint8)
+            mask = SoftMask(classes.astype(np.uint8), np.ascontiguousarray(np.moveaxis(scaled, 0, 2)))
+        with atomic_path(path) as temporary:
+            np.savez_compressed(temporary, **mask._asdict())
+        return mask
+
+    @torch.no_grad()
+    def finish(self) -> None:
+        """Weights, segment memory and summary."""
+        from safetensors.torch import save_file
+
+        network = self.state.average.network.eval()
+        segments = self.recipe.segments
+        parts = []
+        for number, key in enumerate(self.images.keys):
+            sample = self.images.sample(key)
+            if (sample.labels < UNLABELLED).any() or not sample.allowed.all():
+                completed = complete_image(
+                    network, sample.image, sample.labels, sample.allowed, self.recipe.completion, SOFT_STRIDE
+                )
+                maps = image_maps(network, sample.image)
+                labels = torch.nn.functional.interpolate(
+                    completed[None], size=maps.embeddings.shape[-2:], mode="bilinear", align_corners=False
+                )[0].argmax(dim=0)
+                parts.append(
+                    index_image(
+                        maps.embeddings.cpu(), labels, number, segments.inference_grid, segments.iterations,
+                        self.images.num_classes,
+                    )
+                )  # fmt: skip
+            self.progress("memory", number + 1, len(self.images.keys), {})
+        if parts:
+            save_index(merge(parts), self.out / "memory.safetensors")
+        summary = {
+            "iterations": self.state.step,
+            "seconds_per_iteration": float(np.median([row["seconds"] for row in self.history])) if self.history else None,
+            "last": self.history[-1] if self.history else {},
+            "machine": {"system": platform.system(), "processor": platform.machine(), "torch": torch.__version__},
+        }
+        with atomic_path(self.out / "metrics.json") as temporary:
+            temporary.write_text(json.dumps(summary, indent=1), "utf-8")
+        with atomic_path(self.out / "weights.safetensors") as temporary:
+            save_file({name: tensor.contiguous() for name, tensor in network.state_dict().items()}, temporary)
+
+
+def make_fabric(device: str, precision: str) -> Fabric:
+    """A fabric of one device.
+
+    Raises:
+        InputError: the device is not available.
+    """
+    from hintseg.inference.segmenter import pick_device
+
+    chosen = pick_device(device)
+    index = [chosen.index] if chosen.index is not None else 1
+    return Fabric(accelerator=chosen.type, devices=index, precision=precision)  # type: ignore[arg-type]
+
+
+def write_metrics(out: Path, history: list[dict[str, float]]) -> None:
+    """metrics.csv: one row an iteration."""
+    columns = list(dict.fromkeys(name for row in history for name in row))
+    with atomic_path(out / "metrics.csv") as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, columns, restval="")
+        writer.writeheader()
+        writer.writerows(history)
+
+
+@contextmanager
+def locked(out: Path) -> Iterator[None]:
+    """Hold a run folder for one process.
+
+    Raises:
+        RunError: another process holds it, or it cannot be written.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        handle = os.open(out / ".lock", os.O_CREAT | os.O_RDWR, 0o644)
+    except OSError as error:
+        raise RunError(f"{out}: cannot be written ({error.strerror}); choose another --out.") from error
+    try:
+        try:
+            import fcntl
+        except ImportError:  # Windows: no advisory lock
+            yield
+            return
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise RunError(f"{out}: another hintseg process is writing this run; wait for it or choose another --out.") from error
+        yield
+    finally:
+        os.close(handle)
+
+
+def _prepare_folder(out: Path, description: RunDescription, resume: bool) -> None:
+    path = out / "run.json"
+    if path.exists() and not resume:
+        raise RunError(f"{out}: already holds a run; add --resume to go on with it, or choose another --out.")
+    with atomic_path(path) as temporary:
+        temporary.write_text(description.dump(), "utf-8")
+
+
+def _read_soft(path: Path) -> SoftMask | None:
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            return SoftMask(stored["classes"], stored["probabilities"])
+    except (OSError, ValueError, KeyError, EOFError):
+        return None
+
+
