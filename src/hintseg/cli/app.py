@@ -1,0 +1,44 @@
+"""The command `hintseg`: each verb parses, calls one public function and prints."""
+
+import logging
+import os
+import sys
+
+import typer
+
+from hintseg.cli.data import check, demo, recipe, simulate
+from hintseg.cli.learn import train
+from hintseg.cli.use import complete, evaluate, predict, report, retrieve
+from hintseg.errors import HintsegError
+
+app = typer.Typer(
+    name="hintseg",
+    help="Segment images from a few hints: tags, boxes, points, scribbles or masks.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+for command in (check, train, complete, predict, evaluate, retrieve, report, simulate, recipe, demo):
+    app.command()(command)
+
+
+def main() -> None:
+    """Run the command line; what the user can mend becomes one sentence and exit code 2."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s", stream=sys.stderr)
+    # Idle OpenMP threads that spin slow down whatever else runs on the machine.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    try:
+        app()
+    except HintsegError as error:
+        print(f"hintseg: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("hintseg: interrupted; everything up to the last checkpoint is kept.", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,93 @@
+"""check, simulate, recipe, demo: what stands before and around training."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hintseg.errors import InputError
+
+DataFolder = Annotated[Path, typer.Argument(help="data set folder", show_default=False)]
+
+
+def check(
+    data: DataFolder,
+    hints: Annotated[str | None, typer.Option(help="forms to look at, e.g. points,scribbles; default all")] = None,
+    split: Annotated[str | None, typer.Option(help="split to look at; default all images")] = None,
+) -> None:
+    """Say what is in a data set and what is wrong with it."""
+    from rich.table import Table
+
+    from hintseg.cli.progress import console, progress_bar
+    from hintseg.hints.check import inspect
+    from hintseg.hints.dataset import Dataset
+    from hintseg.hints.model import parse_forms
+
+    forms = parse_forms(hints)
+    dataset = Dataset.open(data)
+    keys = dataset.keys(split)
+    with progress_bar() as show:
+        found = inspect(dataset, keys, forms, lambda done: show("check", done, len(keys), {}))
+    table = Table("class", "images", "hinted pixels")
+    for label, name in enumerate(dataset.classes):
+        table.add_row(name, str(found.images_of_class[label]), str(found.hinted_pixels[label]))
+    console.print(table)
+    forms_found = ", ".join(f"{form} in {count}" for form, count in found.forms.items()) or "none"
+    print(f"{found.images} images, {len(found.usable)} readable; hints: {forms_found}")
+    for sentence in found.warnings:
+        print(f"warning: {sentence}")
+    for sentence in found.errors:
+        print(f"error: {sentence}")
+    if found.errors:
+        raise typer.Exit(2)
+
+
+def simulate(
+    data: DataFolder,
+    out: Annotated[Path, typer.Option(help="new data set folder; images are linked, masks of the split are left out")],
+    style: Annotated[str, typer.Option(help="of scribbles: skeleton, interior or border")] = "skeleton",
+    coverage: Annotated[float, typer.Option(min=0, max=1, help="share of each stroke that is kept; 0 leaves a dot")] = 1.0,
+    split: Annotated[str, typer.Option(help="images to make hints for")] = "train",
+    seed: Annotated[int, typer.Option(help="of the choices")] = 0,
+) -> None:
+    """Make scribbles, points, boxes and tags from masks."""
+    from hintseg.hints.dataset import Dataset
+    from hintseg.hints.simulate_dataset import simulate_dataset
+
+    made = simulate_dataset(Dataset.open(data), out, style=style, coverage=coverage, split=split, seed=seed)
+    print(f"{made} images with simulated hints in {out}")
+
+
+def recipe(
+    name: Annotated[str | None, typer.Argument(help="recipe to show; without it, their names")] = None,
+    objectives: Annotated[bool, typer.Option("--objectives", help="list the objectives instead")] = False,
+) -> None:
+    """Show a recipe as JSON that --config reads, or list what there is."""
+    from hintseg.errors import unknown_name
+    from hintseg.recipes.by_name import OBJECTIVES, RECIPES
+
+    if objectives:
+        for key, terms in OBJECTIVES.items():
+            print(f"{key}: {', '.join(terms)}")
+    elif name is None:
+        print("\n".join(RECIPES))
+    elif name in RECIPES:
+        print(json.dumps(RECIPES[name].model_dump(mode="json"), indent=1))
+    else:
+        raise unknown_name("recipe", name, RECIPES)
+
+
+def demo(
+    out: Annotated[Path, typer.Option(help="folder for the data set, the run and the report")] = Path("runs/demo"),
+    iterations: Annotated[int, typer.Option(min=1, help="training iterations")] = 260,
+) -> None:
+    """Train on four photographs that scikit-image installs and write a report."""
+    from hintseg.cli.progress import progress_bar
+    from hintseg.demo.run import run_demo
+
+    if (out / "run" / "weights.safetensors").exists():
+        raise InputError(f"{out}: already holds a demo; delete the folder to run it again.")
+    with progress_bar() as show:
+        report = run_demo(out, iterations, show)
+    print(f"Report: {report.resolve()}")

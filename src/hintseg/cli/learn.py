@@ -1,0 +1,38 @@
+"""train: hints in, a run folder out."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def train(
+    data: Annotated[Path, typer.Argument(help="data set folder", show_default=False)],
+    out: Annotated[Path, typer.Option(help="run folder")] = Path("runs/run"),
+    hints: Annotated[str | None, typer.Option(help="forms to use, e.g. points,scribbles; default all that are there")] = None,
+    recipe: Annotated[str, typer.Option(help="named recipe; see hintseg recipe")] = "small",
+    objective: Annotated[str | None, typer.Option(help="named objective in place of the recipe's")] = None,
+    backbone: Annotated[str | None, typer.Option(help="any timm network that returns features")] = None,
+    weights: Annotated[str, typer.Option(help="of the backbone: timm, none, or a file")] = "timm",
+    iterations: Annotated[int | None, typer.Option(min=1, help="in place of the recipe's")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="in place of the recipe's")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps")] = "auto",
+    precision: Annotated[str, typer.Option(help="32-true, bf16-mixed or 16-mixed")] = "32-true",
+    split: Annotated[str, typer.Option(help="images to train on")] = "train",
+    config: Annotated[Path | None, typer.Option(help="recipe as JSON, in place of a named one")] = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", help="section.key=value, any number of times")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="go on with an interrupted run")] = False,
+    on_error: Annotated[str, typer.Option(help="refuse or skip images that cannot be read")] = "refuse",
+) -> None:
+    """Train a segmenter from hints."""
+    from hintseg.api import train as run
+    from hintseg.cli.progress import progress_bar
+    from hintseg.report.run_report import report_run
+
+    with progress_bar() as show:
+        segmenter = run(
+            data, hints, out, recipe=recipe, weights=weights, split=split, device=device, precision=precision,
+            resume=resume, on_error=on_error, progress=show, config=config, objective=objective, backbone=backbone,
+            iterations=iterations, seed=seed, settings=set_ or (),
+        )  # fmt: skip
+    print(f"Run: {out}\nReport: {report_run(segmenter)}")

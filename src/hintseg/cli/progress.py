@@ -1,0 +1,28 @@
+"""One progress bar for the stages of a command."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+console = Console(stderr=True)
+
+
+@contextmanager
+def progress_bar() -> Iterator[Callable[[str, int, int, dict[str, float]], None]]:
+    """A function (stage, done, total, values) that draws bars on standard error."""
+    columns = (
+        TextColumn("{task.description:10}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
+        TimeRemainingColumn(), TextColumn("{task.fields[note]}"),
+    )  # fmt: skip
+    with Progress(*columns, console=console) as bars:
+        tasks: dict[str, object] = {}
+
+        def show(stage: str, done: int, total: int, values: dict[str, float]) -> None:
+            if stage not in tasks:
+                tasks[stage] = bars.add_task(stage, total=total, note="")
+            note = f"loss {values['total']:.3f}" if "total" in values else ""
+            bars.update(tasks[stage], completed=done, total=total, note=note)  # type: ignore[arg-type]
+
+        yield show

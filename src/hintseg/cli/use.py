@@ -1,0 +1,222 @@
+"""complete, predict, evaluate, retrieve, report: what a trained run is good for."""
+
+import glob
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hintseg.errors import InputError
+
+Run = Annotated[Path, typer.Argument(help="run folder", show_default=False)]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps")]
+Method = Annotated[str | None, typer.Option(help="softmax or retrieval; default the recipe's")]
+Scales = Annotated[str | None, typer.Option(help="e.g. 0.75,1,1.25; default the recipe's")]
+Flip = Annotated[bool | None, typer.Option("--flip/--no-flip", help="average with the mirrored image")]
+Crf = Annotated[bool | None, typer.Option("--crf/--no-crf", help="refine with a dense CRF")]
+
+
+def complete(
+    run: Run,
+    out: Annotated[Path | None, typer.Option(help="folder for the masks; default RUN/masks")] = None,
+    data: Annotated[Path | None, typer.Option(help="data set with hints; default the training data")] = None,
+    split: Annotated[str | None, typer.Option(help="images to complete; default the training images")] = None,
+    device: Device = "auto",
+) -> None:
+    """Write dense masks for hinted images."""
+    from hintseg.cli.progress import progress_bar
+    from hintseg.hints.dataset import Dataset
+    from hintseg.images import write_labels
+    from hintseg.inference.segmenter import Segmenter
+
+    segmenter = Segmenter.open(run, device)
+    dataset = segmenter.dataset() if data is None else Dataset.open(data)
+    keys = segmenter.description.keys if split is None and data is None else dataset.keys(split)
+    target = out or run / "masks"
+    with progress_bar() as show:
+        for number, key in enumerate(keys):
+            write_labels(inside(target, key, ".png"), segmenter.complete(dataset, key))
+            show("complete", number + 1, len(keys), {})
+    print(f"{len(keys)} masks in {target}")
+
+
+def predict(
+    run: Run,
+    photographs: Annotated[list[str], typer.Argument(help="folder, glob pattern or files", show_default=False)],
+    out: Annotated[Path, typer.Option(help="folder for the masks")] = Path("masks"),
+    soft: Annotated[bool, typer.Option("--soft", help="also write class probabilities as npz")] = False,
+    method: Method = None,
+    scales: Scales = None,
+    flip: Flip = None,
+    crf: Crf = None,
+    device: Device = "auto",
+) -> None:
+    """Segment photographs of any size into palette PNGs."""
+    import numpy as np
+
+    from hintseg.cli.progress import progress_bar
+    from hintseg.images import atomic_path, read_image, write_labels
+    from hintseg.inference.segmenter import Segmenter
+
+    files = find_photographs(photographs)
+    segmenter = Segmenter.open(run, device)
+    config = _inference(segmenter, method, scales, flip, crf)
+    broken = []
+    with progress_bar() as show:
+        for number, (path, name) in enumerate(files):
+            try:
+                image = read_image(path)
+                if soft:
+                    probabilities = segmenter.probabilities(image, config)
+                    with atomic_path(inside(out, name, ".npz")) as temporary:
+                        np.savez_compressed(temporary, probabilities=probabilities, classes=np.array(segmenter.classes))
+                    labels = probabilities.argmax(axis=0).astype(np.uint8)
+                else:
+                    labels = segmenter.predict(image, config)
+                write_labels(inside(out, name, ".png"), labels)
+            except InputError as error:
+                broken.append(error)
+                print(f"hintseg: {error}", file=sys.stderr)
+            show("predict", number + 1, len(files), {})
+    print(f"{len(files) - len(broken)} of {len(files)} masks in {out}")
+    if broken:
+        raise typer.Exit(2)
+
+
+def evaluate(
+    run: Run,
+    data: Annotated[Path, typer.Argument(help="data set folder with masks", show_default=False)],
+    split: Annotated[str, typer.Option(help="images to evaluate")] = "val",
+    method: Method = None,
+    scales: Scales = None,
+    flip: Flip = None,
+    crf: Crf = None,
+    device: Device = "auto",
+    out: Annotated[Path | None, typer.Option(help="JSON file; default RUN/evaluation-SPLIT.json")] = None,
+) -> None:
+    """Measure mean IoU, per class, pixel accuracy and confusion."""
+    from rich.table import Table
+
+    from hintseg.cli.progress import console, progress_bar
+    from hintseg.hints.dataset import Dataset
+    from hintseg.images import atomic_path
+    from hintseg.inference.evaluation import evaluate_split, scores_as_json
+    from hintseg.inference.segmenter import Segmenter
+    from hintseg.report.html import Evaluated
+    from hintseg.report.run_report import report_run
+
+    segmenter = Segmenter.open(run, device)
+    dataset = Dataset.open(data)
+    config = _inference(segmenter, method, scales, flip, crf)
+    with progress_bar() as show:
+        matrix, images = evaluate_split(
+            segmenter, dataset, split, config, lambda done, total: show("evaluate", done, total, {})
+        )
+    content = scores_as_json(matrix, segmenter.classes, split, config)
+    target = out or run / f"evaluation-{split}.json"
+    with atomic_path(target) as temporary:
+        temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False), "utf-8")
+    table = Table("class", "IoU %")
+    for name, value in content["iou"].items():
+        table.add_row(name, "–" if value is None else f"{100 * value:.1f}")
+    console.print(table)
+    print(f"mean IoU {100 * content['mean_iou']:.2f} %, pixel accuracy {100 * content['pixel_accuracy']:.2f} %")
+    page = report_run(segmenter, Evaluated(split, matrix, images), dataset)
+    print(f"{target}\nReport: {page}")
+
+
+def retrieve(
+    run: Run,
+    photograph: Annotated[Path, typer.Argument(help="a photograph", show_default=False)],
+    at: Annotated[str, typer.Option(help="clicked pixel, x,y")],
+    neighbours: Annotated[int, typer.Option(min=1, help="how many")] = 20,
+    out: Annotated[Path | None, typer.Option(help="folder; default RUN/retrieval")] = None,
+    device: Device = "auto",
+) -> None:
+    """Find the training segments nearest to a clicked one: a picture and JSON."""
+    from hintseg.images import read_image
+    from hintseg.inference.segmenter import Segmenter
+    from hintseg.report.retrieval import save_retrieval
+
+    try:
+        x, y = (float(part) for part in at.split(","))
+    except ValueError as error:
+        raise InputError(f"--at {at!r}: write x,y in pixels, e.g. 120,80.") from error
+    segmenter = Segmenter.open(run, device)
+    image = read_image(photograph)
+    mask, found = segmenter.retrieve(image, (x, y), neighbours)
+    picture, listing = save_retrieval(segmenter, image, mask, found, out or run / "retrieval", photograph.stem)
+    for neighbour in found[:5]:
+        print(f"{neighbour.similarity:.3f}  {segmenter.classes[neighbour.label]}  {neighbour.key}")
+    print(f"{picture}\n{listing}")
+
+
+def report(run: Run, device: Device = "auto") -> None:
+    """Write the run's HTML report again."""
+    from hintseg.inference.segmenter import Segmenter
+    from hintseg.report.run_report import report_run
+
+    print(report_run(Segmenter.open(run, device)))
+
+
+def find_photographs(arguments: list[str]) -> list[tuple[Path, str]]:
+    """Files with the name their mask shall have: paths below a folder keep their sub-folders.
+
+    Raises:
+        InputError: nothing found, or two photographs would share a mask.
+    """
+    from hintseg.images import IMAGE_SUFFIXES
+
+    found: dict[str, Path] = {}
+    for argument in arguments:
+        path = Path(argument)
+        if path.is_dir():
+            files = [(file, file.relative_to(path)) for file in sorted(path.rglob("*"))]
+            files = [(file, name) for file, name in files if file.suffix.lower() in IMAGE_SUFFIXES]
+        elif path.exists():
+            files = [(path, Path(path.name))]
+        else:
+            files = [(Path(name), Path(Path(name).name)) for name in sorted(glob.glob(argument, recursive=True))]
+        if not files:
+            raise InputError(f"{argument}: no photograph found; give a folder, a pattern in quotes, or files.")
+        for file, name in files:
+            key = name.with_suffix("").as_posix()
+            if key in found and found[key] != file:
+                raise InputError(f"{file} and {found[key]} would both write {key}.png; rename one or predict them apart.")
+            found[key] = file
+    return [(file, key) for key, file in found.items()]
+
+
+def inside(folder: Path, key: str, suffix: str) -> Path:
+    """folder/key+suffix, refused where the key would lead outside the folder.
+
+    Raises:
+        InputError: it would.
+    """
+    path = folder / f"{key}{suffix}"
+    if not path.resolve().is_relative_to(folder.resolve()):
+        raise InputError(f"{key!r} would be written outside {folder}; rename it.")
+    return path
+
+
+def _inference(segmenter, method, scales, flip, crf):  # type: ignore[no-untyped-def]
+    from pydantic import ValidationError
+
+    changes: dict[str, object] = {}
+    if method is not None:
+        changes["method"] = method
+    if scales is not None:
+        changes["scales"] = scales.split(",")
+    if flip is not None:
+        changes["flip"] = flip
+    if crf is not None:
+        changes["crf"] = crf
+    try:
+        return segmenter.with_inference(**changes)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise InputError(f"--{first['loc'][0]}: {first['msg'].lower()} (got {first['input']!r}).") from error
+
+

@@ -1,0 +1,220 @@
+"""One self-contained HTML page about a run: no link leaves it, light and dark."""
+
+import base64
+import csv
+import html
+import io
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from hintseg.hints.dataset import Dataset
+from hintseg.images import atomic_path, label_palette
+from hintseg.inference.retrieval import image_segments
+from hintseg.inference.segmenter import Segmenter
+from hintseg.inference.views import image_maps
+from hintseg.metrics import ConfusionMatrix
+from hintseg.report.figures import embedding_colours, hints_over, overlay, region_borders, shrink
+from hintseg.targets.target import weak_target
+
+STYLE = """
+:root{color-scheme:light dark;--ink:#1b1f24;--paper:#fff;--soft:#f3f4f6;--line:#d0d7de;--accent:#0969da}
+@media(prefers-color-scheme:dark){:root{--ink:#e6edf3;--paper:#0d1117;--soft:#161b22;--line:#30363d;--accent:#58a6ff}}
+body{margin:0 auto;max-width:1200px;padding:1.5rem;font:16px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--paper)}
+h1{font-size:1.6rem;margin:0 0 .25rem}h2{font-size:1.2rem;margin:2rem 0 .5rem;border-bottom:1px solid var(--line)}
+.row{display:flex;flex-wrap:wrap;gap:.6rem;margin:.6rem 0 1.2rem}figure{margin:0}img{display:block;border-radius:4px;max-width:100%}
+figcaption{font-size:.8rem;opacity:.8}table{border-collapse:collapse;font-size:.9rem}td,th{padding:.25rem .7rem;border-bottom:1px solid var(--line);text-align:right}
+td:first-child,th:first-child{text-align:left}.key{display:inline-flex;align-items:center;margin-right:1rem;font-size:.9rem}
+.key i{width:1em;height:1em;border-radius:3px;margin-right:.4em;border:1px solid var(--line)}pre{background:var(--soft);padding:.8rem;overflow:auto;font-size:.8rem}
+svg{background:var(--soft);border-radius:4px;max-width:100%}.bar{background:var(--accent);height:.6em;border-radius:2px}
+"""
+
+
+class Evaluated(NamedTuple):
+    """Scores of a split, and the images with their own mean IoU, worst first."""
+
+    split: str
+    matrix: ConfusionMatrix
+    images: list[tuple[str, float]]
+
+
+def write_report(
+    segmenter: Segmenter,
+    path: Path,
+    *,
+    training: Sequence[str] = (),
+    others: Sequence[str] = (),
+    evaluated: Evaluated | None = None,
+    dataset: Dataset | None = None,
+    title: str = "hintseg run",
+) -> None:
+    """Write the page.
+
+    Args:
+        training: keys of training images to show with hints, segments and completed masks.
+        others: keys to show with predictions.
+        evaluated: scores to tabulate; its worst images are shown first.
+        dataset: where the images are; default is the run's.
+    """
+    dataset = dataset or segmenter.dataset()
+    parts = [f"<h1>{html.escape(title)}</h1>", _summary(segmenter), _legend(segmenter.classes)]
+    if evaluated is not None:
+        parts.append(_scores(evaluated, segmenter.classes))
+    if training:
+        parts.append("<h2>From hints to masks</h2>")
+        parts += [_training_row(segmenter, dataset, key) for key in training]
+    if others:
+        parts.append("<h2>Predictions on photographs it was not trained on</h2>")
+        parts += [_prediction_row(segmenter, dataset, key) for key in others]
+    parts.append("<h2>Training</h2>" + _curves(segmenter.run / "metrics.csv"))
+    parts.append(
+        "<h2>Configuration</h2><details><summary>Every constant of the run</summary><pre>"
+        + html.escape(segmenter.recipe.model_dump_json(indent=1)) + "</pre></details>"
+    )  # fmt: skip
+    page = (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width,initial-scale=1">'
+        f"<title>{html.escape(title)}</title><style>{STYLE}</style></head><body>{''.join(parts)}</body></html>"
+    )
+    with atomic_path(path) as temporary:
+        temporary.write_text(page, "utf-8")
+
+
+def _summary(segmenter: Segmenter) -> str:
+    description = segmenter.description
+    network = segmenter.recipe.network
+    return (
+        f"<p>{len(description.keys)} training images with {html.escape(', '.join(description.forms))}; "
+        f"{html.escape(network.backbone)}, {segmenter.recipe.iterations} iterations of batch "
+        f"{segmenter.recipe.data.batch}, crop {segmenter.recipe.data.crop}, seed {segmenter.recipe.seed}; "
+        f"hintseg {html.escape(description.version)}.</p>"
+    )
+
+
+def _legend(classes: Sequence[str]) -> str:
+    keys = []
+    for label, name in enumerate(classes):
+        colour = ",".join(str(value) for value in label_palette()[label])
+        keys.append(f'<span class="key"><i style="background:rgb({colour})"></i>{html.escape(name)}</span>')
+    return f"<p>{''.join(keys)}</p>"
+
+
+def _training_row(segmenter: Segmenter, dataset: Dataset, key: str) -> str:
+    image = dataset.image(key)
+    target = weak_target(
+        dataset.hints(key, segmenter.description.forms), image.shape[:2], len(segmenter.classes),
+        segmenter.recipe.data.point_radius,
+    )  # fmt: skip
+    maps = image_maps(segmenter.network, image)
+    clusters = image_segments(maps.embeddings, segmenter.recipe.segments.inference_grid, 10).cpu().numpy()
+    rows = np.arange(image.shape[0]) * clusters.shape[0] // image.shape[0]
+    columns = np.arange(image.shape[1]) * clusters.shape[1] // image.shape[1]
+    pictures = [
+        (image, key),
+        (hints_over(image, target.labels), "hints"),
+        (region_borders(image, clusters[rows][:, columns]), "segments"),
+        (_enlarge(embedding_colours(maps.embeddings.cpu().numpy()), image.shape[:2]), "embedding (three principal axes)"),
+        (overlay(image, segmenter.complete(dataset, key)), "completed mask"),
+    ]
+    return _row(pictures)
+
+
+def _prediction_row(segmenter: Segmenter, dataset: Dataset, key: str) -> str:
+    image = dataset.image(key)
+    pictures = [(image, key), (overlay(image, segmenter.predict(image)), "prediction")]
+    truth = dataset.mask(key)
+    if truth is not None:
+        pictures.append((overlay(image, truth), "truth"))
+    return _row(pictures)
+
+
+def _scores(evaluated: Evaluated, classes: Sequence[str]) -> str:
+    scores = evaluated.matrix.scores()
+    rows = []
+    for name, value in zip(classes, scores.iou.tolist(), strict=True):
+        shown = "–" if np.isnan(value) else f"{100 * value:.1f}"
+        width = 0 if np.isnan(value) else round(160 * value)
+        rows.append(f'<tr><td>{html.escape(name)}</td><td>{shown}</td><td><div class="bar" style="width:{width}px"></div></td></tr>')
+    counts = evaluated.matrix.counts
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    worst = "; ".join(f"{html.escape(key)} {100 * value:.0f}" for key, value in evaluated.images[:8])
+    return (
+        f"<h2>Scores on {html.escape(evaluated.split)}</h2><p>mean IoU <b>{100 * scores.mean_iou:.1f} %</b>, pixel "
+        f"accuracy {100 * scores.pixel_accuracy:.1f} %, {scores.pixels:,} pixels.</p>"
+        f'<div class="row"><table><tr><th>class</th><th>IoU %</th><th></th></tr>{"".join(rows)}</table>'
+        f"{_confusion(shares, classes)}</div><p>Worst images (own mean IoU %): {worst}</p>"
+    )
+
+
+def _confusion(shares: NDArray[np.float64], classes: Sequence[str]) -> str:
+    cell = max(10, min(28, 420 // len(classes)))
+    squares = []
+    for row, name in enumerate(classes):
+        for column, other in enumerate(classes):
+            squares.append(
+                f'<rect x="{column * cell}" y="{row * cell}" width="{cell}" height="{cell}" fill="#0969da" '
+                f'fill-opacity="{shares[row, column]:.3f}"><title>{html.escape(name)} seen as {html.escape(other)}: '
+                f"{100 * shares[row, column]:.1f} %</title></rect>"
+            )
+    side = cell * len(classes)
+    return (
+        f'<figure><svg width="{side}" height="{side}" role="img" aria-label="confusion matrix">{"".join(squares)}</svg>'
+        "<figcaption>confusion: rows are the truth, columns the prediction</figcaption></figure>"
+    )
+
+
+def _curves(path: Path) -> str:
+    try:
+        with path.open(encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+    except OSError:
+        return "<p>No metrics were kept.</p>"
+    if not rows:
+        return "<p>No metrics were kept.</p>"
+    names = [name for name in rows[0].keys() if name not in ("iteration", "seconds")]
+    names += [name for name in rows[-1] if name not in names and name not in ("iteration", "seconds")]
+    charts = [_curve(name, [(int(row["iteration"]), float(row[name])) for row in rows if row.get(name)]) for name in names]
+    return f'<div class="row">{"".join(charts)}</div>'
+
+
+def _curve(name: str, points: list[tuple[int, float]]) -> str:
+    if not points:
+        return ""
+    window = max(len(points) // 60, 1)
+    smooth = [
+        (points[start][0], float(np.mean([value for _, value in points[start : start + window]])))
+        for start in range(0, len(points), window)
+    ]
+    top = max(value for _, value in smooth) or 1.0
+    last = max(smooth[-1][0], 1)
+    line = " ".join(f"{10 + 240 * step / last:.1f},{110 - 100 * max(value, 0) / top:.1f}" for step, value in smooth)
+    return (
+        f'<figure><svg width="260" height="120" role="img" aria-label="{html.escape(name)}"><polyline points="{line}" '
+        f'fill="none" stroke="var(--accent)" stroke-width="1.5"/></svg><figcaption>{html.escape(name)}: '
+        f"{smooth[0][1]:.3g} → {smooth[-1][1]:.3g}</figcaption></figure>"
+    )
+
+
+def _row(pictures: Iterable[tuple[NDArray[np.uint8], str]]) -> str:
+    figures = []
+    for picture, caption in pictures:
+        small = shrink(picture, 360)
+        figures.append(
+            f'<figure><img src="{_data_uri(small)}" width="{small.shape[1]}" height="{small.shape[0]}" '
+            f'alt="{html.escape(caption)}"><figcaption>{html.escape(caption)}</figcaption></figure>'
+        )
+    return f'<div class="row">{"".join(figures)}</div>'
+
+
+def _enlarge(picture: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    return np.array(Image.fromarray(picture).resize((size[1], size[0]), Image.Resampling.NEAREST))
+
+
+def _data_uri(picture: NDArray[np.uint8]) -> str:
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, format="JPEG", quality=88)
+    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
