@@ -1,0 +1,164 @@
+"""The commands as a user runs them: outputs, sentences, exit codes."""
+
+import json
+import sys
+
+import numpy as np
+import pytest
+
+from hintseg.cli import app
+from hintseg.images import read_labels, write_image
+
+
+@pytest.fixture
+def hintseg(monkeypatch, capsys):
+    """Run a command line; returns (exit code, standard output, standard error)."""
+
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["hintseg", *map(str, arguments)])
+        try:
+            app.main()
+            code = 0
+        except SystemExit as stop:
+            code = stop.code or 0
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return call
+
+
+@pytest.fixture
+def trained(hintseg, scenes, tiny, tmp_path):
+    run = tmp_path / "runs" / "a b"
+    settings = [part for setting in tiny for part in ("--set", setting)]
+    code, out, err = hintseg(
+        "train", scenes.root, "--hints", "scribbles", "--out", run, "--weights", "none", "--iterations", 3,
+        "--device", "cpu", *settings,
+    )  # fmt: skip
+    assert code == 0, err
+    assert "report.html" in out
+    return run
+
+
+def test_the_whole_journey(hintseg, scenes, trained, tmp_path):
+    code, out, _ = hintseg("complete", trained)
+    assert code == 0
+    assert "4 masks" in out
+    assert read_labels(trained / "masks" / "scene 0 ä.png").shape == (72, 96)
+
+    photographs = scenes.root / "images"
+    code, out, _ = hintseg("predict", trained, photographs, "--out", tmp_path / "masks", "--soft")
+    assert code == 0
+    assert "6 of 6 masks" in out
+    with np.load(tmp_path / "masks" / "scene 5 ä.npz") as stored:
+        assert stored["probabilities"].shape == (3, 72, 96)
+        assert stored["classes"].tolist() == ["ground", "square", "disc"]
+
+    code, out, _ = hintseg("evaluate", trained, scenes.root, "--split", "val", "--method", "retrieval", "--flip")
+    assert code == 0
+    assert "mean IoU" in out
+    content = json.loads((trained / "evaluation-val.json").read_text("utf-8"))
+    assert content["inference"]["method"] == "retrieval"
+    assert np.array(content["confusion"]).sum() == content["pixels"] == 2 * 72 * 96
+
+    photograph = photographs / "scene 4 ä.png"
+    code, out, _ = hintseg("retrieve", trained, photograph, "--at", "20,20", "--neighbours", 3)
+    assert code == 0
+    assert len(json.loads((trained / "retrieval" / "scene 4 ä.json").read_text("utf-8"))) == 3
+    assert (trained / "retrieval" / "scene 4 ä.png").exists()
+    code, out, _ = hintseg("report", trained)
+    assert out.strip().endswith("report.html")
+
+
+def test_predict_names_broken_files_and_does_the_others(hintseg, trained, scenes, tmp_path):
+    folder = tmp_path / "mixed"
+    write_image(folder / "good.png", np.zeros((40, 50, 3), np.uint8))
+    (folder / "bad.jpg").write_bytes(b"\xff\xd8 nothing")
+    code, out, err = hintseg("predict", trained, folder, "--out", tmp_path / "masks")
+    assert code == 2
+    assert "bad.jpg" in err
+    assert "1 of 2 masks" in out
+    assert (tmp_path / "masks" / "good.png").exists()
+    pattern = str(folder / "go*.png")
+    assert hintseg("predict", trained, pattern, "--out", tmp_path / "more")[0] == 0
+
+
+def test_check_says_what_is_there_and_what_is_wrong(hintseg, scenes):
+    code, out, _ = hintseg("check", scenes.root, "--split", "train")
+    assert code == 0
+    assert "4 images, 4 readable; hints: " in out
+    scenes.path("scene 0 ä").write_bytes(b"broken")
+    code, out, _ = hintseg("check", scenes.root)
+    assert code == 2
+    assert "error: " in out
+    assert "scene 0 ä.png" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["train", "NOWHERE"], "no such folder"),
+        (["train", "DATA", "--hints", "scribles"], "Did you mean 'scribbles'"),
+        (["train", "DATA", "--recipe", "big"], "Unknown recipe"),
+        (["train", "DATA", "--backbone", "resnet5O", "--weights", "none"], "Unknown backbone"),
+        (["train", "DATA", "--set", "data.batch=0"], "data.batch"),
+        (["train", "DATA", "--weights", "none.pth"], "no such weights file"),
+        (["train", "DATA", "--device", "abacus", "--weights", "none"], "is not available"),
+        (["train", "DATA", "--config", "none.json"], "no such configuration"),
+        (["predict", "NOWHERE", "DATA/images"], "is no run folder"),
+        (["recipe", "larg"], "Unknown recipe"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_exit_code_2(hintseg, scenes, tmp_path, arguments, message):
+    places = {
+        "NOWHERE": str(tmp_path / "nowhere"),
+        "DATA": str(scenes.root),
+        "DATA/images": str(scenes.root / "images"),
+    }
+    replaced = [places.get(argument, argument) for argument in arguments]
+    if arguments[0] == "train":
+        replaced += ["--out", str(tmp_path / "out"), "--hints", "scribbles"][: 4 if "--hints" not in arguments else 2]
+    code, _, err = hintseg(*replaced)
+    assert code == 2
+    assert message in err
+    assert "Traceback" not in err
+    assert len([line for line in err.splitlines() if line.startswith("hintseg:")]) == 1
+
+
+def test_run_commands_refuse_wrong_options(hintseg, trained, scenes):
+    for arguments, message in [
+        (["predict", trained, "nothing*.png"], "no photograph found"),
+        (["predict", trained, scenes.root / "images", "--method", "magic"], "--method"),
+        (["predict", trained, scenes.root / "images", "--scales", "0,1"], "--scales"),
+        (["retrieve", trained, scenes.root / "images" / "scene 0 ä.png", "--at", "here"], "write x,y"),
+        (["evaluate", trained, scenes.root, "--split", "test"], "no such split"),
+        (["train", scenes.root, "--out", trained, "--weights", "none"], "already holds a run"),
+    ]:
+        code, _, err = hintseg(*arguments)
+        assert code == 2, arguments
+        assert message in err
+
+
+def test_two_photographs_never_share_a_mask(hintseg, trained, scenes, tmp_path):
+    for folder in ("one", "two"):
+        write_image(tmp_path / folder / "same.png", np.zeros((8, 8, 3), np.uint8))
+    code, _, err = hintseg("predict", trained, tmp_path / "one", tmp_path / "two", "--out", tmp_path / "masks")
+    assert code == 2
+    assert "would both write same.png" in err
+
+
+def test_recipes_and_simulation(hintseg, scenes, tmp_path):
+    assert hintseg("recipe")[1].split() == ["small", "voc12-points", "voc12-scribbles"]
+    assert json.loads(hintseg("recipe", "voc12-scribbles")[1])["network"]["backbone"] == "resnet101"
+    assert "partial_cross_entropy" in hintseg("recipe", "--objectives")[1]
+    code, out, _ = hintseg("simulate", scenes.root, "--out", tmp_path / "made", "--style", "border", "--coverage", 0.5)
+    assert code == 0
+    assert "4 images" in out
+
+
+def test_a_read_only_folder(hintseg, scenes, tmp_path, tiny):
+    blocked = tmp_path / "blocked"
+    blocked.write_text("a file, not a folder")
+    code, _, err = hintseg("train", scenes.root, "--weights", "none", "--out", blocked / "run", "--hints", "scribbles")
+    assert code == 2
+    assert "cannot be written" in err

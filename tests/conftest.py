@@ -1,0 +1,91 @@
+"""Shared fixtures: published arrays, a tiny data set with squares and discs, a tiny network."""
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from hintseg.hints.dataset import Dataset
+from hintseg.images import write_image, write_labels
+
+SHARED = Path(os.environ.get("HINTSEG_SHARED", Path(__file__).resolve().parents[2] / "shared"))
+
+TINY = [
+    "network.backbone=test_efficientnet",
+    "network.output_stride=32",
+    "network.width=16",
+    "network.embedding_dim=8",
+    "data.batch=2",
+    "data.crop=64",
+    "data.regions=12",
+    "segments.grid=[3,3]",
+    "segments.inference_grid=[8,8]",
+    "segments.memory=1",
+    "checkpoint_every=2",
+]
+
+
+@pytest.fixture(autouse=True)
+def _few_threads():
+    torch.set_num_threads(1)
+
+
+@pytest.fixture
+def golden():
+    """Load published arrays as tensors by file name."""
+
+    def load(name: str) -> dict[str, torch.Tensor]:
+        path = SHARED / "golden" / f"{name}.npz"
+        if not path.exists():
+            pytest.skip("the published arrays are not here")
+        with np.load(path) as stored:
+            return {key: torch.from_numpy(stored[key]) for key in stored.files}
+
+    return load
+
+
+def draw_scene(seed: int, size: tuple[int, int] = (72, 96)) -> tuple[np.ndarray, np.ndarray]:
+    """A noisy picture of a red square (1) and a blue disc (2) on grey (0), and its mask."""
+    random = np.random.default_rng(seed)
+    height, width = size
+    rows, columns = np.mgrid[:height, :width]
+    mask = np.zeros(size, dtype=np.uint8)
+    y, x = random.integers(5, height // 3), random.integers(5, width // 3)
+    mask[y : y + height // 3, x : x + width // 4] = 1
+    centre = random.integers(height // 2, height - 15), random.integers(width // 2 + 10, width - 20)
+    mask[np.hypot(rows - centre[0], columns - centre[1]) < height // 6] = 2
+    colours = np.array([[120, 120, 120], [200, 50, 40], [40, 60, 200]])
+    image = np.clip(colours[mask] + random.normal(0, 12, (*size, 3)), 0, 255).astype(np.uint8)
+    return image, mask
+
+
+@pytest.fixture
+def scenes(tmp_path: Path) -> Dataset:
+    """Four training and two validation images with scribbles, points and masks."""
+    from hintseg.hints.simulate import simulate_points, simulate_scribbles
+
+    root = tmp_path / "data"
+    points = {}
+    for index in range(6):
+        key = f"scene {index} ä"
+        image, mask = draw_scene(index)
+        write_image(root / "images" / f"{key}.png", image)
+        write_labels(root / "masks" / f"{key}.png", mask)
+        if index < 4:
+            scribbles = simulate_scribbles(mask, seed=index)
+            write_labels(root / "scribbles" / f"{key}.png", np.where(scribbles == 254, 255, scribbles).astype(np.uint8))
+            points[key] = [[point.x, point.y, point.label] for point in simulate_points(mask, index)]
+    (root / "points.json").write_text(json.dumps(points), "utf-8")
+    (root / "dataset.json").write_text(json.dumps({"classes": ["ground", "square", "disc"], "background": 0}), "utf-8")
+    (root / "train.txt").write_text("\n".join(f"scene {index} ä" for index in range(4)), "utf-8")
+    (root / "val.txt").write_text("\n".join(f"scene {index} ä" for index in (4, 5)), "utf-8")
+    return Dataset.open(root)
+
+
+@pytest.fixture
+def tiny() -> list[str]:
+    """`--set` assignments for a network that trains in a blink."""
+    return list(TINY)

@@ -1,0 +1,243 @@
+"""The folder format, its errors, targets, simulation and checking."""
+
+import json
+
+import numpy as np
+import pytest
+from tests.conftest import draw_scene
+
+from hintseg.errors import ConfigError, InputError
+from hintseg.hints.check import inspect, require_trainable
+from hintseg.hints.dataset import Dataset
+from hintseg.hints.model import UNLABELLED, VOID, Box, ImageHints, Mask, Point, Scribble, Tag, parse_forms
+from hintseg.hints.simulate import simulate_boxes, simulate_points, simulate_scribbles, simulate_tags
+from hintseg.hints.simulate_dataset import simulate_dataset
+from hintseg.images import write_image, write_labels
+from hintseg.targets.target import weak_target
+
+
+@pytest.mark.parametrize(
+    ("text", "forms"),
+    [
+        (None, ("tags", "boxes", "points", "scribbles", "masks")),
+        ("points,scribbles", ("points", "scribbles")),
+        ("scribble", ("scribbles",)),
+        (" Box , mask", ("boxes", "masks")),
+        ("points,points", ("points",)),
+    ],
+)
+def test_forms_are_parsed(text, forms):
+    assert parse_forms(text) == forms
+
+
+def test_unknown_form():
+    with pytest.raises(ConfigError, match="Did you mean 'scribbles'"):
+        parse_forms("scribles")
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """One 8 × 10 image and a function that writes more files."""
+    root = tmp_path / "set"
+    write_image(root / "images" / "a.png", np.zeros((8, 10, 3), np.uint8))
+
+    def write(**files):
+        for name, content in files.items():
+            path = root / name.replace("__", "/").replace("_json", ".json").replace("_txt", ".txt").replace(
+                "_png", ".png"
+            )
+            if isinstance(content, np.ndarray):
+                write_labels(path, content)
+            else:
+                path.write_text(content if isinstance(content, str) else json.dumps(content), "utf-8")
+        return root
+
+    return write
+
+
+def test_all_forms_are_read(folder):
+    scribbles = np.full((8, 10), 255, np.uint8)
+    scribbles[2, 3] = 1
+    mask = np.zeros((8, 10), np.uint8)
+    mask[0] = 250
+    root = folder(
+        dataset_json={"classes": ["sky", "cow"], "void": 250, "background": "sky"},
+        points_json={"a": [[9, 7, "cow"]]},
+        boxes_json={"a": [[0, 0, 4, 4, 1]]},
+        tags_json={"a": ["cow"]},
+        scribbles_json={"a": [["sky", [[0, 0], [5, 0]]]]},
+        scribbles__a_png=scribbles,
+        masks__a_png=mask,
+    )
+    dataset = Dataset.open(root)
+    hints = dataset.hints("a")
+    assert hints.points == (Point(9, 7, 1),)
+    assert hints.boxes == (Box(0, 0, 4, 4, 1),)
+    assert hints.tags == (Tag(1),)
+    assert hints.scribbles == (Scribble(((0, 0), (5, 0)), 0),)
+    assert hints.scribble_map.labels[2, 3] == 1
+    assert hints.scribble_map.labels[0, 0] == UNLABELLED
+    assert hints.mask.labels[0, 0] == VOID
+    assert hints.forms() == ("tags", "boxes", "points", "scribbles", "masks")
+    assert hints.classes() == {0, 1}
+    assert dataset.hints("a", ["points"]).forms() == ("points",)
+    assert dataset.background == 0
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        ({"dataset_json": "{"}, "not valid JSON"),
+        ({"dataset_json": []}, "must be an object"),
+        ({"dataset_json": {"classes": []}}, "'classes' must be a list"),
+        ({"dataset_json": {"classes": ["a", "a"]}}, "listed twice"),
+        ({"dataset_json": {"classes": ["a"], "void": 0}}, "'void' must be"),
+        ({"dataset_json": {"classes": ["a"], "background": 3}}, "'background' must be"),
+        ({"dataset_json": {"classes": ["a"], "tags_complete": 3}}, "'tags_complete' must be"),
+        ({"dataset_json": {"classes": ["a"] * 300}}, "more than the 254"),
+        ({"points_json": []}, "must be an object"),
+        ({"points_json": {"a": 3}}, "must be a list"),
+        ({"points_json": {"a": [[1, 2]]}}, "list of 3"),
+        ({"points_json": {"a": [[1, 2, "dog"]]}}, "'dog' is no class"),
+        ({"points_json": {"a": [[1, 2, 2]]}}, "2 is no class"),
+        ({"points_json": {"a": [[1, 2, True]]}}, "no class"),
+        ({"points_json": {"a": [["x", 2, 0]]}}, "not a number"),
+        ({"points_json": {"a": [[10, 2, 0]]}}, "outside the 10×8 image"),
+        ({"boxes_json": {"a": [[3, 3, 3, 5, 0]]}}, "is empty"),
+        ({"scribbles_json": {"a": [[0, []]]}}, "at least one vertex"),
+        ({"scribbles_json": {"a": [[0, [[1]]]]}}, "2 numbers"),
+        ({"scribbles__a_png": np.zeros((4, 4), np.uint8)}, "is 4×4 but its image is 10×8"),
+        ({"masks__a_png": np.full((8, 10), 7, np.uint8)}, "has label 7 but there are 2 classes"),
+    ],
+)
+def test_wrong_files_say_what_is_wrong(folder, files, message):
+    with pytest.raises(InputError, match=message):
+        Dataset.open(folder(**{"dataset_json": {"classes": ["sky", "cow"]}, **files})).hints("a")
+
+
+def test_missing_folders_splits_and_images(tmp_path, folder):
+    with pytest.raises(InputError, match="no such folder"):
+        Dataset.open(tmp_path / "none")
+    with pytest.raises(InputError, match="no folder images/"):
+        Dataset.open(tmp_path)
+    dataset = Dataset.open(folder(dataset_json={"classes": ["a"]}, val_txt="a\n", odd_txt="missing\n", empty_txt="\n"))
+    assert dataset.keys("val") == dataset.keys("train") == ("a",)
+    with pytest.raises(InputError, match="known: empty, odd, val"):
+        dataset.keys("test")
+    with pytest.raises(InputError, match="no image 'missing'"):
+        dataset.image(dataset.keys("odd")[0])
+    with pytest.raises(InputError, match="lists no image"):
+        dataset.keys("empty")
+
+
+def test_two_images_of_one_name(folder):
+    root = folder(dataset_json={"classes": ["a"]})
+    (root / "images" / "a.jpg").write_bytes((root / "images" / "a.png").read_bytes())
+    with pytest.raises(InputError, match="same name"):
+        Dataset.open(root).keys()
+
+
+def test_without_a_description_classes_come_from_the_hints(folder):
+    root = folder(points_json={"a": [[1, 1, 2]]}, scribbles__a_png=np.full((8, 10), 4, np.uint8))
+    assert len(Dataset.open(root).classes) == 5
+    with pytest.raises(InputError, match=r"write a dataset\.json"):
+        Dataset.open(folder(points_json={"a": [[1, 1, "cow"]]}))
+
+
+def test_without_anything_there_are_no_classes(folder):
+    with pytest.raises(InputError, match=r"neither dataset\.json nor any hint"):
+        Dataset.open(folder())
+
+
+def test_targets_draw_discs_strokes_and_masks_by_strength():
+    mask = np.full((20, 20), UNLABELLED, np.uint8)
+    mask[10, 10], mask[0, 0] = 2, VOID
+    hints = ImageHints(
+        points=(Point(10, 10, 0), Point(13, 10, 1)), scribbles=(Scribble(((2, 2), (2, 8)), 1, 1),), mask=Mask(mask)
+    )
+    target = weak_target(hints, (20, 20), 4, point_radius=3)
+    assert target.labels[10, 10] == 2
+    assert target.labels[10, 9] == 0
+    assert target.labels[10, 12] == 1  # nearer to the second point
+    assert target.labels[5, 2] == 1
+    assert target.labels[0, 0] == VOID
+    assert target.labels[19, 19] == UNLABELLED
+    assert target.allowed.tolist() == [True, True, True, False]
+
+
+def test_crossing_strokes_are_void_and_incomplete_tags_allow_everything():
+    strokes = (Scribble(((0, 5), (9, 5)), 0, 1), Scribble(((5, 0), (5, 9)), 1, 1))
+    target = weak_target(ImageHints(scribbles=strokes, tags_complete=False), (10, 10), 3)
+    assert target.labels[5, 5] == VOID
+    assert target.labels[5, 0] == 0
+    assert target.allowed.all()
+    nothing = weak_target(ImageHints(), (4, 4), 3)
+    assert (nothing.labels == UNLABELLED).all()
+    assert nothing.allowed.all()
+
+
+@pytest.mark.parametrize("style", ["skeleton", "interior", "border"])
+def test_scribbles_stay_inside_and_shrink_with_coverage(style):
+    _, mask = draw_scene(3)
+    lengths = []
+    for coverage in (1.0, 0.5, 0.0):
+        drawn = simulate_scribbles(mask, style, coverage, seed=1)
+        known = drawn != UNLABELLED
+        assert (drawn[known] == mask[known]).all()
+        assert set(np.unique(drawn[known])) == set(np.unique(mask))
+        lengths.append(int(known.sum()))
+    assert lengths[0] > lengths[1] > lengths[2]
+    assert (simulate_scribbles(mask, style, seed=1) == simulate_scribbles(mask, style, seed=1)).all()
+
+
+def test_points_boxes_and_tags_of_a_mask():
+    _, mask = draw_scene(3)
+    for point in simulate_points(mask, seed=2):
+        assert mask[int(point.y), int(point.x)] == point.label
+    boxes = simulate_boxes(mask, background=0)
+    assert {box.label for box in boxes} == {1, 2}
+    for box in boxes:
+        inside = mask[int(box.y0) : int(box.y1), int(box.x0) : int(box.x1)] == box.label
+        assert inside.any(axis=0).all() or box.label == 2
+    assert simulate_tags(mask, background=0) == (Tag(1), Tag(2))
+
+
+def test_simulating_a_data_set(scenes, tmp_path):
+    out = tmp_path / "simulated"
+    assert simulate_dataset(scenes, out, style="interior", seed=1) == 4
+    made = Dataset.open(out)
+    assert made.classes == scenes.classes
+    assert made.hints("scene 0 ä").forms() == ("tags", "boxes", "points", "scribbles")
+    assert not made.has_mask("scene 0 ä")
+    assert made.has_mask("scene 4 ä")
+    with pytest.raises(InputError, match="not empty"):
+        simulate_dataset(scenes, out)
+    with pytest.raises(ConfigError, match="style"):
+        simulate_dataset(scenes, tmp_path / "other", style="zigzag")
+
+
+def test_checking_counts_and_warns(scenes):
+    found = inspect(scenes, scenes.keys("train"), ("points", "scribbles"))
+    assert found.images == 4
+    assert found.forms == {"points": 4, "scribbles": 4}
+    assert not found.errors
+    assert set(found.hinted_pixels) == {0, 1, 2}
+    assert require_trainable(found, scenes, ("points",), "refuse") == scenes.keys("train")
+    renamed = scenes.with_classes([*scenes.classes, "unseen"])
+    assert any("'unseen' is never hinted" in sentence for sentence in inspect(renamed, renamed.keys("train")).warnings)
+
+
+def test_broken_images_are_refused_or_skipped(scenes):
+    key = scenes.keys("train")[1]
+    scenes.path(key).write_bytes(b"not an image")
+    found = inspect(scenes, scenes.keys("train"))
+    assert len(found.errors) == 1
+    with pytest.raises(InputError, match="not an image"):
+        require_trainable(found, scenes, ("scribbles",), "refuse")
+    assert key not in require_trainable(found, scenes, ("scribbles",), "skip")
+
+
+def test_no_labelling_hint_is_an_error(scenes):
+    found = inspect(scenes, scenes.keys("train"), ("tags",))
+    with pytest.raises(InputError, match="none of the 4 training images has a hint that labels a pixel"):
+        require_trainable(found, scenes, ("tags",), "refuse")

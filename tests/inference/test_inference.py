@@ -1,0 +1,136 @@
+"""Predictions of any size, tiles, retrieval, reports."""
+
+import re
+
+import numpy as np
+import pytest
+import torch
+
+from hintseg import train
+from hintseg.errors import InputError, RunError, WeightsError
+from hintseg.inference.evaluation import evaluate_split
+from hintseg.inference.segmenter import Segmenter
+from hintseg.inference.views import multi_scale_probabilities, tile_weight, tiles
+from hintseg.report.figures import embedding_colours, hints_over, overlay, region_borders
+from hintseg.report.html import Evaluated
+from hintseg.report.run_report import report_run
+
+
+@pytest.fixture
+def segmenter(scenes, tiny, tmp_path):
+    return train(scenes, "scribbles", tmp_path / "run", weights="none", device="cpu", iterations=2, settings=tiny)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 500), (33, 70), (72, 96)])
+@pytest.mark.parametrize(
+    "changes", [{}, {"method": "retrieval"}, {"flip": True, "scales": (0.5, 1.0)}, {"crf": True}, {"longest_side": 64}]
+)
+def test_every_size_and_way_gives_a_mask(segmenter, size, changes):
+    image = np.random.default_rng(0).integers(0, 255, (*size, 3)).astype(np.uint8)
+    config = segmenter.with_inference(**changes)
+    mask = segmenter.predict(image, config)
+    assert mask.shape == size
+    assert mask.dtype == np.uint8
+    assert mask.max() < 3
+    probabilities = segmenter.probabilities(image, config)
+    np.testing.assert_allclose(probabilities.sum(axis=0), 1, atol=1e-3)
+    assert (probabilities.argmax(axis=0) == mask).mean() > 0.99
+
+
+@pytest.mark.parametrize(("height", "width", "side"), [(10, 10, 20), (100, 50, 40), (41, 300, 40), (1000, 1000, 256)])
+def test_tiles_cover_everything_and_overlap(height, width, side):
+    covered = np.zeros((height, width), int)
+    for rows, columns in tiles(height, width, side, 8):
+        assert 0 <= rows.start < rows.stop <= height
+        assert rows.stop - rows.start == min(side, height)
+        covered[rows, columns] += 1
+    assert covered.min() >= 1
+    assert tile_weight(5, 9).min() > 0
+
+
+def test_bands_of_tiles_equal_the_blended_whole(segmenter):
+    image = np.random.default_rng(1).integers(0, 255, (430, 370, 3)).astype(np.uint8)
+    config = segmenter.with_inference(tile=192)
+    whole = segmenter.probabilities(image, config).argmax(axis=0)
+    assert (segmenter.predict(image, config) == whole).mean() > 0.999
+
+
+def test_mirror_averaging_is_symmetric(segmenter):
+    image = np.random.default_rng(1).integers(0, 255, (64, 64, 3)).astype(np.uint8)
+    one = multi_scale_probabilities(segmenter.network, image, (1.0,), flip=True)
+    other = multi_scale_probabilities(segmenter.network, image[:, ::-1], (1.0,), flip=True)
+    torch.testing.assert_close(one, other.flip(2), atol=1e-4, rtol=0)
+
+
+def test_retrieval_finds_the_segment_itself_first(segmenter, scenes):
+    key = scenes.keys("train")[0]
+    mask, found = segmenter.retrieve(scenes.image(key), (30, 20), neighbours=5)
+    assert mask[20, 30]
+    assert mask.shape == (72, 96)
+    assert len(found) == 5
+    similarities = [neighbour.similarity for neighbour in found]
+    assert similarities == sorted(similarities, reverse=True)
+    assert all(0 <= edge <= 1 for neighbour in found for edge in neighbour.box)
+    with pytest.raises(InputError, match="outside the 96×72 image"):
+        segmenter.retrieve(scenes.image(key), (96, 0))
+
+
+def test_completion_keeps_hints_and_absent_classes_out(segmenter, scenes):
+    for key in scenes.keys("train"):
+        mask = segmenter.complete(scenes, key)
+        hints = scenes.hints(key, ("scribbles",))
+        drawn = hints.scribble_map.labels
+        assert (mask[drawn < 254] == drawn[drawn < 254]).all()
+        assert set(np.unique(mask)) <= hints.classes()
+
+
+def test_broken_runs_say_what_to_do(segmenter, tmp_path):
+    with pytest.raises(RunError, match="no run folder"):
+        Segmenter.open(tmp_path / "nothing")
+    weights = segmenter.run / "weights.safetensors"
+    whole = weights.read_bytes()
+    weights.write_bytes(whole[:500])
+    with pytest.raises(WeightsError, match="damaged"):
+        Segmenter.open(segmenter.run, "cpu")
+    weights.unlink()
+    with pytest.raises(RunError, match="--resume"):
+        Segmenter.open(segmenter.run, "cpu")
+    weights.write_bytes(whole)
+    (segmenter.run / "memory.safetensors").unlink()
+    with pytest.raises(RunError, match="segment memory is missing"):
+        Segmenter.open(segmenter.run, "cpu").retrieve(np.zeros((32, 32, 3), np.uint8), (1, 1))
+    (segmenter.run / "run.json").write_text("{}")
+    with pytest.raises(RunError, match="is damaged"):
+        Segmenter.open(segmenter.run, "cpu")
+
+
+def test_the_report_is_one_page_that_links_nowhere(segmenter, scenes):
+    matrix, images = evaluate_split(segmenter, scenes, "val")
+    page = report_run(segmenter, Evaluated("val", matrix, images), scenes).read_text("utf-8")
+    assert "Scores on val" in page
+    assert "completed mask" in page
+    assert page.count("data:image/jpeg;base64,") >= 20
+    assert not re.findall(r'(?:src|href)="(?!data:)', page)
+    assert "square" in page
+
+
+def test_evaluation_refuses_other_classes_and_maskless_splits(segmenter, scenes):
+    with pytest.raises(InputError, match="4 classes"):
+        evaluate_split(segmenter, scenes.with_classes([*scenes.classes, "more"]), "val")
+    for path in (scenes.root / "masks").iterdir():
+        path.unlink()
+    with pytest.raises(InputError, match="has no masks"):
+        evaluate_split(segmenter, scenes, "val")
+
+
+def test_pictures_show_what_they_should():
+    image = np.full((6, 6, 3), 100, np.uint8)
+    labels = np.full((6, 6), 254, np.uint8)
+    labels[2, 2] = 1
+    assert (overlay(image, labels)[5, 5] == 100).all()
+    assert overlay(image, labels)[2, 2].sum() > 0
+    assert (hints_over(image, labels)[2, 2] == (128, 0, 0)).all()
+    assert (region_borders(image, labels)[2, 2] == (255, 220, 0)).all()
+    colours = embedding_colours(np.random.default_rng(0).normal(size=(8, 5, 7)).astype(np.float32))
+    assert colours.shape == (5, 7, 3)
+    assert colours.max() == 255

@@ -1,0 +1,102 @@
+"""Losses on logits: partial cross-entropy, entropy, allowed classes, completed masks, Potts and dense CRF."""
+
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from hintseg.losses.allowed import allowed_classes
+from hintseg.losses.dense_crf import dense_crf_loss
+from hintseg.losses.entropy import entropy
+from hintseg.losses.partial_cross_entropy import partial_cross_entropy
+from hintseg.losses.potts import potts
+from hintseg.losses.soft_cross_entropy import soft_cross_entropy
+from hintseg.pairwise.gaussian import DenseGaussian
+
+
+def random_logits(*shape, seed=0):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64, requires_grad=True)
+
+
+@pytest.mark.parametrize("scale", [1, 2, 4])
+def test_partial_cross_entropy_equals_enlarged_logits(scale):
+    logits = random_logits(2, 3, 5, 7)
+    labels = torch.full((2, 5 * scale, 7 * scale), 254)
+    labels[0, 1, 2], labels[1, -1, 0], labels[1, 0, -1] = 2, 0, 1
+    enlarged = F.interpolate(logits, scale_factor=scale, mode="bilinear", align_corners=False)
+    expected = F.cross_entropy(enlarged.float(), labels, ignore_index=254)
+    torch.testing.assert_close(partial_cross_entropy(logits, labels), expected)
+
+
+def test_partial_cross_entropy_without_labels_is_zero_with_a_graph():
+    logits = random_logits(1, 3, 4, 4)
+    loss = partial_cross_entropy(logits, torch.full((1, 8, 8), 255))
+    loss.backward()
+    assert float(loss) == 0.0
+    assert logits.grad.abs().sum() == 0
+
+
+def test_entropy_of_uniform_and_certain_predictions():
+    where = torch.tensor([[[True, False]]])
+    assert float(entropy(torch.zeros(1, 4, 1, 2), where)) == pytest.approx(math.log(4))
+    certain = torch.zeros(1, 4, 1, 2)
+    certain[:, 0] = 100
+    assert float(entropy(certain, where)) == pytest.approx(0, abs=1e-6)
+    assert float(entropy(certain, torch.zeros_like(where))) == 0.0
+
+
+def test_allowed_classes_by_loop():
+    logits = random_logits(2, 4, 3, 3)
+    allowed = torch.tensor([[True, False, True, False], [False, False, False, False]])
+    where = torch.rand(2, 3, 3, generator=torch.Generator().manual_seed(1)) < 0.7
+    total = 0.0
+    for image, row, column in where.nonzero().tolist():
+        shares = logits[image, :, row, column].softmax(0)
+        total += 0.0 if image == 1 else -math.log(float(shares[0] + shares[2]))
+    assert float(allowed_classes(logits, allowed, where)) == pytest.approx(total / int(where.sum()), rel=1e-5)
+
+
+def test_soft_cross_entropy_counts_only_pixels_with_a_target():
+    logits = random_logits(1, 2, 1, 3)
+    targets = torch.tensor([[[[0.25, 0.0, 1.0]], [[0.75, 0.0, 0.0]]]], dtype=torch.float64)
+    logs = logits[0, :, 0].log_softmax(0)
+    expected = -(0.25 * logs[0, 0] + 0.75 * logs[1, 0] + logs[0, 2]) / 2
+    assert float(soft_cross_entropy(logits, targets)) == pytest.approx(float(expected), rel=1e-5)
+
+
+@pytest.mark.parametrize("quadratic", [False, True])
+def test_potts_by_its_definition_and_gradient(quadratic):
+    features = torch.randn(1, 6, 3, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    affinity = DenseGaussian(features, keep=True, include_self=False)
+    probabilities = random_logits(1, 3, 6).softmax(dim=1)
+    energy, degrees = 0.0, 0.0
+    for p in range(6):
+        for q in range(6):
+            weight = 0.0 if p == q else math.exp(-0.5 * float((features[0, p] - features[0, q]).square().sum()))
+            one, other = probabilities[0, :, p], probabilities[0, :, q]
+            energy += weight * float((one - other).square().sum() if quadratic else 1 - one @ other)
+            degrees += weight
+    assert float(potts(probabilities, affinity, quadratic=quadratic)) == pytest.approx(energy / degrees, rel=1e-9)
+    leaf = probabilities.detach().requires_grad_()
+    assert torch.autograd.gradcheck(lambda s: potts(s, affinity, quadratic=quadratic), (leaf,))
+
+
+def test_quadratic_potts_is_bilinear_less_the_gini_entropy():
+    features = torch.randn(1, 8, 2, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+    affinity = DenseGaussian(features, keep=True)
+    probabilities = random_logits(1, 3, 8).softmax(dim=1)
+    degree = affinity.degree()
+    gini = (degree * (1 - probabilities.square().sum(dim=1))).sum() / degree.sum()
+    difference = potts(probabilities, affinity) - gini
+    torch.testing.assert_close(potts(probabilities, affinity, quadratic=True) / 2, difference)
+
+
+def test_dense_crf_loss_prefers_borders_along_colours():
+    image = torch.zeros(1, 3, 16, 16)
+    image[..., 8:] = 200
+    along = torch.zeros(1, 2, 16, 16)
+    along[:, 0, :, :8], along[:, 1, :, 8:] = 1, 1
+    across = along.transpose(2, 3).contiguous()
+    assert float(dense_crf_loss(along, image)) < 0.01
+    assert float(dense_crf_loss(across, image)) > 0.3

@@ -1,0 +1,1 @@
+"""Slow twins: the formulas written as they read, with loops."""

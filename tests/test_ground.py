@@ -1,0 +1,164 @@
+"""Errors, configuration, metrics, and the house's own rules."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hintseg.api import choose_recipe
+from hintseg.config import Recipe, load_recipe, override, save_recipe
+from hintseg.errors import ConfigError, unknown_name
+from hintseg.metrics import ConfusionMatrix
+from hintseg.recipes.by_name import OBJECTIVES, RECIPES
+
+SOURCE = Path(__file__).parents[1] / "src" / "hintseg"
+
+
+def test_unknown_names_list_the_known_and_the_nearest():
+    message = str(unknown_name("backbone", "resnet5", ["resnet50", "vgg16"]))
+    assert message == "Unknown backbone 'resnet5'. Did you mean 'resnet50'? Known: resnet50, vgg16."
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_recipes_survive_json(name, tmp_path):
+    path = tmp_path / "recipe.json"
+    path.write_text(save_recipe(RECIPES[name]), "utf-8")
+    assert load_recipe(path) == RECIPES[name]
+
+
+def test_assignments_reach_every_depth():
+    changed = override(
+        Recipe(), ["iterations=7", "network.decoder=pyramid", "objective.entropy.weight=0.5", "data.scale=[1,2]"]
+    )
+    assert changed.iterations == 7
+    assert changed.network.decoder == "pyramid"
+    assert changed.objective["entropy"].weight == 0.5
+    assert changed.data.scale == (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("assignment", "message"),
+    [
+        ("iterations", "section.key=value"),
+        ("network.decodr=light", "network.decodr"),
+        ("nettwork.decoder=light", "no 'nettwork'"),
+        ("iterations=0", "greater than or equal to 1"),
+        ("network.dropout=2", "less than or equal to 1"),
+        ("network.decoder=heavy", "network.decoder"),
+        ("iterations.deep=1", "has no parts"),
+    ],
+)
+def test_wrong_assignments_say_where(assignment, message):
+    with pytest.raises(ConfigError, match=message):
+        override(Recipe(), [assignment])
+
+
+def test_wrong_configuration_files(tmp_path):
+    with pytest.raises(ConfigError, match="no such"):
+        load_recipe(tmp_path / "none.json")
+    bad = tmp_path / "bad.json"
+    bad.write_text("{", "utf-8")
+    with pytest.raises(ConfigError, match="not valid JSON"):
+        load_recipe(bad)
+    bad.write_text('{"colour": 1}', "utf-8")
+    with pytest.raises(ConfigError, match="colour"):
+        load_recipe(bad)
+
+
+def test_choices_change_the_recipe():
+    chosen = choose_recipe(
+        "small", weights="none", backbone="resnet18", iterations=5, seed=3, settings=["data.batch=2"]
+    )
+    assert (chosen.network.backbone, chosen.iterations, chosen.seed, chosen.data.batch) == ("resnet18", 5, 3, 2)
+    assert chosen.network.freeze_stride == 0
+    assert choose_recipe(objective="partial_cross_entropy").stage_two.kind == "none"
+    for objective in OBJECTIVES:
+        assert choose_recipe(objective=objective).objective == OBJECTIVES[objective]
+    with pytest.raises(ConfigError, match="Unknown recipe"):
+        choose_recipe("smal")
+    with pytest.raises(ConfigError, match="Unknown objective"):
+        choose_recipe(objective="pce")
+
+
+def test_mean_iou_is_one_matrix_over_the_set_not_a_mean_over_images():
+    matrix = ConfusionMatrix(2)
+    matrix.update(np.array([[0, 0, 0, 1]]), np.array([[0, 0, 0, 0]]))
+    matrix.update(np.array([[1, 1, 1, 1]]), np.array([[1, 1, 1, 1]]))
+    scores = matrix.scores()
+    assert scores.iou.tolist() == [3 / 4, 4 / 5]
+    assert scores.mean_iou == pytest.approx((3 / 4 + 4 / 5) / 2)
+    assert scores.pixel_accuracy == 7 / 8
+
+
+def test_void_is_skipped_and_out_of_range_predictions_are_misses():
+    matrix = ConfusionMatrix(2)
+    matrix.update(np.array([[0, 1, 255, 1, 0]]), np.array([[0, 2, 0, 255, 0]]))
+    scores = matrix.scores()
+    assert scores.pixels == 4
+    assert scores.iou.tolist() == [1.0, 0.0]
+    with pytest.raises(ValueError, match="shape"):
+        matrix.update(np.zeros((1, 2), int), np.zeros((2, 1), int))
+
+
+def test_a_class_seen_nowhere_does_not_count():
+    matrix = ConfusionMatrix(3)
+    matrix.update(np.array([[0, 0]]), np.array([[0, 0]]))
+    assert matrix.scores().mean_iou == 1.0
+    assert np.isnan(ConfusionMatrix(2).scores().mean_iou)
+
+
+STOREYS = [
+    {"errors", "config", "images", "metrics", "recipes"},
+    {"hints", "targets"},
+    {"pairwise", "segments", "relations", "losses", "propagation"},
+    {"network"},
+    {"inference", "training"},
+    {"report", "api", "functional", "demo", "cli", "__init__"},
+]
+MATHEMATICS = STOREYS[2]
+
+
+def imports(path: Path) -> set[str]:
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("hintseg."):
+            names.add(node.module.split(".")[1])
+    return names
+
+
+def storey(name: str) -> int:
+    return next(number for number, rooms in enumerate(STOREYS) if name in rooms)
+
+
+@pytest.mark.parametrize("path", sorted(SOURCE.rglob("*.py")), ids=lambda path: path.relative_to(SOURCE).as_posix())
+def test_nothing_imports_upward(path):
+    room = path.relative_to(SOURCE).parts[0].removesuffix(".py")
+    for imported in imports(path):
+        if imported == "hintseg":
+            continue
+        assert storey(imported) <= storey(room), f"{room} imports {imported}"
+        if room in MATHEMATICS:
+            assert imported in MATHEMATICS | {"errors"}, f"the mathematics imports {imported}"
+    assert len(path.read_text("utf-8").splitlines()) <= 320
+
+
+def test_import_is_light():
+    program = """
+import sys, hintseg, hintseg.cli.app
+sys.exit(any(name in sys.modules for name in ("torch", "timm", "skimage", "cv2")))
+"""
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+def test_public_names_exist():
+    import hintseg
+
+    for name in hintseg.__all__:
+        assert getattr(hintseg, name) is not None
+    for name in hintseg.functional.__all__:
+        assert callable(getattr(hintseg.functional, name))
+    with pytest.raises(AttributeError, match="nothing_like_this"):
+        hintseg.nothing_like_this  # noqa: B018

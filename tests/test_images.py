@@ -1,0 +1,90 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from hintseg import images
+from hintseg.errors import InputError, RunError
+from hintseg.images import atomic_path, label_palette, read_image, read_image_size, read_labels, write_labels
+
+
+@pytest.fixture
+def save(tmp_path):
+    def write(name, array, mode=None, **options):
+        path = tmp_path / name
+        image = Image.fromarray(array)
+        (image if mode is None else image.convert(mode)).save(path, **options)
+        return path
+
+    return write
+
+
+def test_grey_rgba_palette_and_one_pixel(save):
+    grey = read_image(save("grey é.png", np.full((3, 4), 77, np.uint8)))
+    assert grey.shape == (3, 4, 3)
+    assert (grey == 77).all()
+    see_through = np.zeros((2, 2, 4), np.uint8)
+    assert (read_image(save("rgba.png", see_through)) == 255).all()
+    assert read_image(save("palette.png", np.full((2, 3, 3), 200, np.uint8), "P")).shape == (2, 3, 3)
+    assert read_image(save("one.png", np.zeros((1, 1, 3), np.uint8))).shape == (1, 1, 3)
+
+
+@pytest.mark.parametrize(("top", "expected"), [(65535, 255), (4095, 255), (200, 200)])
+def test_sixteen_bits_are_scaled(save, top, expected):
+    image = read_image(save("deep.png", np.array([[0, top]], np.uint16)))
+    assert image[0, 0, 0] == 0
+    assert image[0, 1, 0] == expected
+
+
+def test_exif_rotation_is_applied(tmp_path):
+    path = tmp_path / "turned.jpg"
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(np.zeros((10, 20, 3), np.uint8)).save(path, exif=exif)
+    assert read_image(path).shape == (20, 10, 3)
+    assert read_image_size(path) == (20, 10)
+
+
+def test_broken_files_are_named(tmp_path, save):
+    with pytest.raises(InputError, match="no such file"):
+        read_image(tmp_path / "none.png")
+    text = tmp_path / "text.png"
+    text.write_text("hello")
+    with pytest.raises(InputError, match=r"text\.png: not an image"):
+        read_image(text)
+    whole = save("whole.png", np.random.default_rng(0).integers(0, 255, (50, 50, 3)).astype(np.uint8)).read_bytes()
+    cut = tmp_path / "cut.png"
+    cut.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(InputError, match=r"cut\.png: cannot be decoded"):
+        read_image(cut)
+
+
+def test_bombs_are_refused_from_the_header(save, monkeypatch):
+    monkeypatch.setattr(images, "MAX_PIXELS", 10)
+    with pytest.raises(InputError, match="more than"):
+        read_image(save("big.png", np.zeros((4, 4, 3), np.uint8)))
+
+
+def test_labels_round_trip_and_colour_pictures_are_refused(tmp_path, save):
+    labels = np.array([[0, 1, 254, 255]], np.uint8)
+    write_labels(tmp_path / "deep" / "labels.png", labels)
+    assert (read_labels(tmp_path / "deep" / "labels.png") == labels).all()
+    with pytest.raises(InputError, match="one channel"):
+        read_labels(save("colour.png", np.zeros((2, 2, 3), np.uint8)))
+    with pytest.raises(InputError, match=r"0\.\.255"):
+        read_labels(save("deep.png", np.array([[300]], np.uint16)))
+
+
+def test_palette_is_the_voc_map():
+    assert label_palette()[[0, 1, 2, 15]].tolist() == [[0, 0, 0], [128, 0, 0], [0, 128, 0], [192, 128, 128]]
+
+
+def test_failed_writes_leave_nothing(tmp_path):
+    path = tmp_path / "file.txt"
+    path.write_text("old")
+    with pytest.raises(ZeroDivisionError), atomic_path(path) as temporary:
+        temporary.write_text(str(1 // 0))
+    assert path.read_text() == "old"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["file.txt"]
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RunError, match="cannot be written"), atomic_path(tmp_path / "file" / "x.txt"):
+        pass

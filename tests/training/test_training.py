@@ -1,0 +1,303 @@
+"""Batches, optimiser, checkpoints, and whole runs on a tiny data set."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from hintseg import Segmenter, train
+from hintseg.api import choose_recipe
+from hintseg.config import DataConfig, InferenceConfig, NetworkConfig, OptimizerConfig
+from hintseg.errors import ConfigError, InputError, RunError, TrainingError
+from hintseg.hints.dataset import Dataset
+from hintseg.hints.model import UNLABELLED, VOID
+from hintseg.inference.evaluation import evaluate_split
+from hintseg.network.embedder import Embedder
+from hintseg.training import loop
+from hintseg.training.data import Sample, SoftMask, TrainingBatches, TrainingImages, augment, loader, reduce_to
+from hintseg.training.objective import cell_labels
+from hintseg.training.optimizer import AveragedWeights, build_optimizer, learning_rate_factor
+
+
+@pytest.mark.parametrize(("step", "expected"), [(0, 3e-4), (100, 2.99e-3), (15_000, 1.61e-3), (29_999, 2.8e-7)])
+def test_learning_rate_of_the_paper(step, expected):
+    assert 3e-3 * learning_rate_factor(step, 30_000, 100, 0.9) == pytest.approx(expected, rel=0.01)
+
+
+def test_biases_learn_faster_and_do_not_decay():
+    network = Embedder(NetworkConfig(backbone="test_efficientnet", freeze_stride=4), 2)
+    optimizer = build_optimizer(network, OptimizerConfig(name="sgd", rate=1.0, backbone_rate=0.1, bias_factor=2))
+    rates = sorted((group["lr"], group["weight_decay"]) for group in optimizer.param_groups)
+    assert rates == [(0.1, 0.01), (0.2, 0.0), (1.0, 0.01), (2.0, 0.0)]
+    held = sum(len(group["params"]) for group in optimizer.param_groups)
+    assert held == sum(parameter.requires_grad for parameter in network.parameters())
+
+
+def test_averaged_weights_move_by_the_decay():
+    network = Embedder(NetworkConfig(backbone="test_efficientnet"), 2)
+    average = AveragedWeights(network, 0.5)
+    before = average.network.embedding.weight.clone()
+    with torch.no_grad():
+        network.embedding.weight += 1
+    average.update(network)
+    decay = 2 / 11
+    torch.testing.assert_close(average.network.embedding.weight, before + 1 - decay)
+
+
+def test_cells_take_the_label_their_pixels_agree_on():
+    labels = torch.full((1, 8, 8), UNLABELLED, dtype=torch.uint8)
+    labels[0, 0, 1], labels[0, 0, 4], labels[0, 1, 5], labels[0, 4:, 4:] = 3, 1, 2, VOID
+    assert cell_labels(labels, 2).tolist() == [[[3, UNLABELLED], [UNLABELLED, VOID]]]
+
+
+def test_crops_keep_image_labels_regions_and_soft_masks_aligned():
+    rows, columns = np.mgrid[:96, :128]
+    labels = ((rows // 24 + columns // 32) % 3).astype(np.uint8)
+    image = np.repeat((labels * 100)[..., None], 3, axis=2).astype(np.uint8)
+    share = np.stack([(labels[2::4, 2::4] == label) * 255 for label in (0, 1, 2)], axis=2).astype(np.uint8)
+    sample = Sample(image, labels, labels.astype(np.uint16), np.array([True, True, True]))
+    config = DataConfig(crop=64, scale=(0.6, 1.6), colour=0.0)
+    for seed in range(20):
+        pixels, cropped, regions, allowed, soft = augment(
+            sample, SoftMask(np.arange(3, dtype=np.uint8), share), config, np.random.default_rng(seed)
+        )
+        inside = cropped != VOID
+        assert allowed.all()
+        assert (regions[inside] == cropped[inside]).all()
+        agree = np.abs(pixels[..., 0].astype(int) - cropped.astype(int) * 100)[inside] < 30
+        assert agree.mean() > 0.9
+        coarse, known = cropped[2::4, 2::4], inside[2::4, 2::4]
+        assert (soft.argmax(axis=0) == coarse)[known].mean() > 0.85
+
+
+def test_batches_depend_on_seed_and_step_alone(scenes, tiny):
+    config = choose_recipe(weights="none", settings=tiny).data
+    images = TrainingImages(scenes, scenes.keys("train"), ("scribbles",), config)
+    one = TrainingBatches(images, config, 6, 0, None)
+    again = TrainingBatches(TrainingImages(scenes, scenes.keys("train"), ("scribbles",), config), config, 6, 0, None)
+    for mine, theirs in zip(one[4], again[4], strict=True):
+        assert torch.equal(mine, theirs)
+    assert not torch.equal(one[4].image, TrainingBatches(images, config, 6, 1, None)[4].image)
+    workers = list(loader(one, 3, 6, workers=2))
+    assert torch.equal(workers[1].image, one[4].image)
+    first_epoch = [one._key(position) for position in range(4)]
+    assert sorted(first_epoch) == sorted(scenes.keys("train"))
+
+
+def test_thin_strokes_survive_reduction():
+    labels = np.full((200, 300), UNLABELLED, np.uint8)
+    labels[50, 20:200] = 1
+    small, reduced = reduce_to(np.zeros((200, 300, 3), np.uint8), labels, 60)
+    assert small.shape == (40, 60, 3)
+    assert (reduced[10, 5:39] == 1).all()
+    assert (reduced == UNLABELLED).sum() > 2000
+
+
+def test_oversegments_are_cached_and_a_damaged_cache_is_made_again(scenes, tmp_path, tiny):
+    config = choose_recipe(weights="none", settings=tiny).data
+    key = scenes.keys("train")[0]
+    first = TrainingImages(scenes, (key,), ("scribbles",), config, tmp_path / "cache").sample(key).regions
+    (stored,) = (tmp_path / "cache").glob("*.npz")
+    stored.write_bytes(b"damaged")
+    second = TrainingImages(scenes, (key,), ("scribbles",), config, tmp_path / "cache").sample(key).regions
+    assert (first == second).all()
+
+
+@pytest.fixture
+def run(scenes, tiny, tmp_path):
+    def go(name="run", iterations=5, settings=(), **options):
+        return train(
+            scenes, options.pop("hints", "scribbles"), tmp_path / name, weights="none", device="cpu",
+            iterations=iterations, settings=[*tiny, *settings], **options,
+        )  # fmt: skip
+
+    return go
+
+
+def test_a_run_folder_holds_everything(run, tmp_path, scenes):
+    segmenter = run()
+    folder = tmp_path / "run"
+    for name in (
+        "run.json",
+        "weights.safetensors",
+        "memory.safetensors",
+        "metrics.csv",
+        "metrics.json",
+        "checkpoint.pt",
+    ):
+        assert (folder / name).exists(), name
+    assert len((folder / "metrics.csv").read_text().splitlines()) == 6
+    assert json.loads((folder / "metrics.json").read_text())["iterations"] == 5
+    assert len(list((folder / "completed" / "000002").iterdir())) == 4
+    image = scenes.image(scenes.keys("val")[0])
+    again = Segmenter.open(folder, "cpu")
+    assert (again.predict(image) == segmenter.predict(image)).all()
+
+
+def test_same_seed_same_weights(run, tmp_path):
+    run("a"), run("b"), run("c", settings=["seed=1"])
+    one, other, third = (load_file(tmp_path / name / "weights.safetensors") for name in "abc")
+    assert all(torch.equal(one[key], other[key]) for key in one)
+    assert not all(torch.equal(one[key], third[key]) for key in one)
+
+
+class StopError(Exception):
+    pass
+
+
+@pytest.mark.parametrize("after", [1, 2, 3, 5])
+def test_resume_equals_the_uninterrupted_run(run, tmp_path, after):
+    run("whole")
+
+    def interrupt(stage, done, total, values):
+        if stage == "train" and done == after:
+            raise StopError
+
+    with pytest.raises(StopError):
+        run("parts", progress=interrupt)
+    run("parts", resume=True)
+    whole, parts = (load_file(tmp_path / name / "weights.safetensors") for name in ("whole", "parts"))
+    assert all(torch.equal(whole[key], parts[key]) for key in whole)
+
+
+@pytest.mark.slow
+def test_resume_after_kill_9(run, scenes, tmp_path, tiny):
+    run("whole", iterations=12)
+    command = [
+        sys.executable,
+        "-m",
+        "hintseg.cli.app",
+        "train",
+        str(scenes.root),
+        "--hints",
+        "scribbles",
+        "--weights",
+        "none",
+    ]
+    command += ["--device", "cpu", "--iterations", "12", "--out", str(tmp_path / "parts"), "--resume"]
+    for setting in tiny:
+        command += ["--set", setting]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    checkpoint = tmp_path / "parts" / "checkpoint.pt"
+    deadline = time.monotonic() + 120
+    while not checkpoint.exists() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    subprocess.run(command, env=environment, check=True, capture_output=True)
+    whole, parts = (load_file(tmp_path / name / "weights.safetensors") for name in ("whole", "parts"))
+    assert all(torch.equal(whole[key], parts[key]) for key in whole)
+
+
+def test_training_learns_the_scenes(scenes, tiny, tmp_path):
+    segmenter = train(
+        scenes, "points,scribbles", tmp_path / "run", weights="none", device="cpu", iterations=150,
+        settings=[*tiny, "data.batch=4", "optimizer.rate=3e-3", "optimizer.backbone_rate=3e-3", "checkpoint_every=150"],
+    )  # fmt: skip
+    matrix, images = evaluate_split(segmenter, scenes, "val")
+    assert matrix.scores().mean_iou > 0.6
+    assert len(images) == 2
+    retrieval, _ = evaluate_split(segmenter, scenes, "val", segmenter.with_inference(method="retrieval"))
+    assert retrieval.scores().mean_iou > 0.5
+    completed = [segmenter.complete(scenes, key) == scenes.mask(key) for key in scenes.keys("train")]
+    assert np.mean(completed) > 0.9
+
+
+def test_folders_are_not_overwritten_shared_or_mixed(run, tmp_path):
+    run("a", iterations=2)
+    with pytest.raises(RunError, match="already holds a run"):
+        run("a", iterations=2)
+    with pytest.raises(RunError, match="another configuration"):
+        run("a", iterations=3, resume=True)
+    (tmp_path / "a" / "checkpoint.pt").write_bytes(b"cut off")
+    with pytest.raises(RunError, match="checkpoint is damaged"):
+        run("a", iterations=2, resume=True)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RunError, match="cannot be written"):
+        run("file/run", iterations=2)
+
+
+def test_a_run_is_locked_while_it_trains(run):
+    messages = []
+
+    def second(stage, done, total, values):
+        if stage == "train" and not messages:
+            with pytest.raises(RunError) as caught:
+                run("a", resume=True)
+            messages.append(str(caught.value))
+
+    run("a", iterations=1, progress=second)
+    assert "another hintseg process" in messages[0]
+
+
+def test_a_loss_that_is_not_finite_stops_with_the_iteration(run, monkeypatch, tmp_path):
+    whole = loop.train_step
+
+    def spoil(state, batch, recipe, fabric):
+        if state.step == 3:
+            with torch.no_grad():
+                state.network.embedding.weight.fill_(float("nan"))
+        return whole(state, batch, recipe, fabric)
+
+    monkeypatch.setattr(loop, "train_step", spoil)
+    with pytest.raises(TrainingError, match="not finite at iteration 3"):
+        run("a")
+    assert (tmp_path / "a" / "checkpoint.pt").exists()
+
+
+def test_exhausted_memory_names_the_setting(run, monkeypatch):
+    def exhaust(*arguments):
+        raise MemoryError
+
+    monkeypatch.setattr(loop, "train_step", exhaust)
+    with pytest.raises(TrainingError, match=r"data\.batch"):
+        run("a")
+
+
+def test_wrong_choices_stop_before_training(run, scenes, tmp_path):
+    for options, kind, message in [
+        ({"hints": "scribles"}, ConfigError, "scribbles"),
+        ({"hints": "tags"}, InputError, "labels a pixel"),
+        ({"on_error": "ignore"}, ConfigError, "--on-error"),
+        ({"precision": "8"}, ConfigError, "precision"),
+        ({"split": "test"}, InputError, "no such split"),
+        ({"settings": ["objective.magic.weight=1"]}, ConfigError, "objective term 'magic'"),
+    ]:
+        with pytest.raises(kind, match=message):
+            run("wrong", **options)
+    assert not (tmp_path / "wrong" / "weights.safetensors").exists()
+    with pytest.raises(InputError, match="is not available"):
+        train(scenes, "scribbles", tmp_path / "wrong", weights="none", device="cuda:77")
+
+
+def test_images_without_hints_and_mixtures_are_normal(scenes, run):
+    first, second, *_ = scenes.keys("train")
+    (scenes.root / "scribbles" / f"{first}.png").unlink()
+    points = json.loads((scenes.root / "points.json").read_text("utf-8"))
+    del points[first]
+    (scenes.root / "points.json").write_text(json.dumps(points), "utf-8")
+    mixed = Dataset.open(scenes.root)
+    assert mixed.hints(first, ("points", "scribbles")).forms() == ()
+    segmenter = run(hints=None, iterations=3)
+    assert segmenter.predict(mixed.image(second)).shape == (72, 96)
+
+
+@pytest.mark.parametrize("kind", ["none", "joint"])
+def test_stage_two_kinds(run, kind, tmp_path):
+    run("a", settings=[f"stage_two.kind={kind}"])
+    assert (tmp_path / "a" / "completed").exists() == (kind == "joint")
+
+
+def test_inference_configuration_is_checked(run):
+    segmenter = run(iterations=1)
+    assert isinstance(segmenter.with_inference(flip=True), InferenceConfig)
+    with pytest.raises(InputError, match=r"\(H, W, 3\) uint8"):
+        segmenter.predict(np.zeros((4, 4), np.uint8))
