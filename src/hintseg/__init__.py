@@ -1,8 +1,8 @@
 """Semantic segmentation from tags, boxes, points and scribbles.
 
-    from hintseg import Dataset, Segmenter, train
-    segmenter = train(Dataset.open("DATA"), hints="scribbles", out="runs/a")
-    mask = segmenter.predict(image)
+from hintseg import Dataset, Segmenter, train
+segmenter = train(Dataset.open("DATA"), hints="scribbles", out="runs/a")
+mask = segmenter.predict(image)
 """
 
 from importlib import import_module

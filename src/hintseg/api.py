@@ -50,9 +50,9 @@ def choose_recipe(
     if seed is not None:
         changes.append(f"seed={seed}")
     chosen = override(chosen, [*changes, *settings])
-    if "completed" not in chosen.objective or chosen.objective["completed"].weight == 0:
-        if chosen.stage_two.kind == "joint":
-            chosen = override(chosen, ['stage_two.kind="none"'])
+    completed = chosen.objective.get("completed")
+    if chosen.stage_two.kind == "joint" and (completed is None or completed.weight == 0):
+        chosen = override(chosen, ['stage_two.kind="none"'])
     if not chosen.objective:
         raise ConfigError("the objective has no term; choose one with --objective.")
     return chosen

@@ -47,7 +47,9 @@ def simulate(
     data: DataFolder,
     out: Annotated[Path, typer.Option(help="new data set folder; images are linked, masks of the split are left out")],
     style: Annotated[str, typer.Option(help="of scribbles: skeleton, interior or border")] = "skeleton",
-    coverage: Annotated[float, typer.Option(min=0, max=1, help="share of each stroke that is kept; 0 leaves a dot")] = 1.0,
+    coverage: Annotated[
+        float, typer.Option(min=0, max=1, help="share of each stroke that is kept; 0 leaves a dot")
+    ] = 1.0,
     split: Annotated[str, typer.Option(help="images to make hints for")] = "train",
     seed: Annotated[int, typer.Option(help="of the choices")] = 0,
 ) -> None:

@@ -9,7 +9,9 @@ import typer
 def train(
     data: Annotated[Path, typer.Argument(help="data set folder", show_default=False)],
     out: Annotated[Path, typer.Option(help="run folder")] = Path("runs/run"),
-    hints: Annotated[str | None, typer.Option(help="forms to use, e.g. points,scribbles; default all that are there")] = None,
+    hints: Annotated[
+        str | None, typer.Option(help="forms to use, e.g. points,scribbles; default all that are there")
+    ] = None,
     recipe: Annotated[str, typer.Option(help="named recipe; see hintseg recipe")] = "small",
     objective: Annotated[str | None, typer.Option(help="named objective in place of the recipe's")] = None,
     backbone: Annotated[str | None, typer.Option(help="any timm network that returns features")] = None,

@@ -184,7 +184,9 @@ def find_photographs(arguments: list[str]) -> list[tuple[Path, str]]:
         for file, name in files:
             key = name.with_suffix("").as_posix()
             if key in found and found[key] != file:
-                raise InputError(f"{file} and {found[key]} would both write {key}.png; rename one or predict them apart.")
+                raise InputError(
+                    f"{file} and {found[key]} would both write {key}.png; rename one or predict them apart."
+                )
             found[key] = file
     return [(file, key) for key, file in found.items()]
 
@@ -218,5 +220,3 @@ def _inference(segmenter, method, scales, flip, crf):  # type: ignore[no-untyped
     except ValidationError as error:
         first = error.errors()[0]
         raise InputError(f"--{first['loc'][0]}: {first['msg'].lower()} (got {first['input']!r}).") from error
-
-

@@ -13,7 +13,12 @@ from PIL import Image
 
 from hintseg.images import atomic_path
 
-TRAINING = {"astronaut": "astronaut.png", "cat": "chelsea.png", "cup": "coffee.png", "motorcycle": "motorcycle_left.png"}
+TRAINING = {
+    "astronaut": "astronaut.png",
+    "cat": "chelsea.png",
+    "cup": "coffee.png",
+    "motorcycle": "motorcycle_left.png",
+}
 HELD_OUT = {"motorcycle_right": "motorcycle_right.png"}
 CLASSES = ("background", "person", "cat", "cup", "motorcycle")
 

@@ -28,6 +28,10 @@ def run_demo(out: Path, iterations: int, progress: Progress | None = None) -> Pa
     )
     path = out / "report.html"
     write_report(
-        segmenter, path, training=tuple(TRAINING), others=tuple(HELD_OUT), title="hintseg demo: four photographs, 72 scribbles"
+        segmenter,
+        path,
+        training=tuple(TRAINING),
+        others=tuple(HELD_OUT),
+        title="hintseg demo: four photographs, 72 scribbles",
     )
     return path

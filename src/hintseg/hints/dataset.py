@@ -25,7 +25,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hintseg.errors import InputError
-from hintseg.hints.model import FORMS, MAX_CLASSES, UNLABELLED, VOID, Box, Form, ImageHints, Mask, Point, Scribble, Tag
+from hintseg.hints.description import classes_from_hints, parse_description, read_table
+from hintseg.hints.model import FORMS, UNLABELLED, VOID, Box, Form, ImageHints, Mask, Point, Scribble, Tag
 from hintseg.images import IMAGE_SUFFIXES, atomic_path, read_image, read_image_size, read_labels
 
 
@@ -61,8 +62,8 @@ class Dataset:
             raise InputError(f"{root}: has no folder images/; put the photographs there.")
         description = root / "dataset.json"
         if not description.exists():
-            return cls(root=root, classes=_classes_from_hints(root))
-        return cls(root=root, **_parse_description(description))
+            return cls(root=root, classes=classes_from_hints(root))
+        return cls(root=root, **parse_description(description))
 
     @cached_property
     def paths(self) -> Mapping[str, Path]:
@@ -113,7 +114,9 @@ class Dataset:
         try:
             return self.paths[key]
         except KeyError:
-            raise InputError(f"{self.root / 'images'}: has no image {key!r}, which a split or hint file names.") from None
+            raise InputError(
+                f"{self.root / 'images'}: has no image {key!r}, which a split or hint file names."
+            ) from None
 
     def image(self, key: str) -> NDArray[np.uint8]:
         """(H, W, 3) uint8, upright."""
@@ -228,7 +231,7 @@ class Dataset:
 
     @cached_property
     def _tables(self) -> dict[str, dict[str, list[Any]]]:
-        return {name: _read_table(self.root / f"{name}.json") for name in ("tags", "boxes", "points", "scribbles")}
+        return {name: read_table(self.root / f"{name}.json") for name in ("tags", "boxes", "points", "scribbles")}
 
     def hint_keys(self) -> dict[str, frozenset[str]]:
         """Name of each hint table → keys it names, known images or not."""
@@ -252,7 +255,9 @@ class Dataset:
             )
         filler = VOID if folder == "masks" else UNLABELLED
         present = np.unique(labels)
-        wrong = present[(present >= len(self.classes)) & (present != empty) & (present != 255) & (present != UNLABELLED)]
+        wrong = present[
+            (present >= len(self.classes)) & (present != empty) & (present != 255) & (present != UNLABELLED)
+        ]
         if wrong.size:
             raise InputError(
                 f"{path}: has label {int(wrong[0])} but there are {len(self.classes)} classes "
@@ -272,74 +277,3 @@ def _numbers(values: object, where: str, count: int | None = None) -> tuple[floa
         if isinstance(value, bool) or not isinstance(value, int | float) or not np.isfinite(value):
             raise InputError(f"{where}: {value!r} is not a number.")
     return tuple(float(value) for value in values)
-
-
-def _read_json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text("utf-8"))
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: is not UTF-8 text.") from error
-    except (json.JSONDecodeError, RecursionError) as error:
-        raise InputError(f"{path}: is not valid JSON ({error}).") from error
-
-
-def _read_table(path: Path) -> dict[str, list[Any]]:
-    if not path.exists():
-        return {}
-    table = _read_json(path)
-    if not isinstance(table, dict):
-        raise InputError(f"{path}: must be an object that maps image names to lists.")
-    for key, rows in table.items():
-        if not isinstance(rows, list):
-            raise InputError(f"{path}, image {key}: must be a list but is {rows!r}.")
-    return table
-
-
-def _parse_description(path: Path) -> dict[str, Any]:
-    content = _read_json(path)
-    if not isinstance(content, dict):
-        raise InputError(f"{path}: must be an object with the entry 'classes'.")
-    classes = content.get("classes")
-    if not isinstance(classes, list) or not classes or not all(isinstance(name, str) and name for name in classes):
-        raise InputError(f"{path}: 'classes' must be a list of names.")
-    if len(classes) > MAX_CLASSES:
-        raise InputError(f"{path}: {len(classes)} classes are more than the {MAX_CLASSES} a label map can hold.")
-    if len(set(classes)) != len(classes):
-        twice = next(name for name in classes if classes.count(name) > 1)
-        raise InputError(f"{path}: class {twice!r} is listed twice.")
-    void = content.get("void", VOID)
-    if not isinstance(void, int) or isinstance(void, bool) or not len(classes) <= void <= 255:
-        raise InputError(f"{path}: 'void' must be a value from {len(classes)} to 255 but is {void!r}.")
-    background = content.get("background")
-    if isinstance(background, str) and background in classes:
-        background = classes.index(background)
-    if background is not None and (
-        not isinstance(background, int) or isinstance(background, bool) or not 0 <= background < len(classes)
-    ):
-        raise InputError(f"{path}: 'background' must be null, a class index or a class name but is {background!r}.")
-    complete = content.get("tags_complete", True)
-    if not isinstance(complete, bool):
-        raise InputError(f"{path}: 'tags_complete' must be true or false but is {complete!r}.")
-    return {"classes": tuple(classes), "background": background, "void": void, "tags_complete": complete}
-
-
-def _classes_from_hints(root: Path) -> tuple[str, ...]:
-    """Name classes "class 0", "class 1", … up to the largest index that any hint uses."""
-    largest = -1
-    for name, column in (("tags", None), ("boxes", 4), ("points", 2), ("scribbles", 0)):
-        for key, rows in _read_table(root / f"{name}.json").items():
-            for row in rows:
-                value = row if column is None else (row[column] if isinstance(row, list) and len(row) > column else None)
-                if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < MAX_CLASSES:
-                    raise InputError(
-                        f"{root / name}.json, image {key}: {value!r} is no class index; "
-                        "write a dataset.json with the class names."
-                    )
-                largest = max(largest, value)
-    for folder in ("scribbles", "masks"):
-        for path in sorted((root / folder).rglob("*.png")):
-            labels = read_labels(path)
-            largest = max(largest, int(labels[labels < UNLABELLED].max(initial=-1)))
-    if largest < 0:
-        raise InputError(f"{root}: has neither dataset.json nor any hint; name the classes in dataset.json.")
-    return tuple(f"class {index}" for index in range(largest + 1))

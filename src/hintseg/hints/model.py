@@ -116,7 +116,9 @@ def parse_forms(text: str | None) -> tuple[Form, ...]:
         return FORMS
     chosen: list[Form] = []
     for word in text.split(","):
-        matching = [form for form in FORMS if word.strip().lower() in (form, form.removesuffix("s").replace("boxe", "box"))]
+        matching = [
+            form for form in FORMS if word.strip().lower() in (form, form.removesuffix("s").replace("boxe", "box"))
+        ]
         if not matching:
             raise unknown_name("hint form", word.strip(), FORMS)
         chosen.extend(form for form in matching if form not in chosen)

@@ -41,6 +41,8 @@ def simulate_scribbles(
         start = (len(path) - keep) // 2
         stroke = np.zeros(mask.shape, dtype=np.uint8)
         vertices = path[start : start + keep, ::-1].reshape(-1, 1, 2).astype(np.int32)
+        # A line of one vertex would not be drawn.
+        vertices = np.concatenate([vertices, vertices[-1:]])
         cv2.polylines(stroke, [vertices], isClosed=False, color=1, thickness=width)
         result[stroke.astype(bool) & region] = label
     return result

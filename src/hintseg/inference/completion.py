@@ -1,7 +1,7 @@
 """From a network's opinion and an image's hints to a dense mask [SPML sec. 3.4, "propagate"].
 
-    softmax (mirror-averaged) → only classes the image may contain → random walk on embedding affinity
-    → dense CRF → hinted pixels keep their label
+softmax (mirror-averaged) → only classes the image may contain → random walk on embedding affinity
+→ dense CRF → hinted pixels keep their label
 """
 
 import numpy as np
@@ -61,7 +61,7 @@ def complete_image(
 
 
 def _walk(embeddings: Tensor, scores: Tensor, size: tuple[int, int], config: CompletionConfig) -> Tensor:
-    nodes = [max(side // config.walk_stride, 1) for side in size]
+    nodes = (max(size[0] // config.walk_stride, 1), max(size[1] // config.walk_stride, 1))
     coarse = F.normalize(F.adaptive_avg_pool2d(embeddings, nodes), dim=0).permute(1, 2, 0)
     seeds = F.adaptive_avg_pool2d(scores, nodes)
     # Each class divided by its maximum over the image, so that a timid class is not walked over.

@@ -110,7 +110,9 @@ def load_index(path: Path) -> SegmentIndex:
     try:
         return SegmentIndex(**load_file(path))
     except (OSError, SafetensorError, TypeError) as error:
-        raise RunError(f"{path}: the segment memory is missing or damaged; run training again with --resume.") from error
+        raise RunError(
+            f"{path}: the segment memory is missing or damaged; run training again with --resume."
+        ) from error
 
 
 def retrieval_probabilities(

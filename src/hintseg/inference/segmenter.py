@@ -1,7 +1,6 @@
 """Segmenter: a trained run, ready to predict, complete and retrieve."""
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -69,7 +68,9 @@ class RunDescription:
                 content[name] = tuple(content[name])
             return cls(**content)
         except FileNotFoundError as error:
-            raise RunError(f"{path.parent}: is no run folder (it has no {path.name}); train one with hintseg train.") from error
+            raise RunError(
+                f"{path.parent}: is no run folder (it has no {path.name}); train one with hintseg train."
+            ) from error
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise RunError(f"{path}: is damaged ({error}).") from error
 
@@ -162,7 +163,9 @@ class Segmenter:
         """Arg-max of blended tiles, one band of tile rows at a time, so that memory does not grow with height."""
         height, width = image.shape[:2]
         result = np.zeros((height, width), dtype=np.uint8)
-        bands = list(dict.fromkeys((rows.start, rows.stop) for rows, _ in tiles(height, width, config.tile, TILE_OVERLAP)))
+        bands = list(
+            dict.fromkeys((rows.start, rows.stop) for rows, _ in tiles(height, width, config.tile, TILE_OVERLAP))
+        )
         total = np.zeros((len(self.classes), 0, width), dtype=np.float32)
         done = 0  # rows before this are finished; `total` starts here
         for number, (start, stop) in enumerate(bands):
@@ -264,7 +267,7 @@ class Segmenter:
 
 
 def pick_device(name: str) -> torch.device:
-    """"auto" → CUDA, then Apple's MPS, then the CPU.
+    """ "auto" → CUDA, then Apple's MPS, then the CPU.
 
     Raises:
         InputError: the device is not available.

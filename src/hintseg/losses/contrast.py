@@ -96,10 +96,11 @@ class _PixelToSegment(torch.autograd.Function):
         with torch.autocast(pixels.device.type, enabled=False):
             log_positive = pixels.new_empty(pixels.shape[0], dtype=accumulate)
             log_negative = torch.empty_like(log_positive)
+            wide = prototypes.to(accumulate)
             for rows in _chunks(pixels.shape[0], prototypes.shape[0]):
                 similarity, positive, negative = _relate(
-                    pixels[rows].to(accumulate), prototypes.to(accumulate), own[rows], pixel_labels[rows],
-                    prototype_labels, None if pixel_group is None else pixel_group[rows], prototype_group, concentration,
+                    pixels[rows].to(accumulate), wide, own[rows], pixel_labels[rows], prototype_labels,
+                    None if pixel_group is None else pixel_group[rows], prototype_group, concentration,
                 )  # fmt: skip
                 log_positive[rows] = similarity.masked_fill(~positive, -math.inf).logsumexp(dim=1)
                 log_negative[rows] = similarity.masked_fill_(~negative, -math.inf).logsumexp(dim=1)
@@ -174,7 +175,9 @@ def _chunks(rows: int, columns: int) -> list[slice]:
 
 def _check(pixels: Tensor, own: Tensor, pixel_labels: Tensor, prototypes: Tensor, prototype_labels: Tensor) -> None:
     if pixels.ndim != 2 or prototypes.ndim != 2 or pixels.shape[1] != prototypes.shape[1]:
-        raise ValueError(f"pixels {tuple(pixels.shape)} and prototypes {tuple(prototypes.shape)} must be (N, D), (K, D)")
+        raise ValueError(
+            f"pixels {tuple(pixels.shape)} and prototypes {tuple(prototypes.shape)} must be (N, D), (K, D)"
+        )
     if own.shape != pixels.shape[:1] or pixel_labels.shape[:1] != pixels.shape[:1]:
         raise ValueError(f"segment ids and labels must have {pixels.shape[0]} rows")
     if prototype_labels.shape[:1] != prototypes.shape[:1] or prototype_labels.ndim != pixel_labels.ndim:

@@ -24,7 +24,8 @@ def dense_crf_loss(
     """
     factor = max(probabilities.shape[-2:]) / cells
     if factor > 1:
-        size = [max(round(side / factor), 1) for side in probabilities.shape[-2:]]
+        height, width = probabilities.shape[-2:]
+        size = (max(round(height / factor), 1), max(round(width / factor), 1))
         probabilities = F.adaptive_avg_pool2d(probabilities, size)
         image = F.adaptive_avg_pool2d(image, size)
         sxy = sxy / factor

@@ -29,4 +29,3 @@ def potts(probabilities: Tensor, affinity: Pairwise, *, quadratic: bool = False)
     if quadratic:
         return 2 * ((degree[:, None] * probabilities.square()).sum() - agreement) / total
     return 1 - agreement / total
-

@@ -1,6 +1,7 @@
 """Any timm network as a pyramid of feature maps at a chosen output stride."""
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -35,11 +36,12 @@ class Backbone(nn.Module):
         """
         super().__init__()
         self.body = _create(name, output_stride)
-        info = self.body.feature_info
+        info: Any = self.body.feature_info
         self.channels: list[int] = [int(count) for count in info.channels()]
         self.strides: list[int] = [int(stride) for stride in info.reduction()]
+        self._stages = [(str(entry["module"]), int(entry["reduction"])) for entry in info.info]
         self.multiple = max(self.strides)
-        config = getattr(self.body, "pretrained_cfg", None) or {}
+        config: dict[str, Any] = getattr(self.body, "pretrained_cfg", None) or {}
         self.mean = tuple(config.get("mean", (0.485, 0.456, 0.406)))
         self.std = tuple(config.get("std", (0.229, 0.224, 0.225)))
         if weights == WEIGHTS_TIMM:
@@ -55,21 +57,25 @@ class Backbone(nn.Module):
     def freeze_stages(self, max_stride: int) -> None:
         """Stop the gradient of every stage up to `max_stride` (0 freezes nothing).
 
-        The paper freezes the stem and the first stage (stride 4).
+        The paper freezes the stem and the first stage (stride 4). Everything that stands before the last
+        frozen stage in the network's order is frozen with it.
         """
-        if max_stride <= 0:
+        stages = [name for name, stride in self._stages if stride <= max_stride]
+        if not stages:
             return
-        stages = [entry["module"] for entry, stride in zip(self.body.feature_info.info, self.body.feature_info.reduction(), strict=False) if stride <= max_stride]
-        last = stages[-1] if stages else None
-        for name, child in self.body.named_modules():
-            if name and not list(child.children()):
-                for parameter in child.parameters(recurse=False):
-                    parameter.requires_grad_(False)
-            if last is not None and name == last:
-                break
-        if last is not None:
-            for parameter in self.body.get_submodule(last).parameters():
-                parameter.requires_grad_(False)
+        # timm's wrapper turns "stages.0" into "stages_0" when it flattens a network.
+        modules = dict(self.body.named_modules())
+        last = modules.get(stages[-1], modules.get(stages[-1].replace(".", "_")))
+        if last is None:
+            return
+        inside = {id(parameter) for parameter in last.parameters()}
+        reached = False
+        for parameter in self.body.parameters():
+            if id(parameter) in inside:
+                reached = True
+            elif reached:
+                return
+            parameter.requires_grad_(False)
 
 
 def _create(name: str, output_stride: int) -> nn.Module:
@@ -125,18 +131,26 @@ def read_state(path: Path) -> dict[str, Tensor]:
             return load_file(path)
         state = torch.load(path, map_location="cpu", weights_only=True)
     except (SafetensorError, OSError, RuntimeError, ValueError, EOFError, KeyError) as error:
-        raise WeightsError(f"{path}: cannot be read as weights ({type(error).__name__}); the file is damaged.") from error
+        raise WeightsError(
+            f"{path}: cannot be read as weights ({type(error).__name__}); the file is damaged."
+        ) from error
     except Exception as error:  # UnpicklingError: the file wants to run code
-        raise WeightsError(f"{path}: holds more than tensors and will not be loaded; save it as .safetensors.") from error
-    state = state.get("state_dict", state.get("model", state)) if isinstance(state, dict) else {}
-    return {key: value for key, value in state.items() if isinstance(value, Tensor)}
+        raise WeightsError(
+            f"{path}: holds more than tensors and will not be loaded; save it as .safetensors."
+        ) from error
+    tensors: dict[str, Any] = state if isinstance(state, dict) else {}
+    for wrapper in ("state_dict", "model"):
+        inner = tensors.get(wrapper)
+        tensors = inner if isinstance(inner, dict) else tensors
+    return {key: value for key, value in tensors.items() if isinstance(value, Tensor)}
 
 
 def _fit(body: nn.Module, state: dict[str, Tensor], source: str, name: str) -> None:
-    """Load what fits; a FeatureListNet prefixes nothing, a FeatureGetterNet prefixes "model."."""
-    own = body.state_dict()
+    """Load what fits: timm's wrappers prefix "model." or turn "stages.0" into "stages_0"; the rest is the same."""
+    own: dict[str, Tensor] = body.state_dict()
     prefix = "model." if all(key.startswith("model.") for key in own) else ""
-    fitting = {prefix + key: value for key, value in state.items() if prefix + key in own}
+    names = {key.removeprefix(prefix).replace(".", "_"): key for key in own}
+    fitting = {names[plain]: value for key, value in state.items() if (plain := key.replace(".", "_")) in names}
     missing = [key for key in own if key not in fitting and not key.endswith("num_batches_tracked")]
     if missing:
         raise WeightsError(

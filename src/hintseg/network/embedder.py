@@ -84,5 +84,3 @@ class Embedder(nn.Module):
             source = embeddings.detach() if self.classifier_detached else embeddings
         logits: Tensor = self.classifier(source)
         return logits.float()
-
-

@@ -90,7 +90,9 @@ class PyramidPooling(nn.Module):
         self.cells = (1, 2, 3, 6)
         # No batch normalisation after the 1-cell pool of a single image: its variance is undefined.
         self.pools = nn.ModuleList(
-            nn.Sequential(nn.Conv2d(inputs, inputs // 4, 1, bias=True), nn.GroupNorm(1, inputs // 4), nn.ReLU(inplace=True))
+            nn.Sequential(
+                nn.Conv2d(inputs, inputs // 4, 1, bias=True), nn.GroupNorm(1, inputs // 4), nn.ReLU(inplace=True)
+            )
             for _ in self.cells
         )
         self.fuse = conv_bn_relu(inputs + 4 * (inputs // 4), width, 3)

@@ -41,7 +41,9 @@ class PermutohedralLattice:
         # Row num_vertices is a zero for neighbours that do not exist.
         step = strides.sum()
         offsets = [step - (dim + 1) * strides[axis] if axis < dim else step for axis in range(dim + 1)]
-        self.neighbours = [(_find(vertices, vertices - offset), _find(vertices, vertices + offset)) for offset in offsets]
+        self.neighbours = [
+            (_find(vertices, vertices - offset), _find(vertices, vertices + offset)) for offset in offsets
+        ]
         self.gain = 1 / (1 + 2.0**-dim)
         self.pixels = pixels
 

@@ -117,7 +117,10 @@ def _training_row(segmenter: Segmenter, dataset: Dataset, key: str) -> str:
         (image, key),
         (hints_over(image, target.labels), "hints"),
         (region_borders(image, clusters[rows][:, columns]), "segments"),
-        (_enlarge(embedding_colours(maps.embeddings.cpu().numpy()), image.shape[:2]), "embedding (three principal axes)"),
+        (
+            _enlarge(embedding_colours(maps.embeddings.cpu().numpy()), image.shape[:2]),
+            "embedding (three principal axes)",
+        ),
         (overlay(image, segmenter.complete(dataset, key)), "completed mask"),
     ]
     return _row(pictures)
@@ -138,7 +141,9 @@ def _scores(evaluated: Evaluated, classes: Sequence[str]) -> str:
     for name, value in zip(classes, scores.iou.tolist(), strict=True):
         shown = "–" if np.isnan(value) else f"{100 * value:.1f}"
         width = 0 if np.isnan(value) else round(160 * value)
-        rows.append(f'<tr><td>{html.escape(name)}</td><td>{shown}</td><td><div class="bar" style="width:{width}px"></div></td></tr>')
+        rows.append(
+            f'<tr><td>{html.escape(name)}</td><td>{shown}</td><td><div class="bar" style="width:{width}px"></div></td></tr>'
+        )
     counts = evaluated.matrix.counts
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     worst = "; ".join(f"{html.escape(key)} {100 * value:.0f}" for key, value in evaluated.images[:8])
@@ -175,9 +180,11 @@ def _curves(path: Path) -> str:
         return "<p>No metrics were kept.</p>"
     if not rows:
         return "<p>No metrics were kept.</p>"
-    names = [name for name in rows[0].keys() if name not in ("iteration", "seconds")]
+    names = [name for name in rows[0] if name not in ("iteration", "seconds")]
     names += [name for name in rows[-1] if name not in names and name not in ("iteration", "seconds")]
-    charts = [_curve(name, [(int(row["iteration"]), float(row[name])) for row in rows if row.get(name)]) for name in names]
+    charts = [
+        _curve(name, [(int(row["iteration"]), float(row[name])) for row in rows if row.get(name)]) for name in names
+    ]
     return f'<div class="row">{"".join(charts)}</div>'
 
 

@@ -16,7 +16,12 @@ TILE = 200
 
 
 def save_retrieval(
-    segmenter: Segmenter, image: NDArray[np.uint8], mask: NDArray[np.bool_], found: list[Neighbour], out: Path, name: str
+    segmenter: Segmenter,
+    image: NDArray[np.uint8],
+    mask: NDArray[np.bool_],
+    found: list[Neighbour],
+    out: Path,
+    name: str,
 ) -> tuple[Path, Path]:
     """Write NAME.png and NAME.json; returns both paths.
 

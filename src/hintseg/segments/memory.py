@@ -49,7 +49,7 @@ class SegmentMemory:
 
     def state(self) -> list[tuple[Tensor, Tensor, Tensor]]:
         """For a checkpoint."""
-        return [tuple(entry) for entry in self._queue]
+        return [(entry.prototypes, entry.labels, entry.tags) for entry in self._queue]
 
     def load_state(self, state: list[tuple[Tensor, Tensor, Tensor]]) -> None:
         """From a checkpoint."""

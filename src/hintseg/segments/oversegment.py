@@ -13,7 +13,10 @@ METHODS = ("watershed", "slic", "felzenszwalb", "none")
 
 
 def oversegment(
-    image: NDArray[np.uint8], method: str = "watershed", regions: int = 100, contours: NDArray[np.floating] | None = None
+    image: NDArray[np.uint8],
+    method: str = "watershed",
+    regions: int = 100,
+    contours: NDArray[np.floating] | None = None,
 ) -> NDArray[np.uint16]:
     """Partition an image.
 
@@ -68,7 +71,9 @@ def _oriented_watershed(contours: NDArray[np.floating], regions: int) -> NDArray
     graph = higra.get_4_adjacency_graph(contours.shape)
     edges = higra.weight_graph(graph, contours.astype(np.float64), higra.WeightFunction.mean)
     tree, altitudes = higra.mean_pb_hierarchy(graph, edges, contours.shape)
-    labels: NDArray[np.integer] = higra.labelisation_horizontal_cut_from_num_regions(tree, altitudes, regions, "at_least")
+    labels: NDArray[np.integer] = higra.labelisation_horizontal_cut_from_num_regions(
+        tree, altitudes, regions, "at_least"
+    )
     return labels
 
 

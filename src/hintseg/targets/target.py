@@ -4,7 +4,6 @@ Each form is rasterised by one small function `form(hints, labels) -> None` that
 `FORMS_BY_STRENGTH` lists them weakest first, so that a stronger form overwrites a weaker one.
 """
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import cv2
@@ -53,7 +52,9 @@ def draw_points(hints: ImageHints, labels: NDArray[np.uint8], radius: int) -> No
     for point in hints.points:
         x, y = int(point.x), int(point.y)
         top, left = max(y - radius, 0), max(x - radius, 0)
-        rows, columns = np.ogrid[top : min(y + radius + 1, labels.shape[0]), left : min(x + radius + 1, labels.shape[1])]
+        rows, columns = np.ogrid[
+            top : min(y + radius + 1, labels.shape[0]), left : min(x + radius + 1, labels.shape[1])
+        ]
         here = np.hypot(rows - y, columns - x)
         window = np.s_[top : top + here.shape[0], left : left + here.shape[1]]
         nearer = (here <= radius) & (here < distance[window])
@@ -67,6 +68,7 @@ def draw_scribbles(hints: ImageHints, labels: NDArray[np.uint8]) -> None:
     for scribble in hints.scribbles:
         stroke = np.zeros(labels.shape, dtype=np.uint8)
         vertices = np.round(np.array(scribble.vertices)).astype(np.int32).reshape(-1, 1, 2)
+        vertices = np.concatenate([vertices, vertices[-1:]])  # a line of one vertex would not be drawn
         cv2.polylines(stroke, [vertices], isClosed=False, color=1, thickness=scribble.width)
         here = stroke.astype(bool)
         conflict = here & (drawn != UNLABELLED) & (drawn != scribble.label)
@@ -83,5 +85,3 @@ def draw_mask(hints: ImageHints, labels: NDArray[np.uint8]) -> None:
     if hints.mask is not None:
         there = hints.mask.labels != UNLABELLED
         labels[there] = hints.mask.labels[there]
-
-

@@ -52,7 +52,7 @@ def load_checkpoint(path: Path, state: TrainingState, fingerprint: str) -> list[
         raise RunError(f"{path}: was written by another version of hintseg (format {version}, this is {VERSION}).")
     if content["fingerprint"] != fingerprint:
         raise RunError(
-            f"{path}: belongs to another configuration or data set; resume with the same options, or choose another --out."
+            f"{path}: belongs to another configuration or data set; resume with the same options, or change --out."
         )
     state.network.load_state_dict(content["network"])
     state.average.network.load_state_dict(content["average"])

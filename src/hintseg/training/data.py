@@ -7,7 +7,7 @@ targets and over-segments stay in memory (compactly), over-segments also on disk
 import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -83,7 +83,12 @@ class TrainingImages:
     """
 
     def __init__(
-        self, dataset: Dataset, keys: Sequence[str], forms: Sequence[Form], config: DataConfig, cache: Path | None = None
+        self,
+        dataset: Dataset,
+        keys: Sequence[str],
+        forms: Sequence[Form],
+        config: DataConfig,
+        cache: Path | None = None,
     ) -> None:
         self.dataset = dataset
         self.keys = tuple(keys)
@@ -187,16 +192,17 @@ def augment(
     # Within an image larger than the window the window stays inside; a smaller image lies anywhere in it.
     top = _offset(height, window, random)
     left = _offset(width, window, random)
-    image = _resized(_cut(sample.image, top, left, window, fill=124), side, cv2.INTER_LINEAR if scale > 1 else cv2.INTER_AREA)
+    image = _resized(
+        _cut(sample.image, top, left, window, fill=124), side, cv2.INTER_LINEAR if scale > 1 else cv2.INTER_AREA
+    )
     labels = _resized(_cut(sample.labels, top, left, window, fill=VOID), side, cv2.INTER_NEAREST)
     regions = _resized(_cut(sample.regions, top, left, window, fill=0), side, cv2.INTER_NEAREST)
     soft_side = side // SOFT_STRIDE
     target = np.zeros((len(sample.allowed), soft_side, soft_side), dtype=np.float32)
     if soft is not None:
         cut = _cut(soft.probabilities, top // SOFT_STRIDE, left // SOFT_STRIDE, window // SOFT_STRIDE, fill=0)
-        target[soft.classes] = np.moveaxis(
-            _resized(cut, soft_side, cv2.INTER_LINEAR).reshape(soft_side, soft_side, -1), 2, 0
-        ) / np.float32(255)
+        resized = _resized(cut, soft_side, cv2.INTER_LINEAR).reshape(soft_side, soft_side, -1)
+        target[soft.classes] = np.moveaxis(resized, 2, 0).astype(np.float32) / np.float32(255)
     if config.mirror and random.random() < 0.5:
         image, labels, regions, target = (
             np.ascontiguousarray(array)
@@ -247,7 +253,7 @@ def _offset(length: int, window: int, random: np.random.Generator) -> int:
     return int(random.integers(low // SOFT_STRIDE, high // SOFT_STRIDE + 1)) * SOFT_STRIDE
 
 
-def _cut(array: NDArray[np.generic], top: int, left: int, side: int, fill: int) -> NDArray[np.generic]:
+def _cut(array: NDArray[Any], top: int, left: int, side: int, fill: int) -> NDArray[Any]:
     """A square window that may reach outside; outside is `fill`."""
     height, width = array.shape[:2]
     y0, y1 = max(top, 0), min(top + side, height)
@@ -260,7 +266,7 @@ def _cut(array: NDArray[np.generic], top: int, left: int, side: int, fill: int) 
     return window
 
 
-def _resized(array: NDArray[np.generic], side: int, interpolation: int) -> NDArray[np.generic]:
+def _resized(array: NDArray[Any], side: int, interpolation: int) -> NDArray[Any]:
     if array.shape[:2] == (side, side):
         return array
     return cv2.resize(np.ascontiguousarray(array), (side, side), interpolation=interpolation)

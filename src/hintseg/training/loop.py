@@ -31,7 +31,8 @@ class TrainingState:
 
 def new_state(network: Embedder, recipe: Recipe, background: int | None, fabric: Fabric) -> TrainingState:
     """State before the first step, on the fabric's device."""
-    network.to(fabric.device, memory_format=torch.channels_last)
+    network.to(fabric.device)
+    network.to(memory_format=torch.channels_last)
     return TrainingState(
         network=network,
         optimizer=build_optimizer(network, recipe.optimizer),
@@ -76,7 +77,7 @@ def train_step(state: TrainingState, batch: TrainingBatch, recipe: Recipe, fabri
     with fabric.autocast():
         maps = state.network(batch.image)
     total, values = state.objective(maps, batch, state.step)
-    if not math.isfinite(float(total)):
+    if not math.isfinite(float(total.detach())):
         parts = ", ".join(f"{name} {float(value):g}" for name, value in values.items())
         raise TrainingError(
             f"The loss is not finite at iteration {state.step} ({parts}); lower optimizer.rate or use --precision 32."
@@ -91,6 +92,5 @@ def train_step(state: TrainingState, batch: TrainingBatch, recipe: Recipe, fabri
 def freeze_statistics(network: Embedder) -> None:
     """Batch-norm layers without a trainable weight keep their pretrained statistics."""
     for module in network.backbone.modules():
-        if isinstance(module, torch.nn.modules.batchnorm._BatchNorm) and module.weight is not None:
-            if not module.weight.requires_grad:
-                module.eval()
+        if isinstance(module, torch.nn.modules.batchnorm._BatchNorm) and not module.weight.requires_grad:
+            module.eval()

@@ -123,9 +123,7 @@ class Objective:
             total = total + active[name].weight * value
         return total, {name: value.detach() for name, value in values.items()}
 
-    def _relationships(
-        self, maps: PixelMaps, batch: TrainingBatch, active: dict[str, TermConfig]
-    ) -> dict[str, Tensor]:
+    def _relationships(self, maps: PixelMaps, batch: TrainingBatch, active: dict[str, TermConfig]) -> dict[str, Tensor]:
         segmented = self.segment(maps, batch)
         values = {}
         for name, relation in RELATIONS.items():

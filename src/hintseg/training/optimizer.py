@@ -50,9 +50,10 @@ class AveragedWeights:
     After t steps the decay is min(decay, (1 + t) / (10 + t)). Batch-norm statistics are averaged alike.
     """
 
-    def __init__(self, network: nn.Module, decay: float) -> None:
+    def __init__(self, network: Embedder, decay: float) -> None:
         self.decay = decay
-        self.network = copy.deepcopy(network).eval().requires_grad_(False)
+        self.network: Embedder = copy.deepcopy(network)
+        self.network.eval().requires_grad_(False)
         self.steps = 0
 
     @torch.no_grad()

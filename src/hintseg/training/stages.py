@@ -64,12 +64,16 @@ def run_training(
         recipe, dataset.classes, dataset.background, str(dataset.root.resolve()), forms, keys, version
     )
     with locked(out):
-        _prepare_folder(out, description, resume)
+        if (out / "run.json").exists() and not resume:
+            raise RunError(f"{out}: already holds a run; add --resume to go on with it, or choose another --out.")
         fabric = make_fabric(device, precision)
         torch.manual_seed(recipe.seed)
         network = Embedder(recipe.network, len(dataset.classes), weights)
         state = new_state(network, recipe, dataset.background, fabric)
         images = TrainingImages(dataset, keys, forms, recipe.data, out / "cache")
+        if not (out / "run.json").exists():
+            with atomic_path(out / "run.json") as temporary:
+                temporary.write_text(description.dump(), "utf-8")
         fingerprint = hashlib.sha256((description.dump() + precision).encode()).hexdigest()
         run = _Run(out, recipe, images, state, fabric, fingerprint, progress)
         try:
@@ -152,7 +156,12 @@ class _Run:
             mask = SoftMask(np.zeros(0, np.uint8), np.zeros((1, 1, 0), np.uint8))
         else:
             probabilities = complete_image(
-                self.state.average.network, sample.image, sample.labels, sample.allowed, self.recipe.completion, SOFT_STRIDE
+                self.state.average.network,
+                sample.image,
+                sample.labels,
+                sample.allowed,
+                self.recipe.completion,
+                SOFT_STRIDE,
             ).numpy()
             classes = np.flatnonzero(sample.allowed)
             scaled = np.round(probabilities[classes] * 255).astype(np.uint8)
@@ -190,7 +199,9 @@ class _Run:
             save_index(merge(parts), self.out / "memory.safetensors")
         summary = {
             "iterations": self.state.step,
-            "seconds_per_iteration": float(np.median([row["seconds"] for row in self.history])) if self.history else None,
+            "seconds_per_iteration": float(np.median([row["seconds"] for row in self.history]))
+            if self.history
+            else None,
             "last": self.history[-1] if self.history else {},
             "machine": {"system": platform.system(), "processor": platform.machine(), "torch": torch.__version__},
         }
@@ -243,18 +254,12 @@ def locked(out: Path) -> Iterator[None]:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            raise RunError(f"{out}: another hintseg process is writing this run; wait for it or choose another --out.") from error
+            raise RunError(
+                f"{out}: another hintseg process is writing this run; wait for it or choose another --out."
+            ) from error
         yield
     finally:
         os.close(handle)
-
-
-def _prepare_folder(out: Path, description: RunDescription, resume: bool) -> None:
-    path = out / "run.json"
-    if path.exists() and not resume:
-        raise RunError(f"{out}: already holds a run; add --resume to go on with it, or choose another --out.")
-    with atomic_path(path) as temporary:
-        temporary.write_text(description.dump(), "utf-8")
 
 
 def _read_soft(path: Path) -> SoftMask | None:
@@ -263,5 +268,3 @@ def _read_soft(path: Path) -> SoftMask | None:
             return SoftMask(stored["classes"], stored["probabilities"])
     except (OSError, ValueError, KeyError, EOFError):
         return None
-
-

@@ -1,0 +1,103 @@
+"""dataset.json and the hint tables: JSON read with errors that name file, image and value."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hintseg.errors import InputError
+from hintseg.hints.model import MAX_CLASSES, UNLABELLED, VOID
+from hintseg.images import read_labels
+
+
+def read_json(path: Path) -> Any:
+    """Parse a JSON file.
+
+    Raises:
+        InputError: not UTF-8 or not JSON.
+    """
+    try:
+        return json.loads(path.read_text("utf-8"))
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: is not UTF-8 text.") from error
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise InputError(f"{path}: is not valid JSON ({error}).") from error
+
+
+def read_table(path: Path) -> dict[str, list[Any]]:
+    """A hint table KEY → list; empty where the file is absent.
+
+    Raises:
+        InputError: of another shape.
+    """
+    if not path.exists():
+        return {}
+    table = read_json(path)
+    if not isinstance(table, dict):
+        raise InputError(f"{path}: must be an object that maps image names to lists.")
+    for key, rows in table.items():
+        if not isinstance(rows, list):
+            raise InputError(f"{path}, image {key}: must be a list but is {rows!r}.")
+    return table
+
+
+def parse_description(path: Path) -> dict[str, Any]:
+    """dataset.json as the arguments of `Dataset`.
+
+    Raises:
+        InputError: an entry is missing or invalid.
+    """
+    content = read_json(path)
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: must be an object with the entry 'classes'.")
+    classes = content.get("classes")
+    if not isinstance(classes, list) or not classes or not all(isinstance(name, str) and name for name in classes):
+        raise InputError(f"{path}: 'classes' must be a list of names.")
+    if len(classes) > MAX_CLASSES:
+        raise InputError(f"{path}: {len(classes)} classes are more than the {MAX_CLASSES} a label map can hold.")
+    if len(set(classes)) != len(classes):
+        twice = next(name for name in classes if classes.count(name) > 1)
+        raise InputError(f"{path}: class {twice!r} is listed twice.")
+    void = content.get("void", VOID)
+    if not isinstance(void, int) or isinstance(void, bool) or not len(classes) <= void <= 255:
+        raise InputError(f"{path}: 'void' must be a value from {len(classes)} to 255 but is {void!r}.")
+    background = content.get("background")
+    if isinstance(background, str) and background in classes:
+        background = classes.index(background)
+    if background is not None and (
+        not isinstance(background, int) or isinstance(background, bool) or not 0 <= background < len(classes)
+    ):
+        raise InputError(f"{path}: 'background' must be null, a class index or a class name but is {background!r}.")
+    complete = content.get("tags_complete", True)
+    if not isinstance(complete, bool):
+        raise InputError(f"{path}: 'tags_complete' must be true or false but is {complete!r}.")
+    return {"classes": tuple(classes), "background": background, "void": void, "tags_complete": complete}
+
+
+def classes_from_hints(root: Path) -> tuple[str, ...]:
+    """Name classes "class 0", "class 1", … up to the largest index that any hint uses.
+
+    Raises:
+        InputError: a class that is no index, or no hint at all.
+    """
+    largest = -1
+    for name, column in (("tags", None), ("boxes", 4), ("points", 2), ("scribbles", 0)):
+        for key, rows in read_table(root / f"{name}.json").items():
+            for row in rows:
+                value = (
+                    row if column is None else (row[column] if isinstance(row, list) and len(row) > column else None)
+                )
+                if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < MAX_CLASSES:
+                    raise InputError(
+                        f"{root / name}.json, image {key}: {value!r} is no class index; "
+                        "write a dataset.json with the class names."
+                    )
+                largest = max(largest, value)
+    for folder in ("scribbles", "masks"):
+        for path in sorted((root / folder).rglob("*.png")):
+            labels = read_labels(path)
+            largest = max([largest, *np.unique(labels[labels < UNLABELLED]).tolist()])
+    if largest < 0:
+        raise InputError(f"{root}: has neither dataset.json nor any hint; name the classes in dataset.json.")
+    return tuple(f"class {index}" for index in range(largest + 1))
