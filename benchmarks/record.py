@@ -1,0 +1,48 @@
+"""What every result file says about where it comes from."""
+
+import json
+import os
+import platform
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def write(name: str, rows: list[dict[str, Any]]) -> Path:
+    """Write results/NAME.json and return its path."""
+    import torch
+
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
+    content = {
+        "command": " ".join(["python -m", "benchmarks." + Path(sys.argv[0]).stem, *map(_short, sys.argv[1:])]),
+        "commit": commit.stdout.strip(),
+        "machine": {
+            "processor": _processor(),
+            "cores": os.cpu_count(),
+            "threads": torch.get_num_threads(),
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
+        },
+        "rows": rows,
+    }
+    RESULTS.mkdir(exist_ok=True)
+    path = RESULTS / f"{name}.json"
+    path.write_text(json.dumps(content, indent=1) + "\n", "utf-8")
+    return path
+
+
+def _short(argument: str) -> str:
+    """Only the last part of a path: results name no machine's folders."""
+    return Path(argument).name if argument.startswith("/") else argument
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
+        return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor()

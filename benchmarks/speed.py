@@ -1,0 +1,93 @@
+"""Time and peak memory of a training step by objective, each in a fresh process, on random photographs."""
+
+import argparse
+import json
+import resource
+import statistics
+import subprocess
+import sys
+import time
+
+from benchmarks.record import write
+
+ROWS = ("partial_cross_entropy", "annotation", "similarity", "cooccurrence", "affinity", "spml", "default")
+
+
+def measure(objective: str, steps: int) -> dict[str, float | str]:
+    """Median seconds of a step after three warm-up steps, and the process's peak memory in MiB."""
+    import numpy as np
+    import torch
+
+    from hintseg.api import choose_recipe
+    from hintseg.network.embedder import Embedder
+    from hintseg.training.data import TrainingBatch
+    from hintseg.training.loop import freeze_statistics, new_state, train_step
+    from hintseg.training.stages import make_fabric
+
+    recipe = choose_recipe(objective=objective, weights="timm")
+    fabric = make_fabric("auto", "32-true")
+    torch.manual_seed(0)
+    state = new_state(Embedder(recipe.network, 21), recipe, None, fabric)
+    state.network.train()
+    freeze_statistics(state.network)
+    seconds = []
+    for step in range(steps + 3):
+        batch = TrainingBatch(
+            *(tensor.to(fabric.device) for tensor in _batch(np.random.default_rng(step), recipe.data))
+        )
+        started = time.perf_counter()
+        train_step(state, batch, recipe, fabric)
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+        state.step += 1
+        seconds.append(time.perf_counter() - started)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    if torch.cuda.is_available():
+        peak = torch.cuda.max_memory_allocated() / 2**20
+    return {"objective": objective, "seconds": statistics.median(seconds[3:]), "peak_mib": peak}
+
+
+def _batch(random, config):
+    """Smooth photographs, about 3 % scribbled pixels of four classes an image, a hundred regions."""
+    import cv2
+    import numpy as np
+    import torch
+
+    side, count = config.crop, config.batch
+    coarse = random.integers(0, 255, (count, 12, 12, 3)).astype(np.uint8)
+    image = np.stack([cv2.resize(part, (side, side), interpolation=cv2.INTER_CUBIC) for part in coarse])
+    labels = np.full((count, side, side), 254, np.uint8)
+    allowed = np.zeros((count, 21), bool)
+    for index in range(count):
+        for label in random.choice(21, 4, replace=False):
+            (x0, y0), (x1, y1) = random.integers(0, side, (2, 2)).tolist()
+            cv2.line(labels[index], (x0, y0), (x1, y1), int(label), 3)
+            allowed[index, label] = True
+    rows, columns = np.mgrid[:side, :side]
+    regions = np.broadcast_to((rows * 10 // side) * 10 + columns * 10 // side, labels.shape).astype(np.int32)
+    soft = np.repeat(allowed[:, :, None, None], side // 4, 2).repeat(side // 4, 3).astype(np.float32) / 4
+    arrays = (np.ascontiguousarray(image.transpose(0, 3, 1, 2)), labels, regions.copy(), allowed, soft)
+    return [torch.from_numpy(array) for array in arrays]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--objective", help="measure this one in this process and print JSON")
+    parser.add_argument("--steps", type=int, default=15)
+    options = parser.parse_args()
+    if options.objective:
+        print(json.dumps(measure(options.objective, options.steps)))
+        return
+    rows = []
+    for objective in ROWS:
+        command = [sys.executable, "-m", "benchmarks.speed", "--objective", objective, "--steps", str(options.steps)]
+        row = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()[-1])
+        row["time_ratio"] = row["seconds"] / (rows[0]["seconds"] if rows else row["seconds"])
+        row["memory_ratio"] = row["peak_mib"] / (rows[0]["peak_mib"] if rows else row["peak_mib"])
+        rows.append(row)
+        print({key: value if isinstance(value, str) else round(value, 3) for key, value in row.items()}, flush=True)
+    print(write("speed", rows))
+
+
+if __name__ == "__main__":
+    main()
