@@ -107,6 +107,7 @@ class StageTwoConfig(_Section):
         description="none; joint: go on with everything plus soft completed masks; classifier: frozen embedding and a "
         "new classifier on completed masks (paper); fresh: a new network on completed masks",
     )
+    dropout: Fraction = Field(0.65, description="of the new classifier (kind classifier)")
     renewals: tuple[Fraction, ...] = Field((0.4, 0.7), description="when masks are completed, shares of the iterations")
 
 

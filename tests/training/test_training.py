@@ -20,8 +20,9 @@ from hintseg.hints.dataset import Dataset
 from hintseg.hints.model import UNLABELLED, VOID
 from hintseg.inference.evaluation import evaluate_split
 from hintseg.network.embedder import Embedder
+from hintseg.targets.target import reduce_to
 from hintseg.training import loop
-from hintseg.training.data import Sample, SoftMask, TrainingBatches, TrainingImages, augment, loader, reduce_to
+from hintseg.training.data import Sample, SoftMask, TrainingBatches, TrainingImages, augment, loader
 from hintseg.training.objective import cell_labels
 from hintseg.training.optimizer import AveragedWeights, build_optimizer, learning_rate_factor
 
@@ -290,10 +291,23 @@ def test_images_without_hints_and_mixtures_are_normal(scenes, run):
     assert segmenter.predict(mixed.image(second)).shape == (72, 96)
 
 
-@pytest.mark.parametrize("kind", ["none", "joint"])
-def test_stage_two_kinds(run, kind, tmp_path):
-    run("a", settings=[f"stage_two.kind={kind}"])
-    assert (tmp_path / "a" / "completed").exists() == (kind == "joint")
+@pytest.mark.parametrize("kind", ["none", "joint", "classifier", "fresh"])
+def test_stage_two_kinds_and_their_resume(run, scenes, kind, tmp_path):
+    settings = [f"stage_two.kind={kind}"]
+    segmenter = run("a", settings=settings)
+    assert (tmp_path / "a" / "completed").exists() == (kind != "none")
+    image = scenes.image(scenes.keys("val")[0])
+    assert (Segmenter.open(tmp_path / "a", "cpu").predict(image) == segmenter.predict(image)).all()
+
+    def interrupt(stage, done, total, values):
+        if stage == "train" and done == 5:
+            raise StopError
+
+    with pytest.raises(StopError):
+        run("b", settings=settings, progress=interrupt)
+    run("b", settings=settings, resume=True)
+    whole, parts = (load_file(tmp_path / name / "weights.safetensors") for name in "ab")
+    assert all(torch.equal(whole[key], parts[key]) for key in whole)
 
 
 def test_inference_configuration_is_checked(run):

@@ -15,17 +15,16 @@ from torch import Tensor
 from hintseg.config import InferenceConfig, Recipe
 from hintseg.errors import InputError, RunError, WeightsError
 from hintseg.hints.dataset import Dataset
-from hintseg.hints.model import Form
+from hintseg.hints.model import UNLABELLED, Form
 from hintseg.inference.completion import complete_image
 from hintseg.inference.retrieval import Neighbour, SegmentIndex, load_index, nearest_to_click, retrieval_probabilities
 from hintseg.inference.views import image_maps, multi_scale_probabilities, tile_weight, tiles
 from hintseg.network.embedder import Embedder
 from hintseg.network.heads import resize
 from hintseg.propagation.dense_crf import dense_crf
-from hintseg.targets.target import weak_target
+from hintseg.targets.target import reduce_to, weak_target
 
 TILE_OVERLAP = 128
-CRF_PIXELS = 4_000_000  # above this the CRF runs tile by tile
 
 
 @dataclass(frozen=True)
@@ -184,13 +183,7 @@ class Segmenter:
     @torch.no_grad()
     def _probabilities(self, image: NDArray[np.uint8], config: InferenceConfig) -> Tensor:
         height, width = image.shape[:2]
-        reduced = image
-        if 0 < config.longest_side < max(height, width):
-            import cv2
-
-            factor = config.longest_side / max(height, width)
-            size = (max(round(width * factor), 1), max(round(height * factor), 1))
-            reduced = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+        reduced = _reduced(image, config.longest_side) if config.longest_side else image
         if config.method == "retrieval":
             maps = image_maps(self.network, reduced, config.flip)
             segments = self.recipe.segments
@@ -216,12 +209,13 @@ class Segmenter:
             dataset.hints(key, self.description.forms), image.shape[:2], len(self.classes),
             self.recipe.data.point_radius,
         )  # fmt: skip
-        stride = max(1, -(-max(image.shape[:2]) // self.recipe.data.longest_side))
-        probabilities = complete_image(
-            self.network, image, target.labels, target.allowed, self.recipe.completion, stride
-        )
-        full = F.interpolate(probabilities[None], size=image.shape[:2], mode="bilinear", align_corners=False)[0]
-        return full.argmax(dim=0).numpy().astype(np.uint8)
+        small, labels = reduce_to(image, target.labels, self.recipe.data.longest_side)
+        probabilities = complete_image(self.network, small, labels, target.allowed, self.recipe.completion)
+        mask = enlarged_argmax(probabilities, image.shape[:2])
+        if self.recipe.completion.clamp:
+            hinted = target.labels < UNLABELLED
+            mask[hinted] = target.labels[hinted]
+        return mask
 
     def retrieve(
         self, image: NDArray[np.uint8], at: tuple[float, float], neighbours: int = 20
@@ -243,7 +237,7 @@ class Segmenter:
         height, width = image.shape[:2]
         if not (0 <= at[0] < width and 0 <= at[1] < height):
             raise InputError(f"--at {at[0]:g},{at[1]:g} lies outside the {width}×{height} image.")
-        maps = image_maps(self.network, image)
+        maps = image_maps(self.network, _reduced(image, self.recipe.inference.tile))
         segments = self.recipe.segments
         clicked, found = nearest_to_click(
             maps.embeddings, self.index, self.description.keys, ((at[0] + 0.5) / width, (at[1] + 0.5) / height),
@@ -282,6 +276,29 @@ def pick_device(name: str) -> torch.device:
     except (RuntimeError, AssertionError) as error:
         raise InputError(f"--device {name}: is not available here; use auto or cpu.") from error
     return device
+
+
+def enlarged_argmax(probabilities: Tensor, size: tuple[int, int]) -> NDArray[np.uint8]:
+    """Arg-max of (C, h, w) after bilinear enlargement to `size`, in bands of rows so that memory stays small."""
+    if tuple(probabilities.shape[1:]) == size:
+        return probabilities.argmax(dim=0).numpy().astype(np.uint8)
+    mask = np.zeros(size, dtype=np.uint8)
+    rows = (torch.arange(size[0], dtype=torch.float32) + 0.5) * (probabilities.shape[1] / size[0]) - 0.5
+    rows = rows.clamp(0, probabilities.shape[1] - 1)
+    for start in range(0, size[0], 256):
+        band = rows[start : start + 256]
+        above = band.floor().long()
+        below = (above + 1).clamp_max(probabilities.shape[1] - 1)
+        share = (band - above)[None, :, None]
+        mixed = probabilities[:, above] * (1 - share) + probabilities[:, below] * share
+        wide = F.interpolate(mixed, size=size[1], mode="linear", align_corners=False)
+        mask[start : start + 256] = wide.argmax(dim=0).numpy()
+    return mask
+
+
+def _reduced(image: NDArray[np.uint8], longest_side: int) -> NDArray[np.uint8]:
+    labels = np.zeros(image.shape[:2], dtype=np.uint8)
+    return reduce_to(image, labels, longest_side)[0]
 
 
 def _check_image(image: NDArray[np.uint8]) -> None:

@@ -1,5 +1,6 @@
 """Image → unit embedding per pixel and class logits per pixel."""
 
+import copy
 from typing import NamedTuple
 
 import torch
@@ -46,6 +47,7 @@ class Embedder(nn.Module):
             # The paper's sum of dilated convolutions is the embedding itself.
             self.embedding = nn.Identity()
         dim = self.decoder.width if config.decoder == "dilated" else config.embedding_dim
+        self.dim = dim
         if self.classifier_reads_embedding:
             self.classifier = embedding_classifier(dim, num_classes, config.dropout)
         else:
@@ -76,6 +78,13 @@ class Embedder(nn.Module):
             features = features[..., : -(-height // self.stride), : -(-width // self.stride)]
         embeddings = F.normalize(self.embedding(features).float(), dim=1, eps=1e-12)
         return PixelMaps(embeddings, self.classify(features, embeddings))
+
+    def with_new_classifier(self, dropout: float) -> "Embedder":
+        """A frozen copy with a fresh classifier on the embedding [SPML, stage 2]."""
+        twin = copy.deepcopy(self).requires_grad_(False)
+        twin.classifier_reads_embedding = twin.classifier_detached = True
+        twin.classifier = embedding_classifier(self.dim, self.num_classes, dropout).to(self.mean.device)
+        return twin
 
     def classify(self, features: Tensor, embeddings: Tensor) -> Tensor:
         """Logits from decoder features (B, width, h, w) and unit embeddings (B, D, h, w)."""

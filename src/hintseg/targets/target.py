@@ -85,3 +85,22 @@ def draw_mask(hints: ImageHints, labels: NDArray[np.uint8]) -> None:
     if hints.mask is not None:
         there = hints.mask.labels != UNLABELLED
         labels[there] = hints.mask.labels[there]
+
+
+def reduce_to(
+    image: NDArray[np.uint8], labels: NDArray[np.uint8], longest_side: int
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Shrink image and labels together; thin strokes survive because labelled pixels win their cell."""
+    height, width = labels.shape
+    factor = longest_side / max(height, width)
+    if factor >= 1:
+        return image, labels
+    size = (max(round(width * factor), 1), max(round(height * factor), 1))
+    small = cv2.resize(image, size, interpolation=cv2.INTER_AREA).reshape(size[1], size[0], 3)
+    reduced = np.full((size[1], size[0]), UNLABELLED, dtype=np.uint8)
+    reduced[:] = cv2.resize(labels, size, interpolation=cv2.INTER_NEAREST).reshape(size[1], size[0])
+    rows, columns = np.nonzero(labels < UNLABELLED)
+    target = ((rows * size[1]) // height, (columns * size[0]) // width)
+    empty = reduced[target] == UNLABELLED
+    reduced[target[0][empty], target[1][empty]] = labels[rows[empty], columns[empty]]
+    return small, reduced

@@ -23,6 +23,7 @@ def save_checkpoint(path: Path, state: TrainingState, fingerprint: str, history:
         "version": VERSION,
         "fingerprint": fingerprint,
         "step": state.step,
+        "start": state.start,
         "network": state.network.state_dict(),
         "average": state.average.network.state_dict(),
         "average_steps": state.average.steps,
@@ -34,8 +35,8 @@ def save_checkpoint(path: Path, state: TrainingState, fingerprint: str, history:
         torch.save(content, temporary)
 
 
-def load_checkpoint(path: Path, state: TrainingState, fingerprint: str) -> list[dict[str, float]]:
-    """Restore `state`; returns the metrics' rows.
+def read_checkpoint(path: Path, fingerprint: str) -> dict[str, Any]:
+    """A checkpoint's content.
 
     Raises:
         RunError: damaged, of another version, or of another recipe or data set.
@@ -54,6 +55,11 @@ def load_checkpoint(path: Path, state: TrainingState, fingerprint: str) -> list[
         raise RunError(
             f"{path}: belongs to another configuration or data set; resume with the same options, or change --out."
         )
+    return content
+
+
+def restore(content: dict[str, Any], state: TrainingState) -> list[dict[str, float]]:
+    """Put a checkpoint's content into a state of the same stage; returns the metrics' rows."""
     state.network.load_state_dict(content["network"])
     state.average.network.load_state_dict(content["average"])
     state.average.steps = content["average_steps"]

@@ -19,10 +19,10 @@ from torch.utils.data import Dataset as TorchDataset
 
 from hintseg.config import DataConfig
 from hintseg.hints.dataset import Dataset
-from hintseg.hints.model import UNLABELLED, VOID, Form
+from hintseg.hints.model import VOID, Form
 from hintseg.images import atomic_path
 from hintseg.segments.oversegment import oversegment
-from hintseg.targets.target import weak_target
+from hintseg.targets.target import reduce_to, weak_target
 
 SOFT_STRIDE = 4  # pixels per cell of soft completed masks
 
@@ -226,25 +226,6 @@ def recolour(image: NDArray[np.uint8], config: DataConfig, random: np.random.Gen
     if config.blur > 0 and random.random() < config.blur:
         image = cv2.GaussianBlur(image, (5, 5), float(random.uniform(0.1, 2.5)))
     return image
-
-
-def reduce_to(
-    image: NDArray[np.uint8], labels: NDArray[np.uint8], longest_side: int
-) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Shrink image and labels together; thin strokes survive because labelled pixels win their cell."""
-    height, width = labels.shape
-    factor = longest_side / max(height, width)
-    if factor >= 1:
-        return image, labels
-    size = (max(round(width * factor), 1), max(round(height * factor), 1))
-    small = cv2.resize(image, size, interpolation=cv2.INTER_AREA).reshape(size[1], size[0], 3)
-    reduced = np.full((size[1], size[0]), UNLABELLED, dtype=np.uint8)
-    reduced[:] = cv2.resize(labels, size, interpolation=cv2.INTER_NEAREST).reshape(size[1], size[0])
-    rows, columns = np.nonzero(labels < UNLABELLED)
-    target = ((rows * size[1]) // height, (columns * size[0]) // width)
-    empty = reduced[target] == UNLABELLED
-    reduced[target[0][empty], target[1][empty]] = labels[rows[empty], columns[empty]]
-    return small, reduced
 
 
 def _offset(length: int, window: int, random: np.random.Generator) -> int:

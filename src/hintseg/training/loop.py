@@ -20,13 +20,19 @@ Report = Callable[[int, dict[str, float]], None]
 
 @dataclass
 class TrainingState:
-    """All that changes while training; what a checkpoint holds."""
+    """All that changes while training; what a checkpoint holds.
+
+    Attributes:
+        step: iterations done, over all stages.
+        start: iteration at which this stage began; its learning rate decays from here.
+    """
 
     network: Embedder
     optimizer: torch.optim.Optimizer
     average: AveragedWeights
     objective: Objective
     step: int = 0
+    start: int = 0
 
 
 def new_state(network: Embedder, recipe: Recipe, background: int | None, fabric: Fabric) -> TrainingState:
@@ -70,7 +76,10 @@ def train_step(state: TrainingState, batch: TrainingBatch, recipe: Recipe, fabri
     """One optimiser step; returns the detached value of every term and the total."""
     optimizer = recipe.optimizer
     set_learning_rate(
-        state.optimizer, learning_rate_factor(state.step, recipe.iterations, optimizer.warmup, optimizer.power)
+        state.optimizer,
+        learning_rate_factor(
+            state.step - state.start, recipe.iterations - state.start, optimizer.warmup, optimizer.power
+        ),
     )
     # Dropout depends on (seed, step) alone, so that a resumed run repeats the uninterrupted one.
     torch.manual_seed(recipe.seed * 1_000_003 + state.step)
@@ -91,6 +100,6 @@ def train_step(state: TrainingState, batch: TrainingBatch, recipe: Recipe, fabri
 
 def freeze_statistics(network: Embedder) -> None:
     """Batch-norm layers without a trainable weight keep their pretrained statistics."""
-    for module in network.backbone.modules():
+    for module in network.modules():
         if isinstance(module, torch.nn.modules.batchnorm._BatchNorm) and not module.weight.requires_grad:
             module.eval()

@@ -6,16 +6,18 @@ import json
 import logging
 import os
 import platform
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from lightning_fabric import Fabric
 
-from hintseg.config import Recipe
+from hintseg.config import NetworkConfig, Recipe, TermConfig
 from hintseg.errors import RunError, TrainingError
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.model import UNLABELLED, Form
@@ -25,7 +27,7 @@ from hintseg.inference.retrieval import index_image, merge, save_index
 from hintseg.inference.segmenter import RunDescription, Segmenter
 from hintseg.inference.views import image_maps
 from hintseg.network.embedder import Embedder
-from hintseg.training.checkpoint import load_checkpoint, save_checkpoint
+from hintseg.training.checkpoint import read_checkpoint, restore, save_checkpoint
 from hintseg.training.data import SOFT_STRIDE, SoftMask, TrainingImages
 from hintseg.training.loop import TrainingState, new_state, train_steps
 
@@ -75,7 +77,7 @@ def run_training(
             with atomic_path(out / "run.json") as temporary:
                 temporary.write_text(description.dump(), "utf-8")
         fingerprint = hashlib.sha256((description.dump() + precision).encode()).hexdigest()
-        run = _Run(out, recipe, images, state, fabric, fingerprint, progress)
+        run = _Run(out, recipe, images, state, fabric, fingerprint, weights, progress)
         try:
             run.train(resume)
         except (torch.OutOfMemoryError, MemoryError) as error:
@@ -84,7 +86,10 @@ def run_training(
                 "Everything up to the last checkpoint is kept."
             ) from error
         run.finish()
-    return Segmenter(state.average.network, description, out)
+        final = replace(description, recipe=recipe.model_copy(update={"network": run.network_config()}))
+        with atomic_path(out / "run.json") as temporary:
+            temporary.write_text(final.dump(), "utf-8")
+    return Segmenter(run.state.average.network, final, out)
 
 
 class _Run:
@@ -92,7 +97,7 @@ class _Run:
 
     def __init__(
         self, out: Path, recipe: Recipe, images: TrainingImages, state: TrainingState, fabric: Fabric,
-        fingerprint: str, progress: Progress,
+        fingerprint: str, weights: str, progress: Progress,
     ) -> None:  # fmt: skip
         self.out = out
         self.recipe = recipe
@@ -100,25 +105,53 @@ class _Run:
         self.state = state
         self.fabric = fabric
         self.fingerprint = fingerprint
+        self.weights = weights
         self.progress = progress
         self.history: list[dict[str, float]] = []
         self.checkpoint = out / "checkpoint.pt"
 
     def train(self, resume: bool) -> None:
         if resume and self.checkpoint.exists():
-            self.history = load_checkpoint(self.checkpoint, self.state, self.fingerprint)
+            content = read_checkpoint(self.checkpoint, self.fingerprint)
+            if content["start"] > 0:
+                self._begin_second_network(content["start"])
+            self.history = restore(content, self.state)
             log.info("resumed at iteration %d", self.state.step)
         renewals = self._renewals()
+        separate = self.recipe.stage_two.kind in ("classifier", "fresh")
         while self.state.step < self.recipe.iterations:
             past = [step for step in renewals if step <= self.state.step]
             soft = self._completed(past[-1]) if past else None
+            if past and separate and self.state.start == 0:
+                self._begin_second_network(past[-1])
             later = [step for step in renewals if step > self.state.step]
             self._train_until(later[0] if later else self.recipe.iterations, soft)
+
+    def _begin_second_network(self, step: int) -> None:
+        """A new classifier on the frozen embedding, or a new network, towards completed masks alone."""
+        torch.manual_seed(self.recipe.seed + 1)
+        if self.recipe.stage_two.kind == "classifier":
+            network = self.state.average.network.with_new_classifier(self.recipe.stage_two.dropout)
+            network.classifier.requires_grad_(True)
+        else:
+            network = Embedder(self.recipe.network, self.images.num_classes, self.weights)
+        towards_masks = self.recipe.model_copy(update={"objective": {"completed": TermConfig(weight=1.0)}})
+        self.state = new_state(network, towards_masks, self.images.dataset.background, self.fabric)
+        self.state.step = self.state.start = step
+
+    def network_config(self) -> NetworkConfig:
+        """What the final network is made of."""
+        if self.recipe.stage_two.kind != "classifier":
+            return self.recipe.network
+        changes = {"classifier": "detached", "dropout": self.recipe.stage_two.dropout}
+        return self.recipe.network.model_copy(update=changes)
 
     def _renewals(self) -> list[int]:
         stage = self.recipe.stage_two
         if stage.kind == "none":
             return []
+        if stage.kind != "joint":
+            return [min(max(round(stage.renewals[0] * self.recipe.iterations), 1), self.recipe.iterations - 1)]
         return sorted({round(share * self.recipe.iterations) for share in stage.renewals} - {0, self.recipe.iterations})
 
     def _train_until(self, stop: int, soft: dict[str, SoftMask] | None) -> None:
@@ -135,6 +168,7 @@ class _Run:
             train_steps(self.state, self.images, self.recipe, until, self.fabric, soft, report)
             save_checkpoint(self.checkpoint, self.state, self.fingerprint, self.history)
             write_metrics(self.out, self.history)
+            write_tensorboard(self.out, self.history, first)
 
     def _completed(self, step: int) -> dict[str, SoftMask]:
         """Soft masks made with the averaged weights of `step`; made now unless they lie on disk.
@@ -231,6 +265,25 @@ def write_metrics(out: Path, history: list[dict[str, float]]) -> None:
         writer = csv.DictWriter(file, columns, restval="")
         writer.writeheader()
         writer.writerows(history)
+
+
+def write_tensorboard(out: Path, history: list[dict[str, float]], first: int) -> None:
+    """Event files under tensorboard/, where the tensorboard package is installed.
+
+    One file a stretch of training: everything since `first` is written anew, so that a killed run leaves
+    no row twice.
+    """
+    try:
+        from torch.utils.tensorboard.writer import SummaryWriter
+    except ImportError:
+        return
+    folder = out / "tensorboard" / f"from-{first:07d}"
+    shutil.rmtree(folder, ignore_errors=True)
+    with SummaryWriter(str(folder)) as writer:
+        for row in history:
+            if row["iteration"] >= first:
+                for name, value in row.items():
+                    writer.add_scalar(name, value, int(row["iteration"]))
 
 
 @contextmanager
