@@ -18,6 +18,7 @@ from hintseg.config import DataConfig, InferenceConfig, NetworkConfig, Optimizer
 from hintseg.errors import ConfigError, InputError, RunError, TrainingError
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.model import UNLABELLED, VOID
+from hintseg.images import write_image
 from hintseg.inference.evaluation import evaluate_split
 from hintseg.network.embedder import Embedder
 from hintseg.targets.target import reduce_to
@@ -109,6 +110,19 @@ def test_oversegments_are_cached_and_a_damaged_cache_is_made_again(scenes, tmp_p
     stored.write_bytes(b"damaged")
     second = TrainingImages(scenes, (key,), ("scribbles",), config, tmp_path / "cache").sample(key).regions
     assert (first == second).all()
+
+
+def test_a_supplied_contour_map_guides_the_oversegments(scenes, tiny):
+    config = choose_recipe(weights="none", settings=[*tiny, "data.regions=2"]).data
+    key = scenes.keys("train")[0]
+    contours = np.zeros((72, 96, 3), np.uint8)
+    contours[:, 48] = 255
+    write_image(scenes.root / "contours" / f"{key}.png", contours)
+    regions = TrainingImages(scenes, (key,), ("scribbles",), config).sample(key).regions
+    assert regions[10, 10] == regions[60, 40] != regions[10, 90] == regions[60, 60]
+    write_image(scenes.root / "contours" / f"{key}.png", contours[:5])
+    with pytest.raises(InputError, match=r"contours.*is 96×5"):
+        scenes.contours(key)
 
 
 @pytest.fixture

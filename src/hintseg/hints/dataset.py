@@ -6,6 +6,7 @@
     scribbles/KEY.png        label map, 255 = unlabelled
     scribbles.json           KEY → [[class, [[x, y], …]], …]       strokes, as an alternative to the PNGs
     points.json              KEY → [[x, y, class], …]
+    contours/KEY.png         grey boundary strength, in place of the colour gradient for over-segmentation
     boxes.json               KEY → [[x0, y0, x1, y1, class], …]     pixels, end exclusive
     tags.json                KEY → [class, …]
     train.txt, val.txt, …    one KEY a line; without any, every image is training data
@@ -133,6 +134,26 @@ class Dataset:
             return None
         return np.where(labels == UNLABELLED, VOID, labels).astype(np.uint8)
 
+    def contours(self, key: str) -> NDArray[np.float32] | None:
+        """(H, W) float32 boundary strength in [0, 1] that the user supplies, or None.
+
+        Raises:
+            InputError: another size than the image.
+        """
+        path = self.root / "contours" / f"{key}.png"
+        if not path.exists():
+            return None
+        strength = read_image(path)[..., 0]
+        self._require_size(path, strength.shape, key)
+        return strength.astype(np.float32) / np.float32(255)
+
+    def _require_size(self, path: Path, shape: tuple[int, ...], key: str) -> None:
+        size = read_image_size(self.path(key))
+        if shape != size:
+            raise InputError(
+                f"{path}: is {shape[1]}×{shape[0]} but its image is {size[1]}×{size[0]}; export it at the image's size."
+            )
+
     def has_mask(self, key: str) -> bool:
         """Whether `masks/` holds a label map for the key."""
         return (self.root / "masks" / f"{key}.png").exists()
@@ -247,12 +268,7 @@ class Dataset:
         if not path.exists():
             return None
         labels = read_labels(path)
-        size = read_image_size(self.path(key))
-        if labels.shape != size:
-            raise InputError(
-                f"{path}: is {labels.shape[1]}×{labels.shape[0]} but its image is {size[1]}×{size[0]}; "
-                "export it at the image's size."
-            )
+        self._require_size(path, labels.shape, key)
         filler = VOID if folder == "masks" else UNLABELLED
         present = np.unique(labels)
         wrong = present[

@@ -109,14 +109,19 @@ class TrainingImages:
         target = weak_target(
             self.dataset.hints(key, self.forms), image.shape[:2], self.num_classes, self.config.point_radius
         )
-        image, labels = reduce_to(image, target.labels, self.config.longest_side)
-        return Sample(image, labels, self._regions(key, image), target.allowed)
+        small, labels = reduce_to(image, target.labels, self.config.longest_side)
+        return Sample(small, labels, self._regions(key, small), target.allowed)
 
     def _regions(self, key: str, image: NDArray[np.uint8]) -> NDArray[np.uint16]:
         method, regions = self.config.oversegmentation, self.config.regions
+        contours = self.dataset.contours(key) if method == "watershed" else None
+        if contours is not None and contours.shape != image.shape[:2]:
+            contours = cv2.resize(contours, (image.shape[1], image.shape[0]), interpolation=cv2.INTER_AREA)
         if self.cache is None or method == "none":
-            return oversegment(image, method, regions)
-        digest = hashlib.sha256(f"{image.shape}{method}{regions}".encode() + image.tobytes()).hexdigest()[:24]
+            return oversegment(image, method, regions, contours)
+        drawn = b"" if contours is None else contours.tobytes()
+        content = f"{image.shape}{method}{regions}".encode() + image.tobytes() + drawn
+        digest = hashlib.sha256(content).hexdigest()[:24]
         path = self.cache / f"{digest}.npz"
         try:
             with np.load(path, allow_pickle=False) as stored:
@@ -124,7 +129,7 @@ class TrainingImages:
                 return found
         except (OSError, ValueError, KeyError, EOFError):
             pass  # absent or damaged: make it again
-        made = oversegment(image, method, regions)
+        made = oversegment(image, method, regions, contours)
         with atomic_path(path) as temporary:
             np.savez_compressed(temporary, regions=made)
         return made
