@@ -65,8 +65,9 @@ def _batch(random, config):
             allowed[index, label] = True
     rows, columns = np.mgrid[:side, :side]
     regions = np.broadcast_to((rows * 10 // side) * 10 + columns * 10 // side, labels.shape).astype(np.int32)
+    spread = np.where(random.random(labels.shape) < 0.5, labels, 254).astype(np.uint8)
     soft = np.repeat(allowed[:, :, None, None], side // 4, 2).repeat(side // 4, 3).astype(np.float32) / 4
-    arrays = (np.ascontiguousarray(image.transpose(0, 3, 1, 2)), labels, regions.copy(), allowed, soft)
+    arrays = (np.ascontiguousarray(image.transpose(0, 3, 1, 2)), labels, regions.copy(), allowed, spread, soft)
     return [torch.from_numpy(array) for array in arrays]
 
 

@@ -51,7 +51,7 @@ class DataConfig(_Section):
     oversegmentation: Literal["watershed", "slic", "felzenszwalb", "none"] = Field(
         "watershed", description="regions that segments never cross"
     )
-    regions: int = Field(100, ge=2, le=60000, description="about this many over-segments an image")
+    regions: int = Field(200, ge=2, le=60000, description="about this many over-segments an image")
     workers: int = Field(0, ge=0, description="loader processes; 0 loads in the main process")
 
 
@@ -62,6 +62,7 @@ class SegmentsConfig(_Section):
     grid: tuple[int, int] = Field((6, 6), description="k-means starting grid in training")
     inference_grid: tuple[int, int] = Field((12, 12), description="k-means starting grid at inference")
     iterations: int = Field(10, ge=0, description="k-means rounds")
+    spread: bool = Field(False, description="segments take labels spread over their over-segment")
     memory: int = Field(2, ge=0, description="past batches remembered")
     pixels: int = Field(2048, ge=0, description="at most this many pixels in each relationship; 0 takes all")
 

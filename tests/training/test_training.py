@@ -64,15 +64,16 @@ def test_crops_keep_image_labels_regions_and_soft_masks_aligned():
     labels = ((rows // 24 + columns // 32) % 3).astype(np.uint8)
     image = np.repeat((labels * 100)[..., None], 3, axis=2).astype(np.uint8)
     share = np.stack([(labels[2::4, 2::4] == label) * 255 for label in (0, 1, 2)], axis=2).astype(np.uint8)
-    sample = Sample(image, labels, labels.astype(np.uint16), np.array([True, True, True]))
+    sample = Sample(image, labels, labels.astype(np.uint16), np.array([True, True, True]), labels)
     config = DataConfig(crop=64, scale=(0.6, 1.6), colour=0.0)
     for seed in range(20):
-        pixels, cropped, regions, allowed, soft = augment(
+        pixels, cropped, regions, allowed, spread, soft = augment(
             sample, SoftMask(np.arange(3, dtype=np.uint8), share), config, np.random.default_rng(seed)
         )
         inside = cropped != VOID
         assert allowed.all()
         assert (regions[inside] == cropped[inside]).all()
+        assert (spread == cropped).all()
         agree = np.abs(pixels[..., 0].astype(int) - cropped.astype(int) * 100)[inside] < 30
         assert agree.mean() > 0.9
         coarse, known = cropped[2::4, 2::4], inside[2::4, 2::4]

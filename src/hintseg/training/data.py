@@ -22,6 +22,7 @@ from hintseg.hints.dataset import Dataset
 from hintseg.hints.model import VOID, Form
 from hintseg.images import atomic_path
 from hintseg.segments.oversegment import oversegment
+from hintseg.segments.spread import spread_labels
 from hintseg.targets.target import reduce_to, weak_target
 
 SOFT_STRIDE = 4  # pixels per cell of soft completed masks
@@ -35,12 +36,14 @@ class Sample(NamedTuple):
         labels: (H, W) uint8 weak labels.
         regions: (H, W) uint16 over-segments.
         allowed: (C,) bool.
+        spread: (H, W) uint8 weak labels spread over their over-segments.
     """
 
     image: NDArray[np.uint8]
     labels: NDArray[np.uint8]
     regions: NDArray[np.uint16]
     allowed: NDArray[np.bool_]
+    spread: NDArray[np.uint8]
 
 
 class SoftMask(NamedTuple):
@@ -63,6 +66,7 @@ class TrainingBatch(NamedTuple):
         labels: (B, S, S) uint8.
         regions: (B, S, S) int32; padding has its own region 0 (it is void anyway).
         allowed: (B, C) bool.
+        spread: (B, S, S) uint8.
         soft: (B, C, S/4, S/4) float32, zero where there is no completed mask.
     """
 
@@ -70,7 +74,19 @@ class TrainingBatch(NamedTuple):
     labels: Tensor
     regions: Tensor
     allowed: Tensor
+    spread: Tensor
     soft: Tensor
+
+
+class Crop(NamedTuple):
+    """One augmented image: the fields of `TrainingBatch` before stacking, channels last in `image`."""
+
+    image: NDArray[np.uint8]
+    labels: NDArray[np.uint8]
+    regions: NDArray[np.int32]
+    allowed: NDArray[np.bool_]
+    spread: NDArray[np.uint8]
+    soft: NDArray[np.float32]
 
 
 class TrainingImages:
@@ -110,7 +126,8 @@ class TrainingImages:
             self.dataset.hints(key, self.forms), image.shape[:2], self.num_classes, self.config.point_radius
         )
         small, labels = reduce_to(image, target.labels, self.config.longest_side)
-        return Sample(small, labels, self._regions(key, small), target.allowed)
+        regions = self._regions(key, small)
+        return Sample(small, labels, regions, target.allowed, spread_labels(labels, regions, self.num_classes))
 
     def _regions(self, key: str, image: NDArray[np.uint8]) -> NDArray[np.uint16]:
         method, regions = self.config.oversegmentation, self.config.regions
@@ -158,8 +175,8 @@ class TrainingBatches(TorchDataset[TrainingBatch]):
             random = np.random.default_rng((self.seed, 1, position))
             crops.append(augment(self.images.sample(key), self.soft.get(key), self.config, random))
         columns = zip(*crops, strict=True)
-        image, labels, regions, allowed, soft = (torch.from_numpy(np.stack(column)) for column in columns)
-        return TrainingBatch(image.permute(0, 3, 1, 2), labels, regions, allowed, soft)
+        image, labels, regions, allowed, spread, soft = (torch.from_numpy(np.stack(column)) for column in columns)
+        return TrainingBatch(image.permute(0, 3, 1, 2), labels, regions, allowed, spread, soft)
 
     def _key(self, position: int) -> str:
         epoch, place = divmod(position, len(self.images.keys))
@@ -183,9 +200,7 @@ def loader(batches: TrainingBatches, start: int, stop: int, workers: int) -> Ite
     )
 
 
-def augment(
-    sample: Sample, soft: SoftMask | None, config: DataConfig, random: np.random.Generator
-) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.int32], NDArray[np.bool_], NDArray[np.float32]]:
+def augment(sample: Sample, soft: SoftMask | None, config: DataConfig, random: np.random.Generator) -> Crop:
     """A random window, scaled to the crop's side, mirrored and recoloured.
 
     The window's corners are multiples of `SOFT_STRIDE`, so that soft masks stay aligned.
@@ -202,6 +217,7 @@ def augment(
     )
     labels = _resized(_cut(sample.labels, top, left, window, fill=VOID), side, cv2.INTER_NEAREST)
     regions = _resized(_cut(sample.regions, top, left, window, fill=0), side, cv2.INTER_NEAREST)
+    spread = _resized(_cut(sample.spread, top, left, window, fill=VOID), side, cv2.INTER_NEAREST)
     soft_side = side // SOFT_STRIDE
     target = np.zeros((len(sample.allowed), soft_side, soft_side), dtype=np.float32)
     if soft is not None:
@@ -209,11 +225,11 @@ def augment(
         resized = _resized(cut, soft_side, cv2.INTER_LINEAR).reshape(soft_side, soft_side, -1)
         target[soft.classes] = np.moveaxis(resized, 2, 0).astype(np.float32) / np.float32(255)
     if config.mirror and random.random() < 0.5:
-        image, labels, regions, target = (
+        image, labels, regions, spread, target = (
             np.ascontiguousarray(array)
-            for array in (image[:, ::-1], labels[:, ::-1], regions[:, ::-1], target[:, :, ::-1])
+            for array in (image[:, ::-1], labels[:, ::-1], regions[:, ::-1], spread[:, ::-1], target[:, :, ::-1])
         )
-    return recolour(image, config, random), labels, regions.astype(np.int32), sample.allowed, target
+    return Crop(recolour(image, config, random), labels, regions.astype(np.int32), sample.allowed, spread, target)
 
 
 def recolour(image: NDArray[np.uint8], config: DataConfig, random: np.random.Generator) -> NDArray[np.uint8]:

@@ -35,6 +35,7 @@ class TermInputs(NamedTuple):
         maps: embeddings and logits of the batch.
         image: (B, 3, h, w) float colours in [0, 255] at the logits' size.
         labels: (B, H, W) int64 weak labels at the crop's size.
+        spread: (B, h, w) int64 labels spread over their over-segments, at the logits' size (nearest).
         cells: (B, h, w) uint8 weak labels at the logits' size (nearest).
         allowed: (B, C) bool.
         soft: (B, C, h', w') completed masks.
@@ -43,6 +44,7 @@ class TermInputs(NamedTuple):
     maps: PixelMaps
     image: Tensor
     labels: Tensor
+    spread: Tensor
     cells: Tensor
     allowed: Tensor
     soft: Tensor
@@ -53,6 +55,10 @@ Term = Callable[[TermInputs], Tensor]
 
 def _partial_cross_entropy(inputs: TermInputs) -> Tensor:
     return partial_cross_entropy(inputs.maps.logits, inputs.labels)
+
+
+def _spread(inputs: TermInputs) -> Tensor:
+    return partial_cross_entropy(inputs.maps.logits, inputs.spread)
 
 
 def _entropy(inputs: TermInputs) -> Tensor:
@@ -76,6 +82,7 @@ def _dense_crf(inputs: TermInputs) -> Tensor:
 
 TERMS: dict[str, Term] = {
     "partial_cross_entropy": _partial_cross_entropy,
+    "spread": _spread,
     "entropy": _entropy,
     "allowed": _allowed,
     "completed": _completed,
@@ -111,6 +118,7 @@ class Objective:
             maps,
             F.interpolate(batch.image.float(), size=size, mode="area"),
             batch.labels.long(),
+            F.interpolate(batch.spread[:, None], size=size, mode="nearest")[:, 0].long(),
             F.interpolate(batch.labels[:, None], size=size, mode="nearest")[:, 0],
             batch.allowed,
             batch.soft,
@@ -152,7 +160,7 @@ class Objective:
         regions = F.interpolate(batch.regions[:, None].float(), size=(side, side), mode="nearest")[:, 0].long()
         return segment_batch(
             embeddings,
-            cell_labels(batch.labels, side),
+            cell_labels(batch.spread if self.recipe.segments.spread else batch.labels, side),
             regions,
             colours,
             batch.allowed[:, self.foreground] & (~batch.allowed).any(dim=1, keepdim=True),
