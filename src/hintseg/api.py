@@ -1,6 +1,5 @@
 """train(): what the command line calls and a script would."""
 
-import logging
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -13,8 +12,6 @@ from hintseg.hints.model import parse_forms
 from hintseg.inference.segmenter import Segmenter
 from hintseg.recipes.by_name import OBJECTIVES, RECIPES
 from hintseg.training.stages import Progress, run_training
-
-log = logging.getLogger("hintseg")
 
 
 def choose_recipe(
@@ -108,11 +105,9 @@ def train(
     counted = progress or (lambda stage, done, total, values: None)
     found = inspect(dataset, keys, forms, lambda done: counted("check", done, len(keys), {}))
     usable = require_trainable(found, dataset, forms, on_error)
-    for sentence in [*found.errors, *found.warnings]:
-        log.warning(sentence)
     if (os.cpu_count() or 1) > 4 and chosen.data.workers == 0 and os.name == "posix":
         chosen = override(chosen, [f"data.workers={min((os.cpu_count() or 1) // 2, 8)}"])
     return run_training(
         dataset, usable, forms, chosen, Path(out), weights=weights, device=device, precision=precision,
-        resume=resume, version=__version__, progress=progress,
+        resume=resume, version=__version__, notes=[*found.errors, *found.warnings], progress=progress,
     )  # fmt: skip

@@ -4,6 +4,7 @@ import json
 import sys
 
 import numpy as np
+import PIL.Image
 import pytest
 
 from hintseg.cli import app
@@ -156,9 +157,21 @@ def test_recipes_and_simulation(hintseg, scenes, tmp_path):
     assert "4 images" in out
 
 
-def test_a_read_only_folder(hintseg, scenes, tmp_path, tiny):
+def test_a_read_only_folder(hintseg, trained, scenes, tmp_path):
     blocked = tmp_path / "blocked"
     blocked.write_text("a file, not a folder")
     code, _, err = hintseg("train", scenes.root, "--weights", "none", "--out", blocked / "run", "--hints", "scribbles")
     assert code == 2
     assert "cannot be written" in err
+    for command in (("predict", trained, scenes.root / "images"), ("complete", trained)):
+        code, _, err = hintseg(*command, "--out", blocked / "masks")
+        assert code == 2, err
+        assert "cannot be written" in err
+
+
+@pytest.mark.slow
+def test_an_aerial_photograph_of_a_hundred_million_pixels(hintseg, trained, scenes, tmp_path):
+    PIL.Image.new("L", (12000, 9000), 120).save(tmp_path / "aerial.png")
+    code, _, err = hintseg("predict", trained, tmp_path / "aerial.png", "--out", tmp_path / "masks")
+    assert code == 0, err
+    assert read_labels(tmp_path / "masks" / "aerial.png").shape == (9000, 12000)

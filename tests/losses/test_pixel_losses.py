@@ -99,4 +99,4 @@ def test_dense_crf_loss_prefers_borders_along_colours():
     along[:, 0, :, :8], along[:, 1, :, 8:] = 1, 1
     across = along.transpose(2, 3).contiguous()
     assert float(dense_crf_loss(along, image)) < 0.01
-    assert float(dense_crf_loss(across, image)) > 0.3
+    assert float(dense_crf_loss(across, image)) > 0.1

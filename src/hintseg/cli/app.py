@@ -24,7 +24,9 @@ for command in (check, train, complete, predict, evaluate, retrieve, report, sim
 
 def main() -> None:
     """Run the command line; what the user can mend becomes one sentence and exit code 2."""
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s", stream=sys.stderr)
+    screen = logging.StreamHandler(sys.stderr)
+    screen.setLevel(logging.WARNING)  # the run's log.txt takes more
+    logging.basicConfig(format="%(levelname)s: %(message)s", handlers=[screen])
     # Idle OpenMP threads that spin slow down whatever else runs on the machine.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:

@@ -1,22 +1,24 @@
 """Default for small data: a light network on a laptop, ImageNet weights, hundreds of images or fewer.
 
-Terms join end to end in one network: partial cross-entropy, the annotation and similarity relationships
-[SPML, κ 6 and 16], the classes an image may contain, a dense-CRF loss [RLoss], and soft masks completed
-twice on the way by the averaged weights. Constants were chosen on the validation split of MSRC-21; see
-benchmarks/results.
+Terms join end to end in one network: partial cross-entropy on the hints and on the hints spread over their
+over-segments, the classes an image may contain, the annotation and similarity relationships [SPML, κ 6 and
+16], and soft masks that the averaged weights complete twice on the way. Constants were chosen on the
+validation split of MSRC-21; see docs/explanation/benchmarks.md.
 """
 
-from hintseg.config import Recipe, TermConfig
+from hintseg.config import Recipe, SegmentsConfig, StageTwoConfig, TermConfig
 
 SMALL = Recipe(
     name="small",
     iterations=1000,
+    segments=SegmentsConfig(spread=True),
     objective={
         "partial_cross_entropy": TermConfig(weight=1.0),
-        "annotation": TermConfig(weight=0.3, concentration=6),
-        "similarity": TermConfig(weight=0.1, concentration=16),
+        "spread": TermConfig(weight=1.0),
         "allowed": TermConfig(weight=0.5),
-        "dense_crf": TermConfig(weight=0.5),
+        "annotation": TermConfig(weight=0.1, concentration=6),
+        "similarity": TermConfig(weight=0.05, concentration=16),
         "completed": TermConfig(weight=1.0),
     },
+    stage_two=StageTwoConfig(kind="joint", renewals=(0.6, 0.8)),
 )

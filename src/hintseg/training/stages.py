@@ -1,15 +1,11 @@
 """A whole run: embed → complete masks → go on or classify → segment memory. Every stage can be resumed."""
 
-import csv
 import hashlib
 import json
 import logging
-import os
 import platform
-import shutil
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,8 +26,11 @@ from hintseg.network.embedder import Embedder
 from hintseg.training.checkpoint import read_checkpoint, restore, save_checkpoint
 from hintseg.training.data import SOFT_STRIDE, SoftMask, TrainingImages
 from hintseg.training.loop import TrainingState, new_state, train_steps
+from hintseg.training.run_folder import locked, logged, write_metrics, write_tensorboard
 
 log = logging.getLogger("hintseg")
+
+LOG_EVERY = 20
 
 Progress = Callable[[str, int, int, dict[str, float]], None]
 
@@ -48,6 +47,7 @@ def run_training(
     precision: str = "32-true",
     resume: bool = False,
     version: str = "",
+    notes: Sequence[str] = (),
     progress: Progress | None = None,
 ) -> Segmenter:
     """Train, and leave a run folder that `Segmenter.open` reads.
@@ -55,6 +55,7 @@ def run_training(
     Args:
         keys: training images, each with at least one usable hint somewhere in the set.
         out: run folder; must be new, or a run of the same configuration with `resume`.
+        notes: what the reader of the log should know about the data.
         progress: called with (stage, done, total, values).
 
     Raises:
@@ -65,13 +66,20 @@ def run_training(
     description = RunDescription(
         recipe, dataset.classes, dataset.background, str(dataset.root.resolve()), forms, keys, version
     )
-    with locked(out):
+    with locked(out), logged(out):
         if (out / "run.json").exists() and not resume:
             raise RunError(f"{out}: already holds a run; add --resume to go on with it, or choose another --out.")
+        for note in notes:
+            log.warning(note)
         fabric = make_fabric(device, precision)
         torch.manual_seed(recipe.seed)
         network = Embedder(recipe.network, len(dataset.classes), weights)
         state = new_state(network, recipe, dataset.background, fabric)
+        log.info(
+            "hintseg %s, torch %s, %s, %s: recipe %s, %d images of %s, %d classes, %s",
+            version, torch.__version__, fabric.device, precision,
+            recipe.name, len(keys), dataset.root, len(dataset.classes), ", ".join(forms),
+        )  # fmt: skip
         images = TrainingImages(dataset, keys, forms, recipe.data, out / "cache")
         if not (out / "run.json").exists():
             with atomic_path(out / "run.json") as temporary:
@@ -86,6 +94,7 @@ def run_training(
                 "Everything up to the last checkpoint is kept."
             ) from error
         run.finish()
+        log.info("finished; weights, segment memory and metrics are in %s", out)
         final = replace(description, recipe=recipe.model_copy(update={"network": run.network_config()}))
         with atomic_path(out / "run.json") as temporary:
             temporary.write_text(final.dump(), "utf-8")
@@ -160,6 +169,9 @@ class _Run:
         def report(step: int, values: dict[str, float]) -> None:
             seconds = (time.monotonic() - started) / (step - first + 1)
             self.history.append({"iteration": step, **values, "seconds": seconds})
+            if (step + 1) % LOG_EVERY == 0:
+                parts = ", ".join(f"{name} {value:.4f}" for name, value in values.items())
+                log.info("iteration %d of %d: %s; %.2f s each", step + 1, self.recipe.iterations, parts, seconds)
             self.progress("train", step + 1, self.recipe.iterations, values)
 
         every = self.recipe.checkpoint_every
@@ -178,6 +190,7 @@ class _Run:
         """
         folder = self.out / "completed" / f"{step:06d}"
         masks: dict[str, SoftMask] = {}
+        log.info("completing the training masks with the weights of iteration %d", step)
         for number, key in enumerate(self.images.keys):
             path = folder / f"{number:07d}.npz"
             masks[key] = _read_soft(path) or self._complete(key, path)
@@ -256,63 +269,6 @@ def make_fabric(device: str, precision: str) -> Fabric:
     chosen = pick_device(device)
     index = [chosen.index] if chosen.index is not None else 1
     return Fabric(accelerator=chosen.type, devices=index, precision=precision)  # type: ignore[arg-type]
-
-
-def write_metrics(out: Path, history: list[dict[str, float]]) -> None:
-    """metrics.csv: one row an iteration."""
-    columns = list(dict.fromkeys(name for row in history for name in row))
-    with atomic_path(out / "metrics.csv") as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, columns, restval="")
-        writer.writeheader()
-        writer.writerows(history)
-
-
-def write_tensorboard(out: Path, history: list[dict[str, float]], first: int) -> None:
-    """Event files under tensorboard/, where the tensorboard package is installed.
-
-    One file a stretch of training: everything since `first` is written anew, so that a killed run leaves
-    no row twice.
-    """
-    try:
-        from torch.utils.tensorboard.writer import SummaryWriter
-    except ImportError:
-        return
-    folder = out / "tensorboard" / f"from-{first:07d}"
-    shutil.rmtree(folder, ignore_errors=True)
-    with SummaryWriter(str(folder)) as writer:
-        for row in history:
-            if row["iteration"] >= first:
-                for name, value in row.items():
-                    writer.add_scalar(name, value, int(row["iteration"]))
-
-
-@contextmanager
-def locked(out: Path) -> Iterator[None]:
-    """Hold a run folder for one process.
-
-    Raises:
-        RunError: another process holds it, or it cannot be written.
-    """
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        handle = os.open(out / ".lock", os.O_CREAT | os.O_RDWR, 0o644)
-    except OSError as error:
-        raise RunError(f"{out}: cannot be written ({error.strerror}); choose another --out.") from error
-    try:
-        try:
-            import fcntl
-        except ImportError:  # Windows: no advisory lock
-            yield
-            return
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise RunError(
-                f"{out}: another hintseg process is writing this run; wait for it or choose another --out."
-            ) from error
-        yield
-    finally:
-        os.close(handle)
 
 
 def _read_soft(path: Path) -> SoftMask | None:

@@ -1,0 +1,89 @@
+"""What a run leaves in its folder while it goes on: lock, log, metrics."""
+
+import csv
+import logging
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from hintseg.errors import HintsegError, RunError
+from hintseg.images import atomic_path
+
+
+def write_metrics(out: Path, history: list[dict[str, float]]) -> None:
+    """metrics.csv: one row an iteration."""
+    columns = list(dict.fromkeys(name for row in history for name in row))
+    with atomic_path(out / "metrics.csv") as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, columns, restval="")
+        writer.writeheader()
+        writer.writerows(history)
+
+
+def write_tensorboard(out: Path, history: list[dict[str, float]], first: int) -> None:
+    """Event files under tensorboard/, where the tensorboard package is installed.
+
+    One file a stretch of training: everything since `first` is written anew, so that a killed run leaves
+    no row twice.
+    """
+    try:
+        from torch.utils.tensorboard.writer import SummaryWriter
+    except ImportError:
+        return
+    folder = out / "tensorboard" / f"from-{first:07d}"
+    shutil.rmtree(folder, ignore_errors=True)
+    with SummaryWriter(str(folder)) as writer:
+        for row in history:
+            if row["iteration"] >= first:
+                for name, value in row.items():
+                    writer.add_scalar(name, value, int(row["iteration"]))
+
+
+@contextmanager
+def locked(out: Path) -> Iterator[None]:
+    """Hold a run folder for one process.
+
+    Raises:
+        RunError: another process holds it, or it cannot be written.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        handle = os.open(out / ".lock", os.O_CREAT | os.O_RDWR, 0o644)
+    except OSError as error:
+        raise RunError(f"{out}: cannot be written ({error.strerror}); choose another --out.") from error
+    try:
+        try:
+            import fcntl
+        except ImportError:  # Windows: no advisory lock
+            yield
+            return
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise RunError(
+                f"{out}: another hintseg process is writing this run; wait for it or choose another --out."
+            ) from error
+        yield
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def logged(out: Path) -> Iterator[None]:
+    """What the library logs, from INFO up, also goes to `log.txt` in the run folder; a resumed run appends."""
+    logger = logging.getLogger("hintseg")
+    before = logger.level
+    handler = logging.FileHandler(out / "log.txt", encoding="utf-8", delay=True)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    except (Exception, KeyboardInterrupt) as error:
+        logger.info("stopped: %s", error if isinstance(error, HintsegError) else repr(error))
+        raise
+    finally:
+        logger.setLevel(before)
+        logger.removeHandler(handler)
+        handler.close()
