@@ -9,6 +9,8 @@ import torch.nn.functional as F
 from hintseg.losses.allowed import allowed_classes
 from hintseg.losses.dense_crf import dense_crf_loss
 from hintseg.losses.entropy import entropy
+from hintseg.losses.grid_potts import grid_potts_loss
+from hintseg.losses.normalised_cut import kernel_cut_loss, normalised_cut, normalised_cut_loss
 from hintseg.losses.partial_cross_entropy import partial_cross_entropy
 from hintseg.losses.potts import potts
 from hintseg.losses.soft_cross_entropy import soft_cross_entropy
@@ -100,3 +102,41 @@ def test_dense_crf_loss_prefers_borders_along_colours():
     across = along.transpose(2, 3).contiguous()
     assert float(dense_crf_loss(along, image)) < 0.01
     assert float(dense_crf_loss(across, image)) > 0.1
+
+
+def test_normalised_cut_by_its_definition_and_gradient():
+    features = torch.randn(2, 6, 3, generator=torch.Generator().manual_seed(4), dtype=torch.float64)
+    affinity = DenseGaussian(features, keep=True, include_self=False)
+    probabilities = random_logits(2, 3, 6).softmax(dim=1)
+    counted = torch.tensor([[True, False, True], [True, True, True]])
+    means = []
+    for image in range(2):
+        weights = torch.exp(-0.5 * torch.cdist(features[image], features[image]).square())
+        weights.fill_diagonal_(0)
+        cuts = []
+        for label in range(3):
+            inside = probabilities[image, label]
+            if counted[image, label]:
+                cuts.append(float(inside @ weights @ (1 - inside) / (weights.sum(dim=1) @ inside)))
+        means.append(sum(cuts) / len(cuts))
+    assert float(normalised_cut(probabilities, affinity, counted)) == pytest.approx(sum(means) / 2, rel=1e-9)
+    leaf = probabilities.detach().requires_grad_()
+    assert torch.autograd.gradcheck(lambda s: normalised_cut(s, affinity, counted), (leaf,))
+    nothing = normalised_cut(leaf, affinity, torch.zeros_like(counted))
+    nothing.backward()
+    assert float(nothing) == 0 == float(leaf.grad.abs().sum())
+
+
+@pytest.mark.parametrize("loss", [dense_crf_loss, grid_potts_loss, normalised_cut_loss, kernel_cut_loss])
+def test_losses_on_maps(loss):
+    """Gradients agree with finite differences; borders along colours cost less than borders across them."""
+    image = torch.zeros(1, 3, 6, 8, dtype=torch.float64)
+    image[..., 4:] = 200
+    probabilities = random_logits(1, 2, 6, 8).softmax(dim=1).detach().requires_grad_()
+    assert torch.autograd.gradcheck(lambda s: loss(s, image), (probabilities,))
+    along, across = torch.zeros(2, 1, 2, 6, 8, dtype=torch.float64)
+    along[:, 0, :, :4], along[:, 1, :, 4:] = 1, 1
+    across[:, 0, :3], across[:, 1, 3:] = 1, 1
+    assert float(loss(along, image)) < 0.5 * float(loss(across, image))
+    halved = loss(along.bfloat16(), image.bfloat16())
+    assert torch.isfinite(halved)

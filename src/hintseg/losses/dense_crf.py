@@ -1,10 +1,9 @@
 """The dense-CRF loss: bilinear Potts under the dense Gaussian [RLoss], exact at reduced resolution."""
 
-import torch.nn.functional as F
 from torch import Tensor
 
 from hintseg.losses.potts import potts
-from hintseg.pairwise.gaussian import DenseGaussian, position_colour_features
+from hintseg.pairwise.gaussian import reduced_gaussian
 
 
 def dense_crf_loss(
@@ -22,13 +21,4 @@ def dense_crf_loss(
     Returns:
         ().
     """
-    longer = max(probabilities.shape[-2:])
-    factor = longer / cells
-    if factor > 1:
-        height, width = probabilities.shape[-2:]
-        size = (max(round(height / factor), 1), max(round(width / factor), 1))
-        probabilities = F.adaptive_avg_pool2d(probabilities, size)
-        image = F.adaptive_avg_pool2d(image, size)
-        longer = max(size)
-    affinity = DenseGaussian(position_colour_features(image.float(), sxy * longer, srgb), keep=True, include_self=False)
-    return potts(probabilities.float().flatten(2), affinity)
+    return potts(*reduced_gaussian(probabilities, image, sxy, srgb, cells))

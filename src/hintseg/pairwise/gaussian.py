@@ -5,6 +5,7 @@ Small images (reduced resolution) may keep the matrix for repeated products.
 """
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 BLOCK_ELEMENTS = 16_000_000
@@ -63,3 +64,31 @@ class DenseGaussian:
             here = torch.arange(start, stop, device=weights.device)
             weights[:, here - start, here] = 0
         return weights
+
+
+def reduced_gaussian(
+    probabilities: Tensor, image: Tensor, sxy: float, srgb: float, cells: int
+) -> tuple[Tensor, DenseGaussian]:
+    """Soft masks and their dense Gaussian over position and colour, at a size where O(N²) is cheap.
+
+    Args:
+        probabilities: (B, C, H, W).
+        image: (B, 3, H, W), same size.
+        sxy: bandwidth of position, as a share of the longer side.
+        srgb: bandwidth of colour, in the image's units.
+        cells: longer side of the reduced grid; smaller inputs keep their size.
+
+    Returns:
+        (B, C, N) masks averaged over cells, and W over the N cells with w_pp = 0.
+    """
+    longer = max(probabilities.shape[-2:])
+    if longer > cells:
+        height, width = probabilities.shape[-2:]
+        size = (max(round(height * cells / longer), 1), max(round(width * cells / longer), 1))
+        probabilities = F.adaptive_avg_pool2d(probabilities, size)
+        image = F.adaptive_avg_pool2d(image, size)
+        longer = max(size)
+    if probabilities.dtype in (torch.float16, torch.bfloat16):
+        probabilities = probabilities.float()
+    features = position_colour_features(image.detach().to(probabilities.dtype), sxy * longer, srgb)
+    return probabilities.flatten(2), DenseGaussian(features, keep=True, include_self=False)

@@ -18,6 +18,8 @@ from hintseg.losses.allowed import allowed_classes
 from hintseg.losses.contrast import pixel_to_segment_loss
 from hintseg.losses.dense_crf import dense_crf_loss
 from hintseg.losses.entropy import entropy
+from hintseg.losses.grid_potts import grid_potts_loss
+from hintseg.losses.normalised_cut import kernel_cut_loss, normalised_cut_loss
 from hintseg.losses.partial_cross_entropy import partial_cross_entropy
 from hintseg.losses.soft_cross_entropy import soft_cross_entropy
 from hintseg.network.embedder import PixelMaps
@@ -77,7 +79,27 @@ def _completed(inputs: TermInputs) -> Tensor:
 
 
 def _dense_crf(inputs: TermInputs) -> Tensor:
-    return dense_crf_loss(inputs.maps.logits.softmax(dim=1), inputs.image)
+    return dense_crf_loss(inputs.maps.logits.float().softmax(dim=1), inputs.image)
+
+
+def _potts(inputs: TermInputs) -> Tensor:
+    return grid_potts_loss(inputs.maps.logits.float().softmax(dim=1), inputs.image)
+
+
+def _normalised_cut(inputs: TermInputs) -> Tensor:
+    return normalised_cut_loss(inputs.maps.logits.float().softmax(dim=1), inputs.image, present(inputs))
+
+
+def _kernel_cut(inputs: TermInputs) -> Tensor:
+    return kernel_cut_loss(inputs.maps.logits.float().softmax(dim=1), inputs.image, present(inputs))
+
+
+def present(inputs: TermInputs) -> Tensor:
+    """(B, C) bool: classes that a cut may count, those labelled in the crop."""
+    classes = inputs.allowed.shape[1]
+    found = torch.zeros(len(inputs.labels), classes + 1, dtype=torch.bool, device=inputs.labels.device)
+    found.scatter_(1, inputs.labels.flatten(1).clamp_max(classes), True)
+    return found[:, :classes]
 
 
 TERMS: dict[str, Term] = {
@@ -87,6 +109,9 @@ TERMS: dict[str, Term] = {
     "allowed": _allowed,
     "completed": _completed,
     "dense_crf": _dense_crf,
+    "potts": _potts,
+    "normalised_cut": _normalised_cut,
+    "kernel_cut": _kernel_cut,
 }
 
 

@@ -1,0 +1,25 @@
+"""Potts regularisation between neighbouring pixels [RLoss; lecture notes of Y. Boykov]."""
+
+from torch import Tensor
+
+from hintseg.losses.potts import potts
+from hintseg.pairwise.grid import GridNeighbours
+
+
+def grid_potts_loss(
+    probabilities: Tensor, image: Tensor, *, neighbours: int = 8, sigma: float | None = None, quadratic: bool = True
+) -> Tensor:
+    """Normalised Potts energy on the pixel grid.
+
+    Args:
+        probabilities: (B, C, H, W), summing to one over C.
+        image: (B, 3, H, W), same size.
+        neighbours: 4 or 8.
+        sigma: colour bandwidth; None adapts to each image.
+        quadratic: Σ w ‖σ_p − σ_q‖², else Σ w (1 − σ_p·σ_q).
+
+    Returns:
+        () in [0, 2] (quadratic) or [0, 1].
+    """
+    affinity = GridNeighbours(image.to(probabilities.dtype), neighbours=neighbours, sigma=sigma)
+    return potts(probabilities.flatten(2), affinity, quadratic=quadratic)
