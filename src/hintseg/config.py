@@ -52,6 +52,8 @@ class DataConfig(_Section):
         "watershed", description="regions that segments never cross"
     )
     regions: int = Field(200, ge=2, le=60000, description="about this many over-segments an image")
+    spread_regions: int = Field(1000, ge=0, le=4000, description="over-segments over which hints spread; 0: not at all")
+    spread_confidence: Fraction = Field(0.9, description="least share of a class where hints spread")
     workers: int = Field(0, ge=0, description="loader processes; 0 loads in the main process")
 
 
@@ -62,7 +64,7 @@ class SegmentsConfig(_Section):
     grid: tuple[int, int] = Field((6, 6), description="k-means starting grid in training")
     inference_grid: tuple[int, int] = Field((12, 12), description="k-means starting grid at inference")
     iterations: int = Field(10, ge=0, description="k-means rounds")
-    spread: bool = Field(False, description="segments take labels spread over their over-segment")
+    spread: bool = Field(False, description="segments take spread labels")
     memory: int = Field(2, ge=0, description="past batches remembered")
     pixels: int = Field(2048, ge=0, description="at most this many pixels in each relationship; 0 takes all")
 

@@ -10,7 +10,6 @@ from hintseg.segments.batch import segment_batch
 from hintseg.segments.memory import SegmentMemory
 from hintseg.segments.oversegment import METHODS, oversegment
 from hintseg.segments.prototypes import majority_labels, segment_prototypes, split_segments
-from hintseg.segments.spread import spread_labels
 
 
 def test_published_split(golden):
@@ -98,15 +97,6 @@ def test_memory_keeps_the_last_batches_without_gradient():
     nothing = SegmentMemory(0)
     nothing.push(batches[0])
     assert nothing.segments() is None
-
-
-def test_labels_spread_over_regions_of_one_class():
-    regions = np.array([[0, 0, 1, 1, 2, 2, 3, 3]])
-    labels = np.array([[1, 254, 0, 2, 254, 254, 254, 2]], np.uint8)
-    labels[0, 6] = 255
-    assert spread_labels(labels, regions, 3).tolist() == [[1, 1, 0, 2, 254, 254, 255, 2]]
-    with pytest.raises(ValueError, match="shape"):
-        spread_labels(labels, regions[:, :3], 3)
 
 
 @pytest.mark.parametrize("method", METHODS)

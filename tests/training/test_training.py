@@ -151,7 +151,9 @@ def test_a_run_folder_holds_everything(run, tmp_path, scenes):
         assert (folder / name).exists(), name
     assert len((folder / "metrics.csv").read_text().splitlines()) == 6
     log = (folder / "log.txt").read_text("utf-8")
-    assert "4 images" in log and "iteration 3" in log and "finished" in log
+    assert "4 images" in log
+    assert "iteration 3" in log
+    assert "finished" in log
     assert json.loads((folder / "metrics.json").read_text())["iterations"] == 5
     assert len(list((folder / "completed" / "000003").iterdir())) == 4
     image = scenes.image(scenes.keys("val")[0])

@@ -21,8 +21,8 @@ from hintseg.config import DataConfig
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.model import VOID, Form
 from hintseg.images import atomic_path
+from hintseg.propagation.regions import propagate, spread_labels
 from hintseg.segments.oversegment import oversegment
-from hintseg.segments.spread import spread_labels
 from hintseg.targets.target import reduce_to, weak_target
 
 SOFT_STRIDE = 4  # pixels per cell of soft completed masks
@@ -36,7 +36,7 @@ class Sample(NamedTuple):
         labels: (H, W) uint8 weak labels.
         regions: (H, W) uint16 over-segments.
         allowed: (C,) bool.
-        spread: (H, W) uint8 weak labels spread over their over-segments.
+        spread: (H, W) uint8 weak labels and what they spread to.
     """
 
     image: NDArray[np.uint8]
@@ -126,11 +126,25 @@ class TrainingImages:
             self.dataset.hints(key, self.forms), image.shape[:2], self.num_classes, self.config.point_radius
         )
         small, labels = reduce_to(image, target.labels, self.config.longest_side)
-        regions = self._regions(key, small)
-        return Sample(small, labels, regions, target.allowed, spread_labels(labels, regions, self.num_classes))
+        regions = self._regions(key, small, self.config.regions)
+        return Sample(small, labels, regions, target.allowed, self._spread(key, small, labels, target.allowed))
 
-    def _regions(self, key: str, image: NDArray[np.uint8]) -> NDArray[np.uint16]:
-        method, regions = self.config.oversegmentation, self.config.regions
+    def _spread(
+        self, key: str, image: NDArray[np.uint8], labels: NDArray[np.uint8], allowed: NDArray[np.bool_]
+    ) -> NDArray[np.uint8]:
+        """Hints spread where that is safe: not in an image that may hold classes which nobody pointed at."""
+        hinted = np.bincount(labels[labels < self.num_classes], minlength=self.num_classes) > 0
+        config = self.config
+        if config.spread_regions == 0 or config.oversegmentation == "none":
+            return labels
+        if not hinted.any() or (allowed & ~hinted).any():
+            return labels
+        regions = self._regions(key, image, config.spread_regions)
+        shares = propagate(image, labels, regions, self.num_classes)
+        return spread_labels(labels, regions, shares, config.spread_confidence)
+
+    def _regions(self, key: str, image: NDArray[np.uint8], regions: int) -> NDArray[np.uint16]:
+        method = self.config.oversegmentation
         contours = self.dataset.contours(key) if method == "watershed" else None
         if contours is not None and contours.shape != image.shape[:2]:
             contours = cv2.resize(contours, (image.shape[1], image.shape[0]), interpolation=cv2.INTER_AREA)

@@ -37,7 +37,7 @@ class TermInputs(NamedTuple):
         maps: embeddings and logits of the batch.
         image: (B, 3, h, w) float colours in [0, 255] at the logits' size.
         labels: (B, H, W) int64 weak labels at the crop's size.
-        spread: (B, h, w) int64 labels spread over their over-segments, at the logits' size (nearest).
+        spread: (B, h, w) int64 labels and what they spread to, at the logits' size (nearest).
         cells: (B, h, w) uint8 weak labels at the logits' size (nearest).
         allowed: (B, C) bool.
         soft: (B, C, h', w') completed masks.

@@ -1,0 +1,70 @@
+"""Label propagation over the nodes of one image's graph: harmonic functions, local and global consistency.
+
+Both take any symmetric, non-negative affinity W; nodes are pixels, cells or over-segments.
+"""
+
+import torch
+from torch import Tensor
+
+
+def harmonic(affinity: Tensor, seeds: Tensor, labelled: Tensor) -> Tensor:
+    """f_u = (D_uu − W_uu)⁻¹ W_ul f_l [Zhu, Ghahramani & Lafferty, ICML 2003].
+
+    Args:
+        affinity: (N, N) W; its diagonal does not matter.
+        seeds: (N, C) scores, read where labelled.
+        labelled: (N,) bool, nodes that keep their scores.
+
+    Returns:
+        (N, C); rows of labelled nodes are their seeds. Nodes that no labelled node reaches get zeros.
+    """
+    weights = affinity - torch.diag(affinity.diagonal())
+    free = ~labelled
+    result = torch.where(labelled[:, None], seeds, torch.zeros_like(seeds))
+    if not free.any() or not labelled.any():
+        return result
+    laplacian = torch.diag(weights[free].sum(dim=1)) - weights[free][:, free]
+    # A trace of leakage keeps parts without any labelled node solvable, at zero.
+    laplacian.diagonal().add_(1e-10 * weights.abs().amax().clamp_min(1e-30))
+    result[free] = torch.linalg.solve(laplacian, weights[free][:, labelled] @ seeds[labelled])
+    return result
+
+
+def local_global_consistency(affinity: Tensor, seeds: Tensor, alpha: float = 0.99) -> Tensor:
+    """F = (1 − α) (I − α D^−½ W D^−½)⁻¹ Y [Zhou et al., NeurIPS 2003].
+
+    Args:
+        affinity: (N, N) W; its diagonal is taken as zero.
+        seeds: (N, C) Y, zero rows where nothing is known.
+        alpha: share of a node's score that comes from its neighbours, in [0, 1).
+
+    Returns:
+        (N, C) scores.
+
+    Raises:
+        ValueError: alpha out of range.
+    """
+    if not 0 <= alpha < 1:
+        raise ValueError(f"alpha must be in [0, 1), not {alpha}")
+    weights = affinity - torch.diag(affinity.diagonal())
+    scale = weights.sum(dim=1).clamp_min(1e-30).rsqrt()
+    smooth = torch.eye(len(weights), dtype=weights.dtype) - alpha * scale[:, None] * weights * scale
+    return (1 - alpha) * torch.linalg.solve(smooth, seeds)
+
+
+def markov_walk(affinity: Tensor, seeds: Tensor, steps: int = 64) -> Tensor:
+    """Seeds · T^steps with T = W, columns normalised [SPML's propagation, on any affinity].
+
+    Args:
+        affinity: (N, N) W, diagonal included.
+        seeds: (N, C).
+        steps: how far.
+
+    Returns:
+        (N, C) scores.
+    """
+    transition = affinity / affinity.sum(dim=0).clamp_min(1e-30)
+    scores = seeds.T
+    for _ in range(steps):
+        scores = scores @ transition
+    return scores.T
