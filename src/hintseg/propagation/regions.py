@@ -46,13 +46,15 @@ def region_affinity(
     count = int(ids.max()) + 1
     pixels = np.bincount(ids, minlength=count)
 
-    def mean(values: NDArray[np.floating]) -> NDArray[np.float64]:
-        return np.stack([np.bincount(ids, column, count) / pixels for column in values.reshape(len(ids), -1).T], axis=1)
+    def mean(values: NDArray[np.floating]) -> NDArray[np.floating]:
+        columns = values.reshape(len(ids), -1).T
+        totals: NDArray[np.floating] = np.array([np.bincount(ids, column, minlength=count) for column in columns])
+        return (totals / pixels).T
 
     lab = cv2.cvtColor(image.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
     average = mean(lab)
     deviation = np.sqrt(np.maximum(mean(lab.astype(np.float64) ** 2) - average**2, 0))
-    centroid = mean(np.stack(np.indices(regions.shape), axis=-1) / max(regions.shape))
+    centroid = mean(np.moveaxis(np.indices(regions.shape), 0, -1) / max(regions.shape))
     features = torch.from_numpy(np.concatenate([average / colour, deviation / texture, centroid / place], axis=1))
     weights = torch.exp(-0.5 * torch.cdist(features, features).square())
     borders = np.exp(-_border_strength(colour_gradient(image), regions, count) / contour)
