@@ -84,6 +84,20 @@ def test_predict_names_broken_files_and_does_the_others(hintseg, trained, scenes
     assert hintseg("predict", trained, pattern, "--out", tmp_path / "more")[0] == 0
 
 
+def test_completing_without_training(hintseg, scenes, tmp_path):
+    code, out, err = hintseg("complete", scenes.root, "--method", "harmonic", "--hints", "scribbles", "--out", tmp_path)
+    assert code == 0, err
+    assert "4 of 4 masks" in out
+    assert read_labels(tmp_path / "scene 0 ä.png").shape == (72, 96)
+    code, out, err = hintseg("complete", scenes.root, "--method", "magic", "--out", tmp_path)
+    assert code == 2
+    assert "crf, harmonic, lgc, ncut, random_walk" in err
+    code, out, err = hintseg("complete", scenes.root, "--method", "lgc", "--hints", "tags", "--out", tmp_path)
+    assert code == 2
+    assert "no pixel is hinted" in err
+    assert "0 of 4 masks" in out
+
+
 def test_check_says_what_is_there_and_what_is_wrong(hintseg, scenes):
     code, out, _ = hintseg("check", scenes.root, "--split", "train")
     assert code == 0

@@ -1,15 +1,19 @@
 """Predictions of any size, tiles, retrieval, reports."""
 
 import re
+from copy import deepcopy
 
 import numpy as np
 import pytest
 import torch
 
 from hintseg import train
-from hintseg.errors import InputError, RunError, WeightsError
+from hintseg.config import CompletionConfig
+from hintseg.errors import ConfigError, InputError, RunError, WeightsError
+from hintseg.inference.completion import complete_image
 from hintseg.inference.evaluation import evaluate_split
 from hintseg.inference.segmenter import Segmenter
+from hintseg.inference.untrained import METHODS, complete_untrained
 from hintseg.inference.views import multi_scale_probabilities, tile_weight, tiles
 from hintseg.report.figures import embedding_colours, hints_over, overlay, region_borders
 from hintseg.report.html import Evaluated
@@ -134,3 +138,44 @@ def test_pictures_show_what_they_should():
     colours = embedding_colours(np.random.default_rng(0).normal(size=(8, 5, 7)).astype(np.float32))
     assert colours.shape == (5, 7, 3)
     assert colours.max() == 255
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_one_image_and_two_strokes_make_a_mask_without_training(method):
+    image = np.zeros((40, 60, 3), np.uint8)
+    image[:, :30] = 200, 40, 40
+    image[:, 30:] = 40, 60, 200
+    labels = np.full((40, 60), 254, np.uint8)
+    labels[10:20, 5], labels[20:30, 50] = 0, 2
+    shares = complete_untrained(image, labels, 3, method, regions=60)
+    assert shares.shape == (3, 40, 60)
+    assert (shares[1] == 0).all()
+    mask = shares.argmax(axis=0)
+    assert (mask[:, :29] == 0).mean() > 0.97
+    assert (mask[:, 31:] == 2).mean() > 0.97
+    assert (shares[:, 15, 5] == [1, 0, 0]).all()
+
+
+def test_an_image_without_hints_cannot_be_completed_untrained():
+    with pytest.raises(InputError, match="no pixel is hinted"):
+        complete_untrained(np.zeros((8, 8, 3), np.uint8), np.full((8, 8), 254, np.uint8), 2)
+    with pytest.raises(ConfigError, match="harmonic"):
+        complete_untrained(np.zeros((8, 8, 3), np.uint8), np.zeros((8, 8), np.uint8), 2, "magic")
+
+
+def test_hints_overrule_an_undecided_network(segmenter):
+    """With an equal opinion everywhere, completion follows the hints; with hints=0 it cannot."""
+    image = np.zeros((64, 64, 3), np.uint8)
+    image[:, 32:] = 220
+    labels = np.full((64, 64), 254, np.uint8)
+    labels[20:40, 8], labels[20:40, 56] = 0, 1
+    network = deepcopy(segmenter.network)
+    for parameter in network.classifier.parameters():
+        parameter.data.zero_()
+    allowed = np.array([True, True, False])
+    config = CompletionConfig(walk=False, crf=False, clamp=False)
+    mask = complete_image(network, image, labels, allowed, config).argmax(dim=0)
+    assert (mask[:, :30] == 0).all()
+    assert (mask[:, 34:] == 1).all()
+    without = complete_image(network, image, labels, allowed, config.model_copy(update={"hints": 0.0}))
+    torch.testing.assert_close(without[0], without[1])

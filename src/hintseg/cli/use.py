@@ -19,27 +19,49 @@ Crf = Annotated[bool | None, typer.Option("--crf/--no-crf", help="refine with a 
 
 
 def complete(
-    run: Run,
+    run: Annotated[Path, typer.Argument(help="run folder, or with --method a data set folder", show_default=False)],
     out: Annotated[Path | None, typer.Option(help="folder for the masks; default RUN/masks")] = None,
     data: Annotated[Path | None, typer.Option(help="data set with hints; default the training data")] = None,
-    split: Annotated[str | None, typer.Option(help="images to complete; default the training images")] = None,
+    split: Annotated[str | None, typer.Option(help="images to complete; default train")] = None,
+    method: Annotated[
+        str, typer.Option(help="network, or without any training: harmonic, lgc, random_walk, ncut, crf")
+    ] = "network",
+    hints: Annotated[str | None, typer.Option(help="forms to use with a data set folder; default all")] = None,
     device: Device = "auto",
 ) -> None:
     """Write dense masks for hinted images."""
     from hintseg.cli.progress import progress_bar
     from hintseg.hints.dataset import Dataset
+    from hintseg.hints.model import parse_forms
     from hintseg.images import write_labels
     from hintseg.inference.segmenter import Segmenter
+    from hintseg.inference.untrained import complete_key
 
-    segmenter = Segmenter.open(run, device)
-    dataset = segmenter.dataset() if data is None else Dataset.open(data)
-    keys = segmenter.description.keys if split is None and data is None else dataset.keys(split)
+    if (run / "run.json").exists() or method == "network":
+        segmenter = Segmenter.open(run, device)
+        dataset = segmenter.dataset() if data is None else Dataset.open(data)
+        keys = segmenter.description.keys if split is None and data is None else dataset.keys(split)
+        forms = segmenter.description.forms
+    else:
+        segmenter, dataset, forms = None, Dataset.open(run), parse_forms(hints)
+        keys = dataset.keys(split or "train")
     target = out or run / "masks"
+    written = 0
     with progress_bar() as show:
         for number, key in enumerate(keys):
-            write_labels(inside(target, key, ".png"), segmenter.complete(dataset, key))
+            try:
+                if segmenter is not None and method == "network":
+                    mask = segmenter.complete(dataset, key)
+                else:
+                    mask = complete_key(dataset, key, forms, method)
+                write_labels(inside(target, key, ".png"), mask)
+                written += 1
+            except InputError as error:
+                print(f"hintseg: {error}", file=sys.stderr)
             show("complete", number + 1, len(keys), {})
-    print(f"{len(keys)} masks in {target}")
+    print(f"{written} of {len(keys)} masks in {target}")
+    if written < len(keys):
+        raise typer.Exit(2)
 
 
 def predict(

@@ -1,7 +1,8 @@
 """From a network's opinion and an image's hints to a dense mask [SPML sec. 3.4, "propagate"].
 
 softmax (mirror-averaged) → only classes the image may contain → random walk on embedding affinity
-→ dense CRF → hinted pixels keep their label
+→ times what the hints alone say (harmonic function over over-segments) → dense CRF
+→ hinted pixels keep their label
 """
 
 import numpy as np
@@ -17,6 +18,10 @@ from hintseg.network.embedder import Embedder
 from hintseg.network.heads import resize
 from hintseg.propagation.dense_crf import dense_crf
 from hintseg.propagation.random_walk import random_walk
+from hintseg.propagation.regions import propagate
+from hintseg.segments.oversegment import oversegment
+
+LEAST_SHARE = 0.02  # what hints leave to a class they point away from, so that the network can object
 
 
 @torch.no_grad()
@@ -49,6 +54,8 @@ def complete_image(
     scores = scores / scores.sum(dim=0, keepdim=True).clamp_min(1e-12)
     size = (max(height // stride, 1), max(width // stride, 1))
     scores = resize(scores[None], size)[0].cpu()
+    if config.hints > 0:
+        scores = _times_hints(scores, image, labels, classes, config)
     if config.crf and len(classes) > 1:
         small = F.adaptive_avg_pool2d(torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1).float(), size)
         refined = dense_crf(small.permute(1, 2, 0), scores, bilateral_sxy=67 / stride)
@@ -67,6 +74,22 @@ def _walk(embeddings: Tensor, scores: Tensor, size: tuple[int, int], config: Com
     # Each class divided by its maximum over the image, so that a timid class is not walked over.
     seeds = seeds / seeds.amax(dim=(1, 2), keepdim=True).clamp_min(1e-12)
     return random_walk(coarse, seeds, doublings=config.walk_doublings)
+
+
+def _times_hints(
+    scores: Tensor, image: NDArray[np.uint8], labels: NDArray[np.uint8], classes: NDArray[np.integer],
+    config: CompletionConfig,
+) -> Tensor:  # fmt: skip
+    """scores · share^weight, normalised; unchanged where a class may occur that no hint points at."""
+    hinted = np.unique(labels[labels < UNLABELLED])
+    if hinted.size == 0 or set(classes.tolist()) - set(hinted.tolist()):
+        return scores
+    regions = oversegment(image, "watershed", config.hint_regions)
+    shares = torch.from_numpy(propagate(image, labels, regions, int(classes.max()) + 1)[:, classes])
+    by_pixel = shares[torch.from_numpy(regions.astype(np.int64))].permute(2, 0, 1)
+    reduced = F.adaptive_avg_pool2d(by_pixel, (scores.shape[1], scores.shape[2]))
+    product = scores * reduced.clamp_min(LEAST_SHARE) ** config.hints
+    return product / product.sum(dim=0, keepdim=True).clamp_min(1e-12)
 
 
 def _clamp(result: Tensor, labels: NDArray[np.uint8]) -> None:

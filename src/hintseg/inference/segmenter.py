@@ -18,7 +18,7 @@ from hintseg.hints.dataset import Dataset
 from hintseg.hints.model import UNLABELLED, Form
 from hintseg.inference.completion import complete_image
 from hintseg.inference.retrieval import Neighbour, SegmentIndex, load_index, nearest_to_click, retrieval_probabilities
-from hintseg.inference.views import image_maps, multi_scale_probabilities, tile_weight, tiles
+from hintseg.inference.views import enlarged_argmax, image_maps, multi_scale_probabilities, tile_weight, tiles
 from hintseg.network.embedder import Embedder
 from hintseg.network.heads import resize
 from hintseg.propagation.dense_crf import dense_crf
@@ -276,24 +276,6 @@ def pick_device(name: str) -> torch.device:
     except (RuntimeError, AssertionError) as error:
         raise InputError(f"--device {name}: is not available here; use auto or cpu.") from error
     return device
-
-
-def enlarged_argmax(probabilities: Tensor, size: tuple[int, int]) -> NDArray[np.uint8]:
-    """Arg-max of (C, h, w) after bilinear enlargement to `size`, in bands of rows so that memory stays small."""
-    if tuple(probabilities.shape[1:]) == size:
-        return probabilities.argmax(dim=0).numpy().astype(np.uint8)
-    mask = np.zeros(size, dtype=np.uint8)
-    rows = (torch.arange(size[0], dtype=torch.float32) + 0.5) * (probabilities.shape[1] / size[0]) - 0.5
-    rows = rows.clamp(0, probabilities.shape[1] - 1)
-    for start in range(0, size[0], 256):
-        band = rows[start : start + 256]
-        above = band.floor().long()
-        below = (above + 1).clamp_max(probabilities.shape[1] - 1)
-        share = (band - above)[None, :, None]
-        mixed = probabilities[:, above] * (1 - share) + probabilities[:, below] * share
-        wide = F.interpolate(mixed, size=size[1], mode="linear", align_corners=False)
-        mask[start : start + 256] = wide.argmax(dim=0).numpy()
-    return mask
 
 
 def _reduced(image: NDArray[np.uint8], longest_side: int) -> NDArray[np.uint8]:

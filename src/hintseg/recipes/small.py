@@ -6,7 +6,7 @@ over-segments, the classes an image may contain, the annotation and similarity r
 validation split of MSRC-21; see docs/explanation/benchmarks.md.
 """
 
-from hintseg.config import Recipe, SegmentsConfig, StageTwoConfig, TermConfig
+from hintseg.config import CompletionConfig, Recipe, SegmentsConfig, StageTwoConfig, TermConfig
 
 SMALL = Recipe(
     name="small",
@@ -20,5 +20,6 @@ SMALL = Recipe(
         "similarity": TermConfig(weight=0.05, concentration=16),
         "completed": TermConfig(weight=1.0),
     },
+    completion=CompletionConfig(walk=False),
     stage_two=StageTwoConfig(kind="joint", renewals=(0.6, 0.8)),
 )

@@ -6,6 +6,7 @@ Not run here: the full data set and the paper's four GPUs are not to be had. The
 """
 
 from hintseg.config import (
+    CompletionConfig,
     DataConfig,
     InferenceConfig,
     NetworkConfig,
@@ -39,7 +40,7 @@ def _voc(name: str, radius: int, label: float, share: float, share_concentration
         name=name,
         iterations=30_000,
         network=_NETWORK,
-        data=DataConfig(batch=16, crop=512, scale=(0.5, 1.5), colour=0.0, point_radius=radius),
+        data=DataConfig(batch=16, crop=512, scale=(0.5, 1.5), colour=0.0, point_radius=radius, spread_regions=0),
         segments=_SEGMENTS,
         # The release multiplies the classifier's cross-entropy by the annotation relationship's weight.
         objective={
@@ -49,6 +50,7 @@ def _voc(name: str, radius: int, label: float, share: float, share_concentration
             "similarity": TermConfig(weight=0.1, concentration=16),
         },
         optimizer=_OPTIMIZER,
+        completion=CompletionConfig(hints=0),
         stage_two=StageTwoConfig(kind="classifier", renewals=(0.88,)),
         inference=_INFERENCE,
         checkpoint_every=500,
