@@ -89,13 +89,43 @@ def test_completing_without_training(hintseg, scenes, tmp_path):
     assert code == 0, err
     assert "4 of 4 masks" in out
     assert read_labels(tmp_path / "scene 0 ä.png").shape == (72, 96)
-    code, out, err = hintseg("complete", scenes.root, "--method", "magic", "--out", tmp_path)
+    code, _, err = hintseg("complete", scenes.root, "--method", "magic", "--out", tmp_path)
     assert code == 2
     assert "crf, harmonic, lgc, ncut, random_walk" in err
     code, out, err = hintseg("complete", scenes.root, "--method", "lgc", "--hints", "tags", "--out", tmp_path)
     assert code == 2
     assert "no pixel is hinted" in err
     assert "0 of 4 masks" in out
+
+
+def test_comparing_objectives(hintseg, scenes, tiny, tmp_path):
+    settings = [part for setting in tiny for part in ("--set", setting)]
+    rows = "partial_cross_entropy,default:stage_two.renewals=[0.4,0.6];data.mirror=false"
+    arguments = (
+        "compare", scenes.root, "--objectives", rows, "--hints", "scribbles", "--seeds", 2, "--weights", "none",
+        "--iterations", 3, "--out", tmp_path / "c", "--device", "cpu", *settings,
+    )  # fmt: skip
+    code, out, err = hintseg(*arguments)
+    assert code == 0, err
+    results = json.loads((tmp_path / "c" / "compare.json").read_text("utf-8"))
+    assert [(result["row"].partition(":")[0], result["seed"]) for result in results] == [
+        ("partial_cross_entropy", 0), ("partial_cross_entropy", 1), ("default", 0), ("default", 1),
+    ]  # fmt: skip
+    assert all(0 < result["mean_iou"] <= 100 for result in results)
+    page = (tmp_path / "c" / "compare.html").read_text("utf-8")
+    assert "±" in page
+    assert page.count("<figcaption>truth<") == 2
+
+    weights = sorted((tmp_path / "c").rglob("weights.safetensors"))
+    before = [path.stat().st_mtime_ns for path in weights]
+    assert hintseg(*arguments)[0] == 0
+    assert [path.stat().st_mtime_ns for path in weights] == before
+    code, _, err = hintseg(*arguments, "--set", "data.grey=0.5")
+    assert code == 2
+    assert "another configuration" in err
+    code, _, err = hintseg("compare", scenes.root, "--objectives", "magic")
+    assert code == 2
+    assert "partial_cross_entropy" in err
 
 
 def test_check_says_what_is_there_and_what_is_wrong(hintseg, scenes):

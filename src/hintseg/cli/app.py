@@ -7,7 +7,7 @@ import sys
 import typer
 
 from hintseg.cli.data import check, demo, recipe, simulate
-from hintseg.cli.learn import train
+from hintseg.cli.learn import compare, train
 from hintseg.cli.use import complete, evaluate, predict, report, retrieve
 from hintseg.errors import HintsegError
 
@@ -18,7 +18,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (check, train, complete, predict, evaluate, retrieve, report, simulate, recipe, demo):
+for command in (check, train, compare, complete, predict, evaluate, retrieve, report, simulate, recipe, demo):
     app.command()(command)
 
 

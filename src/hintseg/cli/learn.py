@@ -1,4 +1,4 @@
-"""train: hints in, a run folder out."""
+"""train and compare: hints in, run folders out."""
 
 from pathlib import Path
 from typing import Annotated
@@ -38,3 +38,39 @@ def train(
             iterations=iterations, seed=seed, settings=set_ or (),
         )  # fmt: skip
     print(f"Run: {out}\nReport: {report_run(segmenter)}")
+
+
+def compare(
+    data: Annotated[Path, typer.Argument(help="data set folder", show_default=False)],
+    objectives: Annotated[
+        str, typer.Option(help="comma-separated; each a name, or 'name:section.key=value;section.key=value'")
+    ] = "partial_cross_entropy,default",
+    out: Annotated[Path, typer.Option(help="folder for runs, table and pictures")] = Path("runs/compare"),
+    hints: Annotated[str | None, typer.Option(help="forms to use; default all that are there")] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="how many seeds, 0, 1, …")] = 1,
+    split: Annotated[str, typer.Option(help="images with masks to evaluate on")] = "val",
+    recipe: Annotated[str, typer.Option(help="named recipe")] = "small",
+    weights: Annotated[str, typer.Option(help="of the backbone: timm, none, or a file")] = "timm",
+    iterations: Annotated[int | None, typer.Option(min=1, help="of every run")] = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", help="section.key=value, for every run")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps")] = "auto",
+) -> None:
+    """Train several objectives under one budget and tabulate them."""
+    from rich.table import Table
+
+    from hintseg.cli.progress import console, progress_bar
+    from hintseg.compare import compare as run
+    from hintseg.compare import parse_rows, summary
+    from hintseg.hints.dataset import Dataset
+
+    with progress_bar() as show:
+        results = run(
+            Dataset.open(data), parse_rows(objectives), hints, out, seeds=range(seeds), split=split, recipe=recipe,
+            weights=weights, iterations=iterations, settings=set_ or (), device=device, progress=show,
+        )  # fmt: skip
+    lines = summary(results)
+    table = Table(*lines[0])
+    for line in lines:
+        table.add_row(*line.values())
+    console.print(table)
+    print(f"{out / 'compare.json'}\n{out / 'compare.html'}")

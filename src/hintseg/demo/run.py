@@ -14,6 +14,7 @@ SETTINGS = (
     "data.scale=[0.5,1.2]",
     "data.colour=0.15",
     "optimizer.backbone_rate=1e-3",
+    "optimizer.average=0.97",
     "segments.memory=0",
 )
 
@@ -26,12 +27,13 @@ def run_demo(out: Path, iterations: int, progress: Progress | None = None) -> Pa
     segmenter = train(
         data, "scribbles", out / "run", recipe=recipe, weights="none", device="cpu", resume=True, progress=progress
     )
+    drawn = sum(len(segmenter.dataset().hints(key).scribbles) for key in TRAINING)
     path = out / "report.html"
     write_report(
         segmenter,
         path,
         training=tuple(TRAINING),
         others=tuple(HELD_OUT),
-        title="hintseg demo: four photographs, 72 scribbles",
+        title=f"hintseg demo: {len(TRAINING)} photographs, {drawn} scribbles",
     )
     return path

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -61,7 +62,7 @@ def write_report(
         dataset: where the images are; default is the run's.
     """
     dataset = dataset or segmenter.dataset()
-    parts = [f"<h1>{html.escape(title)}</h1>", _summary(segmenter), _legend(segmenter.classes)]
+    parts = [f"<h1>{html.escape(title)}</h1>", _summary(segmenter), legend(segmenter.classes)]
     if evaluated is not None:
         parts.append(_scores(evaluated, segmenter.classes))
     if training:
@@ -75,13 +76,17 @@ def write_report(
         "<h2>Configuration</h2><details><summary>Every constant of the run</summary><pre>"
         + html.escape(segmenter.recipe.model_dump_json(indent=1)) + "</pre></details>"
     )  # fmt: skip
-    page = (
+    with atomic_path(path) as temporary:
+        temporary.write_text(page(title, parts), "utf-8")
+
+
+def page(title: str, parts: Iterable[str]) -> str:
+    """A self-contained HTML page of parts."""
+    return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
         f"<title>{html.escape(title)}</title><style>{STYLE}</style></head><body>{''.join(parts)}</body></html>"
     )
-    with atomic_path(path) as temporary:
-        temporary.write_text(page, "utf-8")
 
 
 def _summary(segmenter: Segmenter) -> str:
@@ -95,7 +100,8 @@ def _summary(segmenter: Segmenter) -> str:
     )
 
 
-def _legend(classes: Sequence[str]) -> str:
+def legend(classes: Sequence[str]) -> str:
+    """Every class with its colour."""
     keys = []
     for label, name in enumerate(classes):
         colour = ",".join(str(value) for value in label_palette()[label])
@@ -110,7 +116,9 @@ def _training_row(segmenter: Segmenter, dataset: Dataset, key: str) -> str:
         segmenter.recipe.data.point_radius,
     )  # fmt: skip
     maps = image_maps(segmenter.network, image)
-    clusters = image_segments(maps.embeddings, segmenter.recipe.segments.inference_grid, 10).cpu().numpy()
+    # Segments are formed on coarser cells in training; the mean over 5 × 5 cells shows them at full size.
+    smooth = F.normalize(F.avg_pool2d(maps.embeddings[None], 5, stride=1, padding=2)[0], dim=0)
+    clusters = image_segments(smooth, segmenter.recipe.segments.inference_grid, 10).cpu().numpy()
     rows = np.arange(image.shape[0]) * clusters.shape[0] // image.shape[0]
     columns = np.arange(image.shape[1]) * clusters.shape[1] // image.shape[1]
     pictures = [
@@ -123,7 +131,7 @@ def _training_row(segmenter: Segmenter, dataset: Dataset, key: str) -> str:
         ),
         (overlay(image, segmenter.complete(dataset, key)), "completed mask"),
     ]
-    return _row(pictures)
+    return picture_row(pictures)
 
 
 def _prediction_row(segmenter: Segmenter, dataset: Dataset, key: str) -> str:
@@ -132,7 +140,7 @@ def _prediction_row(segmenter: Segmenter, dataset: Dataset, key: str) -> str:
     truth = dataset.mask(key)
     if truth is not None:
         pictures.append((overlay(image, truth), "truth"))
-    return _row(pictures)
+    return picture_row(pictures)
 
 
 def _scores(evaluated: Evaluated, classes: Sequence[str]) -> str:
@@ -206,7 +214,8 @@ def _curve(name: str, points: list[tuple[int, float]]) -> str:
     )
 
 
-def _row(pictures: Iterable[tuple[NDArray[np.uint8], str]]) -> str:
+def picture_row(pictures: Iterable[tuple[NDArray[np.uint8], str]]) -> str:
+    """Pictures with captions, side by side."""
     figures = []
     for picture, caption in pictures:
         small = shrink(picture, 360)

@@ -1,0 +1,156 @@
+"""compare(): several objectives under one budget, on one network and one data set."""
+
+import json
+import re
+import statistics
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from hintseg.api import choose_recipe, train
+from hintseg.config import Recipe
+from hintseg.errors import ConfigError
+from hintseg.hints.dataset import Dataset
+from hintseg.images import atomic_path
+from hintseg.inference.evaluation import evaluate_split
+from hintseg.inference.segmenter import Segmenter
+from hintseg.metrics import ConfusionMatrix
+from hintseg.report.comparison import write_comparison
+from hintseg.training.stages import Progress
+
+
+@dataclass(frozen=True)
+class Result:
+    """One row with one seed. Scores are mean IoU in percent, None where there is no truth.
+
+    Attributes:
+        row: objective, with its settings.
+        mean_iou: softmax, single scale.
+        retrieval: by nearest training segments.
+        with_crf: softmax refined by a dense CRF.
+        completed: completed masks of the training images against their masks.
+        seconds: of training.
+        run: folder.
+    """
+
+    row: str
+    seed: int
+    iterations: int
+    mean_iou: float
+    retrieval: float
+    with_crf: float
+    completed: float | None
+    seconds: float
+    run: str
+
+
+def compare(
+    dataset: Dataset, rows: Sequence[str], hints: str | None = None, out: Path = Path("runs/compare"), *,
+    seeds: Sequence[int] = (0,), split: str = "val", recipe: str = "small", weights: str = "timm",
+    iterations: int | None = None, settings: Sequence[str] = (), device: str = "auto",
+    progress: Progress | None = None,
+) -> list[Result]:  # fmt: skip
+    """Train every row with every seed, evaluate, and write compare.json and compare.html into `out`.
+
+    Interrupted, it goes on with the row it was at; rows already measured are kept.
+
+    Args:
+        rows: objectives, each a name of `OBJECTIVES`, or "NAME:section.key=value;section.key=value".
+        hints: forms to train on; None uses all.
+        out: folder for the runs and the comparison.
+        seeds: of every row.
+        split: with masks, to evaluate on.
+        recipe, weights, iterations, settings, device: as for `train`, the same for all rows.
+
+    Raises:
+        HintsegError: what `train` and `evaluate_split` raise; wrong rows before anything is trained.
+    """
+    chosen = [(row, seed, _recipe(row, seed, recipe, weights, iterations, settings)) for row in rows for seed in seeds]
+    results = []
+    for row, seed, configured in chosen:
+        folder = out / re.sub(r"[^\w.-]+", "_", f"{row}-{seed}")
+        kept = _kept(folder, configured)
+        results.append(kept or _measure(dataset, row, configured, hints, folder, split, weights, device, progress))
+        with atomic_path(out / "compare.json") as temporary:
+            temporary.write_text(json.dumps([asdict(result) for result in results], indent=1), "utf-8")
+    shown = [result for result in results if result.seed == seeds[0]]
+    segmenters = {result.row: Segmenter.open(Path(result.run), device) for result in shown}
+    write_comparison(out / "compare.html", summary(results), segmenters, dataset, split)
+    return results
+
+
+def parse_rows(text: str) -> list[str]:
+    """ "a,b:section.key=[1,2];section.other=3" → its rows; commas in brackets do not part."""
+    return [row.strip() for row in re.split(r",(?![^\[]*\])", text) if row.strip()]
+
+
+def summary(results: Sequence[Result]) -> list[dict[str, str]]:
+    """One line a row: mean ± standard deviation over seeds of every score."""
+    lines = []
+    for row in dict.fromkeys(result.row for result in results):
+        mine = [result for result in results if result.row == row]
+        line = {"objective": row, "seeds": str(len(mine))}
+        for name in ("mean_iou", "retrieval", "with_crf", "completed"):
+            values = [value for result in mine if (value := getattr(result, name)) is not None]
+            line[name] = f"{statistics.mean(values):.1f}" if values else "–"
+            if len(values) > 1:
+                line[name] += f" ± {statistics.stdev(values):.1f}"
+        line["seconds"] = f"{statistics.mean(result.seconds for result in mine):.0f}"
+        lines.append(line)
+    return lines
+
+
+def _recipe(
+    row: str, seed: int, recipe: str, weights: str, iterations: int | None, settings: Sequence[str]
+) -> Recipe:  # fmt: skip
+    objective, _, own = row.partition(":")
+    return choose_recipe(
+        recipe, objective=objective, weights=weights, iterations=iterations, seed=seed,
+        settings=[*settings, *(part for part in own.split(";") if part)],
+    )  # fmt: skip
+
+
+def _kept(folder: Path, recipe: Recipe) -> Result | None:
+    try:
+        content = json.loads((folder / "compare.json").read_text("utf-8"))
+        if content.pop("recipe") != recipe.model_dump(mode="json"):
+            raise ConfigError(f"{folder}: holds a row of another configuration; choose another --out.")
+        return Result(**content)
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+
+
+def _measure(
+    dataset: Dataset, row: str, recipe: Recipe, hints: str | None, folder: Path, split: str, weights: str, device: str,
+    progress: Progress | None,
+) -> Result:  # fmt: skip
+    started = time.monotonic()
+    segmenter = train(
+        dataset, hints, folder, recipe=recipe, weights=weights, device=device, resume=True, progress=progress
+    )
+    seconds = time.monotonic() - started
+    scores = {}
+    ways: dict[str, dict[str, object]] = {
+        "mean_iou": {},
+        "retrieval": {"method": "retrieval"},
+        "with_crf": {"crf": True},
+    }
+    for name, changes in ways.items():
+        matrix, _ = evaluate_split(segmenter, dataset, split, segmenter.with_inference(**changes))
+        scores[name] = round(100 * matrix.scores().mean_iou, 2)
+    matrix = ConfusionMatrix(len(dataset.classes))
+    for key in segmenter.description.keys:
+        truth = dataset.mask(key)
+        if truth is not None:
+            matrix.update(truth, segmenter.complete(dataset, key))
+    completed = matrix.scores().mean_iou
+    result = Result(
+        row, recipe.seed, recipe.iterations, scores["mean_iou"], scores["retrieval"], scores["with_crf"],
+        None if np.isnan(completed) else round(100 * completed, 2), round(seconds, 1), str(folder),
+    )  # fmt: skip
+    with atomic_path(folder / "compare.json") as temporary:
+        temporary.write_text(json.dumps({**asdict(result), "recipe": recipe.model_dump(mode="json")}), "utf-8")
+    return result

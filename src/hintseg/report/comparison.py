@@ -1,0 +1,47 @@
+"""Objectives side by side: a table, and photographs with truth and every objective's mask."""
+
+import html
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from hintseg.hints.dataset import Dataset
+from hintseg.images import atomic_path
+from hintseg.inference.segmenter import Segmenter
+from hintseg.report.figures import overlay
+from hintseg.report.html import legend, page, picture_row
+
+
+def write_comparison(
+    path: Path, table: Sequence[Mapping[str, str]], segmenters: Mapping[str, Segmenter], dataset: Dataset, split: str,
+    images: int = 6,
+) -> None:  # fmt: skip
+    """Write the page.
+
+    Args:
+        table: one mapping of column to text a row.
+        segmenters: by row.
+        dataset, split: where the pictures come from.
+        images: how many, evenly over the split.
+    """
+    columns = list(table[0]) if table else []
+    head = "".join(f"<th>{html.escape(column.replace('_', ' '))}</th>" for column in columns)
+    body = "".join(
+        "<tr>" + "".join(f"<td>{html.escape(row[column])}</td>" for column in columns) + "</tr>" for row in table
+    )
+    parts = [
+        "<h1>hintseg compare</h1>",
+        f"<p>Mean IoU in percent on {html.escape(split)}; completed: training masks; one network and one budget.</p>",
+        f"<table><tr>{head}</tr>{body}</table>",
+        legend(dataset.classes),
+    ]
+    keys = dataset.keys(split)
+    for key in keys[:: max(len(keys) // images, 1)][:images]:
+        image = dataset.image(key)
+        pictures = [(image, key)]
+        truth = dataset.mask(key)
+        if truth is not None:
+            pictures.append((overlay(image, truth), "truth"))
+        pictures += [(overlay(image, segmenter.predict(image)), row) for row, segmenter in segmenters.items()]
+        parts.append(picture_row(pictures))
+    with atomic_path(path) as temporary:
+        temporary.write_text(page("hintseg compare", parts), "utf-8")
