@@ -105,7 +105,7 @@ def test_comparing_objectives(hintseg, scenes, tiny, tmp_path):
         "compare", scenes.root, "--objectives", rows, "--hints", "scribbles", "--seeds", 2, "--weights", "none",
         "--iterations", 3, "--out", tmp_path / "c", "--device", "cpu", *settings,
     )  # fmt: skip
-    code, out, err = hintseg(*arguments)
+    code, _out, err = hintseg(*arguments)
     assert code == 0, err
     results = json.loads((tmp_path / "c" / "compare.json").read_text("utf-8"))
     assert [(result["row"].partition(":")[0], result["seed"]) for result in results] == [

@@ -13,7 +13,7 @@ from hintseg.hints.model import UNLABELLED, VOID, Box, ImageHints, Mask, Point, 
 from hintseg.hints.simulate import simulate_boxes, simulate_points, simulate_scribbles, simulate_tags
 from hintseg.hints.simulate_dataset import simulate_dataset
 from hintseg.images import write_image, write_labels
-from hintseg.targets.target import weak_target
+from hintseg.targets.target import reduce_target, weak_target
 
 
 @pytest.mark.parametrize(
@@ -241,3 +241,52 @@ def test_no_labelling_hint_is_an_error(scenes):
     found = inspect(scenes, scenes.keys("train"), ("tags",))
     with pytest.raises(InputError, match="none of the 4 training images has a hint that labels a pixel"):
         require_trainable(found, scenes, ("tags",), "refuse")
+
+
+def box_hints(**fields):
+    boxes = (Box(0, 0, 8, 8, 1), Box(4, 4, 10, 10, 2))
+    return ImageHints(boxes=boxes, **fields)
+
+
+def test_boxes_say_where_classes_can_be():
+    target = weak_target(box_hints(background=0), (10, 12), 4)
+    assert target.allowed.tolist() == [True, True, True, False]
+    # Outside all boxes only the background is possible; inside, it competes with the boxes' classes.
+    assert (target.labels[:, 10:] == 0).all()
+    assert (target.labels[:8, :8] == UNLABELLED).all()
+    assert target.possible[:, 5, 5].tolist() == [True, True, True, False]
+    assert target.likely[3, 3] == 1
+    assert target.likely[7, 7] == 2
+    assert not target.unhinted()
+
+
+def test_boxes_without_a_background_label_what_one_class_covers():
+    target = weak_target(box_hints(), (10, 10), 3)
+    assert target.labels[0, 0] == 1
+    assert target.labels[9, 9] == 2
+    assert target.labels[5, 5] == UNLABELLED
+    assert target.possible[:, 9, 0].tolist() == [False, False, False]
+    assert target.labels[9, 0] == UNLABELLED
+
+
+def test_boxes_of_an_incompletely_tagged_image_forbid_nothing_else():
+    target = weak_target(box_hints(tags_complete=False), (10, 10), 4)
+    assert target.possible[:, 9, 0].tolist() == [True, False, False, True]
+    assert (target.labels == UNLABELLED).all()
+    assert target.unhinted()
+
+
+def test_a_stroke_inside_a_box_stays_what_it_is():
+    target = weak_target(box_hints(points=(Point(6, 6, 1),), background=0), (10, 12), 3, point_radius=0)
+    assert target.labels[6, 6] == 1 == target.likely[6, 6]
+
+
+def test_targets_of_large_images_are_reduced_together():
+    image = np.zeros((40, 80, 3), np.uint8)
+    whole = weak_target(ImageHints(boxes=(Box(20, 12, 60, 32, 1),), background=0), (40, 80), 2)
+    small, target = reduce_target(image, whole, 20)
+    assert small.shape == (10, 20, 3)
+    assert target.possible.shape == (2, 10, 20)
+    assert target.possible[1].sum() == 10 * 5
+    assert (target.labels[:, :5] == 0).all()
+    assert reduce_target(image, whole, 80)[1] is whole

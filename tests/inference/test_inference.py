@@ -18,6 +18,7 @@ from hintseg.inference.views import multi_scale_probabilities, tile_weight, tile
 from hintseg.report.figures import embedding_colours, hints_over, overlay, region_borders
 from hintseg.report.html import Evaluated
 from hintseg.report.run_report import report_run
+from hintseg.targets.target import WeakTarget
 
 
 @pytest.fixture
@@ -174,8 +175,9 @@ def test_hints_overrule_an_undecided_network(segmenter):
         parameter.data.zero_()
     allowed = np.array([True, True, False])
     config = CompletionConfig(walk=False, crf=False, clamp=False)
-    mask = complete_image(network, image, labels, allowed, config).argmax(dim=0)
+    target = WeakTarget(labels, allowed, labels)
+    mask = complete_image(network, image, target, config).argmax(dim=0)
     assert (mask[:, :30] == 0).all()
     assert (mask[:, 34:] == 1).all()
-    without = complete_image(network, image, labels, allowed, config.model_copy(update={"hints": 0.0}))
+    without = complete_image(network, image, target, config.model_copy(update={"hints": 0.0}))
     torch.testing.assert_close(without[0], without[1])

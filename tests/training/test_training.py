@@ -104,7 +104,7 @@ def test_thin_strokes_survive_reduction():
 
 
 def test_oversegments_are_cached_and_a_damaged_cache_is_made_again(scenes, tmp_path, tiny):
-    config = choose_recipe(weights="none", settings=tiny).data
+    config = choose_recipe(weights="none", settings=[*tiny, "data.spread_regions=0"]).data
     key = scenes.keys("train")[0]
     first = TrainingImages(scenes, (key,), ("scribbles",), config, tmp_path / "cache").sample(key).regions
     (stored,) = (tmp_path / "cache").glob("*.npz")

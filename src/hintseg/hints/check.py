@@ -60,7 +60,7 @@ def inspect(
             found.usable.append(key)
             found.forms.update(hints.forms())
             hinted += bool(hints.forms())
-            labels = weak_target(hints, image.shape[:2], len(dataset.classes)).labels
+            labels = weak_target(hints, image.shape[:2], len(dataset.classes)).likely
             values, counts = np.unique(labels[labels < UNLABELLED], return_counts=True)
             found.hinted_pixels.update(dict(zip(values.tolist(), counts.tolist(), strict=True)))
             found.images_of_class.update(hints.classes())

@@ -173,6 +173,7 @@ class Dataset:
             scribble_map=_as_mask(self._label_map("scribbles", key, empty=255)) if "scribbles" in forms else None,
             mask=_as_mask(self.mask(key)) if "masks" in forms else None,
             tags_complete=self.tags_complete,
+            background=self.background,
         )
 
     def label(self, value: object, where: str) -> int:

@@ -74,6 +74,7 @@ class ImageHints:
     Attributes:
         scribble_map: scribbles that came as a raster instead of strokes.
         tags_complete: whether a class that no hint names is absent from the image.
+        background: the class of everything else, which needs no hint to be present.
     """
 
     tags: tuple[Tag, ...] = ()
@@ -83,6 +84,7 @@ class ImageHints:
     scribble_map: Mask | None = None
     mask: Mask | None = None
     tags_complete: bool = field(default=True)
+    background: int | None = None
 
     def forms(self) -> tuple[Form, ...]:
         """The forms that hold at least one hint."""

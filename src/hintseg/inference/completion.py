@@ -18,8 +18,9 @@ from hintseg.network.embedder import Embedder
 from hintseg.network.heads import resize
 from hintseg.propagation.dense_crf import dense_crf
 from hintseg.propagation.random_walk import random_walk
-from hintseg.propagation.regions import propagate
+from hintseg.propagation.regions import pixel_shares, propagate
 from hintseg.segments.oversegment import oversegment
+from hintseg.targets.target import WeakTarget
 
 LEAST_SHARE = 0.02  # what hints leave to a class they point away from, so that the network can object
 
@@ -28,8 +29,7 @@ LEAST_SHARE = 0.02  # what hints leave to a class they point away from, so that 
 def complete_image(
     network: Embedder,
     image: NDArray[np.uint8],
-    labels: NDArray[np.uint8],
-    allowed: NDArray[np.bool_],
+    target: WeakTarget,
     config: CompletionConfig,
     stride: int = 1,
 ) -> Tensor:
@@ -38,15 +38,14 @@ def complete_image(
     Args:
         network: in evaluation mode.
         image: (H, W, 3) uint8.
-        labels: (H, W) uint8 weak labels.
-        allowed: (C,) bool classes that may occur.
+        target: weak labels, and the classes that may occur, of the same size.
         stride: pixels per cell of the result; above 1 the CRF runs on the reduced image.
 
     Returns:
         (C, H / stride, W / stride) float32 on the CPU, zero for classes not allowed.
     """
-    height, width = labels.shape
-    classes = np.flatnonzero(allowed)
+    height, width = target.labels.shape
+    classes = np.flatnonzero(target.allowed)
     maps = image_maps(network, image, config.flip)
     scores = maps.logits[torch.from_numpy(classes).to(maps.logits.device)]
     if config.walk:
@@ -55,15 +54,21 @@ def complete_image(
     size = (max(height // stride, 1), max(width // stride, 1))
     scores = resize(scores[None], size)[0].cpu()
     if config.hints > 0:
-        scores = _times_hints(scores, image, labels, classes, config)
+        scores = _times_hints(scores, image, target, classes, config)
+    where = None
+    if target.possible is not None:
+        where = F.adaptive_max_pool2d(torch.from_numpy(target.possible[classes]).float()[None], size)[0]
+        scores = _only(scores, where)
     if config.crf and len(classes) > 1:
         small = F.adaptive_avg_pool2d(torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1).float(), size)
         refined = dense_crf(small.permute(1, 2, 0), scores, bilateral_sxy=67 / stride)
         scores = torch.as_tensor(refined)
-    result = torch.zeros(len(allowed), *size)
+        if where is not None:
+            scores = _only(scores, where)
+    result = torch.zeros(len(target.allowed), *size)
     result[torch.from_numpy(classes)] = scores
     if config.clamp:
-        _clamp(result, labels)
+        _clamp(result, target.labels)
     return result
 
 
@@ -77,19 +82,22 @@ def _walk(embeddings: Tensor, scores: Tensor, size: tuple[int, int], config: Com
 
 
 def _times_hints(
-    scores: Tensor, image: NDArray[np.uint8], labels: NDArray[np.uint8], classes: NDArray[np.integer],
-    config: CompletionConfig,
-) -> Tensor:  # fmt: skip
+    scores: Tensor, image: NDArray[np.uint8], target: WeakTarget, classes: NDArray[np.integer], config: CompletionConfig
+) -> Tensor:
     """scores · share^weight, normalised; unchanged where a class may occur that no hint points at."""
-    hinted = np.unique(labels[labels < UNLABELLED])
-    if hinted.size == 0 or set(classes.tolist()) - set(hinted.tolist()):
+    if target.unhinted() or not (target.likely < UNLABELLED).any():
         return scores
     regions = oversegment(image, "watershed", config.hint_regions)
-    shares = torch.from_numpy(propagate(image, labels, regions, int(classes.max()) + 1)[:, classes])
-    by_pixel = shares[torch.from_numpy(regions.astype(np.int64))].permute(2, 0, 1)
-    reduced = F.adaptive_avg_pool2d(by_pixel, (scores.shape[1], scores.shape[2]))
+    shares = propagate(image, target.likely, regions, int(classes.max()) + 1)[:, classes]
+    reduced = F.adaptive_avg_pool2d(torch.from_numpy(pixel_shares(shares, regions)), (scores.shape[1], scores.shape[2]))
     product = scores * reduced.clamp_min(LEAST_SHARE) ** config.hints
     return product / product.sum(dim=0, keepdim=True).clamp_min(1e-12)
+
+
+def _only(scores: Tensor, where: Tensor) -> Tensor:
+    """Scores of the classes possible at each cell, normalised."""
+    kept = (scores + 1e-6) * where
+    return kept / kept.sum(dim=0, keepdim=True).clamp_min(1e-12)
 
 
 def _clamp(result: Tensor, labels: NDArray[np.uint8]) -> None:

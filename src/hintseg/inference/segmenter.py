@@ -22,7 +22,7 @@ from hintseg.inference.views import enlarged_argmax, image_maps, multi_scale_pro
 from hintseg.network.embedder import Embedder
 from hintseg.network.heads import resize
 from hintseg.propagation.dense_crf import dense_crf
-from hintseg.targets.target import reduce_to, weak_target
+from hintseg.targets.target import reduce_target, reduce_to, weak_target
 
 TILE_OVERLAP = 128
 
@@ -209,8 +209,8 @@ class Segmenter:
             dataset.hints(key, self.description.forms), image.shape[:2], len(self.classes),
             self.recipe.data.point_radius,
         )  # fmt: skip
-        small, labels = reduce_to(image, target.labels, self.recipe.data.longest_side)
-        probabilities = complete_image(self.network, small, labels, target.allowed, self.recipe.completion)
+        small, reduced = reduce_target(image, target, self.recipe.data.longest_side)
+        probabilities = complete_image(self.network, small, reduced, self.recipe.completion)
         mask = enlarged_argmax(probabilities, image.shape[:2])
         if self.recipe.completion.clamp:
             hinted = target.labels < UNLABELLED

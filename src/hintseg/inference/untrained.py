@@ -13,7 +13,7 @@ from hintseg.inference.views import enlarged_argmax
 from hintseg.propagation import regions as over_segments
 from hintseg.propagation.dense_crf import dense_crf
 from hintseg.segments.oversegment import oversegment
-from hintseg.targets.target import reduce_to, weak_target
+from hintseg.targets.target import reduce_target, reduce_to, weak_target
 
 METHODS = (*over_segments.METHODS, "crf")
 LONGEST_SIDE = 640
@@ -68,15 +68,15 @@ def complete_key(
         InputError: the image or its hints cannot be read, or it has no point, scribble or mask.
     """
     image = dataset.image(key)
-    labels = weak_target(dataset.hints(key, forms), image.shape[:2], len(dataset.classes), point_radius).labels
+    target = weak_target(dataset.hints(key, forms), image.shape[:2], len(dataset.classes), point_radius)
+    small, target = reduce_target(image, target, LONGEST_SIDE)
     try:
-        shares = complete_untrained(image, labels, len(dataset.classes), method)
+        shares = complete_untrained(small, target.likely, len(dataset.classes), method)
     except InputError as error:
         raise InputError(f"{dataset.path(key)}: {error}") from error
-    mask = enlarged_argmax(torch.from_numpy(shares), image.shape[:2])
-    hinted = labels < len(dataset.classes)
-    mask[hinted] = labels[hinted]
-    return mask
+    if target.possible is not None:
+        shares = np.where(target.possible, shares + 1e-6, 0)
+    return enlarged_argmax(torch.from_numpy(shares), image.shape[:2])
 
 
 def _by_crf(image: NDArray[np.uint8], hints: NDArray[np.uint8], num_classes: int) -> NDArray[np.float32]:

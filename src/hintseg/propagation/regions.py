@@ -127,15 +127,17 @@ def propagate(
 
 
 def spread_labels(
-    labels: NDArray[np.uint8], regions: NDArray[np.integer], shares: NDArray[np.floating], confidence: float
-) -> NDArray[np.uint8]:
-    """Fill unlabelled pixels whose over-segment is sure of its class.
+    labels: NDArray[np.uint8], regions: NDArray[np.integer], shares: NDArray[np.floating], confidence: float,
+    possible: NDArray[np.bool_] | None = None,
+) -> NDArray[np.uint8]:  # fmt: skip
+    """Fill unlabelled pixels that are sure of their class.
 
     Args:
         labels: (H, W) uint8; values ≥ C are not labels.
         regions: (H, W) ids from 0.
         shares: (N, C) of `propagate`.
         confidence: least share that counts.
+        possible: (C, H, W) bool, where each class may be; shares are taken among those.
 
     Returns:
         (H, W) uint8: `labels` with pixels filled. Labelled pixels keep their label, void (255) stays void.
@@ -146,6 +148,20 @@ def spread_labels(
     if labels.shape != regions.shape:
         raise ValueError(f"labels have shape {labels.shape} but regions {regions.shape}")
     known = (labels < shares.shape[1]) | (labels == 255)
-    sure = shares.max(axis=1) >= confidence
-    filling = np.where(sure, shares.argmax(axis=1), 255)[regions]
+    if possible is None:
+        filling = np.where(shares.max(axis=1) >= confidence, shares.argmax(axis=1), 255)[regions]
+    else:
+        by_pixel = pixel_shares(shares, regions, possible)
+        filling = np.where(by_pixel.max(axis=0) >= confidence, by_pixel.argmax(axis=0), 255)
     return np.where(known | (filling == 255), labels, filling).astype(np.uint8)
+
+
+def pixel_shares(
+    shares: NDArray[np.floating], regions: NDArray[np.integer], possible: NDArray[np.bool_] | None = None
+) -> NDArray[np.float32]:
+    """(N, C) shares of regions → (C, H, W) of pixels, among the classes possible there."""
+    by_pixel = np.ascontiguousarray(np.moveaxis(shares[regions], 2, 0), dtype=np.float32)
+    if possible is not None:
+        by_pixel = np.where(possible, by_pixel + 1e-6, 0)
+        by_pixel /= np.maximum(by_pixel.sum(axis=0), 1e-12)
+    return by_pixel

@@ -10,25 +10,35 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from hintseg.hints.model import UNLABELLED, VOID, ImageHints
+from hintseg.hints.model import UNLABELLED, VOID, Box, ImageHints
 
 
 class WeakTarget(NamedTuple):
     """Training target of one image.
 
     Attributes:
-        labels: (H, W) uint8: a class, `UNLABELLED` or `VOID`.
+        labels: (H, W) uint8: a class, `UNLABELLED` or `VOID`. Certain.
         allowed: (C,) bool: classes that may occur in the image at all.
+        likely: (H, W) uint8: `labels`, and what is only probable: the centres of boxes. Seeds for spreading.
+        possible: (C, H, W) bool: where each class may be; None where nothing restricts it.
     """
 
     labels: NDArray[np.uint8]
     allowed: NDArray[np.bool_]
+    likely: NDArray[np.uint8]
+    possible: NDArray[np.bool_] | None = None
+
+    def unhinted(self) -> bool:
+        """Whether a class may be in the image that nothing points at."""
+        found = np.unique(self.likely[self.likely < len(self.allowed)])
+        return bool(self.allowed.sum() > len(found))
 
 
 def weak_target(hints: ImageHints, size: tuple[int, int], num_classes: int, point_radius: int = 3) -> WeakTarget:
     """Combine every form of one image.
 
-    Strokes and points that touch pixels of another class make those pixels void: nobody knows.
+    Strokes and points that touch pixels of another class make those pixels void: nobody knows. With boxes, a
+    class lies inside its boxes and nowhere else, so a pixel where one class alone is possible is labelled.
 
     Args:
         size: (height, width).
@@ -43,7 +53,49 @@ def weak_target(hints: ImageHints, size: tuple[int, int], num_classes: int, poin
     if hints.tags_complete and named:
         allowed[:] = False
         allowed[sorted(named)] = True
-    return WeakTarget(labels, allowed)
+        if hints.background is not None:
+            allowed[hints.background] = True
+    possible = possible_classes(hints, allowed, size)
+    likely = labels.copy()
+    if possible is not None:
+        blank = labels == UNLABELLED
+        draw_box_centres(hints, likely)
+        sure = blank & (possible.sum(axis=0) == 1)
+        labels[sure] = likely[sure] = possible.argmax(axis=0)[sure]
+        likely[~blank] = labels[~blank]
+    return WeakTarget(labels, allowed, likely, possible)
+
+
+def possible_classes(hints: ImageHints, allowed: NDArray[np.bool_], size: tuple[int, int]) -> NDArray[np.bool_] | None:
+    """(C, H, W) bool: an allowed class with boxes is possible inside them, one without boxes everywhere.
+
+    None where there are no boxes.
+    """
+    if not hints.boxes:
+        return None
+    possible = np.repeat(allowed, size[0] * size[1]).reshape(len(allowed), *size)
+    for label in {box.label for box in hints.boxes}:
+        possible[label] = False
+    for box in hints.boxes:
+        rows, columns = _pixels(box, size, 1.0)
+        possible[box.label, rows, columns] = True
+    return possible
+
+
+def draw_box_centres(hints: ImageHints, labels: NDArray[np.uint8], share: float = 0.5) -> None:
+    """The middle of every box, `share` of each side, is probably its class; smaller boxes lie on top."""
+    for box in sorted(hints.boxes, key=lambda box: (box.x0 - box.x1) * (box.y1 - box.y0)):
+        labels[_pixels(box, labels.shape, share)] = box.label
+
+
+def _pixels(box: Box, size: tuple[int, ...], share: float) -> tuple[slice, slice]:
+    """Rows and columns of a box shrunk about its centre; at least one pixel."""
+    slices = []
+    for low, high, length in ((box.y0, box.y1, size[0]), (box.x0, box.x1, size[1])):
+        centre, half = (low + high) / 2, share * (high - low) / 2
+        first = int(np.clip(np.floor(centre - half), 0, length - 1))
+        slices.append(slice(first, int(np.clip(np.ceil(centre + half), first + 1, length))))
+    return slices[0], slices[1]
 
 
 def draw_points(hints: ImageHints, labels: NDArray[np.uint8], radius: int) -> None:
@@ -104,3 +156,18 @@ def reduce_to(
     empty = reduced[target] == UNLABELLED
     reduced[target[0][empty], target[1][empty]] = labels[rows[empty], columns[empty]]
     return small, reduced
+
+
+def reduce_target(
+    image: NDArray[np.uint8], target: WeakTarget, longest_side: int
+) -> tuple[NDArray[np.uint8], WeakTarget]:
+    """`reduce_to` for a whole target."""
+    small, labels = reduce_to(image, target.labels, longest_side)
+    if small is image:
+        return image, target
+    _, likely = reduce_to(image, target.likely, longest_side)
+    possible = target.possible
+    if possible is not None:
+        height, width = labels.shape
+        possible = np.stack([cv2.resize(plane.astype(np.uint8), (width, height)) > 0 for plane in possible])
+    return small, WeakTarget(labels, target.allowed, likely, possible)

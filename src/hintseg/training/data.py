@@ -23,7 +23,7 @@ from hintseg.hints.model import VOID, Form
 from hintseg.images import atomic_path
 from hintseg.propagation.regions import propagate, spread_labels
 from hintseg.segments.oversegment import oversegment
-from hintseg.targets.target import reduce_to, weak_target
+from hintseg.targets.target import WeakTarget, reduce_target, weak_target
 
 SOFT_STRIDE = 4  # pixels per cell of soft completed masks
 
@@ -120,28 +120,27 @@ class TrainingImages:
             self._samples[key] = self._read(key)
         return self._samples[key]
 
-    def _read(self, key: str) -> Sample:
+    def target(self, key: str) -> tuple[NDArray[np.uint8], WeakTarget]:
+        """Image and whole weak target, reduced alike; made anew, since what is possible where takes much memory."""
         image = self.dataset.image(key)
         target = weak_target(
             self.dataset.hints(key, self.forms), image.shape[:2], self.num_classes, self.config.point_radius
         )
-        small, labels = reduce_to(image, target.labels, self.config.longest_side)
-        regions = self._regions(key, small, self.config.regions)
-        return Sample(small, labels, regions, target.allowed, self._spread(key, small, labels, target.allowed))
+        return reduce_target(image, target, self.config.longest_side)
 
-    def _spread(
-        self, key: str, image: NDArray[np.uint8], labels: NDArray[np.uint8], allowed: NDArray[np.bool_]
-    ) -> NDArray[np.uint8]:
+    def _read(self, key: str) -> Sample:
+        image, target = self.target(key)
+        regions = self._regions(key, image, self.config.regions)
+        return Sample(image, target.labels, regions, target.allowed, self._spread(key, image, target))
+
+    def _spread(self, key: str, image: NDArray[np.uint8], target: WeakTarget) -> NDArray[np.uint8]:
         """Hints spread where that is safe: not in an image that may hold classes which nobody pointed at."""
-        hinted = np.bincount(labels[labels < self.num_classes], minlength=self.num_classes) > 0
         config = self.config
-        if config.spread_regions == 0 or config.oversegmentation == "none":
-            return labels
-        if not hinted.any() or (allowed & ~hinted).any():
-            return labels
+        if config.spread_regions == 0 or config.oversegmentation == "none" or target.unhinted():
+            return target.labels
         regions = self._regions(key, image, config.spread_regions)
-        shares = propagate(image, labels, regions, self.num_classes)
-        return spread_labels(labels, regions, shares, config.spread_confidence)
+        shares = propagate(image, target.likely, regions, self.num_classes)
+        return spread_labels(target.labels, regions, shares, config.spread_confidence, target.possible)
 
     def _regions(self, key: str, image: NDArray[np.uint8], regions: int) -> NDArray[np.uint16]:
         method = self.config.oversegmentation

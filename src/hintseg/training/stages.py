@@ -23,6 +23,7 @@ from hintseg.inference.retrieval import index_image, merge, save_index
 from hintseg.inference.segmenter import RunDescription, Segmenter
 from hintseg.inference.views import image_maps
 from hintseg.network.embedder import Embedder
+from hintseg.targets.target import WeakTarget
 from hintseg.training.checkpoint import read_checkpoint, restore, save_checkpoint
 from hintseg.training.data import SOFT_STRIDE, SoftMask, TrainingImages
 from hintseg.training.loop import TrainingState, new_state, train_steps
@@ -198,19 +199,14 @@ class _Run:
         return masks
 
     def _complete(self, key: str, path: Path) -> SoftMask:
-        sample = self.images.sample(key)
-        if not (sample.labels < UNLABELLED).any() and sample.allowed.all():
+        image, target = self.images.target(key)
+        if _nothing_known(target):
             mask = SoftMask(np.zeros(0, np.uint8), np.zeros((1, 1, 0), np.uint8))
         else:
             probabilities = complete_image(
-                self.state.average.network,
-                sample.image,
-                sample.labels,
-                sample.allowed,
-                self.recipe.completion,
-                SOFT_STRIDE,
+                self.state.average.network, image, target, self.recipe.completion, SOFT_STRIDE
             ).numpy()
-            classes = np.flatnonzero(sample.allowed)
+            classes = np.flatnonzero(target.allowed)
             scaled = np.round(probabilities[classes] * 255).astype(np.uint8)
             mask = SoftMask(classes.astype(np.uint8), np.ascontiguousarray(np.moveaxis(scaled, 0, 2)))
         with atomic_path(path) as temporary:
@@ -226,12 +222,10 @@ class _Run:
         segments = self.recipe.segments
         parts = []
         for number, key in enumerate(self.images.keys):
-            sample = self.images.sample(key)
-            if (sample.labels < UNLABELLED).any() or not sample.allowed.all():
-                completed = complete_image(
-                    network, sample.image, sample.labels, sample.allowed, self.recipe.completion, SOFT_STRIDE
-                )
-                maps = image_maps(network, sample.image)
+            image, target = self.images.target(key)
+            if not _nothing_known(target):
+                completed = complete_image(network, image, target, self.recipe.completion, SOFT_STRIDE)
+                maps = image_maps(network, image)
                 labels = torch.nn.functional.interpolate(
                     completed[None], size=maps.embeddings.shape[-2:], mode="bilinear", align_corners=False
                 )[0].argmax(dim=0)
@@ -269,6 +263,11 @@ def make_fabric(device: str, precision: str) -> Fabric:
     chosen = pick_device(device)
     index = [chosen.index] if chosen.index is not None else 1
     return Fabric(accelerator=chosen.type, devices=index, precision=precision)  # type: ignore[arg-type]
+
+
+def _nothing_known(target: WeakTarget) -> bool:
+    """No hint of any form: such an image teaches nothing and is not completed."""
+    return bool(target.allowed.all() and not (target.likely < UNLABELLED).any())
 
 
 def _read_soft(path: Path) -> SoftMask | None:
