@@ -14,6 +14,7 @@ from hintseg.images import write_image, write_labels
 SHARED = Path(os.environ.get("HINTSEG_SHARED", Path(__file__).resolve().parents[2] / "shared"))
 
 TINY = [
+    "tags.iterations=4",
     "network.backbone=test_efficientnet",
     "network.output_stride=32",
     "network.width=16",
@@ -64,11 +65,11 @@ def draw_scene(seed: int, size: tuple[int, int] = (72, 96)) -> tuple[np.ndarray,
 
 @pytest.fixture
 def scenes(tmp_path: Path) -> Dataset:
-    """Four training and two validation images with scribbles, points and masks."""
-    from hintseg.hints.simulate import simulate_points, simulate_scribbles
+    """Four training and two validation images with scribbles, points, boxes, tags and masks."""
+    from hintseg.hints.simulate import simulate_boxes, simulate_points, simulate_scribbles
 
     root = tmp_path / "data"
-    points = {}
+    points, boxes, tags = {}, {}, {}
     for index in range(6):
         key = f"scene {index} ä"
         image, mask = draw_scene(index)
@@ -78,7 +79,11 @@ def scenes(tmp_path: Path) -> Dataset:
             scribbles = simulate_scribbles(mask, seed=index)
             write_labels(root / "scribbles" / f"{key}.png", np.where(scribbles == 254, 255, scribbles).astype(np.uint8))
             points[key] = [[point.x, point.y, point.label] for point in simulate_points(mask, index)]
+            boxes[key] = [[box.x0, box.y0, box.x1, box.y1, box.label] for box in simulate_boxes(mask, 0)]
+            tags[key] = ["square", "disc"]
     (root / "points.json").write_text(json.dumps(points), "utf-8")
+    (root / "boxes.json").write_text(json.dumps(boxes), "utf-8")
+    (root / "tags.json").write_text(json.dumps(tags), "utf-8")
     (root / "dataset.json").write_text(json.dumps({"classes": ["ground", "square", "disc"], "background": 0}), "utf-8")
     (root / "train.txt").write_text("\n".join(f"scene {index} ä" for index in range(4)), "utf-8")
     (root / "val.txt").write_text("\n".join(f"scene {index} ä" for index in (4, 5)), "utf-8")

@@ -91,6 +91,16 @@ class OptimizerConfig(_Section):
     average: Fraction = Field(0.99, description="decay of the averaged weights; 0 keeps the last weights")
 
 
+class TagsConfig(_Section):
+    """Images whose classes are known but not their places: a classifier's activation maps give seeds."""
+
+    iterations: int = Field(500, ge=0, description="of the tag classifier, before the recipe's own; 0: no seeds")
+    pooling: Literal["average", "max", "log_sum_exp", "rank"] = Field("average", description="of pixel scores")
+    power: Positive = Field(4.0, description="background = (1 − strongest activation)^power")
+    scales: tuple[Positive, ...] = Field((1.0, 1.5), description="of the activation maps, with mirror images")
+    confidence: Fraction = Field(0.8, description="least share of a seed, after a dense CRF")
+
+
 class CompletionConfig(_Section):
     """From a network's opinion and hints to dense masks."""
 
@@ -139,6 +149,7 @@ class Recipe(_Section):
     segments: SegmentsConfig = SegmentsConfig()
     objective: dict[str, TermConfig] = Field(default_factory=dict)
     optimizer: OptimizerConfig = OptimizerConfig()
+    tags: TagsConfig = TagsConfig()
     completion: CompletionConfig = CompletionConfig()
     stage_two: StageTwoConfig = StageTwoConfig()
     inference: InferenceConfig = InferenceConfig()

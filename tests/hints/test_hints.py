@@ -1,6 +1,7 @@
 """The folder format, its errors, targets, simulation and checking."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -237,10 +238,12 @@ def test_broken_images_are_refused_or_skipped(scenes):
     assert key not in require_trainable(found, scenes, ("scribbles",), "skip")
 
 
-def test_no_labelling_hint_is_an_error(scenes):
-    found = inspect(scenes, scenes.keys("train"), ("tags",))
-    with pytest.raises(InputError, match="none of the 4 training images has a hint that labels a pixel"):
-        require_trainable(found, scenes, ("tags",), "refuse")
+def test_tags_alone_teach_where_they_are_complete(scenes):
+    keys = scenes.keys("train")
+    assert require_trainable(inspect(scenes, keys, ("tags",)), scenes, ("tags",), "refuse") == keys
+    examples = replace(scenes, tags_complete=False)
+    with pytest.raises(InputError, match="none of the 4 training images has a hint to learn from"):
+        require_trainable(inspect(examples, keys, ("tags",)), examples, ("tags",), "refuse")
 
 
 def box_hints(**fields):

@@ -14,18 +14,19 @@ from safetensors.torch import load_file
 
 from hintseg import Segmenter, train
 from hintseg.api import choose_recipe
-from hintseg.config import DataConfig, InferenceConfig, NetworkConfig, OptimizerConfig
+from hintseg.config import DataConfig, InferenceConfig, NetworkConfig, OptimizerConfig, TagsConfig
 from hintseg.errors import ConfigError, InputError, RunError, TrainingError
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.model import UNLABELLED, VOID
 from hintseg.images import write_image
 from hintseg.inference.evaluation import evaluate_split
 from hintseg.network.embedder import Embedder
-from hintseg.targets.target import reduce_to
+from hintseg.targets.target import WeakTarget, reduce_to
 from hintseg.training import loop
 from hintseg.training.data import Sample, SoftMask, TrainingBatches, TrainingImages, augment, loader
 from hintseg.training.objective import cell_labels
 from hintseg.training.optimizer import AveragedWeights, build_optimizer, learning_rate_factor
+from hintseg.training.tags import image_seeds, unplaced
 
 
 @pytest.mark.parametrize(("step", "expected"), [(0, 3e-4), (100, 2.99e-3), (15_000, 1.61e-3), (29_999, 2.8e-7)])
@@ -285,7 +286,6 @@ def test_exhausted_memory_names_the_setting(run, monkeypatch):
 def test_wrong_choices_stop_before_training(run, scenes, tmp_path):
     for options, kind, message in [
         ({"hints": "scribles"}, ConfigError, "scribbles"),
-        ({"hints": "tags"}, InputError, "labels a pixel"),
         ({"on_error": "ignore"}, ConfigError, "--on-error"),
         ({"precision": "8"}, ConfigError, "precision"),
         ({"split": "test"}, InputError, "no such split"),
@@ -308,6 +308,50 @@ def test_images_without_hints_and_mixtures_are_normal(scenes, run):
     assert mixed.hints(first, ("points", "scribbles")).forms() == ()
     segmenter = run(hints=None, iterations=3)
     assert segmenter.predict(mixed.image(second)).shape == (72, 96)
+
+
+def test_tags_alone_train_and_resume(run, tmp_path, scenes):
+    run("a", hints="tags")
+    assert len(list((tmp_path / "a" / "seeds").iterdir())) == 4
+    for number, stage in enumerate(("tags", "seeds", "train")):
+
+        def interrupt(name, done, total, values, stage=stage):
+            if name == stage and done == 2:
+                raise StopError
+
+        with pytest.raises(StopError):
+            run(f"b{number}", hints="tags", progress=interrupt)
+        run(f"b{number}", hints="tags", resume=True)
+        whole, parts = (load_file(tmp_path / name / "weights.safetensors") for name in ("a", f"b{number}"))
+        assert all(torch.equal(whole[key], parts[key]) for key in whole)
+
+
+def test_only_images_with_unplaced_classes_need_seeds(scenes, tiny):
+    config = choose_recipe(weights="none", settings=tiny).data
+
+    def needed(*forms):
+        return unplaced(TrainingImages(scenes, scenes.keys("train"), forms, config))
+
+    assert needed("scribbles") == []
+    assert needed("boxes") == []
+    assert len(needed("tags")) == 4
+    first = scenes.keys("train")[0]
+    (scenes.root / "scribbles" / f"{first}.png").unlink()
+    assert needed("tags", "scribbles") == [first]
+
+
+def test_seeds_come_from_activations_or_from_a_softmax():
+    image = np.zeros((16, 32, 3), np.uint8)
+    image[:, 16:] = 200
+    scores = torch.full((3, 4, 8), -3.0)
+    scores[0, :, :4], scores[2, :, 4:] = 4, 4
+    labels = np.full((16, 32), 254, np.uint8)
+    labels[0, 31] = 2
+    target = WeakTarget(labels, np.array([True, False, True]), labels)
+    for pixels in (False, True):
+        planted = image_seeds(scores, image, target, None, TagsConfig(), pixels)
+        assert (planted[:, :14] == 0).mean() > 0.9
+        assert (planted[:, 18:] == 2).mean() > 0.9
 
 
 @pytest.mark.parametrize("kind", ["none", "joint", "classifier", "fresh"])
@@ -334,3 +378,16 @@ def test_inference_configuration_is_checked(run):
     assert isinstance(segmenter.with_inference(flip=True), InferenceConfig)
     with pytest.raises(InputError, match=r"\(H, W, 3\) uint8"):
         segmenter.predict(np.zeros((4, 4), np.uint8))
+
+
+@pytest.mark.parametrize("classes", [0, 150])
+def test_soft_masks_of_no_class_and_of_many(classes):
+    image = np.zeros((64, 64, 3), np.uint8)
+    labels = np.full((64, 64), UNLABELLED, np.uint8)
+    sample = Sample(image, labels, labels.astype(np.uint16), np.ones(200, np.bool_), labels)
+    soft = SoftMask(np.arange(classes, dtype=np.uint8) + 5, np.full((16, 16, classes), 51, np.uint8))
+    config = DataConfig(crop=32, mirror=False, scale=(0.5, 0.5))
+    crop = augment(sample, soft, config, np.random.default_rng(0))
+    assert crop.soft.shape == (200, 8, 8)
+    np.testing.assert_allclose(crop.soft[5 : 5 + classes], 0.2, atol=1e-6)
+    assert crop.soft.sum() == pytest.approx(0.2 * classes * 64, rel=1e-5)

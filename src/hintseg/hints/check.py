@@ -84,20 +84,20 @@ def require_trainable(found: Inspection, dataset: Dataset, forms: Iterable[Form]
         raise InputError(f"{found.errors[0]}{more} Mend it, or leave such images out with --on-error skip.")
     if not found.usable:
         raise InputError(f"{dataset.root}: no image can be used.")
-    if not found.hinted_pixels:
+    if not found.hinted_pixels and not (dataset.tags_complete and found.images_of_class):
         wanted = ", ".join(forms)
         raise InputError(
-            f"{dataset.root}: none of the {found.images} training images has a hint that labels a pixel (looked for "
-            f"{wanted}); add points, scribbles or masks, or choose other --hints."
+            f"{dataset.root}: none of the {found.images} training images has a hint to learn from "
+            f"(looked for {wanted}); add some, or choose other --hints."
         )
     return tuple(found.usable)
 
 
 def _warn(found: Inspection, dataset: Dataset, hinted: int) -> None:
     for label, name in enumerate(dataset.classes):
-        if found.hinted_pixels[label] == 0:
+        if not found.images_of_class[label] and not found.hinted_pixels[label] and label != dataset.background:
             found.warnings.append(f"class {name!r} is never hinted; it cannot be learned.")
-        elif found.hinted_pixels[label] < 50:
+        elif 0 < found.hinted_pixels[label] < 50:
             found.warnings.append(f"class {name!r} has only {found.hinted_pixels[label]} hinted pixels.")
     if hinted < found.images - len(found.errors):
         found.warnings.append(f"{found.images - len(found.errors) - hinted} of {found.images} images have no hint.")

@@ -99,9 +99,15 @@ class ImageHints:
 
     def classes(self) -> frozenset[int]:
         """Indices of all classes that any hint names."""
+        return self.placed() | {tag.label for tag in self.tags}
+
+    def placed(self) -> frozenset[int]:
+        """Indices of all classes that a hint points at; the background is what boxes leave."""
         named: set[int] = set()
-        for group in (self.tags, self.boxes, self.points, self.scribbles):
+        for group in (self.boxes, self.points, self.scribbles):
             named.update(hint.label for hint in group)
+        if self.boxes and self.background is not None:
+            named.add(self.background)
         for raster in (self.scribble_map, self.mask):
             if raster is not None:
                 named.update(int(label) for label in np.unique(raster.labels) if label < UNLABELLED)

@@ -26,6 +26,7 @@ from hintseg.segments.oversegment import oversegment
 from hintseg.targets.target import WeakTarget, reduce_target, weak_target
 
 SOFT_STRIDE = 4  # pixels per cell of soft completed masks
+CHANNELS = 64  # OpenCV resizes so many at once
 
 
 class Sample(NamedTuple):
@@ -113,6 +114,12 @@ class TrainingImages:
         self.cache = cache
         self.num_classes = len(dataset.classes)
         self._samples: dict[str, Sample] = {}
+        self._seeds: dict[str, NDArray[np.uint8]] = {}
+
+    def plant(self, seeds: dict[str, NDArray[np.uint8]]) -> None:
+        """Probable labels to spread from, by key, at the reduced size; in place of what hints alone give."""
+        self._seeds = seeds
+        self._samples = {key: sample for key, sample in self._samples.items() if key not in seeds}
 
     def sample(self, key: str) -> Sample:
         """Decode an image, or take it from memory."""
@@ -136,10 +143,13 @@ class TrainingImages:
     def _spread(self, key: str, image: NDArray[np.uint8], target: WeakTarget) -> NDArray[np.uint8]:
         """Hints spread where that is safe: not in an image that may hold classes which nobody pointed at."""
         config = self.config
-        if config.spread_regions == 0 or config.oversegmentation == "none" or target.unhinted():
+        seeds = self._seeds.get(key, target.likely)
+        if config.spread_regions == 0 or config.oversegmentation == "none":
+            return target.labels
+        if target.unhinted() and key not in self._seeds:
             return target.labels
         regions = self._regions(key, image, config.spread_regions)
-        shares = propagate(image, target.likely, regions, self.num_classes)
+        shares = propagate(image, seeds, regions, self.num_classes)
         return spread_labels(target.labels, regions, shares, config.spread_confidence, target.possible)
 
     def _regions(self, key: str, image: NDArray[np.uint8], regions: int) -> NDArray[np.uint16]:
@@ -233,10 +243,12 @@ def augment(sample: Sample, soft: SoftMask | None, config: DataConfig, random: n
     spread = _resized(_cut(sample.spread, top, left, window, fill=VOID), side, cv2.INTER_NEAREST)
     soft_side = side // SOFT_STRIDE
     target = np.zeros((len(sample.allowed), soft_side, soft_side), dtype=np.float32)
-    if soft is not None:
+    if soft is not None and soft.classes.size:
         cut = _cut(soft.probabilities, top // SOFT_STRIDE, left // SOFT_STRIDE, window // SOFT_STRIDE, fill=0)
-        resized = _resized(cut, soft_side, cv2.INTER_LINEAR).reshape(soft_side, soft_side, -1)
-        target[soft.classes] = np.moveaxis(resized, 2, 0).astype(np.float32) / np.float32(255)
+        for start in range(0, soft.classes.size, CHANNELS):
+            part = _resized(cut[..., start : start + CHANNELS], soft_side, cv2.INTER_LINEAR)
+            planes = np.moveaxis(part.reshape(soft_side, soft_side, -1), 2, 0)
+            target[soft.classes[start : start + CHANNELS]] = planes.astype(np.float32) / np.float32(255)
     if config.mirror and random.random() < 0.5:
         image, labels, regions, spread, target = (
             np.ascontiguousarray(array)

@@ -22,6 +22,7 @@ from hintseg.losses.grid_potts import grid_potts_loss
 from hintseg.losses.normalised_cut import kernel_cut_loss, normalised_cut_loss
 from hintseg.losses.partial_cross_entropy import partial_cross_entropy
 from hintseg.losses.soft_cross_entropy import soft_cross_entropy
+from hintseg.losses.tags import tag_loss
 from hintseg.network.embedder import PixelMaps
 from hintseg.relations.by_name import RELATIONS
 from hintseg.relations.relation import sampled
@@ -41,6 +42,7 @@ class TermInputs(NamedTuple):
         cells: (B, h, w) uint8 weak labels at the logits' size (nearest).
         allowed: (B, C) bool.
         soft: (B, C, h', w') completed masks.
+        pooling: of pixel scores into image scores, for tags.
     """
 
     maps: PixelMaps
@@ -50,6 +52,7 @@ class TermInputs(NamedTuple):
     cells: Tensor
     allowed: Tensor
     soft: Tensor
+    pooling: str
 
 
 Term = Callable[[TermInputs], Tensor]
@@ -86,6 +89,10 @@ def _potts(inputs: TermInputs) -> Tensor:
     return grid_potts_loss(inputs.maps.logits.float().softmax(dim=1), inputs.image)
 
 
+def _tags(inputs: TermInputs) -> Tensor:
+    return tag_loss(inputs.maps.logits, inputs.allowed, inputs.pooling)
+
+
 def _normalised_cut(inputs: TermInputs) -> Tensor:
     return normalised_cut_loss(inputs.maps.logits.float().softmax(dim=1), inputs.image, present(inputs))
 
@@ -110,9 +117,21 @@ TERMS: dict[str, Term] = {
     "completed": _completed,
     "dense_crf": _dense_crf,
     "potts": _potts,
+    "tags": _tags,
     "normalised_cut": _normalised_cut,
     "kernel_cut": _kernel_cut,
 }
+
+
+def require_known_terms(recipe: Recipe) -> None:
+    """Refuse a recipe before anything long starts.
+
+    Raises:
+        ConfigError: an unknown term.
+    """
+    for name in recipe.objective:
+        if name not in TERMS and name not in RELATIONS:
+            raise unknown_name("objective term", name, [*TERMS, *RELATIONS])
 
 
 class Objective:
@@ -123,9 +142,7 @@ class Objective:
     """
 
     def __init__(self, recipe: Recipe, num_classes: int, background: int | None) -> None:
-        for name in recipe.objective:
-            if name not in TERMS and name not in RELATIONS:
-                raise unknown_name("objective term", name, [*TERMS, *RELATIONS])
+        require_known_terms(recipe)
         self.recipe = recipe
         self.num_classes = num_classes
         self.foreground = [label for label in range(num_classes) if label != background]
@@ -147,6 +164,7 @@ class Objective:
             F.interpolate(batch.labels[:, None], size=size, mode="nearest")[:, 0],
             batch.allowed,
             batch.soft,
+            self.recipe.tags.pooling,
         )
         values = {name: TERMS[name](inputs) for name in active if name in TERMS}
         if any(name in RELATIONS for name in active):

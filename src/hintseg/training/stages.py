@@ -27,7 +27,9 @@ from hintseg.targets.target import WeakTarget
 from hintseg.training.checkpoint import read_checkpoint, restore, save_checkpoint
 from hintseg.training.data import SOFT_STRIDE, SoftMask, TrainingImages
 from hintseg.training.loop import TrainingState, new_state, train_steps
+from hintseg.training.objective import require_known_terms
 from hintseg.training.run_folder import locked, logged, write_metrics, write_tensorboard
+from hintseg.training.tags import place_tags
 
 log = logging.getLogger("hintseg")
 
@@ -63,6 +65,7 @@ def run_training(
         RunError: the folder is in use, holds another run, or cannot be written.
         TrainingError: the loss is not finite or memory is exhausted.
     """
+    require_known_terms(recipe)
     progress = progress or (lambda stage, done, total, values: None)
     description = RunDescription(
         recipe, dataset.classes, dataset.background, str(dataset.root.resolve()), forms, keys, version
@@ -75,7 +78,6 @@ def run_training(
         fabric = make_fabric(device, precision)
         torch.manual_seed(recipe.seed)
         network = Embedder(recipe.network, len(dataset.classes), weights)
-        state = new_state(network, recipe, dataset.background, fabric)
         log.info(
             "hintseg %s, torch %s, %s, %s: recipe %s, %d images of %s, %d classes, %s",
             version, torch.__version__, fabric.device, precision,
@@ -86,6 +88,9 @@ def run_training(
             with atomic_path(out / "run.json") as temporary:
                 temporary.write_text(description.dump(), "utf-8")
         fingerprint = hashlib.sha256((description.dump() + precision).encode()).hexdigest()
+        place_tags(out, network, images, recipe, fabric, fingerprint, resume, progress)
+        torch.manual_seed(recipe.seed)
+        state = new_state(network, recipe, dataset.background, fabric)
         run = _Run(out, recipe, images, state, fabric, fingerprint, weights, progress)
         try:
             run.train(resume)

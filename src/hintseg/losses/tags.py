@@ -1,0 +1,64 @@
+"""What tags say of a whole image: multiple-instance pooling of pixel scores, and its loss.
+
+Average pooling makes the pixel scores class activation maps [CAM, Zhou et al. 2016]; maximum and
+log-sum-exp are [MIL, Pinheiro & Collobert 2015]; global weighted rank pooling is [SEC, Kolesnikov &
+Lampert 2016].
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from hintseg.errors import unknown_name
+
+POOLINGS = ("average", "max", "log_sum_exp", "rank")
+
+
+def pool(scores: Tensor, pooling: str, *, sharpness: float = 5.0, decay: float = 0.996) -> Tensor:
+    """Pixel scores → one score an image and class.
+
+    Args:
+        scores: (B, C, h, w).
+        pooling: "average"; "max"; "log_sum_exp", (1/r) log mean exp(r s); or "rank", Σ d^j s_(j) / Σ d^j over
+            scores in decreasing order.
+        sharpness: r.
+        decay: d on a map of 41 × 41 cells [SEC]; d^(1681 / N) is taken on one of N cells.
+
+    Returns:
+        (B, C).
+
+    Raises:
+        ConfigError: unknown pooling.
+    """
+    flat = scores.flatten(2)
+    if pooling == "average":
+        return flat.mean(dim=2)
+    if pooling == "max":
+        return flat.amax(dim=2)
+    if pooling == "log_sum_exp":
+        return (torch.logsumexp(sharpness * flat, dim=2) - math.log(flat.shape[2])) / sharpness
+    if pooling != "rank":
+        raise unknown_name("pooling", pooling, POOLINGS)
+    cells = flat.shape[2]
+    rank = torch.arange(cells, dtype=flat.dtype, device=flat.device)
+    weights = torch.exp(math.log(decay) * (1681 / cells) * rank)
+    return (flat.sort(dim=2, descending=True).values * weights).sum(dim=2) / weights.sum()
+
+
+def tag_loss(scores: Tensor, present: Tensor, pooling: str = "average") -> Tensor:
+    """Binary cross-entropy of pooled scores.
+
+    Args:
+        scores: (B, C, h, w) logits.
+        present: (B, C) bool, complete tag sets; an image of which every class is said to be present says
+            nothing and does not count.
+
+    Returns:
+        (); 0 with a graph where no image counts.
+    """
+    pooled = pool(scores.float(), pooling)
+    known = (~present).any(dim=1, keepdim=True)
+    losses = F.binary_cross_entropy_with_logits(pooled, present.to(pooled.dtype), reduction="none")
+    return (losses * known).sum() / (known.sum() * present.shape[1]).clamp_min(1)

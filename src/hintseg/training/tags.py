@@ -1,0 +1,161 @@
+"""Before the recipe's own training: where the classes are that an image is only known to contain.
+
+A network learns the tags (and whatever pixels are hinted); its activation maps, refined by a dense CRF,
+give seeds, which spread like hints. Its weights are where the recipe's training starts.
+"""
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from lightning_fabric import Fabric
+from numpy.typing import NDArray
+from torch import Tensor
+
+from hintseg.config import Recipe, StageTwoConfig, TagsConfig, TermConfig
+from hintseg.hints.model import UNLABELLED
+from hintseg.images import atomic_path
+from hintseg.network.embedder import Embedder
+from hintseg.propagation.dense_crf import dense_crf
+from hintseg.targets.activation import activations, seeds
+from hintseg.targets.target import WeakTarget
+from hintseg.training.checkpoint import read_checkpoint, restore, save_checkpoint
+from hintseg.training.data import SOFT_STRIDE, TrainingImages
+from hintseg.training.loop import new_state, train_steps
+
+log = logging.getLogger("hintseg")
+
+
+def place_tags(
+    out: Path, network: Embedder, images: TrainingImages, recipe: Recipe, fabric: Fabric, fingerprint: str,
+    resume: bool, progress: Callable[[str, int, int, dict[str, float]], None],
+) -> None:  # fmt: skip
+    """Train `network` on tags and plant seeds into `images`; nothing where every class is pointed at.
+
+    Args:
+        out: run folder; `tags.pt` and `seeds/` are written there, and read back when resuming.
+        network: trained in place; ends with the averaged weights.
+    """
+    keys = unplaced(images)
+    if not keys or recipe.tags.iterations == 0:
+        return
+    log.info("%d images have classes that nothing points at: learning from tags first", len(keys))
+    terms = {name: TermConfig(weight=1.0) for name in ("tags", "partial_cross_entropy", "spread")}
+    own = recipe.model_copy(
+        update={"iterations": recipe.tags.iterations, "objective": terms, "stage_two": StageTwoConfig(kind="none")}
+    )
+    state = new_state(network, own, images.dataset.background, fabric)
+    history: list[dict[str, float]] = []
+    path = out / "tags.pt"
+    if resume and path.exists():
+        history = restore(read_checkpoint(path, fingerprint), state)
+
+    def report(step: int, values: dict[str, float]) -> None:
+        history.append({"iteration": step, **values})
+        progress("tags", step + 1, own.iterations, values)
+
+    while state.step < own.iterations:
+        stop = min((state.step // own.checkpoint_every + 1) * own.checkpoint_every, own.iterations)
+        train_steps(state, images, own, stop, fabric, None, report)
+        save_checkpoint(path, state, fingerprint, history)
+    trained = state.average.network
+    pixels = any((images.sample(key).labels < UNLABELLED).any() for key in images.keys)
+    planted = {}
+    for number, key in enumerate(keys):
+        stored = out / "seeds" / f"{number:07d}.npz"
+        found = _kept(stored)
+        planted[key] = _find(trained, images, key, recipe.tags, pixels, stored) if found is None else found
+        progress("seeds", number + 1, len(keys), {})
+    images.plant(planted)
+    network.load_state_dict(trained.state_dict())
+
+
+def unplaced(images: TrainingImages) -> list[str]:
+    """Images with complete tags and a class that nothing points at.
+
+    A background alone that nobody pointed at does not count, as long as other images show what it is.
+    """
+    background = images.dataset.background
+    keys, foreground, background_shown = [], False, background is None
+    for key in images.keys:
+        hints = images.dataset.hints(key, images.forms)
+        placed = hints.placed()
+        background_shown |= background in placed
+        missing = (hints.classes() | ({background} if background is not None else set())) - placed
+        if hints.tags_complete and hints.classes() and missing:
+            keys.append(key)
+            foreground |= bool(missing - {background})
+    return keys if foreground or not background_shown else []
+
+
+@torch.no_grad()
+def pixel_scores(network: Embedder, image: NDArray[np.uint8], scales: tuple[float, ...]) -> Tensor:
+    """(C, h, w) logits averaged over scales and mirror images, at `SOFT_STRIDE`."""
+    size = (max(image.shape[0] // SOFT_STRIDE, 1), max(image.shape[1] // SOFT_STRIDE, 1))
+    pixels = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None].float()
+    pixels = pixels.to(network.mean.device)
+    total = torch.zeros((), device=pixels.device)
+    for scale in scales:
+        resized = pixels
+        if scale != 1:
+            resized = F.interpolate(pixels, scale_factor=scale, mode="bilinear", align_corners=False)
+        for mirrored in (False, True):
+            logits = network(resized.flip(3) if mirrored else resized).logits
+            logits = logits.flip(3) if mirrored else logits
+            total = total + F.interpolate(logits, size=size, mode="bilinear", align_corners=False)[0]
+    return (total / (2 * len(scales))).cpu()
+
+
+def image_seeds(
+    scores: Tensor, image: NDArray[np.uint8], target: WeakTarget, background: int | None, config: TagsConfig,
+    pixels: bool,
+) -> NDArray[np.uint8]:  # fmt: skip
+    """Pixel scores of one image → probable labels at its size.
+
+    Args:
+        scores: (C, h, w) logits.
+        pixels: whether the network also learned from labelled pixels; then its softmax is worth more than
+            its activations.
+    """
+    classes = np.flatnonzero(target.allowed)
+    if pixels:
+        shares = scores[classes].softmax(dim=0)
+    else:
+        claims = torch.from_numpy(activations(scores.numpy(), target.allowed, background, config.power)[classes])
+        shares = (claims + 1e-3) / (claims + 1e-3).sum(dim=0)
+    if target.possible is not None:
+        where = F.adaptive_max_pool2d(torch.from_numpy(target.possible[classes]).float()[None], shares.shape[1:])[0]
+        shares = shares * where
+        shares = shares / shares.sum(dim=0, keepdim=True).clamp_min(1e-12)
+    if len(classes) > 1:
+        small = F.adaptive_avg_pool2d(
+            torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1).float(), (shares.shape[1], shares.shape[2])
+        )
+        refined = dense_crf(small.permute(1, 2, 0), shares, bilateral_sxy=67 / SOFT_STRIDE)
+        shares = torch.as_tensor(refined)
+    full = torch.zeros(len(target.allowed), *target.labels.shape)
+    full[classes] = F.interpolate(shares[None], size=target.labels.shape, mode="bilinear", align_corners=False)[0]
+    return seeds(full.numpy(), target.likely, config.confidence)
+
+
+def _find(
+    network: Embedder, images: TrainingImages, key: str, config: TagsConfig, pixels: bool, path: Path
+) -> NDArray[np.uint8]:
+    image, target = images.target(key)
+    scores = pixel_scores(network, image, config.scales)
+    labels = image_seeds(scores, image, target, images.dataset.background, config, pixels)
+    with atomic_path(path) as temporary:
+        np.savez_compressed(temporary, labels=labels)
+    return labels
+
+
+def _kept(path: Path) -> NDArray[np.uint8] | None:
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            labels: NDArray[np.uint8] = stored["labels"]
+            return labels
+    except (OSError, ValueError, KeyError, EOFError):
+        return None

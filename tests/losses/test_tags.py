@@ -1,0 +1,79 @@
+"""Pooling of pixel scores, tag loss, activation maps."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from hintseg.errors import ConfigError
+from hintseg.losses.tags import POOLINGS, pool, tag_loss
+from hintseg.targets.activation import activations, seeds
+
+
+def scores(seed=0):
+    return torch.randn(2, 3, 4, 5, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def slow_pool(values, pooling):
+    ordered = sorted(values, reverse=True)
+    if pooling == "average":
+        return sum(values) / len(values)
+    if pooling == "max":
+        return ordered[0]
+    if pooling == "log_sum_exp":
+        return math.log(sum(math.exp(5 * value) for value in values) / len(values)) / 5
+    decay = 0.996 ** (41 * 41 / len(values))
+    weights = [decay**rank for rank in range(len(values))]
+    return sum(weight * value for weight, value in zip(weights, ordered, strict=True)) / sum(weights)
+
+
+@pytest.mark.parametrize("pooling", POOLINGS)
+def test_pooling_by_loop_and_gradient(pooling):
+    maps = scores()
+    pooled = pool(maps, pooling)
+    for image in range(2):
+        for label in range(3):
+            expected = slow_pool(maps[image, label].flatten().tolist(), pooling)
+            assert float(pooled[image, label]) == pytest.approx(expected, rel=1e-9)
+    assert torch.autograd.gradcheck(lambda values: pool(values, pooling), (maps.requires_grad_(),))
+
+
+def test_rank_pooling_lies_between_average_and_maximum():
+    maps = scores()
+    assert (pool(maps, "rank", decay=1.0) - pool(maps, "average")).abs().max() < 1e-12
+    assert (pool(maps, "rank", decay=1e-9) - pool(maps, "max")).abs().max() < 1e-6
+    with pytest.raises(ConfigError, match="average"):
+        pool(maps, "mean")
+
+
+def test_tag_loss_skips_images_that_say_nothing():
+    maps = scores()
+    present = torch.tensor([[True, False, True], [True, True, True]])
+    pooled = maps[0].mean(dim=(1, 2)).float()
+    expected = F.binary_cross_entropy_with_logits(pooled, torch.tensor([1.0, 0.0, 1.0]))
+    torch.testing.assert_close(tag_loss(maps, present), expected)
+    nothing = tag_loss(maps.requires_grad_(), torch.ones_like(present))
+    nothing.backward()
+    assert float(nothing) == 0 == float(maps.grad.abs().sum())
+
+
+def test_activations_by_hand():
+    maps = np.array([[[2.0, 1.0, -1.0]], [[9.0, 9.0, 9.0]], [[-3.0, -2.0, -4.0]]], np.float32)
+    found = activations(maps, np.array([True, False, True]), None)
+    np.testing.assert_allclose(found[0], [[1, 0.5, 0]])
+    assert (found[1] == 0).all()
+    np.testing.assert_allclose(found[2], [[0.5, 1, 0]])
+    with_background = activations(maps, np.array([True, True, False]), 1, power=2)
+    np.testing.assert_allclose(with_background[1], [[0, 0.25, 1]])
+
+
+def test_every_class_gets_a_seed():
+    shares = np.zeros((2, 1, 10), np.float32)
+    shares[0], shares[1] = 0.95, 0.05
+    shares[:, 0, 7:] = [[0.4, 0.45, 0.3], [0.6, 0.55, 0.7]]
+    labels = np.full((1, 10), 254, np.uint8)
+    labels[0, 0] = 1
+    planted = seeds(shares, labels, 0.9)
+    assert planted[0].tolist() == [1, 0, 0, 0, 0, 0, 0, 254, 254, 1]
