@@ -11,14 +11,14 @@ from typing import Any
 RESULTS = Path(__file__).parent / "results"
 
 
-def write(name: str, rows: list[dict[str, Any]]) -> Path:
+def write(name: str, rows: list[dict[str, Any]], commit: str | None = None) -> Path:
     """Write results/NAME.json and return its path."""
     import torch
 
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
+    head = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
     content = {
         "command": " ".join(["python -m", "benchmarks." + Path(sys.argv[0]).stem, *map(_short, sys.argv[1:])]),
-        "commit": commit.stdout.strip(),
+        "commit": commit or head.stdout.strip(),
         "machine": {
             "processor": _processor(),
             "cores": os.cpu_count(),
