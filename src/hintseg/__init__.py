@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from hintseg.errors import HintsegError as HintsegError
     from hintseg.hints.dataset import Dataset as Dataset
     from hintseg.inference.segmenter import Segmenter as Segmenter
+    from hintseg.inference.untrained import complete_untrained as complete_untrained
 
 __version__ = "0.1.0"
 
@@ -21,10 +22,11 @@ _HOME = {
     "Dataset": "hintseg.hints.dataset",
     "HintsegError": "hintseg.errors",
     "Segmenter": "hintseg.inference.segmenter",
+    "complete_untrained": "hintseg.inference.untrained",
     "train": "hintseg.api",
 }
 
-__all__ = ["Dataset", "HintsegError", "Segmenter", "__version__", "functional", "train"]
+__all__ = ["Dataset", "HintsegError", "Segmenter", "__version__", "complete_untrained", "functional", "train"]
 
 
 def __getattr__(name: str) -> Any:

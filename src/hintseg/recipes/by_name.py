@@ -25,6 +25,21 @@ OBJECTIVES: dict[str, dict[str, TermConfig]] = {
     "cooccurrence": {"partial_cross_entropy": _PCE, "cooccurrence": _SPML["cooccurrence"]},
     "affinity": {"partial_cross_entropy": _PCE, "affinity": TermConfig(weight=0.5, concentration=12)},
     "spml": {"partial_cross_entropy": _PCE, **_SPML},
+    "entropy": {"partial_cross_entropy": _PCE, "entropy": TermConfig(weight=0.1)},
+    "potts": {"partial_cross_entropy": _PCE, "potts": TermConfig(weight=0.5)},
     "dense_crf": {"partial_cross_entropy": _PCE, "dense_crf": TermConfig(weight=0.5)},
+    "crf_entropy": {
+        "partial_cross_entropy": _PCE,
+        "dense_crf": TermConfig(weight=0.5),
+        "entropy": TermConfig(weight=0.1),
+    },
+    "normalised_cut": {"partial_cross_entropy": _PCE, "normalised_cut": TermConfig(weight=0.1)},
+    "kernel_cut": {"partial_cross_entropy": _PCE, "kernel_cut": TermConfig(weight=0.1)},
+    "spread": {"partial_cross_entropy": _PCE, "spread": TermConfig(weight=1.0)},
+    "sec": {
+        "spread": TermConfig(weight=1.0),  # seeds
+        "expand": TermConfig(weight=1.0),
+        "constrain": TermConfig(weight=1.0),
+    },
     "default": SMALL.objective,
 }

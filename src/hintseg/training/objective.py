@@ -18,6 +18,7 @@ from hintseg.losses.allowed import allowed_classes
 from hintseg.losses.contrast import pixel_to_segment_loss
 from hintseg.losses.dense_crf import dense_crf_loss
 from hintseg.losses.entropy import entropy
+from hintseg.losses.expand import constraint, expansion
 from hintseg.losses.grid_potts import grid_potts_loss
 from hintseg.losses.normalised_cut import kernel_cut_loss, normalised_cut_loss
 from hintseg.losses.partial_cross_entropy import partial_cross_entropy
@@ -43,6 +44,7 @@ class TermInputs(NamedTuple):
         allowed: (B, C) bool.
         soft: (B, C, h', w') completed masks.
         pooling: of pixel scores into image scores, for tags.
+        background: its class, if the data set has one.
     """
 
     maps: PixelMaps
@@ -53,6 +55,7 @@ class TermInputs(NamedTuple):
     allowed: Tensor
     soft: Tensor
     pooling: str
+    background: int | None = None
 
 
 Term = Callable[[TermInputs], Tensor]
@@ -93,6 +96,14 @@ def _tags(inputs: TermInputs) -> Tensor:
     return tag_loss(inputs.maps.logits, inputs.allowed, inputs.pooling)
 
 
+def _expand(inputs: TermInputs) -> Tensor:
+    return expansion(inputs.maps.logits.float().softmax(dim=1), inputs.allowed, inputs.background)
+
+
+def _constrain(inputs: TermInputs) -> Tensor:
+    return constraint(inputs.maps.logits.float().softmax(dim=1), inputs.image)
+
+
 def _normalised_cut(inputs: TermInputs) -> Tensor:
     return normalised_cut_loss(inputs.maps.logits.float().softmax(dim=1), inputs.image, present(inputs))
 
@@ -118,6 +129,8 @@ TERMS: dict[str, Term] = {
     "dense_crf": _dense_crf,
     "potts": _potts,
     "tags": _tags,
+    "expand": _expand,
+    "constrain": _constrain,
     "normalised_cut": _normalised_cut,
     "kernel_cut": _kernel_cut,
 }
@@ -145,6 +158,7 @@ class Objective:
         require_known_terms(recipe)
         self.recipe = recipe
         self.num_classes = num_classes
+        self.background = background
         self.foreground = [label for label in range(num_classes) if label != background]
         self.memory = SegmentMemory(recipe.segments.memory)
 
@@ -165,6 +179,7 @@ class Objective:
             batch.allowed,
             batch.soft,
             self.recipe.tags.pooling,
+            self.background,
         )
         values = {name: TERMS[name](inputs) for name in active if name in TERMS}
         if any(name in RELATIONS for name in active):

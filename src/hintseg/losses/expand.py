@@ -1,0 +1,71 @@
+"""Expand and constrain: two of the three losses of SEC [Kolesnikov & Lampert, ECCV 2016]."""
+
+import torch
+from torch import Tensor
+
+from hintseg.losses.tags import pool
+from hintseg.propagation.dense_crf import dense_crf
+
+LEAST = 1e-5
+
+
+def expansion(
+    probabilities: Tensor, present: Tensor, background: int | None = None, *, foreground_decay: float = 0.996,
+    background_decay: float = 0.999,
+) -> Tensor:  # fmt: skip
+    """−1/|T| Σ_{c∈T} log G_c(d₊) − 1/|T̄| Σ_{c∉T} log(1 − G_c(0)) − log G_bg(d_bg), mean over images.
+
+    G is global weighted rank pooling, whose decays are given for maps of 41 × 41 cells.
+
+    Args:
+        probabilities: (B, C, h, w).
+        present: (B, C) bool tags; an image of which every class is said to be present does not count.
+        background: its class, which takes the third sum instead of the first.
+
+    Returns:
+        (); 0 with a graph where no image counts.
+    """
+    known = (~present).any(dim=1)
+    foreground = torch.ones(present.shape[1], dtype=torch.bool, device=present.device)
+    if background is not None:
+        foreground[background] = False
+    here = present & foreground
+    absent = ~present & foreground
+    spread = pool(probabilities, "rank", decay=foreground_decay).clamp_min(LEAST).log()
+    peak = (1 - probabilities.flatten(2).amax(dim=2)).clamp_min(LEAST).log()
+    losses = -(spread * here).sum(dim=1) / here.sum(dim=1).clamp_min(1)
+    losses = losses - (peak * absent).sum(dim=1) / absent.sum(dim=1).clamp_min(1)
+    if background is not None:
+        pooled = pool(probabilities[:, background : background + 1], "rank", decay=background_decay)[:, 0]
+        losses = losses - pooled.clamp_min(LEAST).log() * present[:, background]
+    return (losses * known).sum() / known.sum().clamp_min(1)
+
+
+def constraint(probabilities: Tensor, image: Tensor) -> Tensor:
+    """Mean KL(CRF(f) ‖ f): the prediction moves towards what a dense CRF makes of it.
+
+    Args:
+        probabilities: (B, C, h, w).
+        image: (B, 3, h, w) colours in [0, 255], same size.
+
+    Returns:
+        ().
+    """
+    pixel = max(image.shape[-2:]) / 321  # the paper's bandwidths are for images of 321 pixels
+    with torch.no_grad():
+        refined = torch.stack(
+            [
+                torch.as_tensor(
+                    dense_crf(
+                        colours.permute(1, 2, 0),
+                        shares,
+                        gaussian_sxy=3 * pixel,
+                        bilateral_sxy=80 * pixel,
+                        bilateral_srgb=13,
+                        bilateral_weight=10,
+                    )
+                )
+                for colours, shares in zip(image.float(), probabilities.detach().float(), strict=True)
+            ]
+        ).clamp_min(LEAST)
+    return (refined * (refined.log() - probabilities.clamp_min(LEAST).log())).sum(dim=1).mean()
