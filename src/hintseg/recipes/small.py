@@ -2,7 +2,7 @@
 
 Terms join end to end in one network: partial cross-entropy on the hints and on the hints spread over their
 over-segments, the classes an image may contain, the annotation and similarity relationships [SPML, κ 6 and
-16], and soft masks that the averaged weights complete twice on the way. Constants were chosen on the
+16], and soft masks that the averaged weights complete once on the way. Constants were chosen on the
 validation split of MSRC-21; see docs/explanation/benchmarks.md.
 """
 
@@ -10,7 +10,7 @@ from hintseg.config import CompletionConfig, Recipe, SegmentsConfig, StageTwoCon
 
 SMALL = Recipe(
     name="small",
-    iterations=1000,
+    iterations=1500,
     segments=SegmentsConfig(spread=True),
     objective={
         "partial_cross_entropy": TermConfig(weight=1.0),
@@ -21,5 +21,5 @@ SMALL = Recipe(
         "completed": TermConfig(weight=1.0),
     },
     completion=CompletionConfig(walk=False),
-    stage_two=StageTwoConfig(kind="joint", renewals=(0.6, 0.8)),
+    stage_two=StageTwoConfig(kind="joint", renewals=(0.6,)),
 )
