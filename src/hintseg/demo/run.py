@@ -11,11 +11,17 @@ from hintseg.training.stages import Progress
 # worth speaking of. Chosen by looking at the report.
 SETTINGS = (
     "data.batch=4",
+    "data.crop=192",
     "data.scale=[0.5,1.2]",
     "data.colour=0.15",
+    "optimizer.rate=2e-3",
     "optimizer.backbone_rate=1e-3",
     "optimizer.average=0.97",
     "segments.memory=0",
+    "stage_two.renewals=[0.35,0.7]",
+    "inference.scales=[0.75,1.0]",
+    "inference.flip=true",
+    "inference.crf=true",
 )
 
 
