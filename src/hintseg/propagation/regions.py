@@ -63,17 +63,17 @@ def region_affinity(
 
 def _border_strength(gradient: NDArray[np.floating], regions: NDArray[np.integer], count: int) -> NDArray[np.floating]:
     """(N, N) mean gradient along common borders, infinite where two regions do not touch."""
-    total, length = np.zeros((2, count * count))
+    pairs, strengths = [], []
     for here, there in ((np.s_[:, :-1], np.s_[:, 1:]), (np.s_[:-1], np.s_[1:])):
         one, other = regions[here].astype(np.int64), regions[there].astype(np.int64)
         crossing = one != other
-        pair = (np.minimum(one, other) * count + np.maximum(one, other))[crossing]
-        strength = np.maximum(gradient[here], gradient[there])[crossing]
-        total += np.bincount(pair, strength, count * count)
-        length += np.bincount(pair, minlength=count * count)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        upper = np.where(length > 0, total / length, np.inf).reshape(count, count)
-    return np.minimum(upper, upper.T)
+        pairs.append((np.minimum(one, other) * count + np.maximum(one, other))[crossing])
+        strengths.append(np.maximum(gradient[here], gradient[there])[crossing])
+    touching, place = np.unique(np.concatenate(pairs), return_inverse=True)
+    average = np.bincount(place, np.concatenate(strengths)) / np.bincount(place)
+    result = np.full((count, count), np.inf)
+    result[touching // count, touching % count] = result[touching % count, touching // count] = average
+    return result
 
 
 def propagate(

@@ -4,6 +4,8 @@
 contour map the user supplies; `slic` and `felzenszwalb` are scikit-image's.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -33,25 +35,32 @@ def oversegment(
         ConfigError: unknown method.
         ValueError: contours of another size.
     """
+    return partitions(image, method, (regions,), contours)[0]
+
+
+def partitions(
+    image: NDArray[np.uint8], method: str, counts: Sequence[int], contours: NDArray[np.floating] | None = None
+) -> list[NDArray[np.uint16]]:
+    """`oversegment` for several numbers of regions at once; watershed builds its hierarchy only once."""
     height, width = image.shape[:2]
     if method not in METHODS:
         raise unknown_name("over-segmentation", method, METHODS)
     if contours is not None and contours.shape != (height, width):
         raise ValueError(f"contours have shape {contours.shape} but the image is {height}×{width}")
     if method == "none" or min(height, width) < 3:
-        return np.zeros((height, width), dtype=np.uint16)
+        return [np.zeros((height, width), dtype=np.uint16) for _ in counts]
     if method == "watershed":
-        labels = _oriented_watershed(colour_gradient(image) if contours is None else contours, regions)
+        found = _oriented_watershed(colour_gradient(image) if contours is None else contours, counts)
     elif method == "slic":
         from skimage.segmentation import slic
 
-        labels = slic(image, n_segments=regions, compactness=10, start_label=0)
+        found = [slic(image, n_segments=count, compactness=10, start_label=0) for count in counts]
     else:
         from skimage.segmentation import felzenszwalb
 
-        smallest = max(height * width // (4 * regions), 1)
-        labels = felzenszwalb(image, scale=100, sigma=0.8, min_size=smallest)
-    return _renumbered(labels)
+        smallest = [max(height * width // (4 * count), 1) for count in counts]
+        found = [felzenszwalb(image, scale=100, sigma=0.8, min_size=size) for size in smallest]
+    return [_renumbered(labels) for labels in found]
 
 
 def colour_gradient(image: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -65,16 +74,13 @@ def colour_gradient(image: NDArray[np.uint8]) -> NDArray[np.float32]:
     return magnitude / max(float(magnitude.max()), 1e-6)
 
 
-def _oriented_watershed(contours: NDArray[np.floating], regions: int) -> NDArray[np.integer]:
+def _oriented_watershed(contours: NDArray[np.floating], counts: Sequence[int]) -> list[NDArray[np.integer]]:
     import higra
 
     graph = higra.get_4_adjacency_graph(contours.shape)
     edges = higra.weight_graph(graph, contours.astype(np.float64), higra.WeightFunction.mean)
     tree, altitudes = higra.mean_pb_hierarchy(graph, edges, contours.shape)
-    labels: NDArray[np.integer] = higra.labelisation_horizontal_cut_from_num_regions(
-        tree, altitudes, regions, "at_least"
-    )
-    return labels
+    return [higra.labelisation_horizontal_cut_from_num_regions(tree, altitudes, count, "at_least") for count in counts]
 
 
 def _renumbered(labels: NDArray[np.integer]) -> NDArray[np.uint16]:

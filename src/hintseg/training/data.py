@@ -22,7 +22,7 @@ from hintseg.hints.dataset import Dataset
 from hintseg.hints.model import VOID, Form
 from hintseg.images import atomic_path
 from hintseg.propagation.regions import propagate, spread_labels
-from hintseg.segments.oversegment import oversegment
+from hintseg.segments.oversegment import partitions
 from hintseg.targets.target import WeakTarget, reduce_target, weak_target
 
 SOFT_STRIDE = 4  # pixels per cell of soft completed masks
@@ -137,42 +137,42 @@ class TrainingImages:
 
     def _read(self, key: str) -> Sample:
         image, target = self.target(key)
-        regions = self._regions(key, image, self.config.regions)
-        return Sample(image, target.labels, regions, target.allowed, self._spread(key, image, target))
+        regions, fine = self._partitions(key, image)
+        return Sample(image, target.labels, regions, target.allowed, self._spread(key, image, target, fine))
 
-    def _spread(self, key: str, image: NDArray[np.uint8], target: WeakTarget) -> NDArray[np.uint8]:
+    def _spread(
+        self, key: str, image: NDArray[np.uint8], target: WeakTarget, regions: NDArray[np.uint16]
+    ) -> NDArray[np.uint8]:
         """Hints spread where that is safe: not in an image that may hold classes which nobody pointed at."""
         config = self.config
-        seeds = self._seeds.get(key, target.likely)
         if config.spread_regions == 0 or config.oversegmentation == "none":
             return target.labels
         if target.unhinted() and key not in self._seeds:
             return target.labels
-        regions = self._regions(key, image, config.spread_regions)
-        shares = propagate(image, seeds, regions, self.num_classes)
+        shares = propagate(image, self._seeds.get(key, target.likely), regions, self.num_classes)
         return spread_labels(target.labels, regions, shares, config.spread_confidence, target.possible)
 
-    def _regions(self, key: str, image: NDArray[np.uint8], regions: int) -> NDArray[np.uint16]:
-        method = self.config.oversegmentation
+    def _partitions(self, key: str, image: NDArray[np.uint8]) -> tuple[NDArray[np.uint16], NDArray[np.uint16]]:
+        """Over-segments for segments and for spreading, from disk where they lie there."""
+        method, counts = self.config.oversegmentation, (self.config.regions, max(self.config.spread_regions, 2))
         contours = self.dataset.contours(key) if method == "watershed" else None
         if contours is not None and contours.shape != image.shape[:2]:
             contours = cv2.resize(contours, (image.shape[1], image.shape[0]), interpolation=cv2.INTER_AREA)
         if self.cache is None or method == "none":
-            return oversegment(image, method, regions, contours)
+            coarse, fine = partitions(image, method, counts, contours)
+            return coarse, fine
         drawn = b"" if contours is None else contours.tobytes()
-        content = f"{image.shape}{method}{regions}".encode() + image.tobytes() + drawn
-        digest = hashlib.sha256(content).hexdigest()[:24]
-        path = self.cache / f"{digest}.npz"
+        content = f"{image.shape}{method}{counts}".encode() + image.tobytes() + drawn
+        path = self.cache / f"{hashlib.sha256(content).hexdigest()[:24]}.npz"
         try:
             with np.load(path, allow_pickle=False) as stored:
-                found: NDArray[np.uint16] = stored["regions"]
-                return found
+                return stored["coarse"], stored["fine"]
         except (OSError, ValueError, KeyError, EOFError):
             pass  # absent or damaged: make it again
-        made = oversegment(image, method, regions, contours)
+        coarse, fine = partitions(image, method, counts, contours)
         with atomic_path(path) as temporary:
-            np.savez_compressed(temporary, regions=made)
-        return made
+            np.savez_compressed(temporary, coarse=coarse, fine=fine)
+        return coarse, fine
 
 
 class TrainingBatches(TorchDataset[TrainingBatch]):

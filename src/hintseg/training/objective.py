@@ -147,6 +147,12 @@ def require_known_terms(recipe: Recipe) -> None:
             raise unknown_name("objective term", name, [*TERMS, *RELATIONS])
 
 
+def uses_spread_labels(recipe: Recipe) -> bool:
+    """Whether any term or segment reads labels beyond the hints."""
+    active = {name for name, term in recipe.objective.items() if term.weight > 0}
+    return "spread" in active or (recipe.segments.spread and bool(active & set(RELATIONS)))
+
+
 class Objective:
     """Σ λ · term, with the segment memory that relationships share between steps.
 

@@ -27,7 +27,7 @@ from hintseg.targets.target import WeakTarget
 from hintseg.training.checkpoint import read_checkpoint, restore, save_checkpoint
 from hintseg.training.data import SOFT_STRIDE, SoftMask, TrainingImages
 from hintseg.training.loop import TrainingState, new_state, train_steps
-from hintseg.training.objective import require_known_terms
+from hintseg.training.objective import require_known_terms, uses_spread_labels
 from hintseg.training.run_folder import locked, logged, write_metrics, write_tensorboard
 from hintseg.training.tags import place_tags
 
@@ -83,7 +83,8 @@ def run_training(
             version, torch.__version__, fabric.device, precision,
             recipe.name, len(keys), dataset.root, len(dataset.classes), ", ".join(forms),
         )  # fmt: skip
-        images = TrainingImages(dataset, keys, forms, recipe.data, out / "cache")
+        spread = {} if uses_spread_labels(recipe) else {"spread_regions": 0}
+        images = TrainingImages(dataset, keys, forms, recipe.data.model_copy(update=spread), out / "cache")
         if not (out / "run.json").exists():
             with atomic_path(out / "run.json") as temporary:
                 temporary.write_text(description.dump(), "utf-8")
