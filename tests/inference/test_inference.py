@@ -6,19 +6,21 @@ from copy import deepcopy
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 
 from hintseg import train
 from hintseg.config import CompletionConfig
 from hintseg.errors import ConfigError, InputError, RunError, WeightsError
+from hintseg.hints.model import Box, ImageHints
 from hintseg.inference.completion import complete_image
 from hintseg.inference.evaluation import evaluate_split
 from hintseg.inference.segmenter import Segmenter
 from hintseg.inference.untrained import METHODS, complete_untrained
-from hintseg.inference.views import multi_scale_probabilities, tile_weight, tiles
+from hintseg.inference.views import enlarged_argmax, multi_scale_probabilities, tile_weight, tiles
 from hintseg.report.figures import embedding_colours, hints_over, overlay, region_borders
 from hintseg.report.html import Evaluated
 from hintseg.report.run_report import report_run
-from hintseg.targets.target import WeakTarget
+from hintseg.targets.target import WeakTarget, weak_target
 
 
 @pytest.fixture
@@ -181,3 +183,22 @@ def test_hints_overrule_an_undecided_network(segmenter):
     assert (mask[:, 34:] == 1).all()
     without = complete_image(network, image, target, config.model_copy(update={"hints": 0.0}))
     torch.testing.assert_close(without[0], without[1])
+
+
+def test_enlarged_argmax_is_bilinear_enlargement_in_bands():
+    shares = torch.rand(3, 40, 50, generator=torch.Generator().manual_seed(0))
+    assert (enlarged_argmax(shares, (40, 50)) == shares.argmax(dim=0).numpy()).all()
+    whole = F.interpolate(shares[None], size=(611, 730), mode="bilinear", align_corners=False)[0].argmax(dim=0)
+    assert (enlarged_argmax(shares, (611, 730)) == whole.numpy()).mean() > 0.9999
+
+
+def test_completion_walks_and_keeps_to_boxes(segmenter):
+    image = np.random.default_rng(0).integers(0, 255, (64, 80, 3)).astype(np.uint8)
+    hints = ImageHints(boxes=(Box(10, 10, 40, 50, 1), Box(50, 5, 75, 60, 2)), background=0)
+    target = weak_target(hints, (64, 80), 3)
+    shares = complete_image(segmenter.network, image, target, CompletionConfig(walk=True))
+    mask = shares.argmax(dim=0).numpy()
+    assert (mask[~target.possible.any(axis=0)] == 0).all()
+    for label in (1, 2):
+        assert target.possible[label][mask == label].all()
+    torch.testing.assert_close(shares.sum(dim=0), torch.ones(64, 80), atol=1e-3, rtol=0)

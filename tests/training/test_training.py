@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -21,10 +22,11 @@ from hintseg.hints.model import UNLABELLED, VOID
 from hintseg.images import write_image
 from hintseg.inference.evaluation import evaluate_split
 from hintseg.network.embedder import Embedder
+from hintseg.relations.by_name import RELATIONS
 from hintseg.targets.target import WeakTarget, reduce_to
 from hintseg.training import loop
 from hintseg.training.data import Sample, SoftMask, TrainingBatches, TrainingImages, augment, loader
-from hintseg.training.objective import cell_labels
+from hintseg.training.objective import TERMS, cell_labels
 from hintseg.training.optimizer import AveragedWeights, build_optimizer, learning_rate_factor
 from hintseg.training.tags import image_seeds, unplaced
 
@@ -378,6 +380,21 @@ def test_inference_configuration_is_checked(run):
     assert isinstance(segmenter.with_inference(flip=True), InferenceConfig)
     with pytest.raises(InputError, match=r"\(H, W, 3\) uint8"):
         segmenter.predict(np.zeros((4, 4), np.uint8))
+
+
+def test_every_term_joins_one_objective(scenes, tiny, tmp_path):
+    names = [*TERMS, *RELATIONS]
+    settings = [*tiny, *(f"objective.{name}.weight=0.1" for name in names), "completion.walk=true"]
+    scenes = replace(scenes, classes=(*scenes.classes, "triangle"))  # which no image holds
+    train(scenes, "scribbles", tmp_path / "run", weights="none", device="cpu", iterations=4, settings=settings)
+    rows = (tmp_path / "run" / "metrics.csv").read_text("utf-8").splitlines()
+    columns = rows[0].split(",")
+    assert set(names) <= set(columns)
+    for name in names:
+        values = [float(row.split(",")[columns.index(name)]) for row in rows[1:]]
+        assert np.isfinite(values).all(), name
+        # All scenes share their tags, so co-occurrence has nothing to repel.
+        assert any(value != 0 for value in values) == (name != "cooccurrence"), name
 
 
 @pytest.mark.parametrize("classes", [0, 150])
