@@ -216,9 +216,11 @@ def _curve(name: str, points: list[tuple[int, float]]) -> str:
 
 def picture_row(pictures: Iterable[tuple[NDArray[np.uint8], str]]) -> str:
     """Pictures with captions, side by side."""
+    pictures = list(pictures)
+    side = min(360, max(180, 1180 // len(pictures) - 8))
     figures = []
     for picture, caption in pictures:
-        small = shrink(picture, 360)
+        small = shrink(picture, side)
         figures.append(
             f'<figure><img src="{_data_uri(small)}" width="{small.shape[1]}" height="{small.shape[0]}" '
             f'alt="{html.escape(caption)}"><figcaption>{html.escape(caption)}</figcaption></figure>'
