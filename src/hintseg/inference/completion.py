@@ -22,7 +22,7 @@ from hintseg.propagation.regions import pixel_shares, propagate
 from hintseg.segments.oversegment import oversegment
 from hintseg.targets.target import WeakTarget
 
-LEAST_SHARE = 0.02  # what hints leave to a class they point away from, so that the network can object
+LEAST_SHARE = 0.005  # what hints leave to a class they point away from, so that the network can object
 
 
 @torch.no_grad()

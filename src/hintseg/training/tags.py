@@ -27,6 +27,7 @@ from hintseg.training.data import SOFT_STRIDE, TrainingImages
 from hintseg.training.loop import new_state, train_steps
 
 log = logging.getLogger("hintseg")
+LOG_EVERY = 20
 
 
 def place_tags(
@@ -55,6 +56,8 @@ def place_tags(
 
     def report(step: int, values: dict[str, float]) -> None:
         history.append({"iteration": step, **values})
+        if (step + 1) % LOG_EVERY == 0:
+            log.info("tags, iteration %d of %d: total %.4f", step + 1, own.iterations, values["total"])
         progress("tags", step + 1, own.iterations, values)
 
     while state.step < own.iterations:
