@@ -75,13 +75,14 @@ def _batch(random, config):
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--objective", help="measure this one in this process and print JSON")
+    parser.add_argument("--rows", default=",".join(ROWS), help="objectives; ratios are to the first")
     parser.add_argument("--steps", type=int, default=15)
     options = parser.parse_args()
     if options.objective:
         print(json.dumps(measure(options.objective, options.steps)))
         return
     rows = []
-    for objective in ROWS:
+    for objective in options.rows.split(","):
         command = [sys.executable, "-m", "benchmarks.speed", "--objective", objective, "--steps", str(options.steps)]
         row = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()[-1])
         row["time_ratio"] = row["seconds"] / (rows[0]["seconds"] if rows else row["seconds"])

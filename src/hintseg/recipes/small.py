@@ -11,7 +11,7 @@ from hintseg.config import CompletionConfig, Recipe, SegmentsConfig, StageTwoCon
 SMALL = Recipe(
     name="small",
     iterations=1500,
-    segments=SegmentsConfig(spread=True),
+    segments=SegmentsConfig(spread=True, pixels=1024),
     objective={
         "partial_cross_entropy": TermConfig(weight=1.0),
         "spread": TermConfig(weight=1.0),
