@@ -4,7 +4,15 @@ from PIL import Image
 
 from hintseg import images
 from hintseg.errors import InputError, RunError
-from hintseg.images import atomic_path, label_palette, read_image, read_image_size, read_labels, write_labels
+from hintseg.images import (
+    atomic_path,
+    label_palette,
+    read_arrays,
+    read_image,
+    read_image_size,
+    read_labels,
+    write_labels,
+)
 
 
 @pytest.fixture
@@ -88,3 +96,17 @@ def test_failed_writes_leave_nothing(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(RunError, match="cannot be written"), atomic_path(tmp_path / "file" / "x.txt"):
         pass
+
+
+def test_arrays_that_can_be_made_again_are_read_or_none(tmp_path):
+    path = tmp_path / "a.npz"
+    assert read_arrays(path, "x") is None
+    np.savez(path, x=np.arange(3), y=np.ones(2))
+    y, x = read_arrays(path, "y", "x")
+    assert x.tolist() == [0, 1, 2]
+    assert y.tolist() == [1, 1]
+    assert read_arrays(path, "x", "z") is None
+    path.write_bytes(path.read_bytes()[:-40])
+    assert read_arrays(path, "x") is None
+    np.savez(path, x=np.array([{}], dtype=object))
+    assert read_arrays(path, "x") is None, "pickled content is never loaded"

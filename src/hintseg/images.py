@@ -6,9 +6,11 @@ divided by 257 (65 535 → 255) when they use the upper byte, otherwise stretche
 
 import os
 import tempfile
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -167,3 +169,13 @@ def _to_uint8(samples: NDArray[np.generic]) -> NDArray[np.uint8]:
         return np.clip(values, 0, 255).astype(np.uint8)
     scale = 257.0 if 4096 <= top <= 65535 and top > 32767 else top / 255.0
     return np.clip(np.round(values / scale), 0, 255).astype(np.uint8)
+
+
+def read_arrays(path: Path, *names: str) -> tuple[NDArray[Any], ...] | None:
+    """Arrays of an .npz file that can be made again; None where it is absent, damaged or lacks one."""
+    try:
+        # Opened here: numpy leaves the file of a damaged archive open.
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
+            return tuple(stored[name] for name in names)
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return None

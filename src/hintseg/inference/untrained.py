@@ -51,7 +51,7 @@ def complete_untrained(
     else:
         partition = oversegment(small, "watershed", regions, contours)
         by_region = over_segments.propagate(small, hints, partition, num_classes, method)
-        shares = np.ascontiguousarray(np.moveaxis(by_region[partition], 2, 0))
+        shares = over_segments.pixel_shares(by_region, partition)
     rows, columns = np.nonzero(known)
     shares[:, rows, columns] = 0
     shares[hints[rows, columns], rows, columns] = 1

@@ -20,7 +20,7 @@ from torch.utils.data import Dataset as TorchDataset
 from hintseg.config import DataConfig
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.model import VOID, Form
-from hintseg.images import atomic_path
+from hintseg.images import atomic_path, read_arrays
 from hintseg.propagation.regions import propagate, spread_labels
 from hintseg.segments.oversegment import partitions
 from hintseg.targets.target import WeakTarget, reduce_target, weak_target
@@ -164,11 +164,8 @@ class TrainingImages:
         drawn = b"" if contours is None else contours.tobytes()
         content = f"{image.shape}{method}{counts}".encode() + image.tobytes() + drawn
         path = self.cache / f"{hashlib.sha256(content).hexdigest()[:24]}.npz"
-        try:
-            with np.load(path, allow_pickle=False) as stored:
-                return stored["coarse"], stored["fine"]
-        except (OSError, ValueError, KeyError, EOFError):
-            pass  # absent or damaged: make it again
+        if (found := read_arrays(path, "coarse", "fine")) is not None:
+            return found[0], found[1]
         coarse, fine = partitions(image, method, counts, contours)
         with atomic_path(path) as temporary:
             np.savez_compressed(temporary, coarse=coarse, fine=fine)

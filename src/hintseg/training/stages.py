@@ -5,7 +5,8 @@ import json
 import logging
 import platform
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from hintseg.config import NetworkConfig, Recipe, TermConfig
 from hintseg.errors import RunError, TrainingError
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.model import UNLABELLED, Form
-from hintseg.images import atomic_path
+from hintseg.images import atomic_path, read_arrays
 from hintseg.inference.completion import complete_image
 from hintseg.inference.retrieval import index_image, merge, save_index
 from hintseg.inference.segmenter import RunDescription, Segmenter
@@ -89,23 +90,31 @@ def run_training(
             with atomic_path(out / "run.json") as temporary:
                 temporary.write_text(description.dump(), "utf-8")
         fingerprint = hashlib.sha256((description.dump() + precision).encode()).hexdigest()
-        place_tags(out, network, images, recipe, fabric, fingerprint, resume, progress)
+        with memory_errors_explained():
+            place_tags(out, network, images, recipe, fabric, fingerprint, resume, progress)
         torch.manual_seed(recipe.seed)
         state = new_state(network, recipe, dataset.background, fabric)
         run = _Run(out, recipe, images, state, fabric, fingerprint, weights, progress)
-        try:
+        with memory_errors_explained():
             run.train(resume)
-        except (torch.OutOfMemoryError, MemoryError) as error:
-            raise TrainingError(
-                "Memory is exhausted; lower data.batch or data.crop with --set, or choose a smaller backbone. "
-                "Everything up to the last checkpoint is kept."
-            ) from error
         run.finish()
         log.info("finished; weights, segment memory and metrics are in %s", out)
         final = replace(description, recipe=recipe.model_copy(update={"network": run.network_config()}))
         with atomic_path(out / "run.json") as temporary:
             temporary.write_text(final.dump(), "utf-8")
     return Segmenter(run.state.average.network, final, out)
+
+
+@contextmanager
+def memory_errors_explained() -> Iterator[None]:
+    """Exhausted memory, on either device, becomes a sentence that says which setting to lower."""
+    try:
+        yield
+    except (torch.OutOfMemoryError, MemoryError) as error:
+        raise TrainingError(
+            "Memory is exhausted; lower data.batch or data.crop with --set, or choose a smaller backbone. "
+            "Everything up to the last checkpoint is kept."
+        ) from error
 
 
 class _Run:
@@ -200,7 +209,8 @@ class _Run:
         log.info("completing the training masks with the weights of iteration %d", step)
         for number, key in enumerate(self.images.keys):
             path = folder / f"{number:07d}.npz"
-            masks[key] = _read_soft(path) or self._complete(key, path)
+            found = read_arrays(path, "classes", "probabilities")
+            masks[key] = SoftMask(*found) if found else self._complete(key, path)
             self.progress("complete", number + 1, len(self.images.keys), {})
         return masks
 
@@ -276,11 +286,3 @@ def make_fabric(device: str, precision: str) -> Fabric:
 def _nothing_known(target: WeakTarget) -> bool:
     """No hint of any form: such an image teaches nothing and is not completed."""
     return bool(target.allowed.all() and not (target.likely < UNLABELLED).any())
-
-
-def _read_soft(path: Path) -> SoftMask | None:
-    try:
-        with np.load(path, allow_pickle=False) as stored:
-            return SoftMask(stored["classes"], stored["probabilities"])
-    except (OSError, ValueError, KeyError, EOFError):
-        return None

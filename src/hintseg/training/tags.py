@@ -17,7 +17,7 @@ from torch import Tensor
 
 from hintseg.config import Recipe, StageTwoConfig, TagsConfig, TermConfig
 from hintseg.hints.model import UNLABELLED
-from hintseg.images import atomic_path
+from hintseg.images import atomic_path, read_arrays
 from hintseg.network.embedder import Embedder
 from hintseg.propagation.dense_crf import dense_crf
 from hintseg.targets.activation import activations, seeds
@@ -69,8 +69,8 @@ def place_tags(
     planted = {}
     for number, key in enumerate(keys):
         stored = out / "seeds" / f"{number:07d}.npz"
-        found = _kept(stored)
-        planted[key] = _find(trained, images, key, recipe.tags, pixels, stored) if found is None else found
+        found = read_arrays(stored, "labels")
+        planted[key] = found[0] if found else _find(trained, images, key, recipe.tags, pixels, stored)
         progress("seeds", number + 1, len(keys), {})
     images.plant(planted)
     network.load_state_dict(trained.state_dict())
@@ -153,12 +153,3 @@ def _find(
     with atomic_path(path) as temporary:
         np.savez_compressed(temporary, labels=labels)
     return labels
-
-
-def _kept(path: Path) -> NDArray[np.uint8] | None:
-    try:
-        with np.load(path, allow_pickle=False) as stored:
-            labels: NDArray[np.uint8] = stored["labels"]
-            return labels
-    except (OSError, ValueError, KeyError, EOFError):
-        return None
