@@ -68,7 +68,7 @@ def _batch(random, config):
     rows, columns = np.mgrid[:side, :side]
     regions = np.broadcast_to((rows * 10 // side) * 10 + columns * 10 // side, labels.shape).astype(np.int32)
     soft = np.repeat(allowed[:, :, None, None], side // 4, 2).repeat(side // 4, 3).astype(np.float32) / 4
-    arrays = (np.ascontiguousarray(image.transpose(0, 3, 1, 2)), labels, regions.copy(), allowed, spread, soft)
+    arrays = (np.ascontiguousarray(image.transpose(0, 3, 1, 2)), labels, regions.copy(), allowed, allowed, spread, soft)
     return [torch.from_numpy(array) for array in arrays]
 
 

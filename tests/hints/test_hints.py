@@ -246,6 +246,29 @@ def test_tags_alone_teach_where_they_are_complete(scenes):
         require_trainable(inspect(examples, keys, ("tags",)), examples, ("tags",), "refuse")
 
 
+def test_classes_that_nobody_looked_for_stay_open(scenes):
+    key, other = scenes.keys("train")[:2]
+    names = scenes.classes
+    (scenes.root / "tags.json").write_text(json.dumps({key: [names[1]], other: []}))
+    (scenes.root / "looked_for.json").write_text(json.dumps({key: [names[1], 2], other: [names[1]]}))
+    scenes = Dataset.open(scenes.root)
+    target = weak_target(scenes.hints(key, ("tags",)), (10, 10), 4)
+    assert target.present.tolist() == [scenes.background == 0, True, False, False]
+    assert target.allowed.tolist() == [True, True, False, True]
+    # Looked for and not found: known, though there is no hint at all.
+    assert weak_target(scenes.hints(other, ("tags",)), (10, 10), 4).allowed.tolist() == [True, False, True, True]
+    (scenes.root / "looked_for.json").write_text(json.dumps({key: ["unicorn"]}))
+    with pytest.raises(InputError, match=r"looked_for\.json, image .*'unicorn' is no class"):
+        Dataset.open(scenes.root).hints(key)
+
+
+def test_boxes_leave_open_what_nobody_looked_for():
+    hints = box_hints(background=0, looked_for=frozenset({1, 2}))
+    target = weak_target(hints, (10, 12), 4)
+    assert target.possible[:, 9, 11].tolist() == [True, False, False, True]
+    assert target.labels[9, 11] == UNLABELLED
+
+
 def box_hints(**fields):
     boxes = (Box(0, 0, 8, 8, 1), Box(4, 4, 10, 10, 2))
     return ImageHints(boxes=boxes, **fields)

@@ -177,7 +177,7 @@ def test_hints_overrule_an_undecided_network(segmenter):
         parameter.data.zero_()
     allowed = np.array([True, True, False])
     config = CompletionConfig(walk=False, crf=False, clamp=False)
-    target = WeakTarget(labels, allowed, labels)
+    target = WeakTarget(labels, allowed, allowed, labels)
     mask = complete_image(network, image, target, config).argmax(dim=0)
     assert (mask[:, :30] == 0).all()
     assert (mask[:, 34:] == 1).all()

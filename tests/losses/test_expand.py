@@ -29,14 +29,17 @@ def test_expansion_by_loop_and_gradient(background):
         if background is not None:
             loss -= math.log(slow_rank(values[background], 0.999))
         losses.append(loss)
-    assert float(expansion(shares, present, background)) == pytest.approx(sum(losses) / 2, rel=1e-9)
+    absent = ~present
+    present[2] = absent[2] = False
+    assert float(expansion(shares, present, absent, background)) == pytest.approx(sum(losses) / 2, rel=1e-9)
     leaf = shares.detach().requires_grad_()
-    assert torch.autograd.gradcheck(lambda s: expansion(s, present, background), (leaf,))
+    assert torch.autograd.gradcheck(lambda s: expansion(s, present, absent, background), (leaf,))
 
 
 def test_expansion_without_tags_is_zero_with_a_graph():
     shares = torch.full((1, 2, 3, 3), 0.5, requires_grad=True)
-    loss = expansion(shares, torch.ones(1, 2, dtype=torch.bool))
+    nothing = torch.zeros(1, 2, dtype=torch.bool)
+    loss = expansion(shares, nothing, nothing)
     loss.backward()
     assert float(loss) == 0 == float(shares.grad.abs().sum())
 

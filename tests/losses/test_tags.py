@@ -48,13 +48,14 @@ def test_rank_pooling_lies_between_average_and_maximum():
         pool(maps, "mean")
 
 
-def test_tag_loss_skips_images_that_say_nothing():
+def test_tag_loss_counts_only_what_is_known():
     maps = scores()
-    present = torch.tensor([[True, False, True], [True, True, True]])
-    pooled = maps[0].mean(dim=(1, 2)).float()
-    expected = F.binary_cross_entropy_with_logits(pooled, torch.tensor([1.0, 0.0, 1.0]))
-    torch.testing.assert_close(tag_loss(maps, present), expected)
-    nothing = tag_loss(maps.requires_grad_(), torch.ones_like(present))
+    present = torch.tensor([[True, False, True], [False, True, False]])
+    absent = torch.tensor([[False, True, False], [False, False, False]])
+    pooled = torch.cat([maps[0].mean(dim=(1, 2)), maps[1, 1:2].mean(dim=(1, 2))]).float()
+    expected = F.binary_cross_entropy_with_logits(pooled, torch.tensor([1.0, 0.0, 1.0, 1.0]))
+    torch.testing.assert_close(tag_loss(maps, present, absent), expected)
+    nothing = tag_loss(maps.requires_grad_(), present & absent, present & absent)
     nothing.backward()
     assert float(nothing) == 0 == float(maps.grad.abs().sum())
 

@@ -67,10 +67,10 @@ def test_crops_keep_image_labels_regions_and_soft_masks_aligned():
     labels = ((rows // 24 + columns // 32) % 3).astype(np.uint8)
     image = np.repeat((labels * 100)[..., None], 3, axis=2).astype(np.uint8)
     share = np.stack([(labels[2::4, 2::4] == label) * 255 for label in (0, 1, 2)], axis=2).astype(np.uint8)
-    sample = Sample(image, labels, labels.astype(np.uint16), np.array([True, True, True]), labels)
+    sample = Sample(image, labels, labels.astype(np.uint16), np.ones(3, np.bool_), np.ones(3, np.bool_), labels)
     config = DataConfig(crop=64, scale=(0.6, 1.6), colour=0.0)
     for seed in range(20):
-        pixels, cropped, regions, allowed, spread, soft = augment(
+        pixels, cropped, regions, allowed, _, spread, soft = augment(
             sample, SoftMask(np.arange(3, dtype=np.uint8), share), config, np.random.default_rng(seed)
         )
         inside = cropped != VOID
@@ -349,7 +349,7 @@ def test_seeds_come_from_activations_or_from_a_softmax():
     scores[0, :, :4], scores[2, :, 4:] = 4, 4
     labels = np.full((16, 32), 254, np.uint8)
     labels[0, 31] = 2
-    target = WeakTarget(labels, np.array([True, False, True]), labels)
+    target = WeakTarget(labels, np.array([True, False, True]), np.array([True, False, True]), labels)
     for pixels in (False, True):
         planted = image_seeds(scores, image, target, None, TagsConfig(), pixels)
         assert (planted[:, :14] == 0).mean() > 0.9
@@ -401,7 +401,7 @@ def test_every_term_joins_one_objective(scenes, tiny, tmp_path):
 def test_soft_masks_of_no_class_and_of_many(classes):
     image = np.zeros((64, 64, 3), np.uint8)
     labels = np.full((64, 64), UNLABELLED, np.uint8)
-    sample = Sample(image, labels, labels.astype(np.uint16), np.ones(200, np.bool_), labels)
+    sample = Sample(image, labels, labels.astype(np.uint16), np.ones(200, np.bool_), np.ones(200, np.bool_), labels)
     soft = SoftMask(np.arange(classes, dtype=np.uint8) + 5, np.full((16, 16, classes), 51, np.uint8))
     config = DataConfig(crop=32, mirror=False, scale=(0.5, 0.5))
     crop = augment(sample, soft, config, np.random.default_rng(0))

@@ -9,6 +9,7 @@
     contours/KEY.png         grey boundary strength, in place of the colour gradient for over-segmentation
     boxes.json               KEY → [[x0, y0, x1, y1, class], …]     pixels, end exclusive
     tags.json                KEY → [class, …]
+    looked_for.json          KEY → [class, …]: only these were looked for; of others nothing is known
     train.txt, val.txt, …    one KEY a line; without any, every image is training data
 
 A class is an index or a name from dataset.json. Everything but `images/` is optional. Without
@@ -29,6 +30,8 @@ from hintseg.errors import InputError
 from hintseg.hints.description import classes_from_hints, parse_description, read_table
 from hintseg.hints.model import FORMS, UNLABELLED, VOID, Box, Form, ImageHints, Mask, Point, Scribble, Tag
 from hintseg.images import IMAGE_SUFFIXES, atomic_path, read_image, read_image_size, read_labels
+
+TABLES = ("tags", "boxes", "points", "scribbles", "looked_for")
 
 
 @dataclass(frozen=True)
@@ -174,6 +177,7 @@ class Dataset:
             mask=_as_mask(self.mask(key)) if "masks" in forms else None,
             tags_complete=self.tags_complete,
             background=self.background,
+            looked_for=self._looked_for(key),
         )
 
     def label(self, value: object, where: str) -> int:
@@ -206,8 +210,15 @@ class Dataset:
             temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False), "utf-8")
 
     def _tags(self, key: str) -> tuple[Tag, ...]:
-        rows = self._tables["tags"].get(key, ())
-        return tuple(Tag(self.label(row, f"{self.root / 'tags.json'}, image {key}")) for row in rows)
+        return tuple(Tag(label) for label in self._listed("tags", key))
+
+    def _looked_for(self, key: str) -> frozenset[int] | None:
+        return frozenset(self._listed("looked_for", key)) if key in self._tables["looked_for"] else None
+
+    def _listed(self, name: str, key: str) -> list[int]:
+        """Classes that a table lists for an image."""
+        where = f"{self.root / name}.json, image {key}"
+        return [self.label(row, where) for row in self._tables[name].get(key, ())]
 
     def _boxes(self, key: str) -> tuple[Box, ...]:
         boxes = []
@@ -253,7 +264,7 @@ class Dataset:
 
     @cached_property
     def _tables(self) -> dict[str, dict[str, list[Any]]]:
-        return {name: read_table(self.root / f"{name}.json") for name in ("tags", "boxes", "points", "scribbles")}
+        return {name: read_table(self.root / f"{name}.json") for name in TABLES}
 
     def hint_keys(self) -> dict[str, frozenset[str]]:
         """Name of each hint table → keys it names, known images or not."""

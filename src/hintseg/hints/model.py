@@ -75,6 +75,7 @@ class ImageHints:
         scribble_map: scribbles that came as a raster instead of strokes.
         tags_complete: whether a class that no hint names is absent from the image.
         background: the class of everything else, which needs no hint to be present.
+        looked_for: the only classes whose absence from the hints says anything; None: all classes.
     """
 
     tags: tuple[Tag, ...] = ()
@@ -85,6 +86,7 @@ class ImageHints:
     mask: Mask | None = None
     tags_complete: bool = field(default=True)
     background: int | None = None
+    looked_for: frozenset[int] | None = None
 
     def forms(self) -> tuple[Form, ...]:
         """The forms that hold at least one hint."""
@@ -100,6 +102,30 @@ class ImageHints:
     def classes(self) -> frozenset[int]:
         """Indices of all classes that any hint names."""
         return self.placed() | {tag.label for tag in self.tags}
+
+    def present(self, num_classes: int) -> NDArray[np.bool_]:
+        """(num_classes,) bool: classes known to be in the image; the background is, where anything is known."""
+        present = np.zeros(num_classes, dtype=np.bool_)
+        named = self.classes()
+        present[sorted(named)] = True
+        if named and self.tags_complete and self.background is not None:
+            present[self.background] = True
+        return present
+
+    def absent(self, num_classes: int) -> NDArray[np.bool_]:
+        """(num_classes,) bool: classes known not to be in the image.
+
+        With complete tags, those that no hint names, as long as there is any hint, or that were looked for.
+        """
+        looked_for = self.looked_for
+        if not self.tags_complete or (looked_for is None and not self.classes()):
+            return np.zeros(num_classes, dtype=np.bool_)
+        absent = np.ones(num_classes, dtype=np.bool_)
+        if looked_for is not None:
+            absent[[label for label in range(num_classes) if label not in looked_for]] = False
+        if self.background is not None:
+            absent[self.background] = False
+        return absent & ~self.present(num_classes)
 
     def placed(self) -> frozenset[int]:
         """Indices of all classes that a hint points at; the background is what boxes leave."""

@@ -10,8 +10,8 @@ LEAST = 1e-5
 
 
 def expansion(
-    probabilities: Tensor, present: Tensor, background: int | None = None, *, foreground_decay: float = 0.996,
-    background_decay: float = 0.999,
+    probabilities: Tensor, present: Tensor, absent: Tensor, background: int | None = None, *,
+    foreground_decay: float = 0.996, background_decay: float = 0.999,
 ) -> Tensor:  # fmt: skip
     """−1/|T| Σ_{c∈T} log G_c(d₊) − 1/|T̄| Σ_{c∉T} log(1 − G_c(0)) − log G_bg(d_bg), mean over images.
 
@@ -19,18 +19,18 @@ def expansion(
 
     Args:
         probabilities: (B, C, h, w).
-        present: (B, C) bool tags; an image of which every class is said to be present does not count.
+        present, absent: (B, C) bool; an image of which nothing is known does not count.
         background: its class, which takes the third sum instead of the first.
 
     Returns:
         (); 0 with a graph where no image counts.
     """
-    known = (~present).any(dim=1)
+    known = (present | absent).any(dim=1)
     foreground = torch.ones(present.shape[1], dtype=torch.bool, device=present.device)
     if background is not None:
         foreground[background] = False
     here = present & foreground
-    absent = ~present & foreground
+    absent = absent & foreground
     spread = pool(probabilities, "rank", decay=foreground_decay).clamp_min(LEAST).log()
     peak = (1 - probabilities.flatten(2).amax(dim=2)).clamp_min(LEAST).log()
     losses = -(spread * here).sum(dim=1) / here.sum(dim=1).clamp_min(1)

@@ -47,18 +47,17 @@ def pool(scores: Tensor, pooling: str, *, sharpness: float = 5.0, decay: float =
     return (flat.sort(dim=2, descending=True).values * weights).sum(dim=2) / weights.sum()
 
 
-def tag_loss(scores: Tensor, present: Tensor, pooling: str = "average") -> Tensor:
-    """Binary cross-entropy of pooled scores.
+def tag_loss(scores: Tensor, present: Tensor, absent: Tensor, pooling: str = "average") -> Tensor:
+    """Mean binary cross-entropy of pooled scores over what is known.
 
     Args:
         scores: (B, C, h, w) logits.
-        present: (B, C) bool, complete tag sets; an image of which every class is said to be present says
-            nothing and does not count.
+        present, absent: (B, C) bool; a class that is neither does not count in its image.
 
     Returns:
-        (); 0 with a graph where no image counts.
+        (); 0 with a graph where nothing is known.
     """
     pooled = pool(scores.float(), pooling)
-    known = (~present).any(dim=1, keepdim=True)
+    known = present | absent
     losses = F.binary_cross_entropy_with_logits(pooled, present.to(pooled.dtype), reduction="none")
-    return (losses * known).sum() / (known.sum() * present.shape[1]).clamp_min(1)
+    return (losses * known).sum() / known.sum().clamp_min(1)

@@ -19,12 +19,14 @@ class WeakTarget(NamedTuple):
     Attributes:
         labels: (H, W) uint8: a class, `UNLABELLED` or `VOID`. Certain.
         allowed: (C,) bool: classes that may occur in the image at all.
+        present: (C,) bool: classes that do.
         likely: (H, W) uint8: `labels`, and what is only probable: the centres of boxes. Seeds for spreading.
         possible: (C, H, W) bool: where each class may be; None where nothing restricts it.
     """
 
     labels: NDArray[np.uint8]
     allowed: NDArray[np.bool_]
+    present: NDArray[np.bool_]
     likely: NDArray[np.uint8]
     possible: NDArray[np.bool_] | None = None
 
@@ -48,13 +50,7 @@ def weak_target(hints: ImageHints, size: tuple[int, int], num_classes: int, poin
     draw_points(hints, labels, point_radius)
     draw_scribbles(hints, labels)
     draw_mask(hints, labels)
-    named = hints.classes()
-    allowed = np.ones(num_classes, dtype=np.bool_)
-    if hints.tags_complete and named:
-        allowed[:] = False
-        allowed[sorted(named)] = True
-        if hints.background is not None:
-            allowed[hints.background] = True
+    allowed = ~hints.absent(num_classes)
     possible = possible_classes(hints, allowed, size)
     likely = labels.copy()
     if possible is not None:
@@ -63,7 +59,7 @@ def weak_target(hints: ImageHints, size: tuple[int, int], num_classes: int, poin
         sure = blank & (possible.sum(axis=0) == 1)
         labels[sure] = likely[sure] = possible.argmax(axis=0)[sure]
         likely[~blank] = labels[~blank]
-    return WeakTarget(labels, allowed, likely, possible)
+    return WeakTarget(labels, allowed, hints.present(num_classes), likely, possible)
 
 
 def possible_classes(hints: ImageHints, allowed: NDArray[np.bool_], size: tuple[int, int]) -> NDArray[np.bool_] | None:
@@ -170,4 +166,4 @@ def reduce_target(
     if possible is not None:
         height, width = labels.shape
         possible = np.stack([cv2.resize(plane.astype(np.uint8), (width, height)) > 0 for plane in possible])
-    return small, WeakTarget(labels, target.allowed, likely, possible)
+    return small, WeakTarget(labels, target.allowed, target.present, likely, possible)

@@ -36,7 +36,8 @@ class Sample(NamedTuple):
         image: (H, W, 3) uint8.
         labels: (H, W) uint8 weak labels.
         regions: (H, W) uint16 over-segments.
-        allowed: (C,) bool.
+        allowed: (C,) bool: classes that may occur.
+        present: (C,) bool: classes that do.
         spread: (H, W) uint8 weak labels and what they spread to.
     """
 
@@ -44,6 +45,7 @@ class Sample(NamedTuple):
     labels: NDArray[np.uint8]
     regions: NDArray[np.uint16]
     allowed: NDArray[np.bool_]
+    present: NDArray[np.bool_]
     spread: NDArray[np.uint8]
 
 
@@ -66,7 +68,8 @@ class TrainingBatch(NamedTuple):
         image: (B, 3, S, S) uint8.
         labels: (B, S, S) uint8.
         regions: (B, S, S) int32; padding has its own region 0 (it is void anyway).
-        allowed: (B, C) bool.
+        allowed: (B, C) bool: classes that may occur.
+        present: (B, C) bool: classes that do.
         spread: (B, S, S) uint8.
         soft: (B, C, S/4, S/4) float32, zero where there is no completed mask.
     """
@@ -75,6 +78,7 @@ class TrainingBatch(NamedTuple):
     labels: Tensor
     regions: Tensor
     allowed: Tensor
+    present: Tensor
     spread: Tensor
     soft: Tensor
 
@@ -86,6 +90,7 @@ class Crop(NamedTuple):
     labels: NDArray[np.uint8]
     regions: NDArray[np.int32]
     allowed: NDArray[np.bool_]
+    present: NDArray[np.bool_]
     spread: NDArray[np.uint8]
     soft: NDArray[np.float32]
 
@@ -138,7 +143,8 @@ class TrainingImages:
     def _read(self, key: str) -> Sample:
         image, target = self.target(key)
         regions, fine = self._partitions(key, image)
-        return Sample(image, target.labels, regions, target.allowed, self._spread(key, image, target, fine))
+        spread = self._spread(key, image, target, fine)
+        return Sample(image, target.labels, regions, target.allowed, target.present, spread)
 
     def _spread(
         self, key: str, image: NDArray[np.uint8], target: WeakTarget, regions: NDArray[np.uint16]
@@ -195,8 +201,8 @@ class TrainingBatches(TorchDataset[TrainingBatch]):
             random = np.random.default_rng((self.seed, 1, position))
             crops.append(augment(self.images.sample(key), self.soft.get(key), self.config, random))
         columns = zip(*crops, strict=True)
-        image, labels, regions, allowed, spread, soft = (torch.from_numpy(np.stack(column)) for column in columns)
-        return TrainingBatch(image.permute(0, 3, 1, 2), labels, regions, allowed, spread, soft)
+        image, *rest = (torch.from_numpy(np.stack(column)) for column in columns)
+        return TrainingBatch(image.permute(0, 3, 1, 2), *rest)
 
     def _key(self, position: int) -> str:
         epoch, place = divmod(position, len(self.images.keys))
@@ -251,7 +257,15 @@ def augment(sample: Sample, soft: SoftMask | None, config: DataConfig, random: n
             np.ascontiguousarray(array)
             for array in (image[:, ::-1], labels[:, ::-1], regions[:, ::-1], spread[:, ::-1], target[:, :, ::-1])
         )
-    return Crop(recolour(image, config, random), labels, regions.astype(np.int32), sample.allowed, spread, target)
+    return Crop(
+        recolour(image, config, random),
+        labels,
+        regions.astype(np.int32),
+        sample.allowed,
+        sample.present,
+        spread,
+        target,
+    )
 
 
 def recolour(image: NDArray[np.uint8], config: DataConfig, random: np.random.Generator) -> NDArray[np.uint8]:

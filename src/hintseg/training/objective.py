@@ -41,7 +41,8 @@ class TermInputs(NamedTuple):
         labels: (B, H, W) int64 weak labels at the crop's size.
         spread: (B, h, w) int64 labels and what they spread to, at the logits' size (nearest).
         cells: (B, h, w) uint8 weak labels at the logits' size (nearest).
-        allowed: (B, C) bool.
+        allowed: (B, C) bool: classes that may occur.
+        present: (B, C) bool: classes that do.
         soft: (B, C, h', w') completed masks.
         pooling: of pixel scores into image scores, for tags.
         background: its class, if the data set has one.
@@ -53,6 +54,7 @@ class TermInputs(NamedTuple):
     spread: Tensor
     cells: Tensor
     allowed: Tensor
+    present: Tensor
     soft: Tensor
     pooling: str
     background: int | None = None
@@ -93,11 +95,11 @@ def _potts(inputs: TermInputs) -> Tensor:
 
 
 def _tags(inputs: TermInputs) -> Tensor:
-    return tag_loss(inputs.maps.logits, inputs.allowed, inputs.pooling)
+    return tag_loss(inputs.maps.logits, inputs.present, ~inputs.allowed, inputs.pooling)
 
 
 def _expand(inputs: TermInputs) -> Tensor:
-    return expansion(inputs.maps.logits.float().softmax(dim=1), inputs.allowed, inputs.background)
+    return expansion(inputs.maps.logits.float().softmax(dim=1), inputs.present, ~inputs.allowed, inputs.background)
 
 
 def _constrain(inputs: TermInputs) -> Tensor:
@@ -105,14 +107,14 @@ def _constrain(inputs: TermInputs) -> Tensor:
 
 
 def _normalised_cut(inputs: TermInputs) -> Tensor:
-    return normalised_cut_loss(inputs.maps.logits.float().softmax(dim=1), inputs.image, present(inputs))
+    return normalised_cut_loss(inputs.maps.logits.float().softmax(dim=1), inputs.image, labelled(inputs))
 
 
 def _kernel_cut(inputs: TermInputs) -> Tensor:
-    return kernel_cut_loss(inputs.maps.logits.float().softmax(dim=1), inputs.image, present(inputs))
+    return kernel_cut_loss(inputs.maps.logits.float().softmax(dim=1), inputs.image, labelled(inputs))
 
 
-def present(inputs: TermInputs) -> Tensor:
+def labelled(inputs: TermInputs) -> Tensor:
     """(B, C) bool: classes that a cut may count, those labelled in the crop."""
     classes = inputs.allowed.shape[1]
     found = torch.zeros(len(inputs.labels), classes + 1, dtype=torch.bool, device=inputs.labels.device)
@@ -183,6 +185,7 @@ class Objective:
             F.interpolate(batch.spread[:, None], size=size, mode="nearest")[:, 0].long(),
             F.interpolate(batch.labels[:, None], size=size, mode="nearest")[:, 0],
             batch.allowed,
+            batch.present,
             batch.soft,
             self.recipe.tags.pooling,
             self.background,
@@ -227,7 +230,7 @@ class Objective:
             cell_labels(batch.spread if self.recipe.segments.spread else batch.labels, side),
             regions,
             colours,
-            batch.allowed[:, self.foreground] & (~batch.allowed).any(dim=1, keepdim=True),
+            batch.present[:, self.foreground],
             num_classes=self.num_classes,
             void=VOID,
             grid=self.recipe.segments.grid,

@@ -88,7 +88,7 @@ def unplaced(images: TrainingImages) -> list[str]:
         placed = hints.placed()
         background_shown |= background in placed
         missing = (hints.classes() | ({background} if background is not None else set())) - placed
-        if hints.tags_complete and hints.classes() and missing:
+        if hints.tags_complete and hints.looked_for is None and hints.classes() and missing:
             keys.append(key)
             foreground |= bool(missing - {background})
     return keys if foreground or not background_shown else []
