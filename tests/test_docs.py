@@ -21,7 +21,7 @@ def test_the_example_of_a_new_loss_runs():
     terms = eval("{" + blocks[1] + "}", names)
     assert not set(terms) & set(TERMS)
     logits = torch.zeros(1, 4, 2, 2)
-    inputs = TermInputs(PixelMaps(logits, logits), *[torch.zeros(1)] * 6, "average")
+    inputs = TermInputs(PixelMaps(logits, logits), *[torch.zeros(1)] * 7, "average")
     assert float(terms["confidence"](inputs)) == pytest.approx(0.75)
 
 

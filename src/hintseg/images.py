@@ -5,6 +5,7 @@ divided by 257 (65 535 → 255) when they use the upper byte, otherwise stretche
 """
 
 import os
+import shutil
 import tempfile
 import zipfile
 from collections.abc import Iterator
@@ -179,3 +180,12 @@ def read_arrays(path: Path, *names: str) -> tuple[NDArray[Any], ...] | None:
             return tuple(stored[name] for name in names)
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None
+
+
+def link_or_copy(source: Path, target: Path) -> None:
+    """`target` becomes a hard link to `source`, or a copy where the file system has no links."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)

@@ -193,7 +193,14 @@ def test_two_photographs_never_share_a_mask(hintseg, trained, scenes, tmp_path):
 
 
 def test_recipes_and_simulation(hintseg, scenes, tmp_path):
-    assert hintseg("recipe")[1].split() == ["small", "voc12-points", "voc12-scribbles"]
+    assert hintseg("recipe")[1].split() == [
+        "small",
+        "voc12-tags",
+        "voc12-boxes",
+        "voc12-points",
+        "voc12-scribbles",
+        "densepose-points",
+    ]
     assert json.loads(hintseg("recipe", "voc12-scribbles")[1])["network"]["backbone"] == "resnet101"
     assert "partial_cross_entropy" in hintseg("recipe", "--objectives")[1]
     code, out, _ = hintseg("simulate", scenes.root, "--out", tmp_path / "made", "--style", "border", "--coverage", 0.5)

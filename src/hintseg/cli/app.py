@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from hintseg.cli.data import check, demo, recipe, simulate
+from hintseg.cli.data import check, demo, prepare, recipe, simulate
 from hintseg.cli.learn import compare, train
 from hintseg.cli.use import complete, evaluate, predict, report, retrieve
 from hintseg.errors import HintsegError
@@ -18,7 +18,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (check, train, compare, complete, predict, evaluate, retrieve, report, simulate, recipe, demo):
+for command in (check, train, compare, complete, predict, evaluate, retrieve, report, simulate, prepare, recipe, demo):
     app.command()(command)
 
 

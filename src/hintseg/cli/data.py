@@ -1,4 +1,4 @@
-"""check, simulate, recipe, demo: what stands before and around training."""
+"""check, prepare, simulate, recipe, demo: what stands before and around training."""
 
 import json
 from pathlib import Path
@@ -59,6 +59,25 @@ def simulate(
 
     made = simulate_dataset(Dataset.open(data), out, style=style, coverage=coverage, split=split, seed=seed)
     print(f"{made} images with simulated hints in {out}")
+
+
+def prepare(
+    name: Annotated[str, typer.Argument(help="voc12 or densepose", show_default=False)],
+    root: Annotated[Path, typer.Option(help="folder in which the benchmark's archives were unpacked")],
+    out: Annotated[Path, typer.Option(help="new data set folder; images are linked")],
+    points: Annotated[str, typer.Option(help="voc12: the middle of scribbles, or human clicks")] = "scribbles",
+) -> None:
+    """Build a data set folder from a benchmark as it is distributed."""
+    from hintseg.cli.progress import progress_bar
+    from hintseg.errors import unknown_name
+    from hintseg.prepare.densepose import prepare_densepose
+    from hintseg.prepare.voc12 import prepare_voc12
+
+    if name not in ("voc12", "densepose"):
+        raise unknown_name("benchmark", name, ("voc12", "densepose"))
+    with progress_bar() as show:
+        made = prepare_voc12(root, out, points, show) if name == "voc12" else prepare_densepose(root, out, show)
+    print(f"{len(made.paths)} images in {out}; next: hintseg check {out}")
 
 
 def recipe(

@@ -1,7 +1,6 @@
 """A data set with masks → the same with simulated hints, in a new folder."""
 
 import json
-import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any, cast, get_args
 from hintseg.errors import InputError, unknown_name
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.simulate import Style, simulate_boxes, simulate_points, simulate_scribbles, simulate_tags
-from hintseg.images import atomic_path, write_labels
+from hintseg.images import atomic_path, link_or_copy, write_labels
 
 
 def simulate_dataset(
@@ -52,10 +51,10 @@ def simulate_dataset(
         with atomic_path(out / f"{name}.json") as temporary:
             temporary.write_text(json.dumps(table), "utf-8")
     for path in dataset.paths.values():
-        _link(path, out / path.relative_to(dataset.root))
+        link_or_copy(path, out / path.relative_to(dataset.root))
     for key in set(dataset.paths) - set(keys):
         if dataset.has_mask(key):
-            _link(dataset.root / "masks" / f"{key}.png", out / "masks" / f"{key}.png")
+            link_or_copy(dataset.root / "masks" / f"{key}.png", out / "masks" / f"{key}.png")
     for path in dataset.root.glob("*.txt"):
         shutil.copyfile(path, out / path.name)
     replace(dataset, root=out, void=255).save_description()
@@ -67,11 +66,3 @@ def _blank_to_void(drawn: Any) -> Any:
 
     drawn[drawn == UNLABELLED] = 255
     return drawn
-
-
-def _link(source: Path, target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copyfile(source, target)

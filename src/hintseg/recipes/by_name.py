@@ -1,13 +1,12 @@
 """Recipes and objectives by name: one line each."""
 
 from hintseg.config import Recipe, TermConfig
+from hintseg.recipes.densepose import DENSEPOSE_POINTS
 from hintseg.recipes.small import SMALL
-from hintseg.recipes.voc12 import VOC12_POINTS, VOC12_SCRIBBLES
+from hintseg.recipes.voc12 import VOC12_BOXES, VOC12_POINTS, VOC12_SCRIBBLES, VOC12_TAGS
 
 RECIPES: dict[str, Recipe] = {
-    "small": SMALL,
-    "voc12-points": VOC12_POINTS,
-    "voc12-scribbles": VOC12_SCRIBBLES,
+    recipe.name: recipe for recipe in (SMALL, VOC12_TAGS, VOC12_BOXES, VOC12_POINTS, VOC12_SCRIBBLES, DENSEPOSE_POINTS)
 }
 
 _PCE = TermConfig(weight=1.0)

@@ -1,8 +1,11 @@
-"""The paper's constants for VOC 2012 scribbles and points [SPML, appendix and release].
+"""The paper's constants for VOC 2012 tags, boxes, scribbles and points [SPML, appendix and release].
 
 ResNet-101 at output stride 8, the sum of dilated convolutions, a classifier on detached embeddings, SGD.
 Not run here: the full data set and the paper's four GPUs are not to be had. The published figures are
-76.1 (scribbles) and 73.2 (points) mIoU on val with CRF.
+69.5 (tags), 73.5 (boxes), 76.1 (scribbles) and 73.2 (points) mIoU on val with CRF.
+
+Where the release reads seeds that another system made (SEAM's activation maps, for tags and in boxes), these
+recipes use hintseg's own: the tag classifier's activation maps, the middles of boxes, spread over over-segments.
 """
 
 from hintseg.config import (
@@ -14,6 +17,7 @@ from hintseg.config import (
     Recipe,
     SegmentsConfig,
     StageTwoConfig,
+    TagsConfig,
     TermConfig,
 )
 
@@ -35,21 +39,26 @@ _SEGMENTS = SegmentsConfig(stride=4, grid=(6, 6), inference_grid=(12, 12), itera
 _INFERENCE = InferenceConfig(scales=(0.5, 0.75, 1.0, 1.25, 1.5), flip=True, crf=True, neighbours=20)
 
 
-def _voc(name: str, radius: int, label: float, share: float, share_concentration: float) -> Recipe:
+def _voc(
+    name: str, label: float, share: float, share_concentration: float, radius: int = 6, seeds: bool = False
+) -> Recipe:
     return Recipe(
         name=name,
         iterations=30_000,
         network=_NETWORK,
-        data=DataConfig(batch=16, crop=512, scale=(0.5, 1.5), colour=0.0, point_radius=radius, spread_regions=0),
-        segments=_SEGMENTS,
+        data=DataConfig(
+            batch=16, crop=512, scale=(0.5, 1.5), colour=0.0, point_radius=radius, spread_regions=1000 if seeds else 0
+        ),
+        segments=_SEGMENTS.model_copy(update={"spread": seeds}),
         # The release multiplies the classifier's cross-entropy by the annotation relationship's weight.
         objective={
-            "partial_cross_entropy": TermConfig(weight=label),
+            "spread" if seeds else "partial_cross_entropy": TermConfig(weight=label),
             "annotation": TermConfig(weight=label, concentration=6),
             "cooccurrence": TermConfig(weight=share, concentration=share_concentration),
             "similarity": TermConfig(weight=0.1, concentration=16),
         },
         optimizer=_OPTIMIZER,
+        tags=TagsConfig(iterations=15_000 if seeds else 0, power=6),
         completion=CompletionConfig(hints=0),
         stage_two=StageTwoConfig(kind="classifier", renewals=(0.88,)),
         inference=_INFERENCE,
@@ -57,5 +66,7 @@ def _voc(name: str, radius: int, label: float, share: float, share_concentration
     )
 
 
-VOC12_SCRIBBLES = _voc("voc12-scribbles", radius=6, label=1.0, share=0.5, share_concentration=12)
-VOC12_POINTS = _voc("voc12-points", radius=6, label=0.1, share=0.1, share_concentration=8)
+VOC12_SCRIBBLES = _voc("voc12-scribbles", label=1.0, share=0.5, share_concentration=12)
+VOC12_POINTS = _voc("voc12-points", label=0.1, share=0.1, share_concentration=8)
+VOC12_BOXES = _voc("voc12-boxes", label=0.3, share=0.3, share_concentration=8, seeds=True)
+VOC12_TAGS = _voc("voc12-tags", label=0.3, share=0.3, share_concentration=8, seeds=True)

@@ -1,0 +1,1 @@
+"""Benchmarks as they are distributed → data set folders."""

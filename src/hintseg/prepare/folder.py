@@ -1,0 +1,110 @@
+"""Writing a data set folder, and finding the parts of a benchmark that was unpacked somewhere."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+from hintseg.errors import InputError
+from hintseg.hints.dataset import Dataset
+from hintseg.images import atomic_path, link_or_copy
+
+Progress = Callable[[str, int, int, dict[str, float]], None]
+
+
+def find(root: Path, *candidates: str) -> Path | None:
+    """The first candidate path that exists below `root`."""
+    return next((root / candidate for candidate in candidates if (root / candidate).exists()), None)
+
+
+def required(root: Path, what: str, *candidates: str) -> Path:
+    """`find` for what nothing can be done without.
+
+    Raises:
+        InputError: there is none; names what was looked for.
+    """
+    found = find(root, *candidates)
+    if found is None:
+        raise InputError(f"{root}: {what} not found; looked for {', '.join(candidates)} in this folder.")
+    return found
+
+
+def read_lines(path: Path) -> list[str]:
+    """First word of every line that is not empty."""
+    return [line.split()[0] for line in path.read_text("utf-8").splitlines() if line.strip()]
+
+
+def read_xml(path: Path) -> ElementTree.Element:
+    """Root of an XML file without entities of its own.
+
+    Raises:
+        InputError: not XML, or it declares entities.
+    """
+    content = path.read_bytes()
+    if b"<!ENTITY" in content:
+        raise InputError(f"{path}: declares XML entities, which annotations do not need; the file is refused.")
+    try:
+        return ElementTree.fromstring(content)
+    except ElementTree.ParseError as error:
+        raise InputError(f"{path}: is not valid XML ({error}).") from error
+
+
+def text(element: ElementTree.Element, tag: str, path: Path) -> str:
+    """Text of the first child `tag`.
+
+    Raises:
+        InputError: there is none.
+    """
+    value = element.findtext(tag)
+    if value is None or not value.strip():
+        raise InputError(f"{path}: an element <{element.tag}> has no <{tag}>.")
+    return value.strip()
+
+
+def number(element: ElementTree.Element, tag: str, path: Path) -> float:
+    """The child `tag` as a number.
+
+    Raises:
+        InputError: there is none, or it is none.
+    """
+    value = text(element, tag, path)
+    try:
+        return float(value)
+    except ValueError:
+        raise InputError(f"{path}: <{tag}> is {value!r}, not a number.") from None
+
+
+def require_empty(out: Path) -> None:
+    """Refuse to write into a folder that holds something.
+
+    Raises:
+        InputError: it does.
+    """
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise InputError(f"{out}: is not empty; choose a new folder.")
+
+
+def write_folder(
+    out: Path, classes: Sequence[str], background: int | None, images: Mapping[str, Path],
+    splits: Mapping[str, Sequence[str]], tables: Mapping[str, Mapping[str, Sequence[Any]]],
+) -> Dataset:  # fmt: skip
+    """Images (hard links where the file system allows), splits, hint tables and dataset.json.
+
+    Args:
+        images: KEY → file.
+        splits: name → keys.
+        tables: "points", "boxes", … → KEY → rows; empty tables are left out.
+    """
+    for key, path in images.items():
+        link_or_copy(path, out / "images" / f"{key}{path.suffix.lower()}")
+    for name, keys in splits.items():
+        with atomic_path(out / f"{name}.txt") as temporary:
+            temporary.write_text("".join(f"{key}\n" for key in keys), "utf-8")
+    for name, table in tables.items():
+        if table:
+            with atomic_path(out / f"{name}.json") as temporary:
+                temporary.write_text(json.dumps(table), "utf-8")
+    dataset = Dataset(out, tuple(classes), background)
+    dataset.save_description()
+    return dataset

@@ -1,0 +1,92 @@
+"""COCO's mask encodings: run lengths as a compressed string or a list, and polygons."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+MOST_CELLS = 400_000_000
+
+
+def decode_rle(rle: dict[str, Any]) -> NDArray[np.bool_]:
+    """{"size": [H, W], "counts": …} → (H, W) bool; runs go down columns and start with zeros.
+
+    Raises:
+        ValueError: the runs do not fill the mask.
+    """
+    height, width = (int(side) for side in rle["size"])
+    if not (height >= 0 and width >= 0 and height * width <= MOST_CELLS):
+        raise ValueError(f"a mask of {height} × {width} cells")
+    counts = rle["counts"]
+    runs = np.array(_runs(counts) if isinstance(counts, str | bytes) else counts, dtype=np.int64)
+    if (runs < 0).any() or int(runs.sum()) != height * width:
+        raise ValueError(f"runs of {int(runs.sum())} cells for a mask of {height} × {width}")
+    values = np.repeat(np.arange(len(runs)) % 2 == 1, runs)
+    return values.reshape(width, height).T
+
+
+def encode_rle(mask: NDArray[np.bool_]) -> dict[str, Any]:
+    """(H, W) bool → {"size": [H, W], "counts": compressed string}."""
+    flat = mask.T.ravel()
+    edges = np.flatnonzero(np.diff(flat)) + 1
+    runs = np.diff(np.concatenate([[0], edges, [flat.size]]))
+    if flat.size and flat[0]:
+        runs = np.concatenate([[0], runs])
+    return {"size": list(mask.shape), "counts": _compressed(runs.tolist())}
+
+
+def decode_polygons(segmentation: object, size: Sequence[int]) -> NDArray[np.bool_]:
+    """COCO's `segmentation` of any form → (H, W) bool.
+
+    Raises:
+        ValueError: none of its forms.
+    """
+    if isinstance(segmentation, dict):
+        return decode_rle(segmentation)
+    if not isinstance(segmentation, list):
+        raise ValueError(f"{segmentation!r} is no segmentation")
+    mask = np.zeros((size[0], size[1]), np.uint8)
+    for polygon in segmentation:
+        vertices = np.round(np.array(polygon, dtype=np.float64).reshape(-1, 2)).astype(np.int32)
+        cv2.fillPoly(mask, [vertices], 1)
+    return mask.astype(np.bool_)
+
+
+def _runs(text: str | bytes) -> list[int]:
+    """Five bits a character from the lowest, a flag for more; from the third run on, the difference to two before."""
+    characters = text.encode("ascii") if isinstance(text, str) else text
+    runs: list[int] = []
+    place = 0
+    while place < len(characters):
+        value = shift = 0
+        while True:
+            bits = characters[place] - 48
+            if not 0 <= bits < 64:
+                raise ValueError("a character that encodes no run")
+            place += 1
+            value |= (bits & 31) << shift
+            shift += 5
+            if not bits & 32:
+                break
+            if place == len(characters) or shift > 60:
+                raise ValueError("a run that does not end")
+        if bits & 16:
+            value -= 1 << shift
+        runs.append(value + runs[-2] if len(runs) > 2 else value)
+    return runs
+
+
+def _compressed(runs: list[int]) -> str:
+    characters = []
+    for index, run in enumerate(runs):
+        value = run - runs[index - 2] if index > 2 else run
+        while True:
+            bits = value & 31
+            value >>= 5
+            more = value != (-1 if bits & 16 else 0)
+            characters.append(chr(48 + bits + (32 if more else 0)))
+            if not more:
+                break
+    return "".join(characters)

@@ -1,0 +1,29 @@
+"""The paper's constants for DensePose points [SPML, appendix and release].
+
+Not run here: COCO and the paper's four GPUs are not to be had. The published figure is 44.15 mIoU on minival.
+Mirror images are off: they would have to swap left and right parts, which the release does.
+"""
+
+from hintseg.config import CompletionConfig, DataConfig, InferenceConfig, SegmentsConfig, StageTwoConfig, TermConfig
+from hintseg.recipes.voc12 import VOC12_POINTS
+
+DENSEPOSE_POINTS = VOC12_POINTS.model_copy(
+    update={
+        "name": "densepose-points",
+        "iterations": 45_000,
+        "network": VOC12_POINTS.network.model_copy(update={"decoder": "pyramid", "width": 512, "embedding_dim": 32}),
+        "data": DataConfig(
+            batch=16, crop=512, scale=(0.5, 1.5), colour=0.0, point_radius=1, spread_regions=0, mirror=False
+        ),
+        "segments": SegmentsConfig(stride=4, grid=(12, 12), inference_grid=(24, 24), memory=0, pixels=0),
+        "objective": {
+            "partial_cross_entropy": TermConfig(weight=1.0),
+            "annotation": TermConfig(weight=1.0, concentration=6),
+            "similarity": TermConfig(weight=0.1, concentration=16),
+            "affinity": TermConfig(weight=0.5, concentration=12),
+        },
+        "completion": CompletionConfig(hints=0, flip=False),
+        "stage_two": StageTwoConfig(kind="classifier", renewals=(0.92,)),
+        "inference": InferenceConfig(scales=(0.5, 0.75, 1.0, 1.25, 1.5), flip=False, crf=True, neighbours=20),
+    }
+)
