@@ -95,8 +95,12 @@ class TagsConfig(_Section):
     """Images whose classes are known but not their places: a classifier's activation maps give seeds."""
 
     iterations: int = Field(500, ge=0, description="of the tag classifier, before the recipe's own; 0: no seeds")
-    pooling: Literal["average", "max", "log_sum_exp", "rank"] = Field("average", description="of pixel scores")
-    power: Positive = Field(4.0, description="background = (1 − strongest activation)^power")
+    pooling: Literal["average", "max", "log_sum_exp", "rank"] = Field("log_sum_exp", description="of pixel scores")
+    claims: Literal["balanced", "peaks"] = Field(
+        "balanced", description="from scores to shares: every tagged class alike, or activations by their peaks (paper)"
+    )
+    level: float = Field(2.0, description="score of the background (balanced)")
+    power: Positive = Field(4.0, description="background = (1 − strongest activation)^power (peaks)")
     scales: tuple[Positive, ...] = Field((1.0, 1.5), description="of the activation maps, with mirror images")
     confidence: Fraction = Field(0.8, description="least share of a seed, after a dense CRF")
 

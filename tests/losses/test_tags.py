@@ -9,7 +9,7 @@ import torch.nn.functional as F
 
 from hintseg.errors import ConfigError
 from hintseg.losses.tags import POOLINGS, pool, tag_loss
-from hintseg.targets.activation import activations, seeds
+from hintseg.targets.activation import activations, balanced_shares, seeds
 
 
 def scores(seed=0):
@@ -68,6 +68,19 @@ def test_activations_by_hand():
     np.testing.assert_allclose(found[2], [[0.5, 1, 0]])
     with_background = activations(maps, np.array([True, True, False]), 1, power=2)
     np.testing.assert_allclose(with_background[1], [[0, 0.25, 1]])
+
+
+def test_balanced_shares_by_loop():
+    maps = scores()[0].numpy()
+    allowed = np.array([True, True, False])
+    for background in (None, 0):
+        found = balanced_shares(maps, allowed, background, level=0.5)
+        values = [[0.5 if label == background else maps[label, y, x] for label in (0, 1)] for y, x in np.ndindex(4, 5)]
+        shares = [[math.exp(value) / sum(map(math.exp, pair)) for value in pair] for pair in values]
+        means = [sum(pair[label] for pair in shares) / 20 for label in (0, 1)]
+        for (y, x), pair in zip(np.ndindex(4, 5), shares, strict=True):
+            claims = [pair[label] / means[label] for label in (0, 1)]
+            assert found[:, y, x].tolist() == pytest.approx([claims[0] / sum(claims), claims[1] / sum(claims), 0])
 
 
 def test_every_class_gets_a_seed():

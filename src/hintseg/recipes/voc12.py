@@ -58,7 +58,7 @@ def _voc(
             "similarity": TermConfig(weight=0.1, concentration=16),
         },
         optimizer=_OPTIMIZER,
-        tags=TagsConfig(iterations=15_000 if seeds else 0, power=6),
+        tags=TagsConfig(iterations=15_000 if seeds else 0, pooling="average", claims="peaks", power=6),
         completion=CompletionConfig(hints=0),
         stage_two=StageTwoConfig(kind="classifier", renewals=(0.88,)),
         inference=_INFERENCE,

@@ -1,6 +1,8 @@
-"""Class activation maps of a tagged image → probable labels to spread from.
+"""Pixel scores of a tagged image → how much each class claims each pixel → probable labels to spread from.
 
-a_c = max(s_c, 0) / max_p s_c(p)   for tagged classes;   background = (1 − max_c a_c)^α
+Two ways. Peaks [CAM, SPML]: a_c = max(s_c, 0) / max_p s_c(p) for tagged classes, and (1 − max_c a_c)^α for the
+background. Balanced: the softmax over the tagged classes, each divided by its mean over the image, so that
+what covers much of an image (grass, sky) does not take what lies in it (cow, aeroplane).
 """
 
 import numpy as np
@@ -34,6 +36,29 @@ def activations(
     if background is not None and allowed[background]:
         claims[background] = (1 - claims.max(axis=0)) ** power
     return claims
+
+
+def balanced_shares(
+    scores: NDArray[np.floating], allowed: NDArray[np.bool_], background: int | None, level: float = 2.0
+) -> NDArray[np.float32]:
+    """Pixel scores → shares of the allowed classes, each with the same total over the image before they sum to one.
+
+    Args:
+        scores, allowed, background: as for `activations`.
+        level: score of the background everywhere; tags say nothing of where it is.
+
+    Returns:
+        (C, h, w), summing to one; zero for classes not allowed.
+    """
+    chosen = np.flatnonzero(allowed)
+    values = scores[chosen].astype(np.float64)
+    values[chosen == background] = level
+    shares = np.exp(values - values.max(axis=0))
+    shares /= shares.sum(axis=0)
+    shares /= shares.mean(axis=(1, 2), keepdims=True)
+    result = np.zeros(scores.shape, np.float32)
+    result[chosen] = shares / shares.sum(axis=0)
+    return result
 
 
 def seeds(

@@ -20,7 +20,7 @@ from hintseg.hints.model import UNLABELLED
 from hintseg.images import atomic_path, read_arrays
 from hintseg.network.embedder import Embedder
 from hintseg.propagation.dense_crf import dense_crf
-from hintseg.targets.activation import activations, seeds
+from hintseg.targets.activation import activations, balanced_shares, seeds
 from hintseg.targets.target import WeakTarget
 from hintseg.training.checkpoint import read_checkpoint, restore, save_checkpoint
 from hintseg.training.data import SOFT_STRIDE, TrainingImages
@@ -126,9 +126,13 @@ def image_seeds(
     classes = np.flatnonzero(target.allowed)
     if pixels:
         shares = scores[classes].softmax(dim=0)
+    elif config.claims == "balanced":
+        claims = balanced_shares(scores.numpy(), target.allowed, background, config.level)[classes]
+        shares = torch.from_numpy(np.sqrt(claims))  # the classifier is surer than it is right
+        shares = shares / shares.sum(dim=0)
     else:
-        claims = torch.from_numpy(activations(scores.numpy(), target.allowed, background, config.power)[classes])
-        shares = (claims + 1e-3) / (claims + 1e-3).sum(dim=0)
+        claims = activations(scores.numpy(), target.allowed, background, config.power)[classes] + 1e-3
+        shares = torch.from_numpy(claims / claims.sum(axis=0))
     if target.possible is not None:
         where = F.adaptive_max_pool2d(torch.from_numpy(target.possible[classes]).float()[None], shares.shape[1:])[0]
         shares = shares * where
