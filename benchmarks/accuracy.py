@@ -20,10 +20,12 @@ def main() -> None:
     parser.add_argument("--split", default="val")
     parser.add_argument("--name", required=True, help="of the result file")
     parser.add_argument("--work", type=Path, default=Path("runs/bench"))
+    parser.add_argument("--no-completed", action="store_true", help="leave out the completed training masks")
     options = parser.parse_args()
     results = compare(
         Dataset.open(options.data), parse_rows(options.rows), options.hints, options.work / options.name,
         seeds=range(options.seeds), split=options.split, weights=options.weights, iterations=options.iterations,
+        completed=not options.no_completed,
     )  # fmt: skip
     write(options.name, [{**asdict(result), "run": Path(result.run).name} for result in results])
     for line in summary(results):

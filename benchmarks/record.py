@@ -37,7 +37,7 @@ def write(name: str, rows: list[dict[str, Any]], commit: str | None = None) -> P
 
 def _short(argument: str) -> str:
     """Only the last part of a path: results name no machine's folders."""
-    return Path(argument).name if argument.startswith("/") else argument
+    return Path(argument).name if argument.startswith(("/", "..")) else argument
 
 
 def _processor() -> str:

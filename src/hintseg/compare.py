@@ -31,7 +31,7 @@ class Result:
         mean_iou: softmax, single scale.
         retrieval: by nearest training segments.
         with_crf: softmax refined by a dense CRF.
-        completed: completed masks of the training images against their masks.
+        completed: completed masks of the training images against their masks; None where not asked for.
         seconds: of training.
         run: folder.
     """
@@ -51,7 +51,7 @@ def compare(
     dataset: Dataset, rows: Sequence[str], hints: str | None = None, out: Path = Path("runs/compare"), *,
     seeds: Sequence[int] = (0,), split: str = "val", recipe: str = "small", weights: str = "timm",
     iterations: int | None = None, settings: Sequence[str] = (), device: str = "auto",
-    progress: Progress | None = None,
+    completed: bool = True, progress: Progress | None = None,
 ) -> list[Result]:  # fmt: skip
     """Train every row with every seed, evaluate, and write compare.json and compare.html into `out`.
 
@@ -64,6 +64,7 @@ def compare(
         seeds: of every row.
         split: with masks, to evaluate on.
         recipe, weights, iterations, settings, device: as for `train`, the same for all rows.
+        completed: complete the training masks, too, which takes longer than all other measurements.
 
     Raises:
         HintsegError: what `train` and `evaluate_split` raise; wrong rows before anything is trained.
@@ -73,7 +74,9 @@ def compare(
     for row, seed, configured in chosen:
         folder = out / re.sub(r"[^\w.-]+", "_", f"{row}-{seed}")
         kept = _kept(folder, configured)
-        results.append(kept or _measure(dataset, row, configured, hints, folder, split, weights, device, progress))
+        results.append(
+            kept or _measure(dataset, row, configured, hints, folder, split, weights, device, completed, progress)
+        )
         with atomic_path(out / "compare.json") as temporary:
             temporary.write_text(json.dumps([asdict(result) for result in results], indent=1), "utf-8")
     shown = [result for result in results if result.seed == seeds[0]]
@@ -125,7 +128,7 @@ def _kept(folder: Path, recipe: Recipe) -> Result | None:
 
 def _measure(
     dataset: Dataset, row: str, recipe: Recipe, hints: str | None, folder: Path, split: str, weights: str, device: str,
-    progress: Progress | None,
+    completed: bool, progress: Progress | None,
 ) -> Result:  # fmt: skip
     started = time.monotonic()
     segmenter = train(
@@ -142,14 +145,14 @@ def _measure(
         matrix, _ = evaluate_split(segmenter, dataset, split, segmenter.with_inference(**changes))
         scores[name] = round(100 * matrix.scores().mean_iou, 2)
     matrix = ConfusionMatrix(len(dataset.classes))
-    for key in segmenter.description.keys:
+    for key in segmenter.description.keys if completed else ():
         truth = dataset.mask(key)
         if truth is not None:
             matrix.update(truth, segmenter.complete(dataset, key))
-    completed = matrix.scores().mean_iou
+    agreement = matrix.scores().mean_iou
     result = Result(
         row, recipe.seed, recipe.iterations, scores["mean_iou"], scores["retrieval"], scores["with_crf"],
-        None if np.isnan(completed) else round(100 * completed, 2), round(seconds, 1), str(folder),
+        None if np.isnan(agreement) else round(100 * agreement, 2), round(seconds, 1), str(folder),
     )  # fmt: skip
     with atomic_path(folder / "compare.json") as temporary:
         temporary.write_text(json.dumps({**asdict(result), "recipe": recipe.model_dump(mode="json")}), "utf-8")

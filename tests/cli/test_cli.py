@@ -112,6 +112,7 @@ def test_comparing_objectives(hintseg, scenes, tiny, tmp_path):
         ("partial_cross_entropy", 0), ("partial_cross_entropy", 1), ("default", 0), ("default", 1),
     ]  # fmt: skip
     assert all(0 < result["mean_iou"] <= 100 for result in results)
+    assert all(0 < result["completed"] <= 100 for result in results)
     page = (tmp_path / "c" / "compare.html").read_text("utf-8")
     assert "±" in page
     assert page.count("<figcaption>truth<") == 2
@@ -123,6 +124,10 @@ def test_comparing_objectives(hintseg, scenes, tiny, tmp_path):
     code, _, err = hintseg(*arguments, "--set", "data.grey=0.5")
     assert code == 2
     assert "another configuration" in err
+    quick = [*arguments[: -len(settings)], *settings, "--no-completed", "--out", tmp_path / "quick", "--seeds", 1]
+    assert hintseg(*quick)[0] == 0
+    results = json.loads((tmp_path / "quick" / "compare.json").read_text("utf-8"))
+    assert [result["completed"] for result in results] == [None, None]
     code, _, err = hintseg("compare", scenes.root, "--objectives", "magic")
     assert code == 2
     assert "partial_cross_entropy" in err

@@ -54,6 +54,7 @@ def compare(
     iterations: Annotated[int | None, typer.Option(min=1, help="of every run")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", help="section.key=value, for every run")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps")] = "auto",
+    completed: Annotated[bool, typer.Option(help="measure the completed training masks, too")] = True,
 ) -> None:
     """Train several objectives under one budget and tabulate them."""
     from rich.table import Table
@@ -66,7 +67,8 @@ def compare(
     with progress_bar() as show:
         results = run(
             Dataset.open(data), parse_rows(objectives), hints, out, seeds=range(seeds), split=split, recipe=recipe,
-            weights=weights, iterations=iterations, settings=set_ or (), device=device, progress=show,
+            weights=weights, iterations=iterations, settings=set_ or (), device=device, completed=completed,
+            progress=show,
         )  # fmt: skip
     lines = summary(results)
     table = Table(*lines[0])
