@@ -137,8 +137,8 @@ def _measure(
     seconds = time.monotonic() - started
     scores = {}
     ways: dict[str, dict[str, object]] = {
-        "mean_iou": {},
-        "retrieval": {"method": "retrieval"},
+        "mean_iou": {"crf": False},
+        "retrieval": {"method": "retrieval", "crf": False},
         "with_crf": {"crf": True},
     }
     for name, changes in ways.items():

@@ -113,6 +113,7 @@ class CompletionConfig(_Section):
     walk_doublings: int = Field(6, ge=0, description="2^n steps")
     hints: NonNegative = Field(2.0, description="exponent of the shares that hints alone give; 0 leaves them out")
     hint_regions: int = Field(1000, ge=2, le=4000, description="over-segments over which hints spread")
+    scale: Positive = Field(1.0, description="of the image that the network sees")
     crf: bool = Field(True, description="dense CRF")
     flip: bool = Field(True, description="average with the mirrored image")
     clamp: bool = Field(True, description="labelled pixels keep their label")
@@ -136,9 +137,10 @@ class InferenceConfig(_Section):
     method: Literal["softmax", "retrieval"] = "softmax"
     scales: tuple[Positive, ...] = (1.0,)
     flip: bool = False
-    crf: bool = False
+    crf: bool | Literal["small"] = Field(False, description="dense CRF; small: on images that need no tiles")
+    crf_stride: int = Field(1, ge=1, description="pixels per node of the CRF, along each side")
     neighbours: int = Field(20, ge=1, description="segments that vote in retrieval")
-    tile: int = Field(1024, ge=128, description="larger images are cut into overlapping tiles of this side")
+    tile: int = Field(768, ge=192, description="larger images are cut into overlapping tiles of this side")
     longest_side: int = Field(0, ge=0, description="reduce larger images to this first; 0 keeps their size")
 
 

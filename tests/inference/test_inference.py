@@ -14,9 +14,11 @@ from hintseg.errors import ConfigError, InputError, RunError, WeightsError
 from hintseg.hints.model import Box, ImageHints
 from hintseg.inference.completion import complete_image
 from hintseg.inference.evaluation import evaluate_split
+from hintseg.inference.refine import refined
 from hintseg.inference.segmenter import Segmenter
 from hintseg.inference.untrained import METHODS, complete_untrained
-from hintseg.inference.views import enlarged_argmax, multi_scale_probabilities, tile_weight, tiles
+from hintseg.inference.views import enlarged_argmax, image_maps, multi_scale_probabilities, tile_weight, tiles
+from hintseg.propagation.dense_crf import dense_crf
 from hintseg.report.figures import embedding_colours, hints_over, overlay, region_borders
 from hintseg.report.html import Evaluated
 from hintseg.report.run_report import report_run
@@ -28,9 +30,48 @@ def segmenter(scenes, tiny, tmp_path):
     return train(scenes, "scribbles", tmp_path / "run", weights="none", device="cpu", iterations=2, settings=tiny)
 
 
+def noisy_halves():
+    """A picture of two halves, an opinion that is right on average, and a third class nobody believes in."""
+    image = np.zeros((30, 40, 3), np.uint8)
+    image[:, 20:] = 200
+    left = (torch.arange(40) < 20).float() * 0.3 + 0.3 + 0.1 * torch.randn(30, 40, generator=torch.manual_seed(0))
+    left = left.clamp(0.05, 0.9)
+    return image, torch.stack([left, 0.95 - left, torch.full_like(left, 0.05)])
+
+
+def test_refining_follows_colours_and_leaves_out_improbable_classes():
+    image, shares = noisy_halves()
+    posterior = refined(image, shares)
+    assert (posterior[2] == 0).all()
+    expected = torch.as_tensor(dense_crf(torch.from_numpy(image), shares[:2]))
+    torch.testing.assert_close(posterior[:2], expected, atol=1e-5, rtol=1e-5)
+    for stride in (1, 2, 100):
+        labels = refined(image, shares, stride).argmax(dim=0)
+        assert labels.shape == (30, 40)
+        if stride < 100:
+            assert (labels[:, :18] == 0).all()
+            assert (labels[:, 22:] == 1).all()
+    improbable_everywhere = torch.full((30, 5, 5), 1 / 30)
+    assert refined(image[:5, :5], improbable_everywhere).sum(dim=0).allclose(torch.ones(5, 5))
+
+
+def test_maps_of_an_enlarged_image(segmenter):
+    image = np.random.default_rng(0).integers(0, 255, (64, 96, 3)).astype(np.uint8)
+    plain, enlarged = (image_maps(segmenter.network, image, scale=scale) for scale in (1.0, 2.0))
+    assert enlarged.logits.shape[1:] == tuple(2 * side for side in plain.logits.shape[1:])
+    np.testing.assert_allclose(enlarged.logits.sum(dim=0), 1, atol=1e-5)
+
+
 @pytest.mark.parametrize("size", [(1, 1), (3, 500), (33, 70), (72, 96)])
 @pytest.mark.parametrize(
-    "changes", [{}, {"method": "retrieval"}, {"flip": True, "scales": (0.5, 1.0)}, {"crf": True}, {"longest_side": 64}]
+    "changes",
+    [
+        {},
+        {"method": "retrieval"},
+        {"flip": True, "scales": (0.5, 1.0)},
+        {"crf": True, "crf_stride": 3},
+        {"longest_side": 64},
+    ],
 )
 def test_every_size_and_way_gives_a_mask(segmenter, size, changes):
     image = np.random.default_rng(0).integers(0, 255, (*size, 3)).astype(np.uint8)
@@ -202,3 +243,15 @@ def test_completion_walks_and_keeps_to_boxes(segmenter):
     for label in (1, 2):
         assert target.possible[label][mask == label].all()
     torch.testing.assert_close(shares.sum(dim=0), torch.ones(64, 80), atol=1e-3, rtol=0)
+
+
+def test_a_crf_for_small_images_leaves_tiles_alone(segmenter):
+    random = np.random.default_rng(0)
+    for size, as_with in (((150, 90), True), ((300, 90), False)):
+        image = random.integers(0, 255, (*size, 3)).astype(np.uint8)
+        small, plain = (segmenter.with_inference(tile=192, crf=crf) for crf in ("small", as_with))
+        other = segmenter.with_inference(tile=192, crf=not as_with)
+        found = segmenter.probabilities(image, small)
+        np.testing.assert_array_equal(found, segmenter.probabilities(image, plain))
+        assert not np.array_equal(found, segmenter.probabilities(image, other))
+        assert (segmenter.predict(image, small) == segmenter.predict(image, plain)).all()

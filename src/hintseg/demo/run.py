@@ -22,6 +22,8 @@ SETTINGS = (
     "inference.scales=[0.75,1.0]",
     "inference.flip=true",
     "inference.crf=true",
+    "inference.crf_stride=1",
+    "completion.scale=1.0",
 )
 
 

@@ -46,7 +46,7 @@ def complete_image(
     """
     height, width = target.labels.shape
     classes = np.flatnonzero(target.allowed)
-    maps = image_maps(network, image, config.flip)
+    maps = image_maps(network, image, config.flip, config.scale)
     scores = maps.logits[torch.from_numpy(classes).to(maps.logits.device)]
     if config.walk:
         scores = _walk(maps.embeddings, scores, (height, width), config)

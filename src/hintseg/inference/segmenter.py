@@ -17,11 +17,11 @@ from hintseg.errors import InputError, RunError, WeightsError
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.model import UNLABELLED, Form
 from hintseg.inference.completion import complete_image
+from hintseg.inference.refine import refined
 from hintseg.inference.retrieval import Neighbour, SegmentIndex, load_index, nearest_to_click, retrieval_probabilities
 from hintseg.inference.views import enlarged_argmax, image_maps, multi_scale_probabilities, tile_weight, tiles
 from hintseg.network.embedder import Embedder
 from hintseg.network.heads import resize
-from hintseg.propagation.dense_crf import dense_crf
 from hintseg.targets.target import reduce_target, reduce_to, weak_target
 
 TILE_OVERLAP = 128
@@ -139,7 +139,7 @@ class Segmenter:
         height, width = image.shape[:2]
         if max(height, width) <= config.tile:
             return self._probabilities(image, config).argmax(dim=0).numpy().astype(np.uint8)
-        return self._predict_tiled(image, config)
+        return self._predict_tiled(image, _of_tiles(config))
 
     def probabilities(self, image: NDArray[np.uint8], config: InferenceConfig | None = None) -> NDArray[np.float32]:
         """(C, H, W) float32 class probabilities; see `predict`. Holds all classes of the whole image in memory."""
@@ -148,6 +148,7 @@ class Segmenter:
         height, width = image.shape[:2]
         if max(height, width) <= config.tile:
             return self._probabilities(image, config).numpy()
+        config = _of_tiles(config)
         total = np.zeros((len(self.classes), height, width), dtype=np.float32)
         weights = np.zeros((height, width), dtype=np.float32)
         for rows, columns in tiles(height, width, config.tile, TILE_OVERLAP):
@@ -195,7 +196,7 @@ class Segmenter:
             result = multi_scale_probabilities(self.network, reduced, config.scales, config.flip).cpu()
             result = resize(result[None], (height, width))[0]
         if config.crf:
-            result = torch.as_tensor(dense_crf(torch.from_numpy(np.ascontiguousarray(image)), result))
+            result = refined(image, result, config.crf_stride)
         return result
 
     def complete(self, dataset: Dataset, key: str) -> NDArray[np.uint8]:
@@ -276,6 +277,11 @@ def pick_device(name: str) -> torch.device:
     except (RuntimeError, AssertionError) as error:
         raise InputError(f"--device {name}: is not available here; use auto or cpu.") from error
     return device
+
+
+def _of_tiles(config: InferenceConfig) -> InferenceConfig:
+    """How the tiles of a large image are segmented: a CRF only where it was asked for, not for small images alone."""
+    return config.model_copy(update={"crf": config.crf is True})
 
 
 def _reduced(image: NDArray[np.uint8], longest_side: int) -> NDArray[np.uint8]:

@@ -13,18 +13,19 @@ from hintseg.network.heads import resize
 
 
 @torch.no_grad()
-def image_maps(network: Embedder, image: NDArray[np.uint8], flip: bool = False) -> PixelMaps:
+def image_maps(network: Embedder, image: NDArray[np.uint8], flip: bool = False, scale: float = 1.0) -> PixelMaps:
     """Embeddings and probabilities of a whole image in one pass.
 
     Args:
         network: in evaluation mode.
         image: (H, W, 3) uint8.
         flip: average with the mirrored image.
+        scale: of the image before it enters the network.
 
     Returns:
         (D, h, w) unit embeddings and (C, h, w) probabilities (in the field `logits`).
     """
-    pixels = to_tensor(image, network)
+    pixels = rescaled(to_tensor(image, network), scale)
     maps = network(pixels)
     probabilities, embeddings = maps.logits.softmax(dim=1), maps.embeddings
     if flip:
@@ -43,10 +44,7 @@ def multi_scale_probabilities(
     height, width = image.shape[:2]
     total: Tensor | None = None
     for scale in scales:
-        pixels = to_tensor(image, network)
-        if scale != 1.0:
-            size = [max(round(side * scale), 1) for side in (height, width)]
-            pixels = F.interpolate(pixels, size=size, mode="bilinear", align_corners=False, antialias=scale < 1)
+        pixels = rescaled(to_tensor(image, network), scale)
         views = [pixels, pixels.flip(3)] if flip else [pixels]
         for index, view in enumerate(views):
             logits = network(view).logits
@@ -57,6 +55,14 @@ def multi_scale_probabilities(
     if total is None:
         raise ValueError("scales must not be empty")
     return total / (len(scales) * (2 if flip else 1))
+
+
+def rescaled(pixels: Tensor, scale: float) -> Tensor:
+    """(B, 3, H, W) enlarged or reduced, without aliasing."""
+    if scale == 1.0:
+        return pixels
+    size = [max(round(side * scale), 1) for side in pixels.shape[-2:]]
+    return F.interpolate(pixels, size=size, mode="bilinear", align_corners=False, antialias=scale < 1)
 
 
 def tiles(height: int, width: int, side: int, overlap: int) -> Iterator[tuple[slice, slice]]:

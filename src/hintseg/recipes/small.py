@@ -6,7 +6,7 @@ over-segments, the classes an image may contain, the annotation and similarity r
 validation split of MSRC-21; see docs/explanation/benchmarks.md.
 """
 
-from hintseg.config import CompletionConfig, Recipe, SegmentsConfig, StageTwoConfig, TermConfig
+from hintseg.config import CompletionConfig, InferenceConfig, Recipe, SegmentsConfig, StageTwoConfig, TermConfig
 
 SMALL = Recipe(
     name="small",
@@ -20,6 +20,8 @@ SMALL = Recipe(
         "similarity": TermConfig(weight=0.05, concentration=16),
         "completed": TermConfig(weight=1.0),
     },
-    completion=CompletionConfig(walk=False),
+    completion=CompletionConfig(walk=False, scale=1.25),
     stage_two=StageTwoConfig(kind="joint", renewals=(0.6,)),
+    # Random crops show objects enlarged: an image enlarged alike suits the network better.
+    inference=InferenceConfig(scales=(1.25,), crf="small", crf_stride=2),
 )
