@@ -112,7 +112,7 @@ def test_a_class_seen_nowhere_does_not_count():
 
 STOREYS = [
     {"errors", "config", "images", "metrics", "recipes"},
-    {"hints", "targets", "prepare"},
+    {"hints", "targets", "formats", "prepare"},
     {"pairwise", "segments", "relations", "losses", "propagation"},
     {"network"},
     {"inference", "training"},

@@ -9,9 +9,9 @@ from tests.conftest import TINY, draw_scene
 
 from hintseg import train
 from hintseg.errors import ConfigError, InputError
+from hintseg.formats.rle import decode_polygons, decode_rle, encode_rle
 from hintseg.images import write_image, write_labels
 from hintseg.prepare.densepose import PART_OF_CHART, prepare_densepose
-from hintseg.prepare.rle import decode_polygons, decode_rle, encode_rle
 from hintseg.prepare.voc12 import CLASSES, prepare_voc12
 
 KEYS = ("2007_000032", "2008_000041", "2009_000007", "2010_000101")  # train, train of SBD alone, val, train

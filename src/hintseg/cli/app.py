@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from hintseg.cli.data import check, demo, prepare, recipe, simulate
+from hintseg.cli.data import check, demo, import_, prepare, recipe, simulate
 from hintseg.cli.learn import compare, train
 from hintseg.cli.use import complete, evaluate, predict, report, retrieve
 from hintseg.errors import HintsegError
@@ -20,6 +20,7 @@ app = typer.Typer(
 )
 for command in (check, train, compare, complete, predict, evaluate, retrieve, report, simulate, prepare, recipe, demo):
     app.command()(command)
+app.command("import")(import_)
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""check, prepare, simulate, recipe, demo: what stands before and around training."""
+"""check, import, prepare, simulate, recipe, demo: what stands before and around training."""
 
 import json
 from pathlib import Path
@@ -59,6 +59,32 @@ def simulate(
 
     made = simulate_dataset(Dataset.open(data), out, style=style, coverage=coverage, split=split, seed=seed)
     print(f"{made} images with simulated hints in {out}")
+
+
+def import_(
+    source: Annotated[Path, typer.Argument(help="annotation file, or folder of annotations and images")],
+    out: Annotated[Path, typer.Option(help="new data set folder; images are linked")],
+    format_: Annotated[
+        str, typer.Option("--format", help="auto, coco, label-studio, labelme, cvat, voc or yolo")
+    ] = "auto",
+    background: Annotated[
+        str | None, typer.Option(help="name of the class of all that no region covers; default: unlabelled")
+    ] = None,
+) -> None:
+    """Make a data set folder from annotations of another tool."""
+    from hintseg.cli.progress import progress_bar
+    from hintseg.formats.by_name import import_dataset
+
+    with progress_bar() as show:
+        dataset, found = import_dataset(source, out, format_, background, show)
+    counted = {
+        "tags": len(found.tags), "boxes": len(found.boxes), "points": len(found.points),
+        "scribbles": len(found.scribbles), "regions": len(found.regions),
+    }  # fmt: skip
+    said = ", ".join(f"{name} in {count}" for name, count in counted.items() if count) or "no hints"
+    print(f"{len(found.images)} images, {len(dataset.classes)} classes; {said}; next: hintseg check {out}")
+    for what, count in found.lost.items():
+        print(f"left out: {what}, {count} times; the folder format has no place for it")
 
 
 def prepare(

@@ -15,12 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hintseg.errors import InputError
+from hintseg.formats.folder import Progress, find, require_empty, required, write_folder
+from hintseg.formats.rle import decode_polygons, decode_rle
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.description import read_json
 from hintseg.hints.model import VOID
 from hintseg.images import write_labels
-from hintseg.prepare.folder import Progress, find, require_empty, required, write_folder
-from hintseg.prepare.rle import decode_polygons, decode_rle
 
 CLASSES = (
     "background", "torso", "right hand", "left hand", "left foot", "right foot", "right thigh", "left thigh",

@@ -17,10 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hintseg.errors import InputError, unknown_name
-from hintseg.hints.dataset import Dataset
-from hintseg.hints.description import read_json
-from hintseg.images import link_or_copy, read_image_size, write_labels
-from hintseg.prepare.folder import (
+from hintseg.formats.folder import (
     Progress,
     find,
     number,
@@ -31,6 +28,9 @@ from hintseg.prepare.folder import (
     text,
     write_folder,
 )
+from hintseg.hints.dataset import Dataset
+from hintseg.hints.description import read_json
+from hintseg.images import link_or_copy, read_image_size, write_labels
 
 CLASSES = (
     "background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow",

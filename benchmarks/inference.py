@@ -1,0 +1,50 @@
+"""Finished runs evaluated in every way an image can be looked at: scales, mirror image, dense CRF, retrieval."""
+
+import argparse
+import time
+from pathlib import Path
+
+from benchmarks.record import write
+from hintseg.hints.dataset import Dataset
+from hintseg.inference.evaluation import evaluate_split
+from hintseg.inference.segmenter import Segmenter
+
+WAYS: dict[str, dict[str, object]] = {
+    "plain": {"scales": [1.0], "crf": False},
+    "enlarged by 1.25": {"scales": [1.25], "crf": False},
+    "enlarged by 1.5": {"scales": [1.5], "crf": False},
+    "plain + CRF": {"scales": [1.0], "crf": True, "crf_stride": 1},
+    "plain + CRF at half resolution": {"scales": [1.0], "crf": True, "crf_stride": 2},
+    "enlarged by 1.25 + CRF at half resolution": {"scales": [1.25], "crf": True, "crf_stride": 2},
+    "three scales, mirrored + CRF": {"scales": [1.0, 1.25, 1.5], "flip": True, "crf": True, "crf_stride": 2},
+    "retrieval": {"method": "retrieval", "crf": False},
+    "retrieval + CRF at half resolution": {"method": "retrieval", "crf": True, "crf_stride": 2},
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("runs", type=Path, nargs="+")
+    parser.add_argument("--split", default="val")
+    parser.add_argument("--ways", default=",".join(WAYS), help="some of them, comma-separated")
+    parser.add_argument("--name", required=True, help="of the result file")
+    options = parser.parse_args()
+    dataset = Dataset.open(options.data)
+    rows = []
+    for run in options.runs:
+        segmenter = Segmenter.open(run)
+        for way in options.ways.split(","):
+            started = time.perf_counter()
+            matrix, _ = evaluate_split(segmenter, dataset, options.split, segmenter.with_inference(**WAYS[way]))
+            seconds = (time.perf_counter() - started) / len(dataset.keys(options.split))
+            rows.append({
+                "run": f"{run.parent.name}/{run.name}", "split": options.split, "way": way,
+                "mean_iou": round(100 * matrix.scores().mean_iou, 2), "seconds_per_image": round(seconds, 3),
+            })  # fmt: skip
+            print(rows[-1], flush=True)
+    print(write(options.name, rows))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,124 @@
+"""Formats by name, one line each, and reading a folder or file of any of them."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from hintseg.errors import InputError, unknown_name
+from hintseg.formats import coco, cvat, label_studio, labelme, voc, yolo
+from hintseg.formats.folder import Progress, require_empty, write_folder
+from hintseg.formats.imported import Imported
+from hintseg.hints.dataset import Dataset
+from hintseg.hints.model import UNLABELLED, VOID
+from hintseg.images import write_labels
+
+
+class Format(NamedTuple):
+    """How annotation files of one kind are told apart and read."""
+
+    suffix: str
+    matches: Callable[[Path], bool]
+    read: Callable[[Path, Imported], None]
+
+
+FORMATS: dict[str, Format] = {
+    "coco": Format(".json", coco.matches, coco.read),
+    "label-studio": Format(".json", label_studio.matches, label_studio.read),
+    "labelme": Format(".json", labelme.matches, labelme.read),
+    "cvat": Format(".xml", cvat.matches, cvat.read),
+    "voc": Format(".xml", voc.matches, voc.read),
+}
+NAMES = ("auto", *FORMATS, "yolo")
+
+
+def import_dataset(
+    source: Path, out: Path, name: str = "auto", background: str | None = None, progress: Progress | None = None
+) -> tuple[Dataset, Imported]:
+    """Write a data set folder from annotations of another tool.
+
+    Args:
+        source: an annotation file, or a folder of annotations and images.
+        out: a new or empty folder.
+        name: one of `NAMES`.
+        background: name of the class of everything that no filled region covers; None leaves it unlabelled.
+
+    Returns:
+        The data set, and what was read, with what could not be held in `lost`.
+
+    Raises:
+        InputError: nothing to read, several formats at once, or malformed, naming file and field.
+        ConfigError: unknown format.
+    """
+    if name not in NAMES:
+        raise unknown_name("format", name, NAMES)
+    if not source.exists():
+        raise InputError(f"{source}: no such file or folder; give annotations to import.")
+    require_empty(out)
+    found = Imported(source if source.is_dir() else source.parent)
+    if background is not None:
+        found.label(background)
+    files = annotation_files(source, name)
+    kinds = sorted({kind for kind, _ in files})
+    if len(kinds) > 1:
+        raise InputError(
+            f"{source}: holds annotations of several formats ({', '.join(kinds)}, e.g. "
+            f"{', '.join(str(next(path for kind, path in files if kind == wanted)) for wanted in kinds)}); "
+            "give one file, or one format with --format."
+        )
+    if files:
+        for done, (kind, path) in enumerate(files):
+            FORMATS[kind].read(path, found)
+            if progress is not None:
+                progress("read", done + 1, len(files), {})
+    elif name in ("auto", "yolo") and source.is_dir() and yolo.names_of(source) is not None:
+        yolo.read_root(source, found)
+    elif name == "yolo":
+        yolo.read_root(found.root, found)  # says what it looked for
+    if not found.images:
+        wanted = "of any known format" if name == "auto" else f"of the format {name}"
+        raise InputError(f"{source}: holds no annotations {wanted}; known: {', '.join(NAMES[1:])}.")
+    return _write(found, out, background), found
+
+
+def annotation_files(source: Path, name: str) -> list[tuple[str, Path]]:
+    """(format, file) of every annotation file."""
+    if name == "yolo":
+        return []
+    paths = [source] if source.is_file() else sorted(path for path in source.rglob("*") if path.is_file())
+    chosen = FORMATS if name == "auto" else {name: FORMATS[name]}
+    files = []
+    for path in paths:
+        for kind, known in chosen.items():
+            if path.suffix.lower() == known.suffix and known.matches(path):
+                files.append((kind, path))
+                break
+        else:
+            if source.is_file():
+                raise InputError(f"{source}: is not of the format {name}; known: {', '.join(NAMES[1:])}.")
+    return files
+
+
+def _write(found: Imported, out: Path, background: str | None) -> Dataset:
+    """Regions become masks where all the rest is background, else scribbles that fill an area.
+
+    An image that has boxes, points or strokes besides is not background wherever no region lies.
+    """
+    label = None if background is None else found.label(background)
+    for key, regions in found.regions.items():
+        labels = regions.copy()
+        if label is not None and not any(key in table for table in (found.boxes, found.points, found.scribbles)):
+            labels[labels == UNLABELLED] = label
+            write_labels(out / "masks" / f"{key}.png", labels)
+        else:
+            write_labels(
+                out / "scribbles" / f"{key}.png", np.where(labels == UNLABELLED, VOID, labels).astype(np.uint8)
+            )
+    tables: dict[str, Mapping[str, list[Any]]] = {
+        "tags": found.tags,
+        "boxes": found.boxes,
+        "points": found.points,
+        "scribbles": found.scribbles,
+    }
+    return write_folder(out, found.classes, label, found.images, {}, tables)

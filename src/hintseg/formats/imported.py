@@ -1,0 +1,132 @@
+"""What every reader fills: images, classes and hints of any form, in the folder format's terms."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from hintseg.errors import InputError
+from hintseg.hints.model import MAX_CLASSES, UNLABELLED
+from hintseg.images import IMAGE_SUFFIXES, read_image_size
+
+
+@dataclass
+class Imported:
+    """Images with their hints.
+
+    Attributes:
+        root: folder of the annotations; images are looked for below it.
+        classes: names in order of their labels.
+        images: KEY → file.
+        tags, boxes, points, scribbles: KEY → rows of the folder format, labels as indices.
+        regions: KEY → (H, W) uint8, filled areas; `UNLABELLED` elsewhere.
+        lost: what the folder format cannot hold → how often.
+    """
+
+    root: Path
+    classes: list[str] = field(default_factory=list)
+    images: dict[str, Path] = field(default_factory=dict)
+    tags: dict[str, list[int]] = field(default_factory=dict)
+    boxes: dict[str, list[list[float]]] = field(default_factory=dict)
+    points: dict[str, list[list[float]]] = field(default_factory=dict)
+    scribbles: dict[str, list[list[Any]]] = field(default_factory=dict)
+    regions: dict[str, NDArray[np.uint8]] = field(default_factory=dict)
+    lost: Counter[str] = field(default_factory=Counter)
+
+    def label(self, name: str) -> int:
+        """Index of a class, which is added when it is new."""
+        if name not in self.classes:
+            if len(self.classes) == MAX_CLASSES:
+                raise InputError(f"{self.root}: has more than the {MAX_CLASSES} classes that a label map can hold.")
+            self.classes.append(name)
+        return self.classes.index(name)
+
+    def add_image(self, name: str, where: Path) -> str:
+        """Key of the image that an annotation file names.
+
+        The file is looked for beside the annotations, in `images/` and its like, then anywhere below `root`.
+
+        Raises:
+            InputError: there is none, or two images would share a key.
+        """
+        plain = name.replace("\\", "/").split("?")[0]
+        path = self._find(plain, where)
+        if path is None:
+            raise InputError(f"{where}: names the image {name!r}, which lies nowhere below {self.root}.")
+        key = path.stem
+        if self.images.setdefault(key, path) != path:
+            raise InputError(f"{path}: {self.images[key]} has the same name; rename one of the two.")
+        return key
+
+    def fill(self, key: str, vertices: NDArray[np.floating], label: int) -> None:
+        """A filled polygon, (N, 2) x, y in pixels."""
+        cv2.fillPoly(self._canvas(key), [np.round(vertices).astype(np.int32).reshape(-1, 1, 2)], label)
+
+    def paint(self, key: str, mask: NDArray[np.bool_], label: int, where: str) -> None:
+        """A mask of the image's size.
+
+        Raises:
+            InputError: of another size.
+        """
+        canvas = self._canvas(key)
+        if mask.shape != canvas.shape:
+            height, width = canvas.shape
+            raise InputError(f"{where}: a mask of {mask.shape[1]}×{mask.shape[0]} for an image of {width}×{height}.")
+        canvas[mask] = label
+
+    def _canvas(self, key: str) -> NDArray[np.uint8]:
+        if key not in self.regions:
+            self.regions[key] = np.full(read_image_size(self.images[key]), UNLABELLED, dtype=np.uint8)
+        return self.regions[key]
+
+    def _find(self, name: str, where: Path) -> Path | None:
+        base = Path(name).name
+        places = [where.parent, self.root, *(self.root / folder for folder in ("images", "JPEGImages", "img"))]
+        for place in places:
+            for candidate in (place / name, place / base):
+                if candidate.is_file() and candidate.resolve().is_relative_to(self.root.resolve()):
+                    return candidate
+        return self._below.get(base)
+
+    @property
+    def _below(self) -> dict[str, Path]:
+        if not hasattr(self, "_files"):
+            self._files = {path.name: path for path in images_below(self.root)}
+        return self._files
+
+
+def images_below(root: Path) -> list[Path]:
+    """Every image file below a folder, sorted."""
+    return sorted(
+        path for path in root.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
+    )
+
+
+def numbers(values: object, count: int | None, where: str) -> list[float]:
+    """A list of finite numbers, `count` of them.
+
+    Raises:
+        InputError: it is none.
+    """
+    if not isinstance(values, list) or (count is not None and len(values) != count):
+        raise InputError(f"{where}: {values!r} is no list of {'numbers' if count is None else f'{count} numbers'}.")
+    for value in values:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not np.isfinite(value):
+            raise InputError(f"{where}: {value!r} is no number.")
+    return [float(value) for value in values]
+
+
+def entry(content: object, name: str, kind: type | tuple[type, ...], where: str) -> Any:
+    """`content[name]` of a type.
+
+    Raises:
+        InputError: absent or of another type.
+    """
+    value = content.get(name) if isinstance(content, dict) else None
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+        raise InputError(f"{where}: the field {name!r} is missing or malformed (got {value!r:.80}).")
+    return value
