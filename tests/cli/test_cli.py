@@ -98,6 +98,19 @@ def test_completing_without_training(hintseg, scenes, tmp_path):
     assert "0 of 4 masks" in out
 
 
+def test_masks_leave_and_do_not_come_back_without_their_images(hintseg, trained, tmp_path):
+    assert hintseg("complete", trained, "--out", tmp_path / "masks")[0] == 0
+    code, out, err = hintseg("export", trained, "--masks", tmp_path / "masks", "--out", tmp_path / "coco")
+    assert code == 0, err
+    assert "4 masks in" in out
+    code, _, err = hintseg("import", tmp_path / "coco", "--out", tmp_path / "back")
+    assert code == 2
+    assert "which lies nowhere below" in err
+    code, _, err = hintseg("export", trained, "--masks", tmp_path, "--out", tmp_path / "none")
+    assert code == 2
+    assert "holds no mask" in err
+
+
 def test_comparing_objectives(hintseg, scenes, tiny, tmp_path):
     settings = [part for setting in tiny for part in ("--set", setting)]
     rows = "partial_cross_entropy,default:stage_two.renewals=[0.4,0.6];data.mirror=false"

@@ -8,11 +8,12 @@ from tests.conftest import TINY, draw_scene
 
 from hintseg import train
 from hintseg.errors import ConfigError, InputError
-from hintseg.formats.by_name import FORMATS, import_dataset
+from hintseg.formats.by_name import FORMATS, WRITERS, export_masks, import_dataset
+from hintseg.formats.exported import Classes
 from hintseg.formats.label_studio import decode_brush, encode_brush
 from hintseg.formats.rle import encode_rle
 from hintseg.hints.model import UNLABELLED
-from hintseg.images import write_image
+from hintseg.images import read_labels, write_image, write_labels
 from hintseg.targets.target import weak_target
 
 SQUARE = [[10, 20], [30, 20], [30, 40], [10, 40]]
@@ -103,7 +104,7 @@ def yolo(root):
     (root / "labels" / "b.txt").write_text(f"0 {20 / WIDTH} {30 / HEIGHT} {20 / WIDTH} {20 / HEIGHT}\n\n")
 
 
-WRITERS = {"coco": coco, "label-studio": label_studio, "labelme": labelme, "cvat": cvat, "voc": voc, "yolo": yolo}
+EXAMPLES = {"coco": coco, "label-studio": label_studio, "labelme": labelme, "cvat": cvat, "voc": voc, "yolo": yolo}
 
 
 def write(path, content):
@@ -119,12 +120,12 @@ def source(tmp_path):
 
 
 def test_every_format_is_tested():
-    assert set(WRITERS) == {*FORMATS, "yolo"}
+    assert set(EXAMPLES) == {*FORMATS, "yolo"}
 
 
-@pytest.mark.parametrize("name", WRITERS)
+@pytest.mark.parametrize("name", EXAMPLES)
 def test_hints_arrive_where_they_were_drawn(source, tmp_path, name):
-    WRITERS[name](source)
+    EXAMPLES[name](source)
     dataset, found = import_dataset(source, tmp_path / "data")
     assert set(dataset.paths) == {"a", "b"}
     cow = dataset.classes.index("cow")
@@ -184,7 +185,7 @@ def test_the_rest_can_be_background(source, tmp_path):
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_named(source, tmp_path, name, file, old, new, message):
-    WRITERS[name](source)
+    EXAMPLES[name](source)
     content = (source / file).read_text()
     assert old in content
     (source / file).write_text(content.replace(old, new, 1))
@@ -218,6 +219,43 @@ def test_an_image_outside_the_folder_is_not_taken(source, tmp_path):
     (source / "a.json").write_text(content)
     with pytest.raises(InputError, match="lies nowhere below"):
         import_dataset(source, tmp_path / "data")
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_masks_come_back_as_they_went(source, tmp_path, name):
+    classes = Classes(("field", "cow", "sky"), 0)
+    photographs = {key: source / "photos" / f"{key}.jpg" for key in "ab"}
+    masks = {"a": draw_scene(0)[1], "b": draw_scene(1)[1]}
+    masks["a"][:4] = 255
+    for key, labels in masks.items():
+        write_labels(tmp_path / "masks" / f"{key}.png", labels)
+    out = tmp_path / "out"
+    assert export_masks({**photographs, "unmasked": source}, tmp_path / "masks", out, name, classes) == 2
+    if name == "voc":
+        assert all((read_labels(out / "SegmentationClass" / f"{key}.png") == masks[key]).all() for key in "ab")
+        assert (out / "labelmap.txt").read_text().splitlines()[1] == "cow:128,0,0::"
+        return
+    written = next(out.iterdir())
+    if name == "label-studio":  # people correct predictions into annotations
+        written.write_text(written.read_text().replace('"annotations": []', '"ignored": []').replace(
+            '"predictions"', '"annotations"'))  # fmt: skip
+    written.rename(source / written.name)
+    dataset, found = import_dataset(source, tmp_path / "data", background="field")
+    assert not found.lost
+    for key in "ab":
+        labels = np.array([classes.names.index(label) for label in dataset.classes])[dataset.mask(key)]
+        assert (labels == np.where(masks[key] == 255, 0, masks[key])).all()
+
+
+def test_export_refuses_what_does_not_fit(source, tmp_path):
+    photographs = {"a": source / "photos" / "a.jpg"}
+    with pytest.raises(InputError, match="holds no mask of any of the 1 photographs"):
+        export_masks(photographs, tmp_path, tmp_path / "out", "coco", Classes(("a",), None))
+    write_labels(tmp_path / "a.png", np.zeros((3, 4), np.uint8))
+    with pytest.raises(InputError, match=r"is 4×3 but .*a\.jpg is 96×72"):
+        export_masks(photographs, tmp_path, tmp_path / "out", "coco", Classes(("a",), None))
+    with pytest.raises(ConfigError, match="label-studio"):
+        export_masks(photographs, tmp_path, tmp_path / "out", "yolo", Classes(("a",), None))
 
 
 def slow_brush(codes):

@@ -8,7 +8,7 @@ import typer
 
 from hintseg.cli.data import check, demo, import_, prepare, recipe, simulate
 from hintseg.cli.learn import compare, train
-from hintseg.cli.use import complete, evaluate, predict, report, retrieve
+from hintseg.cli.use import complete, evaluate, export, predict, report, retrieve
 from hintseg.errors import HintsegError
 
 app = typer.Typer(
@@ -18,9 +18,12 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (check, train, compare, complete, predict, evaluate, retrieve, report, simulate, prepare, recipe, demo):
-    app.command()(command)
-app.command("import")(import_)
+COMMANDS = (
+    check, import_, train, compare, complete, predict, evaluate, retrieve, report, export, simulate, prepare, recipe,
+    demo,
+)  # fmt: skip
+for command in COMMANDS:
+    app.command(command.__name__.rstrip("_"))(command)
 
 
 def main() -> None:

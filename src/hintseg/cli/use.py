@@ -1,4 +1,4 @@
-"""complete, predict, evaluate, retrieve, report: what a trained run is good for."""
+"""complete, predict, evaluate, retrieve, report, export: what a trained run is good for."""
 
 import glob
 import json
@@ -181,6 +181,28 @@ def report(run: Run, device: Device = "auto") -> None:
     from hintseg.report.run_report import report_run
 
     print(report_run(Segmenter.open(run, device)))
+
+
+def export(
+    run: Run,
+    out: Annotated[Path, typer.Option(help="new folder")],
+    format_: Annotated[str, typer.Option("--format", help="coco, label-studio, cvat or voc")] = "coco",
+    masks: Annotated[Path | None, typer.Option(help="label maps; default RUN/masks, which complete writes")] = None,
+    photographs: Annotated[Path | None, typer.Option(help="folder of the images; default the training data's")] = None,
+) -> None:
+    """Write masks in the format of another tool."""
+    from hintseg.cli.progress import progress_bar
+    from hintseg.formats.by_name import export_masks
+    from hintseg.formats.exported import Classes
+    from hintseg.inference.segmenter import RunDescription
+
+    described = RunDescription.load(run / "run.json")
+    root = photographs or Path(described.data) / "images"
+    files = {Path(name).with_suffix("").as_posix(): path for path, name in find_photographs([str(root)])}
+    classes = Classes(tuple(described.classes), described.background)
+    with progress_bar() as show:
+        written = export_masks(files, masks or run / "masks", out, format_, classes, show)
+    print(f"{written} masks in {out}")
 
 
 def find_photographs(arguments: list[str]) -> list[tuple[Path, str]]:

@@ -1,6 +1,6 @@
 """Formats by name, one line each, and reading a folder or file of any of them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -8,11 +8,12 @@ import numpy as np
 
 from hintseg.errors import InputError, unknown_name
 from hintseg.formats import coco, cvat, label_studio, labelme, voc, yolo
+from hintseg.formats.exported import Classes, Labelled
 from hintseg.formats.folder import Progress, require_empty, write_folder
 from hintseg.formats.imported import Imported
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.model import UNLABELLED, VOID
-from hintseg.images import write_labels
+from hintseg.images import read_image_size, read_labels, write_labels
 
 
 class Format(NamedTuple):
@@ -31,6 +32,12 @@ FORMATS: dict[str, Format] = {
     "voc": Format(".xml", voc.matches, voc.read),
 }
 NAMES = ("auto", *FORMATS, "yolo")
+WRITERS: dict[str, Callable[[Path, Iterable[Labelled], Classes], None]] = {
+    "coco": coco.write,
+    "label-studio": label_studio.write,
+    "cvat": cvat.write,
+    "voc": voc.write,
+}
 
 
 def import_dataset(
@@ -80,6 +87,47 @@ def import_dataset(
         wanted = "of any known format" if name == "auto" else f"of the format {name}"
         raise InputError(f"{source}: holds no annotations {wanted}; known: {', '.join(NAMES[1:])}.")
     return _write(found, out, background), found
+
+
+def export_masks(
+    photographs: Mapping[str, Path], masks: Path, out: Path, name: str, classes: Classes,
+    progress: Progress | None = None,
+) -> int:  # fmt: skip
+    """Write masks in another tool's format.
+
+    Args:
+        photographs: KEY → file; those without MASKS/KEY.png are left out.
+        masks: folder of label maps.
+        out: a new or empty folder.
+        name: one of `WRITERS`.
+
+    Returns:
+        How many masks were written.
+
+    Raises:
+        ConfigError: unknown format.
+        InputError: no mask at all, one of another size than its photograph, or `out` is not empty.
+    """
+    if name not in WRITERS:
+        raise unknown_name("format", name, WRITERS)
+    require_empty(out)
+    chosen = {key: path for key, path in photographs.items() if (masks / f"{key}.png").exists()}
+    if not chosen:
+        raise InputError(f"{masks}: holds no mask of any of the {len(photographs)} photographs; make masks first.")
+
+    def items() -> Iterator[Labelled]:
+        for done, (key, path) in enumerate(chosen.items()):
+            labels, size = read_labels(masks / f"{key}.png"), read_image_size(path)
+            if labels.shape != size:
+                raise InputError(
+                    f"{masks / key}.png: is {labels.shape[1]}×{labels.shape[0]} but {path} is {size[1]}×{size[0]}."
+                )
+            yield Labelled(f"{key}{path.suffix}", labels)
+            if progress is not None:
+                progress("export", done + 1, len(chosen), {})
+
+    WRITERS[name](out, items(), classes)
+    return len(chosen)
 
 
 def annotation_files(source: Path, name: str) -> list[tuple[str, Path]]:

@@ -1,17 +1,22 @@
 """COCO: polygons and RLE masks → regions; boxes without a mask → boxes; visible keypoints → points.
 
 An annotation with a `segmentation` of polygons or run lengths is a region and its `bbox` says nothing more.
+Written, every class of an image is one annotation with run lengths.
 """
 
+import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from hintseg.errors import InputError
+from hintseg.formats.exported import Classes, Labelled, extent
 from hintseg.formats.imported import Imported, entry, numbers
-from hintseg.formats.rle import decode_rle
+from hintseg.formats.rle import decode_rle, encode_rle
 from hintseg.hints.description import read_json
+from hintseg.images import atomic_path
 
 
 def matches(path: Path) -> bool:
@@ -43,6 +48,24 @@ def read(path: Path, found: Imported) -> None:
         if category not in labels:
             raise InputError(f"{where}: the field 'category_id' is {category}, which no category has.")
         _add(annotation, keys[image], labels[category], found, where)
+
+
+def write(out: Path, items: Iterable[Labelled], classes: Classes) -> None:
+    """OUT/annotations.json."""
+    images: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
+    for number, item in enumerate(items, start=1):
+        height, width = item.labels.shape
+        images.append({"id": number, "file_name": item.name, "height": height, "width": width})
+        for label, mask in classes.masks(item.labels):
+            annotations.append({
+                "id": len(annotations) + 1, "image_id": number, "category_id": label + 1, "iscrowd": 0,
+                "segmentation": encode_rle(mask), "bbox": list(extent(mask)), "area": int(mask.sum()),
+            })  # fmt: skip
+    categories = [{"id": label + 1, "name": name} for label, name in enumerate(classes.names)]
+    content = {"images": images, "annotations": annotations, "categories": categories}
+    with atomic_path(out / "annotations.json") as temporary:
+        temporary.write_text(json.dumps(content, ensure_ascii=False), "utf-8")
 
 
 def _add(annotation: dict[str, Any], key: str, label: int, found: Imported, where: str) -> None:

@@ -1,18 +1,21 @@
 """CVAT for images 1.1: tag, box, polygon, mask, polyline → scribble, points.
 
-Its points are pixels of the image; several points of one `<points>` are several hints of its class.
+Its points are pixels of the image; several points of one `<points>` are several hints of its class. Written,
+every class of an image is one mask.
 """
 
+from collections.abc import Iterable
 from pathlib import Path
-from xml.etree.ElementTree import Element
+from xml.etree.ElementTree import Element, SubElement, tostring
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hintseg.errors import InputError
+from hintseg.formats.exported import Classes, Labelled, extent
 from hintseg.formats.folder import read_xml
 from hintseg.formats.imported import Imported
-from hintseg.images import read_image_size
+from hintseg.images import atomic_path, read_image_size
 
 
 def matches(path: Path) -> bool:
@@ -34,6 +37,30 @@ def read(path: Path, found: Imported) -> None:
         key = found.add_image(_attribute(image, "name", where), path)
         for shape in image:
             _add(shape, key, found, where)
+
+
+def write(out: Path, items: Iterable[Labelled], classes: Classes) -> None:
+    """OUT/annotations.xml."""
+    root = Element("annotations")
+    SubElement(root, "version").text = "1.1"
+    labels = SubElement(SubElement(SubElement(root, "meta"), "task"), "labels")
+    for name in classes.names:
+        SubElement(SubElement(labels, "label"), "name").text = name
+    for number, item in enumerate(items):
+        height, width = item.labels.shape
+        image = SubElement(root, "image", id=str(number), name=item.name, width=str(width), height=str(height))
+        for label, mask in classes.masks(item.labels):
+            x, y, w, h = extent(mask)
+            flat = mask[y : y + h, x : x + w].ravel()
+            edges = np.flatnonzero(np.diff(flat)) + 1
+            runs = np.diff(np.concatenate([[0], edges, [flat.size]])).tolist()
+            rle = ", ".join(map(str, [0, *runs] if flat[0] else runs))
+            SubElement(
+                image, "mask", label=classes.names[label], source="auto", occluded="0", rle=rle,
+                left=str(x), top=str(y), width=str(w), height=str(h), z_order="0",
+            )  # fmt: skip
+    with atomic_path(out / "annotations.xml") as temporary:
+        temporary.write_bytes(tostring(root, encoding="utf-8", xml_declaration=True))
 
 
 def _add(shape: Element, key: str, found: Imported, where: str) -> None:

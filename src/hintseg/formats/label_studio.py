@@ -2,10 +2,13 @@
 
 Positions are percent of the image. Brush strokes are its own run lengths of an RGBA picture, of which the
 alpha channel is the mask. `data` names the image by path or URL; its last part is looked for below the folder,
-with and without the upload's prefix ("3f2a91bc-cow.jpg" → "cow.jpg").
+with and without the upload's prefix ("3f2a91bc-cow.jpg" → "cow.jpg"). Written, masks are predictions that a
+person can correct: tasks for a labelling page with `<Image name="image">` and `<BrushLabels name="brush">`.
 """
 
+import json
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -14,9 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hintseg.errors import InputError
+from hintseg.formats.exported import Classes, Labelled
 from hintseg.formats.imported import Imported, entry, numbers
 from hintseg.hints.description import read_json
-from hintseg.images import read_image_size
+from hintseg.images import atomic_path, read_image_size
 
 KINDS = ("choices", "rectanglelabels", "keypointlabels", "polygonlabels", "brushlabels", "labels")
 
@@ -47,6 +51,25 @@ def read(path: Path, found: Imported) -> None:
                 continue
             for result in entry(annotation, "result", list, where):
                 _add(result, key, found, where)
+
+
+def write(out: Path, items: Iterable[Labelled], classes: Classes) -> None:
+    """OUT/tasks.json; the background is left to the page's own canvas."""
+    tasks = []
+    for item in items:
+        height, width = item.labels.shape
+        results = [
+            {
+                "id": f"mask{label}", "type": "brushlabels", "from_name": "brush", "to_name": "image",
+                "original_width": width, "original_height": height, "image_rotation": 0,
+                "value": {"format": "rle", "rle": encode_brush(mask), "brushlabels": [classes.names[label]]},
+            }
+            for label, mask in classes.masks(item.labels)
+        ]  # fmt: skip
+        prediction = {"model_version": "hintseg", "result": results}
+        tasks.append({"data": {"image": item.name}, "annotations": [], "predictions": [prediction]})
+    with atomic_path(out / "tasks.json") as temporary:
+        temporary.write_text(json.dumps(tasks, ensure_ascii=False), "utf-8")
 
 
 def _image(name: str, path: Path, found: Imported) -> str:

@@ -1,10 +1,13 @@
-"""Pascal VOC annotation XML → boxes; their pixels count from 1 and include both ends."""
+"""Pascal VOC: annotation XML → boxes, whose pixels count from 1 and include both ends; masks → SegmentationClass."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from hintseg.errors import InputError
+from hintseg.formats.exported import Classes, Labelled
 from hintseg.formats.folder import number, read_xml, text
 from hintseg.formats.imported import Imported
+from hintseg.images import atomic_path, label_palette, write_labels
 
 
 def matches(path: Path) -> bool:
@@ -26,3 +29,16 @@ def read(path: Path, found: Imported) -> None:
             raise InputError(f"{path}: an <object> has no <bndbox>.")
         x0, y0, x1, y1 = (number(frame, tag, path) for tag in ("xmin", "ymin", "xmax", "ymax"))
         found.boxes.setdefault(key, []).append([x0 - 1, y0 - 1, x1, y1, found.label(text(element, "name", path))])
+
+
+def write(out: Path, items: Iterable[Labelled], classes: Classes) -> None:
+    """OUT/SegmentationClass/*.png in VOC's colours, ImageSets/Segmentation/default.txt and labelmap.txt."""
+    keys = []
+    for item in items:
+        write_labels(out / "SegmentationClass" / f"{item.key}.png", item.labels)
+        keys.append(item.key)
+    colours = [",".join(map(str, colour)) for colour in label_palette()[: len(classes.names)].tolist()]
+    lines = [f"{name}:{colour}::" for name, colour in zip(classes.names, colours, strict=True)]
+    for name, content in (("labelmap.txt", lines), ("ImageSets/Segmentation/default.txt", keys)):
+        with atomic_path(out / name) as temporary:
+            temporary.write_text("".join(f"{line}\n" for line in content), "utf-8")
