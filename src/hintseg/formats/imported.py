@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -92,11 +93,9 @@ class Imported:
                     return candidate
         return self._below.get(base)
 
-    @property
+    @cached_property
     def _below(self) -> dict[str, Path]:
-        if not hasattr(self, "_files"):
-            self._files = {path.name: path for path in images_below(self.root)}
-        return self._files
+        return {path.name: path for path in images_below(self.root)}
 
 
 def images_below(root: Path) -> list[Path]:
