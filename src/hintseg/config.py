@@ -54,6 +54,7 @@ class DataConfig(_Section):
     regions: int = Field(200, ge=2, le=60000, description="about this many over-segments an image")
     spread_regions: int = Field(1000, ge=0, le=4000, description="over-segments over which hints spread; 0: not at all")
     spread_confidence: Fraction = Field(0.9, description="least share of a class where hints spread")
+    strong: Fraction = Field(0.5, description="least share of images with a placed hint in what is drawn")
     workers: int = Field(0, ge=0, description="loader processes; 0 loads in the main process")
 
 

@@ -25,7 +25,8 @@ from hintseg.network.embedder import Embedder
 from hintseg.relations.by_name import RELATIONS
 from hintseg.targets.target import WeakTarget, reduce_to
 from hintseg.training import loop
-from hintseg.training.data import Sample, SoftMask, TrainingBatches, TrainingImages, augment, loader
+from hintseg.training.augment import Sample, SoftMask, augment
+from hintseg.training.data import TrainingBatches, TrainingImages, loader
 from hintseg.training.objective import TERMS, cell_labels
 from hintseg.training.optimizer import AveragedWeights, build_optimizer, learning_rate_factor
 from hintseg.training.tags import image_seeds, unplaced
@@ -60,6 +61,22 @@ def test_cells_take_the_label_their_pixels_agree_on():
     labels = torch.full((1, 8, 8), UNLABELLED, dtype=torch.uint8)
     labels[0, 0, 1], labels[0, 0, 4], labels[0, 1, 5], labels[0, 4:, 4:] = 3, 1, 2, VOID
     assert cell_labels(labels, 2).tolist() == [[[3, UNLABELLED], [UNLABELLED, VOID]]]
+
+
+def test_rare_images_with_placed_hints_are_drawn_more_often(scenes):
+    keys = scenes.keys("train")
+    (scenes.root / "points.json").write_text(json.dumps({keys[2]: [[5, 6, 0]]}))
+    images = TrainingImages(Dataset.open(scenes.root), keys, ("tags", "points"), DataConfig())
+
+    def drawn(count, **changes):
+        batches = TrainingBatches(images, DataConfig(**changes), 9, 0, None)
+        return [batches._key(position) for position in range(count)]
+
+    half = drawn(12)
+    assert half[1::2] == [keys[2]] * 6
+    assert sorted(half[0::2]) == sorted(2 * [keys[0], keys[1], keys[3]]), "the others come in turn"
+    for plain in (drawn(8, strong=0.25), drawn(8, strong=0)):
+        assert sorted(plain[:4]) == sorted(plain[4:]) == sorted(keys)
 
 
 def test_crops_keep_image_labels_regions_and_soft_masks_aligned():

@@ -6,8 +6,9 @@ targets and over-segments stay in memory (compactly), over-segments also on disk
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -19,46 +20,12 @@ from torch.utils.data import Dataset as TorchDataset
 
 from hintseg.config import DataConfig
 from hintseg.hints.dataset import Dataset
-from hintseg.hints.model import VOID, Form
+from hintseg.hints.model import Form
 from hintseg.images import atomic_path, read_arrays
 from hintseg.propagation.regions import propagate, spread_labels
 from hintseg.segments.oversegment import partitions
 from hintseg.targets.target import WeakTarget, reduce_target, weak_target
-
-SOFT_STRIDE = 4  # pixels per cell of soft completed masks
-CHANNELS = 64  # OpenCV resizes so many at once
-
-
-class Sample(NamedTuple):
-    """One training image, decoded.
-
-    Attributes:
-        image: (H, W, 3) uint8.
-        labels: (H, W) uint8 weak labels.
-        regions: (H, W) uint16 over-segments.
-        allowed: (C,) bool: classes that may occur.
-        present: (C,) bool: classes that do.
-        spread: (H, W) uint8 weak labels and what they spread to.
-    """
-
-    image: NDArray[np.uint8]
-    labels: NDArray[np.uint8]
-    regions: NDArray[np.uint16]
-    allowed: NDArray[np.bool_]
-    present: NDArray[np.bool_]
-    spread: NDArray[np.uint8]
-
-
-class SoftMask(NamedTuple):
-    """A completed mask with its doubts, at `SOFT_STRIDE`.
-
-    Attributes:
-        classes: (K,) uint8 classes that may occur.
-        probabilities: (h, w, K) uint8, 255 = certain.
-    """
-
-    classes: NDArray[np.uint8]
-    probabilities: NDArray[np.uint8]
+from hintseg.training.augment import Sample, SoftMask, augment
 
 
 class TrainingBatch(NamedTuple):
@@ -81,18 +48,6 @@ class TrainingBatch(NamedTuple):
     present: Tensor
     spread: Tensor
     soft: Tensor
-
-
-class Crop(NamedTuple):
-    """One augmented image: the fields of `TrainingBatch` before stacking, channels last in `image`."""
-
-    image: NDArray[np.uint8]
-    labels: NDArray[np.uint8]
-    regions: NDArray[np.int32]
-    allowed: NDArray[np.bool_]
-    present: NDArray[np.bool_]
-    spread: NDArray[np.uint8]
-    soft: NDArray[np.float32]
 
 
 class TrainingImages:
@@ -125,6 +80,11 @@ class TrainingImages:
         """Probable labels to spread from, by key, at the reduced size; in place of what hints alone give."""
         self._seeds = seeds
         self._samples = {key: sample for key, sample in self._samples.items() if key not in seeds}
+
+    @cached_property
+    def placed(self) -> list[str]:
+        """Images in which a hint points at a class."""
+        return [key for key in self.keys if self.dataset.hints(key, self.forms).placed()]
 
     def sample(self, key: str) -> Sample:
         """Decode an image, or take it from memory."""
@@ -179,7 +139,11 @@ class TrainingImages:
 
 
 class TrainingBatches(TorchDataset[TrainingBatch]):
-    """Batch t, for t = 0 … iterations − 1; each epoch is a fresh permutation."""
+    """Batch t, for t = 0 … iterations − 1; each epoch is a fresh permutation.
+
+    Where images that only say which classes they show (tags, or nothing) outnumber those with a place for a
+    class, the latter are drawn more often: `config.strong` of the images drawn are theirs.
+    """
 
     def __init__(
         self, images: TrainingImages, config: DataConfig, iterations: int, seed: int, soft: dict[str, SoftMask] | None
@@ -189,6 +153,12 @@ class TrainingBatches(TorchDataset[TrainingBatch]):
         self.iterations = iterations
         self.seed = seed
         self.soft = soft or {}
+        placed = images.placed
+        rare = 0 < len(placed) < config.strong * len(images.keys)
+        self.share = config.strong if rare else 1.0
+        self.strong = placed if rare else list(images.keys)
+        chosen = set(self.strong)
+        self.weak = [key for key in images.keys if key not in chosen]
 
     def __len__(self) -> int:
         return self.iterations
@@ -205,9 +175,11 @@ class TrainingBatches(TorchDataset[TrainingBatch]):
         return TrainingBatch(image.permute(0, 3, 1, 2), *rest)
 
     def _key(self, position: int) -> str:
-        epoch, place = divmod(position, len(self.images.keys))
-        order = np.random.default_rng((self.seed, 0, epoch)).permutation(len(self.images.keys))
-        return self.images.keys[order[place]]
+        before, after = (int(self.share * count) for count in (position, position + 1))
+        group, stream, position = (self.strong, 0, before) if after > before else (self.weak, 2, position - before)
+        epoch, place = divmod(position, len(group))
+        order = np.random.default_rng((self.seed, stream, epoch)).permutation(len(group))
+        return group[order[place]]
 
 
 def loader(batches: TrainingBatches, start: int, stop: int, workers: int) -> Iterator[TrainingBatch]:
@@ -224,87 +196,3 @@ def loader(batches: TrainingBatches, start: int, stop: int, workers: int) -> Ite
             prefetch_factor=4,
         )
     )
-
-
-def augment(sample: Sample, soft: SoftMask | None, config: DataConfig, random: np.random.Generator) -> Crop:
-    """A random window, scaled to the crop's side, mirrored and recoloured.
-
-    The window's corners are multiples of `SOFT_STRIDE`, so that soft masks stay aligned.
-    """
-    side = config.crop
-    scale = random.uniform(*config.scale)
-    window = max(round(side / scale / SOFT_STRIDE), 1) * SOFT_STRIDE
-    height, width = sample.labels.shape
-    # Within an image larger than the window the window stays inside; a smaller image lies anywhere in it.
-    top = _offset(height, window, random)
-    left = _offset(width, window, random)
-    image = _resized(
-        _cut(sample.image, top, left, window, fill=124), side, cv2.INTER_LINEAR if scale > 1 else cv2.INTER_AREA
-    )
-    labels = _resized(_cut(sample.labels, top, left, window, fill=VOID), side, cv2.INTER_NEAREST)
-    regions = _resized(_cut(sample.regions, top, left, window, fill=0), side, cv2.INTER_NEAREST)
-    spread = _resized(_cut(sample.spread, top, left, window, fill=VOID), side, cv2.INTER_NEAREST)
-    soft_side = side // SOFT_STRIDE
-    target = np.zeros((len(sample.allowed), soft_side, soft_side), dtype=np.float32)
-    if soft is not None and soft.classes.size:
-        cut = _cut(soft.probabilities, top // SOFT_STRIDE, left // SOFT_STRIDE, window // SOFT_STRIDE, fill=0)
-        for start in range(0, soft.classes.size, CHANNELS):
-            part = _resized(cut[..., start : start + CHANNELS], soft_side, cv2.INTER_LINEAR)
-            planes = np.moveaxis(part.reshape(soft_side, soft_side, -1), 2, 0)
-            target[soft.classes[start : start + CHANNELS]] = planes.astype(np.float32) / np.float32(255)
-    if config.mirror and random.random() < 0.5:
-        image, labels, regions, spread, target = (
-            np.ascontiguousarray(array)
-            for array in (image[:, ::-1], labels[:, ::-1], regions[:, ::-1], spread[:, ::-1], target[:, :, ::-1])
-        )
-    return Crop(
-        recolour(image, config, random),
-        labels,
-        regions.astype(np.int32),
-        sample.allowed,
-        sample.present,
-        spread,
-        target,
-    )
-
-
-def recolour(image: NDArray[np.uint8], config: DataConfig, random: np.random.Generator) -> NDArray[np.uint8]:
-    """Random brightness, contrast, saturation; now and then grey or blurred [SPML: grey 0.3, blur 0.5 in stage 2]."""
-    if config.colour > 0:
-        brightness, contrast, saturation = 1 + config.colour * random.uniform(-1, 1, 3)
-        values = image.astype(np.float32)
-        grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)[..., None].astype(np.float32)
-        values = grey + (values - grey) * np.float32(saturation)
-        mean = np.float32(grey.mean())
-        values = (mean + (values - mean) * np.float32(contrast)) * np.float32(brightness)
-        image = np.clip(values, 0, 255).astype(np.uint8)
-    if config.grey > 0 and random.random() < config.grey:
-        image = np.repeat(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)[..., None], 3, axis=2)
-    if config.blur > 0 and random.random() < config.blur:
-        image = cv2.GaussianBlur(image, (5, 5), float(random.uniform(0.1, 2.5)))
-    return image
-
-
-def _offset(length: int, window: int, random: np.random.Generator) -> int:
-    slack = length - window
-    low, high = min(slack, 0), max(slack, 0)
-    return int(random.integers(low // SOFT_STRIDE, high // SOFT_STRIDE + 1)) * SOFT_STRIDE
-
-
-def _cut(array: NDArray[Any], top: int, left: int, side: int, fill: int) -> NDArray[Any]:
-    """A square window that may reach outside; outside is `fill`."""
-    height, width = array.shape[:2]
-    y0, y1 = max(top, 0), min(top + side, height)
-    x0, x1 = max(left, 0), min(left + side, width)
-    inside = array[y0:y1, x0:x1]
-    if inside.shape[:2] == (side, side):
-        return inside
-    window = np.full((side, side, *array.shape[2:]), fill, dtype=array.dtype)
-    window[y0 - top : y1 - top, x0 - left : x1 - left] = inside
-    return window
-
-
-def _resized(array: NDArray[Any], side: int, interpolation: int) -> NDArray[Any]:
-    if array.shape[:2] == (side, side):
-        return array
-    return cv2.resize(np.ascontiguousarray(array), (side, side), interpolation=interpolation)

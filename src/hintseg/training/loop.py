@@ -11,7 +11,8 @@ from torch import Tensor
 from hintseg.config import Recipe
 from hintseg.errors import TrainingError
 from hintseg.network.embedder import Embedder
-from hintseg.training.data import SoftMask, TrainingBatch, TrainingBatches, TrainingImages, loader
+from hintseg.training.augment import SoftMask
+from hintseg.training.data import TrainingBatch, TrainingBatches, TrainingImages, loader
 from hintseg.training.objective import Objective
 from hintseg.training.optimizer import AveragedWeights, build_optimizer, learning_rate_factor, set_learning_rate
 

@@ -25,8 +25,9 @@ from hintseg.inference.segmenter import RunDescription, Segmenter
 from hintseg.inference.views import image_maps
 from hintseg.network.embedder import Embedder
 from hintseg.targets.target import WeakTarget
+from hintseg.training.augment import SOFT_STRIDE, SoftMask
 from hintseg.training.checkpoint import read_checkpoint, restore, save_checkpoint
-from hintseg.training.data import SOFT_STRIDE, SoftMask, TrainingImages
+from hintseg.training.data import TrainingImages
 from hintseg.training.loop import TrainingState, new_state, train_steps
 from hintseg.training.objective import require_known_terms, uses_spread_labels
 from hintseg.training.run_folder import locked, logged, write_metrics, write_tensorboard

@@ -22,8 +22,9 @@ from hintseg.network.embedder import Embedder
 from hintseg.propagation.dense_crf import dense_crf
 from hintseg.targets.activation import activations, balanced_shares, seeds
 from hintseg.targets.target import WeakTarget
+from hintseg.training.augment import SOFT_STRIDE
 from hintseg.training.checkpoint import read_checkpoint, restore, save_checkpoint
-from hintseg.training.data import SOFT_STRIDE, TrainingImages
+from hintseg.training.data import TrainingImages
 from hintseg.training.loop import new_state, train_steps
 
 log = logging.getLogger("hintseg")
