@@ -111,6 +111,14 @@ def test_masks_leave_and_do_not_come_back_without_their_images(hintseg, trained,
     assert "holds no mask" in err
 
 
+def test_suggestions(hintseg, trained, scenes, tmp_path):
+    code, out, err = hintseg("suggest", trained, scenes.root, "--count", 2, "--out", tmp_path / "next.json")
+    assert code == 0, err
+    assert "doubtful pixels" in out + err
+    suggestions = json.loads((tmp_path / "next.json").read_text("utf-8"))
+    assert [set(row) for row in suggestions] == [{"key", "x", "y", "doubt", "classes"}] * 2
+
+
 def test_comparing_objectives(hintseg, scenes, tiny, tmp_path):
     settings = [part for setting in tiny for part in ("--set", setting)]
     rows = "partial_cross_entropy,default:stage_two.renewals=[0.4,0.6];data.mirror=false"

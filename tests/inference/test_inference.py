@@ -16,6 +16,7 @@ from hintseg.inference.completion import complete_image
 from hintseg.inference.evaluation import evaluate_split
 from hintseg.inference.refine import refined
 from hintseg.inference.segmenter import Segmenter
+from hintseg.inference.suggest import most_doubtful, suggest
 from hintseg.inference.untrained import METHODS, complete_untrained
 from hintseg.inference.views import enlarged_argmax, image_maps, multi_scale_probabilities, tile_weight, tiles
 from hintseg.propagation.dense_crf import dense_crf
@@ -255,3 +256,35 @@ def test_a_crf_for_small_images_leaves_tiles_alone(segmenter):
         np.testing.assert_array_equal(found, segmenter.probabilities(image, plain))
         assert not np.array_equal(found, segmenter.probabilities(image, other))
         assert (segmenter.predict(image, small) == segmenter.predict(image, plain)).all()
+
+
+def test_the_most_doubtful_region_without_a_hint():
+    regions = np.zeros((10, 30), np.int64)
+    regions[:, 10:20], regions[:, 20:] = 1, 2
+    sure = np.array([0.6, 0.5, 0.9])[regions]
+    shares = np.stack([sure, 1 - sure])
+    hinted = np.zeros((10, 30), np.bool_)
+    x, y, doubt, mean = most_doubtful(shares, regions, hinted)
+    assert 13 <= x <= 16
+    assert 3 <= y <= 6
+    assert doubt == pytest.approx(50)
+    assert mean == pytest.approx([0.5, 0.5])
+    hinted[0, 15] = True
+    assert most_doubtful(shares, regions, hinted)[2] == pytest.approx(40)
+    hinted[0] = True
+    assert most_doubtful(shares, regions, hinted) is None
+
+
+def test_suggestions_lie_where_nothing_is_hinted(segmenter, scenes):
+    found = suggest(segmenter, scenes, scenes.keys())
+    assert len({suggestion.key for suggestion in found}) == len(found) == len(scenes.keys())
+    assert [one.doubt for one in found] == sorted((one.doubt for one in found), reverse=True)
+    for one in found:
+        labels = weak_target(scenes.hints(one.key, ("scribbles",)), (72, 96), 3).labels
+        assert labels[one.y, one.x] == 254
+        assert sum(share for _, share in one.classes) <= 1 + 1e-5
+        if one.key in scenes.keys("train"):
+            named = {scenes.classes[label] for label in scenes.hints(one.key, ("scribbles",)).classes()}
+            assert all(name in named or name == scenes.classes[0] or share == 0 for name, share in one.classes)
+    votes = suggest(segmenter, scenes, scenes.keys("train"), "retrieval")
+    assert all(0 <= one.x < 96 and 0 <= one.y < 72 for one in votes)

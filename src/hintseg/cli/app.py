@@ -8,7 +8,7 @@ import typer
 
 from hintseg.cli.data import check, demo, import_, prepare, recipe, simulate
 from hintseg.cli.learn import compare, train
-from hintseg.cli.use import complete, evaluate, export, predict, report, retrieve
+from hintseg.cli.use import complete, evaluate, export, predict, report, retrieve, suggest
 from hintseg.errors import HintsegError
 
 app = typer.Typer(
@@ -19,8 +19,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 COMMANDS = (
-    check, import_, train, compare, complete, predict, evaluate, retrieve, report, export, simulate, prepare, recipe,
-    demo,
+    check, import_, train, compare, complete, predict, evaluate, retrieve, suggest, report, export, simulate, prepare,
+    recipe, demo,
 )  # fmt: skip
 for command in COMMANDS:
     app.command(command.__name__.rstrip("_"))(command)

@@ -1,4 +1,4 @@
-"""complete, predict, evaluate, retrieve, report, export: what a trained run is good for."""
+"""complete, predict, evaluate, retrieve, suggest, report, export: what a trained run is good for."""
 
 import glob
 import json
@@ -173,6 +173,47 @@ def retrieve(
     for neighbour in found[:5]:
         print(f"{neighbour.similarity:.3f}  {segmenter.classes[neighbour.label]}  {neighbour.key}")
     print(f"{picture}\n{listing}")
+
+
+def suggest(
+    run: Run,
+    data: Annotated[Path | None, typer.Argument(help="data set folder; default the training data")] = None,
+    split: Annotated[str, typer.Option(help="images to look at")] = "train",
+    count: Annotated[int, typer.Option(min=1, help="how many suggestions")] = 20,
+    method: Annotated[str, typer.Option(help="whose doubt: softmax or retrieval")] = "softmax",
+    out: Annotated[Path | None, typer.Option(help="JSON file; default RUN/suggestions.json")] = None,
+    device: Device = "auto",
+) -> None:
+    """Say where one more hint is worth most, and which classes lack hints."""
+    from rich.table import Table
+
+    from hintseg.cli.progress import console, progress_bar
+    from hintseg.hints.check import inspect
+    from hintseg.hints.dataset import Dataset
+    from hintseg.images import atomic_path
+    from hintseg.inference.segmenter import Segmenter
+    from hintseg.inference.suggest import suggest as find
+
+    segmenter = Segmenter.open(run, device)
+    dataset = segmenter.dataset() if data is None else Dataset.open(data)
+    keys = dataset.keys(split)
+    with progress_bar() as show:
+        inspected = inspect(dataset, keys, segmenter.description.forms)
+        found = find(
+            segmenter, dataset, inspected.usable, method, lambda done: show("suggest", done, len(inspected.usable), {})
+        )[:count]
+    table = Table("image", "click at x, y", "doubtful pixels", "likely")
+    for suggestion in found:
+        likely = ", ".join(f"{name} {share:.0%}" for name, share in suggestion.classes)
+        table.add_row(suggestion.key, f"{suggestion.x}, {suggestion.y}", f"{suggestion.doubt:.0f}", likely)
+    console.print(table)
+    for sentence in [*inspected.warnings, *inspected.errors]:
+        print(f"warning: {sentence}")
+    target = out or run / "suggestions.json"
+    content = [suggestion._asdict() for suggestion in found]
+    with atomic_path(target) as temporary:
+        temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False), "utf-8")
+    print(target)
 
 
 def report(run: Run, device: Device = "auto") -> None:

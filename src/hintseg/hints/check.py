@@ -99,6 +99,12 @@ def _warn(found: Inspection, dataset: Dataset, hinted: int) -> None:
             found.warnings.append(f"class {name!r} is never hinted; it cannot be learned.")
         elif 0 < found.hinted_pixels[label] < 50:
             found.warnings.append(f"class {name!r} has only {found.hinted_pixels[label]} hinted pixels.")
+    pointed = found.forms["points"] + found.forms["scribbles"]
+    if dataset.background is not None and pointed and not found.hinted_pixels[dataset.background]:
+        name = dataset.classes[dataset.background]
+        found.warnings.append(
+            f"the background ({name!r}) is never pointed at; it needs a click or stroke like any class."
+        )
     if hinted < found.images - len(found.errors):
         found.warnings.append(f"{found.images - len(found.errors) - hinted} of {found.images} images have no hint.")
     known = frozenset(dataset.paths)
