@@ -46,7 +46,7 @@ def read_xml(path: Path) -> ElementTree.Element:
         raise InputError(f"{path}: declares XML entities, which annotations do not need; the file is refused.")
     try:
         return ElementTree.fromstring(content)
-    except ElementTree.ParseError as error:
+    except (ElementTree.ParseError, LookupError, ValueError) as error:  # the second: an encoding nobody knows
         raise InputError(f"{path}: is not valid XML ({error}).") from error
 
 

@@ -14,6 +14,8 @@ from hintseg.errors import InputError
 from hintseg.hints.model import MAX_CLASSES, UNLABELLED
 from hintseg.images import IMAGE_SUFFIXES, read_image_size
 
+FARTHEST = 1_000_000  # pixels; OpenCV counts in 32 bits
+
 
 @dataclass
 class Imported:
@@ -65,7 +67,8 @@ class Imported:
 
     def fill(self, key: str, vertices: NDArray[np.floating], label: int) -> None:
         """A filled polygon, (N, 2) x, y in pixels."""
-        cv2.fillPoly(self._canvas(key), [np.round(vertices).astype(np.int32).reshape(-1, 1, 2)], label)
+        corners = np.round(vertices).clip(-FARTHEST, FARTHEST).astype(np.int32).reshape(-1, 1, 2)
+        cv2.fillPoly(self._canvas(key), [corners], label)
 
     def paint(self, key: str, mask: NDArray[np.bool_], label: int, where: str) -> None:
         """A mask of the image's size.
@@ -117,6 +120,18 @@ def numbers(values: object, count: int | None, where: str) -> list[float]:
         if isinstance(value, bool) or not isinstance(value, int | float) or not np.isfinite(value):
             raise InputError(f"{where}: {value!r} is no number.")
     return [float(value) for value in values]
+
+
+def tables(rows: list[Any], where: str) -> list[dict[str, Any]]:
+    """A list of objects.
+
+    Raises:
+        InputError: one is none.
+    """
+    for row, value in enumerate(rows):
+        if not isinstance(value, dict):
+            raise InputError(f"{where}[{row}]: {value!r:.80} is no object with fields.")
+    return rows
 
 
 def entry(content: object, name: str, kind: type | tuple[type, ...], where: str) -> Any:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from hintseg.errors import InputError
 from hintseg.formats.exported import Classes, Labelled
-from hintseg.formats.imported import Imported, entry, numbers
+from hintseg.formats.imported import Imported, entry, numbers, tables
 from hintseg.hints.description import read_json
 from hintseg.images import atomic_path, read_image_size
 
@@ -46,10 +46,10 @@ def read(path: Path, found: Imported) -> None:
         if not names:
             raise InputError(f"{where}: the field 'data' names no image.")
         key = _image(unquote(names[0].rsplit("/", 1)[-1].rsplit("=", 1)[-1]), path, found)
-        for annotation in entry(task, "annotations", list, where):
+        for annotation in tables(entry(task, "annotations", list, where), f"{where}, annotations"):
             if annotation.get("was_cancelled"):
                 continue
-            for result in entry(annotation, "result", list, where):
+            for result in tables(entry(annotation, "result", list, where), f"{where}, result"):
                 _add(result, key, found, where)
 
 
@@ -108,6 +108,8 @@ def _add(result: dict[str, Any], key: str, found: Imported, where: str) -> None:
             found.points.setdefault(key, []).append([x * width / 100, y * height / 100, label])
         elif kind == "polygonlabels":
             corners = [numbers(pair, 2, f"{place}, points") for pair in entry(value, "points", list, place)]
+            if len(corners) < 3:
+                raise InputError(f"{place}: the field 'points' has {len(corners)} corners; a polygon needs three.")
             found.fill(key, np.array(corners).reshape(-1, 2) * [width / 100, height / 100], label)
         elif kind == "brushlabels":
             if value.get("format") != "rle":

@@ -25,7 +25,8 @@ def read(path: Path, found: Imported) -> None:
     """
     content = read_json(path)
     key = found.add_image(entry(content, "imagePath", str, str(path)), path)
-    for name, present in (content.get("flags") or {}).items():
+    flags = content.get("flags")
+    for name, present in entry(content, "flags", dict, str(path)).items() if flags else ():
         if present is True:
             found.tags.setdefault(key, []).append(found.label(name))
     for row, shape in enumerate(entry(content, "shapes", list, str(path))):
@@ -36,7 +37,7 @@ def _add(shape: dict[str, Any], key: str, found: Imported, where: str) -> None:
     label = found.label(entry(shape, "label", str, where))
     rows = entry(shape, "points", list, where)
     vertices = np.array([numbers(pair, 2, f"{where}, points") for pair in rows]).reshape(-1, 2)
-    kind = shape.get("shape_type", "polygon")
+    kind = entry(shape, "shape_type", str, where) if "shape_type" in shape else "polygon"
     needed = {"polygon": 3, "rectangle": 2, "circle": 2, "point": 1, "points": 1, "line": 2, "linestrip": 2}
     if kind not in needed:
         found.lost[f"LabelMe shape {kind!r}"] += 1

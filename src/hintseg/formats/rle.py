@@ -20,7 +20,12 @@ def decode_rle(rle: dict[str, Any]) -> NDArray[np.bool_]:
     if not (height >= 0 and width >= 0 and height * width <= MOST_CELLS):
         raise ValueError(f"a mask of {height} × {width} cells")
     counts = rle["counts"]
-    runs = np.array(_runs(counts) if isinstance(counts, str | bytes) else counts, dtype=np.int64)
+    try:
+        runs = np.array(_runs(counts) if isinstance(counts, str | bytes) else counts, dtype=np.int64)
+    except OverflowError as error:
+        raise ValueError("a run longer than any mask") from error
+    if runs.ndim != 1:
+        raise ValueError("runs that are no list")
     if (runs < 0).any() or int(runs.sum()) != height * width:
         raise ValueError(f"runs of {int(runs.sum())} cells for a mask of {height} × {width}")
     values = np.repeat(np.arange(len(runs)) % 2 == 1, runs)

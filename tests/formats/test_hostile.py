@@ -1,0 +1,84 @@
+"""Annotations with something wrong anywhere in them are imported or refused in a sentence; nothing else happens."""
+
+import json
+import shutil
+from contextlib import suppress
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from tests.formats.test_formats import EXAMPLES
+from tests.formats.test_formats import source as source  # a fixture
+
+from hintseg.errors import HintsegError
+from hintseg.formats.by_name import import_dataset
+
+VALUES = st.one_of(
+    st.none(), st.booleans(), st.integers(-(10**12), 10**12), st.floats(), st.text(max_size=8),
+    st.lists(st.integers(-5, 300), max_size=5), st.dictionaries(st.text(max_size=4), st.integers(), max_size=2),
+)  # fmt: skip
+FEW = settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
+
+
+def leaves(content, path=()):
+    """Paths to every value in nested lists and dictionaries, containers included."""
+    rows = content.items() if isinstance(content, dict) else enumerate(content) if isinstance(content, list) else ()
+    for step, value in rows:
+        yield (*path, step)
+        yield from leaves(value, (*path, step))
+
+
+def tried(source, name):
+    out = source.parent / "out"
+    with suppress(HintsegError):
+        import_dataset(source, out, name)
+    shutil.rmtree(out, ignore_errors=True)
+
+
+@pytest.mark.parametrize("name", ["coco", "label-studio", "labelme"])
+def test_any_value_in_json_may_be_wrong(source, name):
+    EXAMPLES[name](source)
+    path = next(path for path in sorted(source.iterdir()) if path.suffix == ".json")
+    whole = path.read_text()
+    places = list(leaves(json.loads(whole)))
+
+    @FEW
+    @given(st.sampled_from(places), VALUES)
+    def check(place, value):
+        content = json.loads(whole)
+        target = content
+        for step in place[:-1]:
+            target = target[step]
+        target[place[-1]] = value
+        path.write_text(json.dumps(content))
+        tried(source, name)
+
+    check()
+
+
+@pytest.mark.parametrize(
+    ("name", "file"), [("cvat", "annotations.xml"), ("voc", "a.xml"), ("yolo", "labels/a.txt"), ("yolo", "data.yaml")]
+)
+def test_any_part_of_a_text_may_be_wrong(source, name, file):
+    EXAMPLES[name](source)
+    path = source / file
+    whole = path.read_text()
+
+    @FEW
+    @given(st.integers(0, len(whole)), st.integers(0, 12), st.text('0123456789.,;-<>/"&e x\x00é', max_size=6))
+    def check(start, length, between):
+        path.write_text(whole[:start] + between + whole[start + length :])
+        tried(source, name)
+
+    check()
+
+
+@pytest.mark.parametrize("name", ["coco", "cvat"])
+def test_bytes_that_are_no_text(source, name):
+    EXAMPLES[name](source)
+    path = next(path for path in source.iterdir() if path.is_file())
+    path.write_bytes(b"\xff\xfe" + path.read_bytes())
+    with pytest.raises(HintsegError, match=path.name):
+        import_dataset(source, source.parent / "out", name)
