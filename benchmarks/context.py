@@ -6,6 +6,7 @@ mean overlap (intersection over union) of the two scenes. Chance is the same ove
 """
 
 import argparse
+import time
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +33,7 @@ def overlap(one: frozenset[int], other: frozenset[int]) -> float:
 
 
 def measure(run: Path, dataset: Dataset, split: str) -> dict[str, object]:
+    started = time.perf_counter()
     segmenter = Segmenter.open(run, "cpu")
     index, segments = segmenter.index, segmenter.description.recipe.segments
     scenes = [scene_of(dataset.mask(key)) for key in segmenter.description.keys]
@@ -58,7 +60,8 @@ def measure(run: Path, dataset: Dataset, split: str) -> dict[str, object]:
             ])  # fmt: skip
     same, shared, chance_same, chance_shared = (round(100 * float(value), 2) for value in np.mean(found, axis=0))
     return {
-        "run": run.name, "queries": len(found), "same_scene": same, "scene_overlap": shared,
+        "run": f"{run.parent.name}/{run.name}", "seconds": round(time.perf_counter() - started, 1),
+        "queries": len(found), "same_scene": same, "scene_overlap": shared,
         "same_scene_by_chance": chance_same, "scene_overlap_by_chance": chance_shared,
     }  # fmt: skip
 

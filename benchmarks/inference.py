@@ -1,4 +1,7 @@
-"""Finished runs evaluated in every way an image can be looked at: scales, mirror image, dense CRF, retrieval."""
+"""Finished runs evaluated in every way an image can be looked at: scales, mirror image, dense CRF, retrieval.
+
+`seconds` of a row are per image.
+"""
 
 import argparse
 import time
@@ -40,7 +43,7 @@ def main() -> None:
             seconds = (time.perf_counter() - started) / len(dataset.keys(options.split))
             rows.append({
                 "run": f"{run.parent.name}/{run.name}", "split": options.split, "way": way,
-                "mean_iou": round(100 * matrix.scores().mean_iou, 2), "seconds_per_image": round(seconds, 3),
+                "mean_iou": round(100 * matrix.scores().mean_iou, 2), "seconds": round(seconds, 3),
             })  # fmt: skip
             print(rows[-1], flush=True)
     print(write(options.name, rows))

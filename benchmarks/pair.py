@@ -34,7 +34,7 @@ def main() -> None:
     for name, settings in SETTINGS.items():
         alone = statistics.median(seconds(1, settings, options.steps) for _ in range(options.repeats))
         pair = statistics.median(seconds(2, settings, options.steps) for _ in range(options.repeats))
-        rows.append({"spinning": name, "alone": alone, "pair": pair, "ratio": pair / alone})
+        rows.append({"spinning": name, "seconds": alone, "seconds_of_two": pair, "ratio": pair / alone})
         print(rows[-1], flush=True)
     print(write("pair", rows))
 
