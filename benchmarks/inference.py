@@ -19,7 +19,7 @@ WAYS: dict[str, dict[str, object]] = {
     "plain + CRF": {"scales": [1.0], "crf": True, "crf_stride": 1},
     "plain + CRF at half resolution": {"scales": [1.0], "crf": True, "crf_stride": 2},
     "enlarged by 1.25 + CRF at half resolution": {"scales": [1.25], "crf": True, "crf_stride": 2},
-    "three scales, mirrored + CRF": {"scales": [1.0, 1.25, 1.5], "flip": True, "crf": True, "crf_stride": 2},
+    "three scales - mirrored + CRF": {"scales": [1.0, 1.25, 1.5], "flip": True, "crf": True, "crf_stride": 2},
     "retrieval": {"method": "retrieval", "crf": False},
     "retrieval + CRF at half resolution": {"method": "retrieval", "crf": True, "crf_stride": 2},
 }

@@ -68,6 +68,7 @@ def train(
     resume: bool = False,
     on_error: str = "refuse",
     progress: Progress | None = None,
+    cache: str | Path | None = None,
     **choices: object,
 ) -> Segmenter:
     """Train on a data set's hints.
@@ -84,6 +85,7 @@ def train(
         resume: go on with an interrupted run.
         on_error: "refuse" or "skip" images that cannot be read.
         progress: called with (stage, done, total, values).
+        cache: folder for over-segments, which several runs on the same images may share; default OUT/cache.
         **choices: what `choose_recipe` takes: config, objective, backbone, iterations, seed, settings.
 
     Returns:
@@ -110,4 +112,5 @@ def train(
     return run_training(
         dataset, usable, forms, chosen, Path(out), weights=weights, device=device, precision=precision,
         resume=resume, version=__version__, notes=[*found.errors, *found.warnings], progress=progress,
+        cache=None if cache is None else Path(cache),
     )  # fmt: skip

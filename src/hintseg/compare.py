@@ -132,7 +132,15 @@ def _measure(
 ) -> Result:  # fmt: skip
     started = time.monotonic()
     segmenter = train(
-        dataset, hints, folder, recipe=recipe, weights=weights, device=device, resume=True, progress=progress
+        dataset,
+        hints,
+        folder,
+        recipe=recipe,
+        weights=weights,
+        device=device,
+        resume=True,
+        progress=progress,
+        cache=folder.parent / "cache",
     )
     seconds = time.monotonic() - started
     scores = {}

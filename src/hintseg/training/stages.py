@@ -54,6 +54,7 @@ def run_training(
     version: str = "",
     notes: Sequence[str] = (),
     progress: Progress | None = None,
+    cache: Path | None = None,
 ) -> Segmenter:
     """Train, and leave a run folder that `Segmenter.open` reads.
 
@@ -62,6 +63,7 @@ def run_training(
         out: run folder; must be new, or a run of the same configuration with `resume`.
         notes: what the reader of the log should know about the data.
         progress: called with (stage, done, total, values).
+        cache: folder for over-segments; default OUT/cache.
 
     Raises:
         RunError: the folder is in use, holds another run, or cannot be written.
@@ -86,7 +88,7 @@ def run_training(
             recipe.name, len(keys), dataset.root, len(dataset.classes), ", ".join(forms),
         )  # fmt: skip
         spread = {} if uses_spread_labels(recipe) else {"spread_regions": 0}
-        images = TrainingImages(dataset, keys, forms, recipe.data.model_copy(update=spread), out / "cache")
+        images = TrainingImages(dataset, keys, forms, recipe.data.model_copy(update=spread), cache or out / "cache")
         if not (out / "run.json").exists():
             with atomic_path(out / "run.json") as temporary:
                 temporary.write_text(description.dump(), "utf-8")
