@@ -31,8 +31,8 @@ def main() -> None:
     screen = logging.StreamHandler(sys.stderr)
     screen.setLevel(logging.WARNING)  # the run's log.txt takes more
     logging.basicConfig(format="%(levelname)s: %(message)s", handlers=[screen])
-    # Idle threads of GNU OpenMP spin for long and starve a second process (benchmarks: two took 4.2 times as long as
-    # one); after this many turns they sleep (1.8 times), which costs a process alone less than not to spin at all.
+    # Idle threads of GNU OpenMP spin for long and starve a second process; after this many turns they sleep, which
+    # costs a process alone less than not to spin at all (python -m benchmarks.pair).
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", "500")
     try:
