@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, cast, get_args
 
 from hintseg.errors import InputError, unknown_name
+from hintseg.formats.folder import require_empty
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.simulate import Style, simulate_boxes, simulate_points, simulate_scribbles, simulate_tags
 from hintseg.images import atomic_path, link_or_copy, write_labels
@@ -29,8 +30,7 @@ def simulate_dataset(
     """
     if style not in get_args(Style):
         raise unknown_name("scribble style", style, get_args(Style))
-    if out.exists() and any(out.iterdir()):
-        raise InputError(f"{out}: is not empty; choose a new folder.")
+    require_empty(out)
     keys = dataset.keys(split)
     tables: dict[str, dict[str, list[Any]]] = {"points": {}, "boxes": {}, "tags": {}}
     made = 0

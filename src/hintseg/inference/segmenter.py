@@ -22,7 +22,7 @@ from hintseg.inference.retrieval import Neighbour, SegmentIndex, load_index, nea
 from hintseg.inference.views import enlarged_argmax, image_maps, multi_scale_probabilities, tile_weight, tiles
 from hintseg.network.embedder import Embedder
 from hintseg.network.heads import resize
-from hintseg.targets.target import reduce_target, reduce_to, weak_target
+from hintseg.targets.target import WeakTarget, reduce_target, reduce_to, weak_target
 
 TILE_OVERLAP = 128
 
@@ -205,11 +205,7 @@ class Segmenter:
         Raises:
             InputError: the image or its hints cannot be read.
         """
-        image = dataset.image(key)
-        target = weak_target(
-            dataset.hints(key, self.description.forms), image.shape[:2], len(self.classes),
-            self.recipe.data.point_radius,
-        )  # fmt: skip
+        image, target = self.hinted(dataset, key)
         small, reduced = reduce_target(image, target, self.recipe.data.longest_side)
         probabilities = complete_image(self.network, small, reduced, self.recipe.completion)
         mask = enlarged_argmax(probabilities, image.shape[:2])
@@ -217,6 +213,16 @@ class Segmenter:
             hinted = target.labels < UNLABELLED
             mask[hinted] = target.labels[hinted]
         return mask
+
+    def hinted(self, dataset: Dataset, key: str) -> tuple[NDArray[np.uint8], WeakTarget]:
+        """An image and its hints of the forms this run was trained on, as its recipe draws them.
+
+        Raises:
+            InputError: either cannot be read.
+        """
+        image = dataset.image(key)
+        hints = dataset.hints(key, self.description.forms)
+        return image, weak_target(hints, image.shape[:2], len(self.classes), self.recipe.data.point_radius)
 
     def retrieve(
         self, image: NDArray[np.uint8], at: tuple[float, float], neighbours: int = 20

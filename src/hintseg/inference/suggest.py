@@ -15,7 +15,7 @@ from hintseg.hints.dataset import Dataset
 from hintseg.hints.model import UNLABELLED
 from hintseg.inference.segmenter import Segmenter
 from hintseg.segments.oversegment import oversegment
-from hintseg.targets.target import reduce_target, weak_target
+from hintseg.targets.target import reduce_target
 
 REGIONS = 200
 
@@ -59,8 +59,7 @@ def suggest(
     config = segmenter.with_inference(method=method, crf=False)
     found = []
     for number, key in enumerate(keys):
-        image = dataset.image(key)
-        target = weak_target(dataset.hints(key, segmenter.description.forms), image.shape[:2], len(segmenter.classes))
+        image, target = segmenter.hinted(dataset, key)
         small, target = reduce_target(image, target, segmenter.recipe.data.longest_side)
         shares = segmenter.probabilities(small, config) * target.allowed[:, None, None]
         shares /= np.maximum(shares.sum(axis=0), 1e-12)

@@ -82,11 +82,7 @@ def run_training(
         fabric = make_fabric(device, precision)
         torch.manual_seed(recipe.seed)
         network = Embedder(recipe.network, len(dataset.classes), weights)
-        log.info(
-            "hintseg %s, torch %s, %s, %s: recipe %s, %d images of %s, %d classes, %s",
-            version, torch.__version__, fabric.device, precision,
-            recipe.name, len(keys), dataset.root, len(dataset.classes), ", ".join(forms),
-        )  # fmt: skip
+        _announce(description, fabric, precision)
         spread = {} if uses_spread_labels(recipe) else {"spread_regions": 0}
         images = TrainingImages(dataset, keys, forms, recipe.data.model_copy(update=spread), cache or out / "cache")
         if not (out / "run.json").exists():
@@ -106,6 +102,14 @@ def run_training(
         with atomic_path(out / "run.json") as temporary:
             temporary.write_text(final.dump(), "utf-8")
     return Segmenter(run.state.average.network, final, out)
+
+
+def _announce(run: RunDescription, fabric: Fabric, precision: str) -> None:
+    log.info(
+        "hintseg %s, torch %s, %s, %s: recipe %s, %d images of %s, %d classes, %s",
+        run.version, torch.__version__, fabric.device, precision,
+        run.recipe.name, len(run.keys), run.data, len(run.classes), ", ".join(run.forms),
+    )  # fmt: skip
 
 
 @contextmanager
