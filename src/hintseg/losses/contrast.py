@@ -1,25 +1,27 @@
-"""The pixel-to-segment contrastive loss, in log-space and in chunks.
+"""The pixel-to-segment contrastive loss, in chunks.
 
 For pixel i in segment s(i), unit embedding v_i, prototypes μ_s, concentration κ ([SPML] eq. 3, [SegSort]):
 
     P_i = Σ_{s ∈ C⁺, s ≠ s(i)} exp(κ v_i·μ_s)      if such a segment exists, else exp(κ v_i·μ_{s(i)})
     L_i = −log( P_i / (P_i + Σ_{s ∈ C⁻} exp(κ v_i·μ_s)) )
 
-With p = log P_i and n = log Σ_{C⁻}, L_i = softplus(n − p), whose gradient needs only p, n and the
-similarities again: they are recomputed chunk by chunk, so no (pixels × segments) tensor is kept.
+The gradient needs only the two sums and the similarities again: they are recomputed chunk by chunk, so no
+(pixels × segments) tensor is kept. Unit vectors bound the similarities: with κ taken off, every exponential
+lies in [e^(−2κ), 1], and one exponential a pair serves both sums without a search for the largest.
 
-Differs from the authors' code in testing "does another positive exist" by counting instead of by the sign
-of a floating-point difference.
+Differs from the authors' code in testing "does another positive exist" by the sum of the others alone
+instead of by the sign of a floating-point difference.
 """
 
-import math
 from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-CHUNK_ELEMENTS = 4_000_000  # similarities held at once
+CHUNK_ELEMENTS = {"cpu": 500_000, "cuda": 4_000_000}  # similarities held at once: what caches hold, few launches
+FLOAT32_CONCENTRATION = 32  # e^(−2κ) is a normal float32 up to here
+FLOAT64_CONCENTRATION = 350
 
 Reduction = Literal["mean", "sum", "none"]
 
@@ -47,7 +49,7 @@ def pixel_to_segment_loss(
         pixel_labels: (N,) int64 or (N, T) 0/1.
         prototypes: (K, D) float, unit length.
         prototype_labels: (K,) int64 or (K, T) 0/1.
-        concentration: κ, inverse temperature.
+        concentration: κ, inverse temperature, at most 350; above 32 the sums are held in float64.
         pixel_group, prototype_group: (N,) and (K,) int64, or neither.
         reduction: "mean" over pixels, "sum", or "none" for (N,).
 
@@ -55,11 +57,13 @@ def pixel_to_segment_loss(
         () or (N,); 0 with a graph where there is no pixel. Differentiable in both embeddings.
 
     Raises:
-        ValueError: shapes that do not belong together, or one group without the other.
+        ValueError: shapes that do not belong together, one group without the other, or too large a concentration.
     """
     _check(pixel_embeddings, segment_of_pixel, pixel_labels, prototypes, prototype_labels)
     if (pixel_group is None) != (prototype_group is None):
         raise ValueError("pixel_group and prototype_group must be given together")
+    if not 0 <= concentration <= FLOAT64_CONCENTRATION:
+        raise ValueError(f"concentration {concentration} must be from 0 to {FLOAT64_CONCENTRATION}")
     if pixel_embeddings.shape[0] == 0 or prototypes.shape[0] == 0:
         zero = pixel_embeddings.sum() * 0 + prototypes.sum() * 0
         return pixel_embeddings.sum(dim=1) * 0 if reduction == "none" else zero
@@ -91,86 +95,75 @@ class _PixelToSegment(torch.autograd.Function):
         prototype_group: Tensor | None,
         concentration: float,
     ) -> Tensor:
-        # Half precision holds the similarities but not their exponentials' sums: a float32 island.
-        accumulate = torch.promote_types(pixels.dtype, torch.float32)
+        own = own[:, None]
         with torch.autocast(pixels.device.type, enabled=False):
-            log_positive = pixels.new_empty(pixels.shape[0], dtype=accumulate)
-            log_negative = torch.empty_like(log_positive)
-            wide = prototypes.to(accumulate)
-            for rows in _chunks(pixels.shape[0], prototypes.shape[0]):
-                similarity, positive, negative = _relate(
-                    pixels[rows].to(accumulate), wide, own[rows], pixel_labels[rows], prototype_labels,
-                    None if pixel_group is None else pixel_group[rows], prototype_group, concentration,
-                )  # fmt: skip
-                log_positive[rows] = similarity.masked_fill(~positive, -math.inf).logsumexp(dim=1)
-                log_negative[rows] = similarity.masked_fill_(~negative, -math.inf).logsumexp(dim=1)
+            queries, keys = _shifted(pixels, prototypes, concentration)
+            positive = queries.new_empty(pixels.shape[0])
+            negative, own_weight = torch.empty_like(positive), torch.empty_like(positive)
+            for rows in _chunks(queries, keys):
+                weight = (queries[rows] @ keys.T).exp_()
+                own_weight[rows] = weight.gather(1, own[rows])[:, 0]
+                if pixel_group is not None and prototype_group is not None:
+                    weight.mul_(pixel_group[rows, None] == prototype_group)
+                attracting = weight * _same(pixel_labels[rows], prototype_labels)
+                negative[rows] = weight.sub_(attracting).sum(dim=1)
+                positive[rows] = attracting.scatter_(1, own[rows], 0).sum(dim=1)
+        alone = positive == 0  # weights are never 0: this counts the other positives
+        positive = torch.where(alone, own_weight, positive)
         ctx.save_for_backward(
-            pixels, prototypes, own, pixel_labels, prototype_labels, pixel_group, prototype_group, log_positive,
-            log_negative,
+            pixels, prototypes, own, pixel_labels, prototype_labels, pixel_group, prototype_group, positive, negative,
+            alone,
         )  # fmt: skip
         ctx.concentration = concentration
-        return F.softplus(log_negative - log_positive).to(pixels.dtype)
+        return torch.log1p(negative / positive).to(pixels.dtype)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        (pixels, prototypes, own, pixel_labels, prototype_labels, pixel_group, prototype_group, log_positive,
-         log_negative) = ctx.saved_tensors  # fmt: skip
-        accumulate = log_positive.dtype
-        wide = prototypes.to(accumulate)
-        pixel_gradient = torch.empty_like(pixels)
-        prototype_gradient = torch.zeros_like(wide)
+        (pixels, prototypes, own, pixel_labels, prototype_labels, pixel_group, prototype_group, positive, negative,
+         alone) = ctx.saved_tensors  # fmt: skip
         with torch.autocast(pixels.device.type, enabled=False):
-            # dL/dn = −dL/dp = sigmoid(n − p)
-            strength = torch.sigmoid(log_negative - log_positive) * gradients[0].to(accumulate) * ctx.concentration
-            for rows in _chunks(pixels.shape[0], prototypes.shape[0]):
-                chunk = pixels[rows].to(accumulate)
-                similarity, positive, negative = _relate(
-                    chunk, wide, own[rows], pixel_labels[rows], prototype_labels,
-                    None if pixel_group is None else pixel_group[rows], prototype_group, ctx.concentration,
-                )  # fmt: skip
-                pull = (similarity - log_positive[rows, None]).exp_().mul_(positive)
-                # Where there is no negative, log_negative is −inf and nothing is selected below.
-                floor = log_negative[rows, None].clamp_min(torch.finfo(accumulate).min)
-                push = similarity.sub_(floor).masked_fill_(~negative, -math.inf).exp_()
-                slope = push.sub_(pull).mul_(strength[rows, None])
-                pixel_gradient[rows] = (slope @ wide).to(pixels.dtype)
-                prototype_gradient += slope.T @ chunk
+            queries, keys = _shifted(pixels, prototypes, ctx.concentration)
+            # dL/dw = 1 / (P + N) where s repels, −N / (P (P + N)) where it attracts; dw/d(v·μ) = κ w.
+            push = gradients[0].to(keys.dtype) * ctx.concentration / (positive + negative)
+            pull = push * (negative / positive)
+            pixel_gradient = torch.empty_like(pixels)
+            prototype_gradient = keys.new_zeros(prototypes.shape)
+            for rows in _chunks(queries, keys):
+                weight = (queries[rows] @ keys.T).exp_()
+                lonely = weight.gather(1, own[rows]) * alone[rows, None]
+                if pixel_group is not None and prototype_group is not None:
+                    weight.mul_(pixel_group[rows, None] == prototype_group)
+                attracting = weight * _same(pixel_labels[rows], prototype_labels)
+                weight.sub_(attracting).mul_(push[rows, None])
+                slope = weight.sub_(attracting.scatter_(1, own[rows], lonely).mul_(pull[rows, None]))
+                pixel_gradient[rows] = (slope @ keys[:, :-1]).to(pixels.dtype)
+                prototype_gradient += slope.T @ pixels[rows].to(keys.dtype)
         return (pixel_gradient, prototype_gradient.to(prototypes.dtype), None, None, None, None, None, None)
 
 
-def _relate(
-    pixels: Tensor,
-    prototypes: Tensor,
-    own: Tensor,
-    pixel_labels: Tensor,
-    prototype_labels: Tensor,
-    pixel_group: Tensor | None,
-    prototype_group: Tensor | None,
-    concentration: float,
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Scaled similarities (n, K) and who is positive and negative for whom, (n, K) bool."""
-    similarity = (pixels @ prototypes.T).mul_(concentration)
+def _shifted(pixels: Tensor, prototypes: Tensor, concentration: float) -> tuple[Tensor, Tensor]:
+    """Queries (N, D + 1) and keys (K, D + 1) whose products are κ (v·μ − 1), so that no exponential overflows.
+
+    Half precision holds the similarities but not their exponentials' sums, and float32 no e^(−2κ) of large κ.
+    """
+    wide = torch.promote_types(pixels.dtype, torch.float32 if concentration <= FLOAT32_CONCENTRATION else torch.float64)
+    keys = F.pad(prototypes.to(wide), (0, 1), value=1)
+    queries = F.pad(pixels.to(wide) * concentration, (0, 1), value=-concentration)
+    return queries, keys
+
+
+def _same(pixel_labels: Tensor, prototype_labels: Tensor) -> Tensor:
+    """(n, K) bool: equal, or sharing a label."""
     if pixel_labels.ndim == 1:
-        same = pixel_labels[:, None] == prototype_labels[None, :]
-    else:
-        # Matrix products of 0/1 count shared labels; float32 counts exactly up to 2^24.
-        same = (pixel_labels.to(torch.float32) @ prototype_labels.to(torch.float32).T) > 0.5
-    if pixel_group is not None and prototype_group is not None:
-        together = pixel_group[:, None] == prototype_group[None, :]
-        negative = ~same & together
-        same = same & together
-    else:
-        negative = ~same
-    same.scatter_(1, own[:, None], False)
-    alone = ~same.any(dim=1)
-    # With no other positive, the own segment is the positive.
-    same.scatter_(1, own[:, None], alone[:, None])
-    return similarity, same, negative
+        return pixel_labels[:, None] == prototype_labels
+    # Matrix products of 0/1 count shared labels; float32 counts exactly up to 2^24.
+    return (pixel_labels.to(torch.float32) @ prototype_labels.to(torch.float32).T) > 0.5
 
 
-def _chunks(rows: int, columns: int) -> list[slice]:
-    size = max(CHUNK_ELEMENTS // max(columns, 1), 1)
-    return [slice(start, min(start + size, rows)) for start in range(0, rows, size)]
+def _chunks(queries: Tensor, keys: Tensor) -> list[slice]:
+    elements = CHUNK_ELEMENTS.get(queries.device.type, CHUNK_ELEMENTS["cuda"])
+    size = max(elements // max(keys.shape[0], 1), 1)
+    return [slice(start, min(start + size, queries.shape[0])) for start in range(0, queries.shape[0], size)]
 
 
 def _check(pixels: Tensor, own: Tensor, pixel_labels: Tensor, prototypes: Tensor, prototype_labels: Tensor) -> None:

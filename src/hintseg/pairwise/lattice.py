@@ -2,12 +2,13 @@
 
 Points are splatted onto the vertices of the permutohedral lattice, blurred along its d + 1 directions and
 sliced back [Adams, Baek, Davis, "Fast high-dimensional filtering using the permutohedral lattice", 2010].
-Vertices are found by sorting packed integer keys, so that every step is a tensor operation on any device.
+Vertices are found by sorting packed integer keys, and all sums are embedding bags: tensor operations on any device.
 """
 
 import math
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 
@@ -25,39 +26,56 @@ class PermutohedralLattice:
         pixels, dim = features.shape
         elevated = _elevate(features.to(torch.float64 if features.dtype == torch.float64 else torch.float32))
         base, rank = _enclosing_simplex(elevated)
-        self.barycentric = _barycentric(elevated, base, rank).to(features.dtype)  # (N, d + 1)
-        keys = _vertices(base, rank)  # (N, d + 1, d)
-        # Two simplices of margin on each side keep neighbours' packed keys from wrapping around.
+        barycentric = _barycentric(elevated, base, rank).to(features.dtype)  # (N, d + 1)
+        # A simplex's corners reach one simplex from its base, neighbours one further: packed keys must not wrap around.
         margin = 2 * (dim + 1)
-        lowest = keys.amin(dim=(0, 1)) - margin
-        spans = (keys.amax(dim=(0, 1)) + margin - lowest + 1).tolist()
+        lowest = base[:, :dim].amin(dim=0) - margin
+        spans = (base[:, :dim].amax(dim=0) + margin - lowest + 1).tolist()
         if math.prod(spans) >= 2**63:
             raise ValueError(f"features span too large a range for the bandwidths: lattice of {spans} cells")
         strides = torch.tensor([math.prod(spans[axis + 1 :]) for axis in range(dim)], device=features.device)
-        packed = ((keys - lowest) * strides).sum(dim=2)  # (N, d + 1)
-        vertices, inverse = torch.unique(packed, return_inverse=True)
-        self.vertex_of_corner = inverse.reshape(-1)
-        self.num_vertices = vertices.shape[0]
-        # Row num_vertices is a zero for neighbours that do not exist.
+        packed = _packed_corners(((base[:, :dim] - lowest) * strides).sum(dim=1), rank, strides)
+        ordered, order = packed.reshape(-1).sort()
+        vertices, vertex_of_ordered, counts = ordered.unique_consecutive(return_inverse=True, return_counts=True)
+        vertex_of_corner = torch.empty_like(order).scatter_(0, order, vertex_of_ordered)
+        # Every step is a weighted sum of a few rows, which an embedding bag forms without holding the rows.
+        self._splat = (
+            (order // (dim + 1)).int(), (counts.cumsum(0) - counts).int(), barycentric.reshape(-1)[order],
+        )  # fmt: skip
         step = strides.sum()
         offsets = [step - (dim + 1) * strides[axis] if axis < dim else step for axis in range(dim + 1)]
-        self.neighbours = [
-            (_find(vertices, vertices - offset), _find(vertices, vertices + offset)) for offset in offsets
-        ]
-        self.gain = 1 / (1 + 2.0**-dim)
-        self.pixels = pixels
+        self._blurs = [_blur(vertices, offset, barycentric.dtype) for offset in offsets]
+        self._slice = (vertex_of_corner.view(pixels, dim + 1).int(), barycentric / (1 + 2.0**-dim))
 
     def filter(self, values: Tensor) -> Tensor:
         """W S for S (N, C) → (N, C)."""
-        corners = self.barycentric.shape[1]
-        weighted = (values[:, None, :] * self.barycentric[:, :, None]).reshape(-1, values.shape[1])
-        field = values.new_zeros(self.num_vertices + 1, values.shape[1])
-        field.index_add_(0, self.vertex_of_corner, weighted)
-        for before, after in self.neighbours:
-            blurred = field[before].add_(field[after]).mul_(0.5)
-            field[:-1] += blurred
-        at_corners = field[self.vertex_of_corner].view(self.pixels, corners, -1)
-        return torch.bmm(self.barycentric[:, None, :], at_corners)[:, 0] * self.gain
+        pixel_of_corner, starts, weights = self._splat
+        field = F.embedding_bag(pixel_of_corner, values.contiguous(), starts, mode="sum", per_sample_weights=weights)
+        for rows, shares in self._blurs:
+            field = F.embedding_bag(rows, field, mode="sum", per_sample_weights=shares)
+        corners, shares = self._slice
+        return F.embedding_bag(corners, field, mode="sum", per_sample_weights=shares)
+
+    def normalised(self) -> "PermutohedralLattice":
+        """D^−½ W D^−½ with D = diag(W 1); changes this lattice."""
+        (pixel_of_corner, starts, weights), (corners, shares) = self._splat, self._slice
+        scale = self.filter(shares.new_ones(shares.shape[0], 1)).add_(1e-20).rsqrt_()
+        self._splat = (pixel_of_corner, starts, weights * scale[pixel_of_corner, 0])
+        self._slice = (corners, shares * scale)
+        return self
+
+
+def _blur(vertices: Tensor, offset: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """Rows (V, 3) and weights (V, 3) of [½, 1, ½] along one direction; a missing neighbour weighs nothing."""
+    here = torch.arange(vertices.shape[0], device=vertices.device)
+    after = torch.searchsorted(vertices, vertices + offset).clamp_max_(vertices.shape[0] - 1)
+    found = vertices[after] == vertices + offset
+    rows, weights = here[:, None].repeat(1, 3), torch.zeros(vertices.shape[0], 3, dtype=dtype, device=here.device)
+    weights[:, 0] = 1
+    before, after = here[found], after[found]
+    rows[before, 2], weights[before, 2] = after, 0.5
+    rows[after, 1], weights[after, 1] = before, 0.5
+    return rows.int(), weights
 
 
 def _elevate(features: Tensor) -> Tensor:
@@ -98,15 +116,10 @@ def _barycentric(elevated: Tensor, base: Tensor, rank: Tensor) -> Tensor:
     return weights[:, :corners]
 
 
-def _vertices(base: Tensor, rank: Tensor) -> Tensor:
-    """(N, d + 1, d) integer keys: corner of remainder r adds r, or r − (d + 1) to the last r ranks."""
-    corners = base.shape[1]
-    remainder = torch.arange(corners, device=base.device)[None, :, None]
-    shift = remainder - corners * (rank[:, None, :-1] > corners - 1 - remainder).long()
-    return base[:, None, :-1] + shift
-
-
-def _find(vertices: Tensor, wanted: Tensor) -> Tensor:
-    """Row of each wanted key in the sorted vertices, or the row after the last where there is none."""
-    place = torch.searchsorted(vertices, wanted).clamp_max(vertices.shape[0] - 1)
-    return torch.where(vertices[place] == wanted, place, vertices.shape[0])
+def _packed_corners(base: Tensor, rank: Tensor, strides: Tensor) -> Tensor:
+    """(N, d + 1) packed keys: the corner of remainder r adds r to every axis, and −(d + 1) to the last r ranks."""
+    corners = rank.shape[1]
+    by_axis = torch.cat([strides, strides.new_zeros(1)]).expand_as(rank)
+    by_rank = torch.empty_like(by_axis.contiguous()).scatter_(1, rank, by_axis)
+    last = torch.cat([torch.zeros_like(rank[:, :1]), by_rank.flip(1).cumsum(1)[:, :-1]], dim=1)
+    return base[:, None] + torch.arange(corners, device=rank.device) * strides.sum() - corners * last

@@ -70,10 +70,9 @@ def dense_crf(
 
 
 def _normalised(features: Tensor, exact: bool) -> Filter:
-    if exact:
-        gaussian = DenseGaussian(features[None])
-        kernel: Filter = lambda values: gaussian.apply(values.T[None])[0].T  # noqa: E731
-    else:
-        kernel = PermutohedralLattice(features).filter
+    if not exact:
+        return PermutohedralLattice(features).normalised().filter
+    gaussian = DenseGaussian(features[None])
+    kernel: Filter = lambda values: gaussian.apply(values.T[None])[0].T  # noqa: E731
     scale = kernel(features.new_ones(features.shape[0], 1)).add_(1e-20).rsqrt()
     return lambda values: scale * kernel(scale * values)
