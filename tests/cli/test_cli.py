@@ -84,6 +84,22 @@ def test_predict_names_broken_files_and_does_the_others(hintseg, trained, scenes
     assert hintseg("predict", trained, pattern, "--out", tmp_path / "more")[0] == 0
 
 
+def test_onnxruntime_predicts_what_torch_predicts(hintseg, trained, scenes, tmp_path):
+    pytest.importorskip("onnxruntime")
+    for engine in ("torch", "onnx", "onnx"):  # the third finds the file of the second
+        code, _, err = hintseg(
+            "predict", trained, scenes.root / "images", "--engine", engine, "--out", tmp_path / engine
+        )
+        assert code == 0, err
+    for path in sorted((tmp_path / "torch").rglob("*.png")):
+        agreement = read_labels(path) == read_labels(tmp_path / "onnx" / path.relative_to(tmp_path / "torch"))
+        assert agreement.mean() > 0.999
+    (trained / "network.onnx").write_bytes(b"torn")
+    code, _, err = hintseg("predict", trained, scenes.root / "images", "--engine", "onnx", "--out", tmp_path / "c")
+    assert code == 2
+    assert "network.onnx" in err
+
+
 def test_completing_without_training(hintseg, scenes, tmp_path):
     code, out, err = hintseg("complete", scenes.root, "--method", "harmonic", "--hints", "scribbles", "--out", tmp_path)
     assert code == 0, err

@@ -4,7 +4,7 @@ import glob
 import json
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -16,6 +16,7 @@ Method = Annotated[str | None, typer.Option(help="softmax or retrieval; default 
 Scales = Annotated[str | None, typer.Option(help="e.g. 0.75,1,1.25; default the recipe's")]
 Flip = Annotated[bool | None, typer.Option("--flip/--no-flip", help="average with the mirrored image")]
 Crf = Annotated[bool | None, typer.Option("--crf/--no-crf", help="refine with a dense CRF")]
+Engine = Annotated[Literal["torch", "onnx"], typer.Option(help="who runs the network; onnx: pip install hintseg[onnx]")]
 
 
 def complete(
@@ -73,6 +74,7 @@ def predict(
     scales: Scales = None,
     flip: Flip = None,
     crf: Crf = None,
+    engine: Engine = "torch",
     device: Device = "auto",
 ) -> None:
     """Segment photographs of any size into palette PNGs."""
@@ -83,7 +85,7 @@ def predict(
     from hintseg.inference.segmenter import Segmenter
 
     files = find_photographs(photographs)
-    segmenter = Segmenter.open(run, device)
+    segmenter = Segmenter.open(run, device, engine)
     config = _inference(segmenter, method, scales, flip, crf)
     broken = []
     with progress_bar() as show:
@@ -115,6 +117,7 @@ def evaluate(
     scales: Scales = None,
     flip: Flip = None,
     crf: Crf = None,
+    engine: Engine = "torch",
     device: Device = "auto",
     out: Annotated[Path | None, typer.Option(help="JSON file; default RUN/evaluation-SPLIT.json")] = None,
 ) -> None:
@@ -129,7 +132,7 @@ def evaluate(
     from hintseg.report.html import Evaluated
     from hintseg.report.run_report import report_run
 
-    segmenter = Segmenter.open(run, device)
+    segmenter = Segmenter.open(run, device, engine)
     dataset = Dataset.open(data)
     config = _inference(segmenter, method, scales, flip, crf)
     with progress_bar() as show:

@@ -14,7 +14,7 @@ from torch import Tensor
 from hintseg.config import CompletionConfig
 from hintseg.hints.model import UNLABELLED
 from hintseg.inference.views import image_maps
-from hintseg.network.embedder import Embedder
+from hintseg.network.embedder import Network
 from hintseg.network.heads import resize
 from hintseg.propagation.dense_crf import dense_crf
 from hintseg.propagation.random_walk import random_walk
@@ -27,7 +27,7 @@ LEAST_SHARE = 0.005  # what hints leave to a class they point away from, so that
 
 @torch.no_grad()
 def complete_image(
-    network: Embedder,
+    network: Network,
     image: NDArray[np.uint8],
     target: WeakTarget,
     config: CompletionConfig,

@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 import numpy as np
 import torch
@@ -20,7 +20,8 @@ from hintseg.inference.completion import complete_image
 from hintseg.inference.refine import refined
 from hintseg.inference.retrieval import Neighbour, SegmentIndex, load_index, nearest_to_click, retrieval_probabilities
 from hintseg.inference.views import enlarged_argmax, image_maps, multi_scale_probabilities, tile_weight, tiles
-from hintseg.network.embedder import Embedder
+from hintseg.network.embedder import Embedder, Network
+from hintseg.network.exported import ExportedEmbedder, digest, export_network
 from hintseg.network.heads import resize
 from hintseg.targets.target import WeakTarget, reduce_target, reduce_to, weak_target
 
@@ -82,18 +83,22 @@ class Segmenter:
         >>> mask = segmenter.predict(image)                   # doctest: +SKIP
     """
 
-    def __init__(self, network: Embedder, description: RunDescription, run: Path) -> None:
-        self.network = network.eval()
+    def __init__(self, network: Network, description: RunDescription, run: Path) -> None:
+        self.network = network
         self.description = description
         self.run = run
         self.recipe = description.recipe
         self.classes = description.classes
 
     @classmethod
-    def open(cls, run: str | Path, device: str = "auto") -> Self:
+    def open(cls, run: str | Path, device: str = "auto", engine: Literal["torch", "onnx"] = "torch") -> Self:
         """Load a run folder.
 
+        Args:
+            engine: who runs the network; "onnx" writes RUN/network.onnx first where it is absent or of other weights.
+
         Raises:
+            ConfigError: the engine is not installed.
             RunError: no run, or training has not finished.
             WeightsError: weights are damaged.
         """
@@ -110,7 +115,8 @@ class Segmenter:
             network.load_state_dict(load_file(weights))
         except (SafetensorError, RuntimeError, OSError) as error:
             raise WeightsError(f"{weights}: is damaged or belongs to another network; train again.") from error
-        return cls(network.to(pick_device(device)), description, run)
+        network.to(pick_device(device)).eval()
+        return cls(network if engine == "torch" else _exported(network, run, description), description, run)
 
     @cached_property
     def index(self) -> SegmentIndex:
@@ -283,6 +289,13 @@ def pick_device(name: str) -> torch.device:
     except (RuntimeError, AssertionError) as error:
         raise InputError(f"--device {name}: is not available here; use auto or cpu.") from error
     return device
+
+
+def _exported(network: Embedder, run: Path, description: RunDescription) -> ExportedEmbedder:
+    path, weights = run / "network.onnx", digest(run / "weights.safetensors")
+    if not path.exists() or ExportedEmbedder(path).weights != weights:
+        export_network(network, path, weights, description.classes)
+    return ExportedEmbedder(path)
 
 
 def _of_tiles(config: InferenceConfig) -> InferenceConfig:

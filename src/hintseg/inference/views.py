@@ -8,12 +8,12 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hintseg.network.embedder import Embedder, PixelMaps
+from hintseg.network.embedder import Network, PixelMaps
 from hintseg.network.heads import resize
 
 
 @torch.no_grad()
-def image_maps(network: Embedder, image: NDArray[np.uint8], flip: bool = False, scale: float = 1.0) -> PixelMaps:
+def image_maps(network: Network, image: NDArray[np.uint8], flip: bool = False, scale: float = 1.0) -> PixelMaps:
     """Embeddings and probabilities of a whole image in one pass.
 
     Args:
@@ -38,7 +38,7 @@ def image_maps(network: Embedder, image: NDArray[np.uint8], flip: bool = False, 
 
 @torch.no_grad()
 def multi_scale_probabilities(
-    network: Embedder, image: NDArray[np.uint8], scales: Sequence[float] = (1.0,), flip: bool = False
+    network: Network, image: NDArray[np.uint8], scales: Sequence[float] = (1.0,), flip: bool = False
 ) -> Tensor:
     """Mean over scales (and mirrors) of the softmax at the image's size: (C, H, W)."""
     height, width = image.shape[:2]
@@ -82,7 +82,7 @@ def tile_weight(rows: int, columns: int) -> NDArray[np.float32]:
     return np.minimum(vertical[:, None], horizontal[None, :])
 
 
-def to_tensor(image: NDArray[np.uint8], network: Embedder) -> Tensor:
+def to_tensor(image: NDArray[np.uint8], network: Network) -> Tensor:
     """(H, W, 3) uint8 → (1, 3, H, W) float32 in [0, 255] on the network's device."""
     return torch.from_numpy(np.ascontiguousarray(image)).to(network.mean.device).permute(2, 0, 1)[None].float()
 

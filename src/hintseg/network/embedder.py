@@ -1,7 +1,7 @@
 """Image → unit embedding per pixel and class logits per pixel."""
 
 import copy
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import torch
 import torch.nn.functional as F
@@ -22,6 +22,20 @@ class PixelMaps(NamedTuple):
 
     embeddings: Tensor
     logits: Tensor
+
+
+class Network(Protocol):
+    """What inference needs of a network, whoever runs it.
+
+    Attributes:
+        mean: any tensor on the device where images are expected.
+    """
+
+    mean: Tensor
+
+    def __call__(self, images: Tensor) -> PixelMaps:
+        """(B, 3, H, W) RGB in [0, 255] → maps."""
+        ...
 
 
 class Embedder(nn.Module):

@@ -1,0 +1,194 @@
+"""Every part beside a plain implementation: seconds and peak memory, each in a process of its own."""
+
+import argparse
+import json
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+from benchmarks.record import write
+
+Call = Callable[[], Any]
+
+
+def contrast(ours: bool, scale: float) -> Call:
+    """16 384 pixels, 2 048 segments, 64 dimensions; forward and backward."""
+    import torch
+
+    from benchmarks import plain
+    from hintseg.functional import pixel_to_segment_loss
+
+    pixels, prototypes = _unit(int(16384 * scale), 64).requires_grad_(), _unit(2048, 64).requires_grad_()
+    own, labels = torch.randint(2048, pixels.shape[:1]).to(pixels.device), torch.randint(21, (2048,)).to(pixels.device)
+    loss = pixel_to_segment_loss if ours else plain.contrast
+    return lambda: loss(pixels, own, labels[own], prototypes, labels, 12.0).backward()
+
+
+def kmeans(ours: bool, scale: float) -> Call:
+    """8 images of 64 × 64 vectors, 64 dimensions, 36 clusters, 10 rounds."""
+    from benchmarks import plain
+    from hintseg.segments.kmeans import grid_clusters, spherical_kmeans
+
+    features = _unit(int(8 * scale), 64 * 64, 64)
+    start = grid_clusters(64, 64, (6, 6), features.device).reshape(1, -1).repeat(features.shape[0], 1)
+    cluster = spherical_kmeans if ours else plain.spherical_kmeans
+    return lambda: cluster(features, start, 10)
+
+
+def prototypes(ours: bool, scale: float) -> Call:
+    """32 768 vectors, 64 dimensions, 1 024 segments."""
+    import torch
+
+    from benchmarks import plain
+    from hintseg.functional import segment_prototypes
+
+    vectors = _unit(int(32768 * scale), 64)
+    segments = torch.randint(1024, vectors.shape[:1]).to(vectors.device)
+    mean = segment_prototypes if ours else plain.segment_prototypes
+    return lambda: mean(vectors, segments, 1024)
+
+
+def affinity(ours: bool, scale: float) -> Call:
+    """2 048 segments of 8 images, a tenth of them labelled."""
+    import torch
+
+    from benchmarks import plain
+    from hintseg.functional import affinity_label_sets
+
+    vectors = _unit(int(2048 * scale), 69)
+    image = (torch.arange(vectors.shape[0]) % 8).to(vectors.device)
+    labels = torch.where(torch.rand(vectors.shape[0]) < 0.1, torch.randint(21, image.shape), 255).to(vectors.device)
+    spread = affinity_label_sets if ours else plain.affinity_label_sets
+    return lambda: spread(vectors, vectors, labels, image, image, 21, 1, 0.2)
+
+
+def random_walk(ours: bool, scale: float) -> Call:
+    """48 × 64 vectors, 21 classes, 64 steps."""
+    import torch
+
+    from benchmarks import plain
+    from hintseg.functional import random_walk as walk
+
+    vectors, seeds = _unit(48, int(64 * scale), 64), torch.rand(21, 48, int(64 * scale))
+    chosen = walk if ours else plain.random_walk
+    return lambda: chosen(vectors, seeds.to(vectors.device), 5.0, 20, 6)
+
+
+def dense_crf(ours: bool, scale: float) -> Call:
+    """A photograph of 500 × 375, 21 classes, 10 rounds; beside it pydensecrf2."""
+    import cv2
+    import numpy as np
+    from skimage import data
+
+    width, height = int(500 * scale**0.5), int(375 * scale**0.5)
+    image = cv2.resize(data.astronaut(), (width, height), interpolation=cv2.INTER_AREA)
+    coarse = np.random.default_rng(0).uniform(1e-3, 1, (21, 8, 10)).astype(np.float32)
+    shares = np.stack([cv2.resize(part, (width, height)) for part in coarse]) ** 6
+    shares /= shares.sum(axis=0)
+    if ours:
+        import torch
+
+        from hintseg.functional import dense_crf as refine
+
+        device = _device()
+        return lambda: refine(image, torch.from_numpy(shares).to(device), 10)
+    from pydensecrf.densecrf import DenseCRF2D
+
+    def theirs() -> Any:
+        field = DenseCRF2D(width, height, len(shares))
+        field.setUnaryEnergy(np.ascontiguousarray(-np.log(shares).reshape(len(shares), -1)))
+        field.addPairwiseGaussian(sxy=1, compat=3)
+        field.addPairwiseBilateral(sxy=67, srgb=3, rgbim=image.copy(), compat=4)
+        return np.array(field.inference(10)).reshape(shares.shape)
+
+    return theirs
+
+
+def retrieval(ours: bool, scale: float) -> Call:
+    """1 000 queries among 10 000 segments, 64 dimensions, 20 nearest."""
+    import torch
+
+    from benchmarks import plain
+    from hintseg.functional import vote
+
+    memory, queries = _unit(int(10_000 * scale), 64), _unit(1000, 64)
+    labels = torch.randint(21, memory.shape[:1]).to(memory.device)
+    find = vote if ours else plain.vote
+    return lambda: find(queries, memory, labels, 20, 21)
+
+
+PARTS = (contrast, kmeans, prototypes, affinity, random_walk, dense_crf, retrieval)
+
+
+def measure(part: str, ours: bool, scale: float, repeats: int) -> dict[str, Any]:
+    """Median seconds after one call to warm up, and how much the process grew at its largest, in MiB."""
+    import torch
+
+    torch.manual_seed(0)
+    call = next(function for function in PARTS if function.__name__ == part)(ours, scale)
+    cuda = torch.cuda.is_available()
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    if cuda:
+        torch.cuda.reset_peak_memory_stats()
+        held = torch.cuda.memory_allocated()
+    seconds = []
+    for _ in range(repeats + 1):
+        started = time.perf_counter()
+        call()
+        if cuda:
+            torch.cuda.synchronize()
+        seconds.append(time.perf_counter() - started)
+    grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    if cuda:
+        grown = (torch.cuda.max_memory_allocated() - held) / 2**20
+    return {"part": part, "way": "hintseg" if ours else "plain", "scale": scale,
+            "seconds": statistics.median(seconds[1:]), "grown_mib": round(grown, 1)}  # fmt: skip
+
+
+def _device() -> str:
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def _unit(*shape: int) -> Any:
+    import torch
+
+    return torch.nn.functional.normalize(torch.randn(*shape), dim=-1).to(_device())
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--one", nargs=2, help="measure PART hintseg|plain in this process and print JSON")
+    parser.add_argument("--parts", default=",".join(part.__name__ for part in PARTS))
+    parser.add_argument("--scale", type=float, default=1, help="of the number that grows: pixels, images, segments")
+    parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--name", default="parts", help="of the result file")
+    options = parser.parse_args()
+    if options.one:
+        print(json.dumps(measure(options.one[0], options.one[1] == "hintseg", options.scale, options.repeats)))
+        return
+    rows = []
+    for part in options.parts.split(","):
+        pair = []
+        for way in ("plain", "hintseg"):
+            command = [sys.executable, "-m", "benchmarks.parts", "--one", part, way, "--scale", str(options.scale),
+                       "--repeats", str(options.repeats)]  # fmt: skip
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            if done.returncode:
+                print(f"{part}, {way}: {done.stderr.strip().splitlines()[-1]}", file=sys.stderr)
+                continue
+            pair.append(json.loads(done.stdout.splitlines()[-1]))
+        if len(pair) == 2:
+            pair[1]["faster"] = round(pair[0]["seconds"] / pair[1]["seconds"], 2)
+        rows += pair
+        print(*pair, sep="\n", flush=True)
+    print(write(options.name, rows))
+
+
+if __name__ == "__main__":
+    main()
