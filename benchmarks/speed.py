@@ -10,7 +10,8 @@ import time
 
 from benchmarks.record import write
 
-ROWS = ("partial_cross_entropy", "annotation", "similarity", "cooccurrence", "affinity", "spml", "default")
+ROWS = ("partial_cross_entropy", "annotation", "similarity", "cooccurrence", "affinity", "spml", "default",
+        "default:network.frozen=true;data.views=8")  # fmt: skip
 
 
 def measure(objective: str, steps: int) -> dict[str, float | str]:
@@ -24,7 +25,8 @@ def measure(objective: str, steps: int) -> dict[str, float | str]:
     from hintseg.training.loop import freeze_statistics, new_state, train_step
     from hintseg.training.stages import make_fabric
 
-    recipe = choose_recipe(objective=objective, weights="timm")
+    name, _, own = objective.partition(":")
+    recipe = choose_recipe(objective=name, weights="timm", settings=[part for part in own.split(";") if part])
     fabric = make_fabric("auto", "32-true")
     torch.manual_seed(0)
     state = new_state(Embedder(recipe.network, 21), recipe, None, fabric)
@@ -68,14 +70,18 @@ def _batch(random, config):
     rows, columns = np.mgrid[:side, :side]
     regions = np.broadcast_to((rows * 10 // side) * 10 + columns * 10 // side, labels.shape).astype(np.int32)
     soft = np.repeat(allowed[:, :, None, None], side // 4, 2).repeat(side // 4, 3).astype(np.float32) / 4
-    arrays = (np.ascontiguousarray(image.transpose(0, 3, 1, 2)), labels, regions.copy(), allowed, allowed, spread, soft)
+    views = np.stack([np.arange(count), np.full(count, -1)], axis=1)
+    pixels = np.ascontiguousarray(image.transpose(0, 3, 1, 2))
+    arrays = (pixels, labels, regions.copy(), allowed, allowed, spread, soft, views)
     return [torch.from_numpy(array) for array in arrays]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--objective", help="measure this one in this process and print JSON")
-    parser.add_argument("--rows", default=",".join(ROWS), help="objectives; ratios are to the first")
+    parser.add_argument(
+        "--rows", default=",".join(ROWS), help="as hintseg compare --objectives; ratios are to the first"
+    )
     parser.add_argument("--steps", type=int, default=15)
     options = parser.parse_args()
     if options.objective:

@@ -13,6 +13,8 @@ from hintseg.inference.segmenter import Segmenter
 from hintseg.recipes.by_name import OBJECTIVES, RECIPES
 from hintseg.training.stages import Progress, run_training
 
+FROZEN_VIEWS = 8
+
 
 def choose_recipe(
     recipe: str = "small",
@@ -23,9 +25,13 @@ def choose_recipe(
     weights: str = "timm",
     iterations: int | None = None,
     seed: int | None = None,
+    freeze: bool = False,
     settings: Iterable[str] = (),
 ) -> Recipe:
     """A recipe with the caller's changes; later arguments win.
+
+    Args:
+        freeze: keep the backbone as its weights have it, and compute its features once for eight views of every image.
 
     Raises:
         ConfigError: an unknown name or an invalid value.
@@ -40,6 +46,10 @@ def choose_recipe(
     changes = []
     if weights == "none":
         changes.append("network.freeze_stride=0")  # random filters must be free to learn
+    if freeze and weights == "none":
+        raise ConfigError("--freeze keeps the backbone as it is: give it --weights.")
+    if freeze:
+        changes += ["network.frozen=true", f"data.views={FROZEN_VIEWS}"]
     if backbone is not None:
         changes.append(f'network.backbone="{backbone}"')
     if iterations is not None:
@@ -86,7 +96,7 @@ def train(
         on_error: "refuse" or "skip" images that cannot be read.
         progress: called with (stage, done, total, values).
         cache: folder for over-segments, which several runs on the same images may share; default OUT/cache.
-        **choices: what `choose_recipe` takes: config, objective, backbone, iterations, seed, settings.
+        **choices: what `choose_recipe` takes: config, objective, backbone, iterations, seed, freeze, settings.
 
     Returns:
         The trained segmenter, also left in `out`.

@@ -34,6 +34,7 @@ class NetworkConfig(_Section):
     )
     dropout: Fraction = Field(0.1, description="before the classifier's last layer")
     freeze_stride: int = Field(4, ge=0, description="backbone stages up to this stride get no gradient; 0 frees all")
+    frozen: bool = Field(False, description="the backbone does not learn; see data.views")
 
 
 class DataConfig(_Section):
@@ -55,6 +56,8 @@ class DataConfig(_Section):
     spread_regions: int = Field(1000, ge=0, le=4000, description="over-segments over which hints spread; 0: not at all")
     spread_confidence: Fraction = Field(0.9, description="least share of a class where hints spread")
     strong: Fraction = Field(0.5, description="least share of images with a placed hint in what is drawn")
+    views: int = Field(0, ge=0, description="fixed crops of every image, each drawn once; 0: a fresh one every time")
+    features_mib: int = Field(4096, ge=0, description="memory for a frozen backbone's features of these views")
     workers: int = Field(0, ge=0, description="loader processes; 0 loads in the main process")
 
 

@@ -27,6 +27,7 @@ from hintseg.targets.target import WeakTarget, reduce_to
 from hintseg.training import loop
 from hintseg.training.augment import Sample, SoftMask, augment
 from hintseg.training.data import TrainingBatches, TrainingImages, loader
+from hintseg.training.features import FeatureCache
 from hintseg.training.objective import TERMS, cell_labels
 from hintseg.training.optimizer import AveragedWeights, build_optimizer, learning_rate_factor
 from hintseg.training.tags import image_seeds, unplaced
@@ -70,7 +71,7 @@ def test_rare_images_with_placed_hints_are_drawn_more_often(scenes):
 
     def drawn(count, **changes):
         batches = TrainingBatches(images, DataConfig(**changes), 9, 0, None)
-        return [batches._key(position) for position in range(count)]
+        return [batches._key(position)[0] for position in range(count)]
 
     half = drawn(12)
     assert half[1::2] == [keys[2]] * 6
@@ -110,7 +111,7 @@ def test_batches_depend_on_seed_and_step_alone(scenes, tiny):
     assert not torch.equal(one[4].image, TrainingBatches(images, config, 6, 1, None)[4].image)
     workers = list(loader(one, 3, 6, workers=2))
     assert torch.equal(workers[1].image, one[4].image)
-    first_epoch = [one._key(position) for position in range(4)]
+    first_epoch = [one._key(position)[0] for position in range(4)]
     assert sorted(first_epoch) == sorted(scenes.keys("train"))
 
 
@@ -205,6 +206,52 @@ def test_resume_equals_the_uninterrupted_run(run, tmp_path, after):
     run("parts", resume=True)
     whole, parts = (load_file(tmp_path / name / "weights.safetensors") for name in ("whole", "parts"))
     assert all(torch.equal(whole[key], parts[key]) for key in whole)
+
+
+def test_a_frozen_backbone_keeps_its_weights_and_resumes(scenes, tiny, tmp_path):
+    settings = [*tiny, "network.frozen=true", "data.views=2"]
+
+    def go(name, **options):
+        return train(
+            scenes,
+            "scribbles",
+            tmp_path / name,
+            weights="none",
+            device="cpu",
+            iterations=9,
+            settings=settings,
+            **options,
+        )
+
+    def interrupt(stage, done, total, values):
+        if stage == "train" and done == 5:
+            raise StopError
+
+    trained = go("whole")
+    torch.manual_seed(0)
+    untouched = Embedder(trained.description.recipe.network, 3)
+    for (name, one), other in zip(trained.network.named_parameters(), untouched.parameters(), strict=True):
+        assert torch.equal(one, other) == name.startswith("backbone."), name
+    with pytest.raises(StopError):
+        go("parts", progress=interrupt)
+    go("parts", resume=True)
+    whole, parts = (load_file(tmp_path / name / "weights.safetensors") for name in ("whole", "parts"))
+    assert all(torch.equal(whole[key], parts[key]) for key in whole)
+
+
+def test_kept_features_give_the_same_maps():
+    torch.manual_seed(0)
+    network = Embedder(NetworkConfig(backbone="test_efficientnet", width=16, embedding_dim=8, frozen=True), 3).eval()
+    images, views = torch.rand(3, 3, 64, 64) * 255, torch.tensor([[0, 0], [1, 0], [0, 0]])
+    images[2] = images[0]
+    cache, none = FeatureCache(2**20), FeatureCache(0)
+    first = cache.maps(network, images, views)
+    assert cache.held > 0
+    torch.testing.assert_close(first.logits, network(images).logits, atol=1e-2, rtol=0)
+    for again in (cache.maps(network, torch.zeros_like(images), views), none.maps(network, images, views)):
+        assert torch.equal(again.logits, first.logits)
+        assert torch.equal(again.embeddings, first.embeddings)
+    assert none.held == 0
 
 
 @pytest.mark.slow
@@ -308,6 +355,7 @@ def test_wrong_choices_stop_before_training(run, scenes, tmp_path):
         ({"on_error": "ignore"}, ConfigError, "--on-error"),
         ({"precision": "8"}, ConfigError, "precision"),
         ({"split": "test"}, InputError, "no such split"),
+        ({"freeze": True}, ConfigError, "--weights"),
         ({"settings": ["objective.magic.weight=1"]}, ConfigError, "objective term 'magic'"),
     ]:
         with pytest.raises(kind, match=message):

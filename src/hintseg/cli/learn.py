@@ -18,6 +18,7 @@ def train(
     weights: Annotated[str, typer.Option(help="of the backbone: timm, none, or a file")] = "timm",
     iterations: Annotated[int | None, typer.Option(min=1, help="in place of the recipe's")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="in place of the recipe's")] = None,
+    freeze: Annotated[bool, typer.Option("--freeze", help="train decoder and heads alone; features once")] = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps")] = "auto",
     precision: Annotated[str, typer.Option(help="32-true, bf16-mixed or 16-mixed")] = "32-true",
     split: Annotated[str, typer.Option(help="images to train on")] = "train",
@@ -35,7 +36,7 @@ def train(
         segmenter = run(
             data, hints, out, recipe=recipe, weights=weights, split=split, device=device, precision=precision,
             resume=resume, on_error=on_error, progress=show, config=config, objective=objective, backbone=backbone,
-            iterations=iterations, seed=seed, settings=set_ or (),
+            iterations=iterations, seed=seed, freeze=freeze, settings=set_ or (),
         )  # fmt: skip
     print(f"Run: {out}\nReport: {report_run(segmenter)}")
 

@@ -1,6 +1,7 @@
 """Image → unit embedding per pixel and class logits per pixel."""
 
 import copy
+from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 import torch
@@ -43,6 +44,7 @@ class Embedder(nn.Module):
 
     Attributes:
         stride: input pixels per cell of the result.
+        frozen: the backbone does not learn.
     """
 
     mean: Tensor
@@ -66,7 +68,10 @@ class Embedder(nn.Module):
             self.classifier = embedding_classifier(dim, num_classes, config.dropout)
         else:
             self.classifier = joint_classifier(self.decoder.width, num_classes, config.dropout)
+        self.frozen = config.frozen
         self.backbone.freeze_stages(config.freeze_stride)
+        if self.frozen:
+            self.backbone.requires_grad_(False)
         self.register_buffer("mean", torch.tensor(self.backbone.mean).view(1, 3, 1, 1) * 255.0)
         self.register_buffer("std", torch.tensor(self.backbone.std).view(1, 3, 1, 1) * 255.0)
 
@@ -80,14 +85,21 @@ class Embedder(nn.Module):
             Maps of about (H / stride, W / stride) cells; images whose sides are no multiple of the
             backbone's stride are padded by replication and the padding is cut off again.
         """
+        return self.read(self.pyramid(images), images.shape[-2:])
+
+    def pyramid(self, images: Tensor) -> list[Tensor]:
+        """The backbone's maps of normalised, padded images."""
         normalised = (images.to(self.mean.dtype) - self.mean) / self.std
-        height, width = images.shape[-2:]
-        multiple = self.backbone.multiple
-        bottom, right = -height % multiple, -width % multiple
+        bottom, right = (-side % self.backbone.multiple for side in images.shape[-2:])
         if bottom or right:
             normalised = F.pad(normalised, (0, right, 0, bottom), mode="replicate")
-        normalised = normalised.contiguous(memory_format=torch.channels_last)
-        features = self.decoder(self.backbone(normalised), normalised.shape[-2:])
+        return self.backbone(normalised.contiguous(memory_format=torch.channels_last))
+
+    def read(self, pyramid: list[Tensor], size: Sequence[int]) -> PixelMaps:
+        """Maps of images of `size` (H, W) from their pyramid."""
+        height, width = size
+        bottom, right = (-side % self.backbone.multiple for side in size)
+        features = self.decoder(pyramid, (height + bottom, width + right))
         if bottom or right:
             features = features[..., : -(-height // self.stride), : -(-width // self.stride)]
         embeddings = F.normalize(self.embedding(features).float(), dim=1, eps=1e-12)

@@ -39,6 +39,7 @@ class TrainingBatch(NamedTuple):
         present: (B, C) bool: classes that do.
         spread: (B, S, S) uint8.
         soft: (B, C, S/4, S/4) float32, zero where there is no completed mask.
+        view: (B, 2) int64: number of the image, and of its fixed crop or −1.
     """
 
     image: Tensor
@@ -48,6 +49,7 @@ class TrainingBatch(NamedTuple):
     present: Tensor
     spread: Tensor
     soft: Tensor
+    view: Tensor
 
 
 class TrainingImages:
@@ -159,27 +161,31 @@ class TrainingBatches(TorchDataset[TrainingBatch]):
         self.strong = placed if rare else list(images.keys)
         chosen = set(self.strong)
         self.weak = [key for key in images.keys if key not in chosen]
+        self.number = {key: number for number, key in enumerate(images.keys)}
 
     def __len__(self) -> int:
         return self.iterations
 
     def __getitem__(self, step: int) -> TrainingBatch:
-        crops = []
+        crops, views = [], []
         for place in range(self.config.batch):
             position = step * self.config.batch + place
-            key = self._key(position)
-            random = np.random.default_rng((self.seed, 1, position))
+            key, epoch = self._key(position)
+            view = epoch % self.config.views if self.config.views else -1
+            source = (3, self.number[key], view) if self.config.views else (1, position)
+            random = np.random.default_rng((self.seed, *source))
             crops.append(augment(self.images.sample(key), self.soft.get(key), self.config, random))
-        columns = zip(*crops, strict=True)
-        image, *rest = (torch.from_numpy(np.stack(column)) for column in columns)
-        return TrainingBatch(image.permute(0, 3, 1, 2), *rest)
+            views.append((self.number[key], view))
+        image, *rest = (torch.from_numpy(np.stack(column)) for column in zip(*crops, strict=True))
+        return TrainingBatch(*[image.permute(0, 3, 1, 2), *rest, torch.tensor(views)])
 
-    def _key(self, position: int) -> str:
+    def _key(self, position: int) -> tuple[str, int]:
+        """Image and epoch."""
         before, after = (int(self.share * count) for count in (position, position + 1))
         group, stream, position = (self.strong, 0, before) if after > before else (self.weak, 2, position - before)
         epoch, place = divmod(position, len(group))
         order = np.random.default_rng((self.seed, stream, epoch)).permutation(len(group))
-        return group[order[place]]
+        return group[order[place]], epoch
 
 
 def loader(batches: TrainingBatches, start: int, stop: int, workers: int) -> Iterator[TrainingBatch]:

@@ -13,6 +13,7 @@ from hintseg.errors import TrainingError
 from hintseg.network.embedder import Embedder
 from hintseg.training.augment import SoftMask
 from hintseg.training.data import TrainingBatch, TrainingBatches, TrainingImages, loader
+from hintseg.training.features import FeatureCache
 from hintseg.training.objective import Objective
 from hintseg.training.optimizer import AveragedWeights, build_optimizer, learning_rate_factor, set_learning_rate
 
@@ -24,6 +25,7 @@ class TrainingState:
     """All that changes while training; what a checkpoint holds.
 
     Attributes:
+        features: of a frozen backbone on fixed views.
         step: iterations done, over all stages.
         start: iteration at which this stage began; its learning rate decays from here.
     """
@@ -32,6 +34,7 @@ class TrainingState:
     optimizer: torch.optim.Optimizer
     average: AveragedWeights
     objective: Objective
+    features: FeatureCache | None = None
     step: int = 0
     start: int = 0
 
@@ -45,6 +48,7 @@ def new_state(network: Embedder, recipe: Recipe, background: int | None, fabric:
         optimizer=build_optimizer(network, recipe.optimizer),
         average=AveragedWeights(network, recipe.optimizer.average),
         objective=Objective(recipe, network.num_classes, background),
+        features=FeatureCache(recipe.data.features_mib * 2**20) if network.frozen and recipe.data.views else None,
     )
 
 
@@ -85,7 +89,10 @@ def train_step(state: TrainingState, batch: TrainingBatch, recipe: Recipe, fabri
     # Dropout depends on (seed, step) alone, so that a resumed run repeats the uninterrupted one.
     torch.manual_seed(recipe.seed * 1_000_003 + state.step)
     with fabric.autocast():
-        maps = state.network(batch.image)
+        if state.features is None:
+            maps = state.network(batch.image)
+        else:
+            maps = state.features.maps(state.network, batch.image, batch.view)
     total, values = state.objective(maps, batch, state.step)
     if not math.isfinite(float(total.detach())):
         parts = ", ".join(f"{name} {float(value):g}" for name, value in values.items())
@@ -100,7 +107,9 @@ def train_step(state: TrainingState, batch: TrainingBatch, recipe: Recipe, fabri
 
 
 def freeze_statistics(network: Embedder) -> None:
-    """Batch-norm layers without a trainable weight keep their pretrained statistics."""
+    """What does not learn behaves as it will when it predicts: batch norm keeps its statistics, nothing is dropped."""
+    if network.frozen:
+        network.backbone.eval()
     for module in network.modules():
         if isinstance(module, torch.nn.modules.batchnorm._BatchNorm) and not module.weight.requires_grad:
             module.eval()
