@@ -28,9 +28,10 @@ class Result:
 
     Attributes:
         row: objective, with its settings.
-        mean_iou: softmax, single scale.
+        mean_iou: softmax.
         retrieval: by nearest training segments.
-        with_crf: softmax refined by a dense CRF.
+        both: the mean of the two.
+        with_crf: that mean refined by a dense CRF.
         completed: completed masks of the training images against their masks; None where not asked for.
         seconds: of training.
         run: folder.
@@ -41,6 +42,7 @@ class Result:
     iterations: int
     mean_iou: float
     retrieval: float
+    both: float
     with_crf: float
     completed: float | None
     seconds: float
@@ -96,7 +98,7 @@ def summary(results: Sequence[Result]) -> list[dict[str, str]]:
     for row in dict.fromkeys(result.row for result in results):
         mine = [result for result in results if result.row == row]
         line = {"objective": row, "seeds": str(len(mine))}
-        for name in ("mean_iou", "retrieval", "with_crf", "completed"):
+        for name in ("mean_iou", "retrieval", "both", "with_crf", "completed"):
             values = [value for result in mine if (value := getattr(result, name)) is not None]
             line[name] = f"{statistics.mean(values):.1f}" if values else "–"
             if len(values) > 1:
@@ -145,9 +147,10 @@ def _measure(
     seconds = time.monotonic() - started
     scores = {}
     ways: dict[str, dict[str, object]] = {
-        "mean_iou": {"crf": False},
+        "mean_iou": {"method": "softmax", "crf": False},
         "retrieval": {"method": "retrieval", "crf": False},
-        "with_crf": {"crf": True},
+        "both": {"method": "both", "crf": False},
+        "with_crf": {"method": "both", "crf": True},
     }
     for name, changes in ways.items():
         matrix, _ = evaluate_split(segmenter, dataset, split, segmenter.with_inference(**changes))
@@ -159,8 +162,8 @@ def _measure(
             matrix.update(truth, segmenter.complete(dataset, key))
     agreement = matrix.scores().mean_iou
     result = Result(
-        row, recipe.seed, recipe.iterations, scores["mean_iou"], scores["retrieval"], scores["with_crf"],
-        None if np.isnan(agreement) else round(100 * agreement, 2), round(seconds, 1), str(folder),
+        row, recipe.seed, recipe.iterations, scores["mean_iou"], scores["retrieval"], scores["both"],
+        scores["with_crf"], None if np.isnan(agreement) else round(100 * agreement, 2), round(seconds, 1), str(folder),
     )  # fmt: skip
     with atomic_path(folder / "compare.json") as temporary:
         temporary.write_text(json.dumps({**asdict(result), "recipe": recipe.model_dump(mode="json")}), "utf-8")

@@ -138,8 +138,10 @@ class StageTwoConfig(_Section):
 class InferenceConfig(_Section):
     """How new images are segmented."""
 
-    method: Literal["softmax", "retrieval"] = "softmax"
-    scales: tuple[Positive, ...] = (1.0,)
+    method: Literal["softmax", "retrieval", "both"] = Field(
+        "softmax", description="both: their mean, on images that need no tiles; softmax on the others"
+    )
+    scales: tuple[Positive, ...] = Field((1.0,), description="averaged by softmax; retrieval looks at the first")
     flip: bool = False
     crf: bool | Literal["small"] = Field(False, description="dense CRF; small: on images that need no tiles")
     crf_stride: int = Field(1, ge=1, description="pixels per node of the CRF, along each side")

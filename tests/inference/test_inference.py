@@ -18,7 +18,7 @@ from hintseg.inference.refine import refined
 from hintseg.inference.segmenter import Segmenter
 from hintseg.inference.suggest import most_doubtful, suggest
 from hintseg.inference.untrained import METHODS, complete_untrained
-from hintseg.inference.views import enlarged_argmax, image_maps, multi_scale_probabilities, tile_weight, tiles
+from hintseg.inference.views import enlarged_argmax, image_maps, multi_scale_maps, tile_weight, tiles
 from hintseg.propagation.dense_crf import dense_crf
 from hintseg.report.figures import embedding_colours, hints_over, overlay, region_borders
 from hintseg.report.html import Evaluated
@@ -69,6 +69,7 @@ def test_maps_of_an_enlarged_image(segmenter):
     [
         {},
         {"method": "retrieval"},
+        {"method": "both", "scales": [1.25, 0.75]},
         {"flip": True, "scales": (0.5, 1.0)},
         {"crf": True, "crf_stride": 3},
         {"longest_side": 64},
@@ -104,10 +105,24 @@ def test_bands_of_tiles_equal_the_blended_whole(segmenter):
     assert (segmenter.predict(image, config) == whole).mean() > 0.999
 
 
+def test_both_is_the_mean_of_softmax_and_votes_and_softmax_where_tiles_are_needed(segmenter):
+    image = np.random.default_rng(2).integers(0, 255, (60, 90, 3)).astype(np.uint8)
+    small, tiled = (
+        {
+            method: segmenter.probabilities(content, segmenter.with_inference(method=method, tile=192, crf=False))
+            for method in ("softmax", "retrieval", "both")
+        }
+        for content in (image, np.tile(image, (4, 3, 1)))
+    )
+    np.testing.assert_allclose(small["both"], (small["softmax"] + small["retrieval"]) / 2, atol=1e-6)
+    assert not np.allclose(small["softmax"], small["retrieval"], atol=1e-3)
+    np.testing.assert_array_equal(tiled["both"], tiled["softmax"])
+
+
 def test_mirror_averaging_is_symmetric(segmenter):
     image = np.random.default_rng(1).integers(0, 255, (64, 64, 3)).astype(np.uint8)
-    one = multi_scale_probabilities(segmenter.network, image, (1.0,), flip=True)
-    other = multi_scale_probabilities(segmenter.network, image[:, ::-1], (1.0,), flip=True)
+    one = multi_scale_maps(segmenter.network, image, (1.0,), flip=True).logits
+    other = multi_scale_maps(segmenter.network, image[:, ::-1], (1.0,), flip=True).logits
     torch.testing.assert_close(one, other.flip(2), atol=1e-4, rtol=0)
 
 

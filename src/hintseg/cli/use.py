@@ -12,7 +12,7 @@ from hintseg.errors import InputError
 
 Run = Annotated[Path, typer.Argument(help="run folder", show_default=False)]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps")]
-Method = Annotated[str | None, typer.Option(help="softmax or retrieval; default the recipe's")]
+Method = Annotated[str | None, typer.Option(help="softmax, retrieval or both; default the recipe's")]
 Scales = Annotated[str | None, typer.Option(help="e.g. 0.75,1,1.25; default the recipe's")]
 Flip = Annotated[bool | None, typer.Option("--flip/--no-flip", help="average with the mirrored image")]
 Crf = Annotated[bool | None, typer.Option("--crf/--no-crf", help="refine with a dense CRF")]

@@ -19,7 +19,7 @@ from hintseg.hints.model import UNLABELLED, Form
 from hintseg.inference.completion import complete_image
 from hintseg.inference.refine import refined
 from hintseg.inference.retrieval import Neighbour, SegmentIndex, load_index, nearest_to_click, retrieval_probabilities
-from hintseg.inference.views import enlarged_argmax, image_maps, multi_scale_probabilities, tile_weight, tiles
+from hintseg.inference.views import enlarged_argmax, image_maps, multi_scale_maps, tile_weight, tiles
 from hintseg.network.embedder import Embedder, Network
 from hintseg.network.exported import ExportedEmbedder, digest, export_network
 from hintseg.network.heads import resize
@@ -191,16 +191,15 @@ class Segmenter:
     def _probabilities(self, image: NDArray[np.uint8], config: InferenceConfig) -> Tensor:
         height, width = image.shape[:2]
         reduced = _reduced(image, config.longest_side) if config.longest_side else image
-        if config.method == "retrieval":
-            maps = image_maps(self.network, reduced, config.flip)
+        maps = multi_scale_maps(self.network, reduced, config.scales, config.flip)
+        result = resize(maps.logits.cpu()[None], (height, width))[0]
+        if config.method != "softmax":
             segments = self.recipe.segments
-            result = retrieval_probabilities(
+            votes = retrieval_probabilities(
                 maps.embeddings, self.index, (height, width), segments.inference_grid, segments.iterations,
                 config.neighbours, len(self.classes),
             )  # fmt: skip
-        else:
-            result = multi_scale_probabilities(self.network, reduced, config.scales, config.flip).cpu()
-            result = resize(result[None], (height, width))[0]
+            result = votes if config.method == "retrieval" else (result + votes) / 2
         if config.crf:
             result = refined(image, result, config.crf_stride)
         return result
@@ -299,8 +298,9 @@ def _exported(network: Embedder, run: Path, description: RunDescription) -> Expo
 
 
 def _of_tiles(config: InferenceConfig) -> InferenceConfig:
-    """How the tiles of a large image are segmented: a CRF only where it was asked for, not for small images alone."""
-    return config.model_copy(update={"crf": config.crf is True})
+    """How the tiles of a large image are segmented: without what costs most, unless it was asked for by name."""
+    method = "softmax" if config.method == "both" else config.method
+    return config.model_copy(update={"crf": config.crf is True, "method": method})
 
 
 def _reduced(image: NDArray[np.uint8], longest_side: int) -> NDArray[np.uint8]:

@@ -36,25 +36,13 @@ def image_maps(network: Network, image: NDArray[np.uint8], flip: bool = False, s
     return PixelMaps(embeddings[0], probabilities[0])
 
 
-@torch.no_grad()
-def multi_scale_probabilities(
+def multi_scale_maps(
     network: Network, image: NDArray[np.uint8], scales: Sequence[float] = (1.0,), flip: bool = False
-) -> Tensor:
-    """Mean over scales (and mirrors) of the softmax at the image's size: (C, H, W)."""
-    height, width = image.shape[:2]
-    total: Tensor | None = None
-    for scale in scales:
-        pixels = rescaled(to_tensor(image, network), scale)
-        views = [pixels, pixels.flip(3)] if flip else [pixels]
-        for index, view in enumerate(views):
-            logits = network(view).logits
-            if index == 1:
-                logits = logits.flip(3)
-            probabilities = resize(logits.softmax(dim=1), (height, width))[0]
-            total = probabilities if total is None else total + probabilities
-    if total is None:
-        raise ValueError("scales must not be empty")
-    return total / (len(scales) * (2 if flip else 1))
+) -> PixelMaps:
+    """(D, h, w) embeddings at the first scale, and the mean over scales of the softmax at the image's size."""
+    views = [image_maps(network, image, flip, scale) for scale in scales]
+    resized = [resize(view.logits[None], image.shape[:2])[0] for view in views]
+    return PixelMaps(views[0].embeddings, torch.stack(resized).mean(dim=0))
 
 
 def rescaled(pixels: Tensor, scale: float) -> Tensor:
