@@ -116,7 +116,7 @@ STOREYS = [
     {"pairwise", "segments", "relations", "losses", "propagation"},
     {"network"},
     {"inference", "training"},
-    {"report", "api", "compare", "functional", "demo", "cli", "__init__"},
+    {"report", "api", "compare", "functional", "demo", "studio", "cli", "__init__"},
 ]
 MATHEMATICS = STOREYS[2]
 

@@ -8,6 +8,7 @@ import typer
 
 from hintseg.cli.data import check, demo, import_, prepare, recipe, simulate
 from hintseg.cli.learn import compare, train
+from hintseg.cli.places import studio
 from hintseg.cli.use import complete, evaluate, export, predict, report, retrieve, suggest
 from hintseg.errors import HintsegError
 
@@ -20,7 +21,7 @@ app = typer.Typer(
 )
 COMMANDS = (
     check, import_, train, compare, complete, predict, evaluate, retrieve, suggest, report, export, simulate, prepare,
-    recipe, demo,
+    recipe, demo, studio,
 )  # fmt: skip
 for command in COMMANDS:
     app.command(command.__name__.rstrip("_"))(command)

@@ -4,7 +4,8 @@
     images/KEY.jpg           any format of `images.IMAGE_SUFFIXES`
     masks/KEY.png            dense label map, void where nobody knows
     scribbles/KEY.png        label map, 255 = unlabelled
-    scribbles.json           KEY → [[class, [[x, y], …]], …]       strokes, as an alternative to the PNGs
+    scribbles.json           KEY → [[class, [[x, y], …]], …]       strokes, beside or in place of the PNGs;
+                             a third entry is a stroke's width in pixels, 3 without it
     points.json              KEY → [[x, y, class], …]
     contours/KEY.png         grey boundary strength, in place of the colour gradient for over-segmentation
     boxes.json               KEY → [[x0, y0, x1, y1, class], …]     pixels, end exclusive
@@ -31,6 +32,7 @@ from hintseg.hints.description import classes_from_hints, parse_description, rea
 from hintseg.hints.model import FORMS, UNLABELLED, VOID, Box, Form, ImageHints, Mask, Point, Scribble, Tag
 from hintseg.images import IMAGE_SUFFIXES, atomic_path, read_image, read_image_size, read_labels
 
+MAX_WIDTH = 200
 TABLES = ("tags", "boxes", "points", "scribbles", "looked_for")
 
 
@@ -247,19 +249,23 @@ class Dataset:
 
     def _strokes(self, key: str) -> tuple[Scribble, ...]:
         strokes = []
-        for row in self._rows("scribbles", key, 2):
+        for row in self._rows("scribbles", key, 2, 3):
             where = f"{self.root / 'scribbles.json'}, image {key}"
             if not isinstance(row[1], list) or not row[1]:
                 raise InputError(f"{where}: a stroke is [class, [[x, y], …]] with at least one vertex.")
             vertices = tuple((x, y) for x, y in (_numbers(vertex, where, count=2) for vertex in row[1]))
-            strokes.append(Scribble(vertices, self.label(row[0], where)))
+            (width,) = _numbers(row[2:], where) if len(row) == 3 else (3,)
+            if not 1 <= width <= MAX_WIDTH:
+                raise InputError(f"{where}: a stroke is 1 to {MAX_WIDTH} pixels wide, not {width:g}.")
+            strokes.append(Scribble(vertices, self.label(row[0], where), round(width)))
         return tuple(strokes)
 
-    def _rows(self, name: str, key: str, length: int) -> list[list[Any]]:
+    def _rows(self, name: str, key: str, *lengths: int) -> list[list[Any]]:
         rows = self._tables[name].get(key, [])
         for row in rows:
-            if not isinstance(row, list) or len(row) != length:
-                raise InputError(f"{self.root / name}.json, image {key}: {row!r} must be a list of {length} values.")
+            if not isinstance(row, list) or len(row) not in lengths:
+                count = " or ".join(map(str, lengths))
+                raise InputError(f"{self.root / name}.json, image {key}: {row!r} must be a list of {count} values.")
         return rows
 
     @cached_property

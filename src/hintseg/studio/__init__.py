@@ -1,0 +1,1 @@
+"""A local page to draw hints, train and look at masks."""

@@ -1,0 +1,244 @@
+"""The page's server: FastAPI on loopback, one data set folder, nothing outside it."""
+
+import io
+import secrets
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+import cv2
+import numpy as np
+from fastapi import FastAPI, HTTPException, Request, Response
+from fastapi.responses import FileResponse, JSONResponse
+from fastapi.staticfiles import StaticFiles
+from numpy.typing import NDArray
+from PIL import Image
+from pydantic import BaseModel, Field
+
+from hintseg.errors import HintsegError, InputError
+from hintseg.formats.by_name import WRITERS, export_masks
+from hintseg.formats.exported import Classes
+from hintseg.images import read_image, write_labels
+from hintseg.studio.project import COLOURS, DrawnHints, Project, hexadecimal
+from hintseg.studio.trainer import Effort, Model, Trainer
+
+PAGE = Path(__file__).parent / "page"
+LOOPBACK = ("127.0.0.1", "localhost", "::1", "testserver")
+LONGEST_SHOWN = 2048  # larger photographs are shown reduced; hints keep the photograph's own pixels
+LARGEST_UPLOAD = 200 * 2**20
+COOKIE = "hintseg-token"
+
+
+class ClassNames(BaseModel):
+    """All class names in order, and which is background."""
+
+    names: list[str] = Field(max_length=254)
+    background: int | None = None
+
+
+class Start(BaseModel):
+    """How long to train."""
+
+    effort: Effort = "quick"
+
+
+def create_app(project: Project, trainer: Trainer, token: str | None = None) -> FastAPI:
+    """The server of one project.
+
+    Args:
+        token: needed once as ?token=…, kept as a cookie; None serves loopback names alone.
+    """
+    app = FastAPI(title="hintseg studio", docs_url=None, redoc_url=None, openapi_url=None)
+    model = Model(project, trainer)
+
+    @app.middleware("http")
+    async def guard(request: Request, answer: Any) -> Response:
+        refused = _refused(request, token)
+        if refused is not None:
+            return refused
+        response: Response = await answer(request)
+        response.headers["Content-Security-Policy"] = "default-src 'self'; img-src 'self' data: blob:"
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        if token is not None and request.query_params.get("token") == token:
+            response.set_cookie(COOKIE, token, httponly=True, samesite="strict")
+        return response
+
+    @app.exception_handler(HintsegError)
+    async def explain(request: Request, error: HintsegError) -> JSONResponse:
+        return JSONResponse({"detail": str(error)}, status_code=422)
+
+    @app.get("/")
+    def page() -> FileResponse:
+        return FileResponse(PAGE / "index.html")
+
+    @app.get("/api/project")
+    def describe() -> dict[str, Any]:
+        return project.describe() | {"doubts": model.doubts(), "run": model.run, "state": trainer.state()}
+
+    @app.get("/api/state")
+    def state() -> dict[str, Any]:
+        return trainer.state() | {"newest": model.run, "doubts": model.doubts()}
+
+    @app.put("/api/classes")
+    def classes(body: ClassNames) -> dict[str, Any]:
+        project.set_classes(body.names, body.background)
+        return project.describe()
+
+    @app.post("/api/images")
+    async def upload(request: Request, name: str) -> dict[str, str]:
+        content = bytearray()
+        async for part in request.stream():
+            content += part
+            if len(content) > LARGEST_UPLOAD:
+                raise InputError(f"{name}: is larger than {LARGEST_UPLOAD // 2**20} MiB; put it into images/ by hand.")
+        return {"key": project.add_image(name, bytes(content))}
+
+    @app.get("/api/image/{key:path}")
+    def image(key: str, side: int = LONGEST_SHOWN) -> Response:
+        content = io.BytesIO()
+        Image.fromarray(_shown(read_image(project.dataset.path(key)), side)).save(content, "JPEG", quality=92)
+        return Response(content.getvalue(), media_type="image/jpeg", headers={"Cache-Control": "max-age=600"})
+
+    @app.get("/api/hints/{key:path}")
+    def hints(key: str) -> dict[str, Any]:
+        return project.hints(key) | {"accepted": project.accepted(key) is not None}
+
+    @app.put("/api/hints/{key:path}")
+    def save(key: str, body: DrawnHints) -> dict[str, bool]:
+        project.save_hints(key, body)
+        model.forget(key)
+        return {"saved": True}
+
+    @app.get("/api/mask/{key:path}")
+    def mask(key: str, source: Literal["model", "hints", "accepted"] = "model") -> Response:
+        labels = project.accepted(key) if source == "accepted" else model.mask(key, source)
+        if labels is None:
+            raise HTTPException(404, "no mask was accepted for this photograph")
+        return _picture(_coloured(labels))
+
+    @app.get("/api/raster/{key:path}")
+    def raster(key: str) -> Response:
+        found = project.dataset.hints(key, ("scribbles",)).scribble_map
+        if found is None:
+            raise HTTPException(404, "this photograph has no scribbles that came as a picture")
+        return _picture(_coloured(found.labels))
+
+    @app.post("/api/accept/{key:path}")
+    def accept(key: str) -> dict[str, bool]:
+        project.accept(key, model.mask(key, "model"))
+        return {"accepted": True}
+
+    @app.delete("/api/accept/{key:path}")
+    def withdraw(key: str) -> dict[str, bool]:
+        project.withdraw(key)
+        return {"accepted": False}
+
+    @app.get("/api/nearest/{key:path}")
+    def nearest(key: str, x: float, y: float) -> dict[str, Any]:
+        found = model.nearest(key, (x, y))
+        if found is None:
+            raise HTTPException(409, "train first: there are no training segments to compare with yet")
+        segment, neighbours = found
+        outline = cv2.findContours(segment.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)[0]
+        return {"outline": [part[:, 0].tolist() for part in outline], "neighbours": neighbours}
+
+    @app.post("/api/train")
+    def train(body: Start) -> dict[str, Any]:
+        trainer.start(body.effort)
+        return trainer.state()
+
+    @app.post("/api/stop")
+    def stop() -> dict[str, Any]:
+        trainer.stop()
+        return trainer.state()
+
+    @app.get("/api/export")
+    def export(form: str = "png") -> Response:
+        return _archive(project, model, form)
+
+    app.mount("/page", StaticFiles(directory=PAGE), name="page")
+    return app
+
+
+def serve(root: Path, host: str, port: int, weights: str, settings: tuple[str, ...] = ()) -> None:
+    """Serve until interrupted; prints the address.
+
+    Raises:
+        HintsegError: the folder cannot be used.
+    """
+    import uvicorn
+
+    project = Project.open(root)
+    token = None if host in LOOPBACK else secrets.token_urlsafe(16)
+    app = create_app(project, Trainer(project, weights, settings), token)
+    shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host
+    print(f"hintseg studio: http://{shown}:{port}/{f'?token={token}' if token else ''}   (Ctrl+C ends it)", flush=True)
+    uvicorn.run(app, host=host, port=port, log_level="warning")
+
+
+def _refused(request: Request, token: str | None) -> Response | None:
+    """Requests that another site's page, or another machine, could have made."""
+    host = urlsplit(f"//{request.headers.get('host', '')}").hostname or ""
+    if token is None and host not in LOOPBACK:
+        return JSONResponse({"detail": "this page answers to localhost alone"}, status_code=403)
+    if token is not None:
+        given = request.query_params.get("token") or request.cookies.get(COOKIE) or ""
+        if not secrets.compare_digest(given.encode(), token.encode()):
+            return JSONResponse({"detail": "open the address with the token that the server printed"}, status_code=403)
+    origin = request.headers.get("origin")
+    if origin is not None and urlsplit(origin).netloc != request.headers.get("host"):
+        return JSONResponse({"detail": "requests from other sites are refused"}, status_code=403)
+    return None
+
+
+def _shown(pixels: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+    """Reduced to `side`, never enlarged."""
+    share = min(max(side, 16), LONGEST_SHOWN) / max(pixels.shape[:2])
+    if share >= 1:
+        return pixels
+    size = (max(round(pixels.shape[1] * share), 1), max(round(pixels.shape[0] * share), 1))
+    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+
+
+def _coloured(labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """(H, W) labels → (h, w, 4), transparent where there is none."""
+    share = min(1.0, LONGEST_SHOWN / max(labels.shape))
+    size = (max(round(labels.shape[1] * share), 1), max(round(labels.shape[0] * share), 1))
+    small = np.asarray(cv2.resize(labels, size, interpolation=cv2.INTER_NEAREST))
+    table = np.zeros((256, 4), np.uint8)
+    table[: len(COLOURS), :3] = [hexadecimal(colour) for colour in COLOURS]
+    table[: len(COLOURS), 3] = 255
+    return table[small]
+
+
+def _picture(pixels: NDArray[np.uint8]) -> Response:
+    content = io.BytesIO()
+    Image.fromarray(pixels).save(content, "PNG", compress_level=1)
+    return Response(content.getvalue(), media_type="image/png", headers={"Cache-Control": "no-store"})
+
+
+def _archive(project: Project, model: Model, form: str) -> Response:
+    """Masks of all photographs as a zip: palette PNGs, or another tool's annotations."""
+    if form != "png" and form not in WRITERS:
+        raise InputError(f"{form!r} is no format; known: png, {', '.join(WRITERS)}.")
+    dataset = project.dataset
+    with tempfile.TemporaryDirectory() as folder:
+        masks = Path(folder) / "masks"
+        for key in dataset.keys(None):
+            labels = project.accepted(key)
+            if labels is None and (model.run is not None or dataset.hints(key).placed()):
+                labels = model.mask(key, "model")
+            if labels is not None:
+                write_labels(masks / f"{key}.png", labels)
+        if not masks.is_dir():
+            raise InputError("there is no mask to export yet; draw hints or train first.")
+        if form != "png":
+            classes = Classes(tuple(dataset.classes), dataset.background)
+            export_masks(dict(dataset.paths), masks, Path(folder) / "out", form, classes)
+        packed = shutil.make_archive(
+            str(Path(folder) / "packed"), "zip", masks if form == "png" else Path(folder) / "out"
+        )
+        headers = {"Content-Disposition": f'attachment; filename="masks-{form}.zip"'}
+        return Response(Path(packed).read_bytes(), media_type="application/zip", headers=headers)

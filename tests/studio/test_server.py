@@ -1,0 +1,241 @@
+"""The studio's server: hints land on disk, nothing leaves the folder, other sites are refused."""
+
+import io
+import json
+import time
+import zipfile
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from hintseg.errors import InputError
+from hintseg.hints.dataset import Dataset
+from hintseg.images import read_labels, write_image
+
+pytest.importorskip("fastapi")
+from fastapi.testclient import TestClient
+
+from hintseg.studio.project import COLOURS, DrawnHints, Project, Stroke
+from hintseg.studio.server import create_app
+from hintseg.studio.trainer import Trainer
+
+DRAWN = {
+    "strokes": [{"label": 0, "vertices": [[3, 5], [60, 5]], "width": 4}],
+    "points": [{"label": 1, "x": 30, "y": 40}],
+    "boxes": [{"label": 2, "x0": 10, "y0": 10, "x1": 40, "y1": 60}],
+    "tags": [0, 2],
+}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for name in ("été 1", "b"):
+        pixels = np.random.default_rng(len(name)).integers(0, 255, (72, 96, 3)).astype(np.uint8)
+        write_image(tmp_path / "photos" / f"{name}.png", pixels)
+    return tmp_path / "photos"
+
+
+@pytest.fixture
+def client(folder):
+    project = Project.open(folder)
+    return TestClient(create_app(project, Trainer(project, "none")))
+
+
+@pytest.fixture
+def named(client):
+    assert client.put("/api/classes", json={"names": ["sky", "roof", "été"], "background": 0}).status_code == 200
+    return client
+
+
+def test_a_folder_of_photographs_becomes_a_data_set(client, folder):
+    found = client.get("/api/project").json()
+    assert [image["key"] for image in found["images"]] == ["b", "été 1"]
+    assert found["classes"] == []
+    assert (folder / "b.png").exists()
+    assert (folder / "images" / "b.png").exists()
+
+
+def test_hints_are_on_disk_in_the_folder_format(named, folder):
+    assert named.put("/api/hints/été 1", json=DRAWN).json() == {"saved": True}
+    hints = Dataset.open(folder).hints("été 1")
+    assert hints.scribbles[0].vertices == ((3, 5), (60, 5))
+    assert hints.scribbles[0].width == 4
+    assert (hints.points[0].x, hints.points[0].label) == (30, 1)
+    assert hints.boxes[0].y1 == 60
+    assert [tag.label for tag in hints.tags] == [0, 2]
+    back = named.get("/api/hints/été 1").json()
+    assert {name: back[name] for name in DRAWN} == DRAWN
+    assert (back["width"], back["height"], back["raster"], back["accepted"]) == (96, 72, False, False)
+    forms = {image["key"]: image["forms"] for image in named.get("/api/project").json()["images"]}
+    assert forms == {"b": [], "été 1": ["tags", "boxes", "points", "scribbles"]}
+    named.put("/api/hints/été 1", json={})
+    assert json.loads((folder / "scribbles.json").read_text("utf-8")) == {}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"points": [{"label": 7, "x": 1, "y": 1}]}, "no class"),
+        ({"points": [{"label": 0, "x": 96, "y": 1}]}, "outside the 96×72"),
+        ({"strokes": [{"label": 0, "vertices": [[-1, 2]]}]}, "outside"),
+        ({"boxes": [{"label": 0, "x0": 5, "y0": 5, "x1": 5, "y1": 9}]}, "empty"),
+        ({"tags": [-1]}, "no class"),
+        ({"strokes": [{"label": 0, "vertices": []}]}, None),
+        ({"strokes": [{"label": 0, "vertices": [[1, 2]], "width": 9999}]}, None),
+        ({"points": [{"label": 0, "x": "inf", "y": 1}]}, "outside"),
+        ({"points": [{"label": 0, "x": "nan", "y": 1}]}, "outside"),
+    ],
+)
+def test_wrong_hints_are_refused_and_change_nothing(named, folder, change, message):
+    named.put("/api/hints/b", json=DRAWN)
+    answer = named.put("/api/hints/b", json={**DRAWN, **change})
+    assert answer.status_code == 422
+    if message:
+        assert message in answer.json()["detail"]
+    back = named.get("/api/hints/b").json()
+    assert {name: back[name] for name in DRAWN} == DRAWN
+
+
+def test_classes_are_renamed_and_added_but_never_lost(named, folder):
+    for names, message in [(["sky"], "cannot be removed"), (["a", "a", "b"], "of its own"), (["a", " ", "b"], "name")]:
+        answer = named.put("/api/classes", json={"names": names})
+        assert answer.status_code == 422
+        assert message in answer.json()["detail"]
+    named.put("/api/classes", json={"names": ["sky", "wall", "été", "x" * 100], "background": None})
+    assert Dataset.open(folder).classes == ("sky", "wall", "été", "x" * 100)
+    assert Dataset.open(folder).background is None
+    assert len(set(COLOURS)) == len(COLOURS)
+
+
+@pytest.mark.parametrize("key", ["../secret", "..%2fsecret", "/etc/passwd", "b/../../secret", "nothing"])
+def test_no_path_leads_outside(named, folder, key):
+    (folder.parent / "secret.png").write_bytes(b"secret")
+    for kind in ("image", "hints", "mask", "raster", "accept"):
+        call = named.post if kind == "accept" else named.get
+        answer = call(f"/api/{kind}/{key}")
+        assert answer.status_code in (404, 405, 422)
+        assert b"secret\n" not in answer.content
+    assert named.get("/page/..%2f..%2fserver.py").status_code == 404
+
+
+def test_uploads_are_checked(named, folder):
+    content = io.BytesIO()
+    Image.fromarray(np.zeros((5, 6, 3), np.uint8)).save(content, "PNG")
+    answer = named.post("/api/images", params={"name": "../../new ü.png"}, content=content.getvalue())
+    assert answer.json() == {"key": "new ü"}
+    assert (folder / "images" / "new ü.png").exists()
+    for name, body, message in [
+        ("new ü.png", content.getvalue(), "is there already"),
+        ("x.exe", content.getvalue(), "no photograph"),
+        (".png", content.getvalue(), "no photograph"),
+        ("torn.png", content.getvalue()[:40], "torn.png"),
+    ]:
+        answer = named.post("/api/images", params={"name": name}, content=body)
+        assert answer.status_code == 422
+        assert message in answer.json()["detail"]
+        assert str(folder.parent) not in answer.json()["detail"]
+    assert len(list((folder / "images").iterdir())) == 3
+
+
+def test_an_upload_that_is_too_large_is_refused(named, monkeypatch):
+    monkeypatch.setattr("hintseg.studio.server.LARGEST_UPLOAD", 1000)
+    answer = named.post("/api/images", params={"name": "big.png"}, content=b"x" * 1001)
+    assert answer.status_code == 422
+    assert "big.png" in answer.json()["detail"]
+
+
+def test_other_sites_and_other_names_are_refused(client):
+    assert client.get("/api/project", headers={"host": "evil.example"}).status_code == 403
+    assert (
+        client.put("/api/classes", json={"names": ["a"]}, headers={"origin": "http://evil.example"}).status_code == 403
+    )
+    assert client.put("/api/classes", json={"names": ["a"]}, headers={"origin": "http://testserver"}).status_code == 200
+    assert "default-src 'self'" in client.get("/").headers["content-security-policy"]
+
+
+def test_a_token_is_needed_where_there_is_one(folder):
+    project = Project.open(folder)
+    client = TestClient(create_app(project, Trainer(project, "none"), token="right"))
+    assert client.get("/api/project").status_code == 403
+    assert client.get("/?token=wrong").status_code == 403
+    assert client.get("/?token=right").status_code == 200
+    assert client.get("/api/project").status_code == 200  # the cookie
+
+
+def test_masks_come_from_hints_before_anything_is_trained(named, folder):
+    assert named.get("/api/mask/b").status_code == 422
+    named.put("/api/hints/b", json=DRAWN)
+    answer = named.get("/api/mask/b", params={"source": "hints"})
+    pixels = np.asarray(Image.open(io.BytesIO(answer.content)))
+    assert pixels.shape == (72, 96, 4)
+    assert tuple(pixels[5, 30]) == (0x00, 0x72, 0xB2, 255)
+    assert named.post("/api/accept/b").json() == {"accepted": True}
+    assert read_labels(folder / "masks" / "b.png")[5, 30] == 0
+    assert named.get("/api/mask/b", params={"source": "accepted"}).status_code == 200
+    assert named.delete("/api/accept/b").json() == {"accepted": False}
+    assert not (folder / "masks" / "b.png").exists()
+    assert named.get("/api/mask/b", params={"source": "accepted"}).status_code == 404
+    assert named.get("/api/nearest/b", params={"x": 1, "y": 1}).status_code == 409
+
+
+def test_training_without_hints_and_with_bad_weights_says_what_is_wrong(folder):
+    project = Project.open(folder)
+    project.set_classes(["a", "b"], None)
+    trainer = Trainer(project, "nowhere.safetensors")
+    client = TestClient(create_app(project, trainer))
+    answer = client.post("/api/train", json={"effort": "quick"})
+    assert answer.status_code == 422
+    assert "no photograph carries a hint" in answer.json()["detail"]
+    project.save_hints(
+        "b", DrawnHints(strokes=[Stroke(label=label, vertices=[(9, 9 + 30 * label)]) for label in (0, 1)])
+    )
+    client.post("/api/train", json={"effort": "quick"})
+    state = _finished(client)
+    assert "nowhere.safetensors" in state["error"]
+
+
+@pytest.mark.slow
+def test_training_gives_masks_doubts_neighbours_and_exports(scenes, tiny):
+    project = Project.open(scenes.root)
+    client = TestClient(create_app(project, Trainer(project, "none", tuple(tiny))))
+    assert client.post("/api/train", json={"effort": "quick"}).json()["training"]
+    assert client.post("/api/train", json={"effort": "quick"}).status_code == 422
+    state = _finished(client)
+    assert "error" not in state
+    assert state["newest"] == "run-001"
+    assert state["losses"]
+    key = scenes.keys("train")[0]
+    for name in (key, scenes.keys("val")[0]):
+        assert client.get(f"/api/mask/{name}").status_code == 200
+    found = client.get(f"/api/nearest/{key}", params={"x": 30, "y": 20}).json()
+    assert found["outline"]
+    assert found["neighbours"]
+    deadline = time.monotonic() + 60
+    while len(client.get("/api/state").json()["doubts"]) < 5 and time.monotonic() < deadline:
+        time.sleep(0.2)
+    doubts = client.get("/api/project").json()["doubts"]
+    assert all(0 <= one["x"] < 96 and 0 <= one["y"] < 72 for one in doubts.values())
+    for form, name in [("png", f"{key}.png"), ("coco", "annotations.json")]:
+        packed = zipfile.ZipFile(io.BytesIO(client.get("/api/export", params={"form": form}).content))
+        assert any(name in entry for entry in packed.namelist()), packed.namelist()
+    assert client.get("/api/export", params={"form": "magic"}).status_code == 422
+    client.post("/api/train", json={"effort": "thorough"})
+    client.post("/api/stop")
+    assert not client.get("/api/state").json()["training"]
+    assert client.get("/api/state").json()["newest"] == "run-001"
+
+
+def test_a_malformed_description_is_refused(tmp_path):
+    (tmp_path / "images").mkdir()
+    (tmp_path / "dataset.json").write_text("{", "utf-8")
+    with pytest.raises(InputError, match=r"dataset\.json"):
+        Project.open(tmp_path)
+
+
+def _finished(client):
+    deadline = time.monotonic() + 120
+    while (state := client.get("/api/state").json())["training"]:
+        assert time.monotonic() < deadline, state
+        time.sleep(0.3)
+    return state
