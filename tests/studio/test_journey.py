@@ -11,23 +11,29 @@ import sys
 import time
 import urllib.request
 import zipfile
+from importlib.resources import files
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
+from hintseg.demo.photographs import TRAINING, write_demo
 from hintseg.hints.dataset import Dataset
-from hintseg.images import write_image
+from hintseg.images import read_image, write_image
 
 pytest.importorskip("fastapi")
 playwright = pytest.importorskip("playwright.sync_api")
 expect = playwright.expect
 
-SIZE = (96, 72)
+SIZE = (300, 210)
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 BROWSER = next((path for name in BROWSERS if (path := shutil.which(name))), None)
-# Where HINTSEG_SCREENSHOTS names a folder, the journey leaves the pictures that the docs show.
+# Where HINTSEG_SCREENSHOTS names a folder, the journey leaves the pictures that the docs show; with
+# HINTSEG_WEIGHTS, a file, it trains the network it would train for a user.
 SCREENSHOTS = os.environ.get("HINTSEG_SCREENSHOTS")
+WEIGHTS = os.environ.get("HINTSEG_WEIGHTS", "none")
 
 
 @pytest.fixture(scope="module")
@@ -43,21 +49,12 @@ def browser():
 
 @pytest.fixture
 def serve(tiny):
-    processes = []
+    processes, chosen = [], tiny if WEIGHTS == "none" else []
 
     def start(folder, port):
-        command = [
-            sys.executable,
-            "-m",
-            "hintseg.cli.app",
-            "studio",
-            str(folder),
-            "--port",
-            str(port),
-            "--weights",
-            "none",
-        ]
-        process = subprocess.Popen([*command, *(part for setting in tiny for part in ("--set", setting))])
+        command = [sys.executable, "-m", "hintseg.cli.app", "studio", str(folder), "--port", str(port)]
+        command += ["--weights", WEIGHTS, *(part for setting in chosen for part in ("--set", setting))]
+        process = subprocess.Popen(command)
         processes.append(process)
         for _ in range(300):
             try:
@@ -75,14 +72,20 @@ def serve(tiny):
 
 @pytest.fixture
 def photographs(tmp_path):
-    """Four pictures of a bright disc before a dark, grainy ground."""
-    rows, columns = np.mgrid[: SIZE[1], : SIZE[0]]
-    for number in range(4):
-        random = np.random.default_rng(number)
-        disc = (rows - 30 - 4 * number) ** 2 + (columns - 40 - 6 * number) ** 2 < 18**2
-        pixels = np.where(disc[..., None], (230, 180, 60), (40, 90, 50)) + random.integers(-15, 15, (*disc.shape, 3))
-        write_image(tmp_path / "my photos" / f"disc {number}.png", pixels.clip(0, 255).astype(np.uint8))
+    """The demonstration's photographs, at one size."""
+    write_demo(tmp_path / "demo")
+    for path in sorted((tmp_path / "demo" / "images").iterdir()):
+        reduced = cv2.resize(read_image(path), SIZE, interpolation=cv2.INTER_AREA)
+        write_image(tmp_path / "my photos" / path.name, np.asarray(reduced, np.uint8))
     return tmp_path / "my photos"
+
+
+def demo_strokes(key, name):
+    """Strokes of a class in shares of the photograph."""
+    drawn = json.loads(files("hintseg.demo").joinpath("scribbles.json").read_text("utf-8"))[key]
+    with Image.open(files("skimage.data").joinpath(TRAINING[key])) as image:
+        width, height = image.size
+    return [[(x / width, y / height) for x, y in vertices] for found, vertices in drawn if found == name]
 
 
 def free_port():
@@ -118,9 +121,21 @@ class Hand:
         self.page.locator("#classes .pick").nth(label).click()
 
 
+def _table(folder, name):
+    path = folder / f"{name}.json"
+    return json.loads(path.read_text("utf-8")) if path.exists() else {}
+
+
+def eventually(true):
+    deadline = time.monotonic() + 10
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
 def shoot(page, name):
     if SCREENSHOTS:
-        page.screenshot(path=str(Path(SCREENSHOTS) / f"{name}.png"))
+        page.screenshot(path=str(Path(SCREENSHOTS) / f"{name}.jpg"), type="jpeg", quality=85)
 
 
 @pytest.mark.slow
@@ -131,71 +146,73 @@ def test_from_photographs_to_masks(browser, serve, photographs, tmp_path):
     faults = []
     page.on("pageerror", lambda error: faults.append(str(error)))
     page.goto(f"http://127.0.0.1:{port}/")
-    expect(page.locator("#images button")).to_have_count(4)
+    expect(page.locator("#images button")).to_have_count(5)
     hand = Hand(page)
-    for number, name in enumerate(("ground", "disc")):
+    for number, name in enumerate(("background", "person", "cat", "cup")):
         page.fill("#name", name)
         page.click("#add button")
         expect(page.locator("#classes li")).to_have_count(number + 1)
 
-    # Strokes of both classes, on disk as soon as the page says so; undo and redo reach the disk, too.
-    hand.choose(0)
-    hand.draw((0.1, 0.9), (0.5, 0.95), (0.9, 0.9))
-    hand.choose(1)
-    hand.draw((0.35, 0.42), (0.5, 0.42))
-    strokes = lambda: json.loads((photographs / "scribbles.json").read_text("utf-8")).get("disc 0", [])  # noqa: E731
-    assert [stroke[0] for stroke in strokes()] == [0, 1]
+    # Strokes, on disk as soon as the page says so; undo and redo reach the disk, too.
+    page.locator("#images button", has_text="cup").click()
+    for label, name in ((0, "background"), (3, "cup")):
+        hand.choose(label)
+        for stroke in demo_strokes("cup", name):
+            hand.draw(*stroke)
+    strokes = lambda: [row[0] for row in _table(photographs, "scribbles").get("cup", [])]  # noqa: E731
+    everything = strokes()
+    assert set(everything) == {0, 3}
     page.keyboard.press("Control+z")
-    expect(page.locator("#redo")).to_be_enabled()
-    expect(page.locator("#saved")).to_have_text("saved")
-    page.wait_for_timeout(200)
-    assert [stroke[0] for stroke in strokes()] == [0]
+    eventually(lambda: strokes() == everything[:-1])
     page.keyboard.press("Control+y")
+    eventually(lambda: strokes() == everything)
     expect(page.locator("#source")).to_contain_text("hints alone")
-    page.wait_for_timeout(300)
-    assert [stroke[0] for stroke in strokes()] == [0, 1]
+    page.wait_for_timeout(500)
     shoot(page, "studio-draw")
 
-    # A point and a box by keyboard on the next photograph, one of them erased again; a ticked class.
-    page.keyboard.press("ArrowRight")
-    expect(page.locator("#images [aria-current=true] span")).to_have_text("disc 1")
+    # A point and a box by keyboard on another photograph, the point erased again; a ticked class.
+    page.locator("#images button", has_text="cat").click()
+    expect(page.locator("#images [aria-current=true] span")).to_have_text("cat")
     page.keyboard.press("p")
     page.keyboard.press("1")
-    hand.draw((0.1, 0.1))
+    hand.draw((0.05, 0.05))
     page.keyboard.press("b")
-    page.keyboard.press("2")
+    page.keyboard.press("3")
     hand.draw((0.28, 0.2), (0.68, 0.75))
-    hints = Dataset.open(photographs).hints("disc 1")
+    hints = Dataset.open(photographs).hints("cat")
     assert [point.label for point in hints.points] == [0]
-    assert [box.label for box in hints.boxes] == [1]
+    assert [box.label for box in hints.boxes] == [2]
     page.keyboard.press("e")
-    hand.draw((0.1, 0.1))
-    page.wait_for_timeout(300)
-    assert not Dataset.open(photographs).hints("disc 1").points
-    page.locator("#classes input").nth(0).check()
-    expect(page.locator("#saved")).to_have_text("saved")
-    page.wait_for_timeout(300)
-    assert [tag.label for tag in Dataset.open(photographs).hints("disc 1").tags] == [0]
+    hand.draw((0.05, 0.05))
+    eventually(lambda: not _table(photographs, "points"))
+    page.locator("#classes input").nth(1).check()
+    eventually(lambda: _table(photographs, "tags") == {"cat": [1]})
+    page.locator("#classes input").nth(1).uncheck()
+    page.keyboard.press("s")
+    for label, name in ((0, "background"), (2, "cat")):
+        hand.choose(label)
+        for stroke in demo_strokes("cat", name):
+            hand.draw(*stroke)
 
-    # Train, watch, look at a photograph without hints, its neighbours, accept, export.
+    # Train, watch, look at a segment's neighbours, accept, export.
     page.click("#train")
     expect(page.locator("#progress")).to_be_visible()
     shoot(page, "studio-train")
-    expect(page.locator("#source")).to_contain_text("mask of run-001", timeout=180_000)
+    expect(page.locator("#source")).to_contain_text("mask of run-001", timeout=400_000)
     page.check("#unsure")
-    page.locator("#images button", has_text="disc 3").click()
-    expect(page.locator("#source")).to_contain_text("mask of run-001")
+    page.locator("#images button", has_text="cat").click()
     page.keyboard.press("l")
     page.mouse.click(*hand.at(0.5, 0.5))
     expect(page.locator("#neighbours figure").first).to_be_visible(timeout=30_000)
+    expect(page.locator("#source")).to_contain_text("mask of run-001", timeout=30_000)
     shoot(page, "studio-look")
     page.click("#accept")
     expect(page.locator("#accept")).to_have_text("Withdraw mask")
-    assert (photographs / "masks" / "disc 3.png").exists()
+    assert (photographs / "masks" / "cat.png").exists()
     with page.expect_download() as download:
         page.click("#export")
     download.value.save_as(tmp_path / "masks.zip")
-    assert len(zipfile.ZipFile(tmp_path / "masks.zip").namelist()) == 4
+    assert len(zipfile.ZipFile(tmp_path / "masks.zip").namelist()) == 5
     page.set_viewport_size({"width": 820, "height": 1180})  # a tablet
     for name in ("#train", "#export", "#accept", "[data-tool=scribble]", "#add button"):
         expect(page.locator(name)).to_be_in_viewport()
@@ -220,7 +237,7 @@ def test_a_killed_server_loses_no_stroke_that_was_shown_as_saved(browser, serve,
             os.kill(server.pid, signal.SIGKILL)
             server.wait()
             stored = json.loads((photographs / "scribbles.json").read_text("utf-8"))
-            assert len(stored["disc 0"]) == count
+            assert len(stored["astronaut"]) == count
             # A stroke drawn while the server is away waits in the page, which says so, and is sent when it is back.
             if count == 6:
                 page.mouse.move(*hand.at(0.2, 0.9))
@@ -230,9 +247,9 @@ def test_a_killed_server_loses_no_stroke_that_was_shown_as_saved(browser, serve,
                 expect(page.locator("#saved")).to_have_text("NOT saved")
             server = serve(photographs, port)
     expect(page.locator("#saved")).to_have_text(re.compile("^saved$"), timeout=15_000)
-    assert len(json.loads((photographs / "scribbles.json").read_text("utf-8"))["disc 0"]) == 7
+    assert len(json.loads((photographs / "scribbles.json").read_text("utf-8"))["astronaut"]) == 7
     assert not [path for path in photographs.rglob(".partial-*") if path.stat().st_size]
     page.reload()
     expect(page.locator("#undo")).to_be_disabled()
-    assert len(Dataset.open(photographs).hints("disc 0").scribbles) == 7
+    assert len(Dataset.open(photographs).hints("astronaut").scribbles) == 7
     page.close()

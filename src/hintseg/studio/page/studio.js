@@ -222,6 +222,7 @@ async function showMask() {
   const placed = view.raster || drawn.strokes.length || drawn.points.length || drawn.boxes.length;
   const source = view.accepted ? "accepted" : project.run ? "model" : placed ? "hints" : null;
   if (!source) { view.mask = null; $("source").textContent = "no mask yet"; return draw(); }
+  if (!view.mask) $("source").textContent = "finding the mask …";
   try {
     const answer = await ask(`${address("mask", key)}?source=${source}`);
     const mask = await createImageBitmap(await answer.blob());
