@@ -1,9 +1,9 @@
-# make demo · test · lint · docs · bench — each sets up what it needs first.
+# make demo · test · test-all · lint · docs · bench — each sets up what it needs first.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: setup demo test lint docs bench clean
+.PHONY: setup demo test test-all lint docs bench clean
 
 setup: $(VENV)/.setup-done
 
@@ -20,6 +20,15 @@ demo: setup
 test: setup
 	$(BIN)/python -m pytest --cov=hintseg --cov-report=term-missing:skip-covered
 
+# Everything, with a real Label Studio from the registry in an environment of its own.
+test-all: setup $(VENV)-label-studio/.setup-done
+	HINTSEG_LABEL_STUDIO=$(abspath $(VENV)-label-studio/bin/label-studio) $(BIN)/python -m pytest
+
+$(VENV)-label-studio/.setup-done:
+	$(PYTHON) -m venv $(VENV)-label-studio
+	$(VENV)-label-studio/bin/python -m pip install --quiet label-studio
+	touch $@
+
 lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -31,6 +40,7 @@ docs: setup
 
 bench: setup
 	$(BIN)/python -m benchmarks.speed
+	$(BIN)/python -m benchmarks.parts
 
 clean:
-	rm -rf $(VENV) runs site
+	rm -rf $(VENV) $(VENV)-label-studio runs site

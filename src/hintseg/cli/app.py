@@ -8,7 +8,7 @@ import typer
 
 from hintseg.cli.data import check, demo, import_, prepare, recipe, simulate
 from hintseg.cli.learn import compare, train
-from hintseg.cli.places import studio
+from hintseg.cli.places import label_studio, studio
 from hintseg.cli.use import complete, evaluate, export, predict, report, retrieve, suggest
 from hintseg.errors import HintsegError
 
@@ -21,10 +21,10 @@ app = typer.Typer(
 )
 COMMANDS = (
     check, import_, train, compare, complete, predict, evaluate, retrieve, suggest, report, export, simulate, prepare,
-    recipe, demo, studio,
+    recipe, demo, studio, label_studio,
 )  # fmt: skip
 for command in COMMANDS:
-    app.command(command.__name__.rstrip("_"))(command)
+    app.command(command.__name__.rstrip("_").replace("_", "-"))(command)
 
 
 def main() -> None:

@@ -1,7 +1,7 @@
-"""studio: the local page."""
+"""studio, label-studio: the local page, and the service that Label Studio calls."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -21,3 +21,30 @@ def studio(
     except ImportError as error:
         raise ConfigError(f"{error.name} is not installed; pip install 'hintseg[studio]'.") from error
     serve(data, host, port, weights, tuple(set_ or ()))
+
+
+def label_studio(
+    folder: Annotated[Path, typer.Argument(help="for photographs, data sets and runs", show_default=False)],
+    token: Annotated[str, typer.Option(envvar="LABEL_STUDIO_TOKEN", help="of your account in Label Studio")],
+    url: Annotated[str, typer.Option(help="of Label Studio")] = "http://localhost:8080",
+    run: Annotated[Path | None, typer.Option(help="run to predict with until the first training")] = None,
+    background: Annotated[str | None, typer.Option(help="class of everything that annotated regions leave")] = None,
+    host: Annotated[str, typer.Option(help="address to listen on")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535)] = 9090,
+    weights: Annotated[str, typer.Option(help="of the backbone: timm, none, or a file")] = "timm",
+    effort: Annotated[Literal["quick", "normal", "thorough"], typer.Option(help="of a training")] = "normal",
+    set_: Annotated[list[str] | None, typer.Option("--set", help="section.key=value, for training")] = None,
+) -> None:
+    """Serve predictions and training to Label Studio."""
+    try:
+        import uvicorn
+
+        from hintseg.inference.segmenter import RunDescription
+        from hintseg.studio.backend import Backend, LabelStudio, create_backend
+    except ImportError as error:
+        raise ConfigError(f"{error.name} is not installed; pip install 'hintseg[studio]'.") from error
+    backend = Backend(folder, LabelStudio(url, token), run, background, weights, effort, tuple(set_ or ()))
+    if run is not None:
+        RunDescription.load(run / "run.json")
+    print(f"hintseg for Label Studio: http://{host}:{port}   (Ctrl+C ends it)", flush=True)
+    uvicorn.run(create_backend(backend), host=host, port=port, log_level="warning")

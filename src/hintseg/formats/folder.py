@@ -41,13 +41,21 @@ def read_xml(path: Path) -> ElementTree.Element:
     Raises:
         InputError: not XML, or it declares entities.
     """
-    content = path.read_bytes()
+    return parse_xml(path.read_bytes(), str(path))
+
+
+def parse_xml(content: bytes, where: str) -> ElementTree.Element:
+    """Root of XML without entities of its own.
+
+    Raises:
+        InputError: not XML, or it declares entities.
+    """
     if b"<!ENTITY" in content:
-        raise InputError(f"{path}: declares XML entities, which annotations do not need; the file is refused.")
+        raise InputError(f"{where}: declares XML entities, which annotations do not need; it is refused.")
     try:
         return ElementTree.fromstring(content)
     except (ElementTree.ParseError, LookupError, ValueError) as error:  # the second: an encoding nobody knows
-        raise InputError(f"{path}: is not valid XML ({error}).") from error
+        raise InputError(f"{where}: is not valid XML ({error}).") from error
 
 
 def text(element: ElementTree.Element, tag: str, path: Path) -> str:

@@ -57,19 +57,24 @@ def write(out: Path, items: Iterable[Labelled], classes: Classes) -> None:
     """OUT/tasks.json; the background is left to the page's own canvas."""
     tasks = []
     for item in items:
-        height, width = item.labels.shape
+        named = {"from_name": "brush", "to_name": "image"}
         results = [
-            {
-                "id": f"mask{label}", "type": "brushlabels", "from_name": "brush", "to_name": "image",
-                "original_width": width, "original_height": height, "image_rotation": 0,
-                "value": {"format": "rle", "rle": encode_brush(mask), "brushlabels": [classes.names[label]]},
-            }
+            {"id": f"mask{label}"} | named | brush_result(mask, classes.names[label])
             for label, mask in classes.masks(item.labels)
-        ]  # fmt: skip
+        ]
         prediction = {"model_version": "hintseg", "result": results}
         tasks.append({"data": {"image": item.name}, "annotations": [], "predictions": [prediction]})
     with atomic_path(out / "tasks.json") as temporary:
         temporary.write_text(json.dumps(tasks, ensure_ascii=False), "utf-8")
+
+
+def brush_result(mask: NDArray[np.bool_], name: str) -> dict[str, Any]:
+    """A class's mask as a brush region, but for the names of the page's tags."""
+    height, width = mask.shape
+    return {
+        "type": "brushlabels", "original_width": width, "original_height": height, "image_rotation": 0,
+        "value": {"format": "rle", "rle": encode_brush(mask), "brushlabels": [name]},
+    }  # fmt: skip
 
 
 def _image(name: str, path: Path, found: Imported) -> str:
