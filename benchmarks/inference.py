@@ -13,13 +13,21 @@ from hintseg.inference.evaluation import evaluate_split
 from hintseg.inference.segmenter import Segmenter
 
 WAYS: dict[str, dict[str, object]] = {
-    "plain": {"scales": [1.0], "crf": False},
-    "enlarged by 1.25": {"scales": [1.25], "crf": False},
-    "enlarged by 1.5": {"scales": [1.5], "crf": False},
-    "plain + CRF": {"scales": [1.0], "crf": True, "crf_stride": 1},
-    "plain + CRF at half resolution": {"scales": [1.0], "crf": True, "crf_stride": 2},
-    "enlarged by 1.25 + CRF at half resolution": {"scales": [1.25], "crf": True, "crf_stride": 2},
-    "three scales - mirrored + CRF": {"scales": [1.0, 1.25, 1.5], "flip": True, "crf": True, "crf_stride": 2},
+    "plain": {"method": "softmax", "scales": [1.0], "crf": False},
+    "enlarged by 1.25": {"method": "softmax", "scales": [1.25], "crf": False},
+    "enlarged by 1.5": {"method": "softmax", "scales": [1.5], "crf": False},
+    "plain + CRF": {"method": "softmax", "scales": [1.0], "crf": True, "crf_stride": 1},
+    "plain + CRF at half resolution": {"method": "softmax", "scales": [1.0], "crf": True, "crf_stride": 2},
+    "enlarged by 1.25 + CRF at half resolution": {"method": "softmax", "scales": [1.25], "crf": True, "crf_stride": 2},
+    "three scales - mirrored + CRF": {
+        "method": "softmax",
+        "scales": [1.0, 1.25, 1.5],
+        "flip": True,
+        "crf": True,
+        "crf_stride": 2,
+    },
+    "both": {"method": "both", "scales": [1.25], "crf": False},
+    "both + CRF at half resolution": {"method": "both", "scales": [1.25], "crf": True, "crf_stride": 2},
     "retrieval": {"method": "retrieval", "crf": False},
     "retrieval + CRF at half resolution": {"method": "retrieval", "crf": True, "crf_stride": 2},
 }

@@ -108,6 +108,17 @@ def test_classes_are_renamed_and_added_but_never_lost(named, folder):
     assert len(set(COLOURS)) == len(COLOURS)
 
 
+def test_the_rest_of_a_description_is_kept(folder):
+    Project.open(folder)
+    (folder / "dataset.json").write_text(json.dumps({"classes": ["a"], "void": 3, "tags_complete": False}), "utf-8")
+    project = Project.open(folder)
+    project.set_classes(["b", "c"], 1)
+    kept = Dataset.open(folder)
+    assert (kept.classes, kept.void, kept.tags_complete, kept.background) == (("b", "c"), 3, False, 1)
+    with pytest.raises(InputError, match="void"):
+        project.set_classes(list("abcd"), None)
+
+
 @pytest.mark.parametrize("key", ["../secret", "..%2fsecret", "/etc/passwd", "b/../../secret", "nothing"])
 def test_no_path_leads_outside(named, folder, key):
     (folder.parent / "secret.png").write_bytes(b"secret")

@@ -5,6 +5,7 @@ import json
 import re
 import tempfile
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -150,7 +151,11 @@ class Project:
                 raise InputError(f"{len(names)} classes are more than the {MAX_CLASSES} a label map can hold.")
             if background is not None and not 0 <= background < len(names):
                 raise InputError(f"background {background} is no class.")
-            Dataset(self.root, tuple(names), background, tags_complete=self.dataset.tags_complete).save_description()
+            if self.dataset.void < len(names):
+                raise InputError(
+                    f"label {self.dataset.void} is the void of this data set; it cannot hold more classes."
+                )
+            replace(self.dataset, classes=tuple(names), background=background).save_description()
             self._reload()
 
     def hints(self, key: str) -> dict[str, Any]:
