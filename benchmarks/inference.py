@@ -5,6 +5,7 @@
 
 import argparse
 import time
+from itertools import product
 from pathlib import Path
 
 from benchmarks.record import write
@@ -39,21 +40,21 @@ def main() -> None:
     parser.add_argument("runs", type=Path, nargs="+")
     parser.add_argument("--split", default="val")
     parser.add_argument("--ways", default=",".join(WAYS), help="some of them, comma-separated")
+    parser.add_argument("--engines", default="torch", help="torch, onnx, or both with a comma")
     parser.add_argument("--name", required=True, help="of the result file")
     options = parser.parse_args()
     dataset = Dataset.open(options.data)
     rows = []
-    for run in options.runs:
-        segmenter = Segmenter.open(run)
-        for way in options.ways.split(","):
-            started = time.perf_counter()
-            matrix, _ = evaluate_split(segmenter, dataset, options.split, segmenter.with_inference(**WAYS[way]))
-            seconds = (time.perf_counter() - started) / len(dataset.keys(options.split))
-            rows.append({
-                "run": f"{run.parent.name}/{run.name}", "split": options.split, "way": way,
-                "mean_iou": round(100 * matrix.scores().mean_iou, 2), "seconds": round(seconds, 3),
-            })  # fmt: skip
-            print(rows[-1], flush=True)
+    for run, engine, way in product(options.runs, options.engines.split(","), options.ways.split(",")):
+        segmenter = Segmenter.open(run, engine=engine)
+        started = time.perf_counter()
+        matrix, _ = evaluate_split(segmenter, dataset, options.split, segmenter.with_inference(**WAYS[way]))
+        seconds = (time.perf_counter() - started) / len(dataset.keys(options.split))
+        rows.append({
+            "run": f"{run.parent.name}/{run.name}", "engine": engine, "split": options.split, "way": way,
+            "mean_iou": round(100 * matrix.scores().mean_iou, 2), "seconds": round(seconds, 3),
+        })  # fmt: skip
+        print(rows[-1], flush=True)
     print(write(options.name, rows))
 
 

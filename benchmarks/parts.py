@@ -149,6 +149,21 @@ def measure(part: str, ours: bool, scale: float, repeats: int) -> dict[str, Any]
             "seconds": statistics.median(seconds[1:]), "grown_mib": round(grown, 1)}  # fmt: skip
 
 
+def startup(repeats: int = 7) -> list[dict[str, Any]]:
+    """Python alone, `import hintseg`, and `hintseg --help`."""
+    commands = {"python": ["-c", "pass"], "import hintseg": ["-c", "import hintseg"],
+                "hintseg --help": ["-m", "hintseg.cli.app", "--help"]}  # fmt: skip
+    rows = []
+    for name, arguments in commands.items():
+        seconds = []
+        for _ in range(repeats):
+            started = time.perf_counter()
+            subprocess.run([sys.executable, *arguments], capture_output=True, check=True)
+            seconds.append(time.perf_counter() - started)
+        rows.append({"part": f"start of {name}", "way": "hintseg", "seconds": round(statistics.median(seconds), 3)})
+    return rows
+
+
 def _device() -> str:
     import torch
 
@@ -187,6 +202,8 @@ def main() -> None:
             pair[1]["faster"] = round(pair[0]["seconds"] / pair[1]["seconds"], 2)
         rows += pair
         print(*pair, sep="\n", flush=True)
+    rows += startup()
+    print(*rows[-3:], sep="\n")
     print(write(options.name, rows))
 
 

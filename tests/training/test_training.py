@@ -255,6 +255,30 @@ def test_kept_features_give_the_same_maps():
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_waits_for_the_step_and_its_checkpoint(run, scenes, tmp_path, tiny, number, code):
+    settings = ["checkpoint_every=1000"]
+    command = [sys.executable, "-m", "hintseg.cli.app", "train", str(scenes.root), "--hints", "scribbles"]
+    command += ["--weights", "none", "--device", "cpu", "--iterations", "150", "--out", str(tmp_path / "parts")]
+    command += [part for setting in (*tiny, *settings) for part in ("--set", setting)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+    process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+    log = tmp_path / "parts" / "log.txt"
+    while not (log.exists() and "iteration 20 of" in log.read_text("utf-8")):
+        assert process.poll() is None
+        time.sleep(0.02)
+    process.send_signal(number)
+    said = process.communicate(timeout=60)[1]
+    assert process.returncode == code, said
+    assert 20 <= torch.load(tmp_path / "parts" / "checkpoint.pt", weights_only=True)["step"] < 150
+    if number == signal.SIGTERM:
+        run("whole", iterations=150, settings=settings)
+        run("parts", iterations=150, settings=settings, resume=True)
+        whole, parts = (load_file(tmp_path / name / "weights.safetensors") for name in ("whole", "parts"))
+        assert all(torch.equal(whole[key], parts[key]) for key in whole)
+
+
+@pytest.mark.slow
 def test_resume_after_kill_9(run, scenes, tmp_path, tiny):
     run("whole", iterations=12)
     command = [

@@ -14,6 +14,7 @@ from hintseg.network.embedder import Embedder
 from hintseg.training.augment import SoftMask
 from hintseg.training.data import TrainingBatch, TrainingBatches, TrainingImages, loader
 from hintseg.training.features import FeatureCache
+from hintseg.training.interrupt import Interruption
 from hintseg.training.objective import Objective
 from hintseg.training.optimizer import AveragedWeights, build_optimizer, learning_rate_factor, set_learning_rate
 
@@ -60,8 +61,9 @@ def train_steps(
     fabric: Fabric,
     soft: dict[str, SoftMask] | None = None,
     report: Report | None = None,
+    interruption: Interruption | None = None,
 ) -> None:
-    """Train from `state.step` to before `stop`.
+    """Train from `state.step` to before `stop`, or until interrupted.
 
     Raises:
         TrainingError: the loss is not finite.
@@ -75,6 +77,8 @@ def train_steps(
         if report is not None:
             report(state.step, {name: float(value) for name, value in values.items()})
         state.step += 1
+        if interruption is not None and interruption.signal is not None:
+            return
 
 
 def train_step(state: TrainingState, batch: TrainingBatch, recipe: Recipe, fabric: Fabric) -> dict[str, Tensor]:

@@ -28,6 +28,7 @@ from hintseg.targets.target import WeakTarget
 from hintseg.training.augment import SOFT_STRIDE, SoftMask
 from hintseg.training.checkpoint import read_checkpoint, restore, save_checkpoint
 from hintseg.training.data import TrainingImages
+from hintseg.training.interrupt import Interruption
 from hintseg.training.loop import TrainingState, new_state, train_steps
 from hintseg.training.objective import require_known_terms, uses_spread_labels
 from hintseg.training.run_folder import locked, logged, write_metrics, write_tensorboard
@@ -200,9 +201,11 @@ class _Run:
         every = self.recipe.checkpoint_every
         while self.state.step < stop:
             until = min((self.state.step // every + 1) * every, stop)
-            train_steps(self.state, self.images, self.recipe, until, self.fabric, soft, report)
-            save_checkpoint(self.checkpoint, self.state, self.fingerprint, self.history)
-            write_metrics(self.out, self.history)
+            with Interruption() as interruption:
+                train_steps(self.state, self.images, self.recipe, until, self.fabric, soft, report, interruption)
+                save_checkpoint(self.checkpoint, self.state, self.fingerprint, self.history)
+                write_metrics(self.out, self.history)
+            interruption.obey()
             write_tensorboard(self.out, self.history, first)
 
     def _completed(self, step: int) -> dict[str, SoftMask]:
