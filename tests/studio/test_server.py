@@ -2,6 +2,7 @@
 
 import io
 import json
+import socket
 import time
 import zipfile
 
@@ -17,7 +18,7 @@ pytest.importorskip("fastapi")
 from fastapi.testclient import TestClient
 
 from hintseg.studio.project import COLOURS, DrawnHints, Project, Stroke
-from hintseg.studio.server import create_app
+from hintseg.studio.server import create_app, require_port
 from hintseg.studio.trainer import Trainer
 
 DRAWN = {
@@ -106,6 +107,14 @@ def test_classes_are_renamed_and_added_but_never_lost(named, folder):
     assert Dataset.open(folder).classes == ("sky", "wall", "été", "x" * 100)
     assert Dataset.open(folder).background is None
     assert len(set(COLOURS)) == len(COLOURS)
+
+
+def test_a_port_that_is_taken_is_said():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        with pytest.raises(InputError, match="--port"):
+            require_port("127.0.0.1", taken.getsockname()[1])
 
 
 def test_the_rest_of_a_description_is_kept(folder):

@@ -41,9 +41,11 @@ def label_studio(
 
         from hintseg.inference.segmenter import RunDescription
         from hintseg.studio.backend import Backend, LabelStudio, create_backend
+        from hintseg.studio.server import require_port
     except ImportError as error:
         raise ConfigError(f"{error.name} is not installed; pip install 'hintseg[studio]'.") from error
     backend = Backend(folder, LabelStudio(url, token), run, background, weights, effort, tuple(set_ or ()))
+    require_port(host, port)
     if run is not None:
         RunDescription.load(run / "run.json")
     print(f"hintseg for Label Studio: http://{host}:{port}   (Ctrl+C ends it)", flush=True)

@@ -3,6 +3,7 @@
 import io
 import secrets
 import shutil
+import socket
 import tempfile
 from pathlib import Path
 from typing import Any, Literal
@@ -170,12 +171,28 @@ def serve(root: Path, host: str, port: int, weights: str, settings: tuple[str, .
     """
     import uvicorn
 
+    require_port(host, port)
     project = Project.open(root)
     token = None if host in LOOPBACK else secrets.token_urlsafe(16)
     app = create_app(project, Trainer(project, weights, settings), token)
     shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host
     print(f"hintseg studio: http://{shown}:{port}/{f'?token={token}' if token else ''}   (Ctrl+C ends it)", flush=True)
     uvicorn.run(app, host=host, port=port, log_level="warning")
+
+
+def require_port(host: str, port: int) -> None:
+    """Raise where the address cannot be listened on.
+
+    Raises:
+        InputError: the port is taken, or the host is not this machine's.
+    """
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((host, port))
+    except OSError as error:
+        raise InputError(f"{host}:{port} cannot be listened on ({error.strerror}); choose another --port.") from error
 
 
 def _refused(request: Request, token: str | None) -> Response | None:
