@@ -141,7 +141,9 @@ class InferenceConfig(_Section):
     method: Literal["softmax", "retrieval", "both"] = Field(
         "softmax", description="both: their mean, on images that need no tiles; softmax on the others"
     )
-    scales: tuple[Positive, ...] = Field((1.0,), description="averaged by softmax; retrieval looks at the first")
+    scales: tuple[Positive, ...] = Field(
+        (1.0,), min_length=1, description="averaged by softmax; retrieval looks at the one nearest to 1"
+    )
     flip: bool = False
     crf: bool | Literal["small"] = Field(False, description="dense CRF; small: on images that need no tiles")
     crf_stride: int = Field(1, ge=1, description="pixels per node of the CRF, along each side")

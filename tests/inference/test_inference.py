@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 
 from hintseg import train
-from hintseg.config import CompletionConfig
+from hintseg.config import CompletionConfig, override
 from hintseg.errors import ConfigError, InputError, RunError, WeightsError
 from hintseg.hints.model import Box, ImageHints
 from hintseg.inference.completion import complete_image
@@ -117,6 +117,16 @@ def test_both_is_the_mean_of_softmax_and_votes_and_softmax_where_tiles_are_neede
     np.testing.assert_allclose(small["both"], (small["softmax"] + small["retrieval"]) / 2, atol=1e-6)
     assert not np.allclose(small["softmax"], small["retrieval"], atol=1e-3)
     np.testing.assert_array_equal(tiled["both"], tiled["softmax"])
+
+
+def test_embeddings_are_those_of_the_scale_nearest_to_one(segmenter):
+    image = np.random.default_rng(3).integers(0, 255, (64, 64, 3)).astype(np.uint8)
+    several = multi_scale_maps(segmenter.network, image, (0.5, 1.25, 1.0, 1.5))
+    torch.testing.assert_close(several.embeddings, image_maps(segmenter.network, image).embeddings)
+    alone = [multi_scale_maps(segmenter.network, image, (scale,)).logits for scale in (0.5, 1.25, 1.0, 1.5)]
+    torch.testing.assert_close(several.logits, torch.stack(alone).mean(dim=0))
+    with pytest.raises(ConfigError, match="scales"):
+        override(segmenter.recipe, ["inference.scales=[]"])
 
 
 def test_mirror_averaging_is_symmetric(segmenter):

@@ -1,5 +1,6 @@
 """Class probabilities and embeddings of one image: scales, mirror, tiles, blended back."""
 
+import math
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -39,10 +40,11 @@ def image_maps(network: Network, image: NDArray[np.uint8], flip: bool = False, s
 def multi_scale_maps(
     network: Network, image: NDArray[np.uint8], scales: Sequence[float] = (1.0,), flip: bool = False
 ) -> PixelMaps:
-    """(D, h, w) embeddings at the first scale, and the mean over scales of the softmax at the image's size."""
+    """(D, h, w) embeddings at the scale nearest to 1, and the mean over scales of the softmax at the image's size."""
     views = [image_maps(network, image, flip, scale) for scale in scales]
     resized = [resize(view.logits[None], image.shape[:2])[0] for view in views]
-    return PixelMaps(views[0].embeddings, torch.stack(resized).mean(dim=0))
+    nearest = min(range(len(scales)), key=lambda place: abs(math.log(scales[place])))
+    return PixelMaps(views[nearest].embeddings, torch.stack(resized).mean(dim=0))
 
 
 def rescaled(pixels: Tensor, scale: float) -> Tensor:
