@@ -292,8 +292,9 @@ def pick_device(name: str) -> torch.device:
 
 def _exported(network: Embedder, run: Path, description: RunDescription) -> ExportedEmbedder:
     path, weights = run / "network.onnx", digest(run / "weights.safetensors")
-    if not path.exists() or ExportedEmbedder(path).weights != weights:
-        export_network(network, path, weights, description.classes)
+    if path.exists() and (found := ExportedEmbedder(path)).weights == weights:
+        return found
+    export_network(network.cpu(), path, weights, description.classes)
     return ExportedEmbedder(path)
 
 

@@ -90,10 +90,8 @@ class Embedder(nn.Module):
     def pyramid(self, images: Tensor) -> list[Tensor]:
         """The backbone's maps of normalised, padded images."""
         normalised = (images.to(self.mean.dtype) - self.mean) / self.std
-        bottom, right = (-side % self.backbone.multiple for side in images.shape[-2:])
-        if bottom or right:
-            normalised = F.pad(normalised, (0, right, 0, bottom), mode="replicate")
-        return self.backbone(normalised.contiguous(memory_format=torch.channels_last))
+        padded = padded_to(normalised, self.backbone.multiple)
+        return self.backbone(padded.contiguous(memory_format=torch.channels_last))
 
     def read(self, pyramid: list[Tensor], size: Sequence[int]) -> PixelMaps:
         """Maps of images of `size` (H, W) from their pyramid."""
@@ -119,3 +117,9 @@ class Embedder(nn.Module):
             source = embeddings.detach() if self.classifier_detached else embeddings
         logits: Tensor = self.classifier(source)
         return logits.float()
+
+
+def padded_to(images: Tensor, multiple: int) -> Tensor:
+    """(B, 3, H, W) with H and W made multiples by repeating the last row and column."""
+    bottom, right = (-side % multiple for side in images.shape[-2:])
+    return F.pad(images, (0, right, 0, bottom), mode="replicate") if bottom or right else images

@@ -8,12 +8,11 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from hintseg.errors import ConfigError, WeightsError
 from hintseg.images import atomic_path
-from hintseg.network.embedder import Embedder, PixelMaps
+from hintseg.network.embedder import Embedder, PixelMaps, padded_to
 
 TOLERANCE = 1e-3  # of logits and embeddings, between torch and onnxruntime
 
@@ -51,7 +50,7 @@ class ExportedEmbedder:
     def __call__(self, images: Tensor) -> PixelMaps:
         """(1, 3, H, W) in [0, 255] → maps of (H / stride, W / stride) cells, as the network gives."""
         height, width = images.shape[-2:]
-        padded = F.pad(images.float(), (0, -width % self.multiple, 0, -height % self.multiple), mode="replicate")
+        padded = padded_to(images.float(), self.multiple)
         found = self.session.run(["embeddings", "logits"], {"pixels": padded.cpu().numpy()})
         rows, columns = -(-height // self.stride), -(-width // self.stride)
         embeddings, logits = (torch.from_numpy(array)[..., :rows, :columns] for array in found)
@@ -65,7 +64,7 @@ def export_network(network: Embedder, path: Path, weights: str, classes: tuple[s
     (1, C, h, w); its metadata name the classes, the multiple that H and W must be of, and the weights.
 
     Args:
-        network: in evaluation mode.
+        network: in evaluation mode, on the CPU.
         weights: identifies them, see `digest`.
 
     Raises:
@@ -73,8 +72,7 @@ def export_network(network: Embedder, path: Path, weights: str, classes: tuple[s
     """
     onnx = _import("onnx")
     _import("onnxscript")
-    device, multiple = network.mean.device, network.backbone.multiple
-    network.cpu()
+    multiple = network.backbone.multiple
     rows, columns = (torch.export.Dim(name, min=1, max=512) * multiple for name in ("rows", "columns"))
     # Different sides, so that the exporter does not take them for one.
     example = torch.rand(1, 3, 4 * multiple, 6 * multiple) * 255
@@ -92,7 +90,6 @@ def export_network(network: Embedder, path: Path, weights: str, classes: tuple[s
         onnx.helper.set_model_props(model, {name: str(value) for name, value in described.items()})
         onnx.save(model, temporary)
         _hold_against(ExportedEmbedder(temporary), network)
-    network.to(device)
 
 
 def digest(path: Path) -> str:

@@ -27,7 +27,7 @@ from hintseg.formats.label_studio import brush_result
 from hintseg.images import IMAGE_SUFFIXES, atomic_path, read_image
 from hintseg.inference.segmenter import Segmenter
 from hintseg.studio.project import Project
-from hintseg.studio.trainer import Effort, Trainer
+from hintseg.studio.trainer import Effort, Trainer, newest_run
 
 LARGEST_DOWNLOAD = 400 * 2**20
 MOST_SHARES = 200_000_000  # larger photographs get a mask but no score
@@ -118,9 +118,7 @@ class Backend:
 
     def newest(self) -> Path | None:
         """The newest finished run."""
-        runs = sorted(path.parent for path in self.folder.glob("data-*/studio/run-*/weights.safetensors"))
-        finished = [run for run in runs if (run / "memory.safetensors").exists()]
-        return finished[-1] if finished else self.run
+        return newest_run(self.folder, "data-*/studio/run-*") or self.run
 
     @property
     def version(self) -> str:

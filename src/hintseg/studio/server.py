@@ -74,6 +74,16 @@ def create_app(project: Project, trainer: Trainer, token: str | None = None) -> 
     def page() -> FileResponse:
         return FileResponse(PAGE / "index.html")
 
+    _serve_hints(app, project, model, trainer)
+    _serve_masks(app, project, model)
+    _serve_training(app, project, model, trainer)
+    app.mount("/page", StaticFiles(directory=PAGE), name="page")
+    return app
+
+
+def _serve_hints(app: FastAPI, project: Project, model: Model, trainer: Trainer) -> None:
+    """Classes, photographs and what is drawn on them."""
+
     @app.get("/api/project")
     def describe() -> dict[str, Any]:
         return project.describe() | {"doubts": model.doubts(), "run": model.run, "state": trainer.state()}
@@ -112,6 +122,10 @@ def create_app(project: Project, trainer: Trainer, token: str | None = None) -> 
         model.forget(key)
         return {"saved": True}
 
+
+def _serve_masks(app: FastAPI, project: Project, model: Model) -> None:
+    """What hints and networks say of a photograph."""
+
     @app.get("/api/mask/{key:path}")
     def mask(key: str, source: Literal["model", "hints", "accepted"] = "model") -> Response:
         labels = project.accepted(key) if source == "accepted" else model.mask(key, source)
@@ -145,6 +159,10 @@ def create_app(project: Project, trainer: Trainer, token: str | None = None) -> 
         outline = cv2.findContours(segment.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)[0]
         return {"outline": [part[:, 0].tolist() for part in outline], "neighbours": neighbours}
 
+
+def _serve_training(app: FastAPI, project: Project, model: Model, trainer: Trainer) -> None:
+    """Runs, and taking masks away."""
+
     @app.post("/api/train")
     def train(body: Start) -> dict[str, Any]:
         trainer.start(body.effort)
@@ -158,9 +176,6 @@ def create_app(project: Project, trainer: Trainer, token: str | None = None) -> 
     @app.get("/api/export")
     def export(form: str = "png") -> Response:
         return _archive(project, model, form)
-
-    app.mount("/page", StaticFiles(directory=PAGE), name="page")
-    return app
 
 
 def serve(root: Path, host: str, port: int, weights: str, settings: tuple[str, ...] = ()) -> None:

@@ -96,9 +96,7 @@ class Trainer:
 
     def newest(self) -> Path | None:
         """The newest finished run."""
-        runs = sorted(path.parent for path in self.folder.glob("run-*/weights.safetensors"))
-        finished = [run for run in runs if (run / "memory.safetensors").exists()]
-        return finished[-1] if finished else None
+        return newest_run(self.folder, "run-*")
 
 
 class Model:
@@ -189,6 +187,13 @@ class Model:
                 except HintsegError:
                     found = []
                 self._doubts[key] = found[0] if found else None
+
+
+def newest_run(folder: Path, pattern: str) -> Path | None:
+    """The last finished run among folders of a pattern."""
+    runs = sorted(path.parent for path in folder.glob(f"{pattern}/weights.safetensors"))
+    finished = [run for run in runs if (run / "memory.safetensors").exists()]
+    return finished[-1] if finished else None
 
 
 def _lines(path: Path) -> list[str]:
