@@ -16,7 +16,6 @@ instead of by the sign of a floating-point difference.
 from typing import Any, Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 CHUNK_ELEMENTS = {"cpu": 500_000, "cuda": 4_000_000}  # similarities held at once: what caches hold, few launches
@@ -97,11 +96,11 @@ class _PixelToSegment(torch.autograd.Function):
     ) -> Tensor:
         own = own[:, None]
         with torch.autocast(pixels.device.type, enabled=False):
-            queries, keys = _shifted(pixels, prototypes, concentration)
+            queries, keys = _scaled(pixels, prototypes, concentration)
             positive = queries.new_empty(pixels.shape[0])
             negative, own_weight = torch.empty_like(positive), torch.empty_like(positive)
             for rows in _chunks(queries, keys):
-                weight = (queries[rows] @ keys.T).exp_()
+                weight = (queries[rows] @ keys.T).sub_(concentration).exp_()
                 own_weight[rows] = weight.gather(1, own[rows])[:, 0]
                 if pixel_group is not None and prototype_group is not None:
                     weight.mul_(pixel_group[rows, None] == prototype_group)
@@ -122,34 +121,32 @@ class _PixelToSegment(torch.autograd.Function):
         (pixels, prototypes, own, pixel_labels, prototype_labels, pixel_group, prototype_group, positive, negative,
          alone) = ctx.saved_tensors  # fmt: skip
         with torch.autocast(pixels.device.type, enabled=False):
-            queries, keys = _shifted(pixels, prototypes, ctx.concentration)
+            queries, keys = _scaled(pixels, prototypes, ctx.concentration)
             # dL/dw = 1 / (P + N) where s repels, −N / (P (P + N)) where it attracts; dw/d(v·μ) = κ w.
             push = gradients[0].to(keys.dtype) * ctx.concentration / (positive + negative)
             pull = push * (negative / positive)
             pixel_gradient = torch.empty_like(pixels)
             prototype_gradient = keys.new_zeros(prototypes.shape)
             for rows in _chunks(queries, keys):
-                weight = (queries[rows] @ keys.T).exp_()
+                weight = (queries[rows] @ keys.T).sub_(ctx.concentration).exp_()
                 lonely = weight.gather(1, own[rows]) * alone[rows, None]
                 if pixel_group is not None and prototype_group is not None:
                     weight.mul_(pixel_group[rows, None] == prototype_group)
                 attracting = weight * _same(pixel_labels[rows], prototype_labels)
                 weight.sub_(attracting).mul_(push[rows, None])
                 slope = weight.sub_(attracting.scatter_(1, own[rows], lonely).mul_(pull[rows, None]))
-                pixel_gradient[rows] = (slope @ keys[:, :-1]).to(pixels.dtype)
+                pixel_gradient[rows] = (slope @ keys).to(pixels.dtype)
                 prototype_gradient += slope.T @ pixels[rows].to(keys.dtype)
         return (pixel_gradient, prototype_gradient.to(prototypes.dtype), None, None, None, None, None, None)
 
 
-def _shifted(pixels: Tensor, prototypes: Tensor, concentration: float) -> tuple[Tensor, Tensor]:
-    """Queries (N, D + 1) and keys (K, D + 1) whose products are κ (v·μ − 1), so that no exponential overflows.
+def _scaled(pixels: Tensor, prototypes: Tensor, concentration: float) -> tuple[Tensor, Tensor]:
+    """Queries κ v (N, D) and keys μ (K, D); with κ taken off their products, no exponential overflows.
 
     Half precision holds the similarities but not their exponentials' sums, and float32 no e^(−2κ) of large κ.
     """
     wide = torch.promote_types(pixels.dtype, torch.float32 if concentration <= FLOAT32_CONCENTRATION else torch.float64)
-    keys = F.pad(prototypes.to(wide), (0, 1), value=1)
-    queries = F.pad(pixels.to(wide) * concentration, (0, 1), value=-concentration)
-    return queries, keys
+    return pixels.to(wide) * concentration, prototypes.to(wide)
 
 
 def _same(pixel_labels: Tensor, prototype_labels: Tensor) -> Tensor:
