@@ -189,6 +189,17 @@ def test_same_seed_same_weights(run, tmp_path):
     assert not all(torch.equal(one[key], third[key]) for key in one)
 
 
+def test_two_threads_repeat_a_run_bit_for_bit(run, tmp_path):
+    torch.set_num_threads(2)
+    wide = ["data.crop=128", "data.batch=4", "network.width=64", "network.embedding_dim=64", "segments.grid=[6,6]"]
+    run("a", settings=wide)
+    held = [torch.zeros(size, dtype=torch.uint8) for size in range(1, 20_000, 37)]  # the next run lies elsewhere
+    run("b", settings=wide)
+    assert len(held) > 500
+    one, other = (load_file(tmp_path / name / "weights.safetensors") for name in "ab")
+    assert all(torch.equal(one[key], other[key]) for key in one)
+
+
 class StopError(Exception):
     pass
 
