@@ -23,7 +23,7 @@ def measure(objective: str, steps: int) -> dict[str, float | str]:
     from hintseg.network.embedder import Embedder
     from hintseg.training.data import TrainingBatch
     from hintseg.training.loop import freeze_statistics, new_state, train_step
-    from hintseg.training.stages import make_fabric
+    from hintseg.training.processes import make_fabric
 
     name, _, own = objective.partition(":")
     recipe = choose_recipe(objective=name, weights="timm", settings=[part for part in own.split(";") if part])

@@ -74,6 +74,7 @@ def train(
     weights: str = "timm",
     split: str = "train",
     device: str = "auto",
+    devices: int = 1,
     precision: str = "32-true",
     resume: bool = False,
     on_error: str = "refuse",
@@ -91,6 +92,8 @@ def train(
         weights: of the backbone: "timm", "none" or a file.
         split: images to train on.
         device: "auto", "cpu", "cuda", "cuda:1", …
+        devices: how many of them, a process each; `data.batch` is shared out among them. The script is started again
+            for every further one, and there `train` returns as soon as training ends.
         precision: "32-true", "bf16-mixed" or "16-mixed".
         resume: go on with an interrupted run.
         on_error: "refuse" or "skip" images that cannot be read.
@@ -120,7 +123,7 @@ def train(
     if (os.cpu_count() or 1) > 4 and chosen.data.workers == 0 and os.name == "posix":
         chosen = override(chosen, [f"data.workers={min((os.cpu_count() or 1) // 2, 8)}"])
     return run_training(
-        dataset, usable, forms, chosen, Path(out), weights=weights, device=device, precision=precision,
+        dataset, usable, forms, chosen, Path(out), weights=weights, device=device, devices=devices, precision=precision,
         resume=resume, version=__version__, notes=[*found.errors, *found.warnings], progress=progress,
         cache=None if cache is None else Path(cache),
     )  # fmt: skip

@@ -428,6 +428,12 @@ def test_tags_alone_train_and_resume(run, tmp_path, scenes):
         assert all(torch.equal(whole[key], parts[key]) for key in whole)
 
 
+def test_tags_that_name_every_class_still_give_a_segment_memory(run, tmp_path, scenes):
+    tags = {key: ["ground", "square", "disc"] for key in scenes.keys("train")}
+    (scenes.root / "tags.json").write_text(json.dumps(tags), "utf-8")
+    assert set(run(hints="tags").index.images.tolist()) == set(range(4))
+
+
 def test_only_images_with_unplaced_classes_need_seeds(scenes, tiny):
     config = choose_recipe(weights="none", settings=tiny).data
 

@@ -6,6 +6,7 @@ import sys
 
 import typer
 
+from hintseg.cli import first_process
 from hintseg.cli.data import check, demo, import_, prepare, recipe, simulate
 from hintseg.cli.learn import compare, train
 from hintseg.cli.places import label_studio, studio
@@ -30,7 +31,7 @@ for command in COMMANDS:
 def main() -> None:
     """Run the command line; what the user can mend becomes one sentence and exit code 2."""
     screen = logging.StreamHandler(sys.stderr)
-    screen.setLevel(logging.WARNING)  # the run's log.txt takes more
+    screen.setLevel(logging.WARNING if first_process() else logging.ERROR)  # the run's log.txt takes more
     logging.basicConfig(format="%(levelname)s: %(message)s", handlers=[screen])
     # Idle threads of GNU OpenMP spin for long and starve a second process; after this many turns they sleep, which
     # costs a process alone less than not to spin at all (python -m benchmarks.pair).

@@ -20,6 +20,7 @@ def train(
     seed: Annotated[int | None, typer.Option(min=0, help="in place of the recipe's")] = None,
     freeze: Annotated[bool, typer.Option("--freeze", help="train decoder and heads alone; features once")] = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps")] = "auto",
+    devices: Annotated[int, typer.Option(min=1, help="how many of them, a process each")] = 1,
     precision: Annotated[str, typer.Option(help="32-true, bf16-mixed or 16-mixed")] = "32-true",
     split: Annotated[str, typer.Option(help="images to train on")] = "train",
     config: Annotated[Path | None, typer.Option(help="recipe as JSON, in place of a named one")] = None,
@@ -29,16 +30,18 @@ def train(
 ) -> None:
     """Train a segmenter from hints."""
     from hintseg.api import train as run
+    from hintseg.cli import first_process
     from hintseg.cli.progress import progress_bar
     from hintseg.report.run_report import report_run
 
     with progress_bar() as show:
         segmenter = run(
-            data, hints, out, recipe=recipe, weights=weights, split=split, device=device, precision=precision,
-            resume=resume, on_error=on_error, progress=show, config=config, objective=objective, backbone=backbone,
-            iterations=iterations, seed=seed, freeze=freeze, settings=set_ or (),
+            data, hints, out, recipe=recipe, weights=weights, split=split, device=device, devices=devices,
+            precision=precision, resume=resume, on_error=on_error, progress=show, config=config, objective=objective,
+            backbone=backbone, iterations=iterations, seed=seed, freeze=freeze, settings=set_ or (),
         )  # fmt: skip
-    print(f"Run: {out}\nReport: {report_run(segmenter)}")
+    if first_process():
+        print(f"Run: {out}\nReport: {report_run(segmenter)}")
 
 
 def compare(

@@ -1,10 +1,12 @@
-"""One progress bar for the stages of a command."""
+"""One progress bar for the stages of a command, drawn by the first of its processes."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from hintseg.cli import first_process
 
 console = Console(stderr=True)
 
@@ -16,7 +18,7 @@ def progress_bar() -> Iterator[Callable[[str, int, int, dict[str, float]], None]
         TextColumn("{task.description:10}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
         TimeRemainingColumn(), TextColumn("{task.fields[note]}"),
     )  # fmt: skip
-    with Progress(*columns, console=console) as bars:
+    with Progress(*columns, console=console, disable=not first_process()) as bars:
         tasks: dict[str, object] = {}
 
         def show(stage: str, done: int, total: int, values: dict[str, float]) -> None:

@@ -145,16 +145,27 @@ class TrainingBatches(TorchDataset[TrainingBatch]):
 
     Where images that only say which classes they show (tags, or nothing) outnumber those with a place for a
     class, the latter are drawn more often: `config.strong` of the images drawn are theirs.
+
+    Args:
+        soft: completed masks by key.
+        places: which images of each batch to make; None makes all of them.
     """
 
     def __init__(
-        self, images: TrainingImages, config: DataConfig, iterations: int, seed: int, soft: dict[str, SoftMask] | None
+        self,
+        images: TrainingImages,
+        config: DataConfig,
+        iterations: int,
+        seed: int,
+        soft: dict[str, SoftMask] | None,
+        places: range | None = None,
     ) -> None:
         self.images = images
         self.config = config
         self.iterations = iterations
         self.seed = seed
         self.soft = soft or {}
+        self.places = places or range(config.batch)
         placed = images.placed
         rare = 0 < len(placed) < config.strong * len(images.keys)
         self.share = config.strong if rare else 1.0
@@ -168,7 +179,7 @@ class TrainingBatches(TorchDataset[TrainingBatch]):
 
     def __getitem__(self, step: int) -> TrainingBatch:
         crops, views = [], []
-        for place in range(self.config.batch):
+        for place in self.places:
             position = step * self.config.batch + place
             key, epoch = self._key(position)
             view = epoch % self.config.views if self.config.views else -1

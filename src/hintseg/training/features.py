@@ -48,7 +48,3 @@ class FeatureCache:
         stacked = (torch.stack([level.to(images.device) for level in column]) for column in levels)
         wide = [level.to(network.mean.dtype, memory_format=torch.channels_last) for level in stacked]
         return network.read(wide, images.shape[-2:])
-
-
-def _halved(level: Tensor) -> Tensor:
-    return level.clamp(-LARGEST, LARGEST).to(torch.float16)

@@ -17,6 +17,14 @@ from hintseg.training.features import FeatureCache
 from hintseg.training.interrupt import Interruption
 from hintseg.training.objective import Objective
 from hintseg.training.optimizer import AveragedWeights, build_optimizer, learning_rate_factor, set_learning_rate
+from hintseg.training.processes import (
+    add_gradients,
+    images_a_process,
+    interrupted,
+    whole_batch,
+    whole_maps,
+)
+from hintseg.training.statistics import synchronise_statistics
 
 Report = Callable[[int, dict[str, float]], None]
 
@@ -42,6 +50,7 @@ class TrainingState:
 
 def new_state(network: Embedder, recipe: Recipe, background: int | None, fabric: Fabric) -> TrainingState:
     """State before the first step, on the fabric's device."""
+    synchronise_statistics(network, fabric)
     network.to(fabric.device)
     network.to(memory_format=torch.channels_last)
     return TrainingState(
@@ -68,7 +77,10 @@ def train_steps(
     Raises:
         TrainingError: the loss is not finite.
     """
-    batches = TrainingBatches(images, recipe.data, recipe.iterations, recipe.seed, soft)
+    count = images_a_process(fabric, recipe.data.batch)
+    first = fabric.global_rank * count
+    places = range(first, first + count)
+    batches = TrainingBatches(images, recipe.data, recipe.iterations, recipe.seed, soft, places)
     state.network.train()
     freeze_statistics(state.network)
     for batch in loader(batches, state.step, stop, recipe.data.workers):
@@ -77,7 +89,7 @@ def train_steps(
         if report is not None:
             report(state.step, {name: float(value) for name, value in values.items()})
         state.step += 1
-        if interruption is not None and interruption.signal is not None:
+        if interruption is not None and interrupted(fabric, interruption):
             return
 
 
@@ -90,13 +102,15 @@ def train_step(state: TrainingState, batch: TrainingBatch, recipe: Recipe, fabri
             state.step - state.start, recipe.iterations - state.start, optimizer.warmup, optimizer.power
         ),
     )
-    # Dropout depends on (seed, step) alone, so that a resumed run repeats the uninterrupted one.
-    torch.manual_seed(recipe.seed * 1_000_003 + state.step)
+    # Dropout depends on seed, step and process alone, so that a resumed run repeats the uninterrupted one.
+    torch.manual_seed((fabric.global_rank << 40) + recipe.seed * 1_000_003 + state.step)
     with fabric.autocast():
         if state.features is None:
             maps = state.network(batch.image)
         else:
             maps = state.features.maps(state.network, batch.image, batch.view)
+    if fabric.world_size > 1:
+        batch, maps = whole_batch(fabric, batch), whole_maps(fabric, maps)
     total, values = state.objective(maps, batch, state.step)
     if not math.isfinite(float(total.detach())):
         parts = ", ".join(f"{name} {float(value):g}" for name, value in values.items())
@@ -105,7 +119,9 @@ def train_step(state: TrainingState, batch: TrainingBatch, recipe: Recipe, fabri
         )
     state.optimizer.zero_grad(set_to_none=True)
     fabric.backward(total)
-    state.optimizer.step()
+    if fabric.world_size > 1:
+        add_gradients(fabric, state.network)
+    fabric.strategy.optimizer_step(state.optimizer)
     state.average.update(state.network)
     return values | {"total": total.detach()}
 

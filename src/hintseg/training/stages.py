@@ -15,7 +15,7 @@ import torch
 from lightning_fabric import Fabric
 
 from hintseg.config import NetworkConfig, Recipe, TermConfig
-from hintseg.errors import RunError, TrainingError
+from hintseg.errors import TrainingError
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.model import UNLABELLED, Form
 from hintseg.images import atomic_path, read_arrays
@@ -31,7 +31,8 @@ from hintseg.training.data import TrainingImages
 from hintseg.training.interrupt import Interruption
 from hintseg.training.loop import TrainingState, new_state, train_steps
 from hintseg.training.objective import require_known_terms, uses_spread_labels
-from hintseg.training.run_folder import locked, logged, write_metrics, write_tensorboard
+from hintseg.training.processes import images_a_process, make_fabric, run_folder, share
+from hintseg.training.run_folder import write_metrics, write_tensorboard
 from hintseg.training.tags import place_tags
 
 log = logging.getLogger("hintseg")
@@ -50,6 +51,7 @@ def run_training(
     *,
     weights: str,
     device: str = "auto",
+    devices: int = 1,
     precision: str = "32-true",
     resume: bool = False,
     version: str = "",
@@ -62,6 +64,8 @@ def run_training(
     Args:
         keys: training images, each with at least one usable hint somewhere in the set.
         out: run folder; must be new, or a run of the same configuration with `resume`.
+        devices: how many, a process each; the script or command is started again for every further one, and
+            all but the first return before the run folder is complete.
         notes: what the reader of the log should know about the data.
         progress: called with (stage, done, total, values).
         cache: folder for over-segments; default OUT/cache.
@@ -75,18 +79,18 @@ def run_training(
     description = RunDescription(
         recipe, dataset.classes, dataset.background, str(dataset.root.resolve()), forms, keys, version
     )
-    with locked(out), logged(out):
-        if (out / "run.json").exists() and not resume:
-            raise RunError(f"{out}: already holds a run; add --resume to go on with it, or choose another --out.")
+    fabric = make_fabric(device, precision, devices)
+    images_a_process(fabric, recipe.data.batch)
+    fabric.launch()
+    with run_folder(out, resume, fabric):
         for note in notes:
             log.warning(note)
-        fabric = make_fabric(device, precision)
         torch.manual_seed(recipe.seed)
         network = Embedder(recipe.network, len(dataset.classes), weights)
         _announce(description, fabric, precision)
         spread = {} if uses_spread_labels(recipe) else {"spread_regions": 0}
         images = TrainingImages(dataset, keys, forms, recipe.data.model_copy(update=spread), cache or out / "cache")
-        if not (out / "run.json").exists():
+        if fabric.is_global_zero and not (out / "run.json").exists():
             with atomic_path(out / "run.json") as temporary:
                 temporary.write_text(description.dump(), "utf-8")
         fingerprint = hashlib.sha256((description.dump() + precision).encode()).hexdigest()
@@ -97,11 +101,12 @@ def run_training(
         run = _Run(out, recipe, images, state, fabric, fingerprint, weights, progress)
         with memory_errors_explained():
             run.train(resume)
-        run.finish()
-        log.info("finished; weights, segment memory and metrics are in %s", out)
         final = replace(description, recipe=recipe.model_copy(update={"network": run.network_config()}))
-        with atomic_path(out / "run.json") as temporary:
-            temporary.write_text(final.dump(), "utf-8")
+        if fabric.is_global_zero:
+            run.finish()
+            log.info("finished; weights, segment memory and metrics are in %s", out)
+            with atomic_path(out / "run.json") as temporary:
+                temporary.write_text(final.dump(), "utf-8")
     return Segmenter(run.state.average.network, final, out)
 
 
@@ -203,10 +208,13 @@ class _Run:
             until = min((self.state.step // every + 1) * every, stop)
             with Interruption() as interruption:
                 train_steps(self.state, self.images, self.recipe, until, self.fabric, soft, report, interruption)
-                save_checkpoint(self.checkpoint, self.state, self.fingerprint, self.history)
-                write_metrics(self.out, self.history)
+                if self.fabric.is_global_zero:
+                    save_checkpoint(self.checkpoint, self.state, self.fingerprint, self.history)
+                    write_metrics(self.out, self.history)
+                self.fabric.barrier()
             interruption.obey()
-            write_tensorboard(self.out, self.history, first)
+            if self.fabric.is_global_zero:
+                write_tensorboard(self.out, self.history, first)
 
     def _completed(self, step: int) -> dict[str, SoftMask]:
         """Soft masks made with the averaged weights of `step`; made now unless they lie on disk.
@@ -217,14 +225,20 @@ class _Run:
         folder = self.out / "completed" / f"{step:06d}"
         masks: dict[str, SoftMask] = {}
         log.info("completing the training masks with the weights of iteration %d", step)
-        for number, key in enumerate(self.images.keys):
-            path = folder / f"{number:07d}.npz"
-            found = read_arrays(path, "classes", "probabilities")
-            masks[key] = SoftMask(*found) if found else self._complete(key, path)
-            self.progress("complete", number + 1, len(self.images.keys), {})
+        numbered = list(enumerate(self.images.keys))
+        mine = share(self.fabric, numbered)
+        for number, key in mine:
+            masks[key] = self._complete(key, folder / f"{number:07d}.npz")
+            self.progress("complete", len(masks), len(mine), {})
+        self.fabric.barrier()
+        for number, key in numbered:
+            if key not in masks:  # another process has left it on disk
+                masks[key] = self._complete(key, folder / f"{number:07d}.npz")
         return masks
 
     def _complete(self, key: str, path: Path) -> SoftMask:
+        if found := read_arrays(path, "classes", "probabilities"):
+            return SoftMask(*found)
         image, target = self.images.target(key)
         if _nothing_known(target):
             mask = SoftMask(np.zeros(0, np.uint8), np.zeros((1, 1, 0), np.uint8))
@@ -280,19 +294,6 @@ class _Run:
             save_file({name: tensor.contiguous() for name, tensor in network.state_dict().items()}, temporary)
 
 
-def make_fabric(device: str, precision: str) -> Fabric:
-    """A fabric of one device.
-
-    Raises:
-        InputError: the device is not available.
-    """
-    from hintseg.inference.segmenter import pick_device
-
-    chosen = pick_device(device)
-    index = [chosen.index] if chosen.index is not None else 1
-    return Fabric(accelerator=chosen.type, devices=index, precision=precision)  # type: ignore[arg-type]
-
-
 def _nothing_known(target: WeakTarget) -> bool:
     """No hint of any form: such an image teaches nothing and is not completed."""
-    return bool(target.allowed.all() and not (target.likely < UNLABELLED).any())
+    return bool(target.allowed.all() and not target.present.any() and not (target.likely < UNLABELLED).any())

@@ -26,6 +26,7 @@ from hintseg.training.augment import SOFT_STRIDE
 from hintseg.training.checkpoint import read_checkpoint, restore, save_checkpoint
 from hintseg.training.data import TrainingImages
 from hintseg.training.loop import new_state, train_steps
+from hintseg.training.processes import share
 
 log = logging.getLogger("hintseg")
 LOG_EVERY = 20
@@ -64,15 +65,21 @@ def place_tags(
     while state.step < own.iterations:
         stop = min((state.step // own.checkpoint_every + 1) * own.checkpoint_every, own.iterations)
         train_steps(state, images, own, stop, fabric, None, report)
-        save_checkpoint(path, state, fingerprint, history)
+        if fabric.is_global_zero:
+            save_checkpoint(path, state, fingerprint, history)
+        fabric.barrier()
     trained = state.average.network
     pixels = any((images.sample(key).labels < UNLABELLED).any() for key in images.keys)
     planted = {}
-    for number, key in enumerate(keys):
-        stored = out / "seeds" / f"{number:07d}.npz"
-        found = read_arrays(stored, "labels")
-        planted[key] = found[0] if found else _find(trained, images, key, recipe.tags, pixels, stored)
-        progress("seeds", number + 1, len(keys), {})
+    numbered = [(key, out / "seeds" / f"{number:07d}.npz") for number, key in enumerate(keys)]
+    mine = share(fabric, numbered)
+    for key, stored in mine:
+        planted[key] = _find(trained, images, key, recipe.tags, pixels, stored)
+        progress("seeds", len(planted), len(mine), {})
+    fabric.barrier()
+    for key, stored in numbered:
+        if key not in planted:  # another process has left it on disk
+            planted[key] = _find(trained, images, key, recipe.tags, pixels, stored)
     images.plant(planted)
     network.load_state_dict(trained.state_dict())
 
@@ -152,6 +159,8 @@ def image_seeds(
 def _find(
     network: Embedder, images: TrainingImages, key: str, config: TagsConfig, pixels: bool, path: Path
 ) -> NDArray[np.uint8]:
+    if found := read_arrays(path, "labels"):
+        return found[0]
     image, target = images.target(key)
     scores = pixel_scores(network, image, config.scales)
     labels = image_seeds(scores, image, target, images.dataset.background, config, pixels)

@@ -1,0 +1,134 @@
+"""Several processes train one network: each embeds its share of a batch, and all see the whole loss.
+
+Every process gathers maps and hints of the whole batch and computes the whole objective; only its own maps
+carry a gradient, and the gradients of the parameters are added up. So every term, whatever it averages over
+and whichever segments it compares, equals that of one process on the same batch. The price is that the
+objective, a small part of a step beside a backbone, is computed once a process.
+"""
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from datetime import timedelta
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+import torch.distributed as dist
+from lightning_fabric import Fabric
+from lightning_fabric.strategies.ddp import DDPStrategy
+from torch import Tensor, nn
+
+from hintseg.errors import ConfigError, InputError, RunError
+from hintseg.network.embedder import PixelMaps
+from hintseg.training.data import TrainingBatch
+from hintseg.training.interrupt import Interruption
+from hintseg.training.run_folder import locked, logged
+
+PATIENCE = timedelta(hours=3)  # one process may complete masks for long while the others wait
+
+Item = TypeVar("Item")
+
+
+def make_fabric(device: str, precision: str, devices: int = 1) -> Fabric:
+    """A fabric of one device, or of several with a process each.
+
+    Under torchrun, which starts the processes itself, its environment says how many there are.
+
+    Raises:
+        InputError: the device is not available.
+        ConfigError: several of one numbered device.
+    """
+    from hintseg.inference.segmenter import pick_device
+
+    chosen = pick_device(device)
+    local, world = (int(os.environ.get(name, "0")) for name in ("LOCAL_WORLD_SIZE", "WORLD_SIZE"))
+    nodes = world // local if local else 1
+    devices = local or devices
+    if devices * nodes == 1:
+        index = [chosen.index] if chosen.index is not None else 1
+        return Fabric(accelerator=chosen.type, devices=index, precision=precision)  # type: ignore[arg-type]
+    if chosen.index is not None:
+        raise ConfigError(f"--device {device} is one device, but --devices asks for {devices}; use --device cuda.")
+    if chosen.type == "cuda" and torch.cuda.device_count() < devices:
+        raise InputError(f"--devices {devices}: only {torch.cuda.device_count()} are here.")
+    return Fabric(
+        accelerator=chosen.type, devices=devices, num_nodes=nodes, strategy=DDPStrategy(timeout=PATIENCE),
+        precision=precision,
+    )  # fmt: skip
+
+
+@contextmanager
+def run_folder(out: Path, resume: bool, fabric: Fabric) -> Iterator[None]:
+    """The run folder, locked and logged to by the first process; all agree whether it may be used.
+
+    Raises:
+        RunError: the folder is in use, holds another run, or cannot be written.
+    """
+    problem = None
+    with locked(out) if fabric.is_global_zero else nullcontext():
+        if fabric.is_global_zero and (out / "run.json").exists() and not resume:
+            problem = f"{out}: already holds a run; add --resume to go on with it, or choose another --out."
+        problem = fabric.broadcast(problem)
+        if problem is not None:
+            raise RunError(problem)
+        with logged(out) if fabric.is_global_zero else nullcontext():
+            yield
+
+
+def share(fabric: Fabric, items: Sequence[Item]) -> Sequence[Item]:
+    """This process's part of some work."""
+    return items[fabric.global_rank :: fabric.world_size]
+
+
+def images_a_process(fabric: Fabric, batch: int) -> int:
+    """How many images of a batch one process embeds.
+
+    Raises:
+        ConfigError: the batch cannot be shared out evenly.
+    """
+    if batch % fabric.world_size:
+        raise ConfigError(f"data.batch is {batch}, which {fabric.world_size} processes cannot share evenly.")
+    return batch // fabric.world_size
+
+
+def whole_batch(fabric: Fabric, batch: TrainingBatch) -> TrainingBatch:
+    """The images and hints of all processes, in the order of the batch."""
+    return TrainingBatch(*(torch.cat(_everyones(fabric, tensor)) for tensor in batch))
+
+
+def whole_maps(fabric: Fabric, maps: PixelMaps) -> PixelMaps:
+    """The maps of all processes; this process's own have a gradient."""
+    columns = []
+    for own in maps:
+        parts = _everyones(fabric, own.detach())
+        parts[fabric.global_rank] = own
+        columns.append(torch.cat(parts))
+    return PixelMaps(*columns)
+
+
+def add_gradients(fabric: Fabric, network: nn.Module) -> None:
+    """Replace every parameter's gradient by the sum over processes."""
+    gradients = [parameter.grad for parameter in network.parameters() if parameter.grad is not None]
+    if not gradients:
+        return
+    flat = torch.cat([gradient.reshape(-1) for gradient in gradients])
+    total = fabric.all_reduce(flat, reduce_op="sum")
+    assert isinstance(total, Tensor)
+    for gradient, part in zip(gradients, total.split([gradient.numel() for gradient in gradients]), strict=True):
+        gradient.copy_(part.view(gradient.shape))
+
+
+def interrupted(fabric: Fabric, interruption: Interruption) -> bool:
+    """Whether a signal reached any process; all then take it as theirs, after the same step."""
+    if fabric.world_size > 1:
+        number = fabric.all_reduce(torch.tensor(interruption.signal or 0, device=fabric.device), reduce_op="max")
+        interruption.signal = int(number) or None  # type: ignore[arg-type]
+    return interruption.signal is not None
+
+
+def _everyones(fabric: Fabric, tensor: Tensor) -> list[Tensor]:
+    own = tensor.contiguous()
+    parts = [torch.empty_like(own) for _ in range(fabric.world_size)]
+    dist.all_gather(parts, own)
+    return parts
