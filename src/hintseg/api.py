@@ -10,7 +10,7 @@ from hintseg.hints.check import inspect, require_trainable
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.model import parse_forms
 from hintseg.inference.segmenter import Segmenter
-from hintseg.recipes.by_name import OBJECTIVES, RECIPES
+from hintseg.recipes.by_name import OBJECTIVE_SETTINGS, OBJECTIVES, RECIPES
 from hintseg.training.stages import Progress, run_training
 
 FROZEN_VIEWS = 8
@@ -43,7 +43,7 @@ def choose_recipe(
         if objective not in OBJECTIVES:
             raise unknown_name("objective", objective, OBJECTIVES)
         chosen = chosen.model_copy(update={"objective": OBJECTIVES[objective]})
-    changes = []
+    changes = list(OBJECTIVE_SETTINGS.get(objective or "", ()))
     if weights == "none":
         changes.append("network.freeze_stride=0")  # random filters must be free to learn
     if freeze and weights == "none":

@@ -35,6 +35,7 @@ class NetworkConfig(_Section):
     dropout: Fraction = Field(0.1, description="before the classifier's last layer")
     freeze_stride: int = Field(4, ge=0, description="backbone stages up to this stride get no gradient; 0 frees all")
     frozen: bool = Field(False, description="the backbone does not learn; see data.views")
+    prototypes: int = Field(0, ge=0, description="of regions a class, which pixels attend to (RCA); 0: none")
 
 
 class DataConfig(_Section):
@@ -79,6 +80,7 @@ class TermConfig(_Section):
     weight: NonNegative = Field(1.0, description="λ")
     concentration: Positive = Field(10.0, description="κ, for relationships")
     start: Fraction = Field(0.0, description="share of the iterations before the term joins")
+    end: float = Field(1.0, gt=0, le=1, description="share of the iterations after which the term leaves")
 
 
 class OptimizerConfig(_Section):

@@ -14,11 +14,16 @@ from hintseg.losses.normalised_cut import kernel_cut_loss, normalised_cut, norma
 from hintseg.losses.partial_cross_entropy import partial_cross_entropy
 from hintseg.losses.potts import potts
 from hintseg.losses.soft_cross_entropy import soft_cross_entropy
+from hintseg.losses.tags import tag_loss
 from hintseg.pairwise.gaussian import DenseGaussian
 
 
 def random_logits(*shape, seed=0):
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64, requires_grad=True)
+
+
+def some_shares():
+    return random_logits(2, 3, 4, 5, seed=7).detach().softmax(dim=1)
 
 
 @pytest.mark.parametrize("scale", [1, 2, 4])
@@ -27,7 +32,7 @@ def test_partial_cross_entropy_equals_enlarged_logits(scale):
     labels = torch.full((2, 5 * scale, 7 * scale), 254)
     labels[0, 1, 2], labels[1, -1, 0], labels[1, 0, -1] = 2, 0, 1
     enlarged = F.interpolate(logits, scale_factor=scale, mode="bilinear", align_corners=False)
-    expected = F.cross_entropy(enlarged.float(), labels, ignore_index=254)
+    expected = F.cross_entropy(enlarged, labels, ignore_index=254)
     torch.testing.assert_close(partial_cross_entropy(logits, labels), expected)
 
 
@@ -140,3 +145,23 @@ def test_losses_on_maps(loss):
     assert float(loss(along, image)) < 0.5 * float(loss(across, image))
     halved = loss(along.bfloat16(), image.bfloat16())
     assert torch.isfinite(halved)
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        lambda logits, labels, known: partial_cross_entropy(logits, labels),
+        lambda logits, labels, known: entropy(logits, labels == 9),
+        lambda logits, labels, known: allowed_classes(logits, known, labels < 9),
+        lambda logits, labels, known: soft_cross_entropy(logits, some_shares().to(logits.dtype)),
+        lambda logits, labels, known: tag_loss(logits, known, ~known, "log_sum_exp"),
+    ],
+)
+def test_gradients_in_float64_and_values_in_half_precision(loss):
+    logits = random_logits(2, 3, 4, 5)
+    labels = torch.randint(0, 12, (2, 4, 5), generator=torch.Generator().manual_seed(1))
+    known = torch.tensor([[True, False, True], [True, True, False]])
+    assert torch.autograd.gradcheck(lambda values: loss(values, labels, known), (logits,))
+    half = logits.detach().to(torch.bfloat16)
+    assert loss(half, labels, known).dtype == torch.float32
+    torch.testing.assert_close(loss(half, labels, known), loss(half.float(), labels, known), atol=0.02, rtol=0.02)

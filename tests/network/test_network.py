@@ -2,10 +2,12 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 from safetensors.torch import save_file
 
 from hintseg.config import NetworkConfig
 from hintseg.errors import ConfigError, WeightsError
+from hintseg.network.aggregation import RegionAttention
 from hintseg.network.backbone import Backbone
 from hintseg.network.embedder import Embedder
 
@@ -108,3 +110,21 @@ def test_weights_that_cannot_be_downloaded_name_the_way_out(monkeypatch):
 def test_unknown_backbone():
     with pytest.raises(ConfigError, match="Did you mean 'resnet50'"):
         Backbone("resnet5O")
+
+
+def test_pixels_attend_to_known_prototypes_alone():
+    attention = RegionAttention(16, 8, 3, 2).eval()
+    features = torch.randn(1, 16, 4, 5, generator=torch.Generator().manual_seed(0))
+    without = attention(features)
+    assert without.shape == features.shape
+    assert torch.isfinite(without).all()
+    attention.prototypes[1, 0] = F.normalize(torch.ones(8), dim=0)
+    one = attention(features)
+    value = attention.value(attention.prototypes[1, 0]).view(1, 8, 1, 1).expand(1, 8, 4, 5)
+    torch.testing.assert_close(one, attention.fuse(torch.cat([features, value], dim=1)))
+    attention.prototypes[2, 1] = -attention.prototypes[1, 0]
+    queries = attention.query(features)[0].flatten(1).T
+    known = attention.prototypes[[1, 2], [0, 1]]
+    weights = (queries @ attention.key(known).T / 8**0.5).softmax(dim=1)
+    read = (weights @ attention.value(known)).T.reshape(1, 8, 4, 5)
+    torch.testing.assert_close(attention(features), attention.fuse(torch.cat([features, read], dim=1)))

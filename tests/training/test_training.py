@@ -219,6 +219,24 @@ def test_resume_equals_the_uninterrupted_run(run, tmp_path, after):
     assert all(torch.equal(whole[key], parts[key]) for key in whole)
 
 
+def test_regions_and_their_prototypes_resume(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(loop, "RENEW_EVERY", 2)
+    settings = {"objective": "rca", "hints": "tags,points", "settings": ["objective.regions.weight=1"]}
+    network = run("whole", iterations=6, **settings).network
+    assert network.aggregation.prototypes.shape == (3, 10, 8)
+    assert bool((network.aggregation.prototypes.norm(dim=2) > 0.5).any())
+
+    def interrupt(stage, done, total, values):
+        if stage == "train" and done == 4:
+            raise StopError
+
+    with pytest.raises(StopError):
+        run("parts", iterations=6, progress=interrupt, **settings)
+    run("parts", iterations=6, resume=True, **settings)
+    whole, parts = (load_file(tmp_path / name / "weights.safetensors") for name in ("whole", "parts"))
+    assert all(torch.equal(whole[key], parts[key]) for key in whole)
+
+
 def test_a_frozen_backbone_keeps_its_weights_and_resumes(scenes, tiny, tmp_path):
     settings = [*tiny, "network.frozen=true", "data.views=2"]
 

@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from hintseg.losses.precision import at_least_float32
+
 
 def allowed_classes(logits: Tensor, allowed: Tensor, where: Tensor) -> Tensor:
     """Mean over the chosen pixels of −log Σ_{k allowed} σ_p^k.
@@ -22,7 +24,7 @@ def allowed_classes(logits: Tensor, allowed: Tensor, where: Tensor) -> Tensor:
         (); 0 where everything is allowed.
     """
     allowed = allowed | ~allowed.any(dim=1, keepdim=True)
-    log_probabilities = F.log_softmax(logits.float(), dim=1)
+    log_probabilities = F.log_softmax(at_least_float32(logits), dim=1)
     forbidden = ~allowed[:, :, None, None]
     per_pixel = -torch.logsumexp(log_probabilities.masked_fill(forbidden, -math.inf), dim=1)
     return (per_pixel * where).sum() / where.sum().clamp_min(1)

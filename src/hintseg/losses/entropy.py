@@ -3,6 +3,8 @@
 import torch.nn.functional as F
 from torch import Tensor
 
+from hintseg.losses.precision import at_least_float32
+
 
 def entropy(logits: Tensor, where: Tensor) -> Tensor:
     """Mean over the chosen pixels of −Σ_k σ_p^k log σ_p^k.
@@ -14,6 +16,6 @@ def entropy(logits: Tensor, where: Tensor) -> Tensor:
     Returns:
         () in nats; 0 with a graph where nothing is chosen.
     """
-    log_probabilities = F.log_softmax(logits.float(), dim=1)
+    log_probabilities = F.log_softmax(at_least_float32(logits), dim=1)
     per_pixel = -(log_probabilities.exp() * log_probabilities).sum(dim=1)
     return (per_pixel * where).sum() / where.sum().clamp_min(1)

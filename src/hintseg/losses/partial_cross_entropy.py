@@ -3,6 +3,8 @@
 import torch.nn.functional as F
 from torch import Tensor
 
+from hintseg.losses.precision import at_least_float32
+
 
 def partial_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
     """Mean of −log softmax(logits)_p[y_p] over labelled pixels p.
@@ -23,7 +25,7 @@ def partial_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
     if image.numel() == 0:
         return logits.sum() * 0
     at_pixels = sample_bilinear(logits, image, row, column, (labels.shape[1], labels.shape[2]))
-    return F.cross_entropy(at_pixels.float(), labels[image, row, column])
+    return F.cross_entropy(at_least_float32(at_pixels), labels[image, row, column])
 
 
 def sample_bilinear(maps: Tensor, image: Tensor, row: Tensor, column: Tensor, size: tuple[int, int]) -> Tensor:

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from hintseg.errors import unknown_name
+from hintseg.losses.precision import at_least_float32
 
 POOLINGS = ("average", "max", "log_sum_exp", "rank")
 
@@ -57,7 +58,7 @@ def tag_loss(scores: Tensor, present: Tensor, absent: Tensor, pooling: str = "av
     Returns:
         (); 0 with a graph where nothing is known.
     """
-    pooled = pool(scores.float(), pooling)
+    pooled = pool(at_least_float32(scores), pooling)
     known = present | absent
     losses = F.binary_cross_entropy_with_logits(pooled, present.to(pooled.dtype), reduction="none")
     return (losses * known).sum() / known.sum().clamp_min(1)

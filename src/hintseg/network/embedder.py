@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hintseg.config import NetworkConfig
+from hintseg.network.aggregation import RegionAttention
 from hintseg.network.backbone import Backbone
 from hintseg.network.heads import DECODERS, embedding_classifier, joint_classifier
 
@@ -45,6 +46,7 @@ class Embedder(nn.Module):
     Attributes:
         stride: input pixels per cell of the result.
         frozen: the backbone does not learn.
+        aggregation: where the decoder's features read prototypes of regions, if they do.
     """
 
     mean: Tensor
@@ -68,6 +70,9 @@ class Embedder(nn.Module):
             self.classifier = embedding_classifier(dim, num_classes, config.dropout)
         else:
             self.classifier = joint_classifier(self.decoder.width, num_classes, config.dropout)
+        self.aggregation: RegionAttention | None = None
+        if config.prototypes:
+            self.aggregation = RegionAttention(self.decoder.width, dim, num_classes, config.prototypes)
         self.frozen = config.frozen
         self.backbone.freeze_stages(config.freeze_stride)
         if self.frozen:
@@ -98,6 +103,8 @@ class Embedder(nn.Module):
         height, width = size
         bottom, right = (-side % self.backbone.multiple for side in size)
         features = self.decoder(pyramid, (height + bottom, width + right))
+        if self.aggregation is not None:
+            features = self.aggregation(features)
         if bottom or right:
             features = features[..., : -(-height // self.stride), : -(-width // self.stride)]
         embeddings = F.normalize(self.embedding(features).float(), dim=1, eps=1e-12)

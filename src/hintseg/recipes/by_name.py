@@ -40,5 +40,13 @@ OBJECTIVES: dict[str, dict[str, TermConfig]] = {
         "expand": TermConfig(weight=1.0),
         "constrain": TermConfig(weight=1.0),
     },
+    "rca": {
+        "spread": TermConfig(weight=1.0),  # pseudo labels
+        "tags": TermConfig(weight=1.0),
+        "regions": TermConfig(weight=0.1),
+    },
     "default": SMALL.objective,
 }
+
+# What some of them need besides terms.
+OBJECTIVE_SETTINGS: dict[str, tuple[str, ...]] = {"rca": ("network.prototypes=10",)}

@@ -29,6 +29,7 @@ def save_checkpoint(path: Path, state: TrainingState, fingerprint: str, history:
         "average_steps": state.average.steps,
         "optimizer": state.optimizer.state_dict(),
         "memory": state.objective.memory.state(),
+        "regions": state.objective.regions.state(),
         "history": history,
     }
     with atomic_path(path) as temporary:
@@ -65,6 +66,7 @@ def restore(content: dict[str, Any], state: TrainingState) -> list[dict[str, flo
     state.average.steps = content["average_steps"]
     state.optimizer.load_state_dict(content["optimizer"])
     state.objective.memory.load_state([tuple(entry) for entry in content["memory"]])
+    state.objective.regions.load_state(content["regions"])
     state.step = content["step"]
     history: list[dict[str, float]] = content["history"]
     return history

@@ -26,6 +26,8 @@ from hintseg.training.processes import (
 )
 from hintseg.training.statistics import synchronise_statistics
 
+RENEW_EVERY = 20
+
 Report = Callable[[int, dict[str, float]], None]
 
 
@@ -122,8 +124,17 @@ def train_step(state: TrainingState, batch: TrainingBatch, recipe: Recipe, fabri
     if fabric.world_size > 1:
         add_gradients(fabric, state.network)
     fabric.strategy.optimizer_step(state.optimizer)
+    renew_prototypes(state)
     state.average.update(state.network)
     return values | {"total": total.detach()}
+
+
+@torch.no_grad()
+def renew_prototypes(state: TrainingState) -> None:
+    """From time to time the prototypes that pixels attend to follow the remembered regions."""
+    aggregation = state.network.aggregation
+    if aggregation is not None and state.step % RENEW_EVERY == 0:
+        aggregation.prototypes.copy_(state.objective.regions.prototypes(aggregation.prototypes))
 
 
 def freeze_statistics(network: Embedder) -> None:

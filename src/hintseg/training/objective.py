@@ -22,13 +22,16 @@ from hintseg.losses.expand import constraint, expansion
 from hintseg.losses.grid_potts import grid_potts_loss
 from hintseg.losses.normalised_cut import kernel_cut_loss, normalised_cut_loss
 from hintseg.losses.partial_cross_entropy import partial_cross_entropy
+from hintseg.losses.precision import at_least_float32
+from hintseg.losses.regional_contrast import class_regions, regional_contrast
 from hintseg.losses.soft_cross_entropy import soft_cross_entropy
-from hintseg.losses.tags import tag_loss
+from hintseg.losses.tags import pool, tag_loss
 from hintseg.network.embedder import PixelMaps
 from hintseg.relations.by_name import RELATIONS
 from hintseg.relations.relation import sampled
 from hintseg.segments.batch import SegmentedBatch, segment_batch
 from hintseg.segments.memory import SegmentMemory
+from hintseg.segments.region_memory import RegionMemory
 from hintseg.training.data import TrainingBatch
 
 
@@ -46,6 +49,7 @@ class TermInputs(NamedTuple):
         soft: (B, C, h', w') completed masks.
         pooling: of pixel scores into image scores, for tags.
         background: its class, if the data set has one.
+        regions: of earlier batches, by class; a term may add this batch's.
     """
 
     maps: PixelMaps
@@ -57,10 +61,16 @@ class TermInputs(NamedTuple):
     present: Tensor
     soft: Tensor
     pooling: str
-    background: int | None = None
+    background: int | None
+    regions: RegionMemory
 
 
 Term = Callable[[TermInputs], Tensor]
+SURELY = 0.7  # only regions of classes that the network sees in the image are remembered [RCA]
+
+
+def _probabilities(inputs: TermInputs) -> Tensor:
+    return at_least_float32(inputs.maps.logits).softmax(dim=1)
 
 
 def _partial_cross_entropy(inputs: TermInputs) -> Tensor:
@@ -87,11 +97,11 @@ def _completed(inputs: TermInputs) -> Tensor:
 
 
 def _dense_crf(inputs: TermInputs) -> Tensor:
-    return dense_crf_loss(inputs.maps.logits.float().softmax(dim=1), inputs.image)
+    return dense_crf_loss(_probabilities(inputs), inputs.image)
 
 
 def _potts(inputs: TermInputs) -> Tensor:
-    return grid_potts_loss(inputs.maps.logits.float().softmax(dim=1), inputs.image)
+    return grid_potts_loss(_probabilities(inputs), inputs.image)
 
 
 def _tags(inputs: TermInputs) -> Tensor:
@@ -99,19 +109,29 @@ def _tags(inputs: TermInputs) -> Tensor:
 
 
 def _expand(inputs: TermInputs) -> Tensor:
-    return expansion(inputs.maps.logits.float().softmax(dim=1), inputs.present, ~inputs.allowed, inputs.background)
+    return expansion(_probabilities(inputs), inputs.present, ~inputs.allowed, inputs.background)
 
 
 def _constrain(inputs: TermInputs) -> Tensor:
-    return constraint(inputs.maps.logits.float().softmax(dim=1), inputs.image)
+    return constraint(_probabilities(inputs), inputs.image)
+
+
+def _regions(inputs: TermInputs) -> Tensor:
+    maps = inputs.maps
+    surely = inputs.present & (pool(at_least_float32(maps.logits.detach()), inputs.pooling).sigmoid() > SURELY)
+    loss = maps.embeddings.sum() * 0
+    if (remembered := inputs.regions.regions()) is not None:
+        loss = regional_contrast(*class_regions(maps.embeddings, maps.logits, inputs.present), *remembered)
+    inputs.regions.push(*class_regions(maps.embeddings, maps.logits, surely))
+    return loss
 
 
 def _normalised_cut(inputs: TermInputs) -> Tensor:
-    return normalised_cut_loss(inputs.maps.logits.float().softmax(dim=1), inputs.image, labelled(inputs))
+    return normalised_cut_loss(_probabilities(inputs), inputs.image, labelled(inputs))
 
 
 def _kernel_cut(inputs: TermInputs) -> Tensor:
-    return kernel_cut_loss(inputs.maps.logits.float().softmax(dim=1), inputs.image, labelled(inputs))
+    return kernel_cut_loss(_probabilities(inputs), inputs.image, labelled(inputs))
 
 
 def labelled(inputs: TermInputs) -> Tensor:
@@ -133,6 +153,7 @@ TERMS: dict[str, Term] = {
     "tags": _tags,
     "expand": _expand,
     "constrain": _constrain,
+    "regions": _regions,
     "normalised_cut": _normalised_cut,
     "kernel_cut": _kernel_cut,
 }
@@ -156,7 +177,7 @@ def uses_spread_labels(recipe: Recipe) -> bool:
 
 
 class Objective:
-    """Σ λ · term, with the segment memory that relationships share between steps.
+    """Σ λ · term, with what terms remember between steps: segments, and regions of classes.
 
     Raises:
         ConfigError: an unknown term.
@@ -169,13 +190,14 @@ class Objective:
         self.background = background
         self.foreground = [label for label in range(num_classes) if label != background]
         self.memory = SegmentMemory(recipe.segments.memory)
+        self.regions = RegionMemory(num_classes)
 
     def __call__(self, maps: PixelMaps, batch: TrainingBatch, step: int) -> tuple[Tensor, dict[str, Tensor]]:
         """Total loss with a graph, and the detached value of each term."""
         active = {
             name: term
             for name, term in self.recipe.objective.items()
-            if term.weight > 0 and step >= term.start * self.recipe.iterations
+            if term.weight > 0 and term.start <= step / self.recipe.iterations < term.end
         }
         size = maps.logits.shape[-2:]
         inputs = TermInputs(
@@ -189,6 +211,7 @@ class Objective:
             batch.soft,
             self.recipe.tags.pooling,
             self.background,
+            self.regions,
         )
         values = {name: TERMS[name](inputs) for name in active if name in TERMS}
         if any(name in RELATIONS for name in active):
