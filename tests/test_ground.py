@@ -111,7 +111,7 @@ def test_a_class_seen_nowhere_does_not_count():
 
 
 STOREYS = [
-    {"errors", "config", "images", "metrics", "recipes"},
+    {"errors", "config", "images", "rasters", "metrics", "recipes"},
     {"hints", "targets", "formats", "prepare"},
     {"pairwise", "segments", "relations", "losses", "propagation"},
     {"network"},

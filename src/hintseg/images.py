@@ -1,7 +1,7 @@
 """Read any photograph as (H, W, 3) uint8 and write label maps as palette PNGs.
 
-EXIF orientation is applied; grey, RGBA, palette and 16-bit images are converted. 16-bit samples are
-divided by 257 (65 535 → 255) when they use the upper byte, otherwise stretched by their own maximum.
+EXIF orientation is applied; grey, RGBA, palette and 16-bit images are converted (`rasters.to_uint8` says how).
+TIFF files with more than that are read by `rasters`.
 """
 
 import os
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from hintseg.errors import InputError, RunError
+from hintseg.rasters import PLAIN, SUFFIXES, View, is_photograph, raster_size, read_raster, to_uint8
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
 MAX_PIXELS = 400_000_000  # 20 000 × 20 000; above this a file is more likely a bomb than a photograph
@@ -26,11 +27,12 @@ MAX_PIXELS = 400_000_000  # 20 000 × 20 000; above this a file is more likely a
 Image.MAX_IMAGE_PIXELS = None
 
 
-def read_image(path: Path) -> NDArray[np.uint8]:
+def read_image(path: Path, view: View = PLAIN) -> NDArray[np.uint8]:
     """Decode a photograph.
 
     Args:
         path: an image file in any format of `IMAGE_SUFFIXES`.
+        view: how a TIFF's samples become colours.
 
     Returns:
         (H, W, 3) uint8, RGB, upright.
@@ -38,10 +40,12 @@ def read_image(path: Path) -> NDArray[np.uint8]:
     Raises:
         InputError: the file is missing, truncated, no image, or has more than `MAX_PIXELS` pixels.
     """
+    if path.suffix.lower() in SUFFIXES and (view != PLAIN or not is_photograph(path)):
+        return read_raster(path, view)
     with _opened(path) as image:
         upright = ImageOps.exif_transpose(image)
         if upright.mode in ("I", "I;16", "I;16B", "I;16L", "F"):
-            return np.repeat(_to_uint8(np.asarray(upright))[..., None], 3, axis=2)
+            return np.repeat(to_uint8(np.asarray(upright), view.limits)[..., None], 3, axis=2)
         if upright.mode in ("RGBA", "LA", "PA") or "transparency" in upright.info:
             rgba = upright.convert("RGBA")
             white = Image.new("RGBA", rgba.size, (255, 255, 255, 255))
@@ -55,6 +59,8 @@ def read_image_size(path: Path) -> tuple[int, int]:
     Raises:
         InputError: as `read_image`, but truncation is not noticed here.
     """
+    if path.suffix.lower() in SUFFIXES and not is_photograph(path):
+        return raster_size(path)
     with _opened(path) as image:
         width, height = image.size
         return (width, height) if image.getexif().get(0x0112, 1) in (5, 6, 7, 8) else (height, width)
@@ -161,15 +167,6 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         raise InputError(f"{path}: not an image in a format that can be read; replace or remove it.") from error
     except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
         raise InputError(f"{path}: cannot be decoded ({error}); the file is truncated or damaged.") from error
-
-
-def _to_uint8(samples: NDArray[np.generic]) -> NDArray[np.uint8]:
-    values = np.nan_to_num(samples.astype(np.float64))
-    top = values.max(initial=0.0)
-    if top <= 255:
-        return np.clip(values, 0, 255).astype(np.uint8)
-    scale = 257.0 if 4096 <= top <= 65535 and top > 32767 else top / 255.0
-    return np.clip(np.round(values / scale), 0, 255).astype(np.uint8)
 
 
 def read_arrays(path: Path, *names: str) -> tuple[NDArray[Any], ...] | None:

@@ -39,7 +39,7 @@ def label_studio(
     try:
         import uvicorn
 
-        from hintseg.inference.segmenter import RunDescription
+        from hintseg.inference.description import RunDescription
         from hintseg.studio.backend import Backend, LabelStudio, create_backend
         from hintseg.studio.server import require_port
     except ImportError as error:

@@ -70,6 +70,7 @@ def predict(
     photographs: Annotated[list[str], typer.Argument(help="folder, glob pattern or files", show_default=False)],
     out: Annotated[Path, typer.Option(help="folder for the masks")] = Path("masks"),
     soft: Annotated[bool, typer.Option("--soft", help="also write class probabilities as npz")] = False,
+    geotiff: Annotated[bool, typer.Option("--geotiff", help="masks as GeoTIFF, where the photographs lie")] = False,
     method: Method = None,
     scales: Scales = None,
     flip: Flip = None,
@@ -77,13 +78,16 @@ def predict(
     engine: Engine = "torch",
     device: Device = "auto",
 ) -> None:
-    """Segment photographs of any size into palette PNGs."""
+    """Segment photographs of any size into palette PNGs, or GeoTIFFs."""
     import numpy as np
 
     from hintseg.cli.progress import progress_bar
-    from hintseg.images import atomic_path, read_image, write_labels
+    from hintseg.images import atomic_path, write_labels
     from hintseg.inference.segmenter import Segmenter
+    from hintseg.rasters import require_rasterio, write_georeferenced
 
+    if geotiff:
+        require_rasterio("--geotiff")
     files = find_photographs(photographs)
     segmenter = Segmenter.open(run, device, engine)
     config = _inference(segmenter, method, scales, flip, crf)
@@ -91,7 +95,7 @@ def predict(
     with progress_bar() as show:
         for number, (path, name) in enumerate(files):
             try:
-                image = read_image(path)
+                image = segmenter.read(path)
                 if soft:
                     probabilities = segmenter.probabilities(image, config)
                     with atomic_path(inside(out, name, ".npz")) as temporary:
@@ -99,7 +103,11 @@ def predict(
                     labels = probabilities.argmax(axis=0).astype(np.uint8)
                 else:
                     labels = segmenter.predict(image, config)
-                write_labels(inside(out, name, ".png"), labels)
+                if geotiff:
+                    with atomic_path(inside(out, name, ".tif")) as temporary:
+                        write_georeferenced(temporary, labels, path)
+                else:
+                    write_labels(inside(out, name, ".png"), labels)
             except InputError as error:
                 broken.append(error)
                 print(f"hintseg: {error}", file=sys.stderr)
@@ -161,7 +169,6 @@ def retrieve(
     device: Device = "auto",
 ) -> None:
     """Find the training segments nearest to a clicked one: a picture and JSON."""
-    from hintseg.images import read_image
     from hintseg.inference.segmenter import Segmenter
     from hintseg.report.retrieval import save_retrieval
 
@@ -170,7 +177,7 @@ def retrieve(
     except ValueError as error:
         raise InputError(f"--at {at!r}: write x,y in pixels, e.g. 120,80.") from error
     segmenter = Segmenter.open(run, device)
-    image = read_image(photograph)
+    image = segmenter.read(photograph)
     mask, found = segmenter.retrieve(image, (x, y), neighbours)
     picture, listing = save_retrieval(segmenter, image, mask, found, out or run / "retrieval", photograph.stem)
     for neighbour in found[:5]:
@@ -230,7 +237,7 @@ def report(run: Run, device: Device = "auto") -> None:
 def export(
     run: Run,
     out: Annotated[Path, typer.Option(help="new folder")],
-    format_: Annotated[str, typer.Option("--format", help="coco, label-studio, cvat or voc")] = "coco",
+    format_: Annotated[str, typer.Option("--format", help="coco, label-studio, cvat, voc or geotiff")] = "coco",
     masks: Annotated[Path | None, typer.Option(help="label maps; default RUN/masks, which complete writes")] = None,
     photographs: Annotated[Path | None, typer.Option(help="folder of the images; default the training data's")] = None,
 ) -> None:
@@ -238,7 +245,7 @@ def export(
     from hintseg.cli.progress import progress_bar
     from hintseg.formats.by_name import export_masks
     from hintseg.formats.exported import Classes
-    from hintseg.inference.segmenter import RunDescription
+    from hintseg.inference.description import RunDescription
 
     described = RunDescription.load(run / "run.json")
     root = photographs or Path(described.data) / "images"

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from hintseg.errors import InputError, unknown_name
-from hintseg.formats import coco, cvat, label_studio, labelme, voc, yolo
+from hintseg.formats import coco, cvat, geotiff, label_studio, labelme, voc, yolo
 from hintseg.formats.exported import Classes, Labelled
 from hintseg.formats.folder import Progress, require_empty, write_folder
 from hintseg.formats.imported import Imported
@@ -37,6 +37,7 @@ WRITERS: dict[str, Callable[[Path, Iterable[Labelled], Classes], None]] = {
     "label-studio": label_studio.write,
     "cvat": cvat.write,
     "voc": voc.write,
+    "geotiff": geotiff.write,
 }
 
 
@@ -122,7 +123,7 @@ def export_masks(
                 raise InputError(
                     f"{masks / key}.png: is {labels.shape[1]}×{labels.shape[0]} but {path} is {size[1]}×{size[0]}."
                 )
-            yield Labelled(f"{key}{path.suffix}", labels)
+            yield Labelled(f"{key}{path.suffix}", labels, path)
             if progress is not None:
                 progress("export", done + 1, len(chosen), {})
 

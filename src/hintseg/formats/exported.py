@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 
 
 class Labelled(NamedTuple):
-    """A photograph's name, and its (H, W) uint8 label map."""
+    """A photograph's name, its (H, W) uint8 label map, and its file."""
 
     name: str
     labels: NDArray[np.uint8]
+    photograph: Path
 
     @property
     def key(self) -> str:

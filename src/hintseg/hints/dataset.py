@@ -31,6 +31,7 @@ from hintseg.errors import InputError
 from hintseg.hints.description import classes_from_hints, parse_description, read_table
 from hintseg.hints.model import FORMS, UNLABELLED, VOID, Box, Form, ImageHints, Mask, Point, Scribble, Tag
 from hintseg.images import IMAGE_SUFFIXES, atomic_path, read_image, read_image_size, read_labels
+from hintseg.rasters import PLAIN, View
 
 MAX_WIDTH = 200
 TABLES = ("tags", "boxes", "points", "scribbles", "looked_for")
@@ -46,6 +47,7 @@ class Dataset:
         background: label of the background class, or None.
         void: value of void pixels in `masks/`.
         tags_complete: whether classes that no hint of an image names are absent from it.
+        view: which channels of its rasters are shown, and which samples become black and white.
     """
 
     root: Path
@@ -53,6 +55,7 @@ class Dataset:
     background: int | None = None
     void: int = VOID
     tags_complete: bool = True
+    view: View = PLAIN
 
     @classmethod
     def open(cls, root: str | Path) -> Self:
@@ -126,7 +129,7 @@ class Dataset:
 
     def image(self, key: str) -> NDArray[np.uint8]:
         """(H, W, 3) uint8, upright."""
-        return read_image(self.path(key))
+        return read_image(self.path(key), self.view)
 
     def mask(self, key: str) -> NDArray[np.uint8] | None:
         """(H, W) uint8 dense label map with `VOID` for void, or None when there is none.
@@ -208,6 +211,8 @@ class Dataset:
             "background": self.background,
             "tags_complete": self.tags_complete,
         }
+        if self.view != PLAIN:
+            content |= {"bands": list(self.view.bands) or None, "range": self.view.limits}
         with atomic_path(self.root / "dataset.json") as temporary:
             temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False), "utf-8")
 

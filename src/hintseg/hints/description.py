@@ -9,6 +9,7 @@ import numpy as np
 from hintseg.errors import InputError
 from hintseg.hints.model import MAX_CLASSES, UNLABELLED, VOID
 from hintseg.images import read_labels
+from hintseg.rasters import View
 
 
 def read_json(path: Path) -> Any:
@@ -72,7 +73,31 @@ def parse_description(path: Path) -> dict[str, Any]:
     complete = content.get("tags_complete", True)
     if not isinstance(complete, bool):
         raise InputError(f"{path}: 'tags_complete' must be true or false but is {complete!r}.")
-    return {"classes": tuple(classes), "background": background, "void": void, "tags_complete": complete}
+    return {
+        "classes": tuple(classes), "background": background, "void": void, "tags_complete": complete,
+        "view": parse_view(content, path),
+    }  # fmt: skip
+
+
+def parse_view(content: dict[str, Any], path: Path) -> View:
+    """The entries 'bands' and 'range', both optional.
+
+    Raises:
+        InputError: one is invalid.
+    """
+    bands, limits = content.get("bands"), content.get("range")
+    if bands is not None and not (
+        isinstance(bands, list) and len(bands) in (1, 3) and all(type(band) is int and band >= 0 for band in bands)
+    ):
+        raise InputError(f"{path}: 'bands' must be one or three channel numbers from 0 but is {bands!r}.")
+    if limits is not None and not (
+        isinstance(limits, list)
+        and len(limits) == 2
+        and all(type(limit) in (int, float) for limit in limits)
+        and limits[0] < limits[1]
+    ):
+        raise InputError(f"{path}: 'range' must be two numbers, the smaller first, but is {limits!r}.")
+    return View(tuple(bands or ()), None if limits is None else (float(limits[0]), float(limits[1])))
 
 
 def classes_from_hints(root: Path) -> tuple[str, ...]:

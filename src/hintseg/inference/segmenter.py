@@ -1,7 +1,6 @@
 """Segmenter: a trained run, ready to predict, complete and retrieve."""
 
-import json
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Literal, Self
@@ -12,11 +11,13 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hintseg.config import InferenceConfig, Recipe
+from hintseg.config import InferenceConfig
 from hintseg.errors import InputError, RunError, WeightsError
 from hintseg.hints.dataset import Dataset
-from hintseg.hints.model import UNLABELLED, Form
+from hintseg.hints.model import UNLABELLED
+from hintseg.images import read_image
 from hintseg.inference.completion import complete_image
+from hintseg.inference.description import RunDescription
 from hintseg.inference.refine import refined
 from hintseg.inference.retrieval import Neighbour, SegmentIndex, load_index, nearest_to_click, retrieval_probabilities
 from hintseg.inference.views import enlarged_argmax, image_maps, multi_scale_maps, tile_weight, tiles
@@ -26,53 +27,6 @@ from hintseg.network.heads import resize
 from hintseg.targets.target import WeakTarget, reduce_target, reduce_to, weak_target
 
 TILE_OVERLAP = 128
-
-
-@dataclass(frozen=True)
-class RunDescription:
-    """What a run folder says about itself (run.json).
-
-    Attributes:
-        recipe: the whole configuration.
-        classes, background: of the data set.
-        data: folder of the data set it was trained on.
-        forms: hint forms it was trained with.
-        keys: training images, in the order the segment memory counts them.
-        version: of hintseg.
-    """
-
-    recipe: Recipe
-    classes: tuple[str, ...]
-    background: int | None
-    data: str
-    forms: tuple[Form, ...]
-    keys: tuple[str, ...]
-    version: str
-
-    def dump(self) -> str:
-        """As JSON."""
-        content = {**self.__dict__, "recipe": self.recipe.model_dump(mode="json")}
-        return json.dumps(content, indent=1, ensure_ascii=False)
-
-    @classmethod
-    def load(cls, path: Path) -> Self:
-        """Read run.json.
-
-        Raises:
-            RunError: absent or damaged.
-        """
-        try:
-            content = json.loads(path.read_text("utf-8"))
-            content["recipe"] = Recipe.model_validate(content["recipe"])
-            for name in ("classes", "forms", "keys"):
-                content[name] = tuple(content[name])
-            return cls(**content)
-        except FileNotFoundError as error:
-            raise RunError(
-                f"{path.parent}: is no run folder (it has no {path.name}); train one with hintseg train."
-            ) from error
-        except (OSError, ValueError, TypeError, KeyError) as error:
-            raise RunError(f"{path}: is damaged ({error}).") from error
 
 
 class Segmenter:
@@ -126,6 +80,14 @@ class Segmenter:
             RunError: absent or damaged.
         """
         return load_index(self.run / "memory.safetensors")
+
+    def read(self, photograph: Path) -> NDArray[np.uint8]:
+        """A photograph as the training images were read, (H, W, 3) uint8.
+
+        Raises:
+            InputError: it cannot be read.
+        """
+        return read_image(photograph, self.description.view)
 
     def predict(self, image: NDArray[np.uint8], config: InferenceConfig | None = None) -> NDArray[np.uint8]:
         """Segment a photograph of any size.

@@ -165,7 +165,7 @@ class Backend:
             return [self._predict(task, control, self._segmenter) for task in tasks]
 
     def _predict(self, task: dict[str, Any], control: dict[str, Any], segmenter: Segmenter) -> dict[str, Any]:
-        image = read_image(self._photograph(task))
+        image = segmenter.read(self._photograph(task))
         score = None
         if image.shape[0] * image.shape[1] * len(segmenter.classes) <= MOST_SHARES:
             shares = segmenter.probabilities(image)

@@ -21,7 +21,7 @@ from pydantic import BaseModel, Field
 from hintseg.errors import HintsegError, InputError
 from hintseg.formats.by_name import WRITERS, export_masks
 from hintseg.formats.exported import Classes
-from hintseg.images import read_image, write_labels
+from hintseg.images import write_labels
 from hintseg.studio.project import COLOURS, DrawnHints, Project, hexadecimal
 from hintseg.studio.trainer import Effort, Model, Trainer
 
@@ -109,7 +109,7 @@ def _serve_hints(app: FastAPI, project: Project, model: Model, trainer: Trainer)
     @app.get("/api/image/{key:path}")
     def image(key: str, side: int = LONGEST_SHOWN) -> Response:
         content = io.BytesIO()
-        Image.fromarray(_shown(read_image(project.dataset.path(key)), side)).save(content, "JPEG", quality=92)
+        Image.fromarray(_shown(project.dataset.image(key), side)).save(content, "JPEG", quality=92)
         return Response(content.getvalue(), media_type="image/jpeg", headers={"Cache-Control": "max-age=600"})
 
     @app.get("/api/hints/{key:path}")

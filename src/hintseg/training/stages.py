@@ -20,8 +20,9 @@ from hintseg.hints.dataset import Dataset
 from hintseg.hints.model import UNLABELLED, Form
 from hintseg.images import atomic_path, read_arrays
 from hintseg.inference.completion import complete_image
+from hintseg.inference.description import RunDescription
 from hintseg.inference.retrieval import index_image, merge, save_index
-from hintseg.inference.segmenter import RunDescription, Segmenter
+from hintseg.inference.segmenter import Segmenter
 from hintseg.inference.views import image_maps
 from hintseg.network.embedder import Embedder
 from hintseg.targets.target import WeakTarget
@@ -77,7 +78,7 @@ def run_training(
     require_known_terms(recipe)
     progress = progress or (lambda stage, done, total, values: None)
     description = RunDescription(
-        recipe, dataset.classes, dataset.background, str(dataset.root.resolve()), forms, keys, version
+        recipe, dataset.classes, dataset.background, str(dataset.root.resolve()), forms, keys, version, dataset.view
     )
     fabric = make_fabric(device, precision, devices)
     images_a_process(fabric, recipe.data.batch)

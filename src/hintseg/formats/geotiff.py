@@ -1,0 +1,22 @@
+"""Masks as GeoTIFF files that lie where their photographs lie."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from hintseg.formats.exported import Classes, Labelled
+from hintseg.images import atomic_path
+from hintseg.rasters import write_georeferenced
+
+
+def write(out: Path, items: Iterable[Labelled], classes: Classes) -> None:
+    """OUT/KEY.tif, one band of class indices, and OUT/classes.txt with the names in their order.
+
+    Raises:
+        ConfigError: rasterio is not installed.
+        InputError: a photograph without a georeference.
+    """
+    for item in items:
+        with atomic_path(out / f"{item.key}.tif") as temporary:
+            write_georeferenced(temporary, item.labels, item.photograph)
+    with atomic_path(out / "classes.txt") as temporary:
+        temporary.write_text("".join(f"{name}\n" for name in classes.names), "utf-8")

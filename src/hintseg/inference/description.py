@@ -1,0 +1,62 @@
+"""RunDescription: what a run folder says about itself."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from hintseg.config import Recipe
+from hintseg.errors import RunError
+from hintseg.hints.model import Form
+from hintseg.rasters import PLAIN, View
+
+
+@dataclass(frozen=True)
+class RunDescription:
+    """What a run folder says about itself (run.json).
+
+    Attributes:
+        recipe: the whole configuration.
+        classes, background: of the data set.
+        data: folder of the data set it was trained on.
+        forms: hint forms it was trained with.
+        keys: training images, in the order the segment memory counts them.
+        version: of hintseg.
+        view: how the data set's rasters were read; photographs are read alike.
+    """
+
+    recipe: Recipe
+    classes: tuple[str, ...]
+    background: int | None
+    data: str
+    forms: tuple[Form, ...]
+    keys: tuple[str, ...]
+    version: str
+    view: View = PLAIN
+
+    def dump(self) -> str:
+        """As JSON."""
+        content = {**self.__dict__, "recipe": self.recipe.model_dump(mode="json")}
+        return json.dumps(content, indent=1, ensure_ascii=False)
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read run.json.
+
+        Raises:
+            RunError: absent or damaged.
+        """
+        try:
+            content = json.loads(path.read_text("utf-8"))
+            content["recipe"] = Recipe.model_validate(content["recipe"])
+            for name in ("classes", "forms", "keys"):
+                content[name] = tuple(content[name])
+            bands, limits = content.pop("view", PLAIN)
+            content["view"] = View(tuple(bands), None if limits is None else (float(limits[0]), float(limits[1])))
+            return cls(**content)
+        except FileNotFoundError as error:
+            raise RunError(
+                f"{path.parent}: is no run folder (it has no {path.name}); train one with hintseg train."
+            ) from error
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            raise RunError(f"{path}: is damaged ({error}).") from error
