@@ -8,6 +8,7 @@ import torch
 
 from hintseg.cli.app import app
 from hintseg.network.embedder import PixelMaps
+from hintseg.segments.region_memory import RegionMemory
 from hintseg.training.objective import TERMS, TermInputs
 
 ROOT = Path(__file__).parents[1]
@@ -21,7 +22,7 @@ def test_the_example_of_a_new_loss_runs():
     terms = eval("{" + blocks[1] + "}", names)
     assert not set(terms) & set(TERMS)
     logits = torch.zeros(1, 4, 2, 2)
-    inputs = TermInputs(PixelMaps(logits, logits), *[torch.zeros(1)] * 7, "average")
+    inputs = TermInputs(PixelMaps(logits, logits), *[torch.zeros(1)] * 7, "average", None, RegionMemory(4))
     assert float(terms["confidence"](inputs)) == pytest.approx(0.75)
 
 
