@@ -14,8 +14,10 @@ ROWS = ("partial_cross_entropy", "annotation", "similarity", "cooccurrence", "af
         "default:network.frozen=true;data.views=8")  # fmt: skip
 
 
-def measure(objective: str, steps: int) -> dict[str, float | str]:
-    """Median seconds of a step after three warm-up steps, and the process's peak memory in MiB."""
+def measure(
+    objective: str, steps: int, recipe_name: str, settings: list[str], precision: str
+) -> dict[str, float | str]:
+    """Median seconds of a step after three warm-up steps, the backbone's share of it, and peak memory in MiB."""
     import numpy as np
     import torch
 
@@ -26,8 +28,9 @@ def measure(objective: str, steps: int) -> dict[str, float | str]:
     from hintseg.training.processes import make_fabric
 
     name, _, own = objective.partition(":")
-    recipe = choose_recipe(objective=name, weights="timm", settings=[part for part in own.split(";") if part])
-    fabric = make_fabric("auto", "32-true")
+    settings = [*settings, *(part for part in own.split(";") if part)]
+    recipe = choose_recipe(recipe_name, objective=None if name == "recipe" else name, weights="timm", settings=settings)
+    fabric = make_fabric("auto", precision)
     torch.manual_seed(0)
     state = new_state(Embedder(recipe.network, 21), recipe, None, fabric)
     state.network.train()
@@ -46,7 +49,24 @@ def measure(objective: str, steps: int) -> dict[str, float | str]:
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     if torch.cuda.is_available():
         peak = torch.cuda.max_memory_allocated() / 2**20
-    return {"objective": objective, "seconds": statistics.median(seconds[3:]), "peak_mib": peak}
+    step = statistics.median(seconds[3:])
+    backbone = statistics.median(_backbone_seconds(state.network, batch.image, fabric) for _ in range(5))
+    return {"objective": objective, "seconds": step, "peak_mib": peak, "images_per_second": recipe.data.batch / step,
+            "backbone_share": backbone / step}  # fmt: skip
+
+
+def _backbone_seconds(network, images, fabric) -> float:
+    """Forward, and backward where the backbone learns."""
+    import torch
+
+    started = time.perf_counter()
+    with fabric.autocast(), torch.set_grad_enabled(not network.frozen):
+        total = sum(level.float().mean() for level in network.pyramid(images))
+    if not network.frozen:
+        fabric.backward(total)
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return time.perf_counter() - started
 
 
 def _batch(random, config):
@@ -82,20 +102,27 @@ def main() -> None:
     parser.add_argument(
         "--rows", default=",".join(ROWS), help="as hintseg compare --objectives; ratios are to the first"
     )
+    parser.add_argument("--recipe", default="small", help="the row 'recipe' stands for its own objective")
+    parser.add_argument("--set", action="append", default=[], help="as hintseg train --set, for every row")
+    parser.add_argument("--precision", default="32-true")
     parser.add_argument("--steps", type=int, default=15)
+    parser.add_argument("--name", default="speed", help="of the result file")
     options = parser.parse_args()
     if options.objective:
-        print(json.dumps(measure(options.objective, options.steps)))
+        found = measure(options.objective, options.steps, options.recipe, options.set, options.precision)
+        print(json.dumps(found))
         return
     rows = []
     for objective in options.rows.split(","):
-        command = [sys.executable, "-m", "benchmarks.speed", "--objective", objective, "--steps", str(options.steps)]
+        command = [sys.executable, "-m", "benchmarks.speed", "--objective", objective, "--steps", str(options.steps),
+                   "--recipe", options.recipe, "--precision", options.precision,
+                   *(part for setting in options.set for part in ("--set", setting))]  # fmt: skip
         row = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()[-1])
         row["time_ratio"] = row["seconds"] / (rows[0]["seconds"] if rows else row["seconds"])
         row["memory_ratio"] = row["peak_mib"] / (rows[0]["peak_mib"] if rows else row["peak_mib"])
         rows.append(row)
         print({key: value if isinstance(value, str) else round(value, 3) for key, value in row.items()}, flush=True)
-    print(write("speed", rows))
+    print(write(options.name, rows))
 
 
 if __name__ == "__main__":
