@@ -92,7 +92,7 @@ def _batch(random, config):
     soft = np.repeat(allowed[:, :, None, None], side // 4, 2).repeat(side // 4, 3).astype(np.float32) / 4
     views = np.stack([np.arange(count), np.full(count, -1)], axis=1)
     pixels = np.ascontiguousarray(image.transpose(0, 3, 1, 2))
-    arrays = (pixels, labels, regions.copy(), allowed, allowed, spread, soft, views)
+    arrays = (pixels, labels, regions.copy(), allowed, allowed, spread, soft, views, np.ones(count, bool))
     return [torch.from_numpy(array) for array in arrays]
 
 

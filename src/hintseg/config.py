@@ -80,7 +80,9 @@ class TermConfig(_Section):
     weight: NonNegative = Field(1.0, description="λ")
     concentration: Positive = Field(10.0, description="κ, for relationships")
     start: Fraction = Field(0.0, description="share of the iterations before the term joins")
-    end: float = Field(1.0, gt=0, le=1, description="share of the iterations after which the term leaves")
+    end: float = Field(
+        1.0, gt=0, le=1, description="share after which it leaves (spread: only images with hinted pixels)"
+    )
 
 
 class OptimizerConfig(_Section):

@@ -61,6 +61,7 @@ def test_losses_and_gradients_are_those_of_one_process(tmp_path):
             "spread": labels.to(torch.uint8),
             "soft": soft / soft.sum(dim=1, keepdim=True),
             "view": torch.zeros(4, 2, dtype=torch.int64),
+            "hinted": torch.tensor([True, True, False, False]),
         },
         tmp_path / "batch.pt",
     )

@@ -21,14 +21,14 @@ from hintseg.hints.dataset import Dataset
 from hintseg.hints.model import UNLABELLED, VOID
 from hintseg.images import write_image
 from hintseg.inference.evaluation import evaluate_split
-from hintseg.network.embedder import Embedder
+from hintseg.network.embedder import Embedder, PixelMaps
 from hintseg.relations.by_name import RELATIONS
 from hintseg.targets.target import WeakTarget, reduce_to
 from hintseg.training import loop
 from hintseg.training.augment import Sample, SoftMask, augment
 from hintseg.training.data import TrainingBatches, TrainingImages, loader
 from hintseg.training.features import FeatureCache
-from hintseg.training.objective import TERMS, cell_labels
+from hintseg.training.objective import TERMS, Objective, cell_labels
 from hintseg.training.optimizer import AveragedWeights, build_optimizer, learning_rate_factor
 from hintseg.training.tags import image_seeds, unplaced
 
@@ -159,7 +159,7 @@ def run(scenes, tiny, tmp_path):
 
 
 def test_a_run_folder_holds_everything(run, tmp_path, scenes):
-    segmenter = run()
+    segmenter = run(settings=["objective.completed.weight=1"])
     folder = tmp_path / "run"
     for name in (
         "run.json",
@@ -206,15 +206,16 @@ class StopError(Exception):
 
 @pytest.mark.parametrize("after", [1, 2, 3, 5])
 def test_resume_equals_the_uninterrupted_run(run, tmp_path, after):
-    run("whole")
+    completed = ["objective.completed.weight=1"]  # after the third step
+    run("whole", settings=completed)
 
     def interrupt(stage, done, total, values):
         if stage == "train" and done == after:
             raise StopError
 
     with pytest.raises(StopError):
-        run("parts", progress=interrupt)
-    run("parts", resume=True)
+        run("parts", progress=interrupt, settings=completed)
+    run("parts", resume=True, settings=completed)
     whole, parts = (load_file(tmp_path / name / "weights.safetensors") for name in ("whole", "parts"))
     assert all(torch.equal(whole[key], parts[key]) for key in whole)
 
@@ -235,6 +236,33 @@ def test_regions_and_their_prototypes_resume(run, tmp_path, monkeypatch):
     run("parts", iterations=6, resume=True, **settings)
     whole, parts = (load_file(tmp_path / name / "weights.safetensors") for name in ("whole", "parts"))
     assert all(torch.equal(whole[key], parts[key]) for key in whole)
+
+
+def test_late_in_training_hints_spread_only_where_no_pixel_is_hinted(scenes, tiny):
+    config = choose_recipe(weights="none", settings=[*tiny, "data.batch=4"]).data
+    for key in scenes.keys("train")[:2]:  # these keep tags alone
+        (scenes.root / "scribbles" / f"{key}.png").unlink()
+    images = TrainingImages(Dataset.open(scenes.root), scenes.keys("train"), ("scribbles", "tags"), config)
+    seeds = {key: np.full(scenes.image(key).shape[:2], 1, np.uint8) for key in scenes.keys("train")[:2]}
+    images.plant(seeds)
+    batch = TrainingBatches(images, config, 4, 0, None)[0]
+    assert batch.hinted.tolist() == [number >= 2 for number in batch.view[:, 0].tolist()]
+    seen = []
+
+    def spread(inputs):
+        seen.append(((inputs.spread < UNLABELLED).flatten(1).any(dim=1)).tolist())
+        return inputs.maps.logits.sum() * 0
+
+    recipe = choose_recipe(weights="none", iterations=4, settings=[*tiny, "objective.spread.end=0.5"])
+    recipe = recipe.model_copy(update={"objective": {"spread": recipe.objective["spread"]}})
+    objective = Objective(recipe, 3, 0)
+    maps = PixelMaps(torch.zeros(4, 8, 16, 16), torch.zeros(4, 3, 16, 16))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(TERMS, "spread", spread)
+        for step in range(4):
+            objective(maps, batch, step)
+    assert seen[:2] == [[True] * 4] * 2
+    assert seen[2:] == [[not hinted for hinted in batch.hinted.tolist()]] * 2
 
 
 def test_a_frozen_backbone_keeps_its_weights_and_resumes(scenes, tiny, tmp_path):
@@ -482,7 +510,7 @@ def test_seeds_come_from_activations_or_from_a_softmax():
 
 @pytest.mark.parametrize("kind", ["none", "joint", "classifier", "fresh"])
 def test_stage_two_kinds_and_their_resume(run, scenes, kind, tmp_path):
-    settings = [f"stage_two.kind={kind}"]
+    settings = [f"stage_two.kind={kind}", f"objective.completed.weight={int(kind == 'joint')}"]
     segmenter = run("a", settings=settings)
     assert (tmp_path / "a" / "completed").exists() == (kind != "none")
     image = scenes.image(scenes.keys("val")[0])

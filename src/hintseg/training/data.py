@@ -20,7 +20,7 @@ from torch.utils.data import Dataset as TorchDataset
 
 from hintseg.config import DataConfig
 from hintseg.hints.dataset import Dataset
-from hintseg.hints.model import Form
+from hintseg.hints.model import UNLABELLED, Form
 from hintseg.images import atomic_path, read_arrays
 from hintseg.propagation.regions import propagate, spread_labels
 from hintseg.segments.oversegment import partitions
@@ -40,6 +40,7 @@ class TrainingBatch(NamedTuple):
         spread: (B, S, S) uint8.
         soft: (B, C, S/4, S/4) float32, zero where there is no completed mask.
         view: (B, 2) int64: number of the image, and of its fixed crop or −1.
+        hinted: (B,) bool: whether any pixel of the whole image is hinted.
     """
 
     image: Tensor
@@ -50,6 +51,7 @@ class TrainingBatch(NamedTuple):
     spread: Tensor
     soft: Tensor
     view: Tensor
+    hinted: Tensor
 
 
 class TrainingImages:
@@ -178,17 +180,19 @@ class TrainingBatches(TorchDataset[TrainingBatch]):
         return self.iterations
 
     def __getitem__(self, step: int) -> TrainingBatch:
-        crops, views = [], []
+        crops, views, hinted = [], [], []
         for place in self.places:
             position = step * self.config.batch + place
             key, epoch = self._key(position)
             view = epoch % self.config.views if self.config.views else -1
             source = (3, self.number[key], view) if self.config.views else (1, position)
             random = np.random.default_rng((self.seed, *source))
-            crops.append(augment(self.images.sample(key), self.soft.get(key), self.config, random))
+            sample = self.images.sample(key)
+            crops.append(augment(sample, self.soft.get(key), self.config, random))
             views.append((self.number[key], view))
+            hinted.append(bool((sample.labels < UNLABELLED).any()))
         image, *rest = (torch.from_numpy(np.stack(column)) for column in zip(*crops, strict=True))
-        return TrainingBatch(*[image.permute(0, 3, 1, 2), *rest, torch.tensor(views)])
+        return TrainingBatch(*[image.permute(0, 3, 1, 2), *rest, torch.tensor(views), torch.tensor(hinted)])
 
     def _key(self, position: int) -> tuple[str, int]:
         """Image and epoch."""

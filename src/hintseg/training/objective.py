@@ -42,7 +42,8 @@ class TermInputs(NamedTuple):
         maps: embeddings and logits of the batch.
         image: (B, 3, h, w) float colours in [0, 255] at the logits' size.
         labels: (B, H, W) int64 weak labels at the crop's size.
-        spread: (B, h, w) int64 labels and what they spread to, at the logits' size (nearest).
+        spread: (B, h, w) int64 labels and what they spread to, at the logits' size (nearest); late in training
+            nothing for images with hinted pixels.
         cells: (B, h, w) uint8 weak labels at the logits' size (nearest).
         allowed: (B, C) bool: classes that may occur.
         present: (B, C) bool: classes that do.
@@ -197,14 +198,19 @@ class Objective:
         active = {
             name: term
             for name, term in self.recipe.objective.items()
-            if term.weight > 0 and term.start <= step / self.recipe.iterations < term.end
+            if term.weight > 0
+            and step >= term.start * self.recipe.iterations
+            and (name == "spread" or not self._late(term, step))
         }
         size = maps.logits.shape[-2:]
+        spread = F.interpolate(batch.spread[:, None], size=size, mode="nearest")[:, 0].long()
+        if "spread" in active and self._late(active["spread"], step):
+            spread = spread.masked_fill(batch.hinted[:, None, None], UNLABELLED)
         inputs = TermInputs(
             maps,
             F.interpolate(batch.image.float(), size=size, mode="area"),
             batch.labels.long(),
-            F.interpolate(batch.spread[:, None], size=size, mode="nearest")[:, 0].long(),
+            spread,
             F.interpolate(batch.labels[:, None], size=size, mode="nearest")[:, 0],
             batch.allowed,
             batch.present,
@@ -220,6 +226,9 @@ class Objective:
         for name, value in values.items():
             total = total + active[name].weight * value
         return total, {name: value.detach() for name, value in values.items()}
+
+    def _late(self, term: TermConfig, step: int) -> bool:
+        return step >= term.end * self.recipe.iterations
 
     def _relationships(self, maps: PixelMaps, batch: TrainingBatch, active: dict[str, TermConfig]) -> dict[str, Tensor]:
         segmented = self.segment(maps, batch)
