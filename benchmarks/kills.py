@@ -92,9 +92,10 @@ def main() -> None:
             number += 1
             parts = Path(folder) / f"parts-{number}"
             for name, command in commands(options.data, parts, annotated).items():
-                code = -signal.SIGKILL
+                code, tries = -signal.SIGKILL, 0
                 while code != 0:
-                    limit = chance.uniform(0, 1.1 * usual[name]) if killed < options.kills else None
+                    tries += 1
+                    limit = chance.uniform(0, 1.1 * usual[name]) if killed < options.kills and tries <= 3 else None
                     code, _, said = once(command, limit)
                     rows[name]["starts"] += 1
                     rows[name]["kills"] += code == -signal.SIGKILL
