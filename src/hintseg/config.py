@@ -81,7 +81,7 @@ class TermConfig(_Section):
     concentration: Positive = Field(10.0, description="κ, for relationships")
     start: Fraction = Field(0.0, description="share of the iterations before the term joins")
     end: float = Field(
-        1.0, gt=0, le=1, description="share after which it leaves (spread: only images with hinted pixels)"
+        1.0, gt=0, le=1, description="share after which it leaves (spread: only images with all classes hinted)"
     )
 
 

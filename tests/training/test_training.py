@@ -246,6 +246,9 @@ def test_late_in_training_hints_spread_only_where_no_pixel_is_hinted(scenes, tin
     seeds = {key: np.full(scenes.image(key).shape[:2], 1, np.uint8) for key in scenes.keys("train")[:2]}
     images.plant(seeds)
     batch = TrainingBatches(images, config, 4, 0, None)[0]
+    assert not TrainingBatches(  # around boxes the background is sure, but not what is inside
+        TrainingImages(Dataset.open(scenes.root), scenes.keys("train"), ("boxes",), config), config, 4, 0, None
+    )[0].hinted.any()
     assert batch.hinted.tolist() == [number >= 2 for number in batch.view[:, 0].tolist()]
     seen = []
 

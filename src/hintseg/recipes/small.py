@@ -3,7 +3,7 @@
 Terms join end to end in one network: partial cross-entropy on the hints and, at first, on the hints spread over
 their over-segments; the classes an image may contain; the annotation and feature-affinity relationships [SPML, κ 6
 and 12]. Spread hints show early what belongs together, and their mistakes at borders are forgotten when they
-leave; images without a hinted pixel, which have nothing else, keep them. Constants were chosen on the validation
+leave; images with a class that no pixel shows (tags, boxes) keep them. Constants were chosen on the validation
 split of MSRC-21; see docs/explanation/benchmarks.md.
 """
 

@@ -40,7 +40,7 @@ class TrainingBatch(NamedTuple):
         spread: (B, S, S) uint8.
         soft: (B, C, S/4, S/4) float32, zero where there is no completed mask.
         view: (B, 2) int64: number of the image, and of its fixed crop or −1.
-        hinted: (B,) bool: whether any pixel of the whole image is hinted.
+        hinted: (B,) bool: whether hinted pixels show every class that the whole image is known to contain.
     """
 
     image: Tensor
@@ -190,7 +190,7 @@ class TrainingBatches(TorchDataset[TrainingBatch]):
             sample = self.images.sample(key)
             crops.append(augment(sample, self.soft.get(key), self.config, random))
             views.append((self.number[key], view))
-            hinted.append(bool((sample.labels < UNLABELLED).any()))
+            hinted.append(_shown(sample))
         image, *rest = (torch.from_numpy(np.stack(column)) for column in zip(*crops, strict=True))
         return TrainingBatch(*[image.permute(0, 3, 1, 2), *rest, torch.tensor(views), torch.tensor(hinted)])
 
@@ -201,6 +201,11 @@ class TrainingBatches(TorchDataset[TrainingBatch]):
         epoch, place = divmod(position, len(group))
         order = np.random.default_rng((self.seed, stream, epoch)).permutation(len(group))
         return group[order[place]], epoch
+
+
+def _shown(sample: Sample) -> bool:
+    shown = np.unique(sample.labels)
+    return len(shown) > 0 and bool(np.isin(np.flatnonzero(sample.present), shown).all()) and shown[0] < UNLABELLED
 
 
 def loader(batches: TrainingBatches, start: int, stop: int, workers: int) -> Iterator[TrainingBatch]:

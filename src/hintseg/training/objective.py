@@ -43,7 +43,7 @@ class TermInputs(NamedTuple):
         image: (B, 3, h, w) float colours in [0, 255] at the logits' size.
         labels: (B, H, W) int64 weak labels at the crop's size.
         spread: (B, h, w) int64 labels and what they spread to, at the logits' size (nearest); late in training
-            nothing for images with hinted pixels.
+            nothing for images whose classes are all shown by hinted pixels.
         cells: (B, h, w) uint8 weak labels at the logits' size (nearest).
         allowed: (B, C) bool: classes that may occur.
         present: (B, C) bool: classes that do.
