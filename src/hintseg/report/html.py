@@ -22,6 +22,7 @@ from hintseg.metrics import ConfusionMatrix
 from hintseg.report.figures import embedding_colours, hints_over, overlay, region_borders, shrink
 from hintseg.targets.target import weak_target
 
+PAGE = 1150  # pixels that a row of pictures may take
 STYLE = """
 :root{color-scheme:light dark;--ink:#1b1f24;--paper:#fff;--soft:#f3f4f6;--line:#d0d7de;--accent:#0969da}
 @media(prefers-color-scheme:dark){:root{--ink:#e6edf3;--paper:#0d1117;--soft:#161b22;--line:#30363d;--accent:#58a6ff}}
@@ -217,7 +218,7 @@ def _curve(name: str, points: list[tuple[int, float]]) -> str:
 def picture_row(pictures: Iterable[tuple[NDArray[np.uint8], str]]) -> str:
     """Pictures with captions, side by side."""
     pictures = list(pictures)
-    side = min(360, max(180, 1180 // len(pictures) - 8))
+    side = min(360, max(180, PAGE // len(pictures) - 10))
     figures = []
     for picture, caption in pictures:
         small = shrink(picture, side)
