@@ -12,7 +12,7 @@ from hintseg import train
 from hintseg.config import CompletionConfig, override
 from hintseg.errors import ConfigError, InputError, RunError, WeightsError
 from hintseg.hints.model import Box, ImageHints
-from hintseg.inference.completion import complete_image
+from hintseg.inference.completion import complete_image, touch_boxes
 from hintseg.inference.evaluation import evaluate_split
 from hintseg.inference.refine import refined
 from hintseg.inference.segmenter import Segmenter
@@ -269,6 +269,26 @@ def test_completion_walks_and_keeps_to_boxes(segmenter):
     for label in (1, 2):
         assert target.possible[label][mask == label].all()
     torch.testing.assert_close(shares.sum(dim=0), torch.ones(64, 80), atol=1e-3, rtol=0)
+
+
+def test_every_box_holds_its_class():
+    shares = torch.zeros(3, 20, 30)
+    shares[0] = 0.6
+    shares[1] = torch.linspace(0, 0.2, 30)
+    shares[2] = 0.3
+    shares[:, 15:, :5] = torch.tensor([0.2, 0.1, 0.7])[:, None, None]
+    before = shares.clone()
+    touch_boxes(shares, (Box(5, 2, 15, 12, 1), Box(0, 14, 6, 20, 2)))
+    best = shares.argmax(dim=0)
+    assert (best[2:12, 14] == 1).all()  # the tenth of the cells where it is most probable
+    assert int((best == 1).sum()) == 10
+    changed = (shares != before).any(dim=0)
+    assert int(changed.sum()) == 10  # the second box held its class already
+    torch.testing.assert_close(shares[:, 2:12, 14], torch.tensor([0.0, 1.0, 0.0])[:, None].expand(3, 10))
+    tiny = torch.zeros(2, 3, 3)
+    tiny[0] = 1
+    touch_boxes(tiny, (Box(1.2, 1.2, 1.4, 1.4, 1),))
+    assert tiny[1, 1, 1] == 1
 
 
 def test_a_crf_for_small_images_leaves_tiles_alone(segmenter):

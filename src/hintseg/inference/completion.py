@@ -2,7 +2,7 @@
 
 softmax (mirror-averaged) → only classes the image may contain → random walk on embedding affinity
 → times what the hints alone say (harmonic function over over-segments) → dense CRF
-→ hinted pixels keep their label
+→ every box holds its class, hinted pixels keep their label
 """
 
 import numpy as np
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hintseg.config import CompletionConfig
-from hintseg.hints.model import UNLABELLED
+from hintseg.hints.model import UNLABELLED, Box
 from hintseg.inference.views import image_maps
 from hintseg.network.embedder import Network
 from hintseg.network.heads import resize
@@ -20,7 +20,7 @@ from hintseg.propagation.dense_crf import dense_crf
 from hintseg.propagation.random_walk import random_walk
 from hintseg.propagation.regions import pixel_shares, propagate
 from hintseg.segments.oversegment import oversegment
-from hintseg.targets.target import WeakTarget
+from hintseg.targets.target import WeakTarget, box_pixels, resized_boxes
 
 LEAST_SHARE = 0.005  # what hints leave to a class they point away from, so that the network can object
 
@@ -67,6 +67,8 @@ def complete_image(
             scores = _only(scores, where)
     result = torch.zeros(len(target.allowed), *size)
     result[torch.from_numpy(classes)] = scores
+    if target.boxes:
+        touch_boxes(result, resized_boxes(target.boxes, target.labels.shape, size))
     if config.clamp:
         _clamp(result, target.labels)
     return result
@@ -98,6 +100,17 @@ def _only(scores: Tensor, where: Tensor) -> Tensor:
     """Scores of the classes possible at each cell, normalised."""
     kept = (scores + 1e-6) * where
     return kept / kept.sum(dim=0, keepdim=True).clamp_min(1e-12)
+
+
+def touch_boxes(result: Tensor, boxes: tuple[Box, ...]) -> None:
+    """A box in which its class is nowhere best gets it on the tenth of its cells where it is most probable."""
+    for box in boxes:
+        inside = result[:, *box_pixels(box, tuple(result.shape[1:]), 1.0)]
+        own = inside[box.label]
+        if not bool((inside.argmax(dim=0) == box.label).any()):
+            most = own >= own.flatten().kthvalue(own.numel() - max(own.numel() // 10, 1) + 1).values
+            inside.masked_fill_(most, 0)
+            own[most] = 1
 
 
 def _clamp(result: Tensor, labels: NDArray[np.uint8]) -> None:

@@ -4,6 +4,7 @@ Each form is rasterised by one small function `form(hints, labels) -> None` that
 `FORMS_BY_STRENGTH` lists them weakest first, so that a stronger form overwrites a weaker one.
 """
 
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import cv2
@@ -22,6 +23,7 @@ class WeakTarget(NamedTuple):
         present: (C,) bool: classes that do.
         likely: (H, W) uint8: `labels`, and what is only probable: the centres of boxes. Seeds for spreading.
         possible: (C, H, W) bool: where each class may be; None where nothing restricts it.
+        boxes: each holds something of its class.
     """
 
     labels: NDArray[np.uint8]
@@ -29,6 +31,7 @@ class WeakTarget(NamedTuple):
     present: NDArray[np.bool_]
     likely: NDArray[np.uint8]
     possible: NDArray[np.bool_] | None = None
+    boxes: tuple[Box, ...] = ()
 
     def unhinted(self) -> bool:
         """Whether a class may be in the image that nothing points at."""
@@ -59,7 +62,7 @@ def weak_target(hints: ImageHints, size: tuple[int, int], num_classes: int, poin
         sure = blank & (possible.sum(axis=0) == 1)
         labels[sure] = likely[sure] = possible.argmax(axis=0)[sure]
         likely[~blank] = labels[~blank]
-    return WeakTarget(labels, allowed, hints.present(num_classes), likely, possible)
+    return WeakTarget(labels, allowed, hints.present(num_classes), likely, possible, tuple(hints.boxes))
 
 
 def possible_classes(hints: ImageHints, allowed: NDArray[np.bool_], size: tuple[int, int]) -> NDArray[np.bool_] | None:
@@ -73,7 +76,7 @@ def possible_classes(hints: ImageHints, allowed: NDArray[np.bool_], size: tuple[
     for label in {box.label for box in hints.boxes}:
         possible[label] = False
     for box in hints.boxes:
-        rows, columns = _pixels(box, size, 1.0)
+        rows, columns = box_pixels(box, size, 1.0)
         possible[box.label, rows, columns] = True
     return possible
 
@@ -81,10 +84,10 @@ def possible_classes(hints: ImageHints, allowed: NDArray[np.bool_], size: tuple[
 def draw_box_centres(hints: ImageHints, labels: NDArray[np.uint8], share: float = 0.5) -> None:
     """The middle of every box, `share` of each side, is probably its class; smaller boxes lie on top."""
     for box in sorted(hints.boxes, key=lambda box: (box.x0 - box.x1) * (box.y1 - box.y0)):
-        labels[_pixels(box, labels.shape, share)] = box.label
+        labels[box_pixels(box, labels.shape, share)] = box.label
 
 
-def _pixels(box: Box, size: tuple[int, ...], share: float) -> tuple[slice, slice]:
+def box_pixels(box: Box, size: tuple[int, ...], share: float) -> tuple[slice, slice]:
     """Rows and columns of a box shrunk about its centre; at least one pixel."""
     slices = []
     for low, high, length in ((box.y0, box.y1, size[0]), (box.x0, box.x1, size[1])):
@@ -166,4 +169,12 @@ def reduce_target(
     if possible is not None:
         height, width = labels.shape
         possible = np.stack([cv2.resize(plane.astype(np.uint8), (width, height)) > 0 for plane in possible])
-    return small, WeakTarget(labels, target.allowed, target.present, likely, possible)
+    return small, WeakTarget(
+        labels, target.allowed, target.present, likely, possible, resized_boxes(target.boxes, image.shape, small.shape)
+    )
+
+
+def resized_boxes(boxes: Iterable[Box], before: Sequence[int], after: Sequence[int]) -> tuple[Box, ...]:
+    """Boxes of an image whose (H, W, …) changed."""
+    down, across = after[0] / before[0], after[1] / before[1]
+    return tuple(Box(box.x0 * across, box.y0 * down, box.x1 * across, box.y1 * down, box.label) for box in boxes)
