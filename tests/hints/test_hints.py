@@ -295,6 +295,18 @@ def test_boxes_without_a_background_label_what_one_class_covers():
     assert target.labels[9, 0] == UNLABELLED
 
 
+def test_inside_a_smaller_box_the_middle_of_a_larger_one_says_nothing():
+    """A cow in a meadow: the meadow's box covers the image, and its middle the cow's flanks."""
+    meadow, cow = Box(0, 0, 40, 40, 1), Box(10, 10, 30, 30, 2)
+    for boxes in ((meadow, cow), (cow, meadow)):
+        target = weak_target(ImageHints(boxes=boxes), (40, 40), 3)
+        assert (target.likely[16:24, 16:24] == 2).all()
+        ring = np.ones((40, 40), np.bool_)
+        ring[:10] = ring[30:] = ring[:, :10] = ring[:, 30:] = ring[16:24, 16:24] = False
+        assert (target.likely[ring] == UNLABELLED).all()
+        assert target.likely[5, 5] == target.labels[5, 5] == 1  # where the meadow alone is possible
+
+
 def test_boxes_of_an_incompletely_tagged_image_forbid_nothing_else():
     target = weak_target(box_hints(tags_complete=False), (10, 10), 4)
     assert target.possible[:, 9, 0].tolist() == [True, False, False, True]

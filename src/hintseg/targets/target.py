@@ -81,9 +81,13 @@ def possible_classes(hints: ImageHints, allowed: NDArray[np.bool_], size: tuple[
     return possible
 
 
-def draw_box_centres(hints: ImageHints, labels: NDArray[np.uint8], share: float = 0.5) -> None:
-    """The middle of every box, `share` of each side, is probably its class; smaller boxes lie on top."""
+def draw_box_centres(hints: ImageHints, labels: NDArray[np.uint8], share: float = 0.4) -> None:
+    """The middle of every box, `share` of each side, is probably its class; what surrounds it there is open.
+
+    Smaller boxes lie on top: inside a cow's box, the middle of the meadow's box says nothing.
+    """
     for box in sorted(hints.boxes, key=lambda box: (box.x0 - box.x1) * (box.y1 - box.y0)):
+        labels[box_pixels(box, labels.shape, 1.0)] = UNLABELLED
         labels[box_pixels(box, labels.shape, share)] = box.label
 
 
