@@ -1,10 +1,9 @@
 """Default for small data: a light network on a laptop, ImageNet weights, hundreds of images or fewer.
 
-Terms join end to end in one network: partial cross-entropy on the hints and, at first, on the hints spread over
-their over-segments; the classes an image may contain; the annotation and feature-affinity relationships [SPML, κ 6
-and 12]. Spread hints show early what belongs together, and their mistakes at borders are forgotten when they
-leave; images with a class that no pixel shows (tags, boxes) keep them. Constants were chosen on the validation
-split of MSRC-21; see docs/explanation/benchmarks.md.
+Terms join end to end in one network: partial cross-entropy on the hints and on the hints spread over their
+over-segments, the classes an image may contain, the annotation and similarity relationships [SPML, κ 6 and
+16], and soft masks that the averaged weights complete once on the way. Constants were chosen on the
+validation split of MSRC-21; see docs/explanation/benchmarks.md.
 """
 
 from hintseg.config import CompletionConfig, InferenceConfig, Recipe, SegmentsConfig, StageTwoConfig, TermConfig
@@ -15,13 +14,13 @@ SMALL = Recipe(
     segments=SegmentsConfig(spread=True, pixels=1024),
     objective={
         "partial_cross_entropy": TermConfig(weight=1.0),
-        "spread": TermConfig(weight=1.0, end=0.4),
+        "spread": TermConfig(weight=1.0),
         "allowed": TermConfig(weight=0.5),
         "annotation": TermConfig(weight=0.1, concentration=6),
-        "affinity": TermConfig(weight=0.5, concentration=12),
+        "similarity": TermConfig(weight=0.05, concentration=16),
+        "completed": TermConfig(weight=1.0),
     },
     completion=CompletionConfig(walk=False, scale=1.25),
-    # Only with a term "completed": soft masks that the averaged weights complete once on the way.
     stage_two=StageTwoConfig(kind="joint", renewals=(0.6,)),
     # Random crops show objects enlarged: an image enlarged alike suits the network better.
     inference=InferenceConfig(method="both", scales=(1.25,), crf="small", crf_stride=2),
