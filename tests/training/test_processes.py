@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from tests.training.two_processes import TERMS
 from hintseg import train
 from hintseg.errors import ConfigError
 from hintseg.hints.model import UNLABELLED
+from hintseg.training.run_folder import locked
 
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 # Dropout is drawn by each process for itself; AdamW makes differences of 1e-7 in a gradient as large as its step.
@@ -133,10 +135,13 @@ def test_wrong_numbers_of_devices_stop_before_training(scenes, tiny, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_folder_in_use_is_refused_by_all(scenes, tiny, tmp_path):
+@pytest.mark.parametrize("why", ["already holds a run", "another hintseg process is writing"])
+def test_a_folder_in_use_is_refused_by_all(scenes, tiny, tmp_path, why):
     (tmp_path / "run").mkdir()
-    (tmp_path / "run" / "run.json").write_text("{}")
+    if why.startswith("already"):
+        (tmp_path / "run" / "run.json").write_text("{}")
     options = command(scenes, tmp_path / "run", [*tiny, "data.batch=4"], 2, 3, "--hints", "scribbles")
-    done = subprocess.run(options, env=ENVIRONMENT, capture_output=True, text=True, timeout=120)
+    with locked(tmp_path / "run") if why.startswith("another") else nullcontext():
+        done = subprocess.run(options, env=ENVIRONMENT, capture_output=True, text=True, timeout=120)
     assert done.returncode == 2
-    assert "already holds a run" in done.stderr
+    assert why in done.stderr

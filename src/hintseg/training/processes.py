@@ -8,7 +8,7 @@ objective, a small part of a step beside a backbone, is computed once a process.
 
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import TypeVar
@@ -65,15 +65,22 @@ def run_folder(out: Path, resume: bool, fabric: Fabric) -> Iterator[None]:
     Raises:
         RunError: the folder is in use, holds another run, or cannot be written.
     """
-    problem = None
-    with locked(out) if fabric.is_global_zero else nullcontext():
-        if fabric.is_global_zero and (out / "run.json").exists() and not resume:
-            problem = f"{out}: already holds a run; add --resume to go on with it, or choose another --out."
+    with ExitStack() as held:
+        problem = None
+        if fabric.is_global_zero:
+            try:
+                held.enter_context(locked(out))
+                if (out / "run.json").exists() and not resume:
+                    raise RunError(
+                        f"{out}: already holds a run; add --resume to go on with it, or choose another --out."
+                    )
+                held.enter_context(logged(out))
+            except RunError as error:
+                problem = str(error)
         problem = fabric.broadcast(problem)
         if problem is not None:
             raise RunError(problem)
-        with logged(out) if fabric.is_global_zero else nullcontext():
-            yield
+        yield
 
 
 def share(fabric: Fabric, items: Sequence[Item]) -> Sequence[Item]:
