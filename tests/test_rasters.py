@@ -12,7 +12,7 @@ from PIL import Image
 from rasterio.transform import from_origin
 from typer.testing import CliRunner
 
-from hintseg import Segmenter, train
+from hintseg import Segmenter, rasters, train
 from hintseg.cli.app import app
 from hintseg.errors import ConfigError, InputError
 from hintseg.formats.by_name import export_masks
@@ -114,6 +114,16 @@ def test_stacks_broken_and_missing_files_are_refused(tmp_path):
     for name in ("half", "none", "absent"):
         with pytest.raises(InputError, match=name):
             read_image(tmp_path / f"{name}.tif")
+
+
+def test_a_bomb_is_refused_before_it_is_decoded(tmp_path, monkeypatch):
+    tifffile.imwrite(
+        tmp_path / "a.tif", np.zeros((9, 300, 300), np.uint16), compression="zlib", metadata={"axes": "CYX"}
+    )
+    monkeypatch.setattr(rasters, "MAX_BYTES", 2**20)
+    monkeypatch.setattr(tifffile.TiffPageSeries, "asarray", None)
+    with pytest.raises(InputError, match=r"a\.tif: holds 0\.0 GiB of samples, more than can be read"):
+        read_image(tmp_path / "a.tif")
 
 
 def test_other_compressions_are_read_by_rasterio_or_named(tmp_path, monkeypatch):

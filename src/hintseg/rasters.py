@@ -18,6 +18,7 @@ from hintseg.errors import ConfigError, InputError
 
 ALPHA = (1, 2)  # kinds of TIFF's extra samples that mean transparency
 SUFFIXES = (".tif", ".tiff")
+MAX_BYTES = 6 * 2**30  # of decoded samples; above this a file is more likely a bomb than a picture
 
 
 class View(NamedTuple):
@@ -144,7 +145,7 @@ def _samples(path: Path) -> NDArray[Any]:
         series = file.series[0]
         wanted = _channels_last(path, series.axes)
         height, width = raster_size(path)
-        _require_modest(path, height, width)
+        _require_modest(path, height, width, series.nbytes)
         _require_whole(path, series)
         try:
             samples = series.asarray()
@@ -188,9 +189,13 @@ def _require_whole(path: Path, series: tifffile.TiffPageSeries) -> None:
         raise InputError(f"{path}: cannot be decoded (it ends too early); the file is truncated or damaged.")
 
 
-def _require_modest(path: Path, height: int, width: int) -> None:
+def _require_modest(path: Path, height: int, width: int, size: int) -> None:
     from hintseg.images import MAX_PIXELS
 
+    if size > MAX_BYTES:
+        raise InputError(
+            f"{path}: holds {size / 2**30:.1f} GiB of samples, more than can be read; keep fewer channels."
+        )
     if height * width > MAX_PIXELS:
         raise InputError(f"{path}: {width}×{height} is more than the {MAX_PIXELS:,} pixels allowed; cut it into tiles.")
 
