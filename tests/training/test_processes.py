@@ -18,6 +18,8 @@ from tests.training.two_processes import TERMS
 from hintseg import train
 from hintseg.errors import ConfigError
 from hintseg.hints.model import UNLABELLED
+from hintseg.training.interrupt import Interruption
+from hintseg.training.processes import interrupted
 from hintseg.training.run_folder import locked
 
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
@@ -123,6 +125,23 @@ def test_a_signal_stops_both_and_one_process_goes_on(scenes, tiny, tmp_path):
     train(scenes, "scribbles", tmp_path / "parts", resume=True, **options)
     rows = (tmp_path / "parts" / "metrics.csv").read_text("utf-8").splitlines()
     assert [row.split(",")[0] for row in rows] == ["iteration", *map(str, range(60))]
+
+
+def test_a_signal_that_comes_while_processes_agree_is_not_lost():
+    interruption = Interruption()
+
+    class Meanwhile:
+        world_size, device = 2, torch.device("cpu")
+
+        def all_reduce(self, number, reduce_op):
+            assert reduce_op == "max"
+            interruption.signal = signal.SIGTERM
+            return number
+
+    fabric = Meanwhile()
+    assert not interrupted(fabric, interruption)  # the other process does not know yet
+    assert interruption.signal == signal.SIGTERM
+    assert interrupted(fabric, interruption)
 
 
 def test_wrong_numbers_of_devices_stop_before_training(scenes, tiny, tmp_path):

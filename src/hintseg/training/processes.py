@@ -127,11 +127,17 @@ def add_gradients(fabric: Fabric, network: nn.Module) -> None:
 
 
 def interrupted(fabric: Fabric, interruption: Interruption) -> bool:
-    """Whether a signal reached any process; all then take it as theirs, after the same step."""
-    if fabric.world_size > 1:
-        number = fabric.all_reduce(torch.tensor(interruption.signal or 0, device=fabric.device), reduce_op="max")
-        interruption.signal = int(number) or None  # type: ignore[arg-type]
-    return interruption.signal is not None
+    """Whether a signal had reached any process; all then take it as theirs, after the same step.
+
+    One that comes while they agree stays noted until the next time.
+    """
+    if fabric.world_size == 1:
+        return interruption.signal is not None
+    number = fabric.all_reduce(torch.tensor(interruption.signal or 0, device=fabric.device), reduce_op="max")
+    agreed = int(number)  # type: ignore[arg-type]
+    if agreed:
+        interruption.signal = agreed
+    return agreed != 0
 
 
 def _everyones(fabric: Fabric, tensor: Tensor) -> list[Tensor]:

@@ -32,7 +32,7 @@ from hintseg.training.data import TrainingImages
 from hintseg.training.interrupt import Interruption
 from hintseg.training.loop import TrainingState, new_state, train_steps
 from hintseg.training.objective import require_known_terms, uses_spread_labels
-from hintseg.training.processes import images_a_process, make_fabric, run_folder, share
+from hintseg.training.processes import images_a_process, interrupted, make_fabric, run_folder, share
 from hintseg.training.run_folder import write_metrics, write_tensorboard
 from hintseg.training.tags import place_tags
 
@@ -148,6 +148,7 @@ class _Run:
         self.progress = progress
         self.history: list[dict[str, float]] = []
         self.checkpoint = out / "checkpoint.pt"
+        self.interruption = Interruption()
 
     def train(self, resume: bool) -> None:
         if resume and self.checkpoint.exists():
@@ -207,13 +208,15 @@ class _Run:
         every = self.recipe.checkpoint_every
         while self.state.step < stop:
             until = min((self.state.step // every + 1) * every, stop)
-            with Interruption() as interruption:
-                train_steps(self.state, self.images, self.recipe, until, self.fabric, soft, report, interruption)
+            with self.interruption:
+                train_steps(self.state, self.images, self.recipe, until, self.fabric, soft, report, self.interruption)
                 if self.fabric.is_global_zero:
                     save_checkpoint(self.checkpoint, self.state, self.fingerprint, self.history)
                     write_metrics(self.out, self.history)
                 self.fabric.barrier()
-            interruption.obey()
+                stop_all = interrupted(self.fabric, self.interruption)
+            if stop_all:
+                self.interruption.obey()
             if self.fabric.is_global_zero:
                 write_tensorboard(self.out, self.history, first)
 
