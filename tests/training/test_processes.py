@@ -93,7 +93,8 @@ def test_a_run_of_two_processes_equals_that_of_one(scenes, tiny, tmp_path, hints
     settings = [*tiny, *CONTINUOUS, "data.batch=4"]
     for count in (1, 2):
         options = command(scenes, tmp_path / str(count), settings, count, 5, "--hints", hints)
-        subprocess.run(options, env=ENVIRONMENT, check=True, capture_output=True)
+        done = subprocess.run(options, env=ENVIRONMENT, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
     if hints == "tags":  # the weights after the first stage; rounding grows through the second
         assert_close(*(torch.load(tmp_path / count / "tags.pt", weights_only=True)["network"] for count in "12"))
         for path in (tmp_path / "1" / "seeds").iterdir():

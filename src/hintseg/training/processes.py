@@ -140,6 +140,13 @@ def interrupted(fabric: Fabric, interruption: Interruption) -> bool:
     return agreed != 0
 
 
+def part(fabric: Fabric) -> None:
+    """Nothing more is said between processes: close the connections together, instead of whenever each one ends."""
+    if fabric.world_size > 1:
+        fabric.barrier()
+        dist.destroy_process_group()
+
+
 def _everyones(fabric: Fabric, tensor: Tensor) -> list[Tensor]:
     own = tensor.contiguous()
     parts = [torch.empty_like(own) for _ in range(fabric.world_size)]

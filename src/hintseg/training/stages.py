@@ -32,7 +32,7 @@ from hintseg.training.data import TrainingImages
 from hintseg.training.interrupt import Interruption
 from hintseg.training.loop import TrainingState, new_state, train_steps
 from hintseg.training.objective import require_known_terms, uses_spread_labels
-from hintseg.training.processes import images_a_process, interrupted, make_fabric, run_folder, share
+from hintseg.training.processes import images_a_process, interrupted, make_fabric, part, run_folder, share
 from hintseg.training.run_folder import write_metrics, write_tensorboard
 from hintseg.training.tags import place_tags
 
@@ -103,6 +103,7 @@ def run_training(
         with memory_errors_explained():
             run.train(resume)
         final = replace(description, recipe=recipe.model_copy(update={"network": run.network_config()}))
+        part(fabric)
         if fabric.is_global_zero:
             run.finish()
             log.info("finished; weights, segment memory and metrics are in %s", out)
