@@ -75,9 +75,8 @@ def raster_size(path: Path) -> tuple[int, int]:
     """
     with _opened(path) as file:
         series = file.series[0]
-        axes = _channels_last(path, series.axes)
-        sizes = dict(zip(series.axes, series.shape, strict=True))
-        return int(sizes[axes[0]]), int(sizes[axes[1]])
+        _channels_last(path, series.axes)
+        return _size(series)
 
 
 def to_uint8(samples: NDArray[Any], limits: tuple[float, float] | None = None) -> NDArray[np.uint8]:
@@ -100,7 +99,7 @@ def to_uint8(samples: NDArray[Any], limits: tuple[float, float] | None = None) -
     return rounded
 
 
-def write_georeferenced(path: Path, labels: NDArray[np.uint8], like: Path, void: int | None = None) -> None:
+def write_georeferenced(path: Path, labels: NDArray[np.uint8], like: Path) -> None:
     """Write a label map as a compressed GeoTIFF where `like` lies; its palette is that of the PNGs.
 
     Raises:
@@ -119,7 +118,7 @@ def write_georeferenced(path: Path, labels: NDArray[np.uint8], like: Path, void:
         raise InputError(f"{like}: carries no georeference, so its mask cannot; export it in another format.")
     profile = {
         "driver": "GTiff", "height": labels.shape[0], "width": labels.shape[1], "count": 1, "dtype": "uint8",
-        "compress": "deflate", "tiled": True, "nodata": void, **placed,
+        "compress": "deflate", "tiled": True, **placed,
     }  # fmt: skip
     with rasterio.open(path, "w", **profile) as target:
         target.write(labels, 1)
@@ -144,7 +143,7 @@ def _samples(path: Path) -> NDArray[Any]:
     with _opened(path) as file:
         series = file.series[0]
         wanted = _channels_last(path, series.axes)
-        height, width = raster_size(path)
+        height, width = _size(series)
         _require_modest(path, height, width, series.nbytes)
         _require_whole(path, series)
         try:
@@ -177,6 +176,11 @@ def _channels_last(path: Path, axes: str) -> str:
     if "Y" not in axes or "X" not in axes or len(rest) > 1 or rest not in ("", "S", "C", "Q", "I"):
         raise InputError(f"{path}: is a stack ({axes}), not one image; save every layer as a file of its own.")
     return "YX" + rest
+
+
+def _size(series: tifffile.TiffPageSeries) -> tuple[int, int]:
+    sizes = dict(zip(series.axes, series.shape, strict=True))
+    return int(sizes["Y"]), int(sizes["X"])
 
 
 def _require_whole(path: Path, series: tifffile.TiffPageSeries) -> None:

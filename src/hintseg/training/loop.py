@@ -122,7 +122,7 @@ def train_step(state: TrainingState, batch: TrainingBatch, recipe: Recipe, fabri
     state.optimizer.zero_grad(set_to_none=True)
     fabric.backward(total)
     if fabric.world_size > 1:
-        add_gradients(fabric, state.network)
+        add_gradients(state.network)
     fabric.strategy.optimizer_step(state.optimizer)
     renew_prototypes(state)
     state.average.update(state.network)

@@ -7,7 +7,7 @@ objective, a small part of a step beside a backbone, is computed once a process.
 """
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -83,9 +83,22 @@ def run_folder(out: Path, resume: bool, fabric: Fabric) -> Iterator[None]:
         yield
 
 
-def share(fabric: Fabric, items: Sequence[Item]) -> Sequence[Item]:
-    """This process's part of some work."""
-    return items[fabric.global_rank :: fabric.world_size]
+def shared_work(
+    fabric: Fabric, paths: Mapping[str, Path], make: Callable[[str, Path], Item], progress: Callable[[int, int], None]
+) -> dict[str, Item]:
+    """What `make` makes of every key, each made by one process and read from its path by the others.
+
+    Args:
+        make: reads the path, or makes what belongs there and leaves it.
+        progress: called with (done, total) of this process's part.
+    """
+    mine = list(paths)[fabric.global_rank :: fabric.world_size]
+    made = {}
+    for key in mine:
+        made[key] = make(key, paths[key])
+        progress(len(made), len(mine))
+    fabric.barrier()
+    return {key: made[key] if key in made else make(key, path) for key, path in paths.items()}
 
 
 def images_a_process(fabric: Fabric, batch: int) -> int:
@@ -114,16 +127,15 @@ def whole_maps(fabric: Fabric, maps: PixelMaps) -> PixelMaps:
     return PixelMaps(*columns)
 
 
-def add_gradients(fabric: Fabric, network: nn.Module) -> None:
+def add_gradients(network: nn.Module) -> None:
     """Replace every parameter's gradient by the sum over processes."""
     gradients = [parameter.grad for parameter in network.parameters() if parameter.grad is not None]
     if not gradients:
         return
     flat = torch.cat([gradient.reshape(-1) for gradient in gradients])
-    total = fabric.all_reduce(flat, reduce_op="sum")
-    assert isinstance(total, Tensor)
-    for gradient, part in zip(gradients, total.split([gradient.numel() for gradient in gradients]), strict=True):
-        gradient.copy_(part.view(gradient.shape))
+    dist.all_reduce(flat)
+    for gradient, total in zip(gradients, flat.split([gradient.numel() for gradient in gradients]), strict=True):
+        gradient.copy_(total.view(gradient.shape))
 
 
 def interrupted(fabric: Fabric, interruption: Interruption) -> bool:
@@ -140,7 +152,7 @@ def interrupted(fabric: Fabric, interruption: Interruption) -> bool:
     return agreed != 0
 
 
-def part(fabric: Fabric) -> None:
+def disconnect(fabric: Fabric) -> None:
     """Nothing more is said between processes: close the connections together, instead of whenever each one ends."""
     if fabric.world_size > 1:
         fabric.barrier()

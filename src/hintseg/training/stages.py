@@ -32,7 +32,7 @@ from hintseg.training.data import TrainingImages
 from hintseg.training.interrupt import Interruption
 from hintseg.training.loop import TrainingState, new_state, train_steps
 from hintseg.training.objective import require_known_terms, uses_spread_labels
-from hintseg.training.processes import images_a_process, interrupted, make_fabric, part, run_folder, share
+from hintseg.training.processes import disconnect, images_a_process, interrupted, make_fabric, run_folder, shared_work
 from hintseg.training.run_folder import write_metrics, write_tensorboard
 from hintseg.training.tags import place_tags
 
@@ -103,7 +103,7 @@ def run_training(
         with memory_errors_explained():
             run.train(resume)
         final = replace(description, recipe=recipe.model_copy(update={"network": run.network_config()}))
-        part(fabric)
+        disconnect(fabric)
         if fabric.is_global_zero:
             run.finish()
             log.info("finished; weights, segment memory and metrics are in %s", out)
@@ -228,18 +228,11 @@ class _Run:
         all are, so masks found here come from exactly those weights.
         """
         folder = self.out / "completed" / f"{step:06d}"
-        masks: dict[str, SoftMask] = {}
         log.info("completing the training masks with the weights of iteration %d", step)
-        numbered = list(enumerate(self.images.keys))
-        mine = share(self.fabric, numbered)
-        for number, key in mine:
-            masks[key] = self._complete(key, folder / f"{number:07d}.npz")
-            self.progress("complete", len(masks), len(mine), {})
-        self.fabric.barrier()
-        for number, key in numbered:
-            if key not in masks:  # another process has left it on disk
-                masks[key] = self._complete(key, folder / f"{number:07d}.npz")
-        return masks
+        paths = {key: folder / f"{number:07d}.npz" for number, key in enumerate(self.images.keys)}
+        return shared_work(
+            self.fabric, paths, self._complete, lambda done, total: self.progress("complete", done, total, {})
+        )
 
     def _complete(self, key: str, path: Path) -> SoftMask:
         if found := read_arrays(path, "classes", "probabilities"):

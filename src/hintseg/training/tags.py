@@ -26,7 +26,7 @@ from hintseg.training.augment import SOFT_STRIDE
 from hintseg.training.checkpoint import read_checkpoint, restore, save_checkpoint
 from hintseg.training.data import TrainingImages
 from hintseg.training.loop import new_state, train_steps
-from hintseg.training.processes import share
+from hintseg.training.processes import shared_work
 
 log = logging.getLogger("hintseg")
 LOG_EVERY = 20
@@ -70,17 +70,15 @@ def place_tags(
         fabric.barrier()
     trained = state.average.network
     pixels = any((images.sample(key).labels < UNLABELLED).any() for key in images.keys)
-    planted = {}
-    numbered = [(key, out / "seeds" / f"{number:07d}.npz") for number, key in enumerate(keys)]
-    mine = share(fabric, numbered)
-    for key, stored in mine:
-        planted[key] = _find(trained, images, key, recipe.tags, pixels, stored)
-        progress("seeds", len(planted), len(mine), {})
-    fabric.barrier()
-    for key, stored in numbered:
-        if key not in planted:  # another process has left it on disk
-            planted[key] = _find(trained, images, key, recipe.tags, pixels, stored)
-    images.plant(planted)
+    paths = {key: out / "seeds" / f"{number:07d}.npz" for number, key in enumerate(keys)}
+    images.plant(
+        shared_work(
+            fabric,
+            paths,
+            lambda key, path: _find(trained, images, key, recipe.tags, pixels, path),
+            lambda done, total: progress("seeds", done, total, {}),
+        )
+    )
     network.load_state_dict(trained.state_dict())
 
 
