@@ -11,6 +11,7 @@ from hintseg.hints.dataset import Dataset
 from hintseg.hints.model import parse_forms
 from hintseg.inference.segmenter import Segmenter
 from hintseg.recipes.by_name import OBJECTIVE_SETTINGS, OBJECTIVES, RECIPES
+from hintseg.storage import published
 from hintseg.training.stages import Progress, run_training
 
 FROZEN_VIEWS = 8
@@ -85,9 +86,9 @@ def train(
     """Train on a data set's hints.
 
     Args:
-        dataset: a data set or its folder.
+        dataset: a data set, its folder or its URL.
         hints: forms to use, "scribbles" or "points,scribbles"; None uses all that are there.
-        out: run folder.
+        out: run folder or its URL, to which it is copied out every minute.
         recipe: a name, or a `Recipe`, which is taken as it is.
         weights: of the backbone: "timm", "none" or a file.
         split: images to train on.
@@ -122,8 +123,9 @@ def train(
     usable = require_trainable(found, dataset, forms, on_error)
     if (os.cpu_count() or 1) > 4 and chosen.data.workers == 0 and os.name == "posix":
         chosen = override(chosen, [f"data.workers={min((os.cpu_count() or 1) // 2, 8)}"])
-    return run_training(
-        dataset, usable, forms, chosen, Path(out), weights=weights, device=device, devices=devices, precision=precision,
-        resume=resume, version=__version__, notes=[*found.errors, *found.warnings], progress=progress,
-        cache=None if cache is None else Path(cache),
-    )  # fmt: skip
+    with published(out) as folder:
+        return run_training(
+            dataset, usable, forms, chosen, folder, weights=weights, device=device, devices=devices,
+            precision=precision, resume=resume, version=__version__, notes=[*found.errors, *found.warnings],
+            progress=progress, cache=None if cache is None else Path(cache),
+        )  # fmt: skip

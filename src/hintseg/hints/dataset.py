@@ -32,6 +32,7 @@ from hintseg.hints.description import classes_from_hints, parse_description, rea
 from hintseg.hints.model import FORMS, UNLABELLED, VOID, Box, Form, ImageHints, Mask, Point, Scribble, Tag
 from hintseg.images import IMAGE_SUFFIXES, atomic_path, read_image, read_image_size, read_labels
 from hintseg.rasters import PLAIN, View
+from hintseg.storage import fetch, is_remote
 
 MAX_WIDTH = 200
 TABLES = ("tags", "boxes", "points", "scribbles", "looked_for")
@@ -48,6 +49,7 @@ class Dataset:
         void: value of void pixels in `masks/`.
         tags_complete: whether classes that no hint of an image names are absent from it.
         view: which channels of its rasters are shown, and which samples become black and white.
+        address: what `open` was given: the folder, or the URL that `root` is a copy of.
     """
 
     root: Path
@@ -56,23 +58,29 @@ class Dataset:
     void: int = VOID
     tags_complete: bool = True
     view: View = PLAIN
+    address: str = ""
 
     @classmethod
     def open(cls, root: str | Path) -> Self:
         """Read a data set's description; images are read when asked for.
 
+        Args:
+            root: its folder, or a URL ("s3://bucket/folder"), which is copied into the cache first.
+
         Raises:
             InputError: no such folder, no `images/`, or a malformed dataset.json.
+            ConfigError: no package is installed for the URL's scheme.
         """
-        root = Path(root)
+        address = str(root) if is_remote(root) else str(Path(root).resolve())
+        root = fetch(root)
         if not root.is_dir():
             raise InputError(f"{root}: no such folder; give a data set folder that contains images/.")
         if not (root / "images").is_dir():
             raise InputError(f"{root}: has no folder images/; put the photographs there.")
         description = root / "dataset.json"
         if not description.exists():
-            return cls(root=root, classes=classes_from_hints(root))
-        return cls(root=root, **parse_description(description))
+            return cls(root=root, classes=classes_from_hints(root), address=address)
+        return cls(root=root, address=address, **parse_description(description))
 
     @cached_property
     def paths(self) -> Mapping[str, Path]:

@@ -24,6 +24,7 @@ from hintseg.inference.views import enlarged_argmax, image_maps, multi_scale_map
 from hintseg.network.embedder import Embedder, Network
 from hintseg.network.exported import ExportedEmbedder, digest, export_network
 from hintseg.network.heads import resize
+from hintseg.storage import fetch
 from hintseg.targets.target import WeakTarget, reduce_target, reduce_to, weak_target
 
 TILE_OVERLAP = 128
@@ -49,17 +50,18 @@ class Segmenter:
         """Load a run folder.
 
         Args:
+            run: its path, or a URL, which is copied into the cache first.
             engine: who runs the network; "onnx" writes RUN/network.onnx first where it is absent or of other weights.
 
         Raises:
-            ConfigError: the engine is not installed.
+            ConfigError: the engine, or the package for the URL's scheme, is not installed.
             RunError: no run, or training has not finished.
             WeightsError: weights are damaged.
         """
         from safetensors import SafetensorError
         from safetensors.torch import load_file
 
-        run = Path(run)
+        run = fetch(run)
         description = RunDescription.load(run / "run.json")
         weights = run / "weights.safetensors"
         if not weights.exists():

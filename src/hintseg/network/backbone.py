@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from hintseg.errors import ConfigError, WeightsError, unknown_name
+from hintseg.storage import fetch
 
 WEIGHTS_TIMM = "timm"
 WEIGHTS_NONE = "none"
@@ -28,7 +29,8 @@ class Backbone(nn.Module):
         Args:
             name: any timm model that can return features (CNN or ViT).
             output_stride: input pixels per cell of the deepest map, where the model allows a choice.
-            weights: "none" (random), "timm" (downloaded by timm) or a .safetensors / .pth file in timm's names.
+            weights: "none" (random), "timm" (downloaded by timm), or a .safetensors / .pth file in timm's names or
+                its URL.
 
         Raises:
             ConfigError: unknown name, or a network without feature maps.
@@ -47,7 +49,7 @@ class Backbone(nn.Module):
         if weights == WEIGHTS_TIMM:
             _load_from_timm(self.body, name)
         elif weights != WEIGHTS_NONE:
-            _load_from_file(self.body, Path(weights), name)
+            _load_from_file(self.body, fetch(weights), name)
 
     def forward(self, images: Tensor) -> list[Tensor]:
         """(B, 3, H, W) normalised images → maps (B, channels[i], H / strides[i], W / strides[i])."""

@@ -78,8 +78,9 @@ def run_training(
     require_known_terms(recipe)
     progress = progress or (lambda stage, done, total, values: None)
     description = RunDescription(
-        recipe, dataset.classes, dataset.background, str(dataset.root.resolve()), forms, keys, version, dataset.view
-    )
+        recipe, dataset.classes, dataset.background, dataset.address or str(dataset.root.resolve()), forms, keys,
+        version, dataset.view,
+    )  # fmt: skip
     fabric = make_fabric(device, precision, devices)
     images_a_process(fabric, recipe.data.batch)
     fabric.launch()
