@@ -3,6 +3,7 @@
 import json
 import sys
 
+import fsspec
 import numpy as np
 import PIL.Image
 import pytest
@@ -269,3 +270,70 @@ def test_an_aerial_photograph_of_a_hundred_million_pixels(hintseg, trained, scen
     code, _, err = hintseg("predict", trained, tmp_path / "aerial.png", "--out", tmp_path / "masks")
     assert code == 0, err
     assert read_labels(tmp_path / "masks" / "aerial.png").shape == (9000, 12000)
+
+
+def test_interrupted_masks_are_gone_on_with(hintseg, scenes, trained, tmp_path):
+    masks = tmp_path / "masks"
+    arguments = ("predict", trained, scenes.root / "images", "--out", masks)
+    assert hintseg(*arguments)[0] == 0
+    kept, missing = masks / "scene 1 ä.png", masks / "scene 2 ä.png"
+    content, when = missing.read_bytes(), kept.stat().st_mtime_ns
+    missing.unlink()
+    code, out, _ = hintseg(*arguments, "--resume")
+    assert code == 0
+    assert "6 of 6 masks" in out
+    assert missing.read_bytes() == content
+    assert kept.stat().st_mtime_ns == when
+    code, _, err = hintseg(*arguments, "--resume", "--method", "softmax", "--no-crf")
+    assert code == 2
+    assert "other settings" in err
+    assert hintseg(*arguments, "--method", "softmax", "--no-crf")[0] == 0
+
+    assert hintseg("complete", trained)[0] == 0
+    when = (trained / "masks" / "scene 0 ä.png").stat().st_mtime_ns
+    (trained / "masks" / "scene 1 ä.png").unlink()
+    code, out, _ = hintseg("complete", trained, "--resume")
+    assert "4 of 4 masks" in out
+    assert (trained / "masks" / "scene 0 ä.png").stat().st_mtime_ns == when
+    assert (trained / "masks" / "scene 1 ä.png").exists()
+    (scenes.root / "points.json").write_text("{}")
+    code, _, err = hintseg("complete", trained, "--resume")
+    assert code == 2
+    assert "other hints" in err
+
+
+def test_masks_without_training_leave_the_truth_alone(hintseg, scenes):
+    before = (scenes.root / "masks" / "scene 0 ä.png").read_bytes()
+    code, out, err = hintseg("complete", scenes.root, "--method", "harmonic", "--hints", "scribbles")
+    assert code == 0, err
+    assert "masks-harmonic" in out
+    assert (scenes.root / "masks" / "scene 0 ä.png").read_bytes() == before
+
+
+def test_everything_takes_addresses(hintseg, scenes, tiny, tmp_path, monkeypatch):
+    monkeypatch.setenv("HINTSEG_CACHE", str(tmp_path / "cache"))
+    store = fsspec.filesystem("memory")
+    store.store.clear()
+    store.put(str(scenes.root), "/data", recursive=True)
+    settings = [part for setting in tiny for part in ("--set", setting)]
+    common = ("--weights", "none", "--iterations", 2, "--device", "cpu")
+    code, out, err = hintseg(
+        "train", "memory://data", "--hints", "scribbles", "--out", "memory://run", *common, *settings
+    )
+    assert code == 0, err
+    assert "memory://run/report.html" in out
+    assert store.exists("/run/report.html")
+    for command, made in (
+        (("predict", "memory://run", "memory://data/images", "--out", "memory://masks"), "/masks/scene 5 ä.png"),
+        (("complete", "memory://run"), "/run/masks/scene 0 ä.png"),
+        (("evaluate", "memory://run", "memory://data", "--split", "val"), "/run/evaluation-val.json"),
+        (("retrieve", "memory://run", "memory://data/images/scene 4 ä.png", "--at", "3,3"), "/run/retrieval"),
+        (("suggest", "memory://run"), "/run/suggestions.json"),
+        (("export", "memory://run", "--format", "coco", "--out", "memory://coco"), "/coco"),
+    ):
+        code, out, err = hintseg(*command)
+        assert code == 0, f"{command}: {out}{err}"
+        assert store.exists(made), command
+    code, _, err = hintseg("predict", "memory://nothing", "memory://data/images")
+    assert code == 2
+    assert "memory://nothing: no such file" in err

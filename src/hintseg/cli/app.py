@@ -6,12 +6,12 @@ import sys
 
 import typer
 
-from hintseg.cli import first_process
 from hintseg.cli.data import check, demo, import_, prepare, recipe, simulate
 from hintseg.cli.learn import compare, train
 from hintseg.cli.places import label_studio, studio
 from hintseg.cli.use import complete, evaluate, export, predict, report, retrieve, suggest
 from hintseg.errors import HintsegError
+from hintseg.ranks import first_process
 
 app = typer.Typer(
     name="hintseg",

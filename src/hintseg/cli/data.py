@@ -8,7 +8,7 @@ import typer
 
 from hintseg.errors import InputError
 
-DataFolder = Annotated[Path, typer.Argument(help="data set folder", show_default=False)]
+DataFolder = Annotated[str, typer.Argument(help="data set folder or its URL", show_default=False)]
 
 
 def check(

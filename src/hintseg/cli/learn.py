@@ -5,17 +5,19 @@ from typing import Annotated
 
 import typer
 
+from hintseg.ranks import first_process
+
 
 def train(
-    data: Annotated[Path, typer.Argument(help="data set folder", show_default=False)],
-    out: Annotated[Path, typer.Option(help="run folder")] = Path("runs/run"),
+    data: Annotated[str, typer.Argument(help="data set folder or its URL", show_default=False)],
+    out: Annotated[str, typer.Option(help="run folder or its URL")] = "runs/run",
     hints: Annotated[
         str | None, typer.Option(help="forms to use, e.g. points,scribbles; default all that are there")
     ] = None,
     recipe: Annotated[str, typer.Option(help="named recipe; see hintseg recipe")] = "small",
     objective: Annotated[str | None, typer.Option(help="named objective in place of the recipe's")] = None,
     backbone: Annotated[str | None, typer.Option(help="any timm network that returns features")] = None,
-    weights: Annotated[str, typer.Option(help="of the backbone: timm, none, or a file")] = "timm",
+    weights: Annotated[str, typer.Option(help="of the backbone: timm, none, a file or its URL")] = "timm",
     iterations: Annotated[int | None, typer.Option(min=1, help="in place of the recipe's")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="in place of the recipe's")] = None,
     freeze: Annotated[bool, typer.Option("--freeze", help="train decoder and heads alone; features once")] = False,
@@ -30,22 +32,24 @@ def train(
 ) -> None:
     """Train a segmenter from hints."""
     from hintseg.api import train as run
-    from hintseg.cli import first_process
     from hintseg.cli.progress import progress_bar
     from hintseg.report.run_report import report_run
+    from hintseg.storage import below, published
 
-    with progress_bar() as show:
+    with published(out) as folder, progress_bar() as show:
         segmenter = run(
-            data, hints, out, recipe=recipe, weights=weights, split=split, device=device, devices=devices,
+            data, hints, folder, recipe=recipe, weights=weights, split=split, device=device, devices=devices,
             precision=precision, resume=resume, on_error=on_error, progress=show, config=config, objective=objective,
             backbone=backbone, iterations=iterations, seed=seed, freeze=freeze, settings=set_ or (),
         )  # fmt: skip
+        if first_process():
+            report_run(segmenter)
     if first_process():
-        print(f"Run: {out}\nReport: {report_run(segmenter)}")
+        print(f"Run: {out}\nReport: {below(out, 'report.html')}")
 
 
 def compare(
-    data: Annotated[Path, typer.Argument(help="data set folder", show_default=False)],
+    data: Annotated[str, typer.Argument(help="data set folder or its URL", show_default=False)],
     objectives: Annotated[
         str, typer.Option(help="comma-separated; each a name, or 'name:section.key=value;section.key=value'")
     ] = "partial_cross_entropy,default",

@@ -1,6 +1,5 @@
 """complete, predict, evaluate, retrieve, suggest, report, export: what a trained run is good for."""
 
-import glob
 import json
 import sys
 from pathlib import Path
@@ -10,7 +9,7 @@ import typer
 
 from hintseg.errors import InputError
 
-Run = Annotated[Path, typer.Argument(help="run folder", show_default=False)]
+Run = Annotated[str, typer.Argument(help="run folder or its URL", show_default=False)]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps")]
 Method = Annotated[str | None, typer.Option(help="softmax, retrieval or both; default the recipe's")]
 Scales = Annotated[str | None, typer.Option(help="e.g. 0.75,1,1.25; default the recipe's")]
@@ -20,25 +19,28 @@ Engine = Annotated[Literal["torch", "onnx"], typer.Option(help="who runs the net
 
 
 def complete(
-    run: Annotated[Path, typer.Argument(help="run folder, or with --method a data set folder", show_default=False)],
-    out: Annotated[Path | None, typer.Option(help="folder for the masks; default RUN/masks")] = None,
-    data: Annotated[Path | None, typer.Option(help="data set with hints; default the training data")] = None,
+    run: Annotated[str, typer.Argument(help="run folder, or with --method a data set folder", show_default=False)],
+    out: Annotated[str | None, typer.Option(help="folder for the masks or its URL; default RUN/masks")] = None,
+    data: Annotated[str | None, typer.Option(help="data set with hints; default the training data")] = None,
     split: Annotated[str | None, typer.Option(help="images to complete; default train")] = None,
     method: Annotated[
         str, typer.Option(help="network, or without any training: harmonic, lgc, random_walk, ncut, crf")
     ] = "network",
     hints: Annotated[str | None, typer.Option(help="forms to use with a data set folder; default all")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="keep the masks that an interrupted call wrote")] = False,
     device: Device = "auto",
 ) -> None:
     """Write dense masks for hinted images."""
+    from hintseg.bulk.output import Made, Output, digest_of
     from hintseg.cli.progress import progress_bar
     from hintseg.hints.dataset import Dataset
     from hintseg.hints.model import parse_forms
-    from hintseg.images import write_labels
     from hintseg.inference.segmenter import Segmenter
     from hintseg.inference.untrained import complete_key
+    from hintseg.network.exported import digest
+    from hintseg.storage import below, exists, list_files
 
-    if (run / "run.json").exists() or method == "network":
+    if method == "network" or exists(below(run, "run.json")):
         segmenter = Segmenter.open(run, device)
         dataset = segmenter.dataset() if data is None else Dataset.open(data)
         keys = segmenter.description.keys if split is None and data is None else dataset.keys(split)
@@ -46,80 +48,82 @@ def complete(
     else:
         segmenter, dataset, forms = None, Dataset.open(run), parse_forms(hints)
         keys = dataset.keys(split or "train")
-    target = out or run / "masks"
-    written = 0
+    trained = segmenter if method == "network" else None
+    weights = "" if trained is None else digest(trained.run / "weights.safetensors")
+    hinted = [item for item in list_files(str(dataset.root)).items() if not item[0].startswith("images/")]
+    # A data set's own folder masks/ holds the truth.
+    output = Output(out or below(run, "masks" if segmenter is not None else f"masks-{method}"))
+    finished = output.claim(digest_of(method, weights, forms, hinted), resume)
+    broken = 0
     with progress_bar() as show:
         for number, key in enumerate(keys):
             try:
-                if segmenter is not None and method == "network":
-                    mask = segmenter.complete(dataset, key)
-                else:
-                    mask = complete_key(dataset, key, forms, method)
-                write_labels(inside(target, key, ".png"), mask)
-                written += 1
+                if key not in finished:
+                    mask = trained.complete(dataset, key) if trained else complete_key(dataset, key, forms, method)
+                    output.write(key, Made(mask))
             except InputError as error:
+                broken += 1
                 print(f"hintseg: {error}", file=sys.stderr)
             show("complete", number + 1, len(keys), {})
-    print(f"{written} of {len(keys)} masks in {target}")
-    if written < len(keys):
+    print(f"{len(keys) - broken} of {len(keys)} masks in {output.folder}")
+    if broken:
         raise typer.Exit(2)
 
 
 def predict(
-    run: Run,
-    photographs: Annotated[list[str], typer.Argument(help="folder, glob pattern or files", show_default=False)],
-    out: Annotated[Path, typer.Option(help="folder for the masks")] = Path("masks"),
+    run: Annotated[str, typer.Argument(help="run folder or its URL", show_default=False)],
+    photographs: Annotated[list[str], typer.Argument(help="folder, glob pattern, files or URLs", show_default=False)],
+    out: Annotated[str, typer.Option(help="folder for the masks or its URL")] = "masks",
     soft: Annotated[bool, typer.Option("--soft", help="also write class probabilities as npz")] = False,
     geotiff: Annotated[bool, typer.Option("--geotiff", help="masks as GeoTIFF, where the photographs lie")] = False,
+    parquet: Annotated[bool, typer.Option("--parquet", help="masks in Parquet shards")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="keep the masks that an interrupted call wrote")] = False,
     method: Method = None,
     scales: Scales = None,
     flip: Flip = None,
     crf: Crf = None,
-    engine: Engine = "torch",
+    engine: Annotated[
+        Literal["torch", "onnx", "ray"],
+        typer.Option(help="onnx: pip install 'hintseg[onnx]'; ray, many processes or machines: 'hintseg[ray]'"),
+    ] = "torch",
+    workers: Annotated[int | None, typer.Option(min=1, help="of --engine ray; default one a GPU, or a core")] = None,
     device: Device = "auto",
 ) -> None:
-    """Segment photographs of any size into palette PNGs, or GeoTIFFs."""
-    import numpy as np
-
+    """Segment photographs of any size into palette PNGs, GeoTIFFs or Parquet shards."""
+    from hintseg.bulk.cluster import predict_on_ray
+    from hintseg.bulk.local import maker_of, pending, predict_here
+    from hintseg.bulk.output import Kind, Output
+    from hintseg.bulk.photographs import find_photographs
     from hintseg.cli.progress import progress_bar
-    from hintseg.images import atomic_path, write_labels
     from hintseg.inference.segmenter import Segmenter
-    from hintseg.rasters import require_rasterio, write_georeferenced
 
-    if geotiff:
-        require_rasterio("--geotiff")
-    files = find_photographs(photographs)
-    segmenter = Segmenter.open(run, device, engine)
+    if geotiff and parquet:
+        raise InputError("--geotiff and --parquet: choose one.")
+    kind: Kind = "geotiff" if geotiff else "parquet" if parquet else "png"
+    found = find_photographs(photographs)
+    segmenter = Segmenter.open(run, device, "onnx" if engine == "onnx" else "torch")
     config = _inference(segmenter, method, scales, flip, crf)
-    broken = []
+    output = Output(out, kind, segmenter.classes, soft)
+    wanted = pending(found, output, maker_of(segmenter, config), resume, overwrite=engine != "ray")
+    if engine == "ray":
+        results = predict_on_ray(segmenter.run, wanted, output, config, workers)
+    else:
+        results = predict_here(segmenter, wanted, output, config)
+    broken, before = 0, len(found) - len(wanted)
     with progress_bar() as show:
-        for number, (path, name) in enumerate(files):
-            try:
-                image = segmenter.read(path)
-                if soft:
-                    probabilities = segmenter.probabilities(image, config)
-                    with atomic_path(inside(out, name, ".npz")) as temporary:
-                        np.savez_compressed(temporary, probabilities=probabilities, classes=np.array(segmenter.classes))
-                    labels = probabilities.argmax(axis=0).astype(np.uint8)
-                else:
-                    labels = segmenter.predict(image, config)
-                if geotiff:
-                    with atomic_path(inside(out, name, ".tif")) as temporary:
-                        write_georeferenced(temporary, labels, path)
-                else:
-                    write_labels(inside(out, name, ".png"), labels)
-            except InputError as error:
-                broken.append(error)
-                print(f"hintseg: {error}", file=sys.stderr)
-            show("predict", number + 1, len(files), {})
-    print(f"{len(files) - len(broken)} of {len(files)} masks in {out}")
+        for number, (_, wrong) in enumerate(results):
+            if wrong is not None:
+                broken += 1
+                print(f"hintseg: {wrong}", file=sys.stderr)
+            show("predict", before + number + 1, len(found), {})
+    print(f"{len(found) - broken} of {len(found)} masks in {out}")
     if broken:
         raise typer.Exit(2)
 
 
 def evaluate(
     run: Run,
-    data: Annotated[Path, typer.Argument(help="data set folder with masks", show_default=False)],
+    data: Annotated[str, typer.Argument(help="data set folder with masks", show_default=False)],
     split: Annotated[str, typer.Option(help="images to evaluate")] = "val",
     method: Method = None,
     scales: Scales = None,
@@ -139,30 +143,31 @@ def evaluate(
     from hintseg.inference.segmenter import Segmenter
     from hintseg.report.html import Evaluated
     from hintseg.report.run_report import report_run
+    from hintseg.storage import published
 
-    segmenter = Segmenter.open(run, device, engine)
     dataset = Dataset.open(data)
-    config = _inference(segmenter, method, scales, flip, crf)
-    with progress_bar() as show:
+    with published(run) as folder, progress_bar() as show:
+        segmenter = Segmenter.open(folder, device, engine)
+        config = _inference(segmenter, method, scales, flip, crf)
         matrix, images = evaluate_split(
             segmenter, dataset, split, config, lambda done, total: show("evaluate", done, total, {})
         )
-    content = scores_as_json(matrix, segmenter.classes, split, config)
-    target = out or run / f"evaluation-{split}.json"
-    with atomic_path(target) as temporary:
-        temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False), "utf-8")
+        content = scores_as_json(matrix, segmenter.classes, split, config)
+        target = out or folder / f"evaluation-{split}.json"
+        with atomic_path(target) as temporary:
+            temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False), "utf-8")
+        page = report_run(segmenter, Evaluated(split, matrix, images), dataset)
     table = Table("class", "IoU %")
     for name, value in content["iou"].items():
         table.add_row(name, "–" if value is None else f"{100 * value:.1f}")
     console.print(table)
     print(f"mean IoU {100 * content['mean_iou']:.2f} %, pixel accuracy {100 * content['pixel_accuracy']:.2f} %")
-    page = report_run(segmenter, Evaluated(split, matrix, images), dataset)
     print(f"{target}\nReport: {page}")
 
 
 def retrieve(
     run: Run,
-    photograph: Annotated[Path, typer.Argument(help="a photograph", show_default=False)],
+    photograph: Annotated[str, typer.Argument(help="a photograph or its URL", show_default=False)],
     at: Annotated[str, typer.Option(help="clicked pixel, x,y")],
     neighbours: Annotated[int, typer.Option(min=1, help="how many")] = 20,
     out: Annotated[Path | None, typer.Option(help="folder; default RUN/retrieval")] = None,
@@ -171,15 +176,17 @@ def retrieve(
     """Find the training segments nearest to a clicked one: a picture and JSON."""
     from hintseg.inference.segmenter import Segmenter
     from hintseg.report.retrieval import save_retrieval
+    from hintseg.storage import local_file, published
 
     try:
         x, y = (float(part) for part in at.split(","))
     except ValueError as error:
         raise InputError(f"--at {at!r}: write x,y in pixels, e.g. 120,80.") from error
-    segmenter = Segmenter.open(run, device)
-    image = segmenter.read(photograph)
-    mask, found = segmenter.retrieve(image, (x, y), neighbours)
-    picture, listing = save_retrieval(segmenter, image, mask, found, out or run / "retrieval", photograph.stem)
+    with published(run) as folder, local_file(photograph) as path:
+        segmenter = Segmenter.open(folder, device)
+        image = segmenter.read(path)
+        mask, found = segmenter.retrieve(image, (x, y), neighbours)
+        picture, listing = save_retrieval(segmenter, image, mask, found, out or folder / "retrieval", path.stem)
     for neighbour in found[:5]:
         print(f"{neighbour.similarity:.3f}  {segmenter.classes[neighbour.label]}  {neighbour.key}")
     print(f"{picture}\n{listing}")
@@ -187,7 +194,7 @@ def retrieve(
 
 def suggest(
     run: Run,
-    data: Annotated[Path | None, typer.Argument(help="data set folder; default the training data")] = None,
+    data: Annotated[str | None, typer.Argument(help="data set folder; default the training data")] = None,
     split: Annotated[str, typer.Option(help="images to look at")] = "train",
     count: Annotated[int, typer.Option(min=1, help="how many suggestions")] = 20,
     method: Annotated[str, typer.Option(help="whose doubt: softmax or retrieval")] = "softmax",
@@ -203,15 +210,19 @@ def suggest(
     from hintseg.images import atomic_path
     from hintseg.inference.segmenter import Segmenter
     from hintseg.inference.suggest import suggest as find
+    from hintseg.storage import published
 
-    segmenter = Segmenter.open(run, device)
-    dataset = segmenter.dataset() if data is None else Dataset.open(data)
-    keys = dataset.keys(split)
-    with progress_bar() as show:
-        inspected = inspect(dataset, keys, segmenter.description.forms)
+    with published(run) as folder, progress_bar() as show:
+        segmenter = Segmenter.open(folder, device)
+        dataset = segmenter.dataset() if data is None else Dataset.open(data)
+        inspected = inspect(dataset, dataset.keys(split), segmenter.description.forms)
         found = find(
             segmenter, dataset, inspected.usable, method, lambda done: show("suggest", done, len(inspected.usable), {})
         )[:count]
+        target = out or folder / "suggestions.json"
+        with atomic_path(target) as temporary:
+            content = [suggestion._asdict() for suggestion in found]
+            temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False), "utf-8")
     table = Table("image", "click at x, y", "doubtful pixels", "likely")
     for suggestion in found:
         likely = ", ".join(f"{name} {share:.0%}" for name, share in suggestion.classes)
@@ -219,10 +230,6 @@ def suggest(
     console.print(table)
     for sentence in [*inspected.warnings, *inspected.errors]:
         print(f"warning: {sentence}")
-    target = out or run / "suggestions.json"
-    content = [suggestion._asdict() for suggestion in found]
-    with atomic_path(target) as temporary:
-        temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False), "utf-8")
     print(target)
 
 
@@ -230,72 +237,35 @@ def report(run: Run, device: Device = "auto") -> None:
     """Write the run's HTML report again."""
     from hintseg.inference.segmenter import Segmenter
     from hintseg.report.run_report import report_run
+    from hintseg.storage import published
 
-    print(report_run(Segmenter.open(run, device)))
+    with published(run) as folder:
+        print(report_run(Segmenter.open(folder, device)))
 
 
 def export(
     run: Run,
-    out: Annotated[Path, typer.Option(help="new folder")],
+    out: Annotated[str, typer.Option(help="new folder or its URL")],
     format_: Annotated[str, typer.Option("--format", help="coco, label-studio, cvat, voc or geotiff")] = "coco",
     masks: Annotated[Path | None, typer.Option(help="label maps; default RUN/masks, which complete writes")] = None,
     photographs: Annotated[Path | None, typer.Option(help="folder of the images; default the training data's")] = None,
 ) -> None:
     """Write masks in the format of another tool."""
+    from hintseg.bulk.photographs import find_photographs
     from hintseg.cli.progress import progress_bar
     from hintseg.formats.by_name import export_masks
     from hintseg.formats.exported import Classes
     from hintseg.inference.description import RunDescription
+    from hintseg.storage import fetch, published
 
-    described = RunDescription.load(run / "run.json")
-    root = photographs or Path(described.data) / "images"
-    files = {Path(name).with_suffix("").as_posix(): path for path, name in find_photographs([str(root)])}
+    folder = fetch(run)
+    described = RunDescription.load(folder / "run.json")
+    root = photographs or fetch(described.data) / "images"
+    files = {photograph.name: Path(photograph.source) for photograph in find_photographs([root])}
     classes = Classes(tuple(described.classes), described.background)
-    with progress_bar() as show:
-        written = export_masks(files, masks or run / "masks", out, format_, classes, show)
+    with published(out) as target, progress_bar() as show:
+        written = export_masks(files, masks or folder / "masks", target, format_, classes, show)
     print(f"{written} masks in {out}")
-
-
-def find_photographs(arguments: list[str]) -> list[tuple[Path, str]]:
-    """Files with the name their mask shall have: paths below a folder keep their sub-folders.
-
-    Raises:
-        InputError: nothing found, or two photographs would share a mask.
-    """
-    from hintseg.images import IMAGE_SUFFIXES
-
-    found: dict[str, Path] = {}
-    for argument in arguments:
-        path = Path(argument)
-        if path.is_dir():
-            files = [(file, file.relative_to(path)) for file in sorted(path.rglob("*"))]
-            files = [(file, name) for file, name in files if file.suffix.lower() in IMAGE_SUFFIXES]
-        elif path.exists():
-            files = [(path, Path(path.name))]
-        else:
-            files = [(Path(name), Path(Path(name).name)) for name in sorted(glob.glob(argument, recursive=True))]
-        if not files:
-            raise InputError(f"{argument}: no photograph found; give a folder, a pattern in quotes, or files.")
-        for file, name in files:
-            key = name.with_suffix("").as_posix()
-            if key in found and found[key] != file:
-                raise InputError(
-                    f"{file} and {found[key]} would both write {key}.png; rename one or predict them apart."
-                )
-            found[key] = file
-    return [(file, key) for key, file in found.items()]
-
-
-def inside(folder: Path, key: str, suffix: str) -> Path:
-    """folder/key+suffix, refused where the key would lead outside the folder.
-
-    Raises:
-        InputError: it would.
-    """
-    path = folder / f"{key}{suffix}"
-    if not path.resolve().is_relative_to(folder.resolve()):
-        raise InputError(f"{key!r} would be written outside {folder}; rename it.")
-    return path
 
 
 def _inference(segmenter, method, scales, flip, crf):  # type: ignore[no-untyped-def]

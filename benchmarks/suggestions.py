@@ -1,0 +1,103 @@
+"""What a suggested click is worth beside one at a random place of a random image.
+
+Every image of `train` starts with one click at a random pixel. Each round adds clicks, trains anew and measures;
+the masks answer what class is there, as an annotator would.
+"""
+
+import argparse
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.record import write
+from hintseg.api import choose_recipe, train
+from hintseg.hints.dataset import Dataset
+from hintseg.images import link_or_copy
+from hintseg.inference.evaluation import evaluate_split
+from hintseg.inference.segmenter import Segmenter
+from hintseg.inference.suggest import suggest
+
+Clicks = dict[str, list[list[int]]]
+
+
+def answered(source: Dataset, key: str, x: int, y: int) -> list[int] | None:
+    """[x, y, class] as the mask has it; None where it is void."""
+    label = int(source.mask(key)[y, x])
+    return [x, y, label] if label < len(source.classes) else None
+
+
+def random_clicks(source: Dataset, chance: np.random.Generator) -> Iterator[tuple[str, list[int]]]:
+    """Every image once in random order, each with a click at a random pixel that is not void."""
+    keys = list(source.keys("train"))
+    while True:
+        for index in chance.permutation(len(keys)):
+            rows, columns = np.nonzero(source.mask(keys[index]) < len(source.classes))
+            chosen = int(chance.integers(len(rows)))
+            yield keys[index], answered(source, keys[index], int(columns[chosen]), int(rows[chosen]))
+
+
+def suggested_clicks(source: Dataset, segmenter: Segmenter, dataset: Dataset) -> Iterator[tuple[str, list[int]]]:
+    for found in suggest(segmenter, dataset, dataset.keys("train")):
+        if (click := answered(source, found.key, found.x, found.y)) is not None:
+            yield found.key, click
+
+
+def with_clicks(source: Dataset, clicks: Clicks, out: Path) -> Dataset:
+    """The data set under `out` with these points as its only hints."""
+    shutil.rmtree(out, ignore_errors=True)
+    for key in (*source.keys("train"), *source.keys("val")):
+        link_or_copy(source.paths[key], out / source.paths[key].relative_to(source.root))
+    for key in source.keys("val"):
+        link_or_copy(source.root / "masks" / f"{key}.png", out / "masks" / f"{key}.png")
+    for name in ("dataset.json", "train.txt", "val.txt"):
+        shutil.copyfile(source.root / name, out / name)
+    (out / "points.json").write_text(json.dumps(clicks), "utf-8")
+    return Dataset.open(out)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("data", type=Path, help="data set with masks for train and val")
+    parser.add_argument("--weights", default="timm")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--step", type=int, default=148, help="clicks a round adds")
+    parser.add_argument("--iterations", type=int, default=300)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--name", default="suggestions", help="of the result file")
+    parser.add_argument("--work", type=Path, default=Path("runs/bench"))
+    options = parser.parse_args()
+    recipe = choose_recipe(weights=options.weights, iterations=options.iterations, seed=options.seed)
+    source, folder, rows = Dataset.open(options.data), options.work / options.name, []
+    for way in ("random", "suggested"):
+        chance = np.random.default_rng(options.seed)
+        places, clicks = random_clicks(source, chance), {}
+        segmenter = dataset = None
+        for number in range(options.rounds + 1):
+            if number > 0 and way == "suggested":
+                places = suggested_clicks(source, segmenter, dataset)
+            for _ in range(options.step if number else len(source.keys("train"))):
+                key, click = next(places)
+                clicks.setdefault(key, []).append(click)
+            # The first round is the same for both ways, and so is its run.
+            name = f"{way if number else 'start'}-{number}"
+            dataset = with_clicks(source, clicks, folder / f"data-{name}")
+            segmenter = train(
+                dataset, "points", folder / name, recipe=recipe, weights=options.weights, resume=True,
+                cache=folder / "cache",
+            )  # fmt: skip
+            scores = {}
+            for column, crf in (("both", False), ("with_crf", True)):
+                config = segmenter.with_inference(method="both", crf=crf)
+                matrix, _ = evaluate_split(segmenter, dataset, "val", config)
+                scores[column] = round(100 * matrix.scores().mean_iou, 2)
+            count = sum(map(len, clicks.values()))
+            rows.append({"way": way, "clicks": count, "seed": options.seed, "run": name, **scores})
+            print(rows[-1], flush=True)
+    print(write(options.name, rows))
+
+
+if __name__ == "__main__":
+    main()

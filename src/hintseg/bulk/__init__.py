@@ -1,0 +1,1 @@
+"""Many photographs: where they are, where their masks go, and who computes them."""

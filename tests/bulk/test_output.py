@@ -1,0 +1,126 @@
+"""Photographs by address, masks as files and shards, and going on with what an interrupted call wrote."""
+
+from pathlib import Path
+
+import fsspec
+import numpy as np
+import pytest
+
+from hintseg.bulk.output import Made, Output
+from hintseg.bulk.photographs import Photograph, find_photographs
+from hintseg.errors import ConfigError, InputError, RunError
+from hintseg.images import read_labels, write_image
+
+
+@pytest.fixture
+def photographs(tmp_path):
+    for name in ("a.png", "deep/b.png"):
+        write_image(tmp_path / "photos" / name, np.full((4, 5, 3), len(name), dtype=np.uint8))
+    (tmp_path / "photos" / "notes.txt").write_text("no image")
+    return find_photographs([tmp_path / "photos"])
+
+
+def compute(path: Path) -> Made:
+    from hintseg.images import read_image
+
+    return Made(read_image(path)[:, :, 0])
+
+
+def test_photographs_keep_their_sub_folders(photographs, tmp_path):
+    root = tmp_path / "photos"
+    assert photographs == [(str(root / "a.png"), "a"), (str(root / "deep" / "b.png"), "deep/b")]
+    assert find_photographs([f"{root}/**/*.png"]) == [(str(root / "a.png"), "a"), (str(root / "deep" / "b.png"), "b")]
+    assert find_photographs([root / "a.png", root]) == photographs
+
+
+def test_remote_photographs(tmp_path):
+    for name in ("a.jpg", "deep/b.JPG", "notes.txt"):
+        fsspec.filesystem("memory").pipe(f"/photos/{name}", b"x")
+    assert find_photographs(["memory://photos"]) == [
+        ("memory://photos/a.jpg", "a"),
+        ("memory://photos/deep/b.JPG", "deep/b"),
+    ]
+    assert find_photographs(["memory://photos/a.jpg"]) == [("memory://photos/a.jpg", "a")]
+
+
+def test_two_photographs_of_one_name_are_refused(photographs, tmp_path):
+    write_image(tmp_path / "other" / "a.png", np.zeros((4, 5, 3), dtype=np.uint8))
+    with pytest.raises(InputError, match=r"would both write a\.png"):
+        find_photographs([tmp_path / "photos", tmp_path / "other"])
+    with pytest.raises(InputError, match="no photograph found"):
+        find_photographs([tmp_path / "nothing"])
+
+
+@pytest.mark.parametrize("place", ["local", "memory"])
+def test_masks_as_files(photographs, tmp_path, place):
+    folder = str(tmp_path / "masks") if place == "local" else "memory://masks"
+    output = Output(folder)
+    assert output.claim("one", resume=False) == frozenset()
+    broken = Photograph(str(tmp_path / "photos" / "gone.png"), "gone")
+    wrong = output.write_all([*photographs, broken], compute, keep=False)
+    assert wrong[:2] == [None, None]
+    assert "gone.png: no such file" in wrong[2]
+    assert output.claim("one", resume=True) == {"a", "deep/b"}
+    if place == "local":
+        assert read_labels(tmp_path / "masks" / "deep" / "b.png").tolist() == [[10] * 5] * 4
+
+
+@pytest.mark.parametrize("kind", ["png", "parquet"])
+def test_what_is_there_is_kept_when_a_batch_is_tried_again(photographs, tmp_path, kind):
+    output, computed = Output(str(tmp_path / "masks"), kind), []
+
+    def counted(path):
+        computed.append(path.name)
+        return compute(path)
+
+    for _ in range(2):
+        assert output.write_all(photographs, counted, keep=True) == [None, None]
+    assert computed == ["a.png", "b.png"]
+    output.write_all(photographs, counted, keep=False)
+    assert len(computed) == 4
+
+
+def test_shards_hold_names_masks_and_errors(photographs, tmp_path):
+    parquet = pytest.importorskip("pyarrow.parquet")
+    output = Output(str(tmp_path / "shards"), "parquet")
+    output.claim("one", resume=False)
+    broken = Photograph(str(tmp_path / "photos" / "notes.txt"), "notes")
+    wrong = output.write_all([*photographs, broken], compute, keep=False)
+    assert wrong[2] is not None
+    (shard,) = (tmp_path / "shards").glob("part-*.parquet")
+    rows = parquet.read_table(shard).to_pylist()
+    assert [row["name"] for row in rows] == ["a", "deep/b", "notes"]
+    assert rows[0]["source"] == photographs[0].source
+    assert rows[2]["mask"] is None
+    assert rows[2]["error"] == wrong[2]
+    (tmp_path / "mask.png").write_bytes(rows[1]["mask"])
+    assert read_labels(tmp_path / "mask.png").tolist() == [[10] * 5] * 4
+    # The broken one is tried again; kept batches say again what was wrong.
+    assert output.claim("one", resume=True) == {"a", "deep/b"}
+    assert output.write_all([*photographs, broken], compute, keep=True) == wrong
+
+
+def test_only_the_own_masks_are_gone_on_with(photographs, tmp_path):
+    output = Output(str(tmp_path / "masks"))
+    output.claim("one", resume=True)
+    output.write_all(photographs, compute, keep=False)
+    with pytest.raises(RunError, match="of another run, other settings"):
+        output.claim("two", resume=True)
+    with pytest.raises(RunError, match="holds masks already"):
+        output.claim("two", resume=False, overwrite=False)
+    assert output.claim("two", resume=False) == frozenset()
+    assert output.claim("two", resume=True) == {"a", "deep/b"}
+    (tmp_path / "masks" / ".made-by.json").write_text("[")
+    with pytest.raises(RunError, match="of another run"):
+        output.claim("two", resume=True)
+
+
+def test_names_stay_in_the_folder(tmp_path):
+    (wrong,) = Output(str(tmp_path)).write_all([Photograph("x", "../outside")], compute, keep=False)
+    assert "outside" in wrong
+    assert not (tmp_path.parent / "outside.png").exists()
+
+
+def test_soft_shards_are_refused(tmp_path):
+    with pytest.raises(ConfigError, match="leave out --soft"):
+        Output(str(tmp_path), "parquet", soft=True).claim("one", resume=False)
