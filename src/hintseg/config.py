@@ -184,7 +184,7 @@ def load_recipe(path: Path) -> Recipe:
         content = json.loads(path.read_text("utf-8"))
     except FileNotFoundError as error:
         raise ConfigError(f"{path}: no such configuration file.") from error
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ConfigError(f"{path}: is not valid JSON ({error}).") from error
     return _validate(content, str(path))
 

@@ -19,6 +19,7 @@ from hintseg.errors import ConfigError, InputError
 ALPHA = (1, 2)  # kinds of TIFF's extra samples that mean transparency
 SUFFIXES = (".tif", ".tiff")
 MAX_BYTES = 6 * 2**30  # of decoded samples; above this a file is more likely a bomb than a picture
+MOST_PAGES = 1000  # of one file, and reduced copies of one page
 
 
 class View(NamedTuple):
@@ -147,7 +148,7 @@ def _samples(path: Path) -> NDArray[Any]:
         _require_modest(path, height, width, series.nbytes)
         _require_whole(path, series)
         try:
-            samples = series.asarray()
+            samples = series.asarray().reshape(series.shape)
         except Exception as error:  # a codec may be missing, or the file damaged; tifffile raises many kinds
             return _decoded_elsewhere(path, error)
         order = [series.axes.index(axis) for axis in wanted]
@@ -205,20 +206,23 @@ def _require_modest(path: Path, height: int, width: int, size: int) -> None:
 
 
 def _opened(path: Path) -> tifffile.TiffFile:
-    complaints = _Complaints()
+    complaints, file = _Complaints(), None
     try:
         with complaints:
             file = tifffile.TiffFile(path)
+            # The reader would follow them all, for minutes in a file made or damaged to that end.
+            if len(file.pages) > MOST_PAGES or any(len(page.subifds or ()) > MOST_PAGES for page in file.pages):
+                raise ValueError(f"it has more than {MOST_PAGES} pages")
             found = len(file.series)
-        if found and not complaints.said:
-            return file
-        file.close()
+        if not found or complaints.said:
+            raise ValueError("; ".join(complaints.said) or "it holds no image")
+        return file
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such file.") from error
     except Exception as error:  # a damaged header raises anything
+        if file is not None:
+            file.close()
         raise InputError(f"{path}: cannot be decoded ({error}); the file is truncated or damaged.") from error
-    said = "; ".join(complaints.said) or "it holds no image"
-    raise InputError(f"{path}: cannot be decoded ({said}); the file is truncated or damaged.")
 
 
 class _Complaints(logging.Handler):

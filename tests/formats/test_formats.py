@@ -174,7 +174,7 @@ def test_the_rest_can_be_background(source, tmp_path):
         ("label-studio", "export.json", '"rle": [', '"rle": [9, ', "task 1, result brushlabels: the field 'rle'"),
         ("label-studio", "export.json", '"x": 5.2', '"y": 5.2', "result keypointlabels: the field 'x' is missing"),
         ("labelme", "a.json", '"label": "cow"', '"label": 3', "a.json, shapes[0]: the field 'label'"),
-        ("labelme", "b.json", "[[5, 6]]", '[["5", 6]]', "b.json, shapes[1], points: '5' is no number"),
+        ("labelme", "b.json", "[[5, 6]]", '[["5", 6]]', "b.json, shapes[1], points: '5' is no number that"),
         ("cvat", "annotations.xml", 'xtl="10"', 'xtl="ten"', "image 'b.jpg', <box> of 'cow': the field 'xtl' is 'ten'"),
         ("cvat", "annotations.xml", 'rle="0,200"', 'rle="0,100"', "<mask> of 'sky': the fields 'rle', 'left'"),
         ("cvat", "annotations.xml", 'points="5,6"', 'points="5;6"', "<points> of 'sky': the field 'points'"),

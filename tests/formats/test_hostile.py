@@ -1,17 +1,21 @@
 """Annotations with something wrong anywhere in them are imported or refused in a sentence; nothing else happens."""
 
 import json
+import random
 import shutil
 from contextlib import suppress
 
 import pytest
+from benchmarks import fuzz
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.formats.test_formats import EXAMPLES
 from tests.formats.test_formats import source as source  # a fixture
 
+from hintseg import images
 from hintseg.errors import HintsegError
 from hintseg.formats.by_name import import_dataset
+from hintseg.formats.rle import decode_rle
 
 VALUES = st.one_of(
     st.none(), st.booleans(), st.integers(-(10**12), 10**12), st.floats(), st.text(max_size=8),
@@ -82,3 +86,53 @@ def test_bytes_that_are_no_text(source, name):
     path.write_bytes(b"\xff\xfe" + path.read_bytes())
     with pytest.raises(HintsegError, match=path.name):
         import_dataset(source, source.parent / "out", name)
+
+
+def test_entities_are_refused_in_any_encoding(source):
+    bomb = '<?xml version="1.0" encoding="utf-16"?><!DOCTYPE a [<!ENTITY b "bbbb">]><annotations>&b;</annotations>'
+    path = source / "annotations.xml"
+    for content in (bomb.encode("utf-16"), bomb.replace("utf-16", "utf-8").encode()):
+        path.write_bytes(content)
+        with pytest.raises(HintsegError, match="declares XML entities"):
+            import_dataset(source, source.parent / "out", "cvat")
+
+
+@pytest.mark.parametrize(
+    ("name", "file", "before", "after", "message"),
+    [
+        ("coco", "labels.json", '"a.jpg"', f'"{"x" * 300}"', "names the image"),
+        ("coco", "labels.json", "[[10, 20,", f"[[{10**400}, 20,", "that a coordinate can be"),
+        ("coco", "labels.json", '"size": [72, 96]', '"size": [1e999, 96]', "of endless size"),
+        ("label-studio", "export.json", '["cow"]', '["\\ud800"]', "letters that cannot be shown"),
+        ("cvat", "annotations.xml", "10.0,40.0", "10.0,NaN", "'points' must be"),
+        ("cvat", "annotations.xml", 'xbr="30"', 'xbr="inf"', "not a number"),
+        ("yolo", "labels/b.txt", "0 0.2", "0 nan 0.2", "no class index followed by numbers"),
+        ("yolo", "labels/b.txt", "0 0.2", "0 \udcff 0.2", "not UTF-8"),
+    ],
+)
+def test_what_fuzzing_found_is_refused(source, name, file, before, after, message):
+    EXAMPLES[name](source)
+    path = source / file
+    whole = path.read_text()
+    assert before in whole
+    path.write_bytes(whole.replace(before, after, 1).encode("utf-8", "surrogateescape"))
+    with pytest.raises(HintsegError, match=message):
+        import_dataset(source, source.parent / "out", name)
+
+
+def test_runs_whose_sum_comes_round_are_refused():
+    with pytest.raises(ValueError, match="do not fill"):
+        decode_rle({"size": [2, 2], "counts": [2**62, 2**62, 2**62, 2**62 + 4]})
+
+
+def test_every_reader_survives_damaged_files(tmp_path, monkeypatch):
+    monkeypatch.setattr(images, "MAX_PIXELS", fuzz.PIXELS)
+    for reader in list(fuzz.readers(tmp_path)):
+        chance, path = random.Random(reader.name), tmp_path / reader.name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(reader.good[0])
+        reader.read(path)  # the whole one is no error
+        for _ in range(60):
+            path.write_bytes(fuzz.damaged(reader.good, chance))
+            with suppress(HintsegError):
+                reader.read(path)

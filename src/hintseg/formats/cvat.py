@@ -15,6 +15,7 @@ from hintseg.errors import InputError
 from hintseg.formats.exported import Classes, Labelled, extent
 from hintseg.formats.folder import read_xml
 from hintseg.formats.imported import Imported
+from hintseg.hints.description import as_coordinate
 from hintseg.images import atomic_path, read_image_size
 
 
@@ -86,7 +87,7 @@ def _add(shape: Element, key: str, found: Imported, where: str) -> None:
 def _vertices(shape: Element, where: str) -> NDArray[np.float64]:
     written = _attribute(shape, "points", where)
     try:
-        vertices = np.array([[float(value) for value in pair.split(",")] for pair in written.split(";")])
+        vertices = np.array([[as_coordinate(value) for value in pair.split(",")] for pair in written.split(";")])
         return vertices.reshape(len(vertices), 2)
     except ValueError as error:
         raise InputError(f"{where}: the field 'points' must be 'x,y;x,y;…' but is {written!r:.80}.") from error
@@ -118,6 +119,6 @@ def _attribute(element: Element, name: str, where: str) -> str:
 def _number(element: Element, name: str, where: str) -> float:
     value = _attribute(element, name, where)
     try:
-        return float(value)
+        return as_coordinate(value)
     except ValueError:
         raise InputError(f"{where}: the field {name!r} is {value!r}, not a number.") from None

@@ -5,9 +5,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
+from xml.parsers import expat
 
 from hintseg.errors import InputError
 from hintseg.hints.dataset import Dataset
+from hintseg.hints.description import as_coordinate, read_text
 from hintseg.images import atomic_path, link_or_copy
 
 Progress = Callable[[str, int, int, dict[str, float]], None]
@@ -31,8 +33,12 @@ def required(root: Path, what: str, *candidates: str) -> Path:
 
 
 def read_lines(path: Path) -> list[str]:
-    """First word of every line that is not empty."""
-    return [line.split()[0] for line in path.read_text("utf-8").splitlines() if line.strip()]
+    """First word of every line that is not empty.
+
+    Raises:
+        InputError: it cannot be read, or is not UTF-8.
+    """
+    return [line.split()[0] for line in read_text(path).splitlines() if line.strip()]
 
 
 def read_xml(path: Path) -> ElementTree.Element:
@@ -50,11 +56,22 @@ def parse_xml(content: bytes, where: str) -> ElementTree.Element:
     Raises:
         InputError: not XML, or it declares entities.
     """
-    if b"<!ENTITY" in content:
+
+    def refuse(*declared: object) -> None:
         raise InputError(f"{where}: declares XML entities, which annotations do not need; it is refused.")
+
+    # Declarations are looked for by the parser: in UTF-16 no search of the bytes finds them.
+    reader = expat.ParserCreate()
+    reader.EntityDeclHandler = refuse
     try:
+        reader.Parse(content, True)
         return ElementTree.fromstring(content)
-    except (ElementTree.ParseError, LookupError, ValueError) as error:  # the second: an encoding nobody knows
+    except (
+        expat.ExpatError,
+        ElementTree.ParseError,
+        LookupError,
+        ValueError,
+    ) as error:  # the second: an encoding nobody knows
         raise InputError(f"{where}: is not valid XML ({error}).") from error
 
 
@@ -78,7 +95,7 @@ def number(element: ElementTree.Element, tag: str, path: Path) -> float:
     """
     value = text(element, tag, path)
     try:
-        return float(value)
+        return as_coordinate(value)
     except ValueError:
         raise InputError(f"{path}: <{tag}> is {value!r}, not a number.") from None
 

@@ -41,8 +41,14 @@ class Imported:
     lost: Counter[str] = field(default_factory=Counter)
 
     def label(self, name: str) -> int:
-        """Index of a class, which is added when it is new."""
+        """Index of a class, which is added when it is new.
+
+        Raises:
+            InputError: its name cannot be written, or there are too many.
+        """
         if name not in self.classes:
+            if not name.isprintable():
+                raise InputError(f"{self.root}: the class name {name!r:.80} has letters that cannot be shown.")
             if len(self.classes) == MAX_CLASSES:
                 raise InputError(f"{self.root}: has more than the {MAX_CLASSES} classes that a label map can hold.")
             self.classes.append(name)
@@ -57,9 +63,12 @@ class Imported:
             InputError: there is none, or two images would share a key.
         """
         plain = name.replace("\\", "/").split("?")[0]
-        path = self._find(plain, where)
+        try:
+            path = self._find(plain, where)
+        except (OSError, ValueError):  # longer than a name can be, or with a zero byte
+            path = None
         if path is None:
-            raise InputError(f"{where}: names the image {name!r}, which lies nowhere below {self.root}.")
+            raise InputError(f"{where}: names the image {name!r:.80}, which lies nowhere below {self.root}.")
         key = path.stem
         if self.images.setdefault(key, path) != path:
             raise InputError(f"{path}: {self.images[key]} has the same name; rename one of the two.")
@@ -106,20 +115,6 @@ def images_below(root: Path) -> list[Path]:
     return sorted(
         path for path in root.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
     )
-
-
-def numbers(values: object, count: int | None, where: str) -> list[float]:
-    """A list of finite numbers, `count` of them.
-
-    Raises:
-        InputError: it is none.
-    """
-    if not isinstance(values, list) or (count is not None and len(values) != count):
-        raise InputError(f"{where}: {values!r} is no list of {'numbers' if count is None else f'{count} numbers'}.")
-    for value in values:
-        if isinstance(value, bool) or not isinstance(value, int | float) or not np.isfinite(value):
-            raise InputError(f"{where}: {value!r} is no number.")
-    return [float(value) for value in values]
 
 
 def tables(rows: list[Any], where: str) -> list[dict[str, Any]]:

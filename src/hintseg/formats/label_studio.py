@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from hintseg.errors import InputError
 from hintseg.formats.exported import Classes, Labelled
-from hintseg.formats.imported import Imported, entry, numbers, tables
-from hintseg.hints.description import read_json
+from hintseg.formats.imported import Imported, entry, tables
+from hintseg.hints.description import numbers, read_json
 from hintseg.images import atomic_path, read_image_size
 
 KINDS = ("choices", "rectanglelabels", "keypointlabels", "polygonlabels", "brushlabels", "labels")
@@ -39,7 +39,10 @@ def read(path: Path, found: Imported) -> None:
     Raises:
         InputError: malformed, naming file and field.
     """
-    for row, task in enumerate(read_json(path)):
+    content = read_json(path)
+    if not isinstance(content, list):
+        raise InputError(f"{path}: is no list of tasks.")
+    for row, task in enumerate(tables(content, str(path))):
         where = f"{path}, task {task.get('id', row)}"
         data = entry(task, "data", dict, where)
         names = [value for value in data.values() if isinstance(value, str) and re.search(r"\.\w{3,4}$", value)]

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hintseg.errors import InputError
-from hintseg.formats.imported import Imported, entry, numbers
-from hintseg.hints.description import read_json
+from hintseg.formats.imported import Imported, entry
+from hintseg.hints.description import numbers, read_json
 
 
 def matches(path: Path) -> bool:

@@ -16,7 +16,10 @@ def decode_rle(rle: dict[str, Any]) -> NDArray[np.bool_]:
     Raises:
         ValueError: the runs do not fill the mask.
     """
-    height, width = (int(side) for side in rle["size"])
+    try:
+        height, width = (int(side) for side in rle["size"])
+    except OverflowError as error:
+        raise ValueError("a mask of endless size") from error
     if not (height >= 0 and width >= 0 and height * width <= MOST_CELLS):
         raise ValueError(f"a mask of {height} × {width} cells")
     counts = rle["counts"]
@@ -26,8 +29,9 @@ def decode_rle(rle: dict[str, Any]) -> NDArray[np.bool_]:
         raise ValueError("a run longer than any mask") from error
     if runs.ndim != 1:
         raise ValueError("runs that are no list")
-    if (runs < 0).any() or int(runs.sum()) != height * width:
-        raise ValueError(f"runs of {int(runs.sum())} cells for a mask of {height} × {width}")
+    # Each alone first: the sum of huge ones may come round to the right number.
+    if (runs < 0).any() or (runs > MOST_CELLS).any() or int(runs.sum()) != height * width:
+        raise ValueError(f"runs that do not fill a mask of {height} × {width}")
     values = np.repeat(np.arange(len(runs)) % 2 == 1, runs)
     return values.reshape(width, height).T
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from hintseg.errors import InputError
 from hintseg.formats.imported import Imported, images_below
+from hintseg.hints.description import as_coordinate, read_text
 from hintseg.images import read_image_size
 
 LISTS = ("classes.txt", "obj.names", "predefined_classes.txt")
@@ -18,7 +19,7 @@ LISTS = ("classes.txt", "obj.names", "predefined_classes.txt")
 def names_of(root: Path) -> list[str] | None:
     """Class names, or None where no file gives them."""
     for path in sorted([*root.glob("*.yaml"), *root.glob("*.yml")]):
-        text = path.read_text("utf-8")
+        text = read_text(path)
         inline = re.search(r"^names\s*:\s*\[(.*?)\]", text, re.M | re.S)
         if inline:
             return [name.strip().strip("'\"") for name in inline.group(1).split(",") if name.strip()]
@@ -28,7 +29,7 @@ def names_of(root: Path) -> list[str] | None:
             return [re.sub(r"^(-|\d+\s*:)\s*", "", row).strip("'\"") for row in rows]
     for name in LISTS:
         if (root / name).is_file():
-            lines = (root / name).read_text("utf-8").splitlines()
+            lines = read_text(root / name).splitlines()
             return [line.strip() for line in lines if line.strip()]
     return None
 
@@ -49,14 +50,14 @@ def read_root(root: Path, found: Imported) -> None:
         if image.stem not in written:
             continue
         key = found.add_image(str(image.relative_to(root)), root / "data.yaml")
-        for number, line in enumerate(written[image.stem].read_text("utf-8").splitlines(), start=1):
+        for number, line in enumerate(read_text(written[image.stem]).splitlines(), start=1):
             if line.strip():
                 _add(line.split(), key, len(names), found, f"{written[image.stem]}, line {number}")
 
 
 def _add(words: list[str], key: str, classes: int, found: Imported, where: str) -> None:
     try:
-        label, *values = int(words[0]), *(float(word) for word in words[1:])
+        label, *values = int(words[0]), *(as_coordinate(word) for word in words[1:])
     except ValueError:
         raise InputError(f"{where}: {' '.join(words)!r:.80} is no class index followed by numbers.") from None
     if not 0 <= label < classes:

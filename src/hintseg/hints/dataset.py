@@ -28,7 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hintseg.errors import InputError
-from hintseg.hints.description import classes_from_hints, parse_description, read_table
+from hintseg.hints.description import classes_from_hints, numbers, parse_description, read_table, read_text
 from hintseg.hints.model import FORMS, UNLABELLED, VOID, Box, Form, ImageHints, Mask, Point, Scribble, Tag
 from hintseg.images import IMAGE_SUFFIXES, atomic_path, read_image, read_image_size, read_labels
 from hintseg.rasters import PLAIN, View
@@ -117,7 +117,7 @@ class Dataset:
         if not path.exists():
             known = ", ".join(self.splits) or "none"
             raise InputError(f"{path}: no such split; known: {known}.")
-        keys = tuple(dict.fromkeys(line.strip() for line in path.read_text("utf-8").splitlines() if line.strip()))
+        keys = tuple(dict.fromkeys(line.strip() for line in read_text(path).splitlines() if line.strip()))
         if not keys:
             raise InputError(f"{path}: lists no image.")
         return keys
@@ -239,7 +239,7 @@ class Dataset:
         boxes = []
         for row in self._rows("boxes", key, 5):
             where = f"{self.root / 'boxes.json'}, image {key}"
-            x0, y0, x1, y1 = _numbers(row[:4], where)
+            x0, y0, x1, y1 = numbers(row[:4], None, where)
             try:
                 boxes.append(Box(x0, y0, x1, y1, self.label(row[4], where)))
             except InputError as error:
@@ -254,7 +254,7 @@ class Dataset:
         points = []
         for row in rows:
             where = f"{self.root / 'points.json'}, image {key}"
-            x, y = _numbers(row[:2], where)
+            x, y = numbers(row[:2], None, where)
             if not (0 <= x < width and 0 <= y < height):
                 raise InputError(f"{where}: point ({x:g}, {y:g}) lies outside the {width}×{height} image.")
             points.append(Point(x, y, self.label(row[2], where)))
@@ -266,8 +266,8 @@ class Dataset:
             where = f"{self.root / 'scribbles.json'}, image {key}"
             if not isinstance(row[1], list) or not row[1]:
                 raise InputError(f"{where}: a stroke is [class, [[x, y], …]] with at least one vertex.")
-            vertices = tuple((x, y) for x, y in (_numbers(vertex, where, count=2) for vertex in row[1]))
-            (width,) = _numbers(row[2:], where) if len(row) == 3 else (3,)
+            vertices = tuple((x, y) for x, y in (numbers(vertex, 2, where) for vertex in row[1]))
+            (width,) = numbers(row[2:], None, where) if len(row) == 3 else (3,)
             if not 1 <= width <= MAX_WIDTH:
                 raise InputError(f"{where}: a stroke is 1 to {MAX_WIDTH} pixels wide, not {width:g}.")
             strokes.append(Scribble(vertices, self.label(row[0], where), round(width)))
@@ -315,12 +315,3 @@ class Dataset:
 
 def _as_mask(labels: NDArray[np.uint8] | None) -> Mask | None:
     return None if labels is None else Mask(labels)
-
-
-def _numbers(values: object, where: str, count: int | None = None) -> tuple[float, ...]:
-    if not isinstance(values, list) or (count is not None and len(values) != count):
-        raise InputError(f"{where}: {values!r} must be a list of {count} numbers.")
-    for value in values:
-        if isinstance(value, bool) or not isinstance(value, int | float) or not np.isfinite(value):
-            raise InputError(f"{where}: {value!r} is not a number.")
-    return tuple(float(value) for value in values)

@@ -11,19 +11,59 @@ from hintseg.hints.model import MAX_CLASSES, UNLABELLED, VOID
 from hintseg.images import read_labels
 from hintseg.rasters import View
 
+LARGEST = 1e9  # pixels; infinite, NaN and hundred-digit numbers are not below it either
+
+
+def read_text(path: Path) -> str:
+    """Content of a text file.
+
+    Raises:
+        InputError: it cannot be read, or is not UTF-8.
+    """
+    try:
+        return path.read_text("utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: is not UTF-8 text.") from error
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}).") from error
+
 
 def read_json(path: Path) -> Any:
     """Parse a JSON file.
 
     Raises:
-        InputError: not UTF-8 or not JSON.
+        InputError: it cannot be read, is not UTF-8 or not JSON.
     """
     try:
-        return json.loads(path.read_text("utf-8"))
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: is not UTF-8 text.") from error
-    except (json.JSONDecodeError, RecursionError) as error:
+        return json.loads(read_text(path))
+    except (ValueError, RecursionError) as error:  # ValueError: also a number of too many digits
         raise InputError(f"{path}: is not valid JSON ({error}).") from error
+
+
+def as_coordinate(text: str) -> float:
+    """A number that a coordinate can be.
+
+    Raises:
+        ValueError: it is none.
+    """
+    value = float(text)
+    if not abs(value) < LARGEST:
+        raise ValueError(f"{text} is no coordinate")
+    return value
+
+
+def numbers(values: object, count: int | None, where: str) -> list[float]:
+    """A list of numbers that coordinates can be, `count` of them.
+
+    Raises:
+        InputError: it is none.
+    """
+    if not isinstance(values, list) or (count is not None and len(values) != count):
+        raise InputError(f"{where}: {values!r:.80} is no list of {'' if count is None else f'{count} '}numbers.")
+    for value in values:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < LARGEST:
+            raise InputError(f"{where}: {value!r:.80} is no number that a coordinate can be.")
+    return [float(value) for value in values]
 
 
 def read_table(path: Path) -> dict[str, list[Any]]:
@@ -94,9 +134,9 @@ def parse_view(content: dict[str, Any], path: Path) -> View:
         isinstance(limits, list)
         and len(limits) == 2
         and all(type(limit) in (int, float) for limit in limits)
-        and limits[0] < limits[1]
+        and -LARGEST < limits[0] < limits[1] < LARGEST
     ):
-        raise InputError(f"{path}: 'range' must be two numbers, the smaller first, but is {limits!r}.")
+        raise InputError(f"{path}: 'range' must be two numbers, the smaller first, but is {limits!r:.80}.")
     return View(tuple(bands or ()), None if limits is None else (float(limits[0]), float(limits[1])))
 
 

@@ -52,11 +52,12 @@ class RunDescription:
             for name in ("classes", "forms", "keys"):
                 content[name] = tuple(content[name])
             bands, limits = content.pop("view", PLAIN)
-            content["view"] = View(tuple(bands), None if limits is None else (float(limits[0]), float(limits[1])))
+            low, high = limits or (0.0, 0.0)
+            content["view"] = View(tuple(bands), None if limits is None else (float(low), float(high)))
             return cls(**content)
         except FileNotFoundError as error:
             raise RunError(
                 f"{path.parent}: is no run folder (it has no {path.name}); train one with hintseg train."
             ) from error
-        except (OSError, ValueError, TypeError, KeyError) as error:
+        except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise RunError(f"{path}: is damaged ({error}).") from error

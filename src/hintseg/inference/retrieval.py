@@ -108,8 +108,12 @@ def load_index(path: Path) -> SegmentIndex:
     from safetensors.torch import load_file
 
     try:
-        return SegmentIndex(**load_file(path))
-    except (OSError, SafetensorError, TypeError) as error:
+        index = SegmentIndex(**load_file(path))
+        count, _ = index.prototypes.shape
+        if (index.labels.shape, index.images.shape, index.boxes.shape) != ((count,), (count,), (count, 4)):
+            raise ValueError("tensors that do not belong together")
+        return index
+    except (OSError, SafetensorError, TypeError, ValueError) as error:
         raise RunError(
             f"{path}: the segment memory is missing or damaged; run training again with --resume."
         ) from error

@@ -188,7 +188,7 @@ class Backend:
         """
         values = [value for value in task.get("data", {}).values() if isinstance(value, str)]
         named = [value for value in values if _suffix(value) or value.startswith(("/", "http"))]
-        if not named or not isinstance(task.get("id"), int):
+        if not named or not isinstance(task.get("id"), int) or not 0 <= task["id"] < 2**63:
             raise InputError(f"task {task.get('id')}: its data name no photograph.")
         path = self.folder / "photographs" / f"task-{task['id']}{_suffix(named[0]) or '.png'}"
         if not path.exists():
@@ -301,4 +301,10 @@ def _tasks(body: dict[str, Any], field: str) -> list[dict[str, Any]]:
     tasks = body.get(field)
     if not isinstance(tasks, list) or not all(isinstance(task, dict) for task in tasks):
         raise InputError(f"the field {field!r} must be a list of tasks.")
+    for task in tasks:
+        annotations = task.get("annotations", [])
+        if not isinstance(task.get("data"), dict) or not isinstance(annotations, list):
+            raise InputError(f"task {task.get('id')!r}: 'data' must be an object and 'annotations' a list.")
+        if not all(isinstance(annotation, dict) for annotation in annotations):
+            raise InputError(f"task {task.get('id')!r}: every annotation must be an object.")
     return tasks

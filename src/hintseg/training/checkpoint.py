@@ -44,7 +44,7 @@ def read_checkpoint(path: Path, fingerprint: str) -> dict[str, Any]:
     """
     try:
         content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        version = content["version"]
+        version, made_for = content["version"], content["fingerprint"]
     except Exception as error:  # torch raises many kinds for a damaged or hostile file; all mean the same here
         raise RunError(
             f"{path}: the checkpoint is damaged ({type(error).__name__}); delete it to start again, or choose "
@@ -52,7 +52,7 @@ def read_checkpoint(path: Path, fingerprint: str) -> dict[str, Any]:
         ) from error
     if version != VERSION:
         raise RunError(f"{path}: was written by another version of hintseg (format {version}, this is {VERSION}).")
-    if content["fingerprint"] != fingerprint:
+    if made_for != fingerprint:
         raise RunError(
             f"{path}: belongs to another configuration or data set; resume with the same options, or change --out."
         )

@@ -1,0 +1,347 @@
+"""Damaged and hostile files for every reader: each is read, or refused by an error of hintseg's own.
+
+Files are made by damaging good ones (bits, bytes, numbers, pieces moved, doubled, dropped and joined), a given number
+of times over all readers. Any other exception, and any file that takes longer than ten seconds, is a finding; its
+file is kept in the working folder.
+"""
+
+import argparse
+import copy
+import json
+import random
+import re
+import shutil
+import signal
+import struct
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import tifffile
+import torch
+from PIL import Image
+from pydantic import ValidationError
+from safetensors.torch import save
+from tests.conftest import draw_scene
+from tests.formats.test_formats import EXAMPLES
+
+from benchmarks.record import write
+from hintseg import images, rasters
+from hintseg.config import load_recipe
+from hintseg.errors import HintsegError
+from hintseg.formats import label_studio
+from hintseg.formats.by_name import FORMATS, import_dataset
+from hintseg.formats.imported import Imported
+from hintseg.hints.dataset import Dataset
+from hintseg.hints.description import parse_description
+from hintseg.inference.description import RunDescription
+from hintseg.inference.retrieval import load_index
+from hintseg.network.backbone import read_state
+from hintseg.recipes.by_name import RECIPES
+from hintseg.studio.backend import Backend, LabelStudio, _tasks, control_tag
+from hintseg.studio.project import DrawnHints, Project
+from hintseg.training.checkpoint import read_checkpoint
+
+SECONDS = 10
+PIXELS = 2_000_000  # in place of 400 million, so that headers that claim more are refused sooner
+NUMBERS = (
+    b"-1",
+    b"0",
+    b"255",
+    b"256",
+    b"1e999",
+    b"NaN",
+    b"99999999999999999999",
+    b"null",
+    b"[]",
+    b"{}",
+    b'""',
+    b"true",
+)
+VALUES = (
+    None, True, -1, 0, 1, 2, 300, 1e9, 1e308, float("nan"), float("inf"), 10**400, "", "a", "1", "../../x", "\x00",
+    "\ud800", "x" * 300, [], {}, [[]], [0], [1, 2], [[1, 2], [3, 4]], ["a"], {"a": 1}, {"id": 7, "result": []},
+)  # fmt: skip
+PIECES = (
+    b"../",
+    b"/etc/passwd",
+    b"\x00",
+    b"\xff\xd8",
+    b"\xed\xa0\x80",
+    b"[" * 5000,
+    b"&#0;",
+    b"<!ENTITY a 'b'>",
+    b"%s",
+)
+
+
+@dataclass(frozen=True)
+class Reader:
+    """One reader of files.
+
+    Attributes:
+        name: of the file it reads, with suffix.
+        good: files it can read.
+        read: given the file's path.
+    """
+
+    name: str
+    good: list[bytes]
+    read: Callable[[Path], object]
+
+
+def damaged(good: list[bytes], chance: random.Random) -> bytes:
+    """One of the good files with one to eight accidents; of JSON, half of the time a few values replaced instead."""
+    content = bytearray(chance.choice(good))
+    if content[:1] in (b"{", b"[") and chance.random() < 0.5:
+        return replaced(json.loads(content), chance)
+    for _ in range(1 << chance.randrange(4)):
+        size = len(content)
+        start = chance.randrange(size + 1)
+        stop = min(size, start + chance.choice((1, 1, 2, 4, 16, 64, 512)))
+        kind = chance.randrange(9)
+        if kind == 0 and size:
+            content[chance.randrange(size)] ^= 1 << chance.randrange(8)
+        elif kind == 1 and size:
+            content[chance.randrange(size)] = chance.choice((0, 1, 127, 128, 255, chance.randrange(256)))
+        elif kind == 2:
+            del content[start:stop]
+        elif kind == 3:
+            content[start:start] = content[start:stop] * chance.choice((1, 2, 50))
+        elif kind == 4:
+            content[start:start] = chance.choice(PIECES)
+        elif kind == 5:
+            del content[start:]
+        elif kind == 6:
+            content[start:stop] = struct.pack(chance.choice("<>") + "I", chance.choice((0, 1, 2**31, 2**32 - 1)))
+        elif kind == 7:
+            numbers = list(re.finditer(rb"-?\d+(\.\d+)?", bytes(content[:20000])))
+            if numbers:
+                chosen = chance.choice(numbers)
+                content[chosen.start() : chosen.end()] = chance.choice(NUMBERS)
+        else:
+            other = chance.choice(good)
+            cut = chance.randrange(len(other) + 1)
+            content[start:] = other[cut:]
+    return bytes(content[:200_000])
+
+
+def replaced(content: object, chance: random.Random) -> bytes:
+    """JSON with one to three of its values replaced."""
+    for _ in range(chance.randrange(1, 4)):
+        whole = [content]
+        place, step = whole, 0
+        while isinstance(place[step], list | dict) and place[step] and chance.random() < 0.85:
+            place = place[step]
+            step = chance.choice(list(place) if isinstance(place, dict) else range(len(place)))
+        place[step] = copy.deepcopy(chance.choice(VALUES))
+        (content,) = whole
+    return json.dumps(content).encode()
+
+
+def readers(folder: Path) -> Iterator[Reader]:
+    """Every reader with files that it can read, made in `folder`."""
+    image, mask = draw_scene(0)
+
+    def encoded(picture: np.ndarray, kind: str, **settings: object) -> bytes:
+        path = folder / f"encoded.{kind}"
+        Image.fromarray(picture).save(path, **settings)
+        return path.read_bytes()
+
+    def look(path: Path) -> None:
+        for read in (images.read_image_size, images.read_image):
+            with suppress(HintsegError):
+                read(path)
+
+    yield Reader("a.png", [encoded(image, "png"), encoded(mask, "png")], look)
+    yield Reader("a.jpg", [encoded(image, "jpg", quality=quality) for quality in (30, 95)], look)
+    yield Reader("a.webp", [encoded(image, "webp")], look)
+    yield Reader("a.bmp", [encoded(image[:20, :20], "bmp")], look)
+    stacks = []
+    for samples, settings in (
+        (image.astype(np.uint16), {"photometric": "rgb"}), (image.astype(np.float32), {"compression": "zlib", "photometric": "rgb"}),
+        (np.moveaxis(np.dstack([image] * 2), -1, 0), {"planarconfig": "separate", "photometric": "minisblack"}),
+    ):  # fmt: skip
+        tifffile.imwrite(folder / "stack.tif", samples[:24, :24] if samples.shape[0] > 6 else samples, **settings)
+        stacks.append((folder / "stack.tif").read_bytes())
+    yield Reader("a.tif", [*stacks, encoded(image[:24, :24], "tiff")], look)
+    yield Reader("labels.png", [encoded(mask, "png")], images.read_labels)
+
+    described = {"classes": ["a", "b", "c"], "background": 0, "void": 255, "tags_complete": True}
+    texts = [json.dumps(described), json.dumps({**described, "bands": [2, 1, 0], "range": [0, 300]})]
+    yield Reader("dataset.json", [text.encode() for text in texts], parse_description)
+    root = folder / "data"
+    images.write_image(root / "images" / "a.png", image)
+    for name, rows in (
+        ("tags", ["a", 1]), ("boxes", [[1, 2, 30, 40, "b"], [0.5, 1, 9, 9, 0]]), ("points", [[5, 6, 1], [70, 60, "c"]]),
+        ("scribbles", [["a", [[1, 2], [30, 40]]], [1, [[5, 5]], 3]]), ("looked_for", [0, "b"]),
+    ):  # fmt: skip
+        yield Reader(f"{name}.json", [json.dumps({"a": rows}).encode()], lambda path: hints_of(root, path))
+
+    for name in FORMATS:
+        source = folder / name
+        for letter in "ab":
+            images.write_image(source / "photos" / f"{letter}.jpg", image)
+        EXAMPLES[name](source)
+        files = sorted(path for path in source.iterdir() if path.is_file())
+        kind = FORMATS[name].read
+        yield Reader(
+            f"{name}/{files[0].name}", [path.read_bytes() for path in files],
+            lambda path, kind=kind: kind(path, Imported(path.parent)),
+        )  # fmt: skip
+    source = folder / "yolo"
+    for letter in "ab":
+        images.write_image(source / "photos" / f"{letter}.jpg", image)
+    EXAMPLES["yolo"](source)
+    labels = [path.read_bytes() for path in sorted((source / "labels").iterdir())]
+
+    def read_yolo(path: Path) -> None:
+        with tempfile.TemporaryDirectory(dir=folder) as out:
+            import_dataset(source, Path(out) / "data", "yolo")
+
+    yield Reader("yolo/labels/a.txt", labels, read_yolo)
+    yield Reader("yolo/data.yaml", [(source / "data.yaml").read_bytes()], read_yolo)
+    brush = bytes(label_studio.encode_brush(mask == 1))
+
+    def read_brush(path: Path) -> None:
+        with suppress(ValueError):  # as documented; the importer says more
+            label_studio.decode_brush(list(path.read_bytes()), *mask.shape)
+
+    yield Reader("brush", [brush], read_brush)
+    yield from requests(folder, image, [path.read_bytes() for path in sorted((folder / "label-studio").glob("*.json"))])
+    config = '<View><Image name="i"/><BrushLabels name="t" toName="i"><Label value="cow"/></BrushLabels></View>'
+    yield Reader("config.xml", [config.encode()], lambda path: control_tag(path.read_text("utf-8", "replace")))
+
+    recipe = RECIPES["small"]
+    described_run = RunDescription(recipe, ("a", "b"), 0, "data", ("tags",), ("x", "y"), "0.1.0")
+    yield Reader("run.json", [described_run.dump().encode()], RunDescription.load)
+    yield Reader("recipe.json", [recipe.model_dump_json().encode()], load_recipe)
+    tensors = {"a": torch.zeros(3, 2), "b": torch.arange(4)}
+    yield Reader("weights.safetensors", [save(tensors)], read_state)
+    torch.save(tensors, folder / "weights.pth")
+    yield Reader("weights.pth", [(folder / "weights.pth").read_bytes()], read_state)
+    memory = {"prototypes": torch.zeros(3, 2), "labels": torch.arange(3), "images": torch.arange(3)}
+    yield Reader("memory.safetensors", [save(memory | {"boxes": torch.zeros(3, 4)})], load_index)
+    torch.save({"version": 1, "fingerprint": "", "network": tensors, "history": []}, folder / "checkpoint.pt")
+    yield Reader("checkpoint.pt", [(folder / "checkpoint.pt").read_bytes()], lambda path: read_checkpoint(path, ""))
+
+
+def requests(folder: Path, image: np.ndarray, exports: list[bytes]) -> Iterator[Reader]:
+    """What the studio's page and Label Studio send."""
+    images.write_image(folder / "studio" / "images" / "a.png", image)
+    project = Project.open(folder / "studio")
+    project.set_classes(["a", "b"], 0)
+    drawn = {
+        "tags": [0], "boxes": [{"label": 1, "x0": 1, "y0": 2, "x1": 30, "y1": 40}],
+        "points": [{"label": 0, "x": 5, "y": 6}], "strokes": [{"label": 1, "width": 5, "vertices": [[1, 2], [30, 40]]}],
+    }  # fmt: skip
+
+    def save(path: Path) -> None:
+        try:
+            project.save_hints("a", DrawnHints.model_validate_json(path.read_bytes()))
+        except ValidationError:
+            return  # the server answers 422
+        project.hints("a")
+
+    yield Reader("drawn.json", [json.dumps(drawn).encode()], save)
+
+    class Studio(LabelStudio):
+        def get(self, url: str) -> bytes:
+            return (folder / "studio" / "images" / "a.png").read_bytes()
+
+    class Idle:
+        def start(self, effort: str) -> None: ...
+        def state(self) -> dict[str, bool]:
+            return {"training": False}
+
+    backend = Backend(folder / "backend", Studio("http://127.0.0.1", ""))
+    backend._make = lambda project: Idle()
+
+    def annotated(path: Path) -> None:
+        try:
+            body = json.loads(path.read_bytes())
+        except (ValueError, RecursionError):
+            return  # never reaches us
+        if isinstance(body, dict):
+            backend.train(_tasks(body, "annotations"))
+            shutil.rmtree(folder / "backend")
+
+    bodies = [json.dumps({"annotations": json.loads(export)}).encode() for export in exports]
+    yield Reader("tasks.json", bodies, annotated)
+
+
+def hints_of(root: Path, path: Path) -> None:
+    path.replace(root / path.name)
+    try:
+        Dataset(root, ("a", "b", "c")).hints("a")
+    finally:
+        (root / path.name).unlink()
+
+
+class TooLongError(BaseException):
+    """No reader catches it."""
+
+
+def too_long(*arguments: object) -> None:
+    raise TooLongError(f"longer than {SECONDS} s")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--executions", type=int, default=1_000_000)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--only", default="", help="readers whose name starts so")
+    parser.add_argument("--work", type=Path, default=Path("runs/fuzz"), help="findings are kept here")
+    options = parser.parse_args()
+    images.MAX_PIXELS = rasters.MAX_PIXELS = PIXELS
+    signal.signal(signal.SIGALRM, too_long)
+    warnings.simplefilter("ignore")
+    rows, findings = [], 0
+    with tempfile.TemporaryDirectory(dir="/dev/shm" if Path("/dev/shm").is_dir() else None) as folder:
+        chosen = [reader for reader in readers(Path(folder)) if reader.name.startswith(options.only)]
+        for number, reader in enumerate(chosen):
+            chance = random.Random(f"{options.seed} {reader.name}")
+            path = Path(folder) / reader.name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            count = options.executions // len(chosen) + (number < options.executions % len(chosen))
+            refused, kinds, started = 0, set(), time.monotonic()
+            for _ in range(count):
+                content = damaged(reader.good, chance)
+                path.write_bytes(content)
+                signal.alarm(SECONDS)
+                try:
+                    reader.read(path)
+                except HintsegError:
+                    refused += 1
+                except BaseException as error:
+                    if isinstance(error, KeyboardInterrupt):
+                        raise
+                    place = error.__traceback__
+                    while place.tb_next is not None:
+                        place = place.tb_next
+                    kind = f"{type(error).__name__} {Path(place.tb_frame.f_code.co_filename).name}:{place.tb_lineno}"
+                    if kind not in kinds:
+                        kinds.add(kind)
+                        options.work.mkdir(parents=True, exist_ok=True)
+                        kept = options.work / f"{len(kinds)}-{reader.name.replace('/', '-')}"
+                        kept.write_bytes(content)
+                        print(f"FOUND {reader.name}: {kind}: {str(error)[:200]} ({kept})", flush=True)
+                finally:
+                    signal.alarm(0)
+            findings += len(kinds)
+            row = {"reader": reader.name, "seed": options.seed, "executions": count, "refused": refused}
+            rows.append({**row, "findings": len(kinds), "seconds": round(time.monotonic() - started, 1)})
+            print(rows[-1], flush=True)
+    print(sum(row["executions"] for row in rows), "executions,", findings, "findings")
+    if not options.only:
+        print(write("fuzz", rows))
+    raise SystemExit(findings > 0)
+
+
+if __name__ == "__main__":
+    main()
