@@ -164,7 +164,8 @@ def readers(folder: Path) -> Iterator[Reader]:
     yield Reader("a.bmp", [encoded(image[:20, :20], "bmp")], look)
     stacks = []
     for samples, settings in (
-        (image.astype(np.uint16), {"photometric": "rgb"}), (image.astype(np.float32), {"compression": "zlib", "photometric": "rgb"}),
+        (image.astype(np.uint16), {"photometric": "rgb"}),
+        (image.astype(np.float32), {"compression": "zlib", "photometric": "rgb"}),
         (np.moveaxis(np.dstack([image] * 2), -1, 0), {"planarconfig": "separate", "photometric": "minisblack"}),
     ):  # fmt: skip
         tifffile.imwrite(folder / "stack.tif", samples[:24, :24] if samples.shape[0] > 6 else samples, **settings)

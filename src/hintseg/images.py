@@ -17,10 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from hintseg.errors import InputError, RunError
+from hintseg.errors import HintsegError, InputError, RunError
 from hintseg.rasters import PLAIN, SUFFIXES, View, is_photograph, raster_size, read_raster, to_uint8
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
+LITTLE = 2**20  # bytes; with less a disk counts as full
 MAX_PIXELS = 400_000_000  # 20 000 × 20 000; above this a file is more likely a bomb than a photograph
 
 # The limit above is checked from the header before any pixel is decoded.
@@ -138,7 +139,18 @@ def atomic_path(path: Path) -> Iterator[Path]:
         yield temporary
         os.replace(temporary, path)
     except OSError as error:
-        raise RunError(f"{path}: writing failed ({error.strerror}).") from error
+        raise RunError(
+            f"{path}: writing failed ({error.strerror or error}); free some space or choose another folder."
+        ) from error
+    except HintsegError:
+        raise
+    except Exception as error:
+        # torch and safetensors have errors of their own for a disk that is full.
+        if shutil.disk_usage(path.parent).free < LITTLE:
+            raise RunError(
+                f"{path}: writing failed (no space left on device); free some or choose another folder."
+            ) from error
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 

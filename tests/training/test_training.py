@@ -419,9 +419,28 @@ def test_a_loss_that_is_not_finite_stops_with_the_iteration(run, monkeypatch, tm
         return whole(state, batch, recipe, fabric)
 
     monkeypatch.setattr(loop, "train_step", spoil)
-    with pytest.raises(TrainingError, match="not finite at iteration 3"):
+    with pytest.raises(TrainingError, match=r"not finite at iteration 3 \(.*of the images scene \d ä, "):
         run("a")
     assert (tmp_path / "a" / "checkpoint.pt").exists()
+
+
+def test_weights_that_are_not_finite_are_not_kept(run, monkeypatch, tmp_path):
+    whole = loop.train_step
+
+    def spoil(state, batch, recipe, fabric):
+        values = whole(state, batch, recipe, fabric)
+        if state.step == 3:  # the last before a checkpoint
+            with torch.no_grad():
+                state.network.embedding.weight[0] = float("inf")
+        return values
+
+    monkeypatch.setattr(loop, "train_step", spoil)
+    with pytest.raises(TrainingError, match="not finite before iteration 4"):
+        run("a")
+    content = torch.load(tmp_path / "a" / "checkpoint.pt", weights_only=True)
+    assert content["step"] == 3  # where masks were completed, the last time all was well
+    monkeypatch.setattr(loop, "train_step", whole)
+    run("a", resume=True)
 
 
 def test_exhausted_memory_names_the_setting(run, monkeypatch):

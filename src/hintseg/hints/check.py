@@ -94,11 +94,15 @@ def require_trainable(found: Inspection, dataset: Dataset, forms: Iterable[Form]
 
 
 def _warn(found: Inspection, dataset: Dataset, hinted: int) -> None:
+    missing = []
     for label, name in enumerate(dataset.classes):
         if not found.images_of_class[label] and not found.hinted_pixels[label] and label != dataset.background:
-            found.warnings.append(f"class {name!r} is never hinted; it cannot be learned.")
+            missing.append(repr(name))
         elif 0 < found.hinted_pixels[label] < 50:
             found.warnings.append(f"class {name!r} has only {found.hinted_pixels[label]} hinted pixels.")
+    if missing:
+        what = f"class {missing[0]} is" if len(missing) == 1 else f"classes {', '.join(missing)} are"
+        found.warnings.append(f"{what} never hinted and cannot be learned.")
     pointed = found.forms["points"] + found.forms["scribbles"]
     if dataset.background is not None and pointed and not found.hinted_pixels[dataset.background]:
         name = dataset.classes[dataset.background]

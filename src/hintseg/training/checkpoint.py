@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from hintseg.errors import RunError
+from hintseg.errors import RunError, TrainingError
 from hintseg.images import atomic_path
 from hintseg.training.loop import TrainingState
 
@@ -18,6 +18,10 @@ def save_checkpoint(path: Path, state: TrainingState, fingerprint: str, history:
     Args:
         fingerprint: of recipe and data; a run resumes only with the same one.
         history: rows of the metrics so far.
+
+    Raises:
+        TrainingError: a weight is not finite.
+        RunError: the folder cannot be written.
     """
     content = {
         "version": VERSION,
@@ -32,6 +36,11 @@ def save_checkpoint(path: Path, state: TrainingState, fingerprint: str, history:
         "regions": state.objective.regions.state(),
         "history": history,
     }
+    if not all(torch.isfinite(tensor).all() for tensor in state.network.parameters()):
+        raise TrainingError(
+            f"The weights are not finite before iteration {state.step}; lower optimizer.rate or use --precision "
+            "32-true. The last checkpoint is from before."
+        )
     with atomic_path(path) as temporary:
         torch.save(content, temporary)
 

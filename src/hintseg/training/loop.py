@@ -87,7 +87,14 @@ def train_steps(
     freeze_statistics(state.network)
     for batch in loader(batches, state.step, stop, recipe.data.workers):
         batch = TrainingBatch(*(tensor.to(fabric.device, non_blocking=True) for tensor in batch))
-        values = train_step(state, batch, recipe, fabric)
+        try:
+            values = train_step(state, batch, recipe, fabric)
+        except FloatingPointError as error:
+            shown = ", ".join(images.keys[number] for number in batch.view[:, 0].tolist())
+            raise TrainingError(
+                f"The loss is not finite at iteration {state.step} ({error}), of the images {shown}; lower "
+                "optimizer.rate or use --precision 32-true. The last checkpoint is from before."
+            ) from error
         if report is not None:
             report(state.step, {name: float(value) for name, value in values.items()})
         state.step += 1
@@ -96,7 +103,11 @@ def train_steps(
 
 
 def train_step(state: TrainingState, batch: TrainingBatch, recipe: Recipe, fabric: Fabric) -> dict[str, Tensor]:
-    """One optimiser step; returns the detached value of every term and the total."""
+    """One optimiser step; returns the detached value of every term and the total.
+
+    Raises:
+        FloatingPointError: the loss is not finite; says the value of every term.
+    """
     optimizer = recipe.optimizer
     set_learning_rate(
         state.optimizer,
@@ -115,10 +126,7 @@ def train_step(state: TrainingState, batch: TrainingBatch, recipe: Recipe, fabri
         batch, maps = whole_batch(fabric, batch), whole_maps(fabric, maps)
     total, values = state.objective(maps, batch, state.step)
     if not math.isfinite(float(total.detach())):
-        parts = ", ".join(f"{name} {float(value):g}" for name, value in values.items())
-        raise TrainingError(
-            f"The loss is not finite at iteration {state.step} ({parts}); lower optimizer.rate or use --precision 32."
-        )
+        raise FloatingPointError(", ".join(f"{name} {float(value):g}" for name, value in values.items()))
     state.optimizer.zero_grad(set_to_none=True)
     fabric.backward(total)
     if fabric.world_size > 1:
