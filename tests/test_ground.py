@@ -111,12 +111,12 @@ def test_a_class_seen_nowhere_does_not_count():
 
 
 STOREYS = [
-    {"errors", "config", "images", "rasters", "metrics", "recipes"},
+    {"errors", "ranks", "config", "images", "rasters", "storage", "metrics", "recipes"},
     {"hints", "targets", "formats", "prepare"},
     {"pairwise", "segments", "relations", "losses", "propagation"},
     {"network"},
     {"inference", "training"},
-    {"report", "api", "compare", "functional", "demo", "studio", "cli", "__init__"},
+    {"bulk", "report", "api", "compare", "functional", "demo", "studio", "cli", "__init__"},
 ]
 MATHEMATICS = STOREYS[2]
 

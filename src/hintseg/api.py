@@ -11,7 +11,7 @@ from hintseg.hints.dataset import Dataset
 from hintseg.hints.model import parse_forms
 from hintseg.inference.segmenter import Segmenter
 from hintseg.recipes.by_name import OBJECTIVE_SETTINGS, OBJECTIVES, RECIPES
-from hintseg.storage import published
+from hintseg.storage.mirror import published
 from hintseg.training.stages import Progress, run_training
 
 FROZEN_VIEWS = 8

@@ -19,7 +19,7 @@ from hintseg.bulk.photographs import Photograph
 from hintseg.errors import ConfigError, InputError, RunError
 from hintseg.images import label_palette, write_labels
 from hintseg.rasters import require_rasterio, write_georeferenced
-from hintseg.storage import below, exists, list_files, local_file, new_file
+from hintseg.storage.files import below, exists, list_files, local_file, new_file
 
 MADE_BY = ".made-by.json"
 Kind = Literal["png", "geotiff", "parquet"]

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from hintseg.errors import InputError
 from hintseg.images import IMAGE_SUFFIXES
-from hintseg.storage import below, is_remote, list_files
+from hintseg.storage.files import below, is_remote, list_files
 
 
 class Photograph(NamedTuple):

@@ -34,7 +34,8 @@ def train(
     from hintseg.api import train as run
     from hintseg.cli.progress import progress_bar
     from hintseg.report.run_report import report_run
-    from hintseg.storage import below, published
+    from hintseg.storage.files import below
+    from hintseg.storage.mirror import published
 
     with published(out) as folder, progress_bar() as show:
         segmenter = run(

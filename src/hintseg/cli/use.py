@@ -38,7 +38,7 @@ def complete(
     from hintseg.inference.segmenter import Segmenter
     from hintseg.inference.untrained import complete_key
     from hintseg.network.exported import digest
-    from hintseg.storage import below, exists, list_files
+    from hintseg.storage.files import below, exists, list_files
 
     if method == "network" or exists(below(run, "run.json")):
         segmenter = Segmenter.open(run, device)
@@ -143,7 +143,7 @@ def evaluate(
     from hintseg.inference.segmenter import Segmenter
     from hintseg.report.html import Evaluated
     from hintseg.report.run_report import report_run
-    from hintseg.storage import published
+    from hintseg.storage.mirror import published
 
     dataset = Dataset.open(data)
     with published(run) as folder, progress_bar() as show:
@@ -176,7 +176,8 @@ def retrieve(
     """Find the training segments nearest to a clicked one: a picture and JSON."""
     from hintseg.inference.segmenter import Segmenter
     from hintseg.report.retrieval import save_retrieval
-    from hintseg.storage import local_file, published
+    from hintseg.storage.files import local_file
+    from hintseg.storage.mirror import published
 
     try:
         x, y = (float(part) for part in at.split(","))
@@ -210,7 +211,7 @@ def suggest(
     from hintseg.images import atomic_path
     from hintseg.inference.segmenter import Segmenter
     from hintseg.inference.suggest import suggest as find
-    from hintseg.storage import published
+    from hintseg.storage.mirror import published
 
     with published(run) as folder, progress_bar() as show:
         segmenter = Segmenter.open(folder, device)
@@ -237,7 +238,7 @@ def report(run: Run, device: Device = "auto") -> None:
     """Write the run's HTML report again."""
     from hintseg.inference.segmenter import Segmenter
     from hintseg.report.run_report import report_run
-    from hintseg.storage import published
+    from hintseg.storage.mirror import published
 
     with published(run) as folder:
         print(report_run(Segmenter.open(folder, device)))
@@ -256,7 +257,7 @@ def export(
     from hintseg.formats.by_name import export_masks
     from hintseg.formats.exported import Classes
     from hintseg.inference.description import RunDescription
-    from hintseg.storage import fetch, published
+    from hintseg.storage.mirror import fetch, published
 
     folder = fetch(run)
     described = RunDescription.load(folder / "run.json")

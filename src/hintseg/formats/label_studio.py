@@ -22,6 +22,7 @@ from hintseg.formats.imported import Imported, entry, tables
 from hintseg.hints.description import numbers, read_json
 from hintseg.images import atomic_path, read_image_size
 
+NUMBER = (int, float)
 KINDS = ("choices", "rectanglelabels", "keypointlabels", "polygonlabels", "brushlabels", "labels")
 
 
@@ -108,11 +109,13 @@ def _add(result: dict[str, Any], key: str, found: Imported, where: str) -> None:
         if kind == "rectanglelabels":
             if value.get("rotation"):
                 found.lost["Label Studio rotation of a rectangle"] += 1
-            x, y, w, h = (entry(value, name, (int, float), place) for name in ("x", "y", "width", "height"))
+            x, y, w, h = numbers(
+                [entry(value, name, NUMBER, place) for name in ("x", "y", "width", "height")], 4, place
+            )
             box = [x * width / 100, y * height / 100, (x + w) * width / 100, (y + h) * height / 100]
             found.boxes.setdefault(key, []).append([*box, label])
         elif kind == "keypointlabels":
-            x, y = (entry(value, name, (int, float), place) for name in ("x", "y"))
+            x, y = numbers([entry(value, name, NUMBER, place) for name in ("x", "y")], 2, place)
             found.points.setdefault(key, []).append([x * width / 100, y * height / 100, label])
         elif kind == "polygonlabels":
             corners = [numbers(pair, 2, f"{place}, points") for pair in entry(value, "points", list, place)]

@@ -32,7 +32,8 @@ from hintseg.hints.description import classes_from_hints, numbers, parse_descrip
 from hintseg.hints.model import FORMS, UNLABELLED, VOID, Box, Form, ImageHints, Mask, Point, Scribble, Tag
 from hintseg.images import IMAGE_SUFFIXES, atomic_path, read_image, read_image_size, read_labels
 from hintseg.rasters import PLAIN, View
-from hintseg.storage import fetch, is_remote
+from hintseg.storage.files import is_remote
+from hintseg.storage.mirror import fetch
 
 MAX_WIDTH = 200
 TABLES = ("tags", "boxes", "points", "scribbles", "looked_for")

@@ -24,7 +24,7 @@ from hintseg.inference.views import enlarged_argmax, image_maps, multi_scale_map
 from hintseg.network.embedder import Embedder, Network
 from hintseg.network.exported import ExportedEmbedder, digest, export_network
 from hintseg.network.heads import resize
-from hintseg.storage import fetch
+from hintseg.storage.mirror import fetch
 from hintseg.targets.target import WeakTarget, reduce_target, reduce_to, weak_target
 
 TILE_OVERLAP = 128

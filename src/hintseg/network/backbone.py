@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from hintseg.errors import ConfigError, WeightsError, unknown_name
-from hintseg.storage import fetch
+from hintseg.storage.mirror import fetch
 
 WEIGHTS_TIMM = "timm"
 WEIGHTS_NONE = "none"

@@ -7,16 +7,17 @@ import fsspec
 import numpy as np
 import pytest
 
-from hintseg import Segmenter, storage, train
+from hintseg import Segmenter, train
 from hintseg.api import choose_recipe
 from hintseg.errors import ConfigError, InputError, RunError
 from hintseg.hints.dataset import Dataset
+from hintseg.storage import files, mirror
 
 
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path, monkeypatch):
     monkeypatch.setenv("HINTSEG_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(storage, "FIRST_PAUSE", 0.001)
+    monkeypatch.setattr(files, "FIRST_PAUSE", 0.001)
     fsspec.filesystem("memory").store.clear()
 
 
@@ -43,20 +44,20 @@ def upload(folder: Path, address: str) -> None:
     ],
 )
 def test_remote_addresses(address, expected):
-    assert storage.is_remote(address) == expected
+    assert files.is_remote(address) == expected
 
 
 @pytest.mark.parametrize("name", ["../x", "a/../../x", "/etc/x"])
 @pytest.mark.parametrize("folder", ["memory://f", "folder"])
 def test_names_stay_in_their_folder(folder, name):
     with pytest.raises(InputError, match="outside"):
-        storage.below(folder, name)
+        files.below(folder, name)
 
 
 def test_a_folder_is_fetched_once_and_then_only_what_changed(monkeypatch):
     put("memory://data/images/a.png", b"one")
     put("memory://data/images/b.png", b"two")
-    folder = storage.fetch("memory://data")
+    folder = mirror.fetch("memory://data")
     assert (folder / "images" / "a.png").read_bytes() == b"one"
     system, asked = fsspec.filesystem("memory"), []
     monkeypatch.setattr(
@@ -64,21 +65,21 @@ def test_a_folder_is_fetched_once_and_then_only_what_changed(monkeypatch):
         "get_file",
         lambda self, source, target, **_: asked.append(source) or Path(target).write_bytes(b"x"),
     )
-    assert storage.fetch("memory://data/") == folder
+    assert mirror.fetch("memory://data/") == folder
     assert asked == []
     put("memory://data/images/b.png", b"three")
     system.rm("memory://data/images/a.png")
-    storage.fetch("memory://data")
+    mirror.fetch("memory://data")
     assert asked == ["/data/images/b.png"]
     assert not (folder / "images" / "a.png").exists()
 
 
 def test_what_is_absent_or_unknown_is_one_sentence():
     with pytest.raises(InputError, match=r"memory://nowhere: no such file"):
-        storage.fetch("memory://nowhere")
+        mirror.fetch("memory://nowhere")
     with pytest.raises(InputError, match="nosuchthing"):
-        storage.fetch("nosuchthing://x")
-    with pytest.raises(InputError, match="no such file"), storage.local_file("memory://a/b.png"):
+        mirror.fetch("nosuchthing://x")
+    with pytest.raises(InputError, match="no such file"), files.local_file("memory://a/b.png"):
         pass
 
 
@@ -88,25 +89,25 @@ def test_a_missing_package_is_named(monkeypatch):
 
     monkeypatch.setattr(fsspec.core, "url_to_fs", missing)
     with pytest.raises(ConfigError, match=r"hintseg\[s3\]"):
-        storage.fetch("s3://bucket")
+        mirror.fetch("s3://bucket")
 
 
 def test_the_cache_keeps_to_its_limit(monkeypatch):
     for name in "abc":
         put(f"memory://{name}/file", bytes(1000))
     monkeypatch.setenv("HINTSEG_CACHE_GB", "0.0000025")  # 2500 bytes
-    first = storage.fetch("memory://a")
-    second = storage.fetch("memory://b")
-    third = storage.fetch("memory://c")
+    first = mirror.fetch("memory://a")
+    second = mirror.fetch("memory://b")
+    third = mirror.fetch("memory://c")
     assert not first.exists()
     assert second.exists()
     assert third.exists()
     put("memory://large/file", bytes(4000))
     with pytest.raises(InputError, match="HINTSEG_CACHE_GB"):
-        storage.fetch("memory://large")
+        mirror.fetch("memory://large")
     monkeypatch.setenv("HINTSEG_CACHE_GB", "much")
     with pytest.raises(ConfigError, match="must be a number"):
-        storage.fetch("memory://a")
+        mirror.fetch("memory://a")
 
 
 def test_a_store_that_fails_is_asked_again_and_then_named(monkeypatch):
@@ -121,7 +122,7 @@ def test_a_store_that_fails_is_asked_again_and_then_named(monkeypatch):
         return original(self, *arguments, **settings)
 
     monkeypatch.setattr(system, "get_file", shaky)
-    with storage.local_file("memory://f/x") as path:
+    with files.local_file("memory://f/x") as path:
         assert path.read_bytes() == b"content"
     assert len(tries) == 3
 
@@ -129,38 +130,38 @@ def test_a_store_that_fails_is_asked_again_and_then_named(monkeypatch):
         raise OSError("out of order")
 
     monkeypatch.setattr(system, "get_file", broken)
-    with pytest.raises(InputError, match=r"failed 8 times.*out of order"), storage.local_file("memory://f/x"):
+    with pytest.raises(InputError, match=r"failed 8 times.*out of order"), files.local_file("memory://f/x"):
         pass
 
 
 def test_published_files_appear_while_and_after_writing():
     put("memory://runs/a/old.txt", b"old")
     system = fsspec.filesystem("memory")
-    with storage.published("memory://runs/a", every=0.02) as folder:
+    with mirror.published("memory://runs/a", every=0.02) as folder:
         assert (folder / "old.txt").read_bytes() == b"old"
         (folder / "new.txt").write_text("new")
         for _ in range(500):
             if system.exists("memory://runs/a/new.txt"):
                 break
-            storage.time.sleep(0.02)
+            files.time.sleep(0.02)
         assert system.cat("memory://runs/a/new.txt") == b"new"
         (folder / "cache").mkdir()
         (folder / "cache" / "x").write_text("can be made again")
         (folder / ".lock").write_text("")
         (folder / "old.txt").write_text("changed")
     assert system.cat("memory://runs/a/old.txt") == b"changed"
-    assert sorted(storage.list_files("memory://runs/a")) == ["new.txt", "old.txt"]
+    assert sorted(files.list_files("memory://runs/a")) == ["new.txt", "old.txt"]
 
 
 def test_published_files_survive_an_error():
     def interrupted():
-        with storage.published("memory://runs/b") as folder:
+        with mirror.published("memory://runs/b") as folder:
             (folder / "checkpoint.pt").write_text("half way")
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         interrupted()
-    assert storage.exists("memory://runs/b/checkpoint.pt")
+    assert files.exists("memory://runs/b/checkpoint.pt")
 
 
 def test_what_cannot_be_written_is_said(monkeypatch):
@@ -168,13 +169,13 @@ def test_what_cannot_be_written_is_said(monkeypatch):
         raise PermissionError("read only")
 
     monkeypatch.setattr(type(fsspec.filesystem("memory")), "put_file", refused)
-    with pytest.raises(RunError, match="access denied"), storage.new_file("memory://f/x") as path:
+    with pytest.raises(RunError, match="access denied"), files.new_file("memory://f/x") as path:
         path.write_text("x")
 
 
 @pytest.fixture
 def store(monkeypatch):
-    s3 = pytest.importorskip("tests.s3")
+    s3 = pytest.importorskip("tests.storage.s3")
     s3fs = pytest.importorskip("s3fs")
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "testing")

@@ -1,0 +1,171 @@
+"""Single files at an address; every request is repeated with growing pauses when a store fails or throttles."""
+
+import random
+import re
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from hintseg.errors import ConfigError, InputError, RunError
+from hintseg.images import atomic_path
+
+TRIES = 8
+FIRST_PAUSE = 0.2  # seconds; doubles with every try
+
+
+def is_remote(address: str | Path) -> bool:
+    """Whether an address is a URL ("s3://bucket/folder") rather than a path of this machine."""
+    return re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", str(address)) is not None
+
+
+def below(address: str, name: str) -> str:
+    """The address of a name in a folder.
+
+    Raises:
+        InputError: it would lie outside the folder.
+    """
+    if is_remote(address):
+        if name.startswith("/") or ".." in name.split("/"):
+            raise InputError(f"{name!r} would be written outside {address}; rename it.")
+        return f"{address.rstrip('/')}/{name}"
+    path = Path(address) / name
+    if not path.resolve().is_relative_to(Path(address).resolve()):
+        raise InputError(f"{name!r} would be written outside {address}; rename it.")
+    return str(path)
+
+
+def list_files(address: str) -> dict[str, str]:
+    """Every file below a folder: its name there → a mark that changes when its content does.
+
+    Raises:
+        InputError: the store cannot be reached or refuses.
+        ConfigError: no package is installed for the URL's scheme.
+    """
+    if not is_remote(address):
+        folder = Path(address)
+        files = (path for path in sorted(folder.rglob("*")) if path.is_file())
+        return {path.relative_to(folder).as_posix(): mark_of(path) for path in files}
+    system, root = opened(address)
+    system.invalidate_cache()
+    found = steadily(lambda: system.find(root, detail=True), address)
+    prefix = root.rstrip("/") + "/"
+    return {name.removeprefix(prefix): mark(found[name]) for name in sorted(found) if name.startswith(prefix)}
+
+
+def exists(address: str) -> bool:
+    """Whether there is a file at an address.
+
+    Raises:
+        InputError: the store cannot be reached or refuses.
+        ConfigError: no package is installed for the URL's scheme.
+    """
+    if not is_remote(address):
+        return Path(address).is_file()
+    system, path = opened(address)
+    system.invalidate_cache()
+    return bool(steadily(lambda: system.exists(path), address))
+
+
+@contextmanager
+def local_file(address: str) -> Iterator[Path]:
+    """A path at which a file can be read now: itself, or a copy that goes away with the block.
+
+    Raises:
+        InputError: it is absent, or the store cannot be reached.
+        ConfigError: no package is installed for the URL's scheme.
+    """
+    if not is_remote(address):
+        yield Path(address)
+        return
+    system, path = opened(address)
+    with tempfile.TemporaryDirectory(prefix="hintseg-") as folder:
+        copy = Path(folder) / Path(path).name
+        steadily(lambda: system.get_file(path, str(copy)), address)
+        yield copy
+
+
+@contextmanager
+def new_file(address: str) -> Iterator[Path]:
+    """A path to write; the file appears at the address, whole, when the block ends without error.
+
+    Raises:
+        RunError: it cannot be written.
+        ConfigError: no package is installed for the URL's scheme.
+    """
+    if not is_remote(address):
+        with atomic_path(Path(address)) as temporary:
+            yield temporary
+        return
+    with tempfile.TemporaryDirectory(prefix="hintseg-") as folder:
+        copy = Path(folder) / Path(address).name
+        yield copy
+        upload(copy, address)
+
+
+def upload(path: Path, address: str) -> None:
+    """Copy a local file to a URL.
+
+    Raises:
+        RunError: the store cannot be reached or refuses.
+        ConfigError: no package is installed for the URL's scheme.
+    """
+    system, target = opened(address)
+    try:
+        steadily(lambda: system.put_file(str(path), target), address)
+    except InputError as error:
+        raise RunError(str(error)) from error
+
+
+def opened(address: str) -> tuple[Any, str]:
+    """The file system of a URL, and the path there.
+
+    Raises:
+        ConfigError: no package is installed for the URL's scheme.
+        InputError: nobody knows the scheme.
+    """
+    import fsspec
+
+    try:
+        return fsspec.core.url_to_fs(address)
+    except ImportError as error:
+        raise ConfigError(
+            f"{address}: {error}; for s3:// that is pip install 'hintseg[s3]', for gs:// pip install gcsfs."
+        ) from error
+    except ValueError as error:
+        raise InputError(f"{address}: {error}.") from error
+
+
+def steadily(request: Callable[[], Any], address: str) -> Any:
+    """The request's result, tried again after growing pauses; what a repetition cannot mend is raised at once."""
+    tried = 0
+    while True:
+        try:
+            return request()
+        except (FileNotFoundError, IsADirectoryError) as error:
+            raise InputError(f"{address}: no such file.") from error
+        except PermissionError as error:
+            raise InputError(f"{address}: access denied ({error}); check your credentials.") from error
+        # Every store has errors of its own, which share no base class.
+        except Exception as error:
+            tried += 1
+            if tried == TRIES:
+                raise InputError(
+                    f"{address}: the store failed {TRIES} times, at last with {type(error).__name__} ({error})."
+                ) from error
+            time.sleep(FIRST_PAUSE * 2**tried * random.uniform(0.5, 1))
+
+
+def mark(info: dict[str, Any]) -> str:
+    """What tells one content of a remote file from another."""
+    stamp = info.get("ETag") or info.get("etag") or info.get("md5Hash") or info.get("blob_id")
+    stamp = stamp or info.get("LastModified") or info.get("mtime") or info.get("created") or ""
+    return f"{info.get('size')} {stamp}"
+
+
+def mark_of(path: Path) -> str:
+    """The same of a local file."""
+    state = path.stat()
+    return f"{state.st_size} {state.st_mtime_ns}"

@@ -1,0 +1,180 @@
+"""Whole folders at an address, through copies on this machine.
+
+HINTSEG_CACHE       folder of the copies; default ~/.cache/hintseg
+HINTSEG_CACHE_GB    how large it may grow; the copies unused for longest leave first; default 50
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import threading
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+from hintseg.errors import ConfigError, HintsegError, InputError, RunError
+from hintseg.ranks import first_process
+from hintseg.storage.files import below, is_remote, list_files, mark, mark_of, new_file, opened, steadily, upload
+
+STREAMS = 8
+PUBLISH_EVERY = 60.0  # seconds between two copies of what a run wrote
+
+
+def fetch(address: str | Path) -> Path:
+    """The local path of a file or folder: itself, or for a URL a copy in the cache, brought up to date.
+
+    Raises:
+        InputError: it is absent, the store cannot be reached, or it is larger than the cache may be.
+        ConfigError: no package is installed for the URL's scheme.
+    """
+    if not is_remote(address):
+        return Path(address)
+    address = str(address).rstrip("/")
+    place = _place(address)
+    system, path = opened(address)
+    name = Path(path).name or "root"
+    found = steadily(lambda: system.info(path), address)
+    if found["type"] == "file":
+        _bring(address.rpartition("/")[0], {name: mark(found)}, place)
+    else:
+        _bring(address, list_files(address), place / name)
+    _make_room(place)
+    return place / name
+
+
+@contextmanager
+def published(address: str | Path, every: float = PUBLISH_EVERY) -> Iterator[Path]:
+    """A local folder whose files also appear at the address; for a local one the folder itself.
+
+    What is there already is fetched first. New and changed files are copied out every minute and at the end, also
+    after an error, so that little is lost with the machine. Of processes that train together the first one copies.
+
+    Args:
+        address: folder, or its URL.
+        every: seconds between two copies.
+
+    Raises:
+        RunError: the store cannot be written.
+        ConfigError: no package is installed for the URL's scheme.
+    """
+    if not is_remote(address):
+        yield Path(address)
+        return
+    address = str(address).rstrip("/")
+    folder = _place(address) / (Path(address).name or "root")
+    if not first_process():
+        yield folder
+        return
+    _bring(address, list_files(address), folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    sent = {name: mark_of(path) for name, path in _publishable(folder)}
+    ended, failures = threading.Event(), []
+
+    def copy_out() -> None:
+        for name, path in _publishable(folder):
+            try:
+                mark = mark_of(path)
+                if sent.get(name) != mark:
+                    upload(path, below(address, name))
+                    sent[name] = mark
+            except FileNotFoundError:
+                continue  # replaced or removed while we looked
+
+    def copy_now_and_then() -> None:
+        while not ended.wait(every):
+            try:
+                copy_out()
+            except HintsegError as error:
+                failures.append(error)  # the last copy decides; this one is tried again
+
+    sender = threading.Thread(target=copy_now_and_then, daemon=True)
+    sender.start()
+    try:
+        yield folder
+    finally:
+        ended.set()
+        sender.join()
+        copy_out()
+        _remember(folder, list_files(address))
+
+
+def _publishable(folder: Path) -> Iterable[tuple[str, Path]]:
+    """Whole files; not those still being written, locks, and caches that can be made again."""
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder)
+        if path.is_file() and not path.name.startswith(".") and name.parts[0] != "cache":
+            yield name.as_posix(), path
+
+
+def _bring(address: str, files: dict[str, str], folder: Path) -> None:
+    """Files of a remote folder in a local one; those whose mark did not change are kept."""
+    known = _remembered(folder)
+    wanted = [name for name in files if known.get(name) != files[name] or not (folder / name).is_file()]
+    system, root = opened(address)
+
+    def bring(name: str) -> None:
+        target = Path(below(str(folder), name))
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with new_file(str(target)) as temporary:
+            steadily(lambda: system.get_file(f"{root.rstrip('/')}/{name}", str(temporary)), f"{address}/{name}")
+        known[name] = files[name]
+
+    try:
+        with ThreadPoolExecutor(STREAMS) as pool:
+            list(pool.map(bring, wanted))
+        for name in known.keys() - files.keys():
+            (folder / name).unlink(missing_ok=True)
+    finally:
+        _remember(folder, {name: mark for name, mark in known.items() if name in files})
+
+
+def _remembered(folder: Path) -> dict[str, str]:
+    try:
+        found = json.loads(_notes(folder).read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _remember(folder: Path, marks: dict[str, str]) -> None:
+    with new_file(str(_notes(folder))) as temporary:
+        temporary.write_text(json.dumps(marks), "utf-8")
+
+
+def _notes(folder: Path) -> Path:
+    return folder.parent / f".{folder.name}.json"
+
+
+def _place(address: str) -> Path:
+    """The cache's folder for an address; touched, so that it counts as used."""
+    place = _cache() / hashlib.sha256(address.encode()).hexdigest()[:20]
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        os.utime(place)
+    except OSError as error:
+        raise RunError(f"{place}: cannot be written ({error.strerror}); set HINTSEG_CACHE elsewhere.") from error
+    return place
+
+
+def _cache() -> Path:
+    return Path(os.environ.get("HINTSEG_CACHE") or Path.home() / ".cache" / "hintseg")
+
+
+def _make_room(kept: Path) -> None:
+    """Remove the copies unused for longest until the cache is within its limit; `kept` stays."""
+    given = os.environ.get("HINTSEG_CACHE_GB", "50")
+    try:
+        limit = float(given) * 1e9
+    except ValueError as error:
+        raise ConfigError(f"HINTSEG_CACHE_GB={given!r}: must be a number of gigabytes.") from error
+    places = sorted((path for path in _cache().iterdir() if path.is_dir()), key=lambda path: path.stat().st_mtime)
+    sizes = {place: sum(path.stat().st_size for path in place.rglob("*") if path.is_file()) for place in places}
+    if sizes[kept] > limit:
+        raise InputError(f"{kept}: holds {sizes[kept] / 1e9:.1f} GB, more than HINTSEG_CACHE_GB={given}; raise it.")
+    total = sum(sizes.values())
+    for place in places:
+        if total > limit and place != kept:
+            shutil.rmtree(place, ignore_errors=True)
+            total -= sizes[place]
