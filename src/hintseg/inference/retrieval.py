@@ -1,5 +1,6 @@
 """The index of training segments: build it, find the nearest, segment by their votes [SPML sec. 3.4]."""
 
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,13 +12,18 @@ from torch import Tensor
 
 from hintseg.errors import RunError
 from hintseg.images import atomic_path
+from hintseg.inference import large_index
+from hintseg.inference.large_index import LargeIndex
 from hintseg.network.heads import resize
-from hintseg.propagation.vote import nearest_segments, vote_shares
+from hintseg.propagation.vote import label_shares, nearest_segments
 from hintseg.segments.kmeans import grid_clusters, spherical_kmeans, with_location
 from hintseg.segments.prototypes import segment_prototypes, split_segments
 
+FIELDS = ("prototypes", "labels", "images", "boxes")
 
-class SegmentIndex(NamedTuple):
+
+@dataclass(frozen=True)
+class SegmentIndex:
     """Segments of the training images.
 
     Attributes:
@@ -25,12 +31,22 @@ class SegmentIndex(NamedTuple):
         labels: (M,) int64.
         images: (M,) int64, position in the list of training keys.
         boxes: (M, 4) float32 x0, y0, x1, y1 as shares of the image's width and height.
+        large: finds the nearest of very many; None compares all.
     """
 
     prototypes: Tensor
     labels: Tensor
     images: Tensor
     boxes: Tensor
+    large: LargeIndex | None = None
+
+    def nearest(self, queries: Tensor, k: int) -> tuple[Tensor, Tensor]:
+        """Cosines (Q, k') and rows (Q, k') int64 of the nearest segments to (Q, D) unit, nearest first.
+
+        Raises:
+            InputError: there is none.
+        """
+        return nearest_segments(queries, self.prototypes, k) if self.large is None else self.large.nearest(queries, k)
 
 
 class Neighbour(NamedTuple):
@@ -87,7 +103,11 @@ def index_image(
 
 def merge(parts: list[SegmentIndex]) -> SegmentIndex:
     """One index from many."""
-    return SegmentIndex(*(torch.cat(column) for column in zip(*parts, strict=True)))
+
+    def joined(name: str) -> Tensor:
+        return torch.cat([getattr(part, name) for part in parts])
+
+    return SegmentIndex(joined("prototypes"), joined("labels"), joined("images"), joined("boxes"))
 
 
 def save_index(index: SegmentIndex, path: Path) -> None:
@@ -95,28 +115,31 @@ def save_index(index: SegmentIndex, path: Path) -> None:
     from safetensors.torch import save_file
 
     with atomic_path(path) as temporary:
-        save_file({name: tensor.contiguous() for name, tensor in index._asdict().items()}, temporary)
+        save_file({name: getattr(index, name).contiguous() for name in FIELDS}, temporary)
 
 
 def load_index(path: Path) -> SegmentIndex:
     """Read an index.
 
     Raises:
-        RunError: absent or damaged.
+        RunError: absent or damaged, or the approximate index of a large memory cannot be written beside it.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     try:
-        index = SegmentIndex(**load_file(path))
+        stored = load_file(path)
+        index = SegmentIndex(stored["prototypes"], stored["labels"], stored["images"], stored["boxes"])
         count, _ = index.prototypes.shape
         if (index.labels.shape, index.images.shape, index.boxes.shape) != ((count,), (count,), (count, 4)):
             raise ValueError("tensors that do not belong together")
-        return index
-    except (OSError, SafetensorError, TypeError, ValueError) as error:
+    except (OSError, SafetensorError, KeyError, ValueError) as error:
         raise RunError(
             f"{path}: the segment memory is missing or damaged; run training again with --resume."
         ) from error
+    if count <= large_index.LARGE:
+        return index
+    return replace(index, large=LargeIndex(path.with_suffix(".faiss"), index.prototypes))
 
 
 def retrieval_probabilities(
@@ -134,7 +157,7 @@ def retrieval_probabilities(
     count = int(clusters.max()) + 1
     vectors = embeddings.permute(1, 2, 0).reshape(clusters.numel(), -1)
     queries = segment_prototypes(vectors, clusters.reshape(-1), count).float().cpu()
-    shares = vote_shares(queries, index.prototypes, index.labels, neighbours, num_classes)
+    shares = label_shares(index.labels[index.nearest(queries, neighbours)[1]], num_classes)
     maps = shares[clusters.cpu()].permute(2, 0, 1)
     return F.interpolate(maps[None], size=size, mode="nearest")[0]
 
@@ -153,7 +176,7 @@ def nearest_to_click(
     row, column = min(int(at[1] * height), height - 1), min(int(at[0] * width), width - 1)
     clicked = clusters == clusters[row, column]
     query = F.normalize(embeddings[:, clicked].sum(dim=1), dim=0)[None].float().cpu()
-    similarity, rows = nearest_segments(query, index.prototypes, neighbours)
+    similarity, rows = index.nearest(query, neighbours)
     found = [
         Neighbour(keys[int(index.images[row])], int(index.labels[row]), float(cosine), tuple(index.boxes[row].tolist()))
         for cosine, row in zip(similarity[0], rows[0].tolist(), strict=True)

@@ -27,9 +27,8 @@ def nearest_segments(queries: Tensor, memory: Tensor, k: int) -> tuple[Tensor, T
     if queries.device.type == "cpu" and queries.dtype == torch.float32 and memory.shape[0] > 4096:
         import faiss
 
-        index = faiss.IndexFlatIP(memory.shape[1])
-        index.add(np.ascontiguousarray(memory.numpy()))
-        similarity, rows = index.search(np.ascontiguousarray(queries.numpy()), k)
+        wanted, known = np.ascontiguousarray(queries.numpy()), np.ascontiguousarray(memory.numpy())
+        similarity, rows = faiss.knn(wanted, known, k, metric=faiss.METRIC_INNER_PRODUCT)
         return torch.from_numpy(similarity), torch.from_numpy(rows)
     found = (queries @ memory.T).topk(k, dim=1)
     return found.values, found.indices
@@ -52,8 +51,11 @@ def vote(queries: Tensor, memory: Tensor, memory_labels: Tensor, k: int, num_cla
 
 def vote_shares(queries: Tensor, memory: Tensor, memory_labels: Tensor, k: int, num_classes: int) -> Tensor:
     """(Q, num_classes) float32: share of the k nearest that carry each label."""
-    _, rows = nearest_segments(queries, memory, k)
-    votes = torch.zeros(queries.shape[0], num_classes, device=queries.device)
-    labels = memory_labels[rows]
+    return label_shares(memory_labels[nearest_segments(queries, memory, k)[1]], num_classes)
+
+
+def label_shares(labels: Tensor, num_classes: int) -> Tensor:
+    """(Q, k) int64 labels → (Q, num_classes) float32: the share of each."""
+    votes = torch.zeros(labels.shape[0], num_classes, device=labels.device)
     votes.scatter_add_(1, labels, torch.ones_like(labels, dtype=votes.dtype))
-    return votes / rows.shape[1]
+    return votes / labels.shape[1]

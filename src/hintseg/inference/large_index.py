@@ -1,0 +1,93 @@
+"""Nearest segments among many millions: inverted lists of rounded prototypes on disk, then exact cosines.
+
+Lists by nearest of some thousand centres [Sivic and Zisserman 2003; faiss's IVF], four bits a dimension. The index is
+mapped into memory: lists that are not looked at stay on disk.
+"""
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from hintseg.errors import RunError
+from hintseg.images import atomic_path
+
+LARGE = 2_000_000  # segments; with fewer, all are compared
+PROBED = 64  # lists looked at for every query
+CANDIDATES = 20  # of each neighbour wanted, whose exact cosine decides
+MOST_LISTS = 16384
+SAMPLE = 40  # segments a list, of which the lists' centres are found
+CHUNK = 500_000
+
+
+class LargeIndex:
+    """An approximate index beside the prototypes it was made of."""
+
+    def __init__(self, path: Path, prototypes: Tensor) -> None:
+        """Open the index at `path`, or make it where it is absent or of other segments.
+
+        Args:
+            prototypes: (M, D) float32 unit.
+
+        Raises:
+            RunError: it cannot be written.
+        """
+        import faiss
+
+        self.prototypes = prototypes
+        found = _opened(path)
+        if found is None or (found.ntotal, found.d) != tuple(prototypes.shape):
+            build_index(prototypes, path)
+            found = _opened(path)
+        if found is None:
+            raise RunError(f"{path}: cannot be read back; remove it, and check the disk.")
+        faiss.extract_index_ivf(found).nprobe = PROBED
+        self._index = found
+
+    def nearest(self, queries: Tensor, k: int) -> tuple[Tensor, Tensor]:
+        """As `propagation.vote.nearest_segments`, but a few of the k may be others that are hardly further away."""
+        k = min(k, self.prototypes.shape[0])
+        _, rows = self._index.search(np.ascontiguousarray(queries.numpy()), min(k * CANDIDATES, self._index.ntotal))
+        candidates = torch.from_numpy(rows)
+        cosines = torch.einsum("qd,qkd->qk", queries, self.prototypes[candidates.clamp(min=0)])
+        cosines[candidates < 0] = -2  # fewer than asked for were found
+        values, places = cosines.topk(k, dim=1)
+        return values, candidates.gather(1, places).clamp(min=0)
+
+
+def build_index(prototypes: Tensor, path: Path) -> None:
+    """Write an index of prototypes (M, D) float32 unit.
+
+    Raises:
+        RunError: it cannot be written.
+    """
+    import faiss
+
+    count, dimensions = prototypes.shape
+    lists = min(max(int(4 * math.sqrt(count)), 1), max(count // SAMPLE, 1), MOST_LISTS)
+    index = faiss.index_factory(dimensions, f"IVF{lists},SQ4", faiss.METRIC_INNER_PRODUCT)
+    # Evenly spaced segments are of all images, and the same every time.
+    step = max(count // (SAMPLE * lists), 1)
+    index.train(np.ascontiguousarray(prototypes[::step].numpy()))
+    for chunk in _chunks(prototypes):
+        index.add(chunk)
+    with atomic_path(path) as temporary:
+        faiss.write_index(index, str(temporary))
+
+
+def _chunks(prototypes: Tensor) -> Iterator[np.ndarray]:
+    for start in range(0, prototypes.shape[0], CHUNK):
+        yield np.ascontiguousarray(prototypes[start : start + CHUNK].numpy())
+
+
+def _opened(path: Path) -> Any:
+    import faiss
+
+    try:
+        return faiss.read_index(str(path), faiss.IO_FLAG_MMAP)
+    except RuntimeError:  # absent or damaged
+        return None
