@@ -34,8 +34,8 @@ def commands(data: Path, out: Path, annotated: Path) -> dict[str, list[str]]:
     train = ["--weights", "none", "--iterations", "8", "--resume", "--hints", "scribbles,tags", *settings, *common]
     return {
         "train": ["train", str(data), "--out", run, *train],
-        "complete": ["complete", run, "--out", str(out / "completed"), *common],
-        "predict": ["predict", run, str(data / "images"), "--out", str(out / "masks"), *common],
+        "complete": ["complete", run, "--out", str(out / "completed"), "--resume", *common],
+        "predict": ["predict", run, str(data / "images"), "--out", str(out / "masks"), "--resume", *common],
         "evaluate": ["evaluate", run, str(data), "--split", "val", *common],
         "export": ["export", run, "--masks", str(out / "completed"), "--format", "coco", "--out", str(out / "coco")],
         "import": ["import", str(annotated), "--out", str(out / "imported")],
