@@ -1,9 +1,12 @@
-# make demo · test · test-all · lint · docs · bench — each sets up what it needs first.
+# make demo · test · test-all · test-lowest · lint · docs · bench · lock · licences — each sets up what it needs first.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: setup demo test test-all lint docs bench clean
+# A file of versions to keep to; continuous integration gives requirements.lock.
+LOCK ?=
+
+.PHONY: setup demo test test-all test-lowest lint docs bench lock licences clean
 
 setup: $(VENV)/.setup-done
 
@@ -11,7 +14,7 @@ $(VENV)/.setup-done: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("hintseg needs Python 3.11 or newer; set PYTHON=") if sys.version_info < (3, 11) else None'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet $(if $(LOCK),--constraint $(LOCK)) --editable '.[dev]'
 	touch $@
 
 demo: setup
@@ -35,12 +38,29 @@ lint: setup
 	$(BIN)/mypy
 
 docs: setup
-	$(BIN)/python -m pip install --quiet --editable '.[docs]'
+	$(BIN)/python -m pip install --quiet $(if $(LOCK),--constraint $(LOCK)) --editable '.[docs]'
 	$(BIN)/mkdocs build --strict
+
+# The lowest versions that pyproject.toml allows; other packages' warnings about them are theirs.
+test-lowest:
+	$(PYTHON) -m venv $(VENV)-uv
+	$(VENV)-uv/bin/python -m pip install --quiet uv
+	$(VENV)-uv/bin/uv venv --quiet --python 3.11 $(VENV)-lowest
+	VIRTUAL_ENV=$(VENV)-lowest $(VENV)-uv/bin/uv pip install --quiet --resolution lowest-direct --editable '.[dev]'
+	$(VENV)-lowest/bin/python -m pytest -o filterwarnings=default
+
+lock: setup
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip compile pyproject.toml --extra dev --extra docs --universal --python-version 3.11 --no-annotate \
+	  --no-emit-index-url --custom-compile-command 'make lock' --upgrade --quiet --output-file requirements.lock
+
+licences: setup
+	$(BIN)/python -m pip install --quiet pip-licenses tensorboard
+	$(BIN)/python docs/licences.py $(BIN)/pip-licenses > docs/reference/licences.md
 
 bench: setup
 	$(BIN)/python -m benchmarks.speed
 	$(BIN)/python -m benchmarks.parts
 
 clean:
-	rm -rf $(VENV) $(VENV)-label-studio runs site
+	rm -rf $(VENV) $(VENV)-label-studio $(VENV)-lowest $(VENV)-uv runs site
