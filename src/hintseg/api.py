@@ -116,7 +116,7 @@ def train(
     if precision not in ("32-true", "bf16-mixed", "16-mixed"):
         raise unknown_name("precision", precision, ("32-true", "bf16-mixed", "16-mixed"))
     chosen = recipe if isinstance(recipe, Recipe) else choose_recipe(recipe, weights=weights, **choices)  # type: ignore[arg-type]
-    dataset = dataset if isinstance(dataset, Dataset) else Dataset.open(dataset)
+    dataset = dataset if isinstance(dataset, Dataset) else Dataset.open(dataset, progress)
     keys = dataset.keys(split)
     counted = progress or (lambda stage, done, total, values: None)
     found = inspect(dataset, keys, forms, lambda done: counted("check", done, len(keys), {}))

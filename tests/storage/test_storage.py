@@ -153,6 +153,14 @@ def test_published_files_appear_while_and_after_writing():
     assert sorted(files.list_files("memory://runs/a")) == ["new.txt", "old.txt"]
 
 
+def test_a_checkpoint_is_copied_after_all_that_it_needs(tmp_path):
+    for name in ("completed/x.npz", "checkpoint.pt", "weights.safetensors", ".lock", "cache/x"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    names = [name for name, _ in mirror._publishable(tmp_path)]
+    assert names == ["completed/x.npz", "weights.safetensors", "checkpoint.pt"]
+
+
 def test_published_files_survive_an_error():
     def interrupted():
         with mirror.published("memory://runs/b") as folder:

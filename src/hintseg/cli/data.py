@@ -25,9 +25,9 @@ def check(
     from hintseg.hints.model import parse_forms
 
     forms = parse_forms(hints)
-    dataset = Dataset.open(data)
-    keys = dataset.keys(split)
     with progress_bar() as show:
+        dataset = Dataset.open(data, show)
+        keys = dataset.keys(split)
         found = inspect(dataset, keys, forms, lambda done: show("check", done, len(keys), {}))
     table = Table("class", "images", "hinted pixels")
     for label, name in enumerate(dataset.classes):

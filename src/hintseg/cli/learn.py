@@ -75,9 +75,9 @@ def compare(
 
     with progress_bar() as show:
         results = run(
-            Dataset.open(data), parse_rows(objectives), hints, out, seeds=range(seeds), split=split, recipe=recipe,
-            weights=weights, iterations=iterations, settings=set_ or (), device=device, completed=completed,
-            progress=show,
+            Dataset.open(data, show), parse_rows(objectives), hints, out, seeds=range(seeds), split=split,
+            recipe=recipe, weights=weights, iterations=iterations, settings=set_ or (), device=device,
+            completed=completed, progress=show,
         )  # fmt: skip
     lines = summary(results)
     table = Table(*lines[0])

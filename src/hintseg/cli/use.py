@@ -145,8 +145,8 @@ def evaluate(
     from hintseg.report.run_report import report_run
     from hintseg.storage.mirror import published
 
-    dataset = Dataset.open(data)
     with published(run) as folder, progress_bar() as show:
+        dataset = Dataset.open(data, show)
         segmenter = Segmenter.open(folder, device, engine)
         config = _inference(segmenter, method, scales, flip, crf)
         matrix, images = evaluate_split(

@@ -33,7 +33,7 @@ from hintseg.hints.model import FORMS, UNLABELLED, VOID, Box, Form, ImageHints, 
 from hintseg.images import IMAGE_SUFFIXES, atomic_path, read_image, read_image_size, read_labels
 from hintseg.rasters import PLAIN, View
 from hintseg.storage.files import is_remote
-from hintseg.storage.mirror import fetch
+from hintseg.storage.mirror import Progress, fetch
 
 MAX_WIDTH = 200
 TABLES = ("tags", "boxes", "points", "scribbles", "looked_for")
@@ -62,18 +62,19 @@ class Dataset:
     address: str = ""
 
     @classmethod
-    def open(cls, root: str | Path) -> Self:
+    def open(cls, root: str | Path, progress: Progress | None = None) -> Self:
         """Read a data set's description; images are read when asked for.
 
         Args:
             root: its folder, or a URL ("s3://bucket/folder"), which is copied into the cache first.
+            progress: of that copying, see `fetch`.
 
         Raises:
             InputError: no such folder, no `images/`, or a malformed dataset.json.
             ConfigError: no package is installed for the URL's scheme.
         """
         address = str(root) if is_remote(root) else str(Path(root).resolve())
-        root = fetch(root)
+        root = fetch(root, progress)
         if not root.is_dir():
             raise InputError(f"{root}: no such folder; give a data set folder that contains images/.")
         if not (root / "images").is_dir():

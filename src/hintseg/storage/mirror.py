@@ -6,10 +6,11 @@ HINTSEG_CACHE_GB    how large it may grow; the copies unused for longest leave f
 
 import hashlib
 import json
+import logging
 import os
 import shutil
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,12 +19,18 @@ from hintseg.errors import ConfigError, HintsegError, InputError, RunError
 from hintseg.ranks import first_process
 from hintseg.storage.files import below, is_remote, list_files, mark, mark_of, new_file, opened, steadily, upload
 
+Progress = Callable[[str, int, int, dict[str, float]], None]
+log = logging.getLogger(__name__)
+
 STREAMS = 8
 PUBLISH_EVERY = 60.0  # seconds between two copies of what a run wrote
 
 
-def fetch(address: str | Path) -> Path:
+def fetch(address: str | Path, progress: Progress | None = None) -> Path:
     """The local path of a file or folder: itself, or for a URL a copy in the cache, brought up to date.
+
+    Args:
+        progress: called with ("fetch", done, total, {}) for every file that is copied.
 
     Raises:
         InputError: it is absent, the store cannot be reached, or it is larger than the cache may be.
@@ -39,7 +46,7 @@ def fetch(address: str | Path) -> Path:
     if found["type"] == "file":
         _bring(address.rpartition("/")[0], {name: mark(found)}, place)
     else:
-        _bring(address, list_files(address), place / name)
+        _bring(address, list_files(address), place / name, progress)
     _make_room(place)
     return place / name
 
@@ -70,15 +77,15 @@ def published(address: str | Path, every: float = PUBLISH_EVERY) -> Iterator[Pat
     _bring(address, list_files(address), folder)
     folder.mkdir(parents=True, exist_ok=True)
     sent = {name: mark_of(path) for name, path in _publishable(folder)}
-    ended, failures = threading.Event(), []
+    ended = threading.Event()
 
     def copy_out() -> None:
         for name, path in _publishable(folder):
             try:
-                mark = mark_of(path)
-                if sent.get(name) != mark:
+                state = mark_of(path)
+                if sent.get(name) != state:
                     upload(path, below(address, name))
-                    sent[name] = mark
+                    sent[name] = state
             except FileNotFoundError:
                 continue  # replaced or removed while we looked
 
@@ -87,7 +94,7 @@ def published(address: str | Path, every: float = PUBLISH_EVERY) -> Iterator[Pat
             try:
                 copy_out()
             except HintsegError as error:
-                failures.append(error)  # the last copy decides; this one is tried again
+                log.warning("%s Tried again in %g s.", error, every)
 
     sender = threading.Thread(target=copy_now_and_then, daemon=True)
     sender.start()
@@ -101,14 +108,17 @@ def published(address: str | Path, every: float = PUBLISH_EVERY) -> Iterator[Pat
 
 
 def _publishable(folder: Path) -> Iterable[tuple[str, Path]]:
-    """Whole files; not those still being written, locks, and caches that can be made again."""
-    for path in sorted(folder.rglob("*")):
+    """Whole files; not those still being written, locks, and caches that can be made again.
+
+    A checkpoint comes last: whoever goes on with it finds all that was made before it.
+    """
+    for path in sorted(folder.rglob("*"), key=lambda path: (path.name == "checkpoint.pt", path)):
         name = path.relative_to(folder)
         if path.is_file() and not path.name.startswith(".") and name.parts[0] != "cache":
             yield name.as_posix(), path
 
 
-def _bring(address: str, files: dict[str, str], folder: Path) -> None:
+def _bring(address: str, files: dict[str, str], folder: Path, progress: Progress | None = None) -> None:
     """Files of a remote folder in a local one; those whose mark did not change are kept."""
     known = _remembered(folder)
     wanted = [name for name in files if known.get(name) != files[name] or not (folder / name).is_file()]
@@ -123,7 +133,9 @@ def _bring(address: str, files: dict[str, str], folder: Path) -> None:
 
     try:
         with ThreadPoolExecutor(STREAMS) as pool:
-            list(pool.map(bring, wanted))
+            for done, _ in enumerate(pool.map(bring, wanted), start=1):
+                if progress is not None:
+                    progress("fetch", done, len(wanted), {})
         for name in known.keys() - files.keys():
             (folder / name).unlink(missing_ok=True)
     finally:
