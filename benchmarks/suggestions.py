@@ -16,7 +16,7 @@ from benchmarks.record import write
 from hintseg.api import choose_recipe, train
 from hintseg.hints.dataset import Dataset
 from hintseg.images import link_or_copy
-from hintseg.inference.evaluation import evaluate_split
+from hintseg.inference.evaluation import evaluate_ways
 from hintseg.inference.segmenter import Segmenter
 from hintseg.inference.suggest import suggest
 
@@ -88,13 +88,13 @@ def main() -> None:
                 dataset, "points", folder / name, recipe=recipe, weights=options.weights, resume=True,
                 cache=folder / "cache",
             )  # fmt: skip
-            scores = {}
-            for column, crf in (("both", False), ("with_crf", True)):
-                config = segmenter.with_inference(method="both", crf=crf)
-                matrix, _ = evaluate_split(segmenter, dataset, "val", config)
-                scores[column] = round(100 * matrix.scores().mean_iou, 2)
+            ways = [segmenter.with_inference(method="both", crf=crf) for crf in (False, True)]
+            both, refined = (
+                round(100 * matrix.scores().mean_iou, 2) for matrix, _ in evaluate_ways(segmenter, dataset, "val", ways)
+            )
             count = sum(map(len, clicks.values()))
-            rows.append({"way": way, "clicks": count, "seed": options.seed, "run": name, **scores})
+            row = {"way": way, "clicks": count, "seed": options.seed, "run": name}
+            rows.append(row | {"both": both, "with_crf": refined})
             print(rows[-1], flush=True)
     print(write(options.name, rows))
 

@@ -15,7 +15,7 @@ from hintseg.config import Recipe
 from hintseg.errors import ConfigError
 from hintseg.hints.dataset import Dataset
 from hintseg.images import atomic_path
-from hintseg.inference.evaluation import evaluate_split
+from hintseg.inference.evaluation import evaluate_ways
 from hintseg.inference.segmenter import Segmenter
 from hintseg.metrics import ConfusionMatrix
 from hintseg.report.comparison import write_comparison
@@ -145,16 +145,14 @@ def _measure(
         cache=folder.parent / "cache",
     )
     seconds = time.monotonic() - started
-    scores = {}
     ways: dict[str, dict[str, object]] = {
         "mean_iou": {"method": "softmax", "crf": False},
         "retrieval": {"method": "retrieval", "crf": False},
         "both": {"method": "both", "crf": False},
         "with_crf": {"method": "both", "crf": True},
     }
-    for name, changes in ways.items():
-        matrix, _ = evaluate_split(segmenter, dataset, split, segmenter.with_inference(**changes))
-        scores[name] = round(100 * matrix.scores().mean_iou, 2)
+    found = evaluate_ways(segmenter, dataset, split, [segmenter.with_inference(**changes) for changes in ways.values()])
+    scores = {name: round(100 * matrix.scores().mean_iou, 2) for name, (matrix, _) in zip(ways, found, strict=True)}
     matrix = ConfusionMatrix(len(dataset.classes))
     for key in segmenter.description.keys if completed else ():
         truth = dataset.mask(key)

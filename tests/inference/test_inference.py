@@ -12,6 +12,7 @@ from hintseg import train
 from hintseg.config import CompletionConfig, override
 from hintseg.errors import ConfigError, InputError, RunError, WeightsError
 from hintseg.hints.model import Box, ImageHints
+from hintseg.inference import segmenter as segmenter_module
 from hintseg.inference.completion import complete_image, touch_boxes
 from hintseg.inference.evaluation import evaluate_split
 from hintseg.inference.refine import refined
@@ -117,6 +118,21 @@ def test_both_is_the_mean_of_softmax_and_votes_and_softmax_where_tiles_are_neede
     np.testing.assert_allclose(small["both"], (small["softmax"] + small["retrieval"]) / 2, atol=1e-6)
     assert not np.allclose(small["softmax"], small["retrieval"], atol=1e-3)
     np.testing.assert_array_equal(tiled["both"], tiled["softmax"])
+
+
+def test_ways_that_share_work_give_what_each_gives_alone(segmenter, monkeypatch):
+    image = np.random.default_rng(5).integers(0, 255, (72, 96, 3), dtype=np.uint8)
+    changes = [{"method": method, "crf": crf} for method in ("softmax", "retrieval", "both") for crf in (False, True)]
+    ways = [
+        segmenter.with_inference(**change) for change in (*changes, {"flip": True}, {"neighbours": 1}, {"tile": 192})
+    ]
+    expected = [segmenter.predict(image, way) for way in ways]
+    looks = []
+    whole = segmenter_module.multi_scale_maps
+    monkeypatch.setattr(segmenter_module, "multi_scale_maps", lambda *a: looks.append(a[2:]) or whole(*a))
+    for one, other in zip(segmenter.predict_ways(image, ways), expected, strict=True):
+        assert np.array_equal(one, other)
+    assert len(looks) == len(set(looks)) == 2  # with and without its mirror image
 
 
 def test_embeddings_are_those_of_the_scale_nearest_to_one(segmenter):

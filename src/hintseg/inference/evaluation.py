@@ -28,6 +28,21 @@ def evaluate_split(
     Raises:
         InputError: other classes than the run's, or no mask in the split.
     """
+    return evaluate_ways(segmenter, dataset, split, [config or segmenter.recipe.inference], progress)[0]
+
+
+def evaluate_ways(
+    segmenter: Segmenter,
+    dataset: Dataset,
+    split: str,
+    ways: Sequence[InferenceConfig],
+    progress: Callable[[int, int], None] | None = None,
+) -> list[tuple[ConfusionMatrix, list[tuple[str, float]]]]:
+    """`evaluate_split` for several ways of looking at an image; what they have in common is computed once.
+
+    Raises:
+        InputError: other classes than the run's, or no mask in the split.
+    """
     if len(dataset.classes) != len(segmenter.classes):
         raise InputError(
             f"{dataset.root}: has {len(dataset.classes)} classes but the run was trained with {len(segmenter.classes)}."
@@ -35,19 +50,21 @@ def evaluate_split(
     keys = [key for key in dataset.keys(split) if dataset.has_mask(key)]
     if not keys:
         raise InputError(f"{dataset.root}: split {split!r} has no masks to compare with; put them into masks/.")
-    matrix = ConfusionMatrix(len(dataset.classes), VOID)
-    images = []
+    matrices = [ConfusionMatrix(len(dataset.classes), VOID) for _ in ways]
+    images: list[list[tuple[str, float]]] = [[] for _ in ways]
     for number, key in enumerate(keys):
         truth = dataset.mask(key)
         if truth is not None:
-            prediction = segmenter.predict(dataset.image(key), config)
-            alone = ConfusionMatrix(len(dataset.classes), VOID)
-            alone.update(truth, prediction)
-            matrix.counts += alone.counts
-            images.append((key, alone.scores().mean_iou))
+            predictions = segmenter.predict_ways(dataset.image(key), ways)
+            for matrix, scored, prediction in zip(matrices, images, predictions, strict=True):
+                alone = ConfusionMatrix(len(dataset.classes), VOID)
+                alone.update(truth, prediction)
+                matrix.counts += alone.counts
+                scored.append((key, alone.scores().mean_iou))
         if progress is not None:
             progress(number + 1, len(keys))
-    return matrix, sorted(images, key=lambda entry: entry[1])
+    sort = [sorted(scored, key=lambda entry: entry[1]) for scored in images]
+    return list(zip(matrices, sort, strict=True))
 
 
 def scores_as_json(

@@ -1,5 +1,6 @@
 """Segmenter: a trained run, ready to predict, complete and retrieve."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -21,7 +22,7 @@ from hintseg.inference.description import RunDescription
 from hintseg.inference.refine import refined
 from hintseg.inference.retrieval import Neighbour, SegmentIndex, load_index, nearest_to_click, retrieval_probabilities
 from hintseg.inference.views import enlarged_argmax, image_maps, multi_scale_maps, tile_weight, tiles
-from hintseg.network.embedder import Embedder, Network
+from hintseg.network.embedder import Embedder, Network, PixelMaps
 from hintseg.network.exported import ExportedEmbedder, digest, export_network
 from hintseg.network.heads import resize
 from hintseg.storage.mirror import fetch
@@ -104,12 +105,29 @@ class Segmenter:
         Raises:
             InputError: not an (H, W, 3) uint8 array.
         """
-        config = config or self.recipe.inference
+        return self.predict_ways(image, [config or self.recipe.inference])[0]
+
+    def predict_ways(self, image: NDArray[np.uint8], ways: Sequence[InferenceConfig]) -> list[NDArray[np.uint8]]:
+        """Segment a photograph in several ways; what they have in common is computed once.
+
+        Args:
+            image: (H, W, 3) uint8 RGB.
+            ways: how; a mask each.
+
+        Returns:
+            (H, W) uint8 class indices, as often as there are ways.
+
+        Raises:
+            InputError: not an (H, W, 3) uint8 array.
+        """
         _check_image(image)
-        height, width = image.shape[:2]
-        if max(height, width) <= config.tile:
-            return self._probabilities(image, config).argmax(dim=0).numpy().astype(np.uint8)
-        return self._predict_tiled(image, _of_tiles(config))
+        side, seen = max(image.shape[:2]), _Seen()
+        return [
+            self._probabilities(image, config, seen).argmax(dim=0).numpy().astype(np.uint8)
+            if side <= config.tile
+            else self._predict_tiled(image, _of_tiles(config))
+            for config in ways
+        ]
 
     def probabilities(self, image: NDArray[np.uint8], config: InferenceConfig | None = None) -> NDArray[np.float32]:
         """(C, H, W) float32 class probabilities; see `predict`. Holds all classes of the whole image in memory."""
@@ -152,17 +170,24 @@ class Segmenter:
         return result
 
     @torch.no_grad()
-    def _probabilities(self, image: NDArray[np.uint8], config: InferenceConfig) -> Tensor:
+    def _probabilities(self, image: NDArray[np.uint8], config: InferenceConfig, seen: "_Seen | None" = None) -> Tensor:
         height, width = image.shape[:2]
-        reduced = _reduced(image, config.longest_side) if config.longest_side else image
-        maps = multi_scale_maps(self.network, reduced, config.scales, config.flip)
+        seen = _Seen() if seen is None else seen
+        look = (config.scales, config.flip, config.longest_side)
+        if look not in seen.maps:
+            reduced = _reduced(image, config.longest_side) if config.longest_side else image
+            seen.maps[look] = multi_scale_maps(self.network, reduced, config.scales, config.flip)
+        maps = seen.maps[look]
         result = resize(maps.logits.cpu()[None], (height, width))[0]
         if config.method != "softmax":
-            segments = self.recipe.segments
-            votes = retrieval_probabilities(
-                maps.embeddings, self.index, (height, width), segments.inference_grid, segments.iterations,
-                config.neighbours, len(self.classes),
-            )  # fmt: skip
+            asked = (*look, config.neighbours)
+            if asked not in seen.votes:
+                segments = self.recipe.segments
+                seen.votes[asked] = retrieval_probabilities(
+                    maps.embeddings, self.index, (height, width), segments.inference_grid, segments.iterations,
+                    config.neighbours, len(self.classes),
+                )  # fmt: skip
+            votes = seen.votes[asked]
             result = votes if config.method == "retrieval" else (result + votes) / 2
         if config.crf:
             result = refined(image, result, config.crf_stride)
@@ -234,6 +259,14 @@ class Segmenter:
         """
         found = Dataset.open(self.description.data)
         return replace(found, classes=self.classes)
+
+
+class _Seen:
+    """What was computed of one image, by the settings that decide it."""
+
+    def __init__(self) -> None:
+        self.maps: dict[tuple[object, ...], PixelMaps] = {}
+        self.votes: dict[tuple[object, ...], Tensor] = {}
 
 
 def pick_device(name: str) -> torch.device:
