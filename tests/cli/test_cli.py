@@ -2,6 +2,7 @@
 
 import json
 import sys
+from importlib.metadata import version
 
 import fsspec
 import numpy as np
@@ -85,6 +86,7 @@ def test_predict_names_broken_files_and_does_the_others(hintseg, trained, scenes
     assert hintseg("predict", trained, pattern, "--out", tmp_path / "more")[0] == 0
 
 
+@pytest.mark.skipif(version("torch").startswith("2.6."), reason="it exports no network of open sides")
 def test_onnxruntime_predicts_what_torch_predicts(hintseg, trained, scenes, tmp_path):
     pytest.importorskip("onnxruntime")
     for engine in ("torch", "onnx", "onnx"):  # the third finds the file of the second

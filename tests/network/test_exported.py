@@ -12,6 +12,7 @@ from hintseg.network.embedder import Embedder
 from hintseg.network.exported import ExportedEmbedder, export_network
 
 onnx = pytest.importorskip("onnx")
+pytestmark = pytest.mark.skipif(torch.__version__.startswith("2.6."), reason="it exports no network of open sides")
 
 
 @pytest.fixture(scope="module")

@@ -84,7 +84,10 @@ def export_network(network: Embedder, path: Path, weights: str, classes: tuple[s
                 input_names=["pixels"], output_names=["embeddings", "logits"],
             )  # fmt: skip
         except Exception as error:  # the exporter raises many kinds; all mean the same to the user
-            raise ConfigError("this network cannot be written as ONNX; predict with --engine torch.") from error
+            raise ConfigError(
+                f"torch {torch.__version__} cannot write this network as ONNX (2.6 can write none); predict with "
+                "--engine torch."
+            ) from error
         model = program.model_proto
         described = {"multiple": multiple, "stride": network.stride, "weights": weights, "classes": json.dumps(classes)}
         onnx.helper.set_model_props(model, {name: str(value) for name, value in described.items()})

@@ -190,7 +190,7 @@ class TrainingBatches(TorchDataset[TrainingBatch]):
             sample = self.images.sample(key)
             crops.append(augment(sample, self.soft.get(key), self.config, random))
             views.append((self.number[key], view))
-            hinted.append(_shown(sample))
+            hinted.append(bool(_shown(sample)))
         image, *rest = (torch.from_numpy(np.stack(column)) for column in zip(*crops, strict=True))
         return TrainingBatch(*[image.permute(0, 3, 1, 2), *rest, torch.tensor(views), torch.tensor(hinted)])
 
