@@ -86,7 +86,7 @@ def main() -> None:
                 shutil.copytree(options.data / "images", annotated / "images")
             code, usual[name], said = once(command, None)
             assert code == 0, f"{name}: {said}"
-            rows[name] = {"command": name, "kills": 0, "starts": 0, "refused": []}
+            rows[name] = {"command": name, "seed": options.seed, "kills": 0, "starts": 0, "refused": []}
         expected, killed, number = fingerprint(whole), 0, 0
         while killed < options.kills:
             number += 1
