@@ -52,7 +52,7 @@ def local_cluster():
 
     ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="error")
+    ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="error")
     yield
     ray.shutdown()
 
@@ -82,7 +82,9 @@ def test_killed_workers_cost_no_mask(local_cluster, segmenter, photographs, tmp_
     Watched.deadly.mkdir()
     for name in ("03", "27"):
         (Watched.deadly / name).touch()
-    output = Output(str(tmp_path / "there"), kind)
+    # Relative to a folder in which no worker is.
+    monkeypatch.chdir(tmp_path)
+    output, photographs = Output("there", kind), find_photographs(["photos"])
     wanted = pending(photographs, output, maker_of(segmenter, config), resume=False, overwrite=False)
     broken = Photograph(str(tmp_path / "photos" / "none.png"), "none")
     results = dict(cluster.predict_on_ray(segmenter.run, [*wanted, broken], output, config, workers=2, worker=Watched))

@@ -8,6 +8,7 @@ import logging
 import os
 import tempfile
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from hintseg.bulk.output import Output
 from hintseg.bulk.photographs import Photograph
 from hintseg.config import InferenceConfig
 from hintseg.errors import ConfigError, HintsegError, RunError
+from hintseg.storage.files import absolute
 
 RUN_FILES = ("run.json", "weights.safetensors", "memory.safetensors")
 BATCH = 16  # photographs a worker takes at once: at most so many are looked at again after it died
@@ -80,6 +82,8 @@ def predict_on_ray(
         RunError: the cluster cannot be reached, or the output cannot be written.
     """
     ray = _require_ray()
+    import pyarrow
+
     if not photographs:
         return
     if not ray.is_initialized():
@@ -90,6 +94,9 @@ def predict_on_ray(
     resources = ray.cluster_resources()
     gpus = int(resources.get("GPU", 0))
     most = workers or gpus or int(resources.get("CPU", 1))
+    sources = {photograph.name: photograph for photograph in photographs}
+    # Workers have working folders of their own.
+    output = replace(output, folder=absolute(output.folder))
     files = {name: (run / name).read_bytes() for name in RUN_FILES if (run / name).exists()}
     size = SHARD if output.kind == "parquet" else BATCH
     ray.data.DataContext.get_current().enable_progress_bars = False
@@ -97,10 +104,10 @@ def predict_on_ray(
     # A block is a batch, so that a batch tried again is the same one and finds what was written.
     batches = [photographs[start : start + size] for start in range(0, len(photographs), size)]
     blocks = [
-        {"source": np.array([photo.source for photo in batch]), "name": np.array([photo.name for photo in batch])}
+        {"source": [absolute(photo.source) for photo in batch], "name": [photo.name for photo in batch]}
         for batch in batches
     ]
-    work = ray.data.from_arrow([_table(block) for block in blocks]).map_batches(
+    work = ray.data.from_arrow([pyarrow.table(block) for block in blocks]).map_batches(
         worker,
         batch_size=None,
         batch_format="numpy",
@@ -109,7 +116,6 @@ def predict_on_ray(
         num_cpus=0 if gpus else 1,
         num_gpus=1 if gpus else 0,
     )
-    sources = {photograph.name: photograph for photograph in photographs}
     try:
         for done in work.iter_batches(batch_size=None, batch_format="numpy"):
             if done["fatal"].any():
@@ -118,12 +124,6 @@ def predict_on_ray(
                 yield sources[name], wrong or None
     except ray.exceptions.RayError as failure:
         raise RunError(f"the Ray cluster gave up: {str(failure).splitlines()[0]}") from failure
-
-
-def _table(columns: dict[str, NDArray[Any]]) -> Any:
-    import pyarrow
-
-    return pyarrow.table({name: pyarrow.array(column) for name, column in columns.items()})
 
 
 def _require_ray() -> Any:

@@ -37,6 +37,11 @@ def below(address: str, name: str) -> str:
     return str(path)
 
 
+def absolute(address: str) -> str:
+    """An address that means the same in another working folder."""
+    return address if is_remote(address) else str(Path(address).resolve())
+
+
 def list_files(address: str) -> dict[str, str]:
     """Every file below a folder: its name there → a mark that changes when its content does.
 
