@@ -109,10 +109,23 @@ def test_only_the_own_masks_are_gone_on_with(photographs, tmp_path):
     with pytest.raises(RunError, match="holds masks already"):
         output.claim("two", resume=False, overwrite=False)
     assert output.claim("two", resume=False) == frozenset()
-    assert output.claim("two", resume=True) == {"a", "deep/b"}
     (tmp_path / "masks" / ".made-by.json").write_text("[")
     with pytest.raises(RunError, match="of another run"):
         output.claim("two", resume=True)
+
+
+@pytest.mark.parametrize("kind", ["png", "parquet"])
+def test_masks_of_others_are_not_taken_for_ones_own(photographs, tmp_path, kind):
+    output = Output(str(tmp_path / "masks"), kind)
+    output.claim("one", resume=False)
+    for photograph in photographs:
+        output.write_all([photograph], compute, keep=False)
+    output.claim("two", resume=False)
+    output.write_all(photographs[:1], compute, keep=False)  # and then it was interrupted
+    for _ in range(2):
+        assert output.claim("two", resume=True) == {"a"}
+    output.write_all(photographs[1:], compute, keep=False)
+    assert output.claim("two", resume=True) == {"a", "deep/b"}
 
 
 def test_names_stay_in_the_folder(tmp_path):

@@ -84,17 +84,22 @@ class Output:
             if self.soft:
                 raise ConfigError("Parquet shards hold masks alone; leave out --soft or --parquet.")
         mark = {"maker": maker, "kind": self.kind, "soft": self.soft}
-        names = self._finished() if resume or not overwrite else frozenset()
-        if names and not resume:
+        there = {name: state for name, state in list_files(self.folder).items() if self._is_mask(name)}
+        if there and not (resume or overwrite):
             raise RunError(f"{self.folder}: holds masks already; choose another --out, or go on with them by --resume.")
-        if names and self._claimed() != mark:
+        claimed = self._claimed() if resume else {}
+        older = claimed.pop("older", {})
+        if resume and there and claimed != mark:
             raise RunError(
                 f"{self.folder}: holds masks of another run, other settings or other hints; choose another --out, or "
                 "leave out --resume."
             )
-        with new_file(below(self.folder, MADE_BY)) as temporary:
-            temporary.write_text(json.dumps(mark), "utf-8")
-        return names
+        if not resume or not there:
+            # What lies here now is not ours until it was written over.
+            with new_file(below(self.folder, MADE_BY)) as temporary:
+                temporary.write_text(json.dumps({**mark, "older": there}), "utf-8")
+            return frozenset()
+        return self._names([name for name, state in there.items() if older.get(name) != state])
 
     def write_all(self, photographs: Sequence[Photograph], compute: Compute, keep: bool) -> list[str | None]:
         """Compute and write the masks of a batch.
@@ -167,10 +172,12 @@ class Output:
             pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows, schema), temporary)
         return [row["error"] for row in rows]
 
-    def _finished(self) -> frozenset[str]:
-        files = [name for name in list_files(self.folder) if name.endswith(self.suffix)]
+    def _is_mask(self, file: str) -> bool:
+        return file.endswith(self.suffix) and ".partial-" not in file
+
+    def _names(self, files: Sequence[str]) -> frozenset[str]:
         if self.kind != "parquet":
-            return frozenset(name.removesuffix(self.suffix) for name in files if ".partial-" not in name)
+            return frozenset(file.removesuffix(self.suffix) for file in files)
         pyarrow = _require_pyarrow()
         names: set[str] = set()
         for file in files:
@@ -179,13 +186,13 @@ class Output:
             names.update(row["name"] for row in table.to_pylist() if row["error"] is None)
         return frozenset(names)
 
-    def _claimed(self) -> dict[str, Any] | None:
+    def _claimed(self) -> dict[str, Any]:
         try:
             with local_file(below(self.folder, MADE_BY)) as path:
                 found = json.loads(path.read_text("utf-8"))
         except (InputError, OSError, ValueError):
-            return None
-        return found if isinstance(found, dict) else None
+            return {}
+        return found if isinstance(found, dict) else {}
 
 
 def digest_of(*parts: object) -> str:
