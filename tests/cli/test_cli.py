@@ -309,6 +309,12 @@ def test_masks_without_training_leave_the_truth_alone(hintseg, scenes):
     code, out, err = hintseg("complete", scenes.root, "--method", "harmonic", "--hints", "scribbles")
     assert code == 0, err
     assert "masks-harmonic" in out
+    (scenes.root / "masks-harmonic" / "scene 1 ä.png").unlink()
+    when = (scenes.root / "masks-harmonic" / "scene 0 ä.png").stat().st_mtime_ns
+    code, _, err = hintseg("complete", scenes.root, "--method", "harmonic", "--hints", "scribbles", "--resume")
+    assert code == 0, err
+    assert (scenes.root / "masks-harmonic" / "scene 1 ä.png").exists()
+    assert (scenes.root / "masks-harmonic" / "scene 0 ä.png").stat().st_mtime_ns == when
     assert (scenes.root / "masks" / "scene 0 ä.png").read_bytes() == before
 
 

@@ -34,11 +34,12 @@ def complete(
     from hintseg.bulk.output import Made, Output, digest_of
     from hintseg.cli.progress import progress_bar
     from hintseg.hints.dataset import Dataset
+    from hintseg.hints.description import hint_files
     from hintseg.hints.model import parse_forms
     from hintseg.inference.segmenter import Segmenter
     from hintseg.inference.untrained import complete_key
     from hintseg.network.exported import digest
-    from hintseg.storage.files import below, exists, list_files
+    from hintseg.storage.files import below, exists
 
     if method == "network" or exists(below(run, "run.json")):
         segmenter = Segmenter.open(run, device)
@@ -50,10 +51,9 @@ def complete(
         keys = dataset.keys(split or "train")
     trained = segmenter if method == "network" else None
     weights = "" if trained is None else digest(trained.run / "weights.safetensors")
-    hinted = [item for item in list_files(str(dataset.root)).items() if not item[0].startswith("images/")]
     # A data set's own folder masks/ holds the truth.
     output = Output(out or below(run, "masks" if segmenter is not None else f"masks-{method}"))
-    finished = output.claim(digest_of(method, weights, forms, hinted), resume)
+    finished = output.claim(digest_of(method, weights, forms, hint_files(dataset.root)), resume)
     broken = 0
     with progress_bar() as show:
         for number, key in enumerate(keys):

@@ -10,7 +10,9 @@ from hintseg.errors import InputError
 from hintseg.hints.model import MAX_CLASSES, UNLABELLED, VOID
 from hintseg.images import read_labels
 from hintseg.rasters import View
+from hintseg.storage.files import mark_of
 
+HINT_FOLDERS = ("scribbles", "masks", "contours")
 LARGEST = 1e9  # pixels; infinite, NaN and hundred-digit numbers are not below it either
 
 
@@ -138,6 +140,13 @@ def parse_view(content: dict[str, Any], path: Path) -> View:
     ):
         raise InputError(f"{path}: 'range' must be two numbers, the smaller first, but is {limits!r:.80}.")
     return View(tuple(bands or ()), None if limits is None else (float(limits[0]), float(limits[1])))
+
+
+def hint_files(root: Path) -> dict[str, str]:
+    """Every file of a data set that describes or hints: its name → a mark that changes with its content."""
+    files = [path for path in root.iterdir() if path.is_file()]
+    files += [path for folder in HINT_FOLDERS for path in (root / folder).rglob("*") if path.is_file()]
+    return {path.relative_to(root).as_posix(): mark_of(path) for path in sorted(files)}
 
 
 def classes_from_hints(root: Path) -> tuple[str, ...]:
