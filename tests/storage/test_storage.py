@@ -9,8 +9,12 @@ import pytest
 
 from hintseg import Segmenter, train
 from hintseg.api import choose_recipe
+from hintseg.bulk.local import pending, predict_here
+from hintseg.bulk.output import Output
+from hintseg.bulk.photographs import find_photographs
 from hintseg.errors import ConfigError, InputError, RunError
 from hintseg.hints.dataset import Dataset
+from hintseg.images import read_labels
 from hintseg.storage import files, mirror
 
 
@@ -219,6 +223,18 @@ def test_training_from_s3_to_s3_through_failures(store, scenes, tiny, tmp_path, 
     image = scenes.image("scene 5 ä")
     assert np.array_equal(opened.predict(image), segmenter.predict(image))
     assert opened.dataset().keys("train") == scenes.keys("train")
+    # Photographs there, masks there, every third request fails.
+    store.fail_every, store.failed = 3, 0
+    photographs = find_photographs(["s3://bucket/data/images"])
+    output = Output("s3://bucket/masks")
+    wanted = pending(photographs, output, "maker", resume=False)
+    assert [wrong for _, wrong in predict_here(opened, wanted, output, opened.recipe.inference)] == [None] * 6
+    assert pending(photographs, output, "maker", resume=True) == []
+    assert store.failed > 5
+    store.fail_every = 0
+    content = client.get_object(Bucket="bucket", Key="masks/scene 5 ä.png")["Body"].read()
+    (tmp_path / "mask.png").write_bytes(content)
+    assert np.array_equal(read_labels(tmp_path / "mask.png"), opened.predict(image))
     # The same as from a local folder: where the files lie changes nothing.
     local = train(scenes, "scribbles", tmp_path / "local", **settings)
     assert np.array_equal(opened.predict(image), local.predict(image))

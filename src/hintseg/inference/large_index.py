@@ -19,7 +19,6 @@ from hintseg.images import atomic_path
 LARGE = 2_000_000  # segments; with fewer, all are compared
 PROBED = 64  # lists looked at for every query
 CANDIDATES = 20  # of each neighbour wanted, whose exact cosine decides
-MOST_LISTS = 16384
 SAMPLE = 40  # segments a list, of which the lists' centres are found
 CHUNK = 500_000
 
@@ -45,7 +44,9 @@ class LargeIndex:
             found = _opened(path)
         if found is None:
             raise RunError(f"{path}: cannot be read back; remove it, and check the disk.")
-        faiss.extract_index_ivf(found).nprobe = PROBED
+        lists = faiss.extract_index_ivf(found)
+        lists.nprobe = PROBED
+        faiss.downcast_index(lists.quantizer).hnsw.efSearch = 2 * PROBED
         self._index = found
 
     def nearest(self, queries: Tensor, k: int) -> tuple[Tensor, Tensor]:
@@ -68,8 +69,10 @@ def build_index(prototypes: Tensor, path: Path) -> None:
     import faiss
 
     count, dimensions = prototypes.shape
-    lists = min(max(int(4 * math.sqrt(count)), 1), max(count // SAMPLE, 1), MOST_LISTS)
-    index = faiss.index_factory(dimensions, f"IVF{lists},SQ4", faiss.METRIC_INNER_PRODUCT)
+    lists = min(max(int(2 * math.sqrt(count)), 1), max(count // SAMPLE, 1))
+    # Which list a prototype belongs to is looked up in a graph of the centres [Malkov and Yashunin 2018], which wants
+    # distances; of unit vectors they are in the order of cosines.
+    index = faiss.index_factory(dimensions, f"IVF{lists}_HNSW32,SQ4", faiss.METRIC_L2)
     # Evenly spaced segments are of all images, and the same every time.
     step = max(count // (SAMPLE * lists), 1)
     index.train(np.ascontiguousarray(prototypes[::step].numpy()))
