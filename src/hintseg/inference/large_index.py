@@ -46,7 +46,8 @@ class LargeIndex:
             raise RunError(f"{path}: cannot be read back; remove it, and check the disk.")
         lists = faiss.extract_index_ivf(found)
         lists.nprobe = PROBED
-        faiss.downcast_index(lists.quantizer).hnsw.efSearch = 2 * PROBED
+        graph: Any = faiss.downcast_index(lists.quantizer)
+        graph.hnsw.efSearch = 2 * PROBED
         self._index = found
 
     def nearest(self, queries: Tensor, k: int) -> tuple[Tensor, Tensor]:
