@@ -202,7 +202,7 @@ def suggest(
     out: Annotated[Path | None, typer.Option(help="JSON file; default RUN/suggestions.json")] = None,
     device: Device = "auto",
 ) -> None:
-    """Say where one more hint is worth most, and which classes lack hints."""
+    """Say which regions the model doubts most, and which classes lack hints."""
     from rich.table import Table
 
     from hintseg.cli.progress import console, progress_bar

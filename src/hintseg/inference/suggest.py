@@ -1,4 +1,4 @@
-"""Where one more hint is worth most: the region of each image that the model doubts most.
+"""Where another hint may help: the region of each image that the model doubts most.
 
 Doubt of a pixel is one minus its largest share: the softmax's, or that of the votes of the nearest training
 segments. Its sum over an over-segment is the number of pixels there that are probably wrong.
