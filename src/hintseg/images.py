@@ -4,6 +4,7 @@ EXIF orientation is applied; grey, RGBA, palette and 16-bit images are converted
 TIFF files with more than that are read by `rasters`.
 """
 
+import io
 import os
 import shutil
 import tempfile
@@ -98,10 +99,16 @@ def write_labels(path: Path, labels: NDArray[np.uint8], palette: NDArray[np.uint
         labels: (H, W) uint8.
         palette: (256, 3) uint8 colours; default `label_palette()`.
     """
-    image = Image.fromarray(labels, mode="P")
-    image.putpalette((label_palette() if palette is None else palette).tobytes())
     with atomic_path(path) as temporary:
-        image.save(temporary, format="PNG")
+        temporary.write_bytes(encode_labels(labels, palette))
+
+
+def encode_labels(labels: NDArray[np.uint8], palette: NDArray[np.uint8] | None = None) -> bytes:
+    """The bytes of a palette PNG, see `write_labels`."""
+    image, buffer = Image.fromarray(labels, mode="P"), io.BytesIO()
+    image.putpalette((label_palette() if palette is None else palette).tobytes())
+    image.save(buffer, format="PNG")
+    return buffer.getvalue()
 
 
 def write_image(path: Path, image: NDArray[np.uint8]) -> None:

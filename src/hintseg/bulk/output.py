@@ -4,7 +4,6 @@ A folder of masks says who made them (`.made-by.json`), so that a later run only
 """
 
 import hashlib
-import io
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,11 +12,10 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from hintseg.bulk.photographs import Photograph
 from hintseg.errors import ConfigError, InputError, RunError
-from hintseg.images import label_palette, write_labels
+from hintseg.images import encode_labels, write_labels
 from hintseg.rasters import require_rasterio, write_georeferenced
 from hintseg.storage.files import below, exists, list_files, local_file, new_file
 
@@ -162,7 +160,7 @@ class Output:
             mask, wrong = None, None
             try:
                 with local_file(photograph.source) as path:
-                    mask = _png(compute(path).labels)
+                    mask = encode_labels(compute(path).labels)
             except InputError as error:
                 wrong = str(error)
             rows.append({**photograph._asdict(), "mask": mask, "error": wrong})
@@ -198,14 +196,6 @@ class Output:
 def digest_of(*parts: object) -> str:
     """A short digest of what decides how masks look, for `Output.claim`."""
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:20]
-
-
-def _png(labels: NDArray[np.uint8]) -> bytes:
-    picture = Image.fromarray(labels, mode="P")
-    picture.putpalette(label_palette().tobytes())
-    buffer = io.BytesIO()
-    picture.save(buffer, format="PNG")
-    return buffer.getvalue()
 
 
 def _require_pyarrow() -> Any:
