@@ -18,7 +18,6 @@ SETTINGS = (
     "optimizer.backbone_rate=1e-3",
     "optimizer.average=0.97",
     "segments.memory=0",
-    "objective.annotation.weight=1",
     "stage_two.renewals=[0.35,0.7]",
     "inference.scales=[0.75,1.0]",
     "inference.flip=true",
