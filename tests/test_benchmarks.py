@@ -3,10 +3,13 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 from benchmarks import parts, plain
+from benchmarks.economy import affordable
+from benchmarks.subset import subset
 
 from hintseg import functional
 
@@ -67,3 +70,24 @@ def test_plain_parts_give_the_same_results():
 def test_every_part_runs_both_ways(part):
     for ours in (True, False):
         part(ours, 0.2)()
+
+
+def test_a_subset_has_the_chosen_images_with_the_chosen_hints(scenes, tmp_path):
+    one, other, *_ = scenes.keys("train")
+    part = subset(scenes, {one: ("scribbles",), other: ("tags", "boxes")}, tmp_path / "part")
+    assert part.keys("train") == (one, other)
+    assert part.keys("val") == scenes.keys("val")
+    assert part.hints(one).forms() == ("scribbles",)
+    assert part.hints(other).forms() == ("tags", "boxes")
+    np.testing.assert_array_equal(part.hints(one).scribble_map.labels, scenes.hints(one).scribble_map.labels)
+    assert part.hints(other).boxes == scenes.hints(other).boxes
+    assert not part.has_mask(one)
+    assert all(part.has_mask(key) for key in part.keys("val"))
+
+
+def test_what_a_time_of_labelling_buys():
+    seconds = {"a": 20.0, "b": 40.0, "c": 10.0}
+    assert affordable(seconds, 60) == ["a", "b"]
+    assert affordable(seconds, 59) == ["a"]
+    assert affordable(seconds, 1000) == ["a", "b", "c"]
+    assert affordable(seconds, 5) == []

@@ -1,0 +1,69 @@
+"""What a given time of labelling buys: for every form as many images as that time labels, trained alike.
+
+Seconds an image are those measured on PASCAL VOC 2012: tags 20.0, points 22.1, scribbles 34.9, full masks 239.7
+(Bearman et al., What's the Point, ECCV 2016); a box takes 7.0 s (Papadopoulos et al., Extreme clicking, ICCV 2017)
+after the classes were named as tags.
+"""
+
+import argparse
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.record import write
+from benchmarks.subset import subset
+from hintseg.compare import compare, summary
+from hintseg.hints.dataset import Dataset
+
+SECONDS = {"tags": 20.0, "points": 22.1, "scribbles": 34.9, "masks": 239.7}
+SECONDS_A_BOX = 7.0
+
+
+def affordable(seconds: dict[str, float], budget: float) -> list[str]:
+    """The first images that can be labelled within the budget, in seconds."""
+    spent = np.cumsum(list(seconds.values()))
+    return list(seconds)[: int(np.searchsorted(spent, budget, side="right"))]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("data", type=Path, help="data set with every form on train, masks for train and val")
+    parser.add_argument("--weights", default="timm")
+    parser.add_argument("--hours", default="0.5,1,1.5")
+    parser.add_argument("--forms", default="tags,boxes,points,scribbles,masks")
+    parser.add_argument("--rows", default="default")
+    parser.add_argument("--iterations", type=int, default=400)
+    parser.add_argument("--seed", type=int, default=0, help="of the order in which images are labelled")
+    parser.add_argument("--name", default="economy", help="of the result file")
+    parser.add_argument("--work", type=Path, default=Path("runs/bench"))
+    options = parser.parse_args()
+    source, folder, rows = Dataset.open(options.data), options.work / options.name, []
+    keys = [str(key) for key in np.random.default_rng(options.seed).permutation(source.keys("train"))]
+    boxes = json.loads((source.root / "boxes.json").read_text("utf-8"))
+    for hours in map(float, options.hours.split(",")):
+        for form in options.forms.split(","):
+            cost = {key: SECONDS.get(form, SECONDS["tags"] + SECONDS_A_BOX * len(boxes.get(key, ()))) for key in keys}
+            chosen = affordable(cost, 3600 * hours)
+            dataset = subset(source, dict.fromkeys(chosen, (form,)), folder / f"data-{form}-{hours}")
+            results = compare(
+                dataset, options.rows.split(","), form, folder / f"runs-{form}-{hours}", weights=options.weights,
+                iterations=options.iterations, completed=False,
+            )  # fmt: skip
+            for result in results:
+                row = {"hours": hours, "form": form, "images": len(chosen), **asdict(result)}
+                rows.append(row | {"run": Path(result.run).name})
+            print(
+                hours,
+                form,
+                len(chosen),
+                *(" | ".join(line.values()) for line in summary(results)),
+                sep="\n",
+                flush=True,
+            )
+    print(write(options.name, rows))
+
+
+if __name__ == "__main__":
+    main()

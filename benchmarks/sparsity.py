@@ -1,0 +1,43 @@
+"""What shorter scribbles cost: each stroke cut to a share of its length, from its middle; 0 leaves a dot.
+
+Scribbles are drawn anew from the masks of `train` by `hintseg simulate`, whose strokes are the skeletons of regions.
+"""
+
+import argparse
+import shutil
+from dataclasses import asdict
+from pathlib import Path
+
+from benchmarks.record import write
+from hintseg.compare import compare, parse_rows, summary
+from hintseg.hints.dataset import Dataset
+from hintseg.hints.simulate_dataset import simulate_dataset
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("data", type=Path, help="data set with masks for train and val")
+    parser.add_argument("--weights", default="timm")
+    parser.add_argument("--coverage", default="1,0.8,0.5,0.3,0", help="shares of the length")
+    parser.add_argument("--rows", default="partial_cross_entropy,default", help="as hintseg compare --objectives")
+    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--iterations", type=int, default=600)
+    parser.add_argument("--name", default="sparsity", help="of the result file")
+    parser.add_argument("--work", type=Path, default=Path("runs/bench"))
+    options = parser.parse_args()
+    source, folder, rows = Dataset.open(options.data), options.work / options.name, []
+    for coverage in map(float, options.coverage.split(",")):
+        data = folder / f"data-{coverage}"
+        shutil.rmtree(data, ignore_errors=True)
+        simulate_dataset(source, data, coverage=coverage)
+        results = compare(
+            Dataset.open(data), parse_rows(options.rows), "scribbles", folder / f"runs-{coverage}",
+            seeds=range(options.seeds), weights=options.weights, iterations=options.iterations, completed=False,
+        )  # fmt: skip
+        rows += [{**asdict(result), "run": Path(result.run).name, "coverage": coverage} for result in results]
+        print(coverage, *(" | ".join(line.values()) for line in summary(results)), sep="\n", flush=True)
+    print(write(options.name, rows))
+
+
+if __name__ == "__main__":
+    main()
