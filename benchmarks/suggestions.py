@@ -8,6 +8,7 @@ import argparse
 import json
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -52,8 +53,9 @@ def with_clicks(source: Dataset, clicks: Clicks, out: Path) -> Dataset:
         link_or_copy(source.paths[key], out / source.paths[key].relative_to(source.root))
     for key in source.keys("val"):
         link_or_copy(source.root / "masks" / f"{key}.png", out / "masks" / f"{key}.png")
-    for name in ("dataset.json", "train.txt", "val.txt"):
+    for name in ("train.txt", "val.txt"):
         shutil.copyfile(source.root / name, out / name)
+    replace(source, root=out, tags_complete=False).save_description()  # clicks name some of an image's classes
     (out / "points.json").write_text(json.dumps(clicks), "utf-8")
     return Dataset.open(out)
 
@@ -62,6 +64,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path, help="data set with masks for train and val")
     parser.add_argument("--weights", default="timm")
+    parser.add_argument("--ways", default="random,suggested")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--step", type=int, default=148, help="clicks a round adds")
     parser.add_argument("--iterations", type=int, default=300)
@@ -71,7 +74,7 @@ def main() -> None:
     options = parser.parse_args()
     recipe = choose_recipe(weights=options.weights, iterations=options.iterations, seed=options.seed)
     source, folder, rows = Dataset.open(options.data), options.work / options.name, []
-    for way in ("random", "suggested"):
+    for way in options.ways.split(","):
         chance = np.random.default_rng(options.seed)
         places, clicks = random_clicks(source, chance), {}
         segmenter = dataset = None

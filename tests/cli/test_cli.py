@@ -135,7 +135,7 @@ def test_suggestions(hintseg, trained, scenes, tmp_path):
     assert code == 0, err
     assert "doubtful pixels" in out + err
     suggestions = json.loads((tmp_path / "next.json").read_text("utf-8"))
-    assert [set(row) for row in suggestions] == [{"key", "x", "y", "doubt", "classes"}] * 2
+    assert [set(row) for row in suggestions] == [{"key", "x", "y", "doubt", "worth", "classes"}] * 2
 
 
 def test_comparing_objectives(hintseg, scenes, tiny, tmp_path):

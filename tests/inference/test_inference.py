@@ -1,5 +1,6 @@
 """Predictions of any size, tiles, retrieval, reports."""
 
+import json
 import re
 from copy import deepcopy
 
@@ -11,13 +12,14 @@ import torch.nn.functional as F
 from hintseg import train
 from hintseg.config import CompletionConfig, override
 from hintseg.errors import ConfigError, InputError, RunError, WeightsError
+from hintseg.hints.dataset import Dataset
 from hintseg.hints.model import Box, ImageHints
 from hintseg.inference import segmenter as segmenter_module
 from hintseg.inference.completion import complete_image, touch_boxes
 from hintseg.inference.evaluation import evaluate_split
 from hintseg.inference.refine import refined
 from hintseg.inference.segmenter import Segmenter
-from hintseg.inference.suggest import most_doubtful, suggest
+from hintseg.inference.suggest import class_scarcity, suggest, worthiest_region
 from hintseg.inference.untrained import METHODS, complete_untrained
 from hintseg.inference.views import enlarged_argmax, image_maps, multi_scale_maps, tile_weight, tiles
 from hintseg.propagation.dense_crf import dense_crf
@@ -325,27 +327,54 @@ def test_the_most_doubtful_region_without_a_hint():
     sure = np.array([0.6, 0.5, 0.9])[regions]
     shares = np.stack([sure, 1 - sure])
     hinted = np.zeros((10, 30), np.bool_)
-    x, y, doubt, mean = most_doubtful(shares, regions, hinted)
+    alike = np.ones(2)
+    x, y, doubt, worth, mean = worthiest_region(shares, regions, hinted, alike)
     assert 13 <= x <= 16
     assert 3 <= y <= 6
-    assert doubt == pytest.approx(50)
+    assert doubt == worth == pytest.approx(50)
     assert mean == pytest.approx([0.5, 0.5])
     hinted[0, 15] = True
-    assert most_doubtful(shares, regions, hinted)[2] == pytest.approx(40)
+    assert worthiest_region(shares, regions, hinted, alike)[2] == pytest.approx(40)
     hinted[0] = True
-    assert most_doubtful(shares, regions, hinted) is None
+    assert worthiest_region(shares, regions, hinted, alike) is None
+
+
+def test_a_click_does_not_rule_out_what_it_does_not_name(segmenter, scenes):
+    """One click an image, which `tags_complete` would take for all there is: no region could be in doubt."""
+    key = scenes.keys("train")[0]
+    for name, content in (("points", {key: [[2, 2, "ground"]]}), ("tags", {})):
+        (scenes.root / f"{name}.json").write_text(json.dumps(content), "utf-8")
+    for path in (scenes.root / "boxes.json", *(scenes.root / "scribbles").iterdir()):
+        path.unlink()
+    (found,) = suggest(segmenter, Dataset.open(scenes.root), [key])
+    assert found.doubt > 0
+    assert found.classes[0][1] < 1
+
+
+def test_doubt_about_a_scarce_class_is_worth_more():
+    regions = np.array([[0] * 10 + [1] * 10])
+    shares = np.zeros((3, 1, 20))
+    shares[0, :, :10], shares[1, :, :10] = 0.6, 0.4  # more doubt, between frequent classes
+    shares[0, :, 10:], shares[2, :, 10:] = 0.7, 0.3  # less, about a scarce one
+    hinted = np.zeros((1, 20), np.bool_)
+    assert worthiest_region(shares, regions, hinted, np.ones(3))[2] == pytest.approx(4)
+    _, _, doubt, worth, _ = worthiest_region(shares, regions, hinted, np.array([0.5, 0.5, 8]))
+    assert doubt == pytest.approx(3)
+    assert worth == pytest.approx(3 / 2 * (0.5 + 8))
+    labels = torch.tensor([0] * 60 + [1] * 30)
+    np.testing.assert_allclose(class_scarcity(labels, 3), [0.5, 1, 10])
 
 
 def test_suggestions_lie_where_nothing_is_hinted(segmenter, scenes):
     found = suggest(segmenter, scenes, scenes.keys())
     assert len({suggestion.key for suggestion in found}) == len(found) == len(scenes.keys())
-    assert [one.doubt for one in found] == sorted((one.doubt for one in found), reverse=True)
+    assert [one.worth for one in found] == sorted((one.worth for one in found), reverse=True)
     for one in found:
         labels = weak_target(scenes.hints(one.key, ("scribbles",)), (72, 96), 3).labels
         assert labels[one.y, one.x] == 254
         assert sum(share for _, share in one.classes) <= 1 + 1e-5
-        if one.key in scenes.keys("train"):
-            named = {scenes.classes[label] for label in scenes.hints(one.key, ("scribbles",)).classes()}
-            assert all(name in named or name == scenes.classes[0] or share == 0 for name, share in one.classes)
+        tags = scenes.hints(one.key, ("tags",))
+        excluded = {scenes.classes[label] for label in np.flatnonzero(tags.absent(3))}
+        assert all(name not in excluded or share == 0 for name, share in one.classes)
     votes = suggest(segmenter, scenes, scenes.keys("train"), "retrieval")
     assert all(0 <= one.x < 96 and 0 <= one.y < 72 for one in votes)

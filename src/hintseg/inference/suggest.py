@@ -1,7 +1,9 @@
 """Where another hint may help: the region of each image that the model doubts most.
 
 Doubt of a pixel is one minus its largest share: the softmax's, or that of the votes of the nearest training
-segments. Its sum over an over-segment is the number of pixels there that are probably wrong.
+segments. Its sum over an over-segment is the number of pixels there that are probably wrong. Regions are
+ranked by these pixels, each divided by how many training segments its class has: mean IoU counts classes
+alike, and a thousand doubtful pixels are a small share of a frequent class and much of a scarce one.
 """
 
 from collections.abc import Callable, Sequence
@@ -9,7 +11,9 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.model import UNLABELLED
@@ -18,6 +22,7 @@ from hintseg.segments.oversegment import oversegment
 from hintseg.targets.target import reduce_target
 
 REGIONS = 200
+MOST_SCARCE = 10.0  # a class without segments does not drown all others
 
 
 class Suggestion(NamedTuple):
@@ -27,6 +32,8 @@ class Suggestion(NamedTuple):
         key: image.
         x, y: pixel of the image, well inside the region.
         doubt: pixels of the region that are probably wrong, at the image's own size.
+        worth: these pixels weighted by how scarce their classes are, a class with the mean number of training
+            segments counting once.
         classes: the two likeliest classes there, with their mean shares.
     """
 
@@ -34,6 +41,7 @@ class Suggestion(NamedTuple):
     x: int
     y: int
     doubt: float
+    worth: float
     classes: tuple[tuple[str, float], ...]
 
 
@@ -44,9 +52,10 @@ def suggest(
     method: str = "softmax",
     progress: Callable[[int], None] | None = None,
 ) -> list[Suggestion]:
-    """The most doubtful region of every image, most doubtful first.
+    """The region of every image where a hint is worth most, worthiest image first.
 
-    Regions that hold a hint are left out, and classes that an image's hints exclude.
+    Regions that hold a hint are left out, and classes that an image's tags exclude. Placed hints exclude none,
+    whatever `tags_complete` says: whoever asks where to click has not named everything yet.
 
     Args:
         dataset: with images, and hints where there are any.
@@ -57,48 +66,74 @@ def suggest(
         InputError: an image or its hints cannot be read.
     """
     config = segmenter.with_inference(method=method, crf=False)
+    scarcity = class_scarcity(segmenter.index.labels, len(segmenter.classes))
     found = []
     for number, key in enumerate(keys):
         image, target = segmenter.hinted(dataset, key)
+        tags = dataset.hints(key, ("tags",))
         small, target = reduce_target(image, target, segmenter.recipe.data.longest_side)
-        shares = segmenter.probabilities(small, config) * target.allowed[:, None, None]
+        shares = segmenter.probabilities(small, config) * ~tags.absent(len(segmenter.classes))[:, None, None]
         shares /= np.maximum(shares.sum(axis=0), 1e-12)
         regions = oversegment(small, "watershed", REGIONS)
-        best = most_doubtful(shares, regions, target.labels < UNLABELLED)
+        best = worthiest_region(shares, regions, target.labels < UNLABELLED, scarcity)
         if best is not None:
-            x, y, doubt, mean = best
+            x, y, doubt, worth, mean = best
             enlarged = image.shape[0] / small.shape[0]
             likeliest = np.argsort(-mean, kind="stable")[:2]
             classes = tuple((segmenter.classes[label], round(float(mean[label]), 3)) for label in likeliest)
             column = min(int((x + 0.5) * enlarged), image.shape[1] - 1)
             row = min(int((y + 0.5) * enlarged), image.shape[0] - 1)
-            found.append(Suggestion(key, column, row, round(doubt * enlarged**2, 1), classes))
+            pixels, weighted = (round(value * enlarged**2, 1) for value in (doubt, worth))
+            found.append(Suggestion(key, column, row, pixels, weighted, classes))
         if progress is not None:
             progress(number + 1)
-    return sorted(found, key=lambda suggestion: -suggestion.doubt)
+    return sorted(found, key=lambda suggestion: -suggestion.worth)
 
 
-def most_doubtful(
-    shares: NDArray[np.floating], regions: NDArray[np.integer], hinted: NDArray[np.bool_]
-) -> tuple[int, int, float, NDArray[np.floating]] | None:
-    """The region without a hint whose doubt is largest.
+def class_scarcity(labels: Tensor, classes: int) -> NDArray[np.float64]:
+    """(C,) how many times fewer training segments a class has than classes have on the average, ten at most.
+
+    Args:
+        labels: (M,) int64 of the segment memory.
+    """
+    counts = torch.bincount(labels, minlength=classes).double().numpy()
+    return counts.mean() / np.maximum(counts, counts.mean() / MOST_SCARCE)
+
+
+def worthiest_region(
+    shares: NDArray[np.floating],
+    regions: NDArray[np.integer],
+    hinted: NDArray[np.bool_],
+    scarcity: NDArray[np.floating],
+) -> tuple[int, int, float, float, NDArray[np.floating]] | None:
+    """The region without a hint whose probably wrong pixels weigh most.
+
+    A pixel is wrong with the probability 1 − its largest share. Half of that is a pixel too many for the likeliest
+    class; the other half is pixels too few for the others.
 
     Args:
         shares: (C, H, W), summing to one.
         regions: (H, W) ids.
         hinted: (H, W) bool.
+        scarcity: (C,) weights of the classes; all one: the most doubtful region.
 
     Returns:
-        x, y of the pixel deepest inside it, its doubt, and the mean shares (C,); None where every region
-        holds a hint.
+        x, y of the pixel deepest inside it, its doubt, its weighted doubt, and the mean shares (C,); None where
+        every region holds a hint.
     """
     count = int(regions.max()) + 1
-    doubt = np.bincount(regions.ravel(), weights=(1 - shares.max(axis=0)).ravel(), minlength=count)
-    doubt[np.unique(regions[hinted])] = -1
-    chosen = int(doubt.argmax())
-    if doubt[chosen] < 0:
+    doubt, worth = np.zeros(count), np.zeros(count)
+    likeliest = shares.argmax(axis=0)
+    for label, weight in enumerate(scarcity):
+        wrong = np.abs((likeliest == label) - shares[label]) / 2
+        sums = np.bincount(regions.ravel(), weights=wrong.ravel(), minlength=count)
+        doubt += sums
+        worth += weight * sums
+    worth[np.unique(regions[hinted])] = -1
+    chosen = int(worth.argmax())
+    if worth[chosen] < 0:
         return None
     inside = regions == chosen
     depth = cv2.distanceTransform(np.pad(inside, 1).astype(np.uint8), cv2.DIST_L2, 5)[1:-1, 1:-1]
     y, x = np.unravel_index(int(depth.argmax()), depth.shape)
-    return int(x), int(y), float(doubt[chosen]), shares[:, inside].mean(axis=1)
+    return int(x), int(y), float(doubt[chosen]), float(worth[chosen]), shares[:, inside].mean(axis=1)

@@ -167,7 +167,7 @@ class Model:
                 self._ranking = threading.Thread(target=self._rank, args=(segmenter, waiting), daemon=True)
                 self._ranking.start()
             return {
-                key: {"doubt": one.doubt, "x": one.x, "y": one.y}
+                key: {"doubt": one.worth, "x": one.x, "y": one.y}
                 for key, one in self._doubts.items()
                 if one is not None
             }
