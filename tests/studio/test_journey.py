@@ -152,6 +152,7 @@ def test_from_photographs_to_masks(browser, serve, photographs, tmp_path):
         page.fill("#name", name)
         page.click("#add button")
         expect(page.locator("#classes li")).to_have_count(number + 1)
+    shoot(page, "studio-classes")
 
     # Strokes, on disk as soon as the page says so; undo and redo reach the disk, too.
     page.locator("#images button", has_text="cup").click()
@@ -178,10 +179,12 @@ def test_from_photographs_to_masks(browser, serve, photographs, tmp_path):
     hand.draw((0.05, 0.05))
     page.keyboard.press("b")
     page.keyboard.press("3")
-    hand.draw((0.28, 0.2), (0.68, 0.75))
+    hand.draw((0.005, 0.01), (0.88, 0.99))
     hints = Dataset.open(photographs).hints("cat")
     assert [point.label for point in hints.points] == [0]
     assert [box.label for box in hints.boxes] == [2]
+    page.wait_for_timeout(500)
+    shoot(page, "studio-box")
     page.keyboard.press("e")
     hand.draw((0.05, 0.05))
     eventually(lambda: not _table(photographs, "points"))
@@ -197,6 +200,8 @@ def test_from_photographs_to_masks(browser, serve, photographs, tmp_path):
     # Train, watch, look at a segment's neighbours, accept, export.
     page.click("#train")
     expect(page.locator("#progress")).to_be_visible()
+    if SCREENSHOTS:
+        expect(page.locator("#stage")).to_contain_text("loss", timeout=60_000)
     shoot(page, "studio-train")
     expect(page.locator("#source")).to_contain_text("mask of run-001", timeout=400_000)
     page.check("#unsure")
@@ -209,6 +214,10 @@ def test_from_photographs_to_masks(browser, serve, photographs, tmp_path):
     page.click("#accept")
     expect(page.locator("#accept")).to_have_text("Withdraw mask")
     assert (photographs / "masks" / "cat.png").exists()
+    page.keyboard.press("s")
+    page.locator("#images button", has_text="cup").click()
+    expect(page.locator("#source")).to_contain_text("mask of run-001", timeout=30_000)
+    shoot(page, "studio-mask")
     with page.expect_download() as download:
         page.click("#export")
     download.value.save_as(tmp_path / "masks.zip")
@@ -245,6 +254,7 @@ def test_a_killed_server_loses_no_stroke_that_was_shown_as_saved(browser, serve,
                 page.mouse.move(*hand.at(0.7, 0.9), steps=3)
                 page.mouse.up()
                 expect(page.locator("#saved")).to_have_text("NOT saved")
+                shoot(page, "studio-away")
             server = serve(photographs, port)
     expect(page.locator("#saved")).to_have_text(re.compile("^saved$"), timeout=15_000)
     assert len(json.loads((photographs / "scribbles.json").read_text("utf-8"))["astronaut"]) == 7

@@ -1,0 +1,110 @@
+"""Draws the pictures of the documentation: docs/pictures.py RUN OUT, with the run that `make demo` left."""
+
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+
+from hintseg import Segmenter
+from hintseg.hints.model import ImageHints
+from hintseg.hints.simulate import simulate_boxes, simulate_points
+from hintseg.images import label_palette
+from hintseg.inference.retrieval import image_segments
+from hintseg.inference.untrained import complete_untrained
+from hintseg.inference.views import image_maps
+from hintseg.propagation.regions import propagate, spread_labels
+from hintseg.report.figures import embedding_colours, hints_over, overlay, region_borders, shrink
+from hintseg.segments.oversegment import oversegment
+from hintseg.targets.target import weak_target
+
+WIDTH = 420
+
+
+def beside(*pictures: np.ndarray) -> np.ndarray:
+    """Pictures of one size in a row, with a white gap between them."""
+    small = [shrink(picture, WIDTH) for picture in pictures]
+    gap = np.full((small[0].shape[0], 8, 3), 255, np.uint8)
+    return np.concatenate([part for picture in small for part in (picture, gap)][:-1], axis=1)
+
+
+def below(*rows: np.ndarray) -> np.ndarray:
+    """Rows of pictures, one under the other."""
+    gap = np.full((8, rows[0].shape[1], 3), 255, np.uint8)
+    return np.concatenate([part for row in rows for part in (row, gap)][:-1], axis=0)
+
+
+def form_row(image: np.ndarray, hints: ImageHints, classes: int) -> np.ndarray:
+    """Hints, the labels that they spread to, and the whole mask that they give without any training."""
+    target = weak_target(hints, image.shape[:2], classes, point_radius=6)
+    drawn = hints_over(image, target.labels)
+    for box in hints.boxes:
+        corners = (round(box.x0), round(box.y0)), (round(box.x1) - 1, round(box.y1) - 1)
+        cv2.rectangle(drawn, *corners, label_palette()[box.label].tolist(), 4)
+    regions = oversegment(image, "watershed", 1000)
+    shares = propagate(image, target.likely, regions, classes)
+    spread = spread_labels(target.labels, regions, shares, 0.9, target.possible)
+    whole = complete_untrained(image, target.likely, classes)
+    if target.possible is not None:
+        whole = whole * target.possible
+    return beside(drawn, overlay(image, spread), overlay(image, whole.argmax(axis=0).astype(np.uint8)))
+
+
+def resized(picture: np.ndarray, like: np.ndarray) -> np.ndarray:
+    """Each pixel repeated or left out, to the size of `like`."""
+    return cv2.resize(picture, like.shape[1::-1], interpolation=cv2.INTER_NEAREST)
+
+
+def save(path: Path, picture: np.ndarray) -> None:
+    """Write a JPEG."""
+    Image.fromarray(picture).save(path, quality=85)
+
+
+def main(run: Path, out: Path) -> None:
+    """One picture a hint form, two of the method."""
+    segmenter = Segmenter.open(run)
+    dataset, classes = segmenter.dataset(), len(segmenter.classes)
+    rows: dict[str, list[np.ndarray]] = {"points": [], "scribbles": [], "boxes": []}
+    for key in ("cup", "cat"):
+        image, mask = dataset.image(key), segmenter.complete(dataset, key)
+        by_form = {
+            "points": ImageHints(points=simulate_points(mask), background=0),
+            "scribbles": dataset.hints(key, ("scribbles",)),
+            "boxes": ImageHints(boxes=simulate_boxes(mask, 0), background=0),
+        }
+        for form, hints in by_form.items():
+            rows[form].append(form_row(image, hints, classes))
+    for form, pictures in rows.items():
+        save(out / f"form-{form}.jpg", below(*pictures))
+
+    # How pixels become segments, and how near every pixel of two photographs is to one segment of the first.
+    image = dataset.image("motorcycle")
+    vectors = {key: image_maps(segmenter.network, dataset.image(key)).embeddings for key in ("motorcycle", "cat")}
+    smooth = F.normalize(F.avg_pool2d(vectors["motorcycle"][None], 5, stride=1, padding=2)[0], dim=0)
+    clusters = image_segments(smooth, segmenter.recipe.segments.inference_grid, 10).numpy()
+    small = shrink(image, WIDTH)
+    save(
+        out / "method-segments.jpg",
+        beside(
+            region_borders(small, resized(oversegment(image, "watershed", 200), small)),
+            resized(embedding_colours(vectors["motorcycle"].numpy()), small),
+            region_borders(small, resized(clusters.astype(np.uint16), small)),
+        ),
+    )
+    height, width = clusters.shape
+    chosen = clusters == clusters[330 * height // image.shape[0], 600 * width // image.shape[1]]
+    prototype = F.normalize(vectors["motorcycle"][:, torch.from_numpy(chosen)].sum(dim=1), dim=0)
+    heats = []
+    for embeddings in vectors.values():
+        cosines = torch.einsum("dhw,d->hw", embeddings, prototype).clamp(0, 1).numpy()
+        heats.append(
+            resized(cv2.applyColorMap((cosines * 255).astype(np.uint8), cv2.COLORMAP_VIRIDIS)[..., ::-1], small)
+        )
+    save(out / "method-contrast.jpg", beside(overlay(small, resized(chosen.astype(np.uint8), small)), *heats))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]))
