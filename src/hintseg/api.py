@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from hintseg.config import Recipe, load_recipe, override
-from hintseg.errors import ConfigError, unknown_name
+from hintseg.errors import ConfigError, InputError, unknown_name
 from hintseg.hints.check import inspect, require_trainable
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.model import parse_forms
@@ -81,6 +81,7 @@ def train(
     on_error: str = "refuse",
     progress: Progress | None = None,
     cache: str | Path | None = None,
+    validate: str | None = None,
     **choices: object,
 ) -> Segmenter:
     """Train on a data set's hints.
@@ -99,6 +100,8 @@ def train(
         resume: go on with an interrupted run.
         on_error: "refuse" or "skip" images that cannot be read.
         progress: called with (stage, done, total, values).
+        validate: split with masks whose mean IoU, by softmax alone, joins the metrics at every checkpoint; it decides
+            nothing.
         cache: folder for over-segments, which several runs on the same images may share; default OUT/cache.
         **choices: what `choose_recipe` takes: config, objective, backbone, iterations, seed, freeze, settings.
 
@@ -123,9 +126,11 @@ def train(
     usable = require_trainable(found, dataset, forms, on_error)
     if (os.cpu_count() or 1) > 4 and chosen.data.workers == 0 and os.name == "posix":
         chosen = override(chosen, [f"data.workers={min((os.cpu_count() or 1) // 2, 8)}"])
+    if validate is not None and not any(dataset.has_mask(key) for key in dataset.keys(validate)):
+        raise InputError(f"{dataset.root}: split {validate!r} has no masks to validate with; put them into masks/.")
     with published(out) as folder:
         return run_training(
             dataset, usable, forms, chosen, folder, weights=weights, device=device, devices=devices,
             precision=precision, resume=resume, version=__version__, notes=[*found.errors, *found.warnings],
-            progress=progress, cache=None if cache is None else Path(cache),
+            progress=progress, cache=None if cache is None else Path(cache), validate=validate,
         )  # fmt: skip

@@ -117,6 +117,21 @@ def write_image(path: Path, image: NDArray[np.uint8]) -> None:
         Image.fromarray(image).save(temporary, format="PNG")
 
 
+def depth_inside(mask: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """(H, W): how many pixels each pixel of the mask lies from its border, which the image's edge is, too."""
+    import cv2
+
+    depth: NDArray[np.float32] = cv2.distanceTransform(np.pad(mask, 1).astype(np.uint8), cv2.DIST_L2, 5)[1:-1, 1:-1]
+    return depth
+
+
+def deepest(mask: NDArray[np.bool_]) -> tuple[int, int]:
+    """x, y of the pixel that lies deepest inside the mask."""
+    depth = depth_inside(mask)
+    y, x = np.unravel_index(int(depth.argmax()), depth.shape)
+    return int(x), int(y)
+
+
 def label_palette() -> NDArray[np.uint8]:
     """(256, 3) uint8: the bit-interleaved PASCAL VOC colour map, which every viewer of the field knows."""
     index = np.arange(256)

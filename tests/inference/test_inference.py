@@ -202,6 +202,10 @@ def test_the_report_is_one_page_that_links_nowhere(segmenter, scenes):
     assert "Scores on val" in page
     assert "completed mask" in page
     assert page.count("data:image/jpeg;base64,") >= 20
+    neighbours = page.split("nearest segments of training</h2>")[1].split("<h2>")[0]
+    assert neighbours.count("<img") == 2 * 6  # both images of val, each with five neighbours
+    assert all(f"{key}: " in neighbours for key in scenes.keys("val"))
+    assert "s an iteration" in page
     assert not re.findall(r'(?:src|href)="(?!data:)', page)
     assert "square" in page
 

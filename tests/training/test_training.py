@@ -1,5 +1,6 @@
 """Batches, optimiser, checkpoints, and whole runs on a tiny data set."""
 
+import csv
 import json
 import os
 import signal
@@ -198,6 +199,30 @@ def test_two_threads_repeat_a_run_bit_for_bit(run, tmp_path):
     assert len(held) > 500
     one, other = (load_file(tmp_path / name / "weights.safetensors") for name in "ab")
     assert all(torch.equal(one[key], other[key]) for key in one)
+
+
+def test_validation_joins_the_metrics_and_changes_nothing(run, tmp_path, scenes):
+    settings = ["checkpoint_every=2", "objective.completed.weight=1"]
+    run("plain", settings=settings)
+
+    def interrupt(stage, done, total, values):
+        if stage == "train" and done == 3:
+            raise StopError
+
+    with pytest.raises(StopError):
+        run("watched", settings=settings, validate="val", progress=interrupt)
+    segmenter = run("watched", settings=settings, validate="val", resume=True)
+    plain, watched = (load_file(tmp_path / name / "weights.safetensors") for name in ("plain", "watched"))
+    assert all(torch.equal(plain[key], watched[key]) for key in plain)
+    with (tmp_path / "watched" / "metrics.csv").open(newline="") as file:
+        found = {int(row["iteration"]): row["mean_iou_val"] for row in csv.DictReader(file)}
+    assert [step for step, value in found.items() if value] == [1, 2, 3, 4]  # masks are completed after the third
+    matrix, _ = evaluate_split(segmenter, scenes, "val", segmenter.with_inference(method="softmax", crf=False))
+    assert float(found[4]) == pytest.approx(matrix.scores().mean_iou)
+    for key in scenes.keys("train"):
+        (scenes.root / "masks" / f"{key}.png").unlink()
+    with pytest.raises(InputError, match="'train' has no masks to validate with"):
+        run("other", validate="train")
 
 
 class StopError(Exception):

@@ -25,6 +25,7 @@ def train(
     devices: Annotated[int, typer.Option(min=1, help="how many of them, a process each")] = 1,
     precision: Annotated[str, typer.Option(help="32-true, bf16-mixed or 16-mixed")] = "32-true",
     split: Annotated[str, typer.Option(help="images to train on")] = "train",
+    validate: Annotated[str | None, typer.Option(help="split whose mean IoU joins the metrics at checkpoints")] = None,
     config: Annotated[Path | None, typer.Option(help="recipe as JSON, in place of a named one")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", help="section.key=value, any number of times")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="go on with an interrupted run")] = False,
@@ -41,7 +42,7 @@ def train(
         segmenter = run(
             data, hints, folder, recipe=recipe, weights=weights, split=split, device=device, devices=devices,
             precision=precision, resume=resume, on_error=on_error, progress=show, config=config, objective=objective,
-            backbone=backbone, iterations=iterations, seed=seed, freeze=freeze, settings=set_ or (),
+            backbone=backbone, iterations=iterations, seed=seed, freeze=freeze, validate=validate, settings=set_ or (),
         )  # fmt: skip
         if first_process():
             report_run(segmenter)

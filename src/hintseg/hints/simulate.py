@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hintseg.hints.model import UNLABELLED, Box, Point, Tag
+from hintseg.images import depth_inside
 
 Style = Literal["skeleton", "interior", "border"]
 
@@ -53,7 +54,7 @@ def simulate_points(mask: NDArray[np.uint8], seed: int = 0) -> tuple[Point, ...]
     random = np.random.default_rng(seed)
     points = []
     for label, region in _regions(mask, smallest=30):
-        depth = _depth(region)
+        depth = depth_inside(region)
         rows, columns = np.nonzero(depth >= 0.5 * depth.max())
         pick = int(random.integers(len(rows)))
         points.append(Point(int(columns[pick]), int(rows[pick]), label))
@@ -87,12 +88,6 @@ def _regions(mask: NDArray[np.uint8], smallest: int) -> list[tuple[int, Region]]
     return regions
 
 
-def _depth(region: Region) -> NDArray[np.float32]:
-    padded = np.pad(region.astype(np.uint8), 1)
-    depth: NDArray[np.float32] = cv2.distanceTransform(padded, cv2.DIST_L2, 5)[1:-1, 1:-1]
-    return depth
-
-
 def _skeleton(region: Region, random: np.random.Generator) -> NDArray[np.int64]:
     """The longest path of the medial axis, found by walking twice to the farthest cell."""
     from skimage.graph import MCP
@@ -100,7 +95,7 @@ def _skeleton(region: Region, random: np.random.Generator) -> NDArray[np.int64]:
 
     axis = skeletonize(region)
     if not axis.any():
-        axis = _depth(region) == _depth(region).max()
+        axis = depth_inside(region) == depth_inside(region).max()
     cells = np.argwhere(axis)
     start = tuple(cells[int(random.integers(len(cells)))])
     costs = np.where(axis, 1.0, np.inf)
@@ -118,7 +113,7 @@ def _interior(region: Region, random: np.random.Generator) -> NDArray[np.int64]:
     """From the deepest point to another deep point, bent along the cheapest way through the depth."""
     from skimage.graph import route_through_array
 
-    depth = _depth(region)
+    depth = depth_inside(region)
     deep = np.argwhere(depth >= 0.5 * depth.max())
     start = np.unravel_index(int(depth.argmax()), depth.shape)
     end = deep[int(random.integers(len(deep)))]
@@ -129,7 +124,7 @@ def _interior(region: Region, random: np.random.Generator) -> NDArray[np.int64]:
 
 def _border(region: Region, random: np.random.Generator) -> NDArray[np.int64]:
     """A contour inside the region, a quarter of its depth away from the outline."""
-    depth = _depth(region)
+    depth = depth_inside(region)
     inner = (depth >= max(0.25 * float(depth.max()), 1.0)).astype(np.uint8)
     contours, _ = cv2.findContours(inner, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     longest = max(contours, key=len)[:, 0, ::-1]

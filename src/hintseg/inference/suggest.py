@@ -9,7 +9,6 @@ alike, and a thousand doubtful pixels are a small share of a frequent class and 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -17,6 +16,7 @@ from torch import Tensor
 
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.model import UNLABELLED
+from hintseg.images import deepest
 from hintseg.inference.segmenter import Segmenter
 from hintseg.segments.oversegment import oversegment
 from hintseg.targets.target import reduce_target
@@ -134,6 +134,4 @@ def worthiest_region(
     if worth[chosen] < 0:
         return None
     inside = regions == chosen
-    depth = cv2.distanceTransform(np.pad(inside, 1).astype(np.uint8), cv2.DIST_L2, 5)[1:-1, 1:-1]
-    y, x = np.unravel_index(int(depth.argmax()), depth.shape)
-    return int(x), int(y), float(doubt[chosen]), float(worth[chosen]), shares[:, inside].mean(axis=1)
+    return *deepest(inside), float(doubt[chosen]), float(worth[chosen]), shares[:, inside].mean(axis=1)

@@ -14,15 +14,17 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from hintseg.hints.dataset import Dataset
-from hintseg.images import atomic_path, label_palette
+from hintseg.images import atomic_path, deepest, label_palette
 from hintseg.inference.retrieval import image_segments
 from hintseg.inference.segmenter import Segmenter
 from hintseg.inference.views import image_maps
 from hintseg.metrics import ConfusionMatrix
 from hintseg.report.figures import embedding_colours, hints_over, overlay, region_borders, shrink
+from hintseg.report.retrieval import spotlit, spotlit_neighbour
 from hintseg.targets.target import weak_target
 
 PAGE = 1150  # pixels that a row of pictures may take
+RETRIEVED = 3  # photographs of which a segment's neighbours are shown
 STYLE = """
 :root{color-scheme:light dark;--ink:#1b1f24;--paper:#fff;--soft:#f3f4f6;--line:#d0d7de;--accent:#0969da}
 @media(prefers-color-scheme:dark){:root{--ink:#e6edf3;--paper:#0d1117;--soft:#161b22;--line:#30363d;--accent:#58a6ff}}
@@ -72,6 +74,9 @@ def write_report(
     if others:
         parts.append("<h2>Predictions on photographs it was not trained on</h2>")
         parts += [_prediction_row(segmenter, dataset, key) for key in others]
+    if others:
+        parts.append("<h2>Segments of such photographs and the nearest segments of training</h2>")
+        parts += [_retrieval_row(segmenter, dataset, key) for key in others[:RETRIEVED]]
     parts.append("<h2>Training</h2>" + _curves(segmenter.run / "metrics.csv"))
     parts.append(
         "<h2>Configuration</h2><details><summary>Every constant of the run</summary><pre>"
@@ -144,6 +149,25 @@ def _prediction_row(segmenter: Segmenter, dataset: Dataset, key: str) -> str:
     return picture_row(pictures)
 
 
+def _retrieval_row(segmenter: Segmenter, dataset: Dataset, key: str) -> str:
+    """The segment in the middle of the largest thing that is no background, and its five nearest ones."""
+    image = dataset.image(key)
+    softmax = segmenter.with_inference(method="softmax", crf=False)
+    prediction = segmenter.predict(image, softmax)
+    counts = np.bincount(prediction.ravel(), minlength=len(segmenter.classes))
+    if segmenter.description.background is not None and counts.sum() > counts[segmenter.description.background]:
+        counts[segmenter.description.background] = 0
+    x, y = deepest(prediction == counts.argmax())
+    mask, found = segmenter.retrieve(image, (x, y), 5)
+    home = segmenter.dataset()
+    pictures = [(spotlit(image, mask), f"{key}: {segmenter.classes[int(counts.argmax())]}?")]
+    pictures += [
+        (spotlit_neighbour(home, one), f"{one.key}: {segmenter.classes[one.label]}, {one.similarity:.2f}")
+        for one in found
+    ]
+    return picture_row(pictures)
+
+
 def _scores(evaluated: Evaluated, classes: Sequence[str]) -> str:
     scores = evaluated.matrix.scores()
     rows = []
@@ -191,10 +215,12 @@ def _curves(path: Path) -> str:
         return "<p>No metrics were kept.</p>"
     names = [name for name in rows[0] if name not in ("iteration", "seconds")]
     names += [name for name in rows[-1] if name not in names and name not in ("iteration", "seconds")]
+    seconds = [float(row["seconds"]) for row in rows if row.get("seconds")]
     charts = [
         _curve(name, [(int(row["iteration"]), float(row[name])) for row in rows if row.get(name)]) for name in names
     ]
-    return f'<div class="row">{"".join(charts)}</div>'
+    timing = f"<p>{np.median(seconds):.2f} s an iteration.</p>" if seconds else ""
+    return f'{timing}<div class="row">{"".join(charts)}</div>'
 
 
 def _curve(name: str, points: list[tuple[int, float]]) -> str:

@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from hintseg.hints.dataset import Dataset
 from hintseg.images import atomic_path, label_palette, write_image
 from hintseg.inference.retrieval import Neighbour
 from hintseg.inference.segmenter import Segmenter
@@ -28,19 +29,9 @@ def save_retrieval(
     Raises:
         InputError: the training images have moved.
     """
-    query = image.copy()
-    query[~mask] = query[~mask] // 3
-    tiles = [_tile(query, None)]
     dataset = segmenter.dataset()
-    for neighbour in found[:19]:
-        picture = dataset.image(neighbour.key).copy()
-        height, width = picture.shape[:2]
-        x0, y0, x1, y1 = (
-            round(share * side) for share, side in zip(neighbour.box, (width, height, width, height), strict=True)
-        )
-        dark = picture // 3
-        dark[y0:y1, x0:x1] = picture[y0:y1, x0:x1]
-        tiles.append(_tile(dark, neighbour.label))
+    tiles = [_tile(spotlit(image, mask), None)]
+    tiles += [_tile(spotlit_neighbour(dataset, neighbour), neighbour.label) for neighbour in found[:19]]
     while len(tiles) % 5:
         tiles.append(np.full((TILE, TILE, 3), 255, dtype=np.uint8))
     rows = [np.hstack(tiles[start : start + 5]) for start in range(0, len(tiles), 5)]
@@ -53,6 +44,26 @@ def save_retrieval(
     with atomic_path(listing) as temporary:
         temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False), "utf-8")
     return picture_path, listing
+
+
+def spotlit(image: NDArray[np.uint8], mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """The image, dark outside (H, W) bool `mask`."""
+    return np.where(mask[..., None], image, image // 3)
+
+
+def spotlit_neighbour(dataset: Dataset, neighbour: Neighbour) -> NDArray[np.uint8]:
+    """A training image, dark outside the box of one of its segments.
+
+    Raises:
+        InputError: the image has moved.
+    """
+    image = dataset.image(neighbour.key)
+    height, width = image.shape[:2]
+    sides = zip(neighbour.box, (width, height, width, height), strict=True)
+    x0, y0, x1, y1 = (round(share * side) for share, side in sides)
+    mask = np.zeros((height, width), np.bool_)
+    mask[y0:y1, x0:x1] = True
+    return spotlit(image, mask)
 
 
 def _tile(picture: NDArray[np.uint8], label: int | None) -> NDArray[np.uint8]:

@@ -21,6 +21,7 @@ from hintseg.hints.model import UNLABELLED, Form
 from hintseg.images import atomic_path, read_arrays
 from hintseg.inference.completion import complete_image
 from hintseg.inference.description import RunDescription
+from hintseg.inference.evaluation import evaluate_split
 from hintseg.inference.retrieval import index_image, merge, save_index
 from hintseg.inference.segmenter import Segmenter
 from hintseg.inference.views import image_maps
@@ -59,6 +60,7 @@ def run_training(
     notes: Sequence[str] = (),
     progress: Progress | None = None,
     cache: Path | None = None,
+    validate: str | None = None,
 ) -> Segmenter:
     """Train, and leave a run folder that `Segmenter.open` reads.
 
@@ -70,6 +72,7 @@ def run_training(
         notes: what the reader of the log should know about the data.
         progress: called with (stage, done, total, values).
         cache: folder for over-segments; default OUT/cache.
+        validate: split with masks whose mean IoU goes into the metrics at every checkpoint; it decides nothing.
 
     Raises:
         RunError: the folder is in use, holds another run, or cannot be written.
@@ -101,6 +104,8 @@ def run_training(
         torch.manual_seed(recipe.seed)
         state = new_state(network, recipe, dataset.background, fabric)
         run = _Run(out, recipe, images, state, fabric, fingerprint, weights, progress)
+        if validate is not None:
+            run.watched = (dataset, validate, description)
         with memory_errors_explained():
             run.train(resume)
         final = replace(description, recipe=recipe.model_copy(update={"network": run.network_config()}))
@@ -151,6 +156,7 @@ class _Run:
         self.history: list[dict[str, float]] = []
         self.checkpoint = out / "checkpoint.pt"
         self.interruption = Interruption()
+        self.watched: tuple[Dataset, str, RunDescription] | None = None
 
     def train(self, resume: bool) -> None:
         if resume and self.checkpoint.exists():
@@ -213,6 +219,7 @@ class _Run:
             with self.interruption:
                 train_steps(self.state, self.images, self.recipe, until, self.fabric, soft, report, self.interruption)
                 if self.fabric.is_global_zero:
+                    self._validate()
                     save_checkpoint(self.checkpoint, self.state, self.fingerprint, self.history)
                     write_metrics(self.out, self.history)
                 self.fabric.barrier()
@@ -221,6 +228,17 @@ class _Run:
                 self.interruption.obey()
             if self.fabric.is_global_zero:
                 write_tensorboard(self.out, self.history, first)
+
+    def _validate(self) -> None:
+        """Mean IoU of the averaged network's softmax beside the last iteration's losses."""
+        if self.watched is None or self.state.step != self.history[-1]["iteration"] + 1:
+            return
+        dataset, split, description = self.watched
+        segmenter = Segmenter(self.state.average.network, description, self.out)
+        softmax = segmenter.with_inference(method="softmax", crf=False)
+        matrix, _ = evaluate_split(segmenter, dataset, split, softmax)
+        self.history[-1][f"mean_iou_{split}"] = matrix.scores().mean_iou
+        log.info("mean IoU of %s: %.4f", split, self.history[-1][f"mean_iou_{split}"])
 
     def _completed(self, step: int) -> dict[str, SoftMask]:
         """Soft masks made with the averaged weights of `step`; made now unless they lie on disk.
