@@ -132,5 +132,5 @@ def train(
         return run_training(
             dataset, usable, forms, chosen, folder, weights=weights, device=device, devices=devices,
             precision=precision, resume=resume, version=__version__, notes=[*found.errors, *found.warnings],
-            progress=progress, cache=None if cache is None else Path(cache), validate=validate,
+            largest=found.largest, progress=progress, cache=None if cache is None else Path(cache), validate=validate,
         )  # fmt: skip

@@ -153,7 +153,9 @@ class InferenceConfig(_Section):
     crf_stride: int = Field(1, ge=1, description="pixels per node of the CRF, along each side")
     neighbours: int = Field(20, ge=1, description="segments that vote in retrieval")
     tile: int = Field(768, ge=192, description="larger images are cut into overlapping tiles of this side")
-    longest_side: int = Field(0, ge=0, description="reduce larger images to this first; 0 keeps their size")
+    longest_side: int | None = Field(
+        None, ge=0, description="reduce larger images to this first; null: as training images were; 0: not at all"
+    )
 
 
 class Recipe(_Section):

@@ -4,6 +4,7 @@ import json
 import re
 from copy import deepcopy
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -21,7 +22,15 @@ from hintseg.inference.refine import refined
 from hintseg.inference.segmenter import Segmenter
 from hintseg.inference.suggest import class_scarcity, suggest, worthiest_region
 from hintseg.inference.untrained import METHODS, complete_untrained
-from hintseg.inference.views import enlarged_argmax, image_maps, multi_scale_maps, tile_weight, tiles
+from hintseg.inference.views import (
+    at_training_scale,
+    enlarged_argmax,
+    image_maps,
+    multi_scale_maps,
+    tile_weight,
+    tiles,
+)
+from hintseg.network.heads import resize
 from hintseg.propagation.dense_crf import dense_crf
 from hintseg.report.figures import embedding_colours, hints_over, overlay, region_borders
 from hintseg.report.html import Evaluated
@@ -88,6 +97,44 @@ def test_every_size_and_way_gives_a_mask(segmenter, size, changes):
     probabilities = segmenter.probabilities(image, config)
     np.testing.assert_allclose(probabilities.sum(axis=0), 1, atol=1e-3)
     assert (probabilities.argmax(axis=0) == mask).mean() > 0.99
+
+
+@pytest.mark.parametrize(
+    ("size", "largest", "expected"),
+    [
+        ((300, 400), 400, (300, 400)),  # no training image was reduced: nothing is
+        ((900, 1200), 640, (900, 1200)),
+        ((900, 1200), 0, (900, 1200)),  # a run that does not say
+        ((300, 400), 2000, (300, 400)),  # small ones keep their size, as in training
+        ((1500, 2000), 2000, (480, 640)),
+        ((960, 1280), 2000, (480, 640)),
+        ((6000, 3000), 2000, (1920, 960)),  # larger than all: by as much as the largest
+    ],
+)
+def test_images_are_looked_at_in_the_size_that_training_saw(size, largest, expected):
+    image = np.zeros((*size, 3), np.uint8)
+    assert at_training_scale(image, 640, largest).shape == (*expected, 3)
+
+
+def test_photographs_are_reduced_as_training_images_were(scenes, tiny, tmp_path):
+    def trained(name, longest_side):
+        settings = [*tiny, f"data.longest_side={longest_side}"]
+        return train(
+            scenes, "scribbles", tmp_path / name, weights="none", iterations=1, settings=settings, device="cpu"
+        )
+
+    image = np.random.default_rng(6).integers(0, 255, (144, 192, 3)).astype(np.uint8)
+    reducing, keeping = trained("reducing", 64), trained("keeping", 640)
+    assert reducing.description.largest == keeping.description.largest == 96
+    small = cv2.resize(image, (128, 96), interpolation=cv2.INTER_AREA)  # by a third, like the training images
+    expected = reducing.probabilities(small, reducing.with_inference(longest_side=0))
+    enlarged = resize(torch.from_numpy(expected)[None], (144, 192))[0].numpy()
+    np.testing.assert_allclose(reducing.probabilities(image), enlarged, atol=1e-6)
+    assert (reducing.predict(image) == enlarged.argmax(axis=0)).mean() > 0.999
+    mask, _ = reducing.retrieve(image, (5, 5))
+    assert mask.shape == (144, 192)
+    whole = keeping.with_inference(longest_side=0)
+    np.testing.assert_array_equal(keeping.probabilities(image), keeping.probabilities(image, whole))
 
 
 @pytest.mark.parametrize(("height", "width", "side"), [(10, 10, 20), (100, 50, 40), (41, 300, 40), (1000, 1000, 256)])

@@ -22,6 +22,7 @@ class Inspection:
         forms: form → images that carry it.
         hinted_pixels: class → pixels that any hint labels.
         images_of_class: class → images whose hints name it.
+        largest: longest side of the largest usable image, pixels.
         errors: sentences, each naming a file that cannot be used.
         warnings: sentences about what is missing.
     """
@@ -31,6 +32,7 @@ class Inspection:
     forms: Counter[str] = field(default_factory=Counter)
     hinted_pixels: Counter[int] = field(default_factory=Counter)
     images_of_class: Counter[int] = field(default_factory=Counter)
+    largest: int = 0
     errors: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
@@ -58,6 +60,7 @@ def inspect(
             found.errors.append(str(error))
         else:
             found.usable.append(key)
+            found.largest = max(found.largest, *image.shape[:2])
             found.forms.update(hints.forms())
             hinted += bool(hints.forms())
             labels = weak_target(hints, image.shape[:2], len(dataset.classes)).likely

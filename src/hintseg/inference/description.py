@@ -23,6 +23,7 @@ class RunDescription:
         keys: training images, in the order the segment memory counts them.
         version: of hintseg.
         view: how the data set's rasters were read; photographs are read alike.
+        largest: longest side of the largest training image, before `data.longest_side` reduced it; 0: not known.
     """
 
     recipe: Recipe
@@ -33,6 +34,7 @@ class RunDescription:
     keys: tuple[str, ...]
     version: str
     view: View = PLAIN
+    largest: int = 0
 
     def dump(self) -> str:
         """As JSON."""

@@ -17,6 +17,7 @@ from hintseg.errors import InputError, RunError, WeightsError
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.model import UNLABELLED
 from hintseg.images import read_image
+from hintseg.inference import views
 from hintseg.inference.completion import complete_image
 from hintseg.inference.description import RunDescription
 from hintseg.inference.refine import refined
@@ -26,7 +27,7 @@ from hintseg.network.embedder import Embedder, Network, PixelMaps
 from hintseg.network.exported import ExportedEmbedder, digest, export_network
 from hintseg.network.heads import resize
 from hintseg.storage.mirror import fetch
-from hintseg.targets.target import WeakTarget, reduce_target, reduce_to, weak_target
+from hintseg.targets.target import WeakTarget, reduce_target, weak_target
 
 TILE_OVERLAP = 128
 
@@ -121,21 +122,32 @@ class Segmenter:
             InputError: not an (H, W, 3) uint8 array.
         """
         _check_image(image)
-        side, seen = max(image.shape[:2]), _Seen()
-        return [
-            self._probabilities(image, config, seen).argmax(dim=0).numpy().astype(np.uint8)
-            if side <= config.tile
-            else self._predict_tiled(image, _of_tiles(config))
-            for config in ways
-        ]
+        size, masks = image.shape[:2], []
+        seen: dict[tuple[int, ...], _Seen] = {}
+        for config in ways:
+            small = self.as_in_training(image, config)
+            if max(small.shape[:2]) <= config.tile:
+                shares = self._probabilities(small, config, seen.setdefault(small.shape, _Seen()))
+                masks.append(enlarged_argmax(shares, size))
+            else:
+                masks.append(views.enlarged_labels(self._predict_tiled(small, _of_tiles(config)), size))
+        return masks
+
+    def as_in_training(self, image: NDArray[np.uint8], config: InferenceConfig | None = None) -> NDArray[np.uint8]:
+        """The image at the scale at which training saw its images; see `views.at_training_scale`."""
+        limit = (config or self.recipe.inference).longest_side
+        if limit is not None:
+            return views.reduced(image, limit) if limit else image
+        return views.at_training_scale(image, self.recipe.data.longest_side, self.description.largest)
 
     def probabilities(self, image: NDArray[np.uint8], config: InferenceConfig | None = None) -> NDArray[np.float32]:
         """(C, H, W) float32 class probabilities; see `predict`. Holds all classes of the whole image in memory."""
         config = config or self.recipe.inference
         _check_image(image)
+        size, image = image.shape[:2], self.as_in_training(image, config)
         height, width = image.shape[:2]
         if max(height, width) <= config.tile:
-            return self._probabilities(image, config).numpy()
+            return resize(self._probabilities(image, config)[None], size)[0].numpy()
         config = _of_tiles(config)
         total = np.zeros((len(self.classes), height, width), dtype=np.float32)
         weights = np.zeros((height, width), dtype=np.float32)
@@ -145,7 +157,7 @@ class Segmenter:
             total[:, rows, columns] += part * weight
             weights[rows, columns] += weight
         total /= weights
-        return total
+        return resize(torch.from_numpy(total)[None], size)[0].numpy()
 
     def _predict_tiled(self, image: NDArray[np.uint8], config: InferenceConfig) -> NDArray[np.uint8]:
         """Arg-max of blended tiles, one band of tile rows at a time, so that memory does not grow with height."""
@@ -173,10 +185,9 @@ class Segmenter:
     def _probabilities(self, image: NDArray[np.uint8], config: InferenceConfig, seen: "_Seen | None" = None) -> Tensor:
         height, width = image.shape[:2]
         seen = _Seen() if seen is None else seen
-        look = (config.scales, config.flip, config.longest_side)
+        look = (config.scales, config.flip)
         if look not in seen.maps:
-            reduced = _reduced(image, config.longest_side) if config.longest_side else image
-            seen.maps[look] = multi_scale_maps(self.network, reduced, config.scales, config.flip)
+            seen.maps[look] = multi_scale_maps(self.network, image, config.scales, config.flip)
         maps = seen.maps[look]
         result = resize(maps.logits.cpu()[None], (height, width))[0]
         if config.method != "softmax":
@@ -238,7 +249,7 @@ class Segmenter:
         height, width = image.shape[:2]
         if not (0 <= at[0] < width and 0 <= at[1] < height):
             raise InputError(f"--at {at[0]:g},{at[1]:g} lies outside the {width}×{height} image.")
-        maps = image_maps(self.network, _reduced(image, self.recipe.inference.tile))
+        maps = image_maps(self.network, views.reduced(self.as_in_training(image), self.recipe.inference.tile))
         segments = self.recipe.segments
         clicked, found = nearest_to_click(
             maps.embeddings, self.index, self.description.keys, ((at[0] + 0.5) / width, (at[1] + 0.5) / height),
@@ -299,11 +310,6 @@ def _of_tiles(config: InferenceConfig) -> InferenceConfig:
     """How the tiles of a large image are segmented: without what costs most, unless it was asked for by name."""
     method = "softmax" if config.method == "both" else config.method
     return config.model_copy(update={"crf": config.crf is True, "method": method})
-
-
-def _reduced(image: NDArray[np.uint8], longest_side: int) -> NDArray[np.uint8]:
-    labels = np.zeros(image.shape[:2], dtype=np.uint8)
-    return reduce_to(image, labels, longest_side)[0]
 
 
 def _check_image(image: NDArray[np.uint8]) -> None:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 
+import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from hintseg.network.embedder import Network, PixelMaps
 from hintseg.network.heads import resize
+from hintseg.targets.target import reduce_to
 
 
 @torch.no_grad()
@@ -82,6 +84,37 @@ def _spans(length: int, side: int, overlap: int) -> list[slice]:
         return [slice(0, length)]
     count = -(-(length - side) // (side - overlap)) + 1
     return [slice(round(end) - side, round(end)) for end in np.linspace(side, length, count)]
+
+
+def at_training_scale(image: NDArray[np.uint8], longest_side: int, largest: int) -> NDArray[np.uint8]:
+    """The image as large as it would have been in training, which reduces images to a longest side.
+
+    Where no training image was larger than that, every image keeps its size. Otherwise larger images are reduced to
+    it, too, and those larger than all training images by as much as the largest of these.
+
+    Args:
+        image: (H, W, 3) uint8.
+        longest_side: to which training reduced its images, pixels.
+        largest: longest side of the largest training image before that; 0: not known.
+
+    Returns:
+        (h, w, 3) uint8; the image itself where its size stays.
+    """
+    if largest <= longest_side:
+        return image
+    return reduced(image, round(longest_side * max(max(image.shape[:2]) / largest, 1)))
+
+
+def reduced(image: NDArray[np.uint8], longest_side: int) -> NDArray[np.uint8]:
+    """The image, with at most that longest side."""
+    return reduce_to(image, np.zeros(image.shape[:2], dtype=np.uint8), longest_side)[0]
+
+
+def enlarged_labels(labels: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    """(h, w) labels repeated to `size`."""
+    if labels.shape == size:
+        return labels
+    return np.asarray(cv2.resize(labels, (size[1], size[0]), interpolation=cv2.INTER_NEAREST), np.uint8)
 
 
 def enlarged_argmax(probabilities: Tensor, size: tuple[int, int]) -> NDArray[np.uint8]:

@@ -121,7 +121,7 @@ def _training_row(segmenter: Segmenter, dataset: Dataset, key: str) -> str:
         dataset.hints(key, segmenter.description.forms), image.shape[:2], len(segmenter.classes),
         segmenter.recipe.data.point_radius,
     )  # fmt: skip
-    maps = image_maps(segmenter.network, image)
+    maps = image_maps(segmenter.network, segmenter.as_in_training(image))
     # Segments are formed on coarser cells in training; the mean over 5 × 5 cells shows them at full size.
     smooth = F.normalize(F.avg_pool2d(maps.embeddings[None], 5, stride=1, padding=2)[0], dim=0)
     clusters = image_segments(smooth, segmenter.recipe.segments.inference_grid, 10).cpu().numpy()

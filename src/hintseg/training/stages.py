@@ -61,6 +61,7 @@ def run_training(
     progress: Progress | None = None,
     cache: Path | None = None,
     validate: str | None = None,
+    largest: int = 0,
 ) -> Segmenter:
     """Train, and leave a run folder that `Segmenter.open` reads.
 
@@ -72,6 +73,7 @@ def run_training(
         notes: what the reader of the log should know about the data.
         progress: called with (stage, done, total, values).
         cache: folder for over-segments; default OUT/cache.
+        largest: longest side of the largest training image, so that photographs can be reduced alike; 0: not known.
         validate: split with masks whose mean IoU goes into the metrics at every checkpoint; it decides nothing.
 
     Raises:
@@ -82,7 +84,7 @@ def run_training(
     progress = progress or (lambda stage, done, total, values: None)
     description = RunDescription(
         recipe, dataset.classes, dataset.background, dataset.address or str(dataset.root.resolve()), forms, keys,
-        version, dataset.view,
+        version, dataset.view, largest,
     )  # fmt: skip
     fabric = make_fabric(device, precision, devices)
     images_a_process(fabric, recipe.data.batch)
