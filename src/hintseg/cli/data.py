@@ -127,7 +127,7 @@ def recipe(
 
 def demo(
     out: Annotated[Path, typer.Option(help="folder for the data set, the run and the report")] = Path("runs/demo"),
-    iterations: Annotated[int, typer.Option(min=1, help="training iterations")] = 400,
+    iterations: Annotated[int, typer.Option(min=1, help="training iterations")] = 600,
 ) -> None:
     """Train on four photographs that scikit-image installs and write a report."""
     from hintseg.cli.progress import progress_bar
