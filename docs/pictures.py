@@ -1,5 +1,8 @@
 """Draws the pictures of the documentation: docs/pictures.py RUN OUT, with the run that `make demo` left."""
 
+import base64
+import io
+import re
 import sys
 from pathlib import Path
 
@@ -10,8 +13,7 @@ import torch.nn.functional as F
 from PIL import Image
 
 from hintseg import Segmenter
-from hintseg.hints.model import ImageHints
-from hintseg.hints.simulate import simulate_boxes, simulate_points
+from hintseg.hints.model import Box, ImageHints, Point
 from hintseg.images import label_palette
 from hintseg.inference.retrieval import image_segments
 from hintseg.inference.untrained import complete_untrained
@@ -22,6 +24,12 @@ from hintseg.segments.oversegment import oversegment
 from hintseg.targets.target import weak_target
 
 WIDTH = 420
+CUP, CAT = 3, 2
+POINTS = {
+    "cup": ((300, 150, CUP), (250, 32, CUP), (160, 290, CUP), (40, 300, 0), (560, 200, 0), (60, 50, 0)),
+    "cat": ((150, 60, CAT), (215, 180, CAT), (40, 270, CAT), (425, 200, 0), (12, 60, 0), (395, 280, 0)),
+}
+BOXES = {"cup": (75, 12, 484, 388, CUP), "cat": (0, 0, 385, 300, CAT)}
 
 
 def beside(*pictures: np.ndarray) -> np.ndarray:
@@ -63,22 +71,33 @@ def save(path: Path, picture: np.ndarray) -> None:
     Image.fromarray(picture).save(path, quality=85)
 
 
+def rows_of_report(path: Path, *rows: slice) -> np.ndarray:
+    """Pictures that the report shows, chosen by their order."""
+    encoded = re.findall(r"data:image/jpeg;base64,([\w+/=]+)", path.read_text("utf-8"))
+    shown = [np.array(Image.open(io.BytesIO(base64.b64decode(text)))) for text in encoded]
+    joined = [beside(*shown[row]) for row in rows]
+    width = max(row.shape[1] for row in joined)
+    return below(*[np.pad(row, ((0, 0), (0, width - row.shape[1]), (0, 0)), constant_values=255) for row in joined])
+
+
 def main(run: Path, out: Path) -> None:
-    """One picture a hint form, two of the method."""
+    """One picture a hint form, two of the method, and one for the README."""
     segmenter = Segmenter.open(run)
     dataset, classes = segmenter.dataset(), len(segmenter.classes)
     rows: dict[str, list[np.ndarray]] = {"points": [], "scribbles": [], "boxes": []}
     for key in ("cup", "cat"):
-        image, mask = dataset.image(key), segmenter.complete(dataset, key)
+        image = dataset.image(key)
         by_form = {
-            "points": ImageHints(points=simulate_points(mask), background=0),
+            "points": ImageHints(points=tuple(Point(*point) for point in POINTS[key]), background=0),
             "scribbles": dataset.hints(key, ("scribbles",)),
-            "boxes": ImageHints(boxes=simulate_boxes(mask, 0), background=0),
+            "boxes": ImageHints(boxes=(Box(*BOXES[key]),), background=0),
         }
         for form, hints in by_form.items():
             rows[form].append(form_row(image, hints, classes))
     for form, pictures in rows.items():
         save(out / f"form-{form}.jpg", below(*pictures))
+
+    save(out / "demo.jpg", rows_of_report(run.parent / "report.html", slice(10, 15), slice(15, 20)))
 
     # How pixels become segments, and how near every pixel of two photographs is to one segment of the first.
     image = dataset.image("motorcycle")
