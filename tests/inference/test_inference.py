@@ -116,7 +116,7 @@ def test_images_are_looked_at_in_the_size_that_training_saw(size, largest, expec
     assert at_training_scale(image, 640, largest).shape == (*expected, 3)
 
 
-def test_photographs_are_reduced_as_training_images_were(scenes, tiny, tmp_path):
+def test_photographs_are_reduced_as_training_images_were(scenes, tiny, tmp_path, caplog):
     def trained(name, longest_side):
         settings = [*tiny, f"data.longest_side={longest_side}"]
         return train(
@@ -135,6 +135,12 @@ def test_photographs_are_reduced_as_training_images_were(scenes, tiny, tmp_path)
     assert mask.shape == (144, 192)
     whole = keeping.with_inference(longest_side=0)
     np.testing.assert_array_equal(keeping.probabilities(image), keeping.probabilities(image, whole))
+    warnings = lambda: [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]  # noqa: E731
+    assert not warnings()
+    for _ in range(2):
+        keeping.predict(np.zeros((200, 90, 3), np.uint8))
+    (warning,) = warnings()
+    assert "--longest-side 96" in warning
 
 
 @pytest.mark.parametrize(("height", "width", "side"), [(10, 10, 20), (100, 50, 40), (41, 300, 40), (1000, 1000, 256)])

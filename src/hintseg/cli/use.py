@@ -15,6 +15,9 @@ Method = Annotated[str | None, typer.Option(help="softmax, retrieval or both; de
 Scales = Annotated[str | None, typer.Option(help="e.g. 0.75,1,1.25; default the recipe's")]
 Flip = Annotated[bool | None, typer.Option("--flip/--no-flip", help="average with the mirrored image")]
 Crf = Annotated[bool | None, typer.Option("--crf/--no-crf", help="refine with a dense CRF")]
+LongestSide = Annotated[
+    int | None, typer.Option(min=0, help="reduce larger images to this first; default as in training; 0: not at all")
+]
 Engine = Annotated[Literal["torch", "onnx"], typer.Option(help="who runs the network; onnx: pip install hintseg[onnx]")]
 
 
@@ -80,6 +83,7 @@ def predict(
     resume: Annotated[bool, typer.Option("--resume", help="keep the masks that an interrupted call wrote")] = False,
     method: Method = None,
     scales: Scales = None,
+    longest_side: LongestSide = None,
     flip: Flip = None,
     crf: Crf = None,
     engine: Annotated[
@@ -102,7 +106,7 @@ def predict(
     kind: Kind = "geotiff" if geotiff else "parquet" if parquet else "png"
     found = find_photographs(photographs)
     segmenter = Segmenter.open(run, device, "onnx" if engine == "onnx" else "torch")
-    config = _inference(segmenter, method, scales, flip, crf)
+    config = _inference(segmenter, method=method, scales=scales, longest_side=longest_side, flip=flip, crf=crf)
     output = Output(out, kind, segmenter.classes, soft)
     wanted = pending(found, output, maker_of(segmenter, config), resume, overwrite=engine != "ray")
     if engine == "ray":
@@ -127,6 +131,7 @@ def evaluate(
     split: Annotated[str, typer.Option(help="images to evaluate")] = "val",
     method: Method = None,
     scales: Scales = None,
+    longest_side: LongestSide = None,
     flip: Flip = None,
     crf: Crf = None,
     engine: Engine = "torch",
@@ -148,7 +153,7 @@ def evaluate(
     with published(run) as folder, progress_bar() as show:
         dataset = Dataset.open(data, show)
         segmenter = Segmenter.open(folder, device, engine)
-        config = _inference(segmenter, method, scales, flip, crf)
+        config = _inference(segmenter, method=method, scales=scales, longest_side=longest_side, flip=flip, crf=crf)
         matrix, images = evaluate_split(
             segmenter, dataset, split, config, lambda done, total: show("evaluate", done, total, {})
         )
@@ -269,18 +274,13 @@ def export(
     print(f"{written} masks in {out}")
 
 
-def _inference(segmenter, method, scales, flip, crf):  # type: ignore[no-untyped-def]
+def _inference(segmenter, **options):  # type: ignore[no-untyped-def]
+    """The recipe's inference section with the options that were given."""
     from pydantic import ValidationError
 
-    changes: dict[str, object] = {}
-    if method is not None:
-        changes["method"] = method
-    if scales is not None:
-        changes["scales"] = scales.split(",")
-    if flip is not None:
-        changes["flip"] = flip
-    if crf is not None:
-        changes["crf"] = crf
+    changes = {name: value for name, value in options.items() if value is not None}
+    if "scales" in changes:
+        changes["scales"] = changes["scales"].split(",")
     try:
         return segmenter.with_inference(**changes)
     except ValidationError as error:

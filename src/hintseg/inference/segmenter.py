@@ -1,5 +1,6 @@
 """Segmenter: a trained run, ready to predict, complete and retrieve."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -20,6 +21,7 @@ from hintseg.images import read_image
 from hintseg.inference import views
 from hintseg.inference.completion import complete_image
 from hintseg.inference.description import RunDescription
+from hintseg.inference.device import pick_device
 from hintseg.inference.refine import refined
 from hintseg.inference.retrieval import Neighbour, SegmentIndex, load_index, nearest_to_click, retrieval_probabilities
 from hintseg.inference.views import enlarged_argmax, image_maps, multi_scale_maps, tile_weight, tiles
@@ -30,6 +32,7 @@ from hintseg.storage.mirror import fetch
 from hintseg.targets.target import WeakTarget, reduce_target, weak_target
 
 TILE_OVERLAP = 128
+log = logging.getLogger("hintseg")
 
 
 class Segmenter:
@@ -46,6 +49,7 @@ class Segmenter:
         self.run = run
         self.recipe = description.recipe
         self.classes = description.classes
+        self._size_warned = False
 
     @classmethod
     def open(cls, run: str | Path, device: str = "auto", engine: Literal["torch", "onnx"] = "torch") -> Self:
@@ -138,7 +142,19 @@ class Segmenter:
         limit = (config or self.recipe.inference).longest_side
         if limit is not None:
             return views.reduced(image, limit) if limit else image
+        self._warn_of_size(max(image.shape[:2]))
         return views.at_training_scale(image, self.recipe.data.longest_side, self.description.largest)
+
+    def _warn_of_size(self, side: int) -> None:
+        largest = self.description.largest
+        if self._size_warned or not 0 < 2 * largest < side or largest > self.recipe.data.longest_side:
+            return
+        self._size_warned = True
+        log.warning(
+            "An image of %d pixels is segmented in full size, but training saw no more than %d. That is right for a "
+            "map of which it saw pieces. If larger images show the same, only finer, reduce them: --longest-side %d.",
+            side, largest, largest,
+        )  # fmt: skip
 
     def probabilities(self, image: NDArray[np.uint8], config: InferenceConfig | None = None) -> NDArray[np.float32]:
         """(C, H, W) float32 class probabilities; see `predict`. Holds all classes of the whole image in memory."""
@@ -278,24 +294,6 @@ class _Seen:
     def __init__(self) -> None:
         self.maps: dict[tuple[object, ...], PixelMaps] = {}
         self.votes: dict[tuple[object, ...], Tensor] = {}
-
-
-def pick_device(name: str) -> torch.device:
-    """ "auto" → CUDA, then Apple's MPS, then the CPU.
-
-    Raises:
-        InputError: the device is not available.
-    """
-    if name == "auto":
-        if torch.cuda.is_available():
-            return torch.device("cuda")
-        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise InputError(f"--device {name}: is not available here; use auto or cpu.") from error
-    return device
 
 
 def _exported(network: Embedder, run: Path, description: RunDescription) -> ExportedEmbedder:

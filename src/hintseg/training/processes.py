@@ -39,7 +39,7 @@ def make_fabric(device: str, precision: str, devices: int = 1) -> Fabric:
         InputError: the device is not available.
         ConfigError: several of one numbered device.
     """
-    from hintseg.inference.segmenter import pick_device
+    from hintseg.inference.device import pick_device
 
     chosen = pick_device(device)
     local, world = (int(os.environ.get(name, "0")) for name in ("LOCAL_WORLD_SIZE", "WORLD_SIZE"))
