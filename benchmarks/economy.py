@@ -46,6 +46,8 @@ def main() -> None:
         for form in options.forms.split(","):
             cost = {key: SECONDS.get(form, SECONDS["tags"] + SECONDS_A_BOX * len(boxes.get(key, ()))) for key in keys}
             chosen = affordable(cost, 3600 * hours)
+            if not chosen:
+                continue
             dataset = subset(source, dict.fromkeys(chosen, (form,)), folder / f"data-{form}-{hours}")
             results = compare(
                 dataset, options.rows.split(","), form, folder / f"runs-{form}-{hours}", weights=options.weights,
