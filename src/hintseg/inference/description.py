@@ -55,6 +55,7 @@ class RunDescription:
                 content[name] = tuple(content[name])
             bands, limits = content.pop("view", PLAIN)
             low, high = limits or (0.0, 0.0)
+            content["largest"] = int(content.get("largest", 0))
             content["view"] = View(tuple(bands), None if limits is None else (float(low), float(high)))
             return cls(**content)
         except FileNotFoundError as error:
