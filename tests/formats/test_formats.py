@@ -8,7 +8,7 @@ from tests.conftest import TINY, draw_scene
 
 from hintseg import train
 from hintseg.errors import ConfigError, InputError
-from hintseg.formats.by_name import FORMATS, WRITERS, export_masks, import_dataset
+from hintseg.formats.by_name import FOLDERS, FORMATS, WRITERS, export_masks, import_dataset
 from hintseg.formats.exported import Classes
 from hintseg.formats.label_studio import decode_brush, encode_brush
 from hintseg.formats.rle import encode_rle
@@ -120,7 +120,7 @@ def source(tmp_path):
 
 
 def test_every_format_is_tested():
-    assert set(EXAMPLES) == {*FORMATS, "yolo"}
+    assert {*EXAMPLES, "png"} == {*FORMATS, *FOLDERS}  # png: test_png.py
 
 
 @pytest.mark.parametrize("name", EXAMPLES)

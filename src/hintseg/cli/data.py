@@ -65,7 +65,7 @@ def import_(
     source: Annotated[Path, typer.Argument(help="annotation file, or folder of annotations and images")],
     out: Annotated[Path, typer.Option(help="new data set folder; images are linked")],
     format_: Annotated[
-        str, typer.Option("--format", help="auto, coco, label-studio, labelme, cvat, voc or yolo")
+        str, typer.Option("--format", help="auto, coco, label-studio, labelme, cvat, voc, yolo or png")
     ] = "auto",
     background: Annotated[
         str | None, typer.Option(help="name of the class of all that no region covers; default: unlabelled")

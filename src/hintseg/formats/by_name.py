@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from hintseg.errors import InputError, unknown_name
-from hintseg.formats import coco, cvat, geotiff, label_studio, labelme, voc, yolo
+from hintseg.formats import coco, cvat, geotiff, label_studio, labelme, png, voc, yolo
 from hintseg.formats.exported import Classes, Labelled
 from hintseg.formats.folder import Progress, require_empty, write_folder
 from hintseg.formats.imported import Imported
@@ -31,7 +31,8 @@ FORMATS: dict[str, Format] = {
     "cvat": Format(".xml", cvat.matches, cvat.read),
     "voc": Format(".xml", voc.matches, voc.read),
 }
-NAMES = ("auto", *FORMATS, "yolo")
+FOLDERS = {"yolo": yolo.read_root, "png": png.read_root}  # told by the folder as a whole, not by a file
+NAMES = ("auto", *FORMATS, *FOLDERS)
 WRITERS: dict[str, Callable[[Path, Iterable[Labelled], Classes], None]] = {
     "coco": coco.write,
     "label-studio": label_studio.write,
@@ -80,10 +81,12 @@ def import_dataset(
             FORMATS[kind].read(path, found)
             if progress is not None:
                 progress("read", done + 1, len(files), {})
-    elif name in ("auto", "yolo") and source.is_dir() and yolo.names_of(source) is not None:
+    elif name in FOLDERS:
+        FOLDERS[name](found.root, found)  # says what it looked for
+    elif name == "auto" and source.is_dir() and png.matches(source):
+        png.read_root(source, found)
+    elif name == "auto" and source.is_dir() and yolo.names_of(source) is not None:
         yolo.read_root(source, found)
-    elif name == "yolo":
-        yolo.read_root(found.root, found)  # says what it looked for
     if not found.images:
         wanted = "of any known format" if name == "auto" else f"of the format {name}"
         raise InputError(f"{source}: holds no annotations {wanted}; known: {', '.join(NAMES[1:])}.")
@@ -133,7 +136,7 @@ def export_masks(
 
 def annotation_files(source: Path, name: str) -> list[tuple[str, Path]]:
     """(format, file) of every annotation file."""
-    if name == "yolo":
+    if name in FOLDERS:
         return []
     paths = [source] if source.is_file() else sorted(path for path in source.rglob("*") if path.is_file())
     chosen = FORMATS if name == "auto" else {name: FORMATS[name]}
@@ -157,7 +160,9 @@ def _write(found: Imported, out: Path, background: str | None) -> Dataset:
     label = None if background is None else found.label(background)
     for key, regions in found.regions.items():
         labels = regions.copy()
-        if label is not None and not any(key in table for table in (found.boxes, found.points, found.scribbles)):
+        if key in found.whole:
+            write_labels(out / "masks" / f"{key}.png", np.where(labels == UNLABELLED, VOID, labels).astype(np.uint8))
+        elif label is not None and not any(key in table for table in (found.boxes, found.points, found.scribbles)):
             labels[labels == UNLABELLED] = label
             write_labels(out / "masks" / f"{key}.png", labels)
         else:

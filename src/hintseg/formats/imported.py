@@ -27,6 +27,7 @@ class Imported:
         images: KEY → file.
         tags, boxes, points, scribbles: KEY → rows of the folder format, labels as indices.
         regions: KEY → (H, W) uint8, filled areas; `UNLABELLED` elsewhere.
+        whole: keys whose regions are full label maps, in which nothing was left out but what is void.
         lost: what the folder format cannot hold → how often.
     """
 
@@ -38,6 +39,7 @@ class Imported:
     points: dict[str, list[list[float]]] = field(default_factory=dict)
     scribbles: dict[str, list[list[Any]]] = field(default_factory=dict)
     regions: dict[str, NDArray[np.uint8]] = field(default_factory=dict)
+    whole: set[str] = field(default_factory=set)
     lost: Counter[str] = field(default_factory=Counter)
 
     def label(self, name: str) -> int:
