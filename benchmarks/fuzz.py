@@ -207,18 +207,18 @@ def readers(folder: Path) -> Iterator[Reader]:
 
     yield Reader("yolo/labels/a.txt", labels, read_yolo)
     yield Reader("yolo/data.yaml", [(source / "data.yaml").read_bytes()], read_yolo)
-    source = folder / "png"
+    exported = folder / "png"
     for letter in "ab":
-        images.write_image(source / "photos" / f"{letter}.jpg", image)
-        images.write_labels(source / "masks" / f"{letter}.png", mask)
-    (source / "labelmap.txt").write_text("ground:0,0,0::\nsquare:128,0,0::\ndisc:0,128,0::\n", "utf-8")
+        images.write_image(exported / "photos" / f"{letter}.jpg", image)
+        images.write_labels(exported / "masks" / f"{letter}.png", mask)
+    (exported / "labelmap.txt").write_text("ground:0,0,0::\nsquare:128,0,0::\ndisc:0,128,0::\n", "utf-8")
 
     def read_png(path: Path) -> None:
         with tempfile.TemporaryDirectory(dir=folder) as out:
-            import_dataset(source, Path(out) / "data", "png")
+            import_dataset(exported, Path(out) / "data", "png")
 
-    yield Reader("png/labelmap.txt", [(source / "labelmap.txt").read_bytes()], read_png)
-    yield Reader("png/masks/a.png", [path.read_bytes() for path in sorted((source / "masks").iterdir())], read_png)
+    yield Reader("png/labelmap.txt", [(exported / "labelmap.txt").read_bytes()], read_png)
+    yield Reader("png/masks/a.png", [path.read_bytes() for path in sorted((exported / "masks").iterdir())], read_png)
     brush = bytes(label_studio.encode_brush(mask == 1))
 
     def read_brush(path: Path) -> None:
