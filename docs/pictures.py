@@ -1,8 +1,5 @@
 """Draws the pictures of the documentation: docs/pictures.py RUN OUT, with the run that `make demo` left."""
 
-import base64
-import io
-import re
 import sys
 from pathlib import Path
 
@@ -14,16 +11,16 @@ from PIL import Image
 
 from hintseg import Segmenter
 from hintseg.hints.model import Box, ImageHints, Point
-from hintseg.images import label_palette
-from hintseg.inference.retrieval import image_segments
+from hintseg.images import label_palette, reduced, repeated
 from hintseg.inference.untrained import complete_untrained
 from hintseg.inference.views import image_maps
 from hintseg.propagation.regions import propagate, spread_labels
-from hintseg.report.figures import embedding_colours, hints_over, overlay, region_borders, shrink
+from hintseg.report.figures import embedding_colours, hints_over, overlay, region_borders
+from hintseg.report.html import shown_segments, training_pictures
 from hintseg.segments.oversegment import oversegment
 from hintseg.targets.target import weak_target
 
-WIDTH = 420
+WIDTH, NARROW = 420, 220  # pixels of a picture where three and where five stand in a row
 CUP, CAT = 3, 2
 POINTS = {
     "cup": ((300, 150, CUP), (250, 32, CUP), (160, 290, CUP), (40, 300, 0), (560, 200, 0), (60, 50, 0)),
@@ -32,9 +29,9 @@ POINTS = {
 BOXES = {"cup": (75, 12, 484, 388, CUP), "cat": (0, 0, 385, 300, CAT)}
 
 
-def beside(*pictures: np.ndarray) -> np.ndarray:
+def beside(*pictures: np.ndarray, width: int = WIDTH) -> np.ndarray:
     """Pictures of one size in a row, with a white gap between them."""
-    small = [shrink(picture, WIDTH) for picture in pictures]
+    small = [reduced(picture, width) for picture in pictures]
     gap = np.full((small[0].shape[0], 8, 3), 255, np.uint8)
     return np.concatenate([part for picture in small for part in (picture, gap)][:-1], axis=1)
 
@@ -61,23 +58,9 @@ def form_row(image: np.ndarray, hints: ImageHints, classes: int) -> np.ndarray:
     return beside(drawn, overlay(image, spread), overlay(image, whole.argmax(axis=0).astype(np.uint8)))
 
 
-def resized(picture: np.ndarray, like: np.ndarray) -> np.ndarray:
-    """Each pixel repeated or left out, to the size of `like`."""
-    return cv2.resize(picture, like.shape[1::-1], interpolation=cv2.INTER_NEAREST)
-
-
 def save(path: Path, picture: np.ndarray) -> None:
     """Write a JPEG."""
     Image.fromarray(picture).save(path, quality=85)
-
-
-def rows_of_report(path: Path, *rows: slice) -> np.ndarray:
-    """Pictures that the report shows, chosen by their order."""
-    encoded = re.findall(r"data:image/jpeg;base64,([\w+/=]+)", path.read_text("utf-8"))
-    shown = [np.array(Image.open(io.BytesIO(base64.b64decode(text)))) for text in encoded]
-    joined = [beside(*shown[row]) for row in rows]
-    width = max(row.shape[1] for row in joined)
-    return below(*[np.pad(row, ((0, 0), (0, width - row.shape[1]), (0, 0)), constant_values=255) for row in joined])
 
 
 def main(run: Path, out: Path) -> None:
@@ -97,20 +80,24 @@ def main(run: Path, out: Path) -> None:
     for form, pictures in rows.items():
         save(out / f"form-{form}.jpg", below(*pictures))
 
-    save(out / "demo.jpg", rows_of_report(run.parent / "report.html", slice(10, 15), slice(15, 20)))
+    shown = [[picture for picture, _ in training_pictures(segmenter, dataset, key)] for key in ("cup", "motorcycle")]
+    save(out / "demo.jpg", below(*[beside(*pictures, width=NARROW) for pictures in shown]))
 
     # How pixels become segments, and how near every pixel of two photographs is to one segment of the first.
     image = dataset.image("motorcycle")
-    vectors = {key: image_maps(segmenter.network, dataset.image(key)).embeddings for key in ("motorcycle", "cat")}
-    smooth = F.normalize(F.avg_pool2d(vectors["motorcycle"][None], 5, stride=1, padding=2)[0], dim=0)
-    clusters = image_segments(smooth, segmenter.recipe.segments.inference_grid, 10).numpy()
-    small = shrink(image, WIDTH)
+    vectors = {
+        key: image_maps(segmenter.network, segmenter.as_in_training(dataset.image(key))).embeddings
+        for key in ("motorcycle", "cat")
+    }
+    clusters = shown_segments(segmenter, vectors["motorcycle"])
+    small = reduced(image, WIDTH)
+    size = small.shape[:2]
     save(
         out / "method-segments.jpg",
         beside(
-            region_borders(small, resized(oversegment(image, "watershed", 200), small)),
-            resized(embedding_colours(vectors["motorcycle"].numpy()), small),
-            region_borders(small, resized(clusters.astype(np.uint16), small)),
+            region_borders(small, repeated(oversegment(image, "watershed", 200), size)),
+            repeated(embedding_colours(vectors["motorcycle"].numpy()), size),
+            region_borders(small, repeated(clusters, size)),
         ),
     )
     height, width = clusters.shape
@@ -120,9 +107,9 @@ def main(run: Path, out: Path) -> None:
     for embeddings in vectors.values():
         cosines = torch.einsum("dhw,d->hw", embeddings, prototype).clamp(0, 1).numpy()
         heats.append(
-            resized(cv2.applyColorMap((cosines * 255).astype(np.uint8), cv2.COLORMAP_VIRIDIS)[..., ::-1], small)
+            repeated(cv2.applyColorMap((cosines * 255).astype(np.uint8), cv2.COLORMAP_VIRIDIS)[..., ::-1], size)
         )
-    save(out / "method-contrast.jpg", beside(overlay(small, resized(chosen.astype(np.uint8), small)), *heats))
+    save(out / "method-contrast.jpg", beside(overlay(small, repeated(chosen.astype(np.uint8), size)), *heats))
 
 
 if __name__ == "__main__":

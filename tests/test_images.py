@@ -11,6 +11,8 @@ from hintseg.images import (
     read_image,
     read_image_size,
     read_labels,
+    reduced,
+    repeated,
     write_labels,
 )
 
@@ -110,3 +112,27 @@ def test_arrays_that_can_be_made_again_are_read_or_none(tmp_path):
     assert read_arrays(path, "x") is None
     np.savez(path, x=np.array([{}], dtype=object))
     assert read_arrays(path, "x") is None, "pickled content is never loaded"
+
+
+def test_a_reduced_image_holds_means():
+    rng = np.random.default_rng(0)
+    image = rng.integers(0, 256, (40, 60, 3)).astype(np.uint8)
+    small = reduced(image, 20)
+    assert small.shape == (13, 20, 3)
+    exact = reduced(image[:39], 20)  # by three
+    means = image[:39].astype(float).reshape(13, 3, 20, 3, 3).mean(axis=(1, 3))
+    np.testing.assert_allclose(exact, means, atol=0.51)
+    assert reduced(image, 60) is image
+    assert reduced(image[:1], 7).shape == (1, 7, 3)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int32])
+@pytest.mark.parametrize("size", [(3, 5), (8, 10), (24, 40), (1, 1)])
+def test_repeated_pixels_are_never_mixed(dtype, size):
+    labels = np.random.default_rng(0).integers(0, 200, (8, 10)).astype(dtype)
+    plain = [
+        [labels[row * 8 // size[0], column * 10 // size[1]] for column in range(size[1])] for row in range(size[0])
+    ]
+    result = repeated(labels, size)
+    np.testing.assert_array_equal(result, plain)
+    assert result.dtype == dtype

@@ -117,6 +117,27 @@ def write_image(path: Path, image: NDArray[np.uint8]) -> None:
         Image.fromarray(image).save(temporary, format="PNG")
 
 
+def reduced(image: NDArray[np.uint8], longest_side: int) -> NDArray[np.uint8]:
+    """(H, W, 3) with at most that longest side, each pixel the mean of what it covers; the image itself if smaller."""
+    import cv2
+
+    height, width = image.shape[:2]
+    factor = longest_side / max(height, width)
+    if factor >= 1:
+        return image
+    size = (max(round(width * factor), 1), max(round(height * factor), 1))
+    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8).reshape(size[1], size[0], 3)
+
+
+def repeated(pixels: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
+    """(H, W) or (H, W, 3) brought to another size by repeating and leaving out pixels: labels are never mixed."""
+    import cv2
+
+    if pixels.shape[:2] == size:
+        return pixels
+    return np.asarray(cv2.resize(pixels, (size[1], size[0]), interpolation=cv2.INTER_NEAREST), pixels.dtype)
+
+
 def depth_inside(mask: NDArray[np.bool_]) -> NDArray[np.float32]:
     """(H, W): how many pixels each pixel of the mask lies from its border, which the image's edge is, too."""
     import cv2

@@ -17,7 +17,7 @@ from hintseg.config import InferenceConfig
 from hintseg.errors import InputError, RunError, WeightsError
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.model import UNLABELLED
-from hintseg.images import read_image
+from hintseg.images import read_image, reduced, repeated
 from hintseg.inference import views
 from hintseg.inference.completion import complete_image
 from hintseg.inference.description import RunDescription
@@ -134,14 +134,14 @@ class Segmenter:
                 shares = self._probabilities(small, config, seen.setdefault(small.shape, _Seen()))
                 masks.append(enlarged_argmax(shares, size))
             else:
-                masks.append(views.enlarged_labels(self._predict_tiled(small, _of_tiles(config)), size))
+                masks.append(repeated(self._predict_tiled(small, _of_tiles(config)), size))
         return masks
 
     def as_in_training(self, image: NDArray[np.uint8], config: InferenceConfig | None = None) -> NDArray[np.uint8]:
         """The image at the scale at which training saw its images; see `views.at_training_scale`."""
         limit = (config or self.recipe.inference).longest_side
         if limit is not None:
-            return views.reduced(image, limit) if limit else image
+            return reduced(image, limit) if limit else image
         self._warn_of_size(max(image.shape[:2]))
         return views.at_training_scale(image, self.recipe.data.longest_side, self.description.largest)
 
@@ -265,7 +265,7 @@ class Segmenter:
         height, width = image.shape[:2]
         if not (0 <= at[0] < width and 0 <= at[1] < height):
             raise InputError(f"--at {at[0]:g},{at[1]:g} lies outside the {width}×{height} image.")
-        maps = image_maps(self.network, views.reduced(self.as_in_training(image), self.recipe.inference.tile))
+        maps = image_maps(self.network, reduced(self.as_in_training(image), self.recipe.inference.tile))
         segments = self.recipe.segments
         clicked, found = nearest_to_click(
             maps.embeddings, self.index, self.description.keys, ((at[0] + 0.5) / width, (at[1] + 0.5) / height),

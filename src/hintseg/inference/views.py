@@ -3,16 +3,15 @@
 import math
 from collections.abc import Iterator, Sequence
 
-import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from hintseg.images import reduced
 from hintseg.network.embedder import Network, PixelMaps
 from hintseg.network.heads import resize
-from hintseg.targets.target import reduce_to
 
 
 @torch.no_grad()
@@ -103,18 +102,6 @@ def at_training_scale(image: NDArray[np.uint8], longest_side: int, largest: int)
     if largest <= longest_side:
         return image
     return reduced(image, round(longest_side * max(max(image.shape[:2]) / largest, 1)))
-
-
-def reduced(image: NDArray[np.uint8], longest_side: int) -> NDArray[np.uint8]:
-    """The image, with at most that longest side."""
-    return reduce_to(image, np.zeros(image.shape[:2], dtype=np.uint8), longest_side)[0]
-
-
-def enlarged_labels(labels: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
-    """(h, w) labels repeated to `size`."""
-    if labels.shape == size:
-        return labels
-    return np.asarray(cv2.resize(labels, (size[1], size[0]), interpolation=cv2.INTER_NEAREST), np.uint8)
 
 
 def enlarged_argmax(probabilities: Tensor, size: tuple[int, int]) -> NDArray[np.uint8]:

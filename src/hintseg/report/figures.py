@@ -53,17 +53,6 @@ def embedding_colours(embeddings: NDArray[np.float32]) -> Picture:
     return (scaled.reshape(height, width, -1) * 255).astype(np.uint8)
 
 
-def shrink(picture: Picture, longest: int) -> Picture:
-    """Reduce to at most `longest` pixels a side."""
-    import cv2
-
-    factor = longest / max(picture.shape[:2])
-    if factor >= 1:
-        return picture
-    size = (max(round(picture.shape[1] * factor), 1), max(round(picture.shape[0] * factor), 1))
-    return cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
-
-
 def _with_contours(picture: Picture, labels: NDArray[np.uint8]) -> Picture:
     picture[_border(labels)] = 255
     return picture

@@ -12,14 +12,15 @@ import numpy as np
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from PIL import Image
+from torch import Tensor
 
 from hintseg.hints.dataset import Dataset
-from hintseg.images import atomic_path, deepest, label_palette
+from hintseg.images import atomic_path, deepest, label_palette, reduced, repeated
 from hintseg.inference.retrieval import image_segments
 from hintseg.inference.segmenter import Segmenter
 from hintseg.inference.views import image_maps
 from hintseg.metrics import ConfusionMatrix
-from hintseg.report.figures import embedding_colours, hints_over, overlay, region_borders, shrink
+from hintseg.report.figures import Picture, embedding_colours, hints_over, overlay, region_borders
 from hintseg.report.retrieval import spotlit, spotlit_neighbour
 from hintseg.targets.target import weak_target
 
@@ -70,13 +71,13 @@ def write_report(
         parts.append(_scores(evaluated, segmenter.classes))
     if training:
         parts.append("<h2>From hints to masks</h2>")
-        parts += [_training_row(segmenter, dataset, key) for key in training]
+        parts += [picture_row(training_pictures(segmenter, dataset, key)) for key in training]
     if others:
+        predictions = {key: segmenter.predict(dataset.image(key)) for key in others}
         parts.append("<h2>Predictions on photographs it was not trained on</h2>")
-        parts += [_prediction_row(segmenter, dataset, key) for key in others]
-    if others:
+        parts += [_prediction_row(dataset, key, predictions[key]) for key in others]
         parts.append("<h2>Segments of such photographs and the nearest segments of training</h2>")
-        parts += [_retrieval_row(segmenter, dataset, key) for key in others[:RETRIEVED]]
+        parts += [_retrieval_row(segmenter, dataset, key, predictions[key]) for key in others[:RETRIEVED]]
     parts.append("<h2>Training</h2>" + _curves(segmenter.run / "metrics.csv"))
     parts.append(
         "<h2>Configuration</h2><details><summary>Every constant of the run</summary><pre>"
@@ -115,45 +116,43 @@ def legend(classes: Sequence[str]) -> str:
     return f"<p>{''.join(keys)}</p>"
 
 
-def _training_row(segmenter: Segmenter, dataset: Dataset, key: str) -> str:
+def training_pictures(segmenter: Segmenter, dataset: Dataset, key: str) -> list[tuple[Picture, str]]:
+    """A training image, its hints, segments, embedding and completed mask, each with a caption."""
     image = dataset.image(key)
     target = weak_target(
         dataset.hints(key, segmenter.description.forms), image.shape[:2], len(segmenter.classes),
         segmenter.recipe.data.point_radius,
     )  # fmt: skip
     maps = image_maps(segmenter.network, segmenter.as_in_training(image))
-    # Segments are formed on coarser cells in training; the mean over 5 × 5 cells shows them at full size.
-    smooth = F.normalize(F.avg_pool2d(maps.embeddings[None], 5, stride=1, padding=2)[0], dim=0)
-    clusters = image_segments(smooth, segmenter.recipe.segments.inference_grid, 10).cpu().numpy()
-    rows = np.arange(image.shape[0]) * clusters.shape[0] // image.shape[0]
-    columns = np.arange(image.shape[1]) * clusters.shape[1] // image.shape[1]
-    pictures = [
+    segments = repeated(shown_segments(segmenter, maps.embeddings), image.shape[:2])
+    colours = repeated(embedding_colours(maps.embeddings.cpu().numpy()), image.shape[:2])
+    return [
         (image, key),
         (hints_over(image, target.labels), "hints"),
-        (region_borders(image, clusters[rows][:, columns]), "segments"),
-        (
-            _enlarge(embedding_colours(maps.embeddings.cpu().numpy()), image.shape[:2]),
-            "embedding (three principal axes)",
-        ),
+        (region_borders(image, segments), "segments"),
+        (colours, "embedding (three principal axes)"),
         (overlay(image, segmenter.complete(dataset, key)), "completed mask"),
     ]
-    return picture_row(pictures)
 
 
-def _prediction_row(segmenter: Segmenter, dataset: Dataset, key: str) -> str:
+def shown_segments(segmenter: Segmenter, embeddings: Tensor) -> NDArray[np.uint16]:
+    """(D, h, w) → (h, w) segments. Training forms them on coarser cells; the mean of 5 × 5 fine ones resembles these."""
+    smooth = F.normalize(F.avg_pool2d(embeddings[None], 5, stride=1, padding=2)[0], dim=0)
+    return image_segments(smooth, segmenter.recipe.segments.inference_grid, 10).cpu().numpy().astype(np.uint16)
+
+
+def _prediction_row(dataset: Dataset, key: str, prediction: NDArray[np.uint8]) -> str:
     image = dataset.image(key)
-    pictures = [(image, key), (overlay(image, segmenter.predict(image)), "prediction")]
+    pictures = [(image, key), (overlay(image, prediction), "prediction")]
     truth = dataset.mask(key)
     if truth is not None:
         pictures.append((overlay(image, truth), "truth"))
     return picture_row(pictures)
 
 
-def _retrieval_row(segmenter: Segmenter, dataset: Dataset, key: str) -> str:
+def _retrieval_row(segmenter: Segmenter, dataset: Dataset, key: str, prediction: NDArray[np.uint8]) -> str:
     """The segment in the middle of the largest thing that is no background, and its five nearest ones."""
     image = dataset.image(key)
-    softmax = segmenter.with_inference(method="softmax", crf=False)
-    prediction = segmenter.predict(image, softmax)
     counts = np.bincount(prediction.ravel(), minlength=len(segmenter.classes))
     if segmenter.description.background is not None and counts.sum() > counts[segmenter.description.background]:
         counts[segmenter.description.background] = 0
@@ -241,13 +240,13 @@ def _curve(name: str, points: list[tuple[int, float]]) -> str:
     )
 
 
-def picture_row(pictures: Iterable[tuple[NDArray[np.uint8], str]]) -> str:
+def picture_row(pictures: Iterable[tuple[Picture, str]]) -> str:
     """Pictures with captions, side by side."""
     pictures = list(pictures)
     side = min(360, max(180, PAGE // len(pictures) - 10))
     figures = []
     for picture, caption in pictures:
-        small = shrink(picture, side)
+        small = reduced(picture, side)
         figures.append(
             f'<figure><img src="{_data_uri(small)}" width="{small.shape[1]}" height="{small.shape[0]}" '
             f'alt="{html.escape(caption)}"><figcaption>{html.escape(caption)}</figcaption></figure>'
@@ -255,11 +254,7 @@ def picture_row(pictures: Iterable[tuple[NDArray[np.uint8], str]]) -> str:
     return f'<div class="row">{"".join(figures)}</div>'
 
 
-def _enlarge(picture: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
-    return np.array(Image.fromarray(picture).resize((size[1], size[0]), Image.Resampling.NEAREST))
-
-
-def _data_uri(picture: NDArray[np.uint8]) -> str:
+def _data_uri(picture: Picture) -> str:
     buffer = io.BytesIO()
     Image.fromarray(picture).save(buffer, format="JPEG", quality=88)
     return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")

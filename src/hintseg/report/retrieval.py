@@ -8,10 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hintseg.hints.dataset import Dataset
-from hintseg.images import atomic_path, label_palette, write_image
+from hintseg.images import atomic_path, label_palette, reduced, write_image
 from hintseg.inference.retrieval import Neighbour
 from hintseg.inference.segmenter import Segmenter
-from hintseg.report.figures import shrink
 
 TILE = 200
 
@@ -67,7 +66,7 @@ def spotlit_neighbour(dataset: Dataset, neighbour: Neighbour) -> NDArray[np.uint
 
 
 def _tile(picture: NDArray[np.uint8], label: int | None) -> NDArray[np.uint8]:
-    small = shrink(picture, TILE - 12)
+    small = reduced(picture, TILE - 12)
     tile = np.full((TILE, TILE, 3), 255, dtype=np.uint8)
     if label is not None:
         tile[:] = label_palette()[label]

@@ -21,7 +21,7 @@ from pydantic import BaseModel, Field
 from hintseg.errors import HintsegError, InputError
 from hintseg.formats.by_name import WRITERS, export_masks
 from hintseg.formats.exported import Classes
-from hintseg.images import write_labels
+from hintseg.images import reduced, repeated, write_labels
 from hintseg.studio.project import COLOURS, DrawnHints, Project, hexadecimal
 from hintseg.studio.trainer import Effort, Model, Trainer
 
@@ -109,7 +109,8 @@ def _serve_hints(app: FastAPI, project: Project, model: Model, trainer: Trainer)
     @app.get("/api/image/{key:path}")
     def image(key: str, side: int = LONGEST_SHOWN) -> Response:
         content = io.BytesIO()
-        Image.fromarray(_shown(project.dataset.image(key), side)).save(content, "JPEG", quality=92)
+        shown = reduced(project.dataset.image(key), min(max(side, 16), LONGEST_SHOWN))
+        Image.fromarray(shown).save(content, "JPEG", quality=92)
         return Response(content.getvalue(), media_type="image/jpeg", headers={"Cache-Control": "max-age=600"})
 
     @app.get("/api/hints/{key:path}")
@@ -225,20 +226,10 @@ def _refused(request: Request, token: str | None) -> Response | None:
     return None
 
 
-def _shown(pixels: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
-    """Reduced to `side`, never enlarged."""
-    share = min(max(side, 16), LONGEST_SHOWN) / max(pixels.shape[:2])
-    if share >= 1:
-        return pixels
-    size = (max(round(pixels.shape[1] * share), 1), max(round(pixels.shape[0] * share), 1))
-    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
-
-
 def _coloured(labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """(H, W) labels → (h, w, 4), transparent where there is none."""
     share = min(1.0, LONGEST_SHOWN / max(labels.shape))
-    size = (max(round(labels.shape[1] * share), 1), max(round(labels.shape[0] * share), 1))
-    small = np.asarray(cv2.resize(labels, size, interpolation=cv2.INTER_NEAREST))
+    small = repeated(labels, (max(round(labels.shape[0] * share), 1), max(round(labels.shape[1] * share), 1)))
     table = np.zeros((256, 4), np.uint8)
     table[: len(COLOURS), :3] = [hexadecimal(colour) for colour in COLOURS]
     table[: len(COLOURS), 3] = 255

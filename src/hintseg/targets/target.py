@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hintseg.hints.model import UNLABELLED, VOID, Box, ImageHints
+from hintseg.images import reduced, repeated
 
 
 class WeakTarget(NamedTuple):
@@ -146,19 +147,15 @@ def reduce_to(
     image: NDArray[np.uint8], labels: NDArray[np.uint8], longest_side: int
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Shrink image and labels together; thin strokes survive because labelled pixels win their cell."""
-    height, width = labels.shape
-    factor = longest_side / max(height, width)
-    if factor >= 1:
+    small = reduced(image, longest_side)
+    if small is image:
         return image, labels
-    size = (max(round(width * factor), 1), max(round(height * factor), 1))
-    small = cv2.resize(image, size, interpolation=cv2.INTER_AREA).reshape(size[1], size[0], 3)
-    reduced = np.full((size[1], size[0]), UNLABELLED, dtype=np.uint8)
-    reduced[:] = cv2.resize(labels, size, interpolation=cv2.INTER_NEAREST).reshape(size[1], size[0])
+    fewer = repeated(labels, small.shape[:2])
     rows, columns = np.nonzero(labels < UNLABELLED)
-    target = ((rows * size[1]) // height, (columns * size[0]) // width)
-    empty = reduced[target] == UNLABELLED
-    reduced[target[0][empty], target[1][empty]] = labels[rows[empty], columns[empty]]
-    return small, reduced
+    target = ((rows * small.shape[0]) // labels.shape[0], (columns * small.shape[1]) // labels.shape[1])
+    empty = fewer[target] == UNLABELLED
+    fewer[target[0][empty], target[1][empty]] = labels[rows[empty], columns[empty]]
+    return small, fewer
 
 
 def reduce_target(
