@@ -163,6 +163,15 @@ def test_the_rest_can_be_background(source, tmp_path):
     assert dataset.mask("b") is None, "its box says what is inside, not what is outside"
 
 
+def test_a_background_shifts_no_index(source, tmp_path):
+    yolo(source)
+    dataset, _ = import_dataset(source, tmp_path / "data", "yolo", background="field")
+    assert dataset.classes == ("field", "cow", "sky")
+    assert dataset.hints("b").boxes[0].label == 1
+    assert dataset.mask("a")[30, 20] == 1
+    assert dataset.mask("a")[5, 5] == 0
+
+
 @pytest.mark.parametrize(
     ("name", "file", "old", "new", "message"),
     [

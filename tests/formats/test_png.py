@@ -1,5 +1,7 @@
 """Folders of images and label maps, by index and by colour."""
 
+import shutil
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -60,6 +62,24 @@ def test_indices_become_classes_and_a_palette_does_not_matter(source, tmp_path, 
     assert dataset.background is None
     np.testing.assert_array_equal(dataset.mask("a"), scenes_of_two["a"][1])
     np.testing.assert_array_equal(dataset.mask("b"), void)
+
+
+def test_a_background_that_is_not_first(source, tmp_path, scenes_of_two):
+    (source / "labelmap.txt").unlink()
+    (source / "classes.txt").write_text("square\ndisc\nfloor\n")
+    for name, (_, mask) in scenes_of_two.items():
+        write_labels(source / "SegmentationClass" / f"{name}.png", np.array([2, 0, 1], np.uint8)[mask])
+    dataset, _ = import_dataset(source, tmp_path / "data", "png", background="floor")
+    assert dataset.classes == ("floor", "square", "disc")
+    np.testing.assert_array_equal(dataset.mask("a"), scenes_of_two["a"][1])
+
+
+@pytest.mark.parametrize("folder", ["SegmentationClass", "JPEGImages"])
+def test_two_files_of_one_name(source, tmp_path, folder):
+    (source / folder / "more").mkdir()
+    shutil.copy(source / folder / "a.png", source / folder / "more" / "a.png")
+    with pytest.raises(InputError, match=r"more/a.png: .*/a.png has the same name; rename one"):
+        import_dataset(source, tmp_path / "data", "png")
 
 
 def test_what_is_wrong_is_named(source, tmp_path, scenes_of_two):

@@ -159,16 +159,11 @@ def _write(found: Imported, out: Path, background: str | None) -> Dataset:
     """
     label = None if background is None else found.label(background)
     for key, regions in found.regions.items():
-        labels = regions.copy()
-        if key in found.whole:
-            write_labels(out / "masks" / f"{key}.png", np.where(labels == UNLABELLED, VOID, labels).astype(np.uint8))
-        elif label is not None and not any(key in table for table in (found.boxes, found.points, found.scribbles)):
-            labels[labels == UNLABELLED] = label
-            write_labels(out / "masks" / f"{key}.png", labels)
-        else:
-            write_labels(
-                out / "scribbles" / f"{key}.png", np.where(labels == UNLABELLED, VOID, labels).astype(np.uint8)
-            )
+        alone = not any(key in table for table in (found.boxes, found.points, found.scribbles))
+        rest = label if alone and key not in found.whole else None
+        folder = "masks" if key in found.whole or rest is not None else "scribbles"
+        labels = np.where(regions == UNLABELLED, VOID if rest is None else rest, regions).astype(np.uint8)
+        write_labels(out / folder / f"{key}.png", labels)
     tables: dict[str, Mapping[str, list[Any]]] = {
         "tags": found.tags,
         "boxes": found.boxes,

@@ -24,13 +24,9 @@ BORDER = (224, 224, 192)  # VOC's colour of what is void
 Colour = tuple[int, int, int]
 
 
-def maps_below(root: Path) -> dict[str, Path]:
-    """Stem → label map, of the first folder of `FOLDERS` that holds any."""
-    for name in FOLDERS:
-        found = {path.stem: path for path in sorted((root / name).rglob("*.png"))}
-        if found:
-            return found
-    return {}
+def maps_below(root: Path) -> list[Path]:
+    """The label maps of the first folder of `FOLDERS` that holds any."""
+    return next(filter(None, (sorted((root / name).rglob("*.png")) for name in FOLDERS)), [])
 
 
 def matches(root: Path) -> bool:
@@ -42,27 +38,27 @@ def read_root(root: Path, found: Imported) -> None:
     """Add every image below `root` that has a label map.
 
     Raises:
-        InputError: no map, no class names, a value or colour without a name, or a map of another size than its image.
+        InputError: no map, no class names, a value or colour without a name, a map of another size than its image, or
+            two maps or images of one name.
     """
-    maps = maps_below(root)
-    if not maps:
+    paths = maps_below(root)
+    if not paths:
         raise InputError(f"{root}: has no label maps; looked for PNG files in {', '.join(FOLDERS)}.")
+    maps = _by_stem(paths)
+    colours, values = {}, []
     if (root / COLOURS).is_file():
         colours = _colours(root / COLOURS, found)
     elif (root / NAMES).is_file():
-        colours = None
-        for line in read_text(root / NAMES).splitlines():
-            if line.strip():
-                found.label(line.strip())
+        values = [found.label(line.strip()) for line in read_text(root / NAMES).splitlines() if line.strip()]
     else:
         raise InputError(f"{root}: has no class names; looked for {COLOURS} and {NAMES}.")
     other = {*FOLDERS, INSTANCES}
-    images = {path.stem: path for path in images_below(root) if not other & set(path.relative_to(root).parts)}
+    images = _by_stem([path for path in images_below(root) if not other & set(path.relative_to(root).parts)])
     for stem, path in maps.items():
         if stem not in images:
             raise InputError(f"{path}: there is no image of this name below {root}.")
         key = found.add_image(str(images[stem].relative_to(root)), root / NAMES)
-        labels = _by_index(path, found.classes) if colours is None else _by_colour(path, colours)
+        labels = _by_colour(path, colours) if colours else _by_index(path, values)
         for label in np.unique(labels[labels != VOID]).tolist():
             found.paint(key, labels == label, label, str(path))
         found.whole.add(key)
@@ -82,12 +78,22 @@ def _colours(path: Path, found: Imported) -> dict[Colour, int]:
     return colours
 
 
-def _by_index(path: Path, classes: list[str]) -> NDArray[np.uint8]:
+def _by_stem(paths: list[Path]) -> dict[str, Path]:
+    found: dict[str, Path] = {}
+    for path in paths:
+        if found.setdefault(path.stem, path) != path:
+            raise InputError(f"{path}: {found[path.stem]} has the same name; rename one of the two.")
+    return found
+
+
+def _by_index(path: Path, classes: list[int]) -> NDArray[np.uint8]:
     labels = read_labels(path)
     strange = labels[(labels >= len(classes)) & (labels != VOID)]
     if strange.size:
         raise InputError(f"{path}: has the value {strange[0]}, but {NAMES} names 0..{len(classes) - 1} (255 is void).")
-    return labels
+    table = np.full(256, VOID, np.uint8)
+    table[: len(classes)] = classes
+    return table[labels]
 
 
 def _by_colour(path: Path, colours: dict[Colour, int]) -> NDArray[np.uint8]:

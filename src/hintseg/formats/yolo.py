@@ -43,8 +43,7 @@ def read_root(root: Path, found: Imported) -> None:
     names = names_of(root)
     if names is None:
         raise InputError(f"{root}: has no class names; looked for 'names:' in a .yaml file, {', '.join(LISTS)}.")
-    for name in names:
-        found.label(name)
+    classes = [found.label(name) for name in names]
     written = {path.stem: path for path in sorted(root.rglob("*.txt")) if path.name not in LISTS}
     for image in images_below(root):
         if image.stem not in written:
@@ -52,22 +51,22 @@ def read_root(root: Path, found: Imported) -> None:
         key = found.add_image(str(image.relative_to(root)), root / "data.yaml")
         for number, line in enumerate(read_text(written[image.stem]).splitlines(), start=1):
             if line.strip():
-                _add(line.split(), key, len(names), found, f"{written[image.stem]}, line {number}")
+                _add(line.split(), key, classes, found, f"{written[image.stem]}, line {number}")
 
 
-def _add(words: list[str], key: str, classes: int, found: Imported, where: str) -> None:
+def _add(words: list[str], key: str, classes: list[int], found: Imported, where: str) -> None:
     try:
-        label, *values = int(words[0]), *(as_coordinate(word) for word in words[1:])
+        index, *values = int(words[0]), *(as_coordinate(word) for word in words[1:])
     except ValueError:
         raise InputError(f"{where}: {' '.join(words)!r:.80} is no class index followed by numbers.") from None
-    if not 0 <= label < classes:
-        raise InputError(f"{where}: class {label} is not in 0..{classes - 1}.")
+    if not 0 <= index < len(classes):
+        raise InputError(f"{where}: class {index} is not in 0..{len(classes) - 1}.")
     height, width = read_image_size(found.images[key])
     if len(values) in (4, 5):  # the fifth is a confidence
         x, y, w, h = values[:4]
         box = [(x - w / 2) * width, (y - h / 2) * height, (x + w / 2) * width, (y + h / 2) * height]
-        found.boxes.setdefault(key, []).append([*box, label])
+        found.boxes.setdefault(key, []).append([*box, classes[index]])
     elif len(values) >= 6 and len(values) % 2 == 0:
-        found.fill(key, np.array(values).reshape(-1, 2) * [width, height], label)
+        found.fill(key, np.array(values).reshape(-1, 2) * [width, height], classes[index])
     else:
         raise InputError(f"{where}: {len(values)} values after the class are neither a box (4) nor a polygon.")
