@@ -1,11 +1,10 @@
 """Objectives under one budget: `hintseg compare`, recorded with commit and machine."""
 
 import argparse
-from dataclasses import asdict
 from pathlib import Path
 
-from benchmarks.record import write
-from hintseg.compare import compare, parse_rows, summary
+from benchmarks.record import rows_of, write
+from hintseg.compare import compare, parse_rows
 from hintseg.hints.dataset import Dataset
 
 
@@ -27,9 +26,7 @@ def main() -> None:
         seeds=range(options.seeds), split=options.split, weights=options.weights, iterations=options.iterations,
         completed=not options.no_completed,
     )  # fmt: skip
-    write(options.name, [{**asdict(result), "run": Path(result.run).name} for result in results])
-    for line in summary(results):
-        print(" | ".join(line.values()))
+    print(write(options.name, rows_of(results)))
 
 
 if __name__ == "__main__":

@@ -7,14 +7,13 @@ after the classes were named as tags.
 
 import argparse
 import json
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 
-from benchmarks.record import write
+from benchmarks.record import rows_of, write
 from benchmarks.subset import subset
-from hintseg.compare import compare, summary
+from hintseg.compare import compare, parse_rows
 from hintseg.hints.dataset import Dataset
 
 SECONDS = {"tags": 20.0, "points": 22.1, "scribbles": 34.9, "masks": 239.7}
@@ -50,20 +49,10 @@ def main() -> None:
                 continue
             dataset = subset(source, dict.fromkeys(chosen, (form,)), folder / f"data-{form}-{hours}")
             results = compare(
-                dataset, options.rows.split(","), form, folder / f"runs-{form}-{hours}", weights=options.weights,
+                dataset, parse_rows(options.rows), form, folder / f"runs-{form}-{hours}", weights=options.weights,
                 iterations=options.iterations, completed=False,
             )  # fmt: skip
-            for result in results:
-                row = {"hours": hours, "form": form, "images": len(chosen), **asdict(result)}
-                rows.append(row | {"run": Path(result.run).name})
-            print(
-                hours,
-                form,
-                len(chosen),
-                *(" | ".join(line.values()) for line in summary(results)),
-                sep="\n",
-                flush=True,
-            )
+            rows += rows_of(results, hours=hours, form=form, images=len(chosen))
     print(write(options.name, rows))
 
 

@@ -4,12 +4,11 @@ DATA needs a split `train` with scribbles and another with tags alone, as CCP-10
 """
 
 import argparse
-from dataclasses import asdict
 from pathlib import Path
 
-from benchmarks.record import write
+from benchmarks.record import rows_of, write
 from benchmarks.subset import subset
-from hintseg.compare import compare, summary
+from hintseg.compare import compare, parse_rows
 from hintseg.hints.dataset import Dataset
 
 
@@ -19,7 +18,7 @@ def main() -> None:
     parser.add_argument("--weights", default="timm")
     parser.add_argument("--strong", type=int, default=100, help="images with scribbles")
     parser.add_argument("--weak", default="train_tags", help="split with tags alone")
-    parser.add_argument("--rows", default="default")
+    parser.add_argument("--rows", default="default", help="as hintseg compare --objectives")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--iterations", type=int, default=600)
     parser.add_argument("--name", default="mixture", help="of the result file")
@@ -31,11 +30,10 @@ def main() -> None:
     rows = []
     for name, train in (("alone", strong), ("with-tags", strong | weak)):
         results = compare(
-            subset(source, train, folder / name), options.rows.split(","), None, folder / f"runs-{name}",
+            subset(source, train, folder / name), parse_rows(options.rows), None, folder / f"runs-{name}",
             seeds=range(options.seeds), weights=options.weights, iterations=options.iterations, completed=False,
         )  # fmt: skip
-        rows += [{**asdict(result), "run": Path(result.run).name, "images": name} for result in results]
-        print(name, *(" | ".join(line.values()) for line in summary(results)), sep="\n", flush=True)
+        rows += rows_of(results, images=name)
     print(write(options.name, rows))
 
 

@@ -5,11 +5,10 @@ Scribbles are drawn anew from the masks of `train` by `hintseg simulate`, whose 
 
 import argparse
 import shutil
-from dataclasses import asdict
 from pathlib import Path
 
-from benchmarks.record import write
-from hintseg.compare import compare, parse_rows, summary
+from benchmarks.record import rows_of, write
+from hintseg.compare import compare, parse_rows
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.simulate_dataset import simulate_dataset
 
@@ -34,8 +33,7 @@ def main() -> None:
             Dataset.open(data), parse_rows(options.rows), "scribbles", folder / f"runs-{coverage}",
             seeds=range(options.seeds), weights=options.weights, iterations=options.iterations, completed=False,
         )  # fmt: skip
-        rows += [{**asdict(result), "run": Path(result.run).name, "coverage": coverage} for result in results]
-        print(coverage, *(" | ".join(line.values()) for line in summary(results)), sep="\n", flush=True)
+        rows += rows_of(results, coverage=coverage)
     print(write(options.name, rows))
 
 

@@ -105,9 +105,7 @@ def run_training(
             place_tags(out, network, images, recipe, fabric, fingerprint, resume, progress)
         torch.manual_seed(recipe.seed)
         state = new_state(network, recipe, dataset.background, fabric)
-        run = _Run(out, recipe, images, state, fabric, fingerprint, weights, progress)
-        if validate is not None:
-            run.watched = (dataset, validate, description)
+        run = _Run(out, description, images, state, fabric, fingerprint, weights, progress, validate)
         with memory_errors_explained():
             run.train(resume)
         final = replace(description, recipe=recipe.model_copy(update={"network": run.network_config()}))
@@ -144,21 +142,22 @@ class _Run:
     """One run's folder and state between stages."""
 
     def __init__(
-        self, out: Path, recipe: Recipe, images: TrainingImages, state: TrainingState, fabric: Fabric,
-        fingerprint: str, weights: str, progress: Progress,
+        self, out: Path, description: RunDescription, images: TrainingImages, state: TrainingState, fabric: Fabric,
+        fingerprint: str, weights: str, progress: Progress, validate: str | None,
     ) -> None:  # fmt: skip
         self.out = out
-        self.recipe = recipe
+        self.description = description
+        self.recipe = description.recipe
         self.images = images
         self.state = state
         self.fabric = fabric
         self.fingerprint = fingerprint
         self.weights = weights
         self.progress = progress
+        self.validate = validate
         self.history: list[dict[str, float]] = []
         self.checkpoint = out / "checkpoint.pt"
         self.interruption = Interruption()
-        self.watched: tuple[Dataset, str, RunDescription] | None = None
 
     def train(self, resume: bool) -> None:
         if resume and self.checkpoint.exists():
@@ -233,14 +232,13 @@ class _Run:
 
     def _validate(self) -> None:
         """Mean IoU of the averaged network's softmax beside the last iteration's losses."""
-        if self.watched is None or self.state.step != self.history[-1]["iteration"] + 1:
+        if self.validate is None or self.state.step != self.history[-1]["iteration"] + 1:
             return
-        dataset, split, description = self.watched
-        segmenter = Segmenter(self.state.average.network, description, self.out)
+        segmenter = Segmenter(self.state.average.network, self.description, self.out)
         softmax = segmenter.with_inference(method="softmax", crf=False)
-        matrix, _ = evaluate_split(segmenter, dataset, split, softmax)
-        self.history[-1][f"mean_iou_{split}"] = matrix.scores().mean_iou
-        log.info("mean IoU of %s: %.4f", split, self.history[-1][f"mean_iou_{split}"])
+        matrix, _ = evaluate_split(segmenter, self.images.dataset, self.validate, softmax)
+        self.history[-1][f"mean_iou_{self.validate}"] = matrix.scores().mean_iou
+        log.info("mean IoU of %s: %.4f", self.validate, matrix.scores().mean_iou)
 
     def _completed(self, step: int) -> dict[str, SoftMask]:
         """Soft masks made with the averaged weights of `step`; made now unless they lie on disk.
