@@ -22,16 +22,20 @@ def random_graph(nodes=12, classes=3, seed=0):
     return weights, seeds, labelled
 
 
-def test_harmonic_is_the_fixed_point_of_averaging():
+@pytest.mark.parametrize("leak", [0.0, 0.01, 1.0])
+def test_harmonic_is_the_fixed_point_of_averaging(leak):
     weights, seeds, labelled = random_graph()
     step = weights.clone().fill_diagonal_(0)
-    step /= step.sum(dim=1, keepdim=True)
+    step /= step.sum(dim=1, keepdim=True) * (1 + leak)
     scores = seeds.clone()
     for _ in range(5000):
         scores = torch.where(labelled[:, None], seeds, step @ scores)
-    result = harmonic(weights, seeds, labelled)
+    result = harmonic(weights, seeds, labelled, leak)
     torch.testing.assert_close(result, scores, atol=1e-7, rtol=0)
-    torch.testing.assert_close(result.sum(dim=1), torch.ones(12, dtype=torch.float64), atol=1e-6, rtol=0)
+    if leak == 0:
+        torch.testing.assert_close(result.sum(dim=1), torch.ones(12, dtype=torch.float64), atol=1e-6, rtol=0)
+    else:
+        assert (result[~labelled].sum(dim=1) < 1 / (1 + leak) + 1e-9).all()
 
 
 def test_harmonic_corner_cases():
@@ -140,6 +144,21 @@ def test_hints_spread_to_regions_of_their_colour(method):
     np.testing.assert_allclose(shares.sum(axis=1), 1, atol=1e-6)
     assert shares.argmax(axis=1).tolist() == [1, 1, 2, 2, 1, 1, 2, 2]
     assert (shares[:, 0] == 0).all()
+
+
+def test_what_is_far_from_all_hints_may_be_another_class():
+    image, labels, regions = halves()
+    labels[labels == 2] = 254
+    assert (propagate(image, labels, regions, 4).argmax(axis=1) == 1).all(), "nothing else can be there"
+    shares = propagate(image, labels, regions, 4, others=np.array([False, True, True, True]))
+    np.testing.assert_allclose(shares.sum(axis=1), 1, atol=1e-6)
+    assert (shares[:, 0] == 0).all()
+    np.testing.assert_array_equal(shares[:, 2], shares[:, 3])
+    left, right = shares[[0, 1, 4, 5], 1], shares[[2, 3, 6, 7], 1]
+    assert (left > 0.98).all()
+    assert (right < 0.9).all()
+    with pytest.raises(ValueError, match="ncut knows of no other classes"):
+        propagate(image, labels, regions, 4, "ncut", np.ones(4, bool))
 
 
 def test_nothing_to_spread():

@@ -86,11 +86,12 @@ def _walk(embeddings: Tensor, scores: Tensor, size: tuple[int, int], config: Com
 def _times_hints(
     scores: Tensor, image: NDArray[np.uint8], target: WeakTarget, classes: NDArray[np.integer], config: CompletionConfig
 ) -> Tensor:
-    """scores · share^weight, normalised; unchanged where a class may occur that no hint points at."""
-    if target.unhinted() or not (target.likely < UNLABELLED).any():
+    """scores · share^weight, normalised; unchanged without any placed hint."""
+    if not (target.likely < UNLABELLED).any():
         return scores
     regions = oversegment(image, "watershed", config.hint_regions)
-    shares = propagate(image, target.likely, regions, int(classes.max()) + 1)[:, classes]
+    others = target.allowed if target.unhinted() else None
+    shares = propagate(image, target.likely, regions, len(target.allowed), others=others)[:, classes]
     reduced = F.adaptive_avg_pool2d(torch.from_numpy(pixel_shares(shares, regions)), (scores.shape[1], scores.shape[2]))
     product = scores * reduced.clamp_min(LEAST_SHARE) ** config.hints
     return product / product.sum(dim=0, keepdim=True).clamp_min(1e-12)

@@ -7,13 +7,17 @@ import torch
 from torch import Tensor
 
 
-def harmonic(affinity: Tensor, seeds: Tensor, labelled: Tensor) -> Tensor:
-    """f_u = (D_uu − W_uu)⁻¹ W_ul f_l [Zhu, Ghahramani & Lafferty, ICML 2003].
+def harmonic(affinity: Tensor, seeds: Tensor, labelled: Tensor, leak: float = 0.0) -> Tensor:
+    """f_u = ((1 + leak) D_uu − W_uu)⁻¹ W_ul f_l [Zhu, Ghahramani & Lafferty, ICML 2003, with leak 0].
+
+    f is where a random walk meets its first labelled node. With a leak it may end before: a node far from all labelled
+    ones, in steps, then gets little of any class.
 
     Args:
         affinity: (N, N) W; its diagonal does not matter.
         seeds: (N, C) scores, read where labelled.
         labelled: (N,) bool, nodes that keep their scores.
+        leak: chance of a step to end the walk, as a share of all its other ways; ≥ 0.
 
     Returns:
         (N, C); rows of labelled nodes are their seeds. Nodes that no labelled node reaches get zeros.
@@ -23,7 +27,7 @@ def harmonic(affinity: Tensor, seeds: Tensor, labelled: Tensor) -> Tensor:
     result = torch.where(labelled[:, None], seeds, torch.zeros_like(seeds))
     if not free.any() or not labelled.any():
         return result
-    laplacian = torch.diag(weights[free].sum(dim=1)) - weights[free][:, free]
+    laplacian = torch.diag((1 + leak) * weights[free].sum(dim=1)) - weights[free][:, free]
     # A trace of leakage keeps parts without any labelled node solvable, at zero.
     laplacian.diagonal().add_(1e-10 * weights.abs().amax().clamp_min(1e-30))
     result[free] = torch.linalg.solve(laplacian, weights[free][:, labelled] @ seeds[labelled])

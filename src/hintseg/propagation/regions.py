@@ -16,6 +16,7 @@ from hintseg.propagation.normalised_cut import kernel_kmeans
 from hintseg.segments.oversegment import colour_gradient
 
 METHODS = ("harmonic", "lgc", "random_walk", "ncut")
+LEAK = 2e-4  # where classes may be in the image that nobody pointed at
 
 
 def region_affinity(
@@ -78,9 +79,12 @@ def _border_strength(gradient: NDArray[np.floating], regions: NDArray[np.integer
 
 def propagate(
     image: NDArray[np.uint8], labels: NDArray[np.uint8], regions: NDArray[np.integer], num_classes: int,
-    method: str = "harmonic",
+    method: str = "harmonic", others: NDArray[np.bool_] | None = None,
 ) -> NDArray[np.float32]:  # fmt: skip
     """Shares of the hinted classes in every over-segment.
+
+    Where further classes may be in the image, what is far from all hints is not shared out among the hinted ones alone:
+    a walk from there leaks, and what leaks is shared by all classes.
 
     Args:
         image: (H, W, 3) uint8.
@@ -88,15 +92,19 @@ def propagate(
         regions: (H, W) ids 0 … N − 1.
         num_classes: C.
         method: one of `METHODS`.
+        others: (C,) bool, classes that may be in the image, hinted or not; None: those that are hinted. Harmonic alone.
 
     Returns:
         (N, C), rows sum to one, or to zero where nothing is known (no hint at all).
 
     Raises:
         ConfigError: unknown method.
+        ValueError: `others` with another method than the harmonic one.
     """
     if method not in METHODS:
         raise unknown_name("propagation method", method, METHODS)
+    if others is not None and method != "harmonic":
+        raise ValueError(f"method {method} knows of no other classes")
     count = int(regions.max()) + 1
     counts = np.zeros((count, num_classes))
     known = labels < num_classes
@@ -114,15 +122,18 @@ def propagate(
     elif method == "random_walk":
         scores = markov_walk(weights, seeds / seeds.sum(dim=0))
     else:
-        scores = harmonic(weights, seeds, fixed)
+        scores = harmonic(weights, seeds, fixed, 0.0 if others is None else LEAK)
         if method == "ncut":
             start = scores.argmax(dim=1)
             scores = torch.nn.functional.one_hot(
                 kernel_kmeans(weights, start, len(classes), fixed), len(classes)
             ).double()
-    scores = scores / scores.sum(dim=1, keepdim=True).clamp_min(1e-300)
+    if others is None:
+        scores = scores / scores.sum(dim=1, keepdim=True).clamp_min(1e-300)
     result = np.zeros((count, num_classes), np.float32)
     result[:, classes] = scores.numpy()
+    if others is not None:
+        result += (1 - result.sum(axis=1, keepdims=True)) * others / others.sum()
     return result
 
 

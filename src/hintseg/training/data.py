@@ -113,13 +113,13 @@ class TrainingImages:
     def _spread(
         self, key: str, image: NDArray[np.uint8], target: WeakTarget, regions: NDArray[np.uint16]
     ) -> NDArray[np.uint8]:
-        """Hints spread where that is safe: not in an image that may hold classes which nobody pointed at."""
+        """Hints spread over the image, or near them alone where it may hold classes which nobody pointed at."""
         config = self.config
         if config.spread_regions == 0 or config.oversegmentation == "none":
             return target.labels
-        if target.unhinted() and key not in self._seeds:
-            return target.labels
-        shares = propagate(image, self._seeds.get(key, target.likely), regions, self.num_classes)
+        seeds = self._seeds.get(key, target.likely)
+        others = target.allowed if target.unhinted() and key not in self._seeds else None
+        shares = propagate(image, seeds, regions, self.num_classes, others=others)
         return spread_labels(target.labels, regions, shares, config.spread_confidence, target.possible)
 
     def _partitions(self, key: str, image: NDArray[np.uint8]) -> tuple[NDArray[np.uint16], NDArray[np.uint16]]:
