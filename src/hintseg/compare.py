@@ -108,6 +108,16 @@ def summary(results: Sequence[Result]) -> list[dict[str, str]]:
     return lines
 
 
+def completed_masks(segmenter: Segmenter, dataset: Dataset) -> ConfusionMatrix:
+    """The training images' completed masks against their masks, where they have any."""
+    matrix = ConfusionMatrix(len(dataset.classes))
+    for key in segmenter.description.keys:
+        truth = dataset.mask(key)
+        if truth is not None:
+            matrix.update(truth, segmenter.complete(dataset, key))
+    return matrix
+
+
 def _recipe(
     row: str, seed: int, recipe: str, weights: str, iterations: int | None, settings: Sequence[str]
 ) -> Recipe:  # fmt: skip
@@ -153,12 +163,7 @@ def _measure(
     }
     found = evaluate_ways(segmenter, dataset, split, [segmenter.with_inference(**changes) for changes in ways.values()])
     scores = {name: round(100 * matrix.scores().mean_iou, 2) for name, (matrix, _) in zip(ways, found, strict=True)}
-    matrix = ConfusionMatrix(len(dataset.classes))
-    for key in segmenter.description.keys if completed else ():
-        truth = dataset.mask(key)
-        if truth is not None:
-            matrix.update(truth, segmenter.complete(dataset, key))
-    agreement = matrix.scores().mean_iou
+    agreement = completed_masks(segmenter, dataset).scores().mean_iou if completed else np.nan
     result = Result(
         row, recipe.seed, recipe.iterations, scores["mean_iou"], scores["retrieval"], scores["both"],
         scores["with_crf"], None if np.isnan(agreement) else round(100 * agreement, 2), round(seconds, 1), str(folder),
