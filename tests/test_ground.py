@@ -12,7 +12,7 @@ from hintseg.api import choose_recipe
 from hintseg.config import Recipe, load_recipe, override, save_recipe
 from hintseg.errors import ConfigError, unknown_name
 from hintseg.metrics import ConfusionMatrix
-from hintseg.recipes.by_name import OBJECTIVES, RECIPES
+from hintseg.recipes.by_name import OBJECTIVES, POINTS, RECIPES
 
 SOURCE = Path(__file__).parents[1] / "src" / "hintseg"
 
@@ -77,6 +77,11 @@ def test_choices_change_the_recipe():
     assert choose_recipe(objective="partial_cross_entropy").stage_two.kind == "none"
     for objective in OBJECTIVES:
         assert choose_recipe(objective=objective).objective == OBJECTIVES[objective]
+        if objective != "default":
+            assert choose_recipe(objective=objective, points_alone=True) == choose_recipe(objective=objective)
+    by_points = choose_recipe(points_alone=True, settings=["objective.annotation.weight=0.3"]).objective
+    assert by_points == {**POINTS, "annotation": POINTS["annotation"].model_copy(update={"weight": 0.3})}
+    assert choose_recipe("voc12-points", points_alone=True) == RECIPES["voc12-points"]
     with pytest.raises(ConfigError, match="Unknown recipe"):
         choose_recipe("smal")
     with pytest.raises(ConfigError, match="Unknown objective"):

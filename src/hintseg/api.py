@@ -1,6 +1,7 @@
 """train(): what the command line calls and a script would."""
 
 import os
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from hintseg.hints.check import inspect, require_trainable
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.model import parse_forms
 from hintseg.inference.segmenter import Segmenter
-from hintseg.recipes.by_name import OBJECTIVE_SETTINGS, OBJECTIVES, RECIPES
+from hintseg.recipes.by_name import OBJECTIVE_SETTINGS, OBJECTIVES, POINTS, RECIPES
 from hintseg.storage.mirror import published
 from hintseg.training.stages import Progress, run_training
 
@@ -27,11 +28,13 @@ def choose_recipe(
     iterations: int | None = None,
     seed: int | None = None,
     freeze: bool = False,
+    points_alone: bool = False,
     settings: Iterable[str] = (),
 ) -> Recipe:
     """A recipe with the caller's changes; later arguments win.
 
     Args:
+        points_alone: no hint but points says where anything is; the default objective differs then.
         freeze: keep the backbone as its weights have it, and compute its features once for eight views of every image.
 
     Raises:
@@ -44,6 +47,8 @@ def choose_recipe(
         if objective not in OBJECTIVES:
             raise unknown_name("objective", objective, OBJECTIVES)
         chosen = chosen.model_copy(update={"objective": OBJECTIVES[objective]})
+    if points_alone and chosen.objective == OBJECTIVES["default"]:
+        chosen = chosen.model_copy(update={"objective": POINTS})
     changes = list(OBJECTIVE_SETTINGS.get(objective or "", ()))
     if weights == "none":
         changes.append("network.freeze_stride=0")  # random filters must be free to learn
@@ -124,6 +129,8 @@ def train(
     counted = progress or (lambda stage, done, total, values: None)
     found = inspect(dataset, keys, forms, lambda done: counted("check", done, len(keys), {}))
     usable = require_trainable(found, dataset, forms, on_error)
+    if not isinstance(recipe, Recipe) and points_alone(found.forms):
+        chosen = choose_recipe(recipe, weights=weights, points_alone=True, **choices)  # type: ignore[arg-type]
     if (os.cpu_count() or 1) > 4 and chosen.data.workers == 0 and os.name == "posix":
         chosen = override(chosen, [f"data.workers={min((os.cpu_count() or 1) // 2, 8)}"])
     if validate is not None and not any(dataset.has_mask(key) for key in dataset.keys(validate)):
@@ -134,3 +141,8 @@ def train(
             precision=precision, resume=resume, version=__version__, notes=[*found.errors, *found.warnings],
             largest=found.largest, progress=progress, cache=None if cache is None else Path(cache), validate=validate,
         )  # fmt: skip
+
+
+def points_alone(forms: Counter[str]) -> bool:
+    """Whether points are the only placed hints, given how many images carry each form."""
+    return forms["points"] > 0 and not any(forms[form] for form in ("boxes", "scribbles", "masks"))

@@ -4,16 +4,19 @@ import json
 import re
 import statistics
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from hintseg.api import choose_recipe, train
+from hintseg.api import choose_recipe, points_alone, train
 from hintseg.config import Recipe
 from hintseg.errors import ConfigError
 from hintseg.hints.dataset import Dataset
+from hintseg.hints.model import parse_forms
 from hintseg.images import atomic_path
 from hintseg.inference.evaluation import evaluate_ways
 from hintseg.inference.segmenter import Segmenter
@@ -71,7 +74,10 @@ def compare(
     Raises:
         HintsegError: what `train` and `evaluate_split` raise; wrong rows before anything is trained.
     """
-    chosen = [(row, seed, _recipe(row, seed, recipe, weights, iterations, settings)) for row in rows for seed in seeds]
+    forms = parse_forms(hints)
+    carried = Counter[str](form for key in dataset.keys("train") for form in dataset.hints(key, forms).forms())
+    common = {"recipe": recipe, "weights": weights, "iterations": iterations, "points_alone": points_alone(carried)}
+    chosen = [(row, seed, _recipe(row, seed, settings, **common)) for row in rows for seed in seeds]
     results = []
     for row, seed, configured in chosen:
         folder = out / re.sub(r"[^\w.-]+", "_", f"{row}-{seed}")
@@ -118,14 +124,10 @@ def completed_masks(segmenter: Segmenter, dataset: Dataset) -> ConfusionMatrix:
     return matrix
 
 
-def _recipe(
-    row: str, seed: int, recipe: str, weights: str, iterations: int | None, settings: Sequence[str]
-) -> Recipe:  # fmt: skip
+def _recipe(row: str, seed: int, settings: Sequence[str], **common: Any) -> Recipe:
     objective, _, own = row.partition(":")
-    return choose_recipe(
-        recipe, objective=objective, weights=weights, iterations=iterations, seed=seed,
-        settings=[*settings, *(part for part in own.split(";") if part)],
-    )  # fmt: skip
+    own_settings = [part for part in own.split(";") if part]
+    return choose_recipe(objective=objective, seed=seed, settings=[*settings, *own_settings], **common)
 
 
 def _kept(folder: Path, recipe: Recipe) -> Result | None:

@@ -48,5 +48,8 @@ OBJECTIVES: dict[str, dict[str, TermConfig]] = {
     "default": SMALL.objective,
 }
 
+# In place of the default where points are the only placed hints.
+POINTS = {**SMALL.objective, **_SPML}
+
 # What some of them need besides terms.
 OBJECTIVE_SETTINGS: dict[str, tuple[str, ...]] = {"rca": ("network.prototypes=10",)}
