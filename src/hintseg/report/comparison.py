@@ -1,14 +1,15 @@
 """Objectives side by side: a table, and photographs with truth and every objective's mask."""
 
 import html
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from hintseg.hints.dataset import Dataset
 from hintseg.images import atomic_path
 from hintseg.inference.segmenter import Segmenter
-from hintseg.report.figures import overlay
+from hintseg.report.figures import Picture, hints_over, overlay
 from hintseg.report.html import legend, page, picture_row
+from hintseg.targets.target import weak_target
 
 
 def write_comparison(
@@ -34,14 +35,24 @@ def write_comparison(
         f"<table><tr>{head}</tr>{body}</table>",
         legend(dataset.classes),
     ]
-    keys = dataset.keys(split)
-    for key in keys[:: max(len(keys) // images, 1)][:images]:
-        image = dataset.image(key)
-        pictures = [(image, key)]
-        truth = dataset.mask(key)
-        if truth is not None:
-            pictures.append((overlay(image, truth), "truth"))
-        pictures += [(overlay(image, segmenter.predict(image)), row) for row, segmenter in segmenters.items()]
-        parts.append(picture_row(pictures))
+    parts += [picture_row(pictures) for pictures in compared(segmenters, dataset, split, images)]
     with atomic_path(path) as temporary:
         temporary.write_text(page("hintseg compare", parts), "utf-8")
+
+
+def compared(
+    segmenters: Mapping[str, Segmenter], dataset: Dataset, split: str, images: int
+) -> Iterator[list[tuple[Picture, str]]]:
+    """For images spread evenly over a split: the image, its hints and truth where it has any, and each one's mask."""
+    keys = dataset.keys(split)
+    for key in keys[:: max(len(keys) // images, 1)][:images]:
+        image, truth = dataset.image(key), dataset.mask(key)
+        hints = dataset.hints(key, ("boxes", "points", "scribbles"))
+        pictures = [(image, key)]
+        if hints.placed():
+            labels = weak_target(hints, image.shape[:2], len(dataset.classes)).likely
+            pictures.append((hints_over(image, labels), "hints"))
+        pictures += [(overlay(image, segmenter.predict(image)), row) for row, segmenter in segmenters.items()]
+        if truth is not None:
+            pictures.append((overlay(image, truth), "truth"))
+        yield pictures
