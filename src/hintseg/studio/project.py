@@ -132,11 +132,15 @@ class Project:
             "name": self.root.resolve().name,
             "classes": [{"name": name, "colour": COLOURS[label]} for label, name in enumerate(self.dataset.classes)],
             "background": self.dataset.background,
+            "complete": self.dataset.tags_complete,
             "images": images,
         }
 
-    def set_classes(self, names: list[str], background: int | None) -> None:
+    def set_classes(self, names: list[str], background: int | None, complete: bool | None = None) -> None:
         """Rename classes and add new ones; existing ones keep their place, since files hold their numbers.
+
+        Args:
+            complete: `tags_complete` of the folder format; None leaves it as it is.
 
         Raises:
             InputError: fewer classes than before, an empty name, one used twice, or too many.
@@ -155,7 +159,10 @@ class Project:
                 raise InputError(
                     f"label {self.dataset.void} is the void of this data set; it cannot hold more classes."
                 )
-            replace(self.dataset, classes=tuple(names), background=background).save_description()
+            complete = self.dataset.tags_complete if complete is None else complete
+            replace(
+                self.dataset, classes=tuple(names), background=background, tags_complete=complete
+            ).save_description()
             self._reload()
 
     def hints(self, key: str) -> dict[str, Any]:

@@ -33,10 +33,11 @@ COOKIE = "hintseg-token"
 
 
 class ClassNames(BaseModel):
-    """All class names in order, and which is background."""
+    """All class names, which is background, and whether hints name all that a photograph holds (None: as it is)."""
 
     names: list[str] = Field(max_length=254)
     background: int | None = None
+    complete: bool | None = None
 
 
 class Start(BaseModel):
@@ -94,7 +95,7 @@ def _serve_hints(app: FastAPI, project: Project, model: Model, trainer: Trainer)
 
     @app.put("/api/classes")
     def classes(body: ClassNames) -> dict[str, Any]:
-        project.set_classes(body.names, body.background)
+        project.set_classes(body.names, body.background, body.complete)
         return project.describe()
 
     @app.post("/api/images")

@@ -2,7 +2,7 @@
 // One photograph at a time: draw, save at once, show the mask. Every coordinate is a pixel of the photograph.
 
 const $ = (id) => document.getElementById(id);
-const project = { classes: [], images: [], background: null, doubts: {}, run: null };
+const project = { classes: [], images: [], background: null, complete: true, doubts: {}, run: null };
 const view = { key: null, width: 1, height: 1, scale: 1, x: 0, y: 0, photo: null, mask: null, outline: null };
 const EMPTY = { strokes: [], points: [], boxes: [], tags: [] };
 let drawn = structuredClone(EMPTY); // what the server holds, or is about to
@@ -136,7 +136,7 @@ function listClasses() {
     pick.onclick = () => { label = index; listClasses(); };
     pick.ondblclick = attempt(async () => {
       const chosen = prompt("Name of this class", entry.name);
-      if (chosen) await saveClasses(project.classes.map((one, place) => (place === index ? chosen : one.name)), project.background);
+      if (chosen) await saveClasses({ names: project.classes.map((one, place) => (place === index ? chosen : one.name)) });
     });
     row.append(tick, pick);
     return row;
@@ -144,10 +144,13 @@ function listClasses() {
   const options = [new Option("none", ""), ...project.classes.map((entry, index) => new Option(entry.name, index))];
   $("background").replaceChildren(...options);
   $("background").value = project.background ?? "";
+  $("complete").checked = project.complete;
 }
 
-async function saveClasses(names, background) {
-  Object.assign(project, await send("/api/classes", "PUT", { names, background }));
+async function saveClasses(changes) {
+  const { classes, background, complete } = project;
+  const now = { names: classes.map((entry) => entry.name), background, complete };
+  Object.assign(project, await send("/api/classes", "PUT", { ...now, ...changes }));
   label = Math.min(label, project.classes.length - 1);
   refresh();
 }
@@ -528,15 +531,16 @@ $("add").onsubmit = attempt(async (event) => {
   event.preventDefault();
   const name = $("name").value.trim();
   if (!name) return;
-  await saveClasses([...project.classes.map((entry) => entry.name), name], project.background);
+  await saveClasses({ names: [...project.classes.map((entry) => entry.name), name] });
   $("name").value = "";
   label = project.classes.length - 1;
   listClasses();
 });
 $("background").onchange = attempt(async () => {
   const chosen = $("background").value;
-  await saveClasses(project.classes.map((entry) => entry.name), chosen === "" ? null : +chosen);
+  await saveClasses({ background: chosen === "" ? null : +chosen });
 });
+$("complete").onchange = attempt(() => saveClasses({ complete: $("complete").checked }));
 $("upload").onchange = attempt(async () => {
   const refused = [];
   for (const file of $("upload").files) {
