@@ -32,6 +32,7 @@ def complete_image(
     target: WeakTarget,
     config: CompletionConfig,
     stride: int = 1,
+    regions: NDArray[np.integer] | None = None,
 ) -> Tensor:
     """Class probabilities of a hinted image.
 
@@ -40,6 +41,7 @@ def complete_image(
         image: (H, W, 3) uint8.
         target: weak labels, and the classes that may occur, of the same size.
         stride: pixels per cell of the result; above 1 the CRF runs on the reduced image.
+        regions: (H, W) over-segments that hints spread over; made here when not given.
 
     Returns:
         (C, H / stride, W / stride) float32 on the CPU, zero for classes not allowed.
@@ -54,7 +56,7 @@ def complete_image(
     size = (max(height // stride, 1), max(width // stride, 1))
     scores = resize(scores[None], size)[0].cpu()
     if config.hints > 0:
-        scores = _times_hints(scores, image, target, classes, config)
+        scores = _times_hints(scores, image, target, classes, config, regions)
     where = None
     if target.possible is not None:
         where = F.adaptive_max_pool2d(torch.from_numpy(target.possible[classes]).float()[None], size)[0]
@@ -84,12 +86,14 @@ def _walk(embeddings: Tensor, scores: Tensor, size: tuple[int, int], config: Com
 
 
 def _times_hints(
-    scores: Tensor, image: NDArray[np.uint8], target: WeakTarget, classes: NDArray[np.integer], config: CompletionConfig
-) -> Tensor:
+    scores: Tensor, image: NDArray[np.uint8], target: WeakTarget, classes: NDArray[np.integer],
+    config: CompletionConfig, regions: NDArray[np.integer] | None,
+) -> Tensor:  # fmt: skip
     """scores · share^weight, normalised; unchanged without any placed hint."""
     if not (target.likely < UNLABELLED).any():
         return scores
-    regions = oversegment(image, "watershed", config.hint_regions)
+    if regions is None:
+        regions = oversegment(image, "watershed", config.hint_regions)
     others = target.allowed if target.unhinted() else None
     shares = propagate(image, target.likely, regions, len(target.allowed), others=others)[:, classes]
     reduced = F.adaptive_avg_pool2d(torch.from_numpy(pixel_shares(shares, regions)), (scores.shape[1], scores.shape[2]))

@@ -104,6 +104,12 @@ class TrainingImages:
         )
         return reduce_target(image, target, self.config.longest_side)
 
+    def spread_regions(self, key: str, image: NDArray[np.uint8]) -> NDArray[np.uint16] | None:
+        """(H, W) over-segments of `target`'s image over which its hints spread; None where they do not."""
+        if self.config.spread_regions == 0 or self.config.oversegmentation == "none":
+            return None
+        return self._partitions(key, image)[1]
+
     def _read(self, key: str) -> Sample:
         image, target = self.target(key)
         regions, fine = self._partitions(key, image)

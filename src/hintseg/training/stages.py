@@ -261,8 +261,9 @@ class _Run:
             mask = SoftMask(np.zeros(0, np.uint8), np.zeros((1, 1, 0), np.uint8))
         else:
             probabilities = complete_image(
-                self.state.average.network, image, target, self.recipe.completion, SOFT_STRIDE
-            ).numpy()
+                self.state.average.network, image, target, self.recipe.completion, SOFT_STRIDE,
+                self.images.spread_regions(key, image),
+            ).numpy()  # fmt: skip
             classes = np.flatnonzero(target.allowed)
             scaled = np.round(probabilities[classes] * 255).astype(np.uint8)
             mask = SoftMask(classes.astype(np.uint8), np.ascontiguousarray(np.moveaxis(scaled, 0, 2)))
@@ -283,7 +284,8 @@ class _Run:
         for number, key in enumerate(self.images.keys):
             image, target = self.images.target(key)
             if not _nothing_known(target):
-                completed = complete_image(network, image, target, quick, SOFT_STRIDE)
+                regions = self.images.spread_regions(key, image)
+                completed = complete_image(network, image, target, quick, SOFT_STRIDE, regions)
                 maps = image_maps(network, image)
                 labels = torch.nn.functional.interpolate(
                     completed[None], size=maps.embeddings.shape[-2:], mode="bilinear", align_corners=False
