@@ -242,8 +242,12 @@ def test_tags_alone_teach_where_they_are_complete(scenes):
     keys = scenes.keys("train")
     assert require_trainable(inspect(scenes, keys, ("tags",)), scenes, ("tags",), "refuse") == keys
     examples = replace(scenes, tags_complete=False)
-    with pytest.raises(InputError, match="none of the 4 training images has a hint to learn from"):
+    with pytest.raises(InputError, match="tags alone teach only where they name every class"):
         require_trainable(inspect(examples, keys, ("tags",)), examples, ("tags",), "refuse")
+    (scenes.root / "tags.json").write_text("{}")
+    without = Dataset.open(scenes.root)
+    with pytest.raises(InputError, match="none of the 4 training images has a hint to learn from"):
+        require_trainable(inspect(without, keys, ("tags",)), without, ("tags",), "refuse")
 
 
 def test_classes_that_nobody_looked_for_stay_open(scenes):

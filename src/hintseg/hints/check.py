@@ -80,14 +80,19 @@ def require_trainable(found: Inspection, dataset: Dataset, forms: Iterable[Form]
         on_error: "refuse" stops at the first unusable file, "skip" leaves it out.
 
     Raises:
-        InputError: unusable files (refuse), or no pixel carries a label.
+        InputError: unusable files (refuse), no hint at all, or tags alone that are not complete.
     """
     if found.errors and on_error == "refuse":
         more = f" ({len(found.errors) - 1} more; see hintseg check)" if len(found.errors) > 1 else ""
         raise InputError(f"{found.errors[0]}{more} Mend it, or leave such images out with --on-error skip.")
     if not found.usable:
         raise InputError(f"{dataset.root}: no image can be used.")
-    if not found.hinted_pixels and not (dataset.tags_complete and found.images_of_class):
+    if not found.hinted_pixels and found.images_of_class and not dataset.tags_complete:
+        raise InputError(
+            f"{dataset.root}: tags alone teach only where they name every class of an image, and dataset.json says "
+            "that they do not (tags_complete; in the studio: every class named); complete them, or point at something."
+        )
+    if not found.hinted_pixels and not found.images_of_class:
         wanted = ", ".join(forms)
         raise InputError(
             f"{dataset.root}: none of the {found.images} training images has a hint to learn from "
