@@ -147,6 +147,25 @@ def test_losses_on_maps(loss):
     assert torch.isfinite(halved)
 
 
+@pytest.mark.parametrize("loss", [dense_crf_loss, grid_potts_loss, normalised_cut_loss, kernel_cut_loss])
+@pytest.mark.parametrize("size", [(6, 8), (40, 64)])
+def test_what_pads_a_crop_does_not_count(loss, size):
+    """Cells of the reduced grid included: at 64 pixels they hold two by two."""
+    generator = torch.Generator().manual_seed(5)
+    side = size[1]
+    image = torch.rand(2, 3, side, side, generator=generator, dtype=torch.float64) * 255
+    probabilities = random_logits(2, 3, side, side).softmax(dim=1).detach().requires_grad_()
+    inside = torch.zeros(2, side, side, dtype=torch.bool)
+    inside[:, : size[0]] = True
+    padded = loss(probabilities, image, where=inside)
+    alone = loss(probabilities[:, :, : size[0]], image[:, :, : size[0]])
+    torch.testing.assert_close(padded, alone)
+    (gradient,) = torch.autograd.grad(padded, probabilities)
+    assert (gradient[:, :, size[0] :] == 0).all()
+    assert (gradient[:, :, : size[0]] != 0).any()
+    assert torch.isfinite(loss(probabilities, image, where=torch.zeros_like(inside)))
+
+
 @pytest.mark.parametrize(
     "loss",
     [

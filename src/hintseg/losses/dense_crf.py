@@ -7,8 +7,9 @@ from hintseg.pairwise.gaussian import reduced_gaussian
 
 
 def dense_crf_loss(
-    probabilities: Tensor, image: Tensor, *, sxy: float = 0.2, srgb: float = 15.0, cells: int = 32
-) -> Tensor:
+    probabilities: Tensor, image: Tensor, *, sxy: float = 0.2, srgb: float = 15.0, cells: int = 32,
+    where: Tensor | None = None,
+) -> Tensor:  # fmt: skip
     """Normalised bilinear Potts energy, in [0, 1].
 
     Args:
@@ -17,8 +18,9 @@ def dense_crf_loss(
         sxy: bandwidth of position, as a share of the longer side [RLoss: 100 px of 513].
         srgb: bandwidth of colour [RLoss: 15].
         cells: longer side of the reduced grid where the O(cells⁴) sum is taken.
+        where: (B, H, W) bool, pixels that count, as the region of interest in [RLoss]; None: all.
 
     Returns:
         ().
     """
-    return potts(*reduced_gaussian(probabilities, image, sxy, srgb, cells))
+    return potts(*reduced_gaussian(probabilities, image, sxy, srgb, cells, where))

@@ -37,7 +37,7 @@ def normalised_cut(probabilities: Tensor, affinity: Pairwise, classes: Tensor | 
 
 def normalised_cut_loss(
     probabilities: Tensor, image: Tensor, classes: Tensor | None = None, *, sxy: float = 0.2, srgb: float = 15.0,
-    cells: int = 32,
+    cells: int = 32, where: Tensor | None = None,
 ) -> Tensor:  # fmt: skip
     """Normalised cut under the dense Gaussian, exact at reduced resolution.
 
@@ -48,18 +48,19 @@ def normalised_cut_loss(
         sxy: bandwidth of position, as a share of the longer side.
         srgb: bandwidth of colour.
         cells: longer side of the reduced grid.
+        where: (B, H, W) bool, pixels that count; None: all.
 
     Returns:
         () in [0, 1].
     """
-    reduced, affinity = reduced_gaussian(probabilities, image, sxy, srgb, cells)
+    reduced, affinity = reduced_gaussian(probabilities, image, sxy, srgb, cells, where)
     return normalised_cut(reduced, affinity, classes)
 
 
 def kernel_cut_loss(
     probabilities: Tensor, image: Tensor, classes: Tensor | None = None, *, balance: float = 1.0, sxy: float = 0.2,
-    srgb: float = 15.0, cells: int = 32,
+    srgb: float = 15.0, cells: int = 32, where: Tensor | None = None,
 ) -> Tensor:  # fmt: skip
     """Normalised cut plus `balance` times the bilinear Potts energy under the same affinity; arguments as above."""
-    reduced, affinity = reduced_gaussian(probabilities, image, sxy, srgb, cells)
+    reduced, affinity = reduced_gaussian(probabilities, image, sxy, srgb, cells, where)
     return normalised_cut(reduced, affinity, classes) + balance * potts(reduced, affinity)

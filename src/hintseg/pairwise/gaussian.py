@@ -30,11 +30,15 @@ class DenseGaussian:
         features: (B, N, F), already divided by the bandwidths.
         keep: hold the (B, N, N) matrix, for repeated products at reduced resolution.
         include_self: w_pp = 1 (as lattice filters have it) or 0.
+        where: (B, N) bool, pixels that count; the others have no neighbour. None: all.
     """
 
-    def __init__(self, features: Tensor, *, keep: bool = False, include_self: bool = True) -> None:
+    def __init__(
+        self, features: Tensor, *, keep: bool = False, include_self: bool = True, where: Tensor | None = None
+    ) -> None:
         self.features = features - features.mean(dim=1, keepdim=True)
         self.include_self = include_self
+        self._where = None if where is None else where.to(features.dtype)
         self._half_squares = 0.5 * self.features.square().sum(dim=2)
         self._matrix = self._rows(slice(0, features.shape[1])) if keep else None
 
@@ -63,11 +67,13 @@ class DenseGaussian:
             start, stop, _ = rows.indices(self.features.shape[1])
             here = torch.arange(start, stop, device=weights.device)
             weights[:, here - start, here] = 0
+        if self._where is not None:
+            weights *= self._where[:, rows, None] * self._where[:, None, :]
         return weights
 
 
 def reduced_gaussian(
-    probabilities: Tensor, image: Tensor, sxy: float, srgb: float, cells: int
+    probabilities: Tensor, image: Tensor, sxy: float, srgb: float, cells: int, where: Tensor | None = None
 ) -> tuple[Tensor, DenseGaussian]:
     """Soft masks and their dense Gaussian over position and colour, at a size where O(N²) is cheap.
 
@@ -77,6 +83,7 @@ def reduced_gaussian(
         sxy: bandwidth of position, as a share of the longer side.
         srgb: bandwidth of colour, in the image's units.
         cells: longer side of the reduced grid; smaller inputs keep their size.
+        where: (B, H, W) bool, pixels that count; a cell does where all of its pixels do. None: all.
 
     Returns:
         (B, C, N) masks averaged over cells, and W over the N cells with w_pp = 0.
@@ -87,8 +94,11 @@ def reduced_gaussian(
         size = (max(round(height * cells / longer), 1), max(round(width * cells / longer), 1))
         probabilities = F.adaptive_avg_pool2d(probabilities, size)
         image = F.adaptive_avg_pool2d(image, size)
+        if where is not None:
+            where = F.adaptive_avg_pool2d(where[:, None].float(), size)[:, 0] > 1 - 1e-6
         longer = max(size)
     if probabilities.dtype in (torch.float16, torch.bfloat16):
         probabilities = probabilities.float()
     features = position_colour_features(image.detach().to(probabilities.dtype), sxy * longer, srgb)
-    return probabilities.flatten(2), DenseGaussian(features, keep=True, include_self=False)
+    where = None if where is None else where.flatten(1)
+    return probabilities.flatten(2), DenseGaussian(features, keep=True, include_self=False, where=where)

@@ -15,30 +15,35 @@ class GridNeighbours:
         neighbours: 4 or 8.
         sigma: colour bandwidth in the image's units; None takes each image's own: σ² is the mean of
             ‖I_p − I_q‖² over its neighbouring pairs.
+        where: (B, H, W) bool, pixels that count; the others have no neighbour. None: all.
 
     Raises:
         ValueError: neighbours is neither 4 nor 8.
     """
 
-    def __init__(self, image: Tensor, *, neighbours: int = 8, sigma: float | None = None) -> None:
+    def __init__(
+        self, image: Tensor, *, neighbours: int = 8, sigma: float | None = None, where: Tensor | None = None
+    ) -> None:
         if neighbours not in (4, 8):
             raise ValueError(f"neighbours must be 4 or 8, not {neighbours}")
         self.directions = DIRECTIONS[: neighbours // 2]
         self.height, self.width = image.shape[-2:]
         image = image.detach()
-        squares = []
+        counting = image.new_ones(image[:, 0].shape) if where is None else where.to(image.dtype)
+        squares, both = [], []
         for direction in self.directions:
             here, there = self._windows(direction)
-            squares.append((image[..., *here] - image[..., *there]).square().sum(dim=1))
+            both.append(counting[..., *here] * counting[..., *there])
+            squares.append((image[..., *here] - image[..., *there]).square().sum(dim=1) * both[-1])
         if sigma is None:
-            pairs = max(sum(square[0].numel() for square in squares), 1)
-            variance = sum(square.sum(dim=(1, 2)) for square in squares) / pairs
-            scale = (2 * torch.as_tensor(variance)).clamp_min(1e-12)[:, None, None]
+            pairs = torch.stack([pair.sum(dim=(1, 2)) for pair in both]).sum(dim=0).clamp_min(1)
+            variance = torch.stack([square.sum(dim=(1, 2)) for square in squares]).sum(dim=0) / pairs
+            scale = (2 * variance).clamp_min(1e-12)[:, None, None]
         else:
             scale = image.new_tensor(2 * sigma**2)
         self.weights = [
-            torch.exp(-square / scale) / (rows * rows + columns * columns) ** 0.5
-            for square, (rows, columns) in zip(squares, self.directions, strict=True)
+            torch.exp(-square / scale) * pair / (rows * rows + columns * columns) ** 0.5
+            for square, pair, (rows, columns) in zip(squares, both, self.directions, strict=True)
         ]
 
     def apply(self, values: Tensor) -> Tensor:

@@ -98,11 +98,11 @@ def _completed(inputs: TermInputs) -> Tensor:
 
 
 def _dense_crf(inputs: TermInputs) -> Tensor:
-    return dense_crf_loss(_probabilities(inputs), inputs.image)
+    return dense_crf_loss(_probabilities(inputs), inputs.image, where=inputs.cells != VOID)
 
 
 def _potts(inputs: TermInputs) -> Tensor:
-    return grid_potts_loss(_probabilities(inputs), inputs.image)
+    return grid_potts_loss(_probabilities(inputs), inputs.image, where=inputs.cells != VOID)
 
 
 def _tags(inputs: TermInputs) -> Tensor:
@@ -128,11 +128,11 @@ def _regions(inputs: TermInputs) -> Tensor:
 
 
 def _normalised_cut(inputs: TermInputs) -> Tensor:
-    return normalised_cut_loss(_probabilities(inputs), inputs.image, labelled(inputs))
+    return normalised_cut_loss(_probabilities(inputs), inputs.image, labelled(inputs), where=inputs.cells != VOID)
 
 
 def _kernel_cut(inputs: TermInputs) -> Tensor:
-    return kernel_cut_loss(_probabilities(inputs), inputs.image, labelled(inputs))
+    return kernel_cut_loss(_probabilities(inputs), inputs.image, labelled(inputs), where=inputs.cells != VOID)
 
 
 def labelled(inputs: TermInputs) -> Tensor:
