@@ -34,6 +34,10 @@ def test_expansion_by_loop_and_gradient(background):
     assert float(expansion(shares, present, absent, background)) == pytest.approx(sum(losses) / 2, rel=1e-9)
     leaf = shares.detach().requires_grad_()
     assert torch.autograd.gradcheck(lambda s: expansion(s, present, absent, background), (leaf,))
+    where = torch.zeros(3, 5, 6, dtype=torch.bool)
+    where[:, 1:, :4] = True
+    alone = expansion(shares[:, :, 1:, :4], present, absent, background)
+    torch.testing.assert_close(expansion(shares, present, absent, background, where=where), alone)
 
 
 def test_expansion_without_tags_is_zero_with_a_graph():
@@ -57,3 +61,9 @@ def test_constraint_is_zero_at_certainty_and_pulls_towards_colours():
     loss.backward()
     assert float(loss) > 0
     assert doubtful.grad[0, 0, 5, 3] < 0  # more of class 0 there would cost less
+    where = torch.zeros(1, 12, 16, dtype=torch.bool)
+    where[0, 5, 3] = True
+    one = constraint(doubtful, image, where)
+    assert float(one) > float(loss)
+    (gradient,) = torch.autograd.grad(one, doubtful)
+    assert set(gradient.abs().sum(dim=1).nonzero()[:, 1:].flatten().tolist()) == {3, 5}, "that one pixel alone"

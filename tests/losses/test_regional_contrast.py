@@ -17,14 +17,16 @@ def unit(*shape, seed=0):
 def test_regions_are_mean_embeddings_where_a_class_is_likelier_than_on_average():
     maps, logits = unit(2, 5, 3, 4), torch.randn(2, 3, 3, 4, generator=torch.Generator().manual_seed(1)).double()
     chosen = torch.tensor([[True, False, True], [False, True, False]])
-    regions, labels = class_regions(maps, logits, chosen)
+    where = torch.ones(2, 3, 4, dtype=torch.bool)
+    where[0, :, 0] = where[1, 2] = False
+    regions, labels = class_regions(maps, logits, chosen, where)
     assert labels.tolist() == [0, 2, 1]
     for row, (image, label) in enumerate([(0, 0), (0, 2), (1, 1)]):
         shares = logits[image].softmax(dim=0)[label]
         total = torch.zeros(5, dtype=torch.float64)
         for y in range(3):
             for x in range(4):
-                if shares[y, x] > shares.mean():
+                if where[image, y, x] and shares[y, x] > shares[where[image]].mean():
                     total += maps[image, :, y, x]
         torch.testing.assert_close(regions[row], total / total.norm())
 

@@ -40,6 +40,22 @@ def test_pooling_by_loop_and_gradient(pooling):
     assert torch.autograd.gradcheck(lambda values: pool(values, pooling), (maps.requires_grad_(),))
 
 
+@pytest.mark.parametrize("pooling", POOLINGS)
+def test_cells_that_do_not_count(pooling):
+    maps = scores()
+    where = torch.zeros(2, 4, 5, dtype=torch.bool)
+    where[0, :2, 1:] = True  # nothing counts in the second image: everything does
+    pooled = pool(maps, pooling, where=where)
+    torch.testing.assert_close(pooled[:1], pool(maps[:1, :, :2, 1:], pooling))
+    torch.testing.assert_close(pooled[1:], pool(maps[1:], pooling))
+    assert torch.autograd.gradcheck(lambda values: pool(values, pooling, where=where), (maps.requires_grad_(),))
+    present = torch.tensor([[True, False, True], [False, False, False]])
+    torch.testing.assert_close(
+        tag_loss(maps, present, present, pooling, where),
+        tag_loss(maps[:1, :, :2, 1:], present[:1], present[:1], pooling),
+    )
+
+
 def test_rank_pooling_lies_between_average_and_maximum():
     maps = scores()
     assert (pool(maps, "rank", decay=1.0) - pool(maps, "average")).abs().max() < 1e-12

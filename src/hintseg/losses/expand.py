@@ -11,7 +11,7 @@ LEAST = 1e-5
 
 def expansion(
     probabilities: Tensor, present: Tensor, absent: Tensor, background: int | None = None, *,
-    foreground_decay: float = 0.996, background_decay: float = 0.999,
+    foreground_decay: float = 0.996, background_decay: float = 0.999, where: Tensor | None = None,
 ) -> Tensor:  # fmt: skip
     """−1/|T| Σ_{c∈T} log G_c(d₊) − 1/|T̄| Σ_{c∉T} log(1 − G_c(0)) − log G_bg(d_bg), mean over images.
 
@@ -21,6 +21,7 @@ def expansion(
         probabilities: (B, C, h, w).
         present, absent: (B, C) bool; an image of which nothing is known does not count.
         background: its class, which takes the third sum instead of the first.
+        where: (B, h, w) bool, cells that count; None: all.
 
     Returns:
         (); 0 with a graph where no image counts.
@@ -31,22 +32,24 @@ def expansion(
         foreground[background] = False
     here = present & foreground
     absent = absent & foreground
-    spread = pool(probabilities, "rank", decay=foreground_decay).clamp_min(LEAST).log()
-    peak = (1 - probabilities.flatten(2).amax(dim=2)).clamp_min(LEAST).log()
+    spread = pool(probabilities, "rank", decay=foreground_decay, where=where).clamp_min(LEAST).log()
+    peak = (1 - pool(probabilities, "max", where=where)).clamp_min(LEAST).log()
     losses = -(spread * here).sum(dim=1) / here.sum(dim=1).clamp_min(1)
     losses = losses - (peak * absent).sum(dim=1) / absent.sum(dim=1).clamp_min(1)
     if background is not None:
-        pooled = pool(probabilities[:, background : background + 1], "rank", decay=background_decay)[:, 0]
+        there = probabilities[:, background : background + 1]
+        pooled = pool(there, "rank", decay=background_decay, where=where)[:, 0]
         losses = losses - pooled.clamp_min(LEAST).log() * present[:, background]
     return (losses * known).sum() / known.sum().clamp_min(1)
 
 
-def constraint(probabilities: Tensor, image: Tensor) -> Tensor:
+def constraint(probabilities: Tensor, image: Tensor, where: Tensor | None = None) -> Tensor:
     """Mean KL(CRF(f) ‖ f): the prediction moves towards what a dense CRF makes of it.
 
     Args:
         probabilities: (B, C, h, w).
         image: (B, 3, h, w) colours in [0, 255], same size.
+        where: (B, h, w) bool, cells that count; the CRF sees all. None: all.
 
     Returns:
         ().
@@ -68,4 +71,5 @@ def constraint(probabilities: Tensor, image: Tensor) -> Tensor:
                 for colours, shares in zip(image.float(), probabilities.detach().float(), strict=True)
             ]
         ).clamp_min(LEAST)
-    return (refined * (refined.log() - probabilities.clamp_min(LEAST).log())).sum(dim=1).mean()
+    divergence = (refined * (refined.log() - probabilities.clamp_min(LEAST).log())).sum(dim=1)
+    return divergence.mean() if where is None else (divergence * where).sum() / where.sum().clamp_min(1)

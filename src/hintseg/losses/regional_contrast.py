@@ -9,23 +9,26 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from hintseg.losses.precision import at_least_float32
+from hintseg.losses.tags import pool
 
 TEMPERATURE = 0.07
 
 
-def class_regions(embeddings: Tensor, logits: Tensor, chosen: Tensor) -> tuple[Tensor, Tensor]:
+def class_regions(embeddings: Tensor, logits: Tensor, chosen: Tensor, where: Tensor) -> tuple[Tensor, Tensor]:
     """Mean embedding of the pixels where a class is more probable than on average over its image.
 
     Args:
         embeddings: (B, D, h, w).
         logits: (B, C, h, w).
         chosen: (B, C) bool: classes to take from each image.
+        where: (B, h, w) bool, pixels that count.
 
     Returns:
         (R, D) unit regions, images in order, and their (R,) int64 classes.
     """
     probabilities = at_least_float32(logits.detach()).softmax(dim=1)
-    inside = (probabilities > probabilities.mean(dim=(2, 3), keepdim=True)).to(embeddings.dtype)
+    average = pool(probabilities, "average", where=where)[..., None, None]
+    inside = ((probabilities > average) & where[:, None]).to(embeddings.dtype)
     image, label = chosen.nonzero(as_tuple=True)
     sums = torch.einsum("rp,rdp->rd", inside.flatten(2)[image, label], embeddings.flatten(2)[image])
     return F.normalize(sums, dim=1, eps=1e-12), label

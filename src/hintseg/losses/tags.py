@@ -17,7 +17,9 @@ from hintseg.losses.precision import at_least_float32
 POOLINGS = ("average", "max", "log_sum_exp", "rank")
 
 
-def pool(scores: Tensor, pooling: str, *, sharpness: float = 5.0, decay: float = 0.996) -> Tensor:
+def pool(
+    scores: Tensor, pooling: str, *, sharpness: float = 5.0, decay: float = 0.996, where: Tensor | None = None
+) -> Tensor:
     """Pixel scores → one score an image and class.
 
     Args:
@@ -26,6 +28,7 @@ def pool(scores: Tensor, pooling: str, *, sharpness: float = 5.0, decay: float =
             scores in decreasing order.
         sharpness: r.
         decay: d on a map of 41 × 41 cells [SEC]; d^(1681 / N) is taken on one of N cells.
+        where: (B, h, w) bool, cells that count, N of them; None, or none in an image: all.
 
     Returns:
         (B, C).
@@ -34,31 +37,45 @@ def pool(scores: Tensor, pooling: str, *, sharpness: float = 5.0, decay: float =
         ConfigError: unknown pooling.
     """
     flat = scores.flatten(2)
+    outside = ~_counting(scores, where)
+    cells = (~outside).sum(dim=2).to(flat.dtype)
     if pooling == "average":
-        return flat.mean(dim=2)
+        return flat.masked_fill(outside, 0).sum(dim=2) / cells
+    flat = flat.masked_fill(outside, -torch.inf)
     if pooling == "max":
         return flat.amax(dim=2)
     if pooling == "log_sum_exp":
-        return (torch.logsumexp(sharpness * flat, dim=2) - math.log(flat.shape[2])) / sharpness
+        return (torch.logsumexp(sharpness * flat, dim=2) - cells.log()) / sharpness
     if pooling != "rank":
         raise unknown_name("pooling", pooling, POOLINGS)
-    cells = flat.shape[2]
-    rank = torch.arange(cells, dtype=flat.dtype, device=flat.device)
-    weights = torch.exp(math.log(decay) * (1681 / cells) * rank)
-    return (flat.sort(dim=2, descending=True).values * weights).sum(dim=2) / weights.sum()
+    rank = torch.arange(flat.shape[2], dtype=flat.dtype, device=flat.device)
+    weights = torch.exp(math.log(decay) * (1681 / cells[..., None]) * rank) * (rank < cells[..., None])
+    ordered = flat.sort(dim=2, descending=True).values.masked_fill(weights == 0, 0)
+    return (ordered * weights).sum(dim=2) / weights.sum(dim=2)
 
 
-def tag_loss(scores: Tensor, present: Tensor, absent: Tensor, pooling: str = "average") -> Tensor:
+def _counting(scores: Tensor, where: Tensor | None) -> Tensor:
+    """(B, 1, h·w) bool: cells that count."""
+    if where is None:
+        return torch.ones_like(scores[:, :1], dtype=torch.bool).flatten(2)
+    inside = where.flatten(1)[:, None]
+    return inside | ~inside.any(dim=2, keepdim=True)
+
+
+def tag_loss(
+    scores: Tensor, present: Tensor, absent: Tensor, pooling: str = "average", where: Tensor | None = None
+) -> Tensor:
     """Mean binary cross-entropy of pooled scores over what is known.
 
     Args:
         scores: (B, C, h, w) logits.
         present, absent: (B, C) bool; a class that is neither does not count in its image.
+        where: (B, h, w) bool, cells that count; None: all.
 
     Returns:
         (); 0 with a graph where nothing is known.
     """
-    pooled = pool(at_least_float32(scores), pooling)
+    pooled = pool(at_least_float32(scores), pooling, where=where)
     known = present | absent
     losses = F.binary_cross_entropy_with_logits(pooled, present.to(pooled.dtype), reduction="none")
     return (losses * known).sum() / known.sum().clamp_min(1)

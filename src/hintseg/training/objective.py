@@ -65,6 +65,11 @@ class TermInputs(NamedTuple):
     background: int | None
     regions: RegionMemory
 
+    @property
+    def inside(self) -> Tensor:
+        """(B, h, w) bool: what is of the photograph, not void and not what pads the crop."""
+        return self.cells != VOID
+
 
 Term = Callable[[TermInputs], Tensor]
 SURELY = 0.7  # only regions of classes that the network sees in the image are remembered [RCA]
@@ -87,7 +92,7 @@ def _entropy(inputs: TermInputs) -> Tensor:
 
 
 def _allowed(inputs: TermInputs) -> Tensor:
-    return allowed_classes(inputs.maps.logits, inputs.allowed, inputs.cells != VOID)
+    return allowed_classes(inputs.maps.logits, inputs.allowed, inputs.inside)
 
 
 def _completed(inputs: TermInputs) -> Tensor:
@@ -98,41 +103,45 @@ def _completed(inputs: TermInputs) -> Tensor:
 
 
 def _dense_crf(inputs: TermInputs) -> Tensor:
-    return dense_crf_loss(_probabilities(inputs), inputs.image, where=inputs.cells != VOID)
+    return dense_crf_loss(_probabilities(inputs), inputs.image, where=inputs.inside)
 
 
 def _potts(inputs: TermInputs) -> Tensor:
-    return grid_potts_loss(_probabilities(inputs), inputs.image, where=inputs.cells != VOID)
+    return grid_potts_loss(_probabilities(inputs), inputs.image, where=inputs.inside)
 
 
 def _tags(inputs: TermInputs) -> Tensor:
-    return tag_loss(inputs.maps.logits, inputs.present, ~inputs.allowed, inputs.pooling)
+    return tag_loss(inputs.maps.logits, inputs.present, ~inputs.allowed, inputs.pooling, inputs.inside)
 
 
 def _expand(inputs: TermInputs) -> Tensor:
-    return expansion(_probabilities(inputs), inputs.present, ~inputs.allowed, inputs.background)
+    there = _probabilities(inputs)
+    return expansion(there, inputs.present, ~inputs.allowed, inputs.background, where=inputs.inside)
 
 
 def _constrain(inputs: TermInputs) -> Tensor:
-    return constraint(_probabilities(inputs), inputs.image)
+    return constraint(_probabilities(inputs), inputs.image, inputs.inside)
 
 
 def _regions(inputs: TermInputs) -> Tensor:
     maps = inputs.maps
-    surely = inputs.present & (pool(at_least_float32(maps.logits.detach()), inputs.pooling).sigmoid() > SURELY)
+    scores = pool(at_least_float32(maps.logits.detach()), inputs.pooling, where=inputs.inside)
+    surely = inputs.present & (scores.sigmoid() > SURELY)
     loss = maps.embeddings.sum() * 0
     if (remembered := inputs.regions.regions()) is not None:
-        loss = regional_contrast(*class_regions(maps.embeddings, maps.logits, inputs.present), *remembered)
-    inputs.regions.push(*class_regions(maps.embeddings, maps.logits, surely))
+        loss = regional_contrast(
+            *class_regions(maps.embeddings, maps.logits, inputs.present, inputs.inside), *remembered
+        )
+    inputs.regions.push(*class_regions(maps.embeddings, maps.logits, surely, inputs.inside))
     return loss
 
 
 def _normalised_cut(inputs: TermInputs) -> Tensor:
-    return normalised_cut_loss(_probabilities(inputs), inputs.image, labelled(inputs), where=inputs.cells != VOID)
+    return normalised_cut_loss(_probabilities(inputs), inputs.image, labelled(inputs), where=inputs.inside)
 
 
 def _kernel_cut(inputs: TermInputs) -> Tensor:
-    return kernel_cut_loss(_probabilities(inputs), inputs.image, labelled(inputs), where=inputs.cells != VOID)
+    return kernel_cut_loss(_probabilities(inputs), inputs.image, labelled(inputs), where=inputs.inside)
 
 
 def labelled(inputs: TermInputs) -> Tensor:
