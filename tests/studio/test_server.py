@@ -106,8 +106,9 @@ def test_classes_are_renamed_and_added_but_never_lost(named, folder):
     named.put("/api/classes", json={"names": ["sky", "wall", "été", "x" * 100], "background": None})
     assert Dataset.open(folder).classes == ("sky", "wall", "été", "x" * 100)
     assert Dataset.open(folder).background is None
-    answer = named.put("/api/classes", json={"names": ["sky", "wall", "été", "x"], "complete": False})
-    assert answer.json()["complete"] is Dataset.open(folder).tags_complete is False
+    assert not Dataset.open(folder).tags_complete
+    answer = named.put("/api/classes", json={"names": ["sky", "wall", "été", "x"], "complete": True})
+    assert answer.json()["complete"] is Dataset.open(folder).tags_complete is True
     assert len(set(COLOURS)) == len(COLOURS)
 
 

@@ -88,7 +88,7 @@ class Project:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.dataset = Dataset(root, ())
+        self.dataset = Dataset(root, (), tags_complete=False)
         self._lock = threading.RLock()
         self._reload()
 
@@ -119,7 +119,8 @@ class Project:
         except InputError:
             if (self.root / "dataset.json").exists() or not (self.root / "images").is_dir():
                 raise
-            self.dataset = Dataset(self.root, ())
+            # Until somebody says otherwise a hint says what is there, and nothing of the rest of the photograph.
+            self.dataset = Dataset(self.root, (), tags_complete=False)
 
     def describe(self) -> dict[str, Any]:
         """Classes with colours, and images with their forms of hints."""

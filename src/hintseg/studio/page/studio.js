@@ -2,7 +2,7 @@
 // One photograph at a time: draw, save at once, show the mask. Every coordinate is a pixel of the photograph.
 
 const $ = (id) => document.getElementById(id);
-const project = { classes: [], images: [], background: null, complete: true, doubts: {}, run: null };
+const project = { classes: [], images: [], background: null, complete: false, doubts: {}, run: null };
 const view = { key: null, width: 1, height: 1, scale: 1, x: 0, y: 0, photo: null, mask: null, outline: null };
 const EMPTY = { strokes: [], points: [], boxes: [], tags: [] };
 let drawn = structuredClone(EMPTY); // what the server holds, or is about to
