@@ -68,7 +68,7 @@ def test_wrong_configuration_files(tmp_path):
         load_recipe(bad)
 
 
-def test_choices_change_the_recipe():
+def test_choices_change_the_recipe(tmp_path):
     chosen = choose_recipe(
         "small", weights="none", backbone="resnet18", iterations=5, seed=3, settings=["data.batch=2"]
     )
@@ -82,6 +82,9 @@ def test_choices_change_the_recipe():
     by_points = choose_recipe(points_alone=True, settings=["objective.annotation.weight=0.3"]).objective
     assert by_points == {**POINTS, "annotation": POINTS["annotation"].model_copy(update={"weight": 0.3})}
     assert choose_recipe("voc12-points", points_alone=True) == RECIPES["voc12-points"]
+    written = tmp_path / "small.json"
+    written.write_text(RECIPES["small"].model_dump_json(), "utf-8")
+    assert choose_recipe(config=written, points_alone=True) == RECIPES["small"]
     with pytest.raises(ConfigError, match="Unknown recipe"):
         choose_recipe("smal")
     with pytest.raises(ConfigError, match="Unknown objective"):

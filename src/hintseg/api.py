@@ -34,7 +34,8 @@ def choose_recipe(
     """A recipe with the caller's changes; later arguments win.
 
     Args:
-        points_alone: no hint but points says where anything is; the default objective differs then.
+        points_alone: no hint but points says where anything is: the default objective differs then, but not one in
+            a `config` file.
         freeze: keep the backbone as its weights have it, and compute its features once for eight views of every image.
 
     Raises:
@@ -47,7 +48,7 @@ def choose_recipe(
         if objective not in OBJECTIVES:
             raise unknown_name("objective", objective, OBJECTIVES)
         chosen = chosen.model_copy(update={"objective": OBJECTIVES[objective]})
-    if points_alone and chosen.objective == OBJECTIVES["default"]:
+    if points_alone and config is None and chosen.objective == OBJECTIVES["default"]:
         chosen = chosen.model_copy(update={"objective": POINTS})
     changes = list(OBJECTIVE_SETTINGS.get(objective or "", ()))
     if weights == "none":
