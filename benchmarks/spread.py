@@ -7,10 +7,10 @@ import numpy as np
 
 from benchmarks.record import write
 from hintseg.hints.dataset import Dataset
-from hintseg.hints.model import UNLABELLED, ImageHints, Point
+from hintseg.hints.forms.points import Point, draw
+from hintseg.hints.labels import UNLABELLED
 from hintseg.propagation.regions import propagate, spread_labels
 from hintseg.segments.oversegment import oversegment
-from hintseg.targets.target import draw_points
 
 
 def main() -> None:
@@ -30,7 +30,7 @@ def main() -> None:
             image, truth = dataset.image(key), dataset.mask(key)
             y, x = chance.choice(np.argwhere(truth < classes)).tolist()
             labels = np.full(truth.shape, UNLABELLED, np.uint8)
-            draw_points(ImageHints(points=(Point(x, y, int(truth[y, x])),)), labels, radius=3)
+            draw((Point(x, y, int(truth[y, x])),), labels, 3)
             regions = oversegment(image, "watershed", 1000)
             shares = propagate(image, labels, regions, classes, others=np.ones(classes, bool))
             spread = spread_labels(labels, regions, shares, options.confidence)

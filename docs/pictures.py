@@ -10,7 +10,9 @@ import torch.nn.functional as F
 from PIL import Image
 
 from hintseg import Segmenter
-from hintseg.hints.model import Box, ImageHints, Point
+from hintseg.hints.forms.boxes import Box
+from hintseg.hints.forms.points import Point
+from hintseg.hints.model import ImageHints
 from hintseg.images import label_palette, reduced, repeated
 from hintseg.inference.untrained import complete_untrained
 from hintseg.inference.views import image_maps
@@ -71,9 +73,9 @@ def main(run: Path, out: Path) -> None:
     for key in ("cup", "cat"):
         image = dataset.image(key)
         by_form = {
-            "points": ImageHints(points=tuple(Point(*point) for point in POINTS[key]), background=0),
+            "points": ImageHints({"points": tuple(Point(*point) for point in POINTS[key])}, background=0),
             "scribbles": dataset.hints(key, ("scribbles",)),
-            "boxes": ImageHints(boxes=(Box(*BOXES[key]),), background=0),
+            "boxes": ImageHints({"boxes": (Box(*BOXES[key]),)}, background=0),
         }
         for form, hints in by_form.items():
             rows[form].append(form_row(image, hints, classes))

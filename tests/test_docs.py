@@ -1,29 +1,87 @@
 """The worked example of CONTRIBUTING.md runs, and the documented commands exist."""
 
+import json
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 
 from hintseg.cli.app import app
+from hintseg.errors import InputError
+from hintseg.formats.by_name import FORMATS, Format, import_dataset
+from hintseg.hints.check import inspect, require_trainable
+from hintseg.hints.dataset import Dataset
+from hintseg.hints.forms.by_name import FORMS, parse_forms
+from hintseg.hints.forms.points import Point
+from hintseg.hints.labels import UNLABELLED
 from hintseg.network.embedder import PixelMaps
 from hintseg.segments.region_memory import RegionMemory
+from hintseg.targets.target import weak_target
 from hintseg.training.objective import TERMS, TermInputs
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
-def test_the_example_of_a_new_loss_runs():
+def example(number: int, **known: object) -> dict:
+    """What the n-th example of CONTRIBUTING.md, a file and a line, adds to a table of names."""
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "CONTRIBUTING.md").read_text("utf-8"), re.S)
-    names: dict = {}
-    exec(blocks[0], names)
-    terms = eval("{" + blocks[1] + "}", names)
+    file, line = blocks[2 * number : 2 * number + 2]
+    names: dict = {"__name__": "example"}
+    exec(file, names)
+    module = re.match(r"# src/hintseg/\S*?(\w+)\.py\n", file)
+    return eval("{" + line + "}", {module[1]: SimpleNamespace(**names), **known, **names})
+
+
+def test_the_example_of_a_new_loss_runs():
+    terms = example(0)
     assert not set(terms) & set(TERMS)
     logits = torch.zeros(1, 4, 2, 2)
     inputs = TermInputs(PixelMaps(logits, logits), *[torch.zeros(1)] * 7, "average", None, RegionMemory(4))
     assert float(terms["confidence"](inputs)) == pytest.approx(0.75)
+
+
+def test_the_example_of_a_new_hint_form_runs(scenes, monkeypatch):
+    new = example(1)
+    assert not set(new) & set(FORMS)
+    for name, form in new.items():
+        monkeypatch.setitem(FORMS, name, form)
+    key = scenes.keys("train")[0]
+    (scenes.root / "circles.json").write_text(json.dumps({key: [[20, 10, 5, 1]]}), "utf-8")
+    dataset = Dataset.open(scenes.root)
+    assert parse_forms("circle") == ("circles",)
+    hints = dataset.hints(key, ("circles",))
+    assert hints.forms() == ("circles",)
+    target = weak_target(hints, (40, 60), 3)
+    rows, columns = np.indices((40, 60))
+    far = np.hypot(columns - 20, rows - 10)
+    assert (target.labels[far <= 4.5] == 1).all()
+    assert (target.labels[far > 6] == UNLABELLED).all()
+    found = inspect(dataset, dataset.keys("train"), parse_forms("circles"))
+    assert found.forms == {"circles": 1}
+    assert require_trainable(found, dataset, ("circles",), "refuse") == dataset.keys("train")
+    (scenes.root / "circles.json").write_text(json.dumps({key: [[20, 10, 1]]}), "utf-8")
+    with pytest.raises(InputError, match=r"circles\.json, image .*must be a list of 4 values"):
+        Dataset.open(scenes.root).hints(key)
+
+
+def test_the_example_of_a_new_format_runs(scenes, tmp_path, monkeypatch):
+    new = example(2, Format=Format)
+    assert not set(new) & set(FORMATS)
+    for name, known in new.items():
+        monkeypatch.setitem(FORMATS, name, known)
+    key = scenes.keys("train")[0]
+    image, table = scenes.path(key).name, scenes.root / "images" / "clicks.csv"
+    table.write_text(f"image,x,y,class\n{image},20,10,cell\n{image},30,12.5,rest\n", "utf-8")
+    dataset, _ = import_dataset(table, tmp_path / "set")
+    assert dataset.classes == ("cell", "rest")
+    assert dataset.hints(key).points == (Point(20, 10, 0), Point(30, 12.5, 1))
+    table.write_text(f"image,x,y,class\n{image},left,10,cell\n", "utf-8")
+    with pytest.raises(InputError, match=r"clicks\.csv, line 2: x and y must be numbers"):
+        import_dataset(table, tmp_path / "other")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())

@@ -9,7 +9,7 @@ from hintseg.config import Recipe, load_recipe, override
 from hintseg.errors import ConfigError, InputError, unknown_name
 from hintseg.hints.check import inspect, require_trainable
 from hintseg.hints.dataset import Dataset
-from hintseg.hints.model import parse_forms
+from hintseg.hints.forms.by_name import parse_forms
 from hintseg.inference.segmenter import Segmenter
 from hintseg.recipes.by_name import OBJECTIVE_SETTINGS, OBJECTIVES, POINTS, RECIPES
 from hintseg.storage.mirror import published

@@ -16,7 +16,7 @@ from hintseg.api import choose_recipe, points_alone, train
 from hintseg.config import Recipe
 from hintseg.errors import ConfigError
 from hintseg.hints.dataset import Dataset
-from hintseg.hints.model import parse_forms
+from hintseg.hints.forms.by_name import parse_forms
 from hintseg.images import atomic_path
 from hintseg.inference.evaluation import evaluate_ways
 from hintseg.inference.segmenter import Segmenter

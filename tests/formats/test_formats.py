@@ -12,7 +12,7 @@ from hintseg.formats.by_name import FOLDERS, FORMATS, WRITERS, export_masks, imp
 from hintseg.formats.exported import Classes
 from hintseg.formats.label_studio import decode_brush, encode_brush
 from hintseg.formats.rle import encode_rle
-from hintseg.hints.model import UNLABELLED
+from hintseg.hints.labels import UNLABELLED
 from hintseg.images import read_labels, write_image, write_labels
 from hintseg.targets.target import weak_target
 

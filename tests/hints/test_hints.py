@@ -10,7 +10,14 @@ from tests.conftest import draw_scene
 from hintseg.errors import ConfigError, InputError
 from hintseg.hints.check import inspect, require_trainable
 from hintseg.hints.dataset import Dataset
-from hintseg.hints.model import UNLABELLED, VOID, Box, ImageHints, Mask, Point, Scribble, Tag, parse_forms
+from hintseg.hints.forms.boxes import Box
+from hintseg.hints.forms.by_name import parse_forms
+from hintseg.hints.forms.masks import Mask
+from hintseg.hints.forms.points import Point
+from hintseg.hints.forms.scribbles import Scribble
+from hintseg.hints.forms.tags import Tag
+from hintseg.hints.labels import UNLABELLED, VOID
+from hintseg.hints.model import ImageHints
 from hintseg.hints.simulate import simulate_boxes, simulate_points, simulate_scribbles, simulate_tags
 from hintseg.hints.simulate_dataset import simulate_dataset
 from hintseg.images import write_image, write_labels
@@ -154,7 +161,11 @@ def test_targets_draw_discs_strokes_and_masks_by_strength():
     mask = np.full((20, 20), UNLABELLED, np.uint8)
     mask[10, 10], mask[0, 0] = 2, VOID
     hints = ImageHints(
-        points=(Point(10, 10, 0), Point(13, 10, 1)), scribbles=(Scribble(((2, 2), (2, 8)), 1, 1),), mask=Mask(mask)
+        {
+            "points": (Point(10, 10, 0), Point(13, 10, 1)),
+            "scribbles": (Scribble(((2, 2), (2, 8)), 1, 1),),
+            "masks": (Mask(mask),),
+        }
     )
     target = weak_target(hints, (20, 20), 4, point_radius=3)
     assert target.labels[10, 10] == 2
@@ -168,7 +179,7 @@ def test_targets_draw_discs_strokes_and_masks_by_strength():
 
 def test_crossing_strokes_are_void_and_incomplete_tags_allow_everything():
     strokes = (Scribble(((0, 5), (9, 5)), 0, 1), Scribble(((5, 0), (5, 9)), 1, 1))
-    target = weak_target(ImageHints(scribbles=strokes, tags_complete=False), (10, 10), 3)
+    target = weak_target(ImageHints({"scribbles": strokes}, tags_complete=False), (10, 10), 3)
     assert target.labels[5, 5] == VOID
     assert target.labels[5, 0] == 0
     assert target.allowed.all()
@@ -273,9 +284,9 @@ def test_boxes_leave_open_what_nobody_looked_for():
     assert target.labels[9, 11] == UNLABELLED
 
 
-def box_hints(**fields):
+def box_hints(points=(), **fields):
     boxes = (Box(0, 0, 8, 8, 1), Box(4, 4, 10, 10, 2))
-    return ImageHints(boxes=boxes, **fields)
+    return ImageHints({"boxes": boxes, "points": points}, **fields)
 
 
 def test_boxes_say_where_classes_can_be():
@@ -303,7 +314,7 @@ def test_inside_a_smaller_box_the_middle_of_a_larger_one_says_nothing():
     """A cow in a meadow: the meadow's box covers the image, and its middle the cow's flanks."""
     meadow, cow = Box(0, 0, 40, 40, 1), Box(10, 10, 30, 30, 2)
     for boxes in ((meadow, cow), (cow, meadow)):
-        target = weak_target(ImageHints(boxes=boxes), (40, 40), 3)
+        target = weak_target(ImageHints({"boxes": boxes}), (40, 40), 3)
         assert (target.likely[16:24, 16:24] == 2).all()
         ring = np.ones((40, 40), np.bool_)
         ring[:10] = ring[30:] = ring[:, :10] = ring[:, 30:] = ring[16:24, 16:24] = False
@@ -325,7 +336,7 @@ def test_a_stroke_inside_a_box_stays_what_it_is():
 
 def test_targets_of_large_images_are_reduced_together():
     image = np.zeros((40, 80, 3), np.uint8)
-    whole = weak_target(ImageHints(boxes=(Box(20, 12, 60, 32, 1),), background=0), (40, 80), 2)
+    whole = weak_target(ImageHints({"boxes": (Box(20, 12, 60, 32, 1),)}, background=0), (40, 80), 2)
     small, target = reduce_target(image, whole, 20)
     assert small.shape == (10, 20, 3)
     assert target.possible.shape == (2, 10, 20)

@@ -14,7 +14,8 @@ from hintseg import train
 from hintseg.config import CompletionConfig, override
 from hintseg.errors import ConfigError, InputError, RunError, WeightsError
 from hintseg.hints.dataset import Dataset
-from hintseg.hints.model import Box, ImageHints
+from hintseg.hints.forms.boxes import Box
+from hintseg.hints.model import ImageHints
 from hintseg.inference import segmenter as segmenter_module
 from hintseg.inference.completion import complete_image, touch_boxes
 from hintseg.inference.evaluation import evaluate_split
@@ -336,7 +337,7 @@ def test_enlarged_argmax_is_bilinear_enlargement_in_bands():
 
 def test_completion_walks_and_keeps_to_boxes(segmenter):
     image = np.random.default_rng(0).integers(0, 255, (64, 80, 3)).astype(np.uint8)
-    hints = ImageHints(boxes=(Box(10, 10, 40, 50, 1), Box(50, 5, 75, 60, 2)), background=0)
+    hints = ImageHints({"boxes": (Box(10, 10, 40, 50, 1), Box(50, 5, 75, 60, 2))}, background=0)
     target = weak_target(hints, (64, 80), 3)
     shares = complete_image(segmenter.network, image, target, CompletionConfig(walk=True))
     mask = shares.argmax(dim=0).numpy()

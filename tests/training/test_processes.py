@@ -17,7 +17,7 @@ from tests.training.two_processes import TERMS
 
 from hintseg import train
 from hintseg.errors import ConfigError
-from hintseg.hints.model import UNLABELLED
+from hintseg.hints.labels import UNLABELLED
 from hintseg.training.interrupt import Interruption
 from hintseg.training.processes import interrupted
 from hintseg.training.run_folder import locked

@@ -19,7 +19,7 @@ from hintseg.api import choose_recipe
 from hintseg.config import DataConfig, InferenceConfig, NetworkConfig, OptimizerConfig, TagsConfig
 from hintseg.errors import ConfigError, InputError, RunError, TrainingError
 from hintseg.hints.dataset import Dataset
-from hintseg.hints.model import UNLABELLED, VOID
+from hintseg.hints.labels import UNLABELLED, VOID
 from hintseg.images import write_image
 from hintseg.inference.evaluation import evaluate_split
 from hintseg.network.embedder import Embedder, PixelMaps

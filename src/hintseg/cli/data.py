@@ -22,7 +22,7 @@ def check(
     from hintseg.cli.progress import console, progress_bar
     from hintseg.hints.check import inspect
     from hintseg.hints.dataset import Dataset
-    from hintseg.hints.model import parse_forms
+    from hintseg.hints.forms.by_name import parse_forms
 
     forms = parse_forms(hints)
     with progress_bar() as show:

@@ -38,7 +38,7 @@ def complete(
     from hintseg.cli.progress import progress_bar
     from hintseg.hints.dataset import Dataset
     from hintseg.hints.description import hint_files
-    from hintseg.hints.model import parse_forms
+    from hintseg.hints.forms.by_name import parse_forms
     from hintseg.inference.segmenter import Segmenter
     from hintseg.inference.untrained import complete_key
     from hintseg.network.exported import digest

@@ -12,7 +12,7 @@ from hintseg.formats.exported import Classes, Labelled
 from hintseg.formats.folder import Progress, require_empty, write_folder
 from hintseg.formats.imported import Imported
 from hintseg.hints.dataset import Dataset
-from hintseg.hints.model import UNLABELLED, VOID
+from hintseg.hints.labels import UNLABELLED, VOID
 from hintseg.images import read_image_size, read_labels, write_labels
 
 

@@ -15,7 +15,8 @@ from hintseg.errors import InputError
 from hintseg.formats.exported import Classes, Labelled, extent
 from hintseg.formats.imported import Imported, entry
 from hintseg.formats.rle import decode_rle, encode_rle
-from hintseg.hints.description import numbers, read_json
+from hintseg.hints.description import read_json
+from hintseg.hints.forms.form import numbers
 from hintseg.images import atomic_path
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hintseg.errors import InputError
-from hintseg.hints.model import MAX_CLASSES, UNLABELLED
+from hintseg.hints.labels import MAX_CLASSES, UNLABELLED
 from hintseg.images import IMAGE_SUFFIXES, read_image_size
 
 FARTHEST = 1_000_000  # pixels; OpenCV counts in 32 bits

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from hintseg.errors import InputError
 from hintseg.formats.exported import Classes, Labelled
 from hintseg.formats.imported import Imported, entry, tables
-from hintseg.hints.description import numbers, read_json
+from hintseg.hints.description import read_json
+from hintseg.hints.forms.form import numbers
 from hintseg.images import atomic_path, read_image_size
 
 NUMBER = (int, float)

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from hintseg.errors import InputError
 from hintseg.formats.imported import Imported, entry
-from hintseg.hints.description import numbers, read_json
+from hintseg.hints.description import read_json
+from hintseg.hints.forms.form import numbers
 
 
 def matches(path: Path) -> bool:

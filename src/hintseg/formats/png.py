@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from hintseg.errors import InputError
 from hintseg.formats.imported import Imported, images_below
 from hintseg.hints.description import read_text
-from hintseg.hints.model import VOID
+from hintseg.hints.labels import VOID
 from hintseg.images import read_image, read_labels
 
 FOLDERS = ("SegmentationClass", "masks", "labels", "annotations")

@@ -8,7 +8,8 @@ import numpy as np
 
 from hintseg.errors import HintsegError, InputError
 from hintseg.hints.dataset import Dataset
-from hintseg.hints.model import FORMS, UNLABELLED, Form
+from hintseg.hints.forms.by_name import FORMS
+from hintseg.hints.labels import UNLABELLED
 from hintseg.targets.target import weak_target
 
 
@@ -40,7 +41,7 @@ class Inspection:
 def inspect(
     dataset: Dataset,
     keys: Iterable[str],
-    forms: Iterable[Form] = FORMS,
+    forms: Iterable[str] = FORMS,
     progress: Callable[[int], None] | None = None,
 ) -> Inspection:
     """Decode every image and hint.
@@ -73,7 +74,7 @@ def inspect(
     return found
 
 
-def require_trainable(found: Inspection, dataset: Dataset, forms: Iterable[Form], on_error: str) -> tuple[str, ...]:
+def require_trainable(found: Inspection, dataset: Dataset, forms: Iterable[str], on_error: str) -> tuple[str, ...]:
     """Keys to train on.
 
     Args:

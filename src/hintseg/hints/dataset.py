@@ -20,7 +20,7 @@ dataset.json the classes are read off the hints' largest index.
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -28,15 +28,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hintseg.errors import InputError
-from hintseg.hints.description import classes_from_hints, numbers, parse_description, read_table, read_text
-from hintseg.hints.model import FORMS, UNLABELLED, VOID, Box, Form, ImageHints, Mask, Point, Scribble, Tag
+from hintseg.hints.description import classes_from_hints, parse_description, read_table, read_text
+from hintseg.hints.forms.by_name import FORMS
+from hintseg.hints.forms.form import Hint, Row
+from hintseg.hints.labels import UNLABELLED, VOID
+from hintseg.hints.model import ImageHints
 from hintseg.images import IMAGE_SUFFIXES, atomic_path, read_image, read_image_size, read_labels
 from hintseg.rasters import PLAIN, View
 from hintseg.storage.files import is_remote
 from hintseg.storage.mirror import Progress, fetch
-
-MAX_WIDTH = 200
-TABLES = ("tags", "boxes", "points", "scribbles", "looked_for")
 
 
 @dataclass(frozen=True)
@@ -147,10 +147,7 @@ class Dataset:
         Raises:
             InputError: another size than the image, or a label that is no class.
         """
-        labels = self._label_map("masks", key, empty=self.void)
-        if labels is None:
-            return None
-        return np.where(labels == UNLABELLED, VOID, labels).astype(np.uint8)
+        return self._label_map("masks", key)
 
     def contours(self, key: str) -> NDArray[np.float32] | None:
         """(H, W) float32 boundary strength in [0, 1] that the user supplies, or None.
@@ -165,8 +162,11 @@ class Dataset:
         self._require_size(path, strength.shape, key)
         return strength.astype(np.float32) / np.float32(255)
 
+    def _size(self, key: str) -> tuple[int, int]:
+        return read_image_size(self.path(key))
+
     def _require_size(self, path: Path, shape: tuple[int, ...], key: str) -> None:
-        size = read_image_size(self.path(key))
+        size = self._size(key)
         if shape != size:
             raise InputError(
                 f"{path}: is {shape[1]}×{shape[0]} but its image is {size[1]}×{size[0]}; export it at the image's size."
@@ -176,24 +176,30 @@ class Dataset:
         """Whether `masks/` holds a label map for the key."""
         return (self.root / "masks" / f"{key}.png").exists()
 
-    def hints(self, key: str, forms: Iterable[Form] = FORMS) -> ImageHints:
+    def hints(self, key: str, forms: Iterable[str] = FORMS) -> ImageHints:
         """All hints of one image, of the chosen forms.
 
         Raises:
             InputError: a malformed hint, naming file, image and value.
         """
-        forms = tuple(forms)
+        chosen = frozenset(forms)
         return ImageHints(
-            tags=self._tags(key) if "tags" in forms else (),
-            boxes=self._boxes(key) if "boxes" in forms else (),
-            points=self._points(key) if "points" in forms else (),
-            scribbles=self._strokes(key) if "scribbles" in forms else (),
-            scribble_map=_as_mask(self._label_map("scribbles", key, empty=255)) if "scribbles" in forms else None,
-            mask=_as_mask(self.mask(key)) if "masks" in forms else None,
+            {name: self._hints(name, key) for name in FORMS if name in chosen},
             tags_complete=self.tags_complete,
             background=self.background,
             looked_for=self._looked_for(key),
         )
+
+    def _hints(self, name: str, key: str) -> tuple[Hint, ...]:
+        """Hints of one form: those of its table, then its picture."""
+        form, found = FORMS[name], []
+        if form.parse is not None:
+            where = f"{self.root / name}.json, image {key}"
+            label, size = partial(self.label, where=where), cache(partial(self._size, key))
+            found += [form.parse(Row(values, where, label, size)) for values in self._tables[name].get(key, ())]
+        if form.picture is not None and (labels := self._label_map(name, key)) is not None:
+            found.append(form.picture(labels))
+        return tuple(found)
 
     def label(self, value: object, where: str) -> int:
         """A class given as index or name → index.
@@ -226,83 +232,33 @@ class Dataset:
         with atomic_path(self.root / "dataset.json") as temporary:
             temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False), "utf-8")
 
-    def _tags(self, key: str) -> tuple[Tag, ...]:
-        return tuple(Tag(label) for label in self._listed("tags", key))
-
     def _looked_for(self, key: str) -> frozenset[int] | None:
-        return frozenset(self._listed("looked_for", key)) if key in self._tables["looked_for"] else None
-
-    def _listed(self, name: str, key: str) -> list[int]:
-        """Classes that a table lists for an image."""
-        where = f"{self.root / name}.json, image {key}"
-        return [self.label(row, where) for row in self._tables[name].get(key, ())]
-
-    def _boxes(self, key: str) -> tuple[Box, ...]:
-        boxes = []
-        for row in self._rows("boxes", key, 5):
-            where = f"{self.root / 'boxes.json'}, image {key}"
-            x0, y0, x1, y1 = numbers(row[:4], None, where)
-            try:
-                boxes.append(Box(x0, y0, x1, y1, self.label(row[4], where)))
-            except InputError as error:
-                raise InputError(f"{where}: {error}") from error
-        return tuple(boxes)
-
-    def _points(self, key: str) -> tuple[Point, ...]:
-        rows = self._rows("points", key, 3)
-        if not rows:
-            return ()
-        height, width = read_image_size(self.path(key))
-        points = []
-        for row in rows:
-            where = f"{self.root / 'points.json'}, image {key}"
-            x, y = numbers(row[:2], None, where)
-            if not (0 <= x < width and 0 <= y < height):
-                raise InputError(f"{where}: point ({x:g}, {y:g}) lies outside the {width}×{height} image.")
-            points.append(Point(x, y, self.label(row[2], where)))
-        return tuple(points)
-
-    def _strokes(self, key: str) -> tuple[Scribble, ...]:
-        strokes = []
-        for row in self._rows("scribbles", key, 2, 3):
-            where = f"{self.root / 'scribbles.json'}, image {key}"
-            if not isinstance(row[1], list) or not row[1]:
-                raise InputError(f"{where}: a stroke is [class, [[x, y], …]] with at least one vertex.")
-            vertices = tuple((x, y) for x, y in (numbers(vertex, 2, where) for vertex in row[1]))
-            (width,) = numbers(row[2:], None, where) if len(row) == 3 else (3,)
-            if not 1 <= width <= MAX_WIDTH:
-                raise InputError(f"{where}: a stroke is 1 to {MAX_WIDTH} pixels wide, not {width:g}.")
-            strokes.append(Scribble(vertices, self.label(row[0], where), round(width)))
-        return tuple(strokes)
-
-    def _rows(self, name: str, key: str, *lengths: int) -> list[list[Any]]:
-        rows = self._tables[name].get(key, [])
-        for row in rows:
-            if not isinstance(row, list) or len(row) not in lengths:
-                count = " or ".join(map(str, lengths))
-                raise InputError(f"{self.root / name}.json, image {key}: {row!r} must be a list of {count} values.")
-        return rows
+        rows = self._tables["looked_for"].get(key)
+        where = f"{self.root / 'looked_for'}.json, image {key}"
+        return None if rows is None else frozenset(self.label(row, where) for row in rows)
 
     @cached_property
     def _tables(self) -> dict[str, dict[str, list[Any]]]:
-        return {name: read_table(self.root / f"{name}.json") for name in TABLES}
+        tables = [name for name, form in FORMS.items() if form.parse]
+        return {name: read_table(self.root / f"{name}.json") for name in (*tables, "looked_for")}
 
     def hint_keys(self) -> dict[str, frozenset[str]]:
         """Name of each hint table → keys it names, known images or not."""
         named = {name: frozenset(table) for name, table in self._tables.items()}
-        for folder in ("scribbles", "masks"):
+        for folder in (name for name, form in FORMS.items() if form.picture):
             base = self.root / folder
             files = frozenset(path.relative_to(base).with_suffix("").as_posix() for path in base.rglob("*.png"))
             named[folder] = named.get(folder, frozenset()) | files
         return named
 
-    def _label_map(self, folder: str, key: str, empty: int) -> NDArray[np.uint8] | None:
+    def _label_map(self, folder: str, key: str) -> NDArray[np.uint8] | None:
+        """FOLDER/KEY.png; what it leaves open is `UNLABELLED`, or `VOID` in a dense form."""
         path = self.root / folder / f"{key}.png"
         if not path.exists():
             return None
         labels = read_labels(path)
         self._require_size(path, labels.shape, key)
-        filler = VOID if folder == "masks" else UNLABELLED
+        empty, filler, what = (self.void, VOID, "void") if FORMS[folder].dense else (255, UNLABELLED, "unlabelled")
         present = np.unique(labels)
         wrong = present[
             (present >= len(self.classes)) & (present != empty) & (present != 255) & (present != UNLABELLED)
@@ -310,10 +266,7 @@ class Dataset:
         if wrong.size:
             raise InputError(
                 f"{path}: has label {int(wrong[0])} but there are {len(self.classes)} classes "
-                f"(0..{len(self.classes) - 1}) and {empty} for {'void' if folder == 'masks' else 'unlabelled'}."
+                f"(0..{len(self.classes) - 1}) and {empty} for {what}."
             )
-        return np.where((labels == empty) | (labels == 255), filler, labels).astype(np.uint8)
-
-
-def _as_mask(labels: NDArray[np.uint8] | None) -> Mask | None:
-    return None if labels is None else Mask(labels)
+        silent = (labels == empty) | (labels == 255) | (labels == UNLABELLED)
+        return np.where(silent, filler, labels).astype(np.uint8)

@@ -7,13 +7,12 @@ from typing import Any
 import numpy as np
 
 from hintseg.errors import InputError
-from hintseg.hints.model import MAX_CLASSES, UNLABELLED, VOID
+from hintseg.hints.forms.by_name import FORMS
+from hintseg.hints.forms.form import LARGEST
+from hintseg.hints.labels import MAX_CLASSES, UNLABELLED, VOID
 from hintseg.images import read_labels
 from hintseg.rasters import View
 from hintseg.storage.files import mark_of
-
-HINT_FOLDERS = ("scribbles", "masks", "contours")
-LARGEST = 1e9  # pixels; infinite, NaN and hundred-digit numbers are not below it either
 
 
 def read_text(path: Path) -> str:
@@ -52,20 +51,6 @@ def as_coordinate(text: str) -> float:
     if not abs(value) < LARGEST:
         raise ValueError(f"{text} is no coordinate")
     return value
-
-
-def numbers(values: object, count: int | None, where: str) -> list[float]:
-    """A list of numbers that coordinates can be, `count` of them.
-
-    Raises:
-        InputError: it is none.
-    """
-    if not isinstance(values, list) or (count is not None and len(values) != count):
-        raise InputError(f"{where}: {values!r:.80} is no list of {'' if count is None else f'{count} '}numbers.")
-    for value in values:
-        if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < LARGEST:
-            raise InputError(f"{where}: {value!r:.80} is no number that a coordinate can be.")
-    return [float(value) for value in values]
 
 
 def read_table(path: Path) -> dict[str, list[Any]]:
@@ -145,7 +130,8 @@ def parse_view(content: dict[str, Any], path: Path) -> View:
 def hint_files(root: Path) -> dict[str, str]:
     """Every file of a data set that describes or hints: its name → a mark that changes with its content."""
     files = [path for path in root.iterdir() if path.is_file()]
-    files += [path for folder in HINT_FOLDERS for path in (root / folder).rglob("*") if path.is_file()]
+    folders = [*(name for name, form in FORMS.items() if form.picture), "contours"]
+    files += [path for folder in folders for path in (root / folder).rglob("*") if path.is_file()]
     return {path.relative_to(root).as_posix(): mark_of(path) for path in sorted(files)}
 
 
@@ -156,20 +142,21 @@ def classes_from_hints(root: Path) -> tuple[str, ...]:
         InputError: a class that is no index, or no hint at all.
     """
     largest = -1
-    for name, column in (("tags", None), ("boxes", 4), ("points", 2), ("scribbles", 0)):
-        for key, rows in read_table(root / f"{name}.json").items():
+    for name, form in FORMS.items():
+        for key, rows in read_table(root / f"{name}.json").items() if form.parse else ():
             for row in rows:
-                value = (
-                    row if column is None else (row[column] if isinstance(row, list) and len(row) > column else None)
-                )
+                try:
+                    value = form.label_of(row)
+                except (LookupError, TypeError):
+                    value = None
                 if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < MAX_CLASSES:
                     raise InputError(
                         f"{root / name}.json, image {key}: {value!r} is no class index; "
                         "write a dataset.json with the class names."
                     )
                 largest = max(largest, value)
-    for folder in ("scribbles", "masks"):
-        for path in sorted((root / folder).rglob("*.png")):
+    for name, form in FORMS.items():
+        for path in sorted((root / name).rglob("*.png")) if form.picture else ():
             labels = read_labels(path)
             largest = max([largest, *np.unique(labels[labels < UNLABELLED]).tolist()])
     if largest < 0:

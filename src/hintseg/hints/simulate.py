@@ -10,7 +10,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from hintseg.hints.model import UNLABELLED, Box, Point, Tag
+from hintseg.hints.forms.boxes import Box
+from hintseg.hints.forms.points import Point
+from hintseg.hints.forms.tags import Tag
+from hintseg.hints.labels import UNLABELLED
 from hintseg.images import depth_inside
 
 Style = Literal["skeleton", "interior", "border"]

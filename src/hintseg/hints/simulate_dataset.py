@@ -62,7 +62,7 @@ def simulate_dataset(
 
 
 def _blank_to_void(drawn: Any) -> Any:
-    from hintseg.hints.model import UNLABELLED
+    from hintseg.hints.labels import UNLABELLED
 
     drawn[drawn == UNLABELLED] = 255
     return drawn

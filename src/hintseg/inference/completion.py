@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hintseg.config import CompletionConfig
-from hintseg.hints.model import UNLABELLED, Box
+from hintseg.hints.forms.boxes import Box
+from hintseg.hints.labels import UNLABELLED
 from hintseg.inference.views import image_maps
 from hintseg.network.embedder import Network
 from hintseg.network.heads import resize

@@ -7,7 +7,6 @@ from typing import Self
 
 from hintseg.config import Recipe
 from hintseg.errors import RunError
-from hintseg.hints.model import Form
 from hintseg.rasters import PLAIN, View
 
 
@@ -30,7 +29,7 @@ class RunDescription:
     classes: tuple[str, ...]
     background: int | None
     data: str
-    forms: tuple[Form, ...]
+    forms: tuple[str, ...]
     keys: tuple[str, ...]
     version: str
     view: View = PLAIN

@@ -8,7 +8,7 @@ import numpy as np
 from hintseg.config import InferenceConfig
 from hintseg.errors import InputError
 from hintseg.hints.dataset import Dataset
-from hintseg.hints.model import VOID
+from hintseg.hints.labels import VOID
 from hintseg.inference.segmenter import Segmenter
 from hintseg.metrics import ConfusionMatrix
 

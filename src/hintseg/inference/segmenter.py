@@ -16,7 +16,7 @@ from torch import Tensor
 from hintseg.config import InferenceConfig
 from hintseg.errors import InputError, RunError, WeightsError
 from hintseg.hints.dataset import Dataset
-from hintseg.hints.model import UNLABELLED
+from hintseg.hints.labels import UNLABELLED
 from hintseg.images import read_image, reduced, repeated
 from hintseg.inference import views
 from hintseg.inference.completion import complete_image

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hintseg.hints.dataset import Dataset
-from hintseg.hints.model import UNLABELLED
+from hintseg.hints.labels import UNLABELLED
 from hintseg.images import deepest
 from hintseg.inference.segmenter import Segmenter
 from hintseg.segments.oversegment import oversegment

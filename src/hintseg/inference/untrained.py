@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 
 from hintseg.errors import InputError, unknown_name
 from hintseg.hints.dataset import Dataset
-from hintseg.hints.model import Form
 from hintseg.inference.views import enlarged_argmax
 from hintseg.propagation import regions as over_segments
 from hintseg.propagation.dense_crf import dense_crf
@@ -59,7 +58,7 @@ def complete_untrained(
 
 
 def complete_key(
-    dataset: Dataset, key: str, forms: Sequence[Form], method: str = "harmonic", point_radius: int = 3
+    dataset: Dataset, key: str, forms: Sequence[str], method: str = "harmonic", point_radius: int = 3
 ) -> NDArray[np.uint8]:
     """The dense mask of one image of a data set, (H, W) uint8.
 

@@ -18,7 +18,7 @@ from hintseg.formats.folder import Progress, find, require_empty, required, writ
 from hintseg.formats.rle import decode_polygons, decode_rle
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.description import read_json
-from hintseg.hints.model import VOID
+from hintseg.hints.labels import VOID
 from hintseg.images import repeated, write_labels
 
 CLASSES = (

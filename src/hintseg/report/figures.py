@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from hintseg.hints.model import UNLABELLED
+from hintseg.hints.labels import UNLABELLED
 from hintseg.images import label_palette
 
 Picture = NDArray[np.uint8]

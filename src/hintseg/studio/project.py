@@ -16,7 +16,8 @@ from pydantic import BaseModel, Field
 from hintseg.errors import InputError, RunError
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.description import read_table
-from hintseg.hints.model import FORMS, MAX_CLASSES
+from hintseg.hints.forms.by_name import FORMS
+from hintseg.hints.labels import MAX_CLASSES
 from hintseg.images import (
     IMAGE_SUFFIXES,
     atomic_path,

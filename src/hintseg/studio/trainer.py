@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hintseg.errors import HintsegError
-from hintseg.hints.model import FORMS
+from hintseg.hints.forms.by_name import FORMS
 from hintseg.inference.segmenter import Segmenter
 from hintseg.inference.suggest import Suggestion, suggest
 from hintseg.inference.untrained import complete_key
@@ -137,7 +137,7 @@ class Model:
         segmenter = self.segmenter() if source == "model" else None
         dataset = self.project.dataset
         if segmenter is None:
-            return complete_key(dataset, key, FORMS)
+            return complete_key(dataset, key, tuple(FORMS))
         with self._lock:
             if dataset.hints(key, segmenter.description.forms).forms():
                 return segmenter.complete(dataset, key)

@@ -8,7 +8,7 @@ what covers much of an image (grass, sky) does not take what lies in it (cow, ae
 import numpy as np
 from numpy.typing import NDArray
 
-from hintseg.hints.model import UNLABELLED
+from hintseg.hints.labels import UNLABELLED
 
 
 def activations(

@@ -1,7 +1,7 @@
 """WeakTarget: all hints of one image as a label map and a set of allowed classes.
 
-Each form is rasterised by one small function `form(hints, labels) -> None` that draws on a label map.
-`FORMS_BY_STRENGTH` lists them weakest first, so that a stronger form overwrites a weaker one.
+Each form draws the pixels that it labels for certain, a stronger form over a weaker one (`hints/forms/by_name.py`);
+boxes also say where classes can be at all.
 """
 
 from collections.abc import Iterable, Sequence
@@ -11,7 +11,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from hintseg.hints.model import UNLABELLED, VOID, Box, ImageHints
+from hintseg.hints.forms.boxes import Box
+from hintseg.hints.forms.by_name import FORMS
+from hintseg.hints.labels import UNLABELLED
+from hintseg.hints.model import ImageHints
 from hintseg.images import reduced, repeated
 
 
@@ -51,9 +54,8 @@ def weak_target(hints: ImageHints, size: tuple[int, int], num_classes: int, poin
         point_radius: a point is drawn as a disc of this many pixels [SPML: 6 at 512 px crops].
     """
     labels = np.full(size, UNLABELLED, dtype=np.uint8)
-    draw_points(hints, labels, point_radius)
-    draw_scribbles(hints, labels)
-    draw_mask(hints, labels)
+    for name, form in FORMS.items():
+        form.draw(hints.by_form.get(name, ()), labels, point_radius)
     allowed = ~hints.absent(num_classes)
     possible = possible_classes(hints, allowed, size)
     likely = labels.copy()
@@ -100,47 +102,6 @@ def box_pixels(box: Box, size: tuple[int, ...], share: float) -> tuple[slice, sl
         first = int(np.clip(np.floor(centre - half), 0, length - 1))
         slices.append(slice(first, int(np.clip(np.ceil(centre + half), first + 1, length))))
     return slices[0], slices[1]
-
-
-def draw_points(hints: ImageHints, labels: NDArray[np.uint8], radius: int) -> None:
-    """Each point becomes a disc; where discs of two classes overlap, the nearer point wins."""
-    distance = np.full(labels.shape, np.inf)
-    for point in hints.points:
-        x, y = int(point.x), int(point.y)
-        top, left = max(y - radius, 0), max(x - radius, 0)
-        rows, columns = np.ogrid[
-            top : min(y + radius + 1, labels.shape[0]), left : min(x + radius + 1, labels.shape[1])
-        ]
-        here = np.hypot(rows - y, columns - x)
-        window = np.s_[top : top + here.shape[0], left : left + here.shape[1]]
-        nearer = (here <= radius) & (here < distance[window])
-        labels[window][nearer] = point.label
-        distance[window][nearer] = here[nearer]
-
-
-def draw_scribbles(hints: ImageHints, labels: NDArray[np.uint8]) -> None:
-    """Strokes and the scribble map; crossing strokes of different classes become void where they cross."""
-    drawn = np.full(labels.shape, UNLABELLED, dtype=np.uint8)
-    for scribble in hints.scribbles:
-        stroke = np.zeros(labels.shape, dtype=np.uint8)
-        vertices = np.round(np.array(scribble.vertices)).astype(np.int32).reshape(-1, 1, 2)
-        vertices = np.concatenate([vertices, vertices[-1:]])  # a line of one vertex would not be drawn
-        cv2.polylines(stroke, [vertices], isClosed=False, color=1, thickness=scribble.width)
-        here = stroke.astype(bool)
-        conflict = here & (drawn != UNLABELLED) & (drawn != scribble.label)
-        drawn[here] = scribble.label
-        drawn[conflict] = VOID
-    if hints.scribble_map is not None:
-        there = hints.scribble_map.labels != UNLABELLED
-        drawn[there] = hints.scribble_map.labels[there]
-    labels[drawn != UNLABELLED] = drawn[drawn != UNLABELLED]
-
-
-def draw_mask(hints: ImageHints, labels: NDArray[np.uint8]) -> None:
-    """A dense mask overrides everything where it says something."""
-    if hints.mask is not None:
-        there = hints.mask.labels != UNLABELLED
-        labels[there] = hints.mask.labels[there]
 
 
 def reduce_to(

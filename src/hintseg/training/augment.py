@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hintseg.config import DataConfig
-from hintseg.hints.model import VOID
+from hintseg.hints.labels import VOID
 
 SOFT_STRIDE = 4  # pixels per cell of soft completed masks
 CHANNELS = 64  # OpenCV resizes so many at once

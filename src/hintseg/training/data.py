@@ -20,7 +20,7 @@ from torch.utils.data import Dataset as TorchDataset
 
 from hintseg.config import DataConfig
 from hintseg.hints.dataset import Dataset
-from hintseg.hints.model import UNLABELLED, Form
+from hintseg.hints.labels import UNLABELLED
 from hintseg.images import atomic_path, read_arrays
 from hintseg.propagation.regions import propagate, spread_labels
 from hintseg.segments.oversegment import partitions
@@ -67,7 +67,7 @@ class TrainingImages:
         self,
         dataset: Dataset,
         keys: Sequence[str],
-        forms: Sequence[Form],
+        forms: Sequence[str],
         config: DataConfig,
         cache: Path | None = None,
     ) -> None:

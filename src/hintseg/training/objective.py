@@ -13,7 +13,7 @@ from torch import Tensor
 
 from hintseg.config import Recipe, TermConfig
 from hintseg.errors import unknown_name
-from hintseg.hints.model import UNLABELLED, VOID
+from hintseg.hints.labels import UNLABELLED, VOID
 from hintseg.losses.allowed import allowed_classes
 from hintseg.losses.contrast import pixel_to_segment_loss
 from hintseg.losses.dense_crf import dense_crf_loss

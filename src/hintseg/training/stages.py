@@ -17,7 +17,7 @@ from lightning_fabric import Fabric
 from hintseg.config import NetworkConfig, Recipe, TermConfig
 from hintseg.errors import TrainingError
 from hintseg.hints.dataset import Dataset
-from hintseg.hints.model import UNLABELLED, Form
+from hintseg.hints.labels import UNLABELLED
 from hintseg.images import atomic_path, read_arrays
 from hintseg.inference.completion import complete_image
 from hintseg.inference.description import RunDescription
@@ -47,7 +47,7 @@ Progress = Callable[[str, int, int, dict[str, float]], None]
 def run_training(
     dataset: Dataset,
     keys: tuple[str, ...],
-    forms: tuple[Form, ...],
+    forms: tuple[str, ...],
     recipe: Recipe,
     out: Path,
     *,

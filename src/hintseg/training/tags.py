@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hintseg.config import Recipe, StageTwoConfig, TagsConfig, TermConfig
-from hintseg.hints.model import UNLABELLED
+from hintseg.hints.labels import UNLABELLED
 from hintseg.images import atomic_path, read_arrays
 from hintseg.network.embedder import Embedder
 from hintseg.propagation.dense_crf import dense_crf

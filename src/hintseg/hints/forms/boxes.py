@@ -1,0 +1,38 @@
+"""Boxes. They label no pixel for certain by themselves; what they exclude is in `targets.target`."""
+
+from dataclasses import dataclass
+
+from hintseg.errors import InputError
+from hintseg.hints.forms.form import HintForm, Row
+
+
+@dataclass(frozen=True)
+class Box:
+    """The tight extent of one object: x0 ≤ x < x1, y0 ≤ y < y1."""
+
+    x0: float
+    y0: float
+    x1: float
+    y1: float
+    label: int
+
+    def __post_init__(self) -> None:
+        if not (self.x1 > self.x0 and self.y1 > self.y0):
+            raise InputError(f"box {self.x0, self.y0, self.x1, self.y1} is empty; it needs x0 < x1 and y0 < y1.")
+
+    def named(self) -> frozenset[int]:
+        """The class."""
+        return frozenset({self.label})
+
+
+def parse(row: Row) -> Box:
+    """[x0, y0, x1, y1, class]."""
+    row.require(5)
+    x0, y0, x1, y1 = row.numbers(row.values[:4])
+    try:
+        return Box(x0, y0, x1, y1, row.label(row.values[4]))
+    except InputError as error:
+        raise InputError(f"{row.where}: {error}") from error
+
+
+BOXES = HintForm(parse, label_of=lambda row: row[4])

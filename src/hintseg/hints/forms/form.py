@@ -1,0 +1,88 @@
+"""What a form of hints consists of: its rows in a table, its pictures, and how it is drawn on a label map."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hintseg.errors import InputError
+from hintseg.hints.labels import UNLABELLED
+
+LARGEST = 1e9  # pixels; infinite, NaN and hundred-digit numbers are not below it either
+
+
+class Hint(Protocol):
+    """One thing that somebody said about an image."""
+
+    def named(self) -> frozenset[int]:
+        """Indices of the classes it names; none: it says nothing."""
+
+
+H = TypeVar("H", bound=Hint)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One entry of NAME.json, with what is needed to understand it.
+
+    Attributes:
+        values: as they stand in the file.
+        where: file and image, for errors.
+        label: class index of an index or a name; raises InputError.
+        size: (height, width) of the image.
+    """
+
+    values: Any
+    where: str
+    label: Callable[[object], int]
+    size: Callable[[], tuple[int, int]]
+
+    def require(self, *lengths: int) -> None:
+        """Raises InputError unless the entry is a list of one of these lengths."""
+        if not isinstance(self.values, list) or len(self.values) not in lengths:
+            count = " or ".join(map(str, lengths))
+            raise InputError(f"{self.where}: {self.values!r:.80} must be a list of {count} values.")
+
+    def numbers(self, values: object, count: int | None = None) -> list[float]:
+        """A list of numbers that coordinates can be, `count` of them; raises InputError."""
+        return numbers(values, count, self.where)
+
+
+@dataclass(frozen=True)
+class HintForm(Generic[H]):
+    """A form: where its hints stand in a data set's folder, and which pixels they label.
+
+    Attributes:
+        parse: a row of NAME.json → hint; None: the form has no table.
+        label_of: the class in a row as it stands there; raises LookupError or TypeError where there is none.
+        picture: a label map (H, W) uint8, from NAME/KEY.png → hint; None: the form has no pictures.
+        dense: whether what a picture leaves open is `VOID` (255 or the data set's void), not `UNLABELLED` (255).
+        draw: (hints of one image, labels (H, W) uint8 to draw on, radius of a point in pixels) → nothing.
+    """
+
+    parse: Callable[[Row], H] | None = None
+    label_of: Callable[[Any], object] = lambda row: row
+    picture: Callable[[NDArray[np.uint8]], H] | None = None
+    dense: bool = False
+    draw: Callable[[Sequence[H], NDArray[np.uint8], int], None] = lambda hints, labels, radius: None
+
+
+def picture_classes(labels: NDArray[np.uint8]) -> frozenset[int]:
+    """Classes of a label map."""
+    return frozenset(np.flatnonzero(np.bincount(labels.ravel(), minlength=256)[:UNLABELLED]).tolist())
+
+
+def numbers(values: object, count: int | None, where: str) -> list[float]:
+    """A list of numbers that coordinates can be, `count` of them.
+
+    Raises:
+        InputError: it is none.
+    """
+    if not isinstance(values, list) or (count is not None and len(values) != count):
+        raise InputError(f"{where}: {values!r:.80} is no list of {'' if count is None else f'{count} '}numbers.")
+    for value in values:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < LARGEST:
+            raise InputError(f"{where}: {value!r:.80} is no number that a coordinate can be.")
+    return [float(value) for value in values]

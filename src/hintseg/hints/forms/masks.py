@@ -1,0 +1,31 @@
+"""Masks: dense label maps."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hintseg.hints.forms.form import HintForm, picture_classes
+from hintseg.hints.labels import UNLABELLED
+
+
+@dataclass(frozen=True)
+class Mask:
+    """A label map (H, W) uint8; `UNLABELLED` where nothing was drawn, `VOID` where nobody shall look."""
+
+    labels: NDArray[np.uint8]
+
+    def named(self) -> frozenset[int]:
+        """The classes drawn."""
+        return picture_classes(self.labels)
+
+
+def draw(masks: Sequence[Mask], labels: NDArray[np.uint8], radius: int) -> None:
+    """A dense mask overrides everything where it says something."""
+    for mask in masks:
+        there = mask.labels != UNLABELLED
+        labels[there] = mask.labels[there]
+
+
+MASKS = HintForm(picture=Mask, dense=True, draw=draw)
