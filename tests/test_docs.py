@@ -20,7 +20,7 @@ from hintseg.hints.labels import UNLABELLED
 from hintseg.network.embedder import PixelMaps
 from hintseg.segments.region_memory import RegionMemory
 from hintseg.targets.target import weak_target
-from hintseg.training.objective import TERMS, TermInputs
+from hintseg.training.terms import TERMS, TermInputs
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]

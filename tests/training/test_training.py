@@ -30,9 +30,10 @@ from hintseg.training import loop
 from hintseg.training.augment import Sample, SoftMask, augment
 from hintseg.training.data import TrainingBatches, TrainingImages, loader
 from hintseg.training.features import FeatureCache
-from hintseg.training.objective import TERMS, Objective, cell_labels
+from hintseg.training.objective import Objective, cell_labels
 from hintseg.training.optimizer import AveragedWeights, build_optimizer, learning_rate_factor
 from hintseg.training.tags import image_seeds, unplaced
+from hintseg.training.terms import TERMS
 
 
 @pytest.mark.parametrize(("step", "expected"), [(0, 3e-4), (100, 2.99e-3), (15_000, 1.61e-3), (29_999, 2.8e-7)])
