@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,23 +18,20 @@ from lightning_fabric import Fabric
 from hintseg.config import NetworkConfig, Recipe, TermConfig
 from hintseg.errors import TrainingError
 from hintseg.hints.dataset import Dataset
-from hintseg.hints.labels import UNLABELLED
-from hintseg.images import atomic_path, read_arrays
-from hintseg.inference.completion import complete_image
+from hintseg.images import atomic_path
 from hintseg.inference.description import RunDescription
 from hintseg.inference.evaluation import evaluate_split
-from hintseg.inference.retrieval import index_image, merge, save_index
+from hintseg.inference.retrieval import save_index
 from hintseg.inference.segmenter import Segmenter
-from hintseg.inference.views import image_maps
 from hintseg.network.embedder import Embedder
-from hintseg.targets.target import WeakTarget
-from hintseg.training.augment import SOFT_STRIDE, SoftMask
+from hintseg.training.augment import SoftMask
 from hintseg.training.checkpoint import read_checkpoint, restore, save_checkpoint
+from hintseg.training.completed import completed_masks, remembered_segments
 from hintseg.training.data import TrainingImages
 from hintseg.training.interrupt import Interruption
 from hintseg.training.loop import TrainingState, new_state, train_steps
 from hintseg.training.objective import require_known_terms, uses_spread_labels
-from hintseg.training.processes import disconnect, images_a_process, interrupted, make_fabric, run_folder, shared_work
+from hintseg.training.processes import disconnect, images_a_process, interrupted, make_fabric, run_folder
 from hintseg.training.run_folder import write_metrics, write_tensorboard
 from hintseg.training.tags import place_tags
 
@@ -246,59 +244,23 @@ class _Run:
         The checkpoint of `step` is on disk before the first one is made and no later one is written before
         all are, so masks found here come from exactly those weights.
         """
-        folder = self.out / "completed" / f"{step:06d}"
         log.info("completing the training masks with the weights of iteration %d", step)
-        paths = {key: folder / f"{number:07d}.npz" for number, key in enumerate(self.images.keys)}
-        return shared_work(
-            self.fabric, paths, self._complete, lambda done, total: self.progress("complete", done, total, {})
-        )
+        return completed_masks(
+            self.state.average.network, self.images, self.recipe.completion, self.out / "completed" / f"{step:06d}",
+            self.fabric, partial(self._progress, "complete"),
+        )  # fmt: skip
 
-    def _complete(self, key: str, path: Path) -> SoftMask:
-        if found := read_arrays(path, "classes", "probabilities"):
-            return SoftMask(*found)
-        image, target = self.images.target(key)
-        if _nothing_known(target):
-            mask = SoftMask(np.zeros(0, np.uint8), np.zeros((1, 1, 0), np.uint8))
-        else:
-            probabilities = complete_image(
-                self.state.average.network, image, target, self.recipe.completion, SOFT_STRIDE,
-                self.images.spread_regions(key, image),
-            ).numpy()  # fmt: skip
-            classes = np.flatnonzero(target.allowed)
-            scaled = np.round(probabilities[classes] * 255).astype(np.uint8)
-            mask = SoftMask(classes.astype(np.uint8), np.ascontiguousarray(np.moveaxis(scaled, 0, 2)))
-        with atomic_path(path) as temporary:
-            np.savez_compressed(temporary, **mask._asdict())
-        return mask
+    def _progress(self, stage: str, done: int, total: int) -> None:
+        self.progress(stage, done, total, {})
 
-    @torch.no_grad()
     def finish(self) -> None:
         """Weights, segment memory and summary."""
         from safetensors.torch import save_file
 
         network = self.state.average.network.eval()
-        segments = self.recipe.segments
-        # A segment takes the label most of its cells have: neither borders nor mirror images matter here.
-        quick = self.recipe.completion.model_copy(update={"crf": False, "flip": False})
-        parts = []
-        for number, key in enumerate(self.images.keys):
-            image, target = self.images.target(key)
-            if not _nothing_known(target):
-                regions = self.images.spread_regions(key, image)
-                completed = complete_image(network, image, target, quick, SOFT_STRIDE, regions)
-                maps = image_maps(network, image)
-                labels = torch.nn.functional.interpolate(
-                    completed[None], size=maps.embeddings.shape[-2:], mode="bilinear", align_corners=False
-                )[0].argmax(dim=0)
-                parts.append(
-                    index_image(
-                        maps.embeddings.cpu(), labels, number, segments.inference_grid, segments.iterations,
-                        self.images.num_classes,
-                    )
-                )  # fmt: skip
-            self.progress("memory", number + 1, len(self.images.keys), {})
-        if parts:
-            save_index(merge(parts), self.out / "memory.safetensors")
+        memory = remembered_segments(network, self.images, self.recipe, partial(self._progress, "memory"))
+        if memory is not None:
+            save_index(memory, self.out / "memory.safetensors")
         summary = {
             "iterations": self.state.step,
             "seconds_per_iteration": float(np.median([row["seconds"] for row in self.history]))
@@ -311,8 +273,3 @@ class _Run:
             temporary.write_text(json.dumps(summary, indent=1), "utf-8")
         with atomic_path(self.out / "weights.safetensors") as temporary:
             save_file({name: tensor.contiguous() for name, tensor in network.state_dict().items()}, temporary)
-
-
-def _nothing_known(target: WeakTarget) -> bool:
-    """No hint of any form: such an image teaches nothing and is not completed."""
-    return bool(target.allowed.all() and not target.present.any() and not (target.likely < UNLABELLED).any())

@@ -1,0 +1,93 @@
+"""What a network makes of the hinted training images: masks to go on with, and the segments that vote."""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from lightning_fabric import Fabric
+
+from hintseg.config import CompletionConfig, Recipe
+from hintseg.hints.labels import UNLABELLED
+from hintseg.images import atomic_path, read_arrays
+from hintseg.inference.completion import complete_image
+from hintseg.inference.retrieval import SegmentIndex, index_image, merge
+from hintseg.inference.views import image_maps
+from hintseg.network.embedder import Embedder
+from hintseg.targets.target import WeakTarget
+from hintseg.training.augment import SOFT_STRIDE, SoftMask
+from hintseg.training.data import TrainingImages
+from hintseg.training.processes import shared_work
+
+Progress = Callable[[int, int], None]
+
+
+def completed_masks(
+    network: Embedder,
+    images: TrainingImages,
+    config: CompletionConfig,
+    folder: Path,
+    fabric: Fabric,
+    progress: Progress,
+) -> dict[str, SoftMask]:
+    """KEY → completed mask of every training image, made now unless it lies in `folder`.
+
+    Args:
+        network: in evaluation mode.
+        folder: named after the iteration whose weights the network has; its masks come from those and no others.
+        progress: called with (done, total).
+    """
+    paths = {key: folder / f"{number:07d}.npz" for number, key in enumerate(images.keys)}
+    return shared_work(fabric, paths, partial(_completed_mask, network, images, config), progress)
+
+
+def _completed_mask(
+    network: Embedder, images: TrainingImages, config: CompletionConfig, key: str, path: Path
+) -> SoftMask:
+    if found := read_arrays(path, "classes", "probabilities"):
+        return SoftMask(*found)
+    image, target = images.target(key)
+    if _nothing_known(target):
+        mask = SoftMask(np.zeros(0, np.uint8), np.zeros((1, 1, 0), np.uint8))
+    else:
+        regions = images.spread_regions(key, image)
+        probabilities = complete_image(network, image, target, config, SOFT_STRIDE, regions).numpy()
+        classes = np.flatnonzero(target.allowed)
+        scaled = np.round(probabilities[classes] * 255).astype(np.uint8)
+        mask = SoftMask(classes.astype(np.uint8), np.ascontiguousarray(np.moveaxis(scaled, 0, 2)))
+    with atomic_path(path) as temporary:
+        np.savez_compressed(temporary, **mask._asdict())
+    return mask
+
+
+@torch.no_grad()
+def remembered_segments(
+    network: Embedder, images: TrainingImages, recipe: Recipe, progress: Progress
+) -> SegmentIndex | None:
+    """Segments of all training images with the labels that most of their cells have; None where no image is hinted.
+
+    Args:
+        network: in evaluation mode.
+        progress: called with (done, total).
+    """
+    # Neither borders nor mirror images matter to what most of a segment's cells are.
+    quick = recipe.completion.model_copy(update={"crf": False, "flip": False})
+    grid, iterations = recipe.segments.inference_grid, recipe.segments.iterations
+    parts = []
+    for number, key in enumerate(images.keys):
+        image, target = images.target(key)
+        if not _nothing_known(target):
+            regions = images.spread_regions(key, image)
+            completed = complete_image(network, image, target, quick, SOFT_STRIDE, regions)
+            embeddings = image_maps(network, image).embeddings.cpu()
+            labels = F.interpolate(completed[None], size=embeddings.shape[-2:], mode="bilinear", align_corners=False)
+            parts.append(index_image(embeddings, labels[0].argmax(dim=0), number, grid, iterations, images.num_classes))
+        progress(number + 1, len(images.keys))
+    return merge(parts) if parts else None
+
+
+def _nothing_known(target: WeakTarget) -> bool:
+    """No hint of any form: such an image teaches nothing and is not completed."""
+    return bool(target.allowed.all() and not target.present.any() and not (target.likely < UNLABELLED).any())
