@@ -3,16 +3,18 @@
 import ast
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from hintseg.api import choose_recipe
+from hintseg.api import choose_recipe, form_alone
 from hintseg.config import Recipe, load_recipe, override, save_recipe
 from hintseg.errors import ConfigError, unknown_name
+from hintseg.hints.check import Inspection
 from hintseg.metrics import ConfusionMatrix
-from hintseg.recipes.by_name import OBJECTIVES, POINTS, RECIPES
+from hintseg.recipes.by_name import ALONE, OBJECTIVES, RECIPES
 
 SOURCE = Path(__file__).parents[1] / "src" / "hintseg"
 
@@ -78,17 +80,40 @@ def test_choices_change_the_recipe(tmp_path):
     for objective in OBJECTIVES:
         assert choose_recipe(objective=objective).objective == OBJECTIVES[objective]
         if objective != "default":
-            assert choose_recipe(objective=objective, points_alone=True) == choose_recipe(objective=objective)
-    by_points = choose_recipe(points_alone=True, settings=["objective.annotation.weight=0.3"]).objective
-    assert by_points == {**POINTS, "annotation": POINTS["annotation"].model_copy(update={"weight": 0.3})}
-    assert choose_recipe("voc12-points", points_alone=True) == RECIPES["voc12-points"]
+            assert choose_recipe(objective=objective, alone="points") == choose_recipe(objective=objective)
+    by_points = choose_recipe(alone="points", settings=["objective.annotation.weight=0.3"]).objective
+    points = ALONE["points"]
+    assert by_points == {**points, "annotation": points["annotation"].model_copy(update={"weight": 0.3})}
+    assert choose_recipe(alone="masks") == choose_recipe(objective="partial_cross_entropy")
+    assert choose_recipe(alone="boxes") == choose_recipe() == choose_recipe(alone=None)
+    assert choose_recipe("voc12-points", alone="points") == RECIPES["voc12-points"]
     written = tmp_path / "small.json"
     written.write_text(RECIPES["small"].model_dump_json(), "utf-8")
-    assert choose_recipe(config=written, points_alone=True) == RECIPES["small"]
+    assert choose_recipe(config=written, alone="points") == RECIPES["small"]
     with pytest.raises(ConfigError, match="Unknown recipe"):
         choose_recipe("smal")
     with pytest.raises(ConfigError, match="Unknown objective"):
         choose_recipe(objective="pce")
+
+
+@pytest.mark.parametrize(
+    ("forms", "labelled", "alone"),
+    [
+        ({"points": 3}, 2, "points"),
+        ({"points": 3, "tags": 9}, 2, "points"),
+        ({"points": 3, "boxes": 1}, 2, None),
+        ({"masks": 9}, 80, "masks"),
+        ({"masks": 9}, 20, None),  # mostly void
+        ({"masks": 9, "scribbles": 9, "tags": 2}, 80, "masks"),
+        ({"masks": 8}, 80, None),  # the ninth has tags, or nothing
+        ({"tags": 9}, 0, None),
+        ({}, 0, None),
+    ],
+)
+def test_the_form_that_alone_says_where_things_are(forms, labelled, alone):
+    pixels = Counter({0: labelled // 2, 1: labelled - labelled // 2})
+    found = Inspection(usable=[str(key) for key in range(9)], forms=Counter(forms), pixels=100, hinted_pixels=pixels)
+    assert form_alone(found) == alone
 
 
 def test_mean_iou_is_one_matrix_over_the_set_not_a_mean_over_images():

@@ -1,21 +1,21 @@
 """train(): what the command line calls and a script would."""
 
 import os
-from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
 from hintseg.config import Recipe, load_recipe, override
 from hintseg.errors import ConfigError, InputError, unknown_name
-from hintseg.hints.check import inspect, require_trainable
+from hintseg.hints.check import Inspection, inspect, require_trainable
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.forms.by_name import parse_forms
 from hintseg.inference.segmenter import Segmenter
-from hintseg.recipes.by_name import OBJECTIVE_SETTINGS, OBJECTIVES, POINTS, RECIPES
+from hintseg.recipes.by_name import ALONE, OBJECTIVE_SETTINGS, OBJECTIVES, RECIPES
 from hintseg.storage.mirror import published
 from hintseg.training.stages import Progress, run_training
 
 FROZEN_VIEWS = 8
+DENSE = 0.5  # share of pixels
 
 
 def choose_recipe(
@@ -28,14 +28,14 @@ def choose_recipe(
     iterations: int | None = None,
     seed: int | None = None,
     freeze: bool = False,
-    points_alone: bool = False,
+    alone: str | None = None,
     settings: Iterable[str] = (),
 ) -> Recipe:
     """A recipe with the caller's changes; later arguments win.
 
     Args:
-        points_alone: no hint but points says where anything is: the default objective differs then, but not one in
-            a `config` file.
+        alone: the only form that says where anything is, see `form_alone`: the default objective may differ then
+            (`ALONE`), but not one in a `config` file.
         freeze: keep the backbone as its weights have it, and compute its features once for eight views of every image.
 
     Raises:
@@ -48,8 +48,8 @@ def choose_recipe(
         if objective not in OBJECTIVES:
             raise unknown_name("objective", objective, OBJECTIVES)
         chosen = chosen.model_copy(update={"objective": OBJECTIVES[objective]})
-    if points_alone and config is None and chosen.objective == OBJECTIVES["default"]:
-        chosen = chosen.model_copy(update={"objective": POINTS})
+    if alone in ALONE and config is None and chosen.objective == OBJECTIVES["default"]:
+        chosen = chosen.model_copy(update={"objective": ALONE[alone]})
     changes = list(OBJECTIVE_SETTINGS.get(objective or "", ()))
     if weights == "none":
         changes.append("network.freeze_stride=0")  # random filters must be free to learn
@@ -130,8 +130,8 @@ def train(
     counted = progress or (lambda stage, done, total, values: None)
     found = inspect(dataset, keys, forms, lambda done: counted("check", done, len(keys), {}))
     usable = require_trainable(found, dataset, forms, on_error)
-    if not isinstance(recipe, Recipe) and points_alone(found.forms):
-        chosen = choose_recipe(recipe, weights=weights, points_alone=True, **choices)  # type: ignore[arg-type]
+    if not isinstance(recipe, Recipe):
+        chosen = choose_recipe(recipe, weights=weights, alone=form_alone(found), **choices)  # type: ignore[arg-type]
     if (os.cpu_count() or 1) > 4 and chosen.data.workers == 0 and os.name == "posix":
         chosen = override(chosen, [f"data.workers={min((os.cpu_count() or 1) // 2, 8)}"])
     if validate is not None and not any(dataset.has_mask(key) for key in dataset.keys(validate)):
@@ -144,6 +144,14 @@ def train(
         )  # fmt: skip
 
 
-def points_alone(forms: Counter[str]) -> bool:
-    """Whether points are the only placed hints, given how many images carry each form."""
-    return forms["points"] > 0 and not any(forms[form] for form in ("boxes", "scribbles", "masks"))
+def form_alone(found: Inspection) -> str | None:
+    """The only form that says where anything is.
+
+    Masks are where every image has one, whatever other hints there are, and most pixels are labelled: masks full of
+    void leave as much open as scribbles do.
+    """
+    dense = sum(found.hinted_pixels.values()) > DENSE * found.pixels
+    if dense and found.forms["masks"] == len(found.usable):
+        return "masks"
+    placed = [form for form, count in found.forms.items() if count and form != "tags"]
+    return placed[0] if len(placed) == 1 and placed[0] != "masks" else None

@@ -4,7 +4,6 @@ import json
 import re
 import statistics
 import time
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from hintseg.api import choose_recipe, points_alone, train
+from hintseg.api import choose_recipe, form_alone, train
 from hintseg.config import Recipe
 from hintseg.errors import ConfigError
+from hintseg.hints.check import inspect
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.forms.by_name import parse_forms
 from hintseg.images import atomic_path
@@ -75,8 +75,9 @@ def compare(
         HintsegError: what `train` and `evaluate_split` raise; wrong rows before anything is trained.
     """
     forms = parse_forms(hints)
-    carried = Counter[str](form for key in dataset.keys("train") for form in dataset.hints(key, forms).forms())
-    common = {"recipe": recipe, "weights": weights, "iterations": iterations, "points_alone": points_alone(carried)}
+    keys = dataset.keys("train")
+    alone = form_alone(inspect(dataset, keys, forms))
+    common = {"recipe": recipe, "weights": weights, "iterations": iterations, "alone": alone}
     chosen = [(row, seed, _recipe(row, seed, settings, **common)) for row in rows for seed in seeds]
     results = []
     for row, seed, configured in chosen:

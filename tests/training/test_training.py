@@ -23,7 +23,7 @@ from hintseg.hints.labels import UNLABELLED, VOID
 from hintseg.images import write_image
 from hintseg.inference.evaluation import evaluate_split
 from hintseg.network.embedder import Embedder, PixelMaps
-from hintseg.recipes.by_name import OBJECTIVES, POINTS
+from hintseg.recipes.by_name import ALONE, OBJECTIVES
 from hintseg.relations.by_name import RELATIONS
 from hintseg.targets.target import WeakTarget, reduce_to
 from hintseg.training import loop
@@ -295,10 +295,12 @@ def test_late_in_training_hints_spread_only_where_no_pixel_is_hinted(scenes, tin
     assert seen[2:] == [[not hinted for hinted in batch.hinted.tolist()]] * 2
 
 
-@pytest.mark.parametrize("hints", ["points", "tags,points", "points,scribbles", "scribbles"])
-def test_points_alone_have_an_objective_of_their_own(run, hints):
-    objective = POINTS if hints in ("points", "tags,points") else OBJECTIVES["default"]
-    assert run(hints=hints, iterations=1).recipe.objective == objective
+@pytest.mark.parametrize(
+    ("hints", "alone"),
+    [("points", "points"), ("tags,points", "points"), ("points,scribbles", ""), ("scribbles", ""), ("masks", "masks")],
+)
+def test_points_and_masks_alone_have_objectives_of_their_own(run, hints, alone):
+    assert run(hints=hints, iterations=1).recipe.objective == ALONE.get(alone, OBJECTIVES["default"])
 
 
 def test_a_frozen_backbone_keeps_its_weights_and_resumes(scenes, tiny, tmp_path):

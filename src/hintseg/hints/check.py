@@ -21,6 +21,7 @@ class Inspection:
         images: images looked at.
         usable: keys whose image and hints can be read.
         forms: form → images that carry it.
+        pixels: of all usable images.
         hinted_pixels: class → pixels that any hint labels.
         images_of_class: class → images whose hints name it.
         largest: longest side of the largest usable image, pixels.
@@ -31,6 +32,7 @@ class Inspection:
     images: int = 0
     usable: list[str] = field(default_factory=list)
     forms: Counter[str] = field(default_factory=Counter)
+    pixels: int = 0
     hinted_pixels: Counter[int] = field(default_factory=Counter)
     images_of_class: Counter[int] = field(default_factory=Counter)
     largest: int = 0
@@ -65,6 +67,7 @@ def inspect(
             found.forms.update(hints.forms())
             hinted += bool(hints.forms())
             labels = weak_target(hints, image.shape[:2], len(dataset.classes)).likely
+            found.pixels += labels.size
             values, counts = np.unique(labels[labels < UNLABELLED], return_counts=True)
             found.hinted_pixels.update(dict(zip(values.tolist(), counts.tolist(), strict=True)))
             found.images_of_class.update(hints.classes())

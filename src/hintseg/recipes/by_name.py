@@ -48,8 +48,13 @@ OBJECTIVES: dict[str, dict[str, TermConfig]] = {
     "default": SMALL.objective,
 }
 
-# In place of the default where points are the only placed hints.
-POINTS = {**SMALL.objective, **_SPML}
+# In place of the default where one form alone says where anything is.
+ALONE: dict[str, dict[str, TermConfig]] = {
+    "points": {**SMALL.objective, **_SPML},
+    "masks": {
+        "partial_cross_entropy": _PCE
+    },  # nothing to spread or complete; relationships lost points
+}
 
 # What some of them need besides terms.
 OBJECTIVE_SETTINGS: dict[str, tuple[str, ...]] = {"rca": ("network.prototypes=10",)}
