@@ -51,9 +51,7 @@ OBJECTIVES: dict[str, dict[str, TermConfig]] = {
 # In place of the default where one form alone says where anything is.
 ALONE: dict[str, dict[str, TermConfig]] = {
     "points": {**SMALL.objective, **_SPML},
-    "masks": {
-        "partial_cross_entropy": _PCE
-    },  # nothing to spread or complete; relationships lost points
+    "masks": {"partial_cross_entropy": _PCE},  # nothing to spread or complete; relationships lost points
 }
 
 # What some of them need besides terms.

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from hintseg.hints.dataset import Dataset
+from hintseg.hints.forms.by_name import FORMS
 from hintseg.images import atomic_path
 from hintseg.inference.segmenter import Segmenter
 from hintseg.report.figures import Picture, hints_over, overlay
@@ -47,7 +48,7 @@ def compared(
     keys = dataset.keys(split)
     for key in keys[:: max(len(keys) // images, 1)][:images]:
         image, truth = dataset.image(key), dataset.mask(key)
-        hints = dataset.hints(key, ("boxes", "points", "scribbles"))
+        hints = dataset.hints(key, [form for form in FORMS if form != "masks"])
         pictures = [(image, key)]
         if hints.placed():
             labels = weak_target(hints, image.shape[:2], len(dataset.classes)).likely
