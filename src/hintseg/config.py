@@ -119,7 +119,7 @@ class CompletionConfig(_Section):
     walk: bool = Field(True, description="random walk on embedding affinity")
     walk_stride: int = Field(8, ge=1, description="input pixels per node of the walk")
     walk_doublings: int = Field(6, ge=0, description="2^n steps")
-    hints: NonNegative = Field(2.0, description="exponent of the shares that hints alone give; 0 leaves them out")
+    hints: NonNegative = Field(0.4, description="exponent of the shares that hints alone give; 0 leaves them out")
     hint_regions: int = Field(1000, ge=2, le=4000, description="over-segments over which hints spread")
     scale: Positive = Field(1.0, description="of the image that the network sees")
     crf: bool = Field(True, description="dense CRF")
