@@ -584,6 +584,15 @@ def test_stage_two_kinds_and_their_resume(run, scenes, kind, tmp_path):
     assert all(torch.equal(whole[key], parts[key]) for key in whole)
 
 
+@pytest.mark.parametrize(("kind", "shares"), [("joint", (1, 3 / 4, 2 / 4, 1 / 4)), ("fresh", (1, 1 / 2, 1, 1 / 2))])
+def test_a_separate_stage_has_a_learning_rate_of_its_own(run, monkeypatch, kind, shares):
+    seen = []
+    monkeypatch.setattr(loop, "set_learning_rate", lambda optimizer, factor: seen.append(factor))
+    settings = [f"stage_two.kind={kind}", "stage_two.renewals=[0.5]", "optimizer.warmup=0", "optimizer.power=1"]
+    run(iterations=4, settings=settings)
+    assert seen == pytest.approx(shares)
+
+
 def test_inference_configuration_is_checked(run):
     segmenter = run(iterations=1)
     assert isinstance(segmenter.with_inference(flip=True), InferenceConfig)

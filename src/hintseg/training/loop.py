@@ -38,7 +38,7 @@ class TrainingState:
     Attributes:
         features: of a frozen backbone on fixed views.
         step: iterations done, over all stages.
-        start: iteration at which this stage began; its learning rate decays from here.
+        start, stop: iterations between which this stage's learning rate decays.
     """
 
     network: Embedder
@@ -48,10 +48,13 @@ class TrainingState:
     features: FeatureCache | None = None
     step: int = 0
     start: int = 0
+    stop: int = 1
 
 
-def new_state(network: Embedder, recipe: Recipe, background: int | None, fabric: Fabric) -> TrainingState:
-    """State before the first step, on the fabric's device."""
+def new_state(
+    network: Embedder, recipe: Recipe, background: int | None, fabric: Fabric, start: int = 0, stop: int | None = None
+) -> TrainingState:
+    """State before the first step of a stage, on the fabric's device; `stop` None: the recipe's last iteration."""
     synchronise_statistics(network, fabric)
     network.to(fabric.device)
     network.to(memory_format=torch.channels_last)
@@ -61,6 +64,9 @@ def new_state(network: Embedder, recipe: Recipe, background: int | None, fabric:
         average=AveragedWeights(network, recipe.optimizer.average),
         objective=Objective(recipe, network.num_classes, background),
         features=FeatureCache(recipe.data.features_mib * 2**20) if network.frozen and recipe.data.views else None,
+        step=start,
+        start=start,
+        stop=recipe.iterations if stop is None else stop,
     )
 
 
@@ -111,9 +117,7 @@ def train_step(state: TrainingState, batch: TrainingBatch, recipe: Recipe, fabri
     optimizer = recipe.optimizer
     set_learning_rate(
         state.optimizer,
-        learning_rate_factor(
-            state.step - state.start, recipe.iterations - state.start, optimizer.warmup, optimizer.power
-        ),
+        learning_rate_factor(state.step - state.start, state.stop - state.start, optimizer.warmup, optimizer.power),
     )
     # Dropout depends on seed, step and process alone, so that a resumed run repeats the uninterrupted one.
     torch.manual_seed((fabric.global_rank << 40) + recipe.seed * 1_000_003 + state.step)

@@ -102,7 +102,8 @@ def run_training(
         with memory_errors_explained():
             place_tags(out, network, images, recipe, fabric, fingerprint, resume, progress)
         torch.manual_seed(recipe.seed)
-        state = new_state(network, recipe, dataset.background, fabric)
+        stop = renewal_steps(recipe)[0] if is_separate(recipe) else recipe.iterations
+        state = new_state(network, recipe, dataset.background, fabric, stop=stop)
         run = _Run(out, description, images, state, fabric, fingerprint, weights, progress, validate)
         with memory_errors_explained():
             run.train(resume)
@@ -136,6 +137,21 @@ def memory_errors_explained() -> Iterator[None]:
         ) from error
 
 
+def is_separate(recipe: Recipe) -> bool:
+    """Whether another network, or another classifier, learns from completed masks, with a learning rate of its own."""
+    return recipe.stage_two.kind in ("classifier", "fresh")
+
+
+def renewal_steps(recipe: Recipe) -> list[int]:
+    """Iterations before which the training masks are completed."""
+    stage, last = recipe.stage_two, recipe.iterations
+    if stage.kind == "none":
+        return []
+    if is_separate(recipe):
+        return [min(max(round(stage.renewals[0] * last), 1), last - 1)]
+    return sorted({round(share * last) for share in stage.renewals} - {0, last})
+
+
 class _Run:
     """One run's folder and state between stages."""
 
@@ -164,8 +180,7 @@ class _Run:
                 self._begin_second_network(content["start"])
             self.history = restore(content, self.state)
             log.info("resumed at iteration %d", self.state.step)
-        renewals = self._renewals()
-        separate = self.recipe.stage_two.kind in ("classifier", "fresh")
+        renewals, separate = renewal_steps(self.recipe), is_separate(self.recipe)
         while self.state.step < self.recipe.iterations:
             past = [step for step in renewals if step <= self.state.step]
             soft = self._completed(past[-1]) if past else None
@@ -183,8 +198,7 @@ class _Run:
         else:
             network = Embedder(self.recipe.network, self.images.num_classes, self.weights)
         towards_masks = self.recipe.model_copy(update={"objective": {"completed": TermConfig(weight=1.0)}})
-        self.state = new_state(network, towards_masks, self.images.dataset.background, self.fabric)
-        self.state.step = self.state.start = step
+        self.state = new_state(network, towards_masks, self.images.dataset.background, self.fabric, start=step)
 
     def network_config(self) -> NetworkConfig:
         """What the final network is made of."""
@@ -192,14 +206,6 @@ class _Run:
             return self.recipe.network
         changes = {"classifier": "detached", "dropout": self.recipe.stage_two.dropout}
         return self.recipe.network.model_copy(update=changes)
-
-    def _renewals(self) -> list[int]:
-        stage = self.recipe.stage_two
-        if stage.kind == "none":
-            return []
-        if stage.kind != "joint":
-            return [min(max(round(stage.renewals[0] * self.recipe.iterations), 1), self.recipe.iterations - 1)]
-        return sorted({round(share * self.recipe.iterations) for share in stage.renewals} - {0, self.recipe.iterations})
 
     def _train_until(self, stop: int, soft: dict[str, SoftMask] | None) -> None:
         started, first = time.monotonic(), self.state.step
