@@ -76,7 +76,8 @@ def compare(
     """
     forms = parse_forms(hints)
     keys = dataset.keys("train")
-    alone = form_alone(inspect(dataset, keys, forms))
+    checked = None if progress is None else lambda done: progress("check", done, len(keys), {})
+    alone = form_alone(inspect(dataset, keys, forms, checked))
     common = {"recipe": recipe, "weights": weights, "iterations": iterations, "alone": alone}
     chosen = [(row, seed, _recipe(row, seed, settings, **common)) for row in rows for seed in seeds]
     results = []

@@ -55,7 +55,8 @@ def weak_target(hints: ImageHints, size: tuple[int, int], num_classes: int, poin
     """
     labels = np.full(size, UNLABELLED, dtype=np.uint8)
     for name, form in FORMS.items():
-        form.draw(hints.by_form.get(name, ()), labels, point_radius)
+        if found := hints.by_form.get(name):
+            form.draw(found, labels, point_radius)
     allowed = ~hints.absent(num_classes)
     possible = possible_classes(hints, allowed, size)
     likely = labels.copy()
