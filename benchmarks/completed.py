@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.record import write
-from hintseg.compare import completed_masks
+from hintseg.compare import completed_matrix
 from hintseg.config import override
 from hintseg.hints.dataset import Dataset
 from hintseg.inference.segmenter import Segmenter
@@ -24,7 +24,7 @@ def main() -> None:
         if options.hints is not None:
             recipe = override(segmenter.recipe, [f"completion.hints={options.hints}"])
             segmenter = Segmenter(segmenter.network, replace(segmenter.description, recipe=recipe), run)
-        scores = completed_masks(segmenter, dataset).scores()
+        scores = completed_matrix(segmenter, dataset).scores()
         rows.append({
             "run": f"{run.parent.name}/{run.name}",
             "forms": list(segmenter.description.forms),

@@ -116,7 +116,7 @@ def summary(results: Sequence[Result]) -> list[dict[str, str]]:
     return lines
 
 
-def completed_masks(segmenter: Segmenter, dataset: Dataset) -> ConfusionMatrix:
+def completed_matrix(segmenter: Segmenter, dataset: Dataset) -> ConfusionMatrix:
     """The training images' completed masks against their masks, where they have any."""
     matrix = ConfusionMatrix(len(dataset.classes))
     for key in segmenter.description.keys:
@@ -167,7 +167,7 @@ def _measure(
     }
     found = evaluate_ways(segmenter, dataset, split, [segmenter.with_inference(**changes) for changes in ways.values()])
     scores = {name: round(100 * matrix.scores().mean_iou, 2) for name, (matrix, _) in zip(ways, found, strict=True)}
-    agreement = completed_masks(segmenter, dataset).scores().mean_iou if completed else np.nan
+    agreement = completed_matrix(segmenter, dataset).scores().mean_iou if completed else np.nan
     result = Result(
         row, recipe.seed, recipe.iterations, scores["mean_iou"], scores["retrieval"], scores["both"],
         scores["with_crf"], None if np.isnan(agreement) else round(100 * agreement, 2), round(seconds, 1), str(folder),
