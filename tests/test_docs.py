@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from hintseg import train
 from hintseg.cli.app import app
 from hintseg.errors import InputError
 from hintseg.formats.by_name import FORMATS, Format, import_dataset
@@ -44,7 +45,7 @@ def test_the_example_of_a_new_loss_runs():
     assert float(terms["confidence"](inputs)) == pytest.approx(0.75)
 
 
-def test_the_example_of_a_new_hint_form_runs(scenes, monkeypatch):
+def test_the_example_of_a_new_hint_form_runs(scenes, tiny, tmp_path, monkeypatch):
     new = example(1)
     assert not set(new) & set(FORMS)
     for name, form in new.items():
@@ -63,6 +64,8 @@ def test_the_example_of_a_new_hint_form_runs(scenes, monkeypatch):
     found = inspect(dataset, dataset.keys("train"), parse_forms("circles"))
     assert found.forms == {"circles": 1}
     assert require_trainable(found, dataset, ("circles",), "refuse") == dataset.keys("train")
+    run = train(dataset, "circles", tmp_path / "run", weights="none", device="cpu", iterations=1, settings=tiny)
+    assert run.complete(dataset, key)[10, 20] == 1
     (scenes.root / "circles.json").write_text(json.dumps({key: [[20, 10, 1]]}), "utf-8")
     with pytest.raises(InputError, match=r"circles\.json, image .*must be a list of 4 values"):
         Dataset.open(scenes.root).hints(key)
