@@ -107,6 +107,11 @@ class TagsConfig(_Section):
     claims: Literal["balanced", "peaks"] = Field(
         "balanced", description="from scores to shares: every tagged class alike, or activations by their peaks (paper)"
     )
+    words: int = Field(
+        100,
+        ge=0,
+        description="kinds of cells by their looks, each of which is of one class in all images (balanced); 0: none",
+    )
     level: float = Field(2.0, description="score of the background (balanced)")
     power: Positive = Field(4.0, description="background = (1 − strongest activation)^power (peaks)")
     scales: tuple[Positive, ...] = Field((1.0, 1.5), description="of the activation maps, with mirror images")
@@ -119,6 +124,9 @@ class CompletionConfig(_Section):
     walk: bool = Field(True, description="random walk on embedding affinity")
     walk_stride: int = Field(8, ge=1, description="input pixels per node of the walk")
     walk_doublings: int = Field(6, ge=0, description="2^n steps")
+    balance: NonNegative = Field(
+        0.0, description="where no pixel is hinted, each class's shares are divided by their mean to this power"
+    )
     hints: NonNegative = Field(0.4, description="exponent of the shares that hints alone give; 0 leaves them out")
     hint_regions: int = Field(1000, ge=2, le=4000, description="over-segments over which hints spread")
     scale: Positive = Field(1.0, description="of the image that the network sees")

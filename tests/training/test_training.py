@@ -32,7 +32,7 @@ from hintseg.training.data import TrainingBatches, TrainingImages, loader
 from hintseg.training.features import FeatureCache
 from hintseg.training.objective import Objective, cell_labels
 from hintseg.training.optimizer import AveragedWeights, build_optimizer, learning_rate_factor
-from hintseg.training.tags import image_seeds, unplaced
+from hintseg.training.tags import image_seeds, tagged_shares, unplaced
 from hintseg.training.terms import TERMS
 
 
@@ -518,7 +518,7 @@ def test_images_without_hints_and_mixtures_are_normal(scenes, run):
 def test_tags_alone_train_and_resume(run, tmp_path, scenes):
     run("a", hints="tags")
     assert len(list((tmp_path / "a" / "seeds").iterdir())) == 4
-    for number, stage in enumerate(("tags", "seeds", "train")):
+    for number, stage in enumerate(("tags", "words", "seeds", "train")):
 
         def interrupt(name, done, total, values, stage=stage):
             if name == stage and done == 2:
@@ -560,7 +560,8 @@ def test_seeds_come_from_activations_or_from_a_softmax():
     labels[0, 31] = 2
     target = WeakTarget(labels, np.array([True, False, True]), np.array([True, False, True]), labels)
     for pixels in (False, True):
-        planted = image_seeds(scores, image, target, None, TagsConfig(), pixels)
+        shares = tagged_shares(scores, target, None, TagsConfig(), pixels)
+        planted = image_seeds(shares, image, target, TagsConfig())
         assert (planted[:, :14] == 0).mean() > 0.9
         assert (planted[:, 18:] == 2).mean() > 0.9
 

@@ -1,8 +1,8 @@
 """From a network's opinion and an image's hints to a dense mask [SPML sec. 3.4, "propagate"].
 
 softmax (mirror-averaged) → only classes the image may contain → random walk on embedding affinity
-→ times what the hints alone say (harmonic function over over-segments) → dense CRF
-→ every box holds its class, hinted pixels keep their label
+→ classes balanced where no pixel is hinted → times what the hints alone say (harmonic function over over-segments)
+→ dense CRF → every box holds its class, hinted pixels keep their label
 """
 
 import numpy as np
@@ -56,6 +56,8 @@ def complete_image(
     scores = scores / scores.sum(dim=0, keepdim=True).clamp_min(1e-12)
     size = (max(height // stride, 1), max(width // stride, 1))
     scores = resize(scores[None], size)[0].cpu()
+    if config.balance > 0 and not (target.labels < UNLABELLED).any():
+        scores = _balanced(scores, config.balance)
     if config.hints > 0:
         scores = _times_hints(scores, image, target, classes, config, regions)
     where = None
@@ -84,6 +86,16 @@ def _walk(embeddings: Tensor, scores: Tensor, size: tuple[int, int], config: Com
     # Each class divided by its maximum over the image, so that a timid class is not walked over.
     seeds = seeds / seeds.amax(dim=(1, 2), keepdim=True).clamp_min(1e-12)
     return random_walk(coarse, seeds, doublings=config.walk_doublings)
+
+
+def _balanced(scores: Tensor, power: float) -> Tensor:
+    """Each class divided by its mean over the image to `power`, normalised.
+
+    Tags say that a class is there and not how large it is, and a network that learned from tags alone lets what covers
+    much of an image take what lies in it; [EM-Adapt, Papandreou et al., ICCV 2015] raises the present classes likewise.
+    """
+    raised = scores / scores.mean(dim=(1, 2), keepdim=True).clamp_min(1e-6) ** power
+    return raised / raised.sum(dim=0, keepdim=True).clamp_min(1e-12)
 
 
 def _times_hints(

@@ -1,9 +1,11 @@
 """Before the recipe's own training: where the classes are that an image is only known to contain.
 
-A network learns the tags (and whatever pixels are hinted); its activation maps, refined by a dense CRF,
-give seeds, which spread like hints. Its weights are where the recipe's training starts.
+A network learns the tags (and whatever pixels are hinted); its activation maps, made to agree on what looks alike in
+all images and refined by a dense CRF, give seeds, which spread like hints. Its weights are where the recipe's training
+starts.
 """
 
+import copy
 import logging
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +24,7 @@ from hintseg.network.embedder import Embedder
 from hintseg.propagation.dense_crf import dense_crf
 from hintseg.targets.activation import activations, balanced_shares, seeds
 from hintseg.targets.target import WeakTarget
+from hintseg.targets.words import TaggedCells, Vocabulary, agree, learn_vocabulary
 from hintseg.training.augment import SOFT_STRIDE
 from hintseg.training.checkpoint import read_checkpoint, restore, save_checkpoint
 from hintseg.training.data import TrainingImages
@@ -30,6 +33,9 @@ from hintseg.training.processes import shared_work
 
 log = logging.getLogger("hintseg")
 LOG_EVERY = 20
+WORD_STRIDE = 8  # pixels per cell with a word
+SAMPLED_IMAGES, SAMPLED_CELLS = 500, 20_000  # that a vocabulary is learned from
+LEAST_CLAIM = 0.02  # of every tagged class after images agreed, so that a CRF can object
 
 
 def place_tags(
@@ -50,6 +56,7 @@ def place_tags(
     own = recipe.model_copy(
         update={"iterations": recipe.tags.iterations, "objective": terms, "stage_two": StageTwoConfig(kind="none")}
     )
+    looks = copy.deepcopy(network).eval()  # what is alike, by weights that have not learned the tags
     state = new_state(network, own, images.dataset.background, fabric)
     history: list[dict[str, float]] = []
     path = out / "tags.pt"
@@ -70,16 +77,22 @@ def place_tags(
         fabric.barrier()
     trained = state.average.network
     pixels = any((images.sample(key).labels < UNLABELLED).any() for key in images.keys)
-    paths = {key: out / "seeds" / f"{number:07d}.npz" for number, key in enumerate(keys)}
+    shares: dict[str, NDArray[np.float32]] = {}
+    if recipe.tags.words and recipe.tags.claims == "balanced" and not pixels:
+        shares = _agreed_shares(out, trained, looks, images, keys, recipe, fabric, progress)
     images.plant(
         shared_work(
             fabric,
-            paths,
-            lambda key, path: _find(trained, images, key, recipe.tags, pixels, path),
+            _paths(out / "seeds", keys),
+            lambda key, path: _find(trained, images, key, recipe.tags, pixels, shares.get(key), path),
             lambda done, total: progress("seeds", done, total, {}),
         )
     )
     network.load_state_dict(trained.state_dict())
+
+
+def _paths(folder: Path, keys: list[str]) -> dict[str, Path]:
+    return {key: folder / f"{number:07d}.npz" for number, key in enumerate(keys)}
 
 
 def unplaced(images: TrainingImages) -> list[str]:
@@ -118,11 +131,83 @@ def pixel_scores(network: Embedder, image: NDArray[np.uint8], scales: tuple[floa
     return (total / (2 * len(scales))).cpu()
 
 
-def image_seeds(
-    scores: Tensor, image: NDArray[np.uint8], target: WeakTarget, background: int | None, config: TagsConfig,
-    pixels: bool,
-) -> NDArray[np.uint8]:  # fmt: skip
-    """Pixel scores of one image → probable labels at its size.
+def _agreed_shares(
+    out: Path, trained: Embedder, looks: Embedder, images: TrainingImages, keys: list[str], recipe: Recipe,
+    fabric: Fabric, progress: Callable[[str, int, int, dict[str, float]], None],
+) -> dict[str, NDArray[np.float32]]:  # fmt: skip
+    """KEY → (T, h, w) shares of the tagged classes after all images agreed on their words."""
+    config = recipe.tags
+    vocabulary = shared_work(
+        fabric, {"vocabulary": out / "vocabulary.npz"},
+        lambda _, path: _vocabulary(looks, images, keys, recipe, path), lambda done, total: None,
+    )["vocabulary"]  # fmt: skip
+
+    def cells(key: str, path: Path) -> TaggedCells:
+        if found := read_arrays(path, *TaggedCells._fields):
+            return TaggedCells(*found)
+        image, target = images.target(key)
+        features = cell_features(looks, image, max(config.scales))
+        shares = tagged_shares(
+            pixel_scores(trained, image, config.scales), target, images.dataset.background, config, pixels=False
+        )
+        cells = TaggedCells(
+            np.flatnonzero(target.allowed).astype(np.uint8),
+            F.adaptive_avg_pool2d(shares, features.shape[1:]).numpy().astype(np.float16),
+            vocabulary.words(features.reshape(len(features), -1).T).reshape(features.shape[1:]).astype(np.uint16),
+        )
+        with atomic_path(path) as temporary:
+            np.savez_compressed(temporary, **cells._asdict())
+        return cells
+
+    found = shared_work(
+        fabric, _paths(out / "words", keys), cells, lambda done, total: progress("words", done, total, {})
+    )
+    agreed = agree([found[key] for key in keys], len(vocabulary.centres), images.num_classes)
+    return dict(zip(keys, agreed, strict=True))
+
+
+def _vocabulary(looks: Embedder, images: TrainingImages, keys: list[str], recipe: Recipe, path: Path) -> Vocabulary:
+    if found := read_arrays(path, *Vocabulary._fields):
+        return Vocabulary(*found)
+    generator = np.random.default_rng(recipe.seed)
+    some = keys[:: -(-len(keys) // SAMPLED_IMAGES)]
+    sample = []
+    for key in some:
+        features = cell_features(looks, images.sample(key).image, max(recipe.tags.scales))
+        features = features.reshape(len(features), -1).T
+        count = min(-(-SAMPLED_CELLS // len(some)), len(features))
+        sample.append(features[generator.choice(len(features), count, replace=False)])
+    vocabulary = learn_vocabulary(np.concatenate(sample), recipe.tags.words, seed=recipe.seed)
+    with atomic_path(path) as temporary:
+        np.savez(temporary, **vocabulary._asdict())
+    return vocabulary
+
+
+@torch.no_grad()
+def cell_features(network: Embedder, image: NDArray[np.uint8], scale: float) -> NDArray[np.float32]:
+    """(D, h, w): the backbone's deepest three maps of an image and its mirror image, unit length each.
+
+    Args:
+        scale: of the image that the backbone sees, its sides rounded to what the backbone takes.
+    """
+    size = [
+        max(round(side * scale / network.backbone.multiple), 1) * network.backbone.multiple for side in image.shape[:2]
+    ]
+    pixels = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None].float().to(network.mean.device)
+    pixels = F.interpolate(pixels, size=size, mode="bilinear", align_corners=False)
+    cells = [max(side // WORD_STRIDE, 1) for side in image.shape[:2]]
+    found = []
+    for maps, mirrored in zip(network.pyramid(pixels)[-3:], network.pyramid(pixels.flip(3))[-3:], strict=True):
+        mean = (maps + mirrored.flip(3)).float() / 2
+        resized = F.interpolate(mean, size=cells, mode="bilinear", align_corners=False)[0]
+        found.append(F.normalize(resized, dim=0).cpu())
+    return torch.cat(found).numpy()
+
+
+def tagged_shares(
+    scores: Tensor, target: WeakTarget, background: int | None, config: TagsConfig, pixels: bool
+) -> Tensor:
+    """Pixel scores of one image → (T, h, w) shares of the classes that may be there, summing to one.
 
     Args:
         scores: (C, h, w) logits.
@@ -131,14 +216,18 @@ def image_seeds(
     """
     classes = np.flatnonzero(target.allowed)
     if pixels:
-        shares = scores[classes].softmax(dim=0)
-    elif config.claims == "balanced":
+        return scores[classes].softmax(dim=0)
+    if config.claims == "balanced":
         claims = balanced_shares(scores.numpy(), target.allowed, background, config.level)[classes]
-        shares = torch.from_numpy(np.sqrt(claims))  # the classifier is surer than it is right
-        shares = shares / shares.sum(dim=0)
+        claims = np.sqrt(claims)  # the classifier is surer than it is right
     else:
         claims = activations(scores.numpy(), target.allowed, background, config.power)[classes] + 1e-3
-        shares = torch.from_numpy(claims / claims.sum(axis=0))
+    return torch.from_numpy(claims / claims.sum(axis=0))
+
+
+def image_seeds(shares: Tensor, image: NDArray[np.uint8], target: WeakTarget, config: TagsConfig) -> NDArray[np.uint8]:
+    """Shares of the classes that may be in an image, (T, h, w), → probable labels at its size."""
+    classes = np.flatnonzero(target.allowed)
     if target.possible is not None:
         where = F.adaptive_max_pool2d(torch.from_numpy(target.possible[classes]).float()[None], shares.shape[1:])[0]
         shares = shares * where
@@ -155,13 +244,21 @@ def image_seeds(
 
 
 def _find(
-    network: Embedder, images: TrainingImages, key: str, config: TagsConfig, pixels: bool, path: Path
-) -> NDArray[np.uint8]:
+    network: Embedder, images: TrainingImages, key: str, config: TagsConfig, pixels: bool,
+    agreed: NDArray[np.float32] | None, path: Path,
+) -> NDArray[np.uint8]:  # fmt: skip
     if found := read_arrays(path, "labels"):
         return found[0]
     image, target = images.target(key)
-    scores = pixel_scores(network, image, config.scales)
-    labels = image_seeds(scores, image, target, images.dataset.background, config, pixels)
+    if agreed is None:
+        scores = pixel_scores(network, image, config.scales)
+        shares = tagged_shares(scores, target, images.dataset.background, config, pixels)
+    else:
+        size = [max(side // SOFT_STRIDE, 1) for side in image.shape[:2]]
+        claims = np.sqrt(agreed) + LEAST_CLAIM
+        shares = torch.from_numpy(claims / claims.sum(axis=0))
+        shares = F.interpolate(shares[None], size=size, mode="bilinear", align_corners=False)[0]
+    labels = image_seeds(shares, image, target, config)
     with atomic_path(path) as temporary:
         np.savez_compressed(temporary, labels=labels)
     return labels

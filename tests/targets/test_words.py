@@ -1,0 +1,110 @@
+"""Words and their agreement against plain loops."""
+
+import math
+
+import numpy as np
+import pytest
+
+from hintseg.targets.words import SMOOTHING, TaggedCells, agree, learn_vocabulary
+
+
+def plain_agreement(images, words, num_classes, rounds):
+    shares = [
+        {(place, label): float(claim) for label, claims in zip(cells.classes, cells.claims, strict=True)
+         for place, claim in enumerate(claims.ravel())} for cells in images
+    ]  # fmt: skip
+    for _ in range(rounds):
+        table = {(label, word): SMOOTHING for label in range(num_classes) for word in range(words)}
+        for cells, share in zip(images, shares, strict=True):
+            for (place, label), own in share.items():
+                table[label, int(cells.words.ravel()[place])] += own
+        for label in range(num_classes):
+            total = sum(table[label, word] for word in range(words))
+            for word in range(words):
+                table[label, word] /= total
+        for number, cells in enumerate(images):
+            places = range(cells.words.size)
+            product = {
+                (place, label): float(claims.ravel()[place]) * table[label, int(cells.words.ravel()[place])]
+                for label, claims in zip(cells.classes, cells.claims, strict=True)
+                for place in places
+            }
+            for _ in ("over classes", "and again"):
+                for place in places:
+                    total = sum(product[place, label] for label in cells.classes)
+                    for label in cells.classes:
+                        product[place, label] /= total
+                if _ == "over classes":
+                    for label in cells.classes:
+                        mean = sum(product[place, label] for place in places) / len(places)
+                        for place in places:
+                            product[place, label] /= mean
+            shares[number] = product
+    return shares
+
+
+def random_images(count=5, words=6):
+    generator = np.random.default_rng(0)
+    images = []
+    for _ in range(count):
+        classes = generator.choice(4, generator.integers(1, 4), replace=False)
+        claims = generator.dirichlet(np.ones(len(classes)), (3, 5)).transpose(2, 0, 1)
+        images.append(TaggedCells(classes, claims, generator.integers(0, words, (3, 5))))
+    return images
+
+
+def test_agreement_by_loop():
+    images = random_images()
+    found = agree(images, 6, 4, rounds=3)
+    for cells, share, expected in zip(images, found, plain_agreement(images, 6, 4, 3), strict=True):
+        assert share.shape == cells.claims.shape
+        np.testing.assert_allclose(share.sum(axis=0), 1, rtol=1e-6)
+        for number, label in enumerate(cells.classes):
+            for place, value in enumerate(share[number].ravel()):
+                assert value == pytest.approx(expected[place, label], rel=1e-4, abs=1e-7)
+
+
+def test_what_other_images_have_without_a_class_is_not_that_class():
+    """Cars always stand on roads, and the classifier takes the road for them; other roads are empty."""
+    road, car = 0, 1
+    words = np.repeat([0, 1], 8).reshape(2, 8)  # road below a car
+    towards_car = np.stack([np.full((2, 8), 0.4), np.full((2, 8), 0.6)])
+    towards_car[:, 0] = [[0.3] * 8, [0.7] * 8]  # the road is claimed most
+    with_car = TaggedCells(np.array([road, car]), towards_car, words)
+    empty = TaggedCells(np.array([road]), np.ones((1, 2, 8)), np.zeros((2, 8), int))
+    alone = agree([with_car], 2, 2)[0]
+    assert alone[1, 0].min() > 0.5
+    together = agree([with_car, empty, empty], 2, 2)[0]
+    assert together[0, 0].min() > 0.75
+    assert together[1, 1].min() > 0.75
+
+
+def test_without_a_round_claims_are_as_they_were():
+    images = random_images(2)
+    for cells, share in zip(images, agree(images, 6, 4, rounds=0), strict=True):
+        np.testing.assert_allclose(share, cells.claims, rtol=1e-6)
+
+
+def test_words_are_kinds_of_features():
+    generator = np.random.default_rng(0)
+    kinds = np.eye(3, 8, dtype=np.float32)
+    which = generator.integers(0, 3, 300)
+    features = (kinds[which] + 0.05 * generator.standard_normal((300, 8))).astype(np.float32)
+    vocabulary = learn_vocabulary(features, 3, dimensions=4)
+    assert vocabulary.projection.shape == (8, 4)
+    words = vocabulary.words(features)
+    for kind in range(3):
+        assert len(set(words[which == kind])) == 1
+    assert len(set(words)) == 3
+    again = learn_vocabulary(features, 3, dimensions=4)
+    assert all(np.array_equal(one, two) for one, two in zip(vocabulary, again, strict=True))
+    values = np.linalg.eigvalsh(np.cov(features, rowvar=False, bias=True))
+    projected = (features - vocabulary.mean) @ vocabulary.projection
+    assert projected.std(axis=0)[0] == pytest.approx(math.sqrt(math.sqrt(values[-1])), rel=1e-3)  # half whitened
+
+
+def test_few_cells_have_few_words():
+    features = np.random.default_rng(0).standard_normal((9, 2)).astype(np.float32)
+    vocabulary = learn_vocabulary(features, 100, dimensions=64)
+    assert vocabulary.centres.shape == (2, 2)
+    assert set(vocabulary.words(features)) <= {0, 1}
