@@ -57,6 +57,11 @@ class DataConfig(_Section):
     spread_regions: int = Field(1000, ge=0, le=4000, description="over-segments over which hints spread; 0: not at all")
     spread_confidence: Fraction = Field(0.9, description="least share of a class where hints spread")
     strong: Fraction = Field(0.5, description="least share of images with a placed hint in what is drawn")
+    words: int = Field(
+        100,
+        ge=0,
+        description="kinds of places by their looks, each of one class in all images where hints spread; 0: none",
+    )
     views: int = Field(0, ge=0, description="fixed crops of every image, each drawn once; 0: a fresh one every time")
     features_mib: int = Field(4096, ge=0, description="memory for a frozen backbone's features of these views")
     workers: int = Field(0, ge=0, description="loader processes; 0 loads in the main process")
@@ -106,11 +111,6 @@ class TagsConfig(_Section):
     pooling: Literal["average", "max", "log_sum_exp", "rank"] = Field("log_sum_exp", description="of pixel scores")
     claims: Literal["balanced", "peaks"] = Field(
         "balanced", description="from scores to shares: every tagged class alike, or activations by their peaks (paper)"
-    )
-    words: int = Field(
-        100,
-        ge=0,
-        description="kinds of cells by their looks, each of which is of one class in all images (balanced); 0: none",
     )
     level: float = Field(2.0, description="score of the background (balanced)")
     power: Positive = Field(4.0, description="background = (1 − strongest activation)^power (peaks)")

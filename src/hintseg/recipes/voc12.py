@@ -47,7 +47,13 @@ def _voc(
         iterations=30_000,
         network=_NETWORK,
         data=DataConfig(
-            batch=16, crop=512, scale=(0.5, 1.5), colour=0.0, point_radius=radius, spread_regions=1000 if seeds else 0
+            batch=16,
+            crop=512,
+            scale=(0.5, 1.5),
+            colour=0.0,
+            point_radius=radius,
+            spread_regions=1000 if seeds else 0,
+            words=0,
         ),
         segments=_SEGMENTS.model_copy(update={"spread": seeds}),
         # The release multiplies the classifier's cross-entropy by the annotation relationship's weight.

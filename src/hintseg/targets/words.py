@@ -70,33 +70,49 @@ def learn_vocabulary(features: NDArray[np.float32], words: int, dimensions: int 
     return Vocabulary(mean, projection, np.asarray(kmeans.centroids, np.float32))
 
 
-def agree(images: Sequence[TaggedCells], words: int, num_classes: int, rounds: int = 8) -> list[NDArray[np.float32]]:
-    """Claims of every image made to agree on what each word is.
-
-    In turns: p(word | class) over all images, and in each image claim · p(word | class), first normalised over
-    classes, then every class divided by its mean over the image, and normalised again.
+def word_table(
+    images: Sequence[TaggedCells], words: int, num_classes: int, *, power: float = 1.0, balanced: bool = False,
+    rounds: int = 8,
+) -> NDArray[np.float64]:  # fmt: skip
+    """p(word | class) over all images, in turns with what it makes of every image (`explained`).
 
     Args:
-        words: size of the vocabulary.
+        words: W, size of the vocabulary.
+        power, balanced: as for `explained`.
 
     Returns:
-        (T, h, w) of each image, summing to one over classes.
+        (C, W), rows sum to one.
     """
-    shares = [cells.claims.reshape(len(cells.classes), -1).astype(np.float64) for cells in images]
-    for _ in range(rounds):
+    shares = [cells.claims for cells in images]
+    for turn in range(rounds + 1):
         table = np.full((num_classes, words), SMOOTHING)
         for cells, share in zip(images, shares, strict=True):
             for label, own in zip(cells.classes, share, strict=True):
-                table[label] += np.bincount(cells.words.ravel(), weights=own, minlength=words)
+                table[label] += np.bincount(cells.words.ravel(), weights=own.ravel(), minlength=words)
         table /= table.sum(axis=1, keepdims=True)
-        for number, cells in enumerate(images):
-            product = (
-                cells.claims.reshape(len(cells.classes), -1) * table[cells.classes][:, cells.words.ravel()] + 1e-30
-            )
-            product /= product.sum(axis=0)
-            product /= np.maximum(product.mean(axis=1, keepdims=True), 1e-6)
-            shares[number] = product / product.sum(axis=0)
-    return [share.reshape(cells.claims.shape).astype(np.float32) for cells, share in zip(images, shares, strict=True)]
+        if turn < rounds:
+            shares = [explained(cells, table, power=power, balanced=balanced) for cells in images]
+    return table
+
+
+def explained(
+    cells: TaggedCells, table: NDArray[np.floating], *, power: float = 1.0, balanced: bool = False
+) -> NDArray[np.float32]:
+    """Claim · p(word | class)^power, normalised over classes.
+
+    Args:
+        table: (C, W).
+        balanced: then every class is divided by its mean over the image, and all are normalised again.
+
+    Returns:
+        (T, h, w), summing to one over classes.
+    """
+    product = cells.claims.astype(np.float64) * table[cells.classes][:, cells.words] ** power + 1e-30
+    product /= product.sum(axis=0)
+    if balanced:
+        product /= np.maximum(product.mean(axis=(1, 2), keepdims=True), 1e-6)
+        product /= product.sum(axis=0)
+    return product.astype(np.float32)
 
 
 def _projected(

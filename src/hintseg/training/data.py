@@ -22,10 +22,22 @@ from hintseg.config import DataConfig
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.labels import UNLABELLED
 from hintseg.images import atomic_path, read_arrays
-from hintseg.propagation.regions import propagate, spread_labels
+from hintseg.propagation.regions import pixel_shares, propagate, spread_labels, weighed
 from hintseg.segments.oversegment import partitions
 from hintseg.targets.target import WeakTarget, reduce_target, weak_target
 from hintseg.training.augment import Sample, SoftMask, augment
+
+
+class Looks(NamedTuple):
+    """How likely the classes of an image are by looks alone.
+
+    Attributes:
+        classes: (T,).
+        shares: (T, h, w), summing to one over classes.
+    """
+
+    classes: NDArray[np.integer]
+    shares: NDArray[np.floating]
 
 
 class TrainingBatch(NamedTuple):
@@ -79,11 +91,30 @@ class TrainingImages:
         self.num_classes = len(dataset.classes)
         self._samples: dict[str, Sample] = {}
         self._seeds: dict[str, NDArray[np.uint8]] = {}
+        self._looks: dict[str, Looks] = {}
 
     def plant(self, seeds: dict[str, NDArray[np.uint8]]) -> None:
         """Probable labels to spread from, by key, at the reduced size; in place of what hints alone give."""
         self._seeds = seeds
         self._samples = {key: sample for key, sample in self._samples.items() if key not in seeds}
+
+    def weigh(self, looks: dict[str, Looks]) -> None:
+        """What images look like has a say in where hints spread to."""
+        self._looks = looks
+        self._samples = {key: sample for key, sample in self._samples.items() if key not in looks}
+
+    def spread_shares(self, key: str) -> tuple[NDArray[np.integer], NDArray[np.float32]]:
+        """(T,) classes that hints show in an image and (T, H, W) how they spread over it by themselves.
+
+        T is 0 where there is no hint, or where a class may be that no hint points at.
+        """
+        image, target = self.target(key)
+        regions = self.spread_regions(key, image)
+        classes = np.unique(target.likely[target.likely < UNLABELLED]).astype(np.uint8)
+        if regions is None or not len(classes) or target.unhinted():
+            return np.zeros(0, np.uint8), np.zeros((0, *image.shape[:2]), np.float32)
+        shares = propagate(image, target.likely, regions, self.num_classes)[:, classes]
+        return classes, pixel_shares(shares, regions, None if target.possible is None else target.possible[classes])
 
     @cached_property
     def placed(self) -> list[str]:
@@ -126,6 +157,8 @@ class TrainingImages:
         seeds = self._seeds.get(key, target.likely)
         others = target.allowed if target.unhinted() and key not in self._seeds else None
         shares = propagate(image, seeds, regions, self.num_classes, others=others)
+        if (looks := self._looks.get(key)) is not None:
+            shares[:, looks.classes] = weighed(shares[:, looks.classes], regions, looks.shares)
         return spread_labels(target.labels, regions, shares, config.spread_confidence, target.possible)
 
     def _partitions(self, key: str, image: NDArray[np.uint8]) -> tuple[NDArray[np.uint16], NDArray[np.uint16]]:

@@ -5,7 +5,6 @@ all images and refined by a dense CRF, give seeds, which spread like hints. Its 
 starts.
 """
 
-import copy
 import logging
 from collections.abc import Callable
 from pathlib import Path
@@ -24,29 +23,28 @@ from hintseg.network.embedder import Embedder
 from hintseg.propagation.dense_crf import dense_crf
 from hintseg.targets.activation import activations, balanced_shares, seeds
 from hintseg.targets.target import WeakTarget
-from hintseg.targets.words import TaggedCells, Vocabulary, agree, learn_vocabulary
+from hintseg.targets.words import TaggedCells, explained, word_table
 from hintseg.training.augment import SOFT_STRIDE
 from hintseg.training.checkpoint import read_checkpoint, restore, save_checkpoint
 from hintseg.training.data import TrainingImages
 from hintseg.training.loop import new_state, train_steps
 from hintseg.training.processes import shared_work
+from hintseg.training.words import LEAST_CLAIM, Words
 
 log = logging.getLogger("hintseg")
 LOG_EVERY = 20
-WORD_STRIDE = 8  # pixels per cell with a word
-SAMPLED_IMAGES, SAMPLED_CELLS = 500, 20_000  # that a vocabulary is learned from
-LEAST_CLAIM = 0.02  # of every tagged class after images agreed, so that a CRF can object
 
 
 def place_tags(
     out: Path, network: Embedder, images: TrainingImages, recipe: Recipe, fabric: Fabric, fingerprint: str,
-    resume: bool, progress: Callable[[str, int, int, dict[str, float]], None],
+    resume: bool, progress: Callable[[str, int, int, dict[str, float]], None], words: Words | None = None,
 ) -> None:  # fmt: skip
     """Train `network` on tags and plant seeds into `images`; nothing where every class is pointed at.
 
     Args:
         out: run folder; `tags.pt` and `seeds/` are written there, and read back when resuming.
         network: trained in place; ends with the averaged weights.
+        words: of the images, where seeds are to agree on what looks alike.
     """
     keys = unplaced(images)
     if not keys or recipe.tags.iterations == 0:
@@ -56,7 +54,6 @@ def place_tags(
     own = recipe.model_copy(
         update={"iterations": recipe.tags.iterations, "objective": terms, "stage_two": StageTwoConfig(kind="none")}
     )
-    looks = copy.deepcopy(network).eval()  # what is alike, by weights that have not learned the tags
     state = new_state(network, own, images.dataset.background, fabric)
     history: list[dict[str, float]] = []
     path = out / "tags.pt"
@@ -78,8 +75,8 @@ def place_tags(
     trained = state.average.network
     pixels = any((images.sample(key).labels < UNLABELLED).any() for key in images.keys)
     shares: dict[str, NDArray[np.float32]] = {}
-    if recipe.tags.words and recipe.tags.claims == "balanced" and not pixels:
-        shares = _agreed_shares(out, trained, looks, images, keys, recipe, fabric, progress)
+    if words is not None and recipe.tags.claims == "balanced" and not pixels:
+        shares = _agreed_shares(out, trained, images, keys, words, recipe.tags, fabric, progress)
     images.plant(
         shared_work(
             fabric,
@@ -132,76 +129,32 @@ def pixel_scores(network: Embedder, image: NDArray[np.uint8], scales: tuple[floa
 
 
 def _agreed_shares(
-    out: Path, trained: Embedder, looks: Embedder, images: TrainingImages, keys: list[str], recipe: Recipe,
+    out: Path, trained: Embedder, images: TrainingImages, keys: list[str], words: Words, config: TagsConfig,
     fabric: Fabric, progress: Callable[[str, int, int, dict[str, float]], None],
 ) -> dict[str, NDArray[np.float32]]:  # fmt: skip
-    """KEY → (T, h, w) shares of the tagged classes after all images agreed on their words."""
-    config = recipe.tags
-    vocabulary = shared_work(
-        fabric, {"vocabulary": out / "vocabulary.npz"},
-        lambda _, path: _vocabulary(looks, images, keys, recipe, path), lambda done, total: None,
-    )["vocabulary"]  # fmt: skip
+    """KEY → (T, h, w) shares of the tagged classes after all images agreed on what looks alike."""
 
-    def cells(key: str, path: Path) -> TaggedCells:
+    def claims(key: str, path: Path) -> TaggedCells:
         if found := read_arrays(path, *TaggedCells._fields):
             return TaggedCells(*found)
         image, target = images.target(key)
-        features = cell_features(looks, image, max(config.scales))
-        shares = tagged_shares(
-            pixel_scores(trained, image, config.scales), target, images.dataset.background, config, pixels=False
-        )
+        scores = pixel_scores(trained, image, config.scales)
+        shares = tagged_shares(scores, target, images.dataset.background, config, pixels=False)
+        seen = words.cells[key].words
         cells = TaggedCells(
             np.flatnonzero(target.allowed).astype(np.uint8),
-            F.adaptive_avg_pool2d(shares, features.shape[1:]).numpy().astype(np.float16),
-            vocabulary.words(features.reshape(len(features), -1).T).reshape(features.shape[1:]).astype(np.uint16),
+            F.adaptive_avg_pool2d(shares, seen.shape).numpy().astype(np.float16),
+            seen,
         )
         with atomic_path(path) as temporary:
             np.savez_compressed(temporary, **cells._asdict())
         return cells
 
     found = shared_work(
-        fabric, _paths(out / "words", keys), cells, lambda done, total: progress("words", done, total, {})
+        fabric, _paths(out / "claims", keys), claims, lambda done, total: progress("claims", done, total, {})
     )
-    agreed = agree([found[key] for key in keys], len(vocabulary.centres), images.num_classes)
-    return dict(zip(keys, agreed, strict=True))
-
-
-def _vocabulary(looks: Embedder, images: TrainingImages, keys: list[str], recipe: Recipe, path: Path) -> Vocabulary:
-    if found := read_arrays(path, *Vocabulary._fields):
-        return Vocabulary(*found)
-    generator = np.random.default_rng(recipe.seed)
-    some = keys[:: -(-len(keys) // SAMPLED_IMAGES)]
-    sample = []
-    for key in some:
-        features = cell_features(looks, images.sample(key).image, max(recipe.tags.scales))
-        features = features.reshape(len(features), -1).T
-        count = min(-(-SAMPLED_CELLS // len(some)), len(features))
-        sample.append(features[generator.choice(len(features), count, replace=False)])
-    vocabulary = learn_vocabulary(np.concatenate(sample), recipe.tags.words, seed=recipe.seed)
-    with atomic_path(path) as temporary:
-        np.savez(temporary, **vocabulary._asdict())
-    return vocabulary
-
-
-@torch.no_grad()
-def cell_features(network: Embedder, image: NDArray[np.uint8], scale: float) -> NDArray[np.float32]:
-    """(D, h, w): the backbone's deepest three maps of an image and its mirror image, unit length each.
-
-    Args:
-        scale: of the image that the backbone sees, its sides rounded to what the backbone takes.
-    """
-    size = [
-        max(round(side * scale / network.backbone.multiple), 1) * network.backbone.multiple for side in image.shape[:2]
-    ]
-    pixels = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None].float().to(network.mean.device)
-    pixels = F.interpolate(pixels, size=size, mode="bilinear", align_corners=False)
-    cells = [max(side // WORD_STRIDE, 1) for side in image.shape[:2]]
-    found = []
-    for maps, mirrored in zip(network.pyramid(pixels)[-3:], network.pyramid(pixels.flip(3))[-3:], strict=True):
-        mean = (maps + mirrored.flip(3)).float() / 2
-        resized = F.interpolate(mean, size=cells, mode="bilinear", align_corners=False)[0]
-        found.append(F.normalize(resized, dim=0).cpu())
-    return torch.cat(found).numpy()
+    table = word_table(list(found.values()), words.size, images.num_classes, balanced=True)
+    return {key: explained(cells, table, balanced=True) for key, cells in found.items()}
 
 
 def tagged_shares(
