@@ -5,15 +5,15 @@ import math
 import numpy as np
 import pytest
 
-from hintseg.targets.words import SMOOTHING, TaggedCells, agree, learn_vocabulary
+from hintseg.targets.words import SMOOTHING, TaggedCells, explained, learn_vocabulary, word_table
 
 
-def plain_agreement(images, words, num_classes, rounds):
+def plain_table(images, words, num_classes, power, balanced, rounds):
     shares = [
         {(place, label): float(claim) for label, claims in zip(cells.classes, cells.claims, strict=True)
          for place, claim in enumerate(claims.ravel())} for cells in images
     ]  # fmt: skip
-    for _ in range(rounds):
+    for turn in range(rounds + 1):
         table = {(label, word): SMOOTHING for label in range(num_classes) for word in range(words)}
         for cells, share in zip(images, shares, strict=True):
             for (place, label), own in share.items():
@@ -22,25 +22,33 @@ def plain_agreement(images, words, num_classes, rounds):
             total = sum(table[label, word] for word in range(words))
             for word in range(words):
                 table[label, word] /= total
-        for number, cells in enumerate(images):
-            places = range(cells.words.size)
-            product = {
-                (place, label): float(claims.ravel()[place]) * table[label, int(cells.words.ravel()[place])]
-                for label, claims in zip(cells.classes, cells.claims, strict=True)
-                for place in places
-            }
-            for _ in ("over classes", "and again"):
-                for place in places:
-                    total = sum(product[place, label] for label in cells.classes)
-                    for label in cells.classes:
-                        product[place, label] /= total
-                if _ == "over classes":
-                    for label in cells.classes:
-                        mean = sum(product[place, label] for place in places) / len(places)
-                        for place in places:
-                            product[place, label] /= mean
-            shares[number] = product
-    return shares
+        if turn < rounds:
+            shares = [plain_shares(cells, table, power, balanced) for cells in images]
+    return table
+
+
+def plain_shares(cells, table, power, balanced):
+    places = range(cells.words.size)
+    product = {
+        (place, int(label)): float(claims.ravel()[place]) * table[label, int(cells.words.ravel()[place])] ** power
+        for label, claims in zip(cells.classes, cells.claims, strict=True)
+        for place in places
+    }
+
+    def normalise():
+        for place in places:
+            total = sum(product[place, label] for label in cells.classes)
+            for label in cells.classes:
+                product[place, label] /= total
+
+    normalise()
+    if balanced:
+        for label in cells.classes:
+            mean = sum(product[place, label] for place in places) / len(places)
+            for place in places:
+                product[place, label] /= mean
+        normalise()
+    return product
 
 
 def random_images(count=5, words=6):
@@ -53,15 +61,21 @@ def random_images(count=5, words=6):
     return images
 
 
-def test_agreement_by_loop():
+@pytest.mark.parametrize(("power", "balanced"), [(1.0, True), (0.7, False)])
+def test_table_and_shares_by_loop(power, balanced):
     images = random_images()
-    found = agree(images, 6, 4, rounds=3)
-    for cells, share, expected in zip(images, found, plain_agreement(images, 6, 4, 3), strict=True):
-        assert share.shape == cells.claims.shape
-        np.testing.assert_allclose(share.sum(axis=0), 1, rtol=1e-6)
-        for number, label in enumerate(cells.classes):
-            for place, value in enumerate(share[number].ravel()):
-                assert value == pytest.approx(expected[place, label], rel=1e-4, abs=1e-7)
+    table = word_table(images, 6, 4, power=power, balanced=balanced, rounds=3)
+    expected = plain_table(images, 6, 4, power, balanced, 3)
+    for (label, word), value in expected.items():
+        assert table[label, word] == pytest.approx(value, rel=1e-5)
+    np.testing.assert_allclose(table.sum(axis=1), 1)
+    for cells in images:
+        shares = explained(cells, table, power=power, balanced=balanced)
+        assert shares.shape == cells.claims.shape
+        np.testing.assert_allclose(shares.sum(axis=0), 1, rtol=1e-6)
+        for (place, label), value in plain_shares(cells, expected, power, balanced).items():
+            number = list(cells.classes).index(label)
+            assert shares[number].ravel()[place] == pytest.approx(value, rel=1e-4, abs=1e-7)
 
 
 def test_what_other_images_have_without_a_class_is_not_that_class():
@@ -72,17 +86,13 @@ def test_what_other_images_have_without_a_class_is_not_that_class():
     towards_car[:, 0] = [[0.3] * 8, [0.7] * 8]  # the road is claimed most
     with_car = TaggedCells(np.array([road, car]), towards_car, words)
     empty = TaggedCells(np.array([road]), np.ones((1, 2, 8)), np.zeros((2, 8), int))
-    alone = agree([with_car], 2, 2)[0]
-    assert alone[1, 0].min() > 0.5
-    together = agree([with_car, empty, empty], 2, 2)[0]
-    assert together[0, 0].min() > 0.75
-    assert together[1, 1].min() > 0.75
-
-
-def test_without_a_round_claims_are_as_they_were():
-    images = random_images(2)
-    for cells, share in zip(images, agree(images, 6, 4, rounds=0), strict=True):
-        np.testing.assert_allclose(share, cells.claims, rtol=1e-6)
+    alone, together = (
+        explained(with_car, word_table(images, 2, 2, balanced=True), balanced=True)
+        for images in ([with_car], [with_car, empty, empty])
+    )
+    assert alone[car, 0].min() > 0.5
+    assert together[road, 0].min() > 0.75
+    assert together[car, 1].min() > 0.75
 
 
 def test_words_are_kinds_of_features():

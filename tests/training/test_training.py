@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from hintseg import Segmenter, train
 from hintseg.api import choose_recipe
@@ -28,12 +28,14 @@ from hintseg.relations.by_name import RELATIONS
 from hintseg.targets.target import WeakTarget, reduce_to
 from hintseg.training import loop
 from hintseg.training.augment import Sample, SoftMask, augment
-from hintseg.training.data import TrainingBatches, TrainingImages, loader
+from hintseg.training.data import Looks, TrainingBatches, TrainingImages, loader
 from hintseg.training.features import FeatureCache
 from hintseg.training.objective import Objective, cell_labels
 from hintseg.training.optimizer import AveragedWeights, build_optimizer, learning_rate_factor
+from hintseg.training.processes import make_fabric
 from hintseg.training.tags import image_seeds, tagged_shares, unplaced
 from hintseg.training.terms import TERMS
+from hintseg.training.words import find_words, looks_by_words
 
 
 @pytest.mark.parametrize(("step", "expected"), [(0, 3e-4), (100, 2.99e-3), (15_000, 1.61e-3), (29_999, 2.8e-7)])
@@ -518,7 +520,7 @@ def test_images_without_hints_and_mixtures_are_normal(scenes, run):
 def test_tags_alone_train_and_resume(run, tmp_path, scenes):
     run("a", hints="tags")
     assert len(list((tmp_path / "a" / "seeds").iterdir())) == 4
-    for number, stage in enumerate(("tags", "words", "seeds", "train")):
+    for number, stage in enumerate(("tags", "seeds", "train")):
 
         def interrupt(name, done, total, values, stage=stage):
             if name == stage and done == 2:
@@ -627,3 +629,59 @@ def test_soft_masks_of_no_class_and_of_many(classes):
     assert crop.soft.shape == (200, 8, 8)
     np.testing.assert_allclose(crop.soft[5 : 5 + classes], 0.2, atol=1e-6)
     assert crop.soft.sum() == pytest.approx(0.2 * classes * 64, rel=1e-5)
+
+
+@pytest.fixture
+def some_weights(tiny, tmp_path):
+    """A file with a tiny backbone's weights, as good as any."""
+    network = Embedder(choose_recipe(weights="none", settings=tiny).network, 3)
+    path = tmp_path / "some.safetensors"
+    save_file(network.backbone.body.state_dict(), path)
+    return str(path)
+
+
+def test_words_have_a_say_in_where_hints_spread(scenes, tiny, some_weights, tmp_path):
+    recipe = choose_recipe(weights=some_weights, settings=[*tiny, "data.words=6"])
+    network = Embedder(recipe.network, 3, some_weights)
+    points = json.loads((scenes.root / "points.json").read_text("utf-8"))
+    first, second, *_ = scenes.keys("train")
+    points[first] = points[first][:1]  # one class of several: who knows where the others are
+    (scenes.root / "points.json").write_text(json.dumps(points), "utf-8")
+    images = TrainingImages(Dataset.open(scenes.root), scenes.keys("train"), ("points", "tags"), recipe.data)
+    fabric, shown = make_fabric("cpu", "32-true", 1), []
+    words = find_words(tmp_path, network, images, 0, fabric, lambda stage, done, total, _: shown.append((done, total)))
+    assert network.training
+    assert shown == [(done, 4) for done in range(1, 5)]
+    assert words.size == 6
+    assert words.cells[second].words.shape == (9, 12)
+    np.testing.assert_allclose(words.cells[second].claims.astype(float).sum(axis=0), 1, atol=2e-3)
+    again = find_words(tmp_path, network, images, 0, fabric, lambda *_: None)
+    for key, cells in again.cells.items():
+        assert all(np.array_equal(one, other) for one, other in zip(cells, words.cells[key], strict=True))
+    looks = looks_by_words(words, 3)
+    assert set(looks) == set(scenes.keys("train")[1:])
+    before = images.sample(second).spread
+    nowhere = Looks(looks[second].classes, np.eye(len(looks[second].classes))[:, :1, None] + 1e-9)  # all of one class
+    images.weigh({second: nowhere})
+    after = images.sample(second).spread
+    one = looks[second].classes[0]
+    hinted = images.sample(second).labels < UNLABELLED
+    assert (after[hinted] == before[hinted]).all()
+    assert set(np.unique(after[~hinted])) <= {one, UNLABELLED}
+
+
+def test_words_are_found_again_where_a_run_goes_on(scenes, tiny, some_weights, tmp_path):
+    options = {"weights": some_weights, "device": "cpu", "iterations": 3, "settings": [*tiny, "data.words=6"]}
+    train(scenes, "tags", tmp_path / "a", **options)
+    assert len(list((tmp_path / "a" / "words").iterdir())) == 4
+    for stage in ("words", "claims"):
+
+        def interrupt(name, done, total, values, stage=stage):
+            if name == stage and done == 2:
+                raise StopError
+
+        with pytest.raises(StopError):
+            train(scenes, "tags", tmp_path / stage, progress=interrupt, **options)
+        train(scenes, "tags", tmp_path / stage, resume=True, **options)
+        whole, parts = (load_file(tmp_path / name / "weights.safetensors") for name in ("a", stage))
+        assert all(torch.equal(whole[key], parts[key]) for key in whole)
