@@ -87,9 +87,13 @@ def test_choices_change_the_recipe(tmp_path):
     assert choose_recipe(alone="masks") == choose_recipe(objective="partial_cross_entropy")
     assert choose_recipe(alone="boxes") == choose_recipe() == choose_recipe(alone=None)
     assert choose_recipe("voc12-points", alone="points") == RECIPES["voc12-points"]
+    assert choose_recipe(alone="tags").completion.balance == 0.75
+    assert choose_recipe(alone="tags", settings=["completion.balance=0"]) == choose_recipe()
+    assert choose_recipe("voc12-tags", alone="tags") == RECIPES["voc12-tags"]
     written = tmp_path / "small.json"
     written.write_text(RECIPES["small"].model_dump_json(), "utf-8")
     assert choose_recipe(config=written, alone="points") == RECIPES["small"]
+    assert choose_recipe(config=written, alone="tags") == RECIPES["small"]
     with pytest.raises(ConfigError, match="Unknown recipe"):
         choose_recipe("smal")
     with pytest.raises(ConfigError, match="Unknown objective"):
@@ -106,7 +110,7 @@ def test_choices_change_the_recipe(tmp_path):
         ({"masks": 9}, 20, None),  # mostly void
         ({"masks": 9, "scribbles": 9, "tags": 2}, 80, "masks"),
         ({"masks": 8}, 80, None),  # the ninth has tags, or nothing
-        ({"tags": 9}, 0, None),
+        ({"tags": 9}, 0, "tags"),
         ({}, 0, None),
     ],
 )

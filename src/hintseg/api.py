@@ -10,7 +10,8 @@ from hintseg.hints.check import Inspection, inspect, require_trainable
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.forms.by_name import parse_forms
 from hintseg.inference.segmenter import Segmenter
-from hintseg.recipes.by_name import ALONE, OBJECTIVE_SETTINGS, OBJECTIVES, RECIPES
+from hintseg.recipes.by_name import ALONE, ALONE_SETTINGS, OBJECTIVE_SETTINGS, OBJECTIVES, RECIPES
+from hintseg.recipes.small import SMALL
 from hintseg.storage.mirror import published
 from hintseg.training.stages import Progress, run_training
 
@@ -34,8 +35,8 @@ def choose_recipe(
     """A recipe with the caller's changes; later arguments win.
 
     Args:
-        alone: the only form that says where anything is, see `form_alone`: the default objective may differ then
-            (`ALONE`), but not one in a `config` file.
+        alone: the only form that says where anything is, or "tags" where none does, see `form_alone`: the default
+            objective and recipe may differ then (`ALONE`, `ALONE_SETTINGS`), but not those in a `config` file.
         freeze: keep the backbone as its weights have it, and compute its features once for eight views of every image.
 
     Raises:
@@ -51,6 +52,8 @@ def choose_recipe(
     if alone in ALONE and config is None and chosen.objective == OBJECTIVES["default"]:
         chosen = chosen.model_copy(update={"objective": ALONE[alone]})
     changes = list(OBJECTIVE_SETTINGS.get(objective or "", ()))
+    if config is None and recipe == SMALL.name:
+        changes += ALONE_SETTINGS.get(alone or "", ())
     if weights == "none":
         changes.append("network.freeze_stride=0")  # random filters must be free to learn
     if freeze and weights == "none":
@@ -145,7 +148,7 @@ def train(
 
 
 def form_alone(found: Inspection) -> str | None:
-    """The only form that says where anything is.
+    """The only form that says where anything is, or "tags" where none does.
 
     Masks are where every image has one, whatever other hints there are, and most pixels are labelled: masks full of
     void leave as much open as scribbles do.
@@ -154,4 +157,6 @@ def form_alone(found: Inspection) -> str | None:
     if dense and found.forms["masks"] == len(found.usable):
         return "masks"
     placed = [form for form, count in found.forms.items() if count and form != "tags"]
+    if not placed and found.forms["tags"]:
+        return "tags"
     return placed[0] if len(placed) == 1 and placed[0] != "masks" else None

@@ -328,6 +328,25 @@ def test_hints_overrule_an_undecided_network(segmenter):
     torch.testing.assert_close(without[0], without[1])
 
 
+def test_tagged_classes_are_balanced_where_no_pixel_is_hinted(segmenter):
+    image = np.random.default_rng(0).integers(0, 255, (64, 80, 3)).astype(np.uint8)
+    labels = np.full((64, 80), 254, np.uint8)
+    allowed = np.array([True, True, False])
+    config = CompletionConfig(walk=False, crf=False)
+    target = WeakTarget(labels, allowed, allowed, labels)
+    plain = complete_image(segmenter.network, image, target, config)[:2].double()
+    found = complete_image(segmenter.network, image, target, config.model_copy(update={"balance": 0.5}))
+    raised = plain / plain.mean(dim=(1, 2), keepdim=True).sqrt()
+    torch.testing.assert_close(found[:2].double(), raised / raised.sum(dim=0), atol=1e-5, rtol=1e-4)
+    hinted = labels.copy()
+    hinted[3, 4] = 0
+    target, whole = WeakTarget(hinted, allowed, allowed, hinted), config.model_copy(update={"balance": 0.5})
+    torch.testing.assert_close(
+        complete_image(segmenter.network, image, target, whole),
+        complete_image(segmenter.network, image, target, config),
+    )
+
+
 def test_enlarged_argmax_is_bilinear_enlargement_in_bands():
     shares = torch.rand(3, 40, 50, generator=torch.Generator().manual_seed(0))
     assert (enlarged_argmax(shares, (40, 50)) == shares.argmax(dim=0).numpy()).all()

@@ -54,5 +54,8 @@ ALONE: dict[str, dict[str, TermConfig]] = {
     "masks": {"partial_cross_entropy": _PCE},  # nothing to spread or complete; relationships lost points
 }
 
+# What else is different then, in the default recipe, whatever the objective.
+ALONE_SETTINGS: dict[str, tuple[str, ...]] = {"tags": ("completion.balance=0.75",)}
+
 # What some of them need besides terms.
 OBJECTIVE_SETTINGS: dict[str, tuple[str, ...]] = {"rca": ("network.prototypes=10",)}

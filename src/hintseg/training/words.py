@@ -101,15 +101,14 @@ def _vocabulary(network: Embedder, images: TrainingImages, seed: int, path: Path
 
 @torch.no_grad()
 def cell_features(network: Embedder, image: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """(D, h, w): the backbone's deepest three maps of an image and its mirror image, each of unit length."""
+    """(D, h, w): the backbone's deepest three maps of an image, each of unit length."""
     multiple = network.backbone.multiple
     size = [max(round(side * SCALE / multiple), 1) * multiple for side in image.shape[:2]]
     pixels = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None].float().to(network.mean.device)
     pixels = F.interpolate(pixels, size=size, mode="bilinear", align_corners=False)
     cells = [max(side // WORD_STRIDE, 1) for side in image.shape[:2]]
-    found = []
-    for maps, mirrored in zip(network.pyramid(pixels)[-3:], network.pyramid(pixels.flip(3))[-3:], strict=True):
-        mean = (maps + mirrored.flip(3)).float() / 2
-        resized = F.interpolate(mean, size=cells, mode="bilinear", align_corners=False)[0]
-        found.append(F.normalize(resized, dim=0).cpu())
-    return torch.cat(found).numpy()
+    resized = [
+        F.interpolate(maps.float(), size=cells, mode="bilinear", align_corners=False)[0]
+        for maps in network.pyramid(pixels)[-3:]
+    ]
+    return torch.cat([F.normalize(maps, dim=0) for maps in resized]).cpu().numpy()
