@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-SMOOTHING = 0.1  # cells of every word that each class has without being seen
+PRIOR = 4000  # cells that each class has before any is seen, of all words as often as they occur
 
 
 class Vocabulary(NamedTuple):
@@ -76,6 +76,8 @@ def word_table(
 ) -> NDArray[np.float64]:  # fmt: skip
     """p(word | class) over all images, in turns with what it makes of every image (`explained`).
 
+    A class seen in few images is near to p(word), so that it does not take what a varied background leaves to it.
+
     Args:
         words: W, size of the vocabulary.
         power, balanced: as for `explained`.
@@ -83,9 +85,12 @@ def word_table(
     Returns:
         (C, W), rows sum to one.
     """
+    occur = np.full(words, 1e-3)
+    for cells in images:
+        occur += np.bincount(cells.words.ravel(), minlength=words)
     shares = [cells.claims for cells in images]
     for turn in range(rounds + 1):
-        table = np.full((num_classes, words), SMOOTHING)
+        table = np.tile(PRIOR * occur / occur.sum(), (num_classes, 1))
         for cells, share in zip(images, shares, strict=True):
             for label, own in zip(cells.classes, share, strict=True):
                 table[label] += np.bincount(cells.words.ravel(), weights=own.ravel(), minlength=words)
