@@ -45,9 +45,9 @@ def find_words(
     """Words of every training image, left in OUT/words and read back from there.
 
     Args:
-        network: its backbone has learned nothing yet.
+        network: its backbone has learned nothing yet; moved to the device.
     """
-    training, _ = network.training, network.eval()
+    training, _ = network.training, network.eval().to(fabric.device)
     vocabulary = shared_work(
         fabric, {"": out / "vocabulary.npz"}, lambda _, path: _vocabulary(network, images, seed, path), lambda *_: None
     )[""]  # fmt: skip
