@@ -36,7 +36,14 @@ def main() -> None:
                 images.weigh(looks_by_words(words, images.num_classes))
                 for terms, found in (("hints alone", alone), ("with words", spread_quality(images))):
                     rows.append(
-                        {"data": dataset.root.name, "images": len(keys), "hints": form, "spread": terms, **found}
+                        {
+                            "data": dataset.root.name,
+                            "images": len(keys),
+                            "hints": form,
+                            "seed": 0,
+                            "spread": terms,
+                            **found,
+                        }
                     )
                     print(rows[-1], flush=True)
     print(write(options.name, rows))
