@@ -649,9 +649,11 @@ def test_words_have_a_say_in_where_hints_spread(scenes, tiny, some_weights, tmp_
     (scenes.root / "points.json").write_text(json.dumps(points), "utf-8")
     images = TrainingImages(Dataset.open(scenes.root), scenes.keys("train"), ("points", "tags"), recipe.data)
     fabric, shown = make_fabric("cpu", "32-true", 1), []
-    words = find_words(tmp_path, network, images, 0, fabric, lambda stage, done, total, _: shown.append((done, total)))
+    words = find_words(
+        tmp_path, network, images, 0, fabric, lambda stage, done, total, _: shown.append((stage, done, total))
+    )
     assert network.training
-    assert shown == [(done, 4) for done in range(1, 5)]
+    assert shown == [(stage, done, 4) for stage in ("vocabulary", "words") for done in range(1, 5)]
     assert words.size == 6
     assert words.cells[second].words.shape == (9, 12)
     np.testing.assert_allclose(words.cells[second].claims.astype(float).sum(axis=0), 1, atol=2e-3)

@@ -35,7 +35,7 @@ from hintseg.training.objective import require_known_terms, uses_spread_labels
 from hintseg.training.processes import disconnect, images_a_process, interrupted, make_fabric, run_folder
 from hintseg.training.run_folder import write_metrics, write_tensorboard
 from hintseg.training.tags import place_tags
-from hintseg.training.words import find_words, looks_by_words
+from hintseg.training.words import agree_on_words
 
 log = logging.getLogger("hintseg")
 
@@ -102,10 +102,9 @@ def run_training(
                 temporary.write_text(description.dump(), "utf-8")
         fingerprint = hashlib.sha256((description.dump() + precision).encode()).hexdigest()
         with memory_errors_explained():
-            words = None
-            if weights != WEIGHTS_NONE and images.config.words and images.config.spread_regions:
-                words = find_words(out, network, images, recipe.seed, fabric, progress)
-                images.weigh(looks_by_words(words, images.num_classes))
+            words = None  # random filters see nothing alike
+            if weights != WEIGHTS_NONE:
+                words = agree_on_words(out, network, images, recipe.seed, fabric, progress)
             place_tags(out, network, images, recipe, fabric, fingerprint, resume, progress, words)
         torch.manual_seed(recipe.seed)
         stop = renewal_steps(recipe)[0] if is_separate(recipe) else recipe.iterations

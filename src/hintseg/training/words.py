@@ -38,6 +38,18 @@ class Words(NamedTuple):
     cells: dict[str, TaggedCells]
 
 
+def agree_on_words(
+    out: Path, network: Embedder, images: TrainingImages, seed: int, fabric: Fabric,
+    progress: Callable[[str, int, int, dict[str, float]], None],
+) -> Words | None:  # fmt: skip
+    """Find words and let them weigh where hints spread; None where hints do not spread, or without words."""
+    if not (images.config.words and images.config.spread_regions):
+        return None
+    words = find_words(out, network, images, seed, fabric, progress)
+    images.weigh(looks_by_words(words, images.num_classes))
+    return words
+
+
 def find_words(
     out: Path, network: Embedder, images: TrainingImages, seed: int, fabric: Fabric,
     progress: Callable[[str, int, int, dict[str, float]], None],
@@ -49,7 +61,8 @@ def find_words(
     """
     training, _ = network.training, network.eval().to(fabric.device)
     vocabulary = shared_work(
-        fabric, {"": out / "vocabulary.npz"}, lambda _, path: _vocabulary(network, images, seed, path), lambda *_: None
+        fabric, {"": out / "vocabulary.npz"}, lambda _, path: _vocabulary(network, images, seed, path, progress),
+        lambda *_: None,
     )[""]  # fmt: skip
 
     def cells(key: str, path: Path) -> TaggedCells:
@@ -82,7 +95,10 @@ def looks_by_words(words: Words, num_classes: int) -> dict[str, Looks]:
     return looks
 
 
-def _vocabulary(network: Embedder, images: TrainingImages, seed: int, path: Path) -> Vocabulary:
+def _vocabulary(
+    network: Embedder, images: TrainingImages, seed: int, path: Path,
+    progress: Callable[[str, int, int, dict[str, float]], None],
+) -> Vocabulary:  # fmt: skip
     if found := read_arrays(path, *Vocabulary._fields):
         return Vocabulary(*found)
     generator = np.random.default_rng(seed)
@@ -93,6 +109,7 @@ def _vocabulary(network: Embedder, images: TrainingImages, seed: int, path: Path
         features = features.reshape(len(features), -1).T
         count = min(-(-SAMPLED_CELLS // len(some)), len(features))
         sample.append(features[generator.choice(len(features), count, replace=False)])
+        progress("vocabulary", len(sample), len(some), {})
     vocabulary = learn_vocabulary(np.concatenate(sample), images.config.words, seed=seed)
     with atomic_path(path) as temporary:
         np.savez(temporary, **vocabulary._asdict())
