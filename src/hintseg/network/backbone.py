@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from hintseg.errors import ConfigError, WeightsError, unknown_name
+from hintseg.network.dilated import phase_depthwise
 from hintseg.storage.mirror import fetch
 
 WEIGHTS_TIMM = "timm"
@@ -38,6 +39,7 @@ class Backbone(nn.Module):
         """
         super().__init__()
         self.body = _create(name, output_stride)
+        phase_depthwise(self.body)
         info: Any = self.body.feature_info
         self.channels: list[int] = [int(count) for count in info.channels()]
         self.strides: list[int] = [int(stride) for stride in info.reduction()]

@@ -25,8 +25,8 @@ def build_optimizer(network: Embedder, config: OptimizerConfig) -> torch.optim.O
         groups.append({"params": biases, "lr": fast, "base": fast, "weight_decay": 0.0})
     groups = [group for group in groups if group["params"]]
     if config.name == "sgd":
-        return torch.optim.SGD(groups, lr=config.rate, momentum=config.momentum)
-    return torch.optim.AdamW(groups, lr=config.rate)
+        return torch.optim.SGD(groups, lr=config.rate, momentum=config.momentum, fused=True)
+    return torch.optim.AdamW(groups, lr=config.rate, fused=True)
 
 
 def learning_rate_factor(step: int, total: int, warmup: int, power: float) -> float:
