@@ -84,6 +84,10 @@ class TermConfig(_Section):
 
     weight: NonNegative = Field(1.0, description="λ")
     concentration: Positive = Field(10.0, description="κ, for relationships")
+    balance: Fraction = Field(
+        0.0,
+        description="of classes in a cross-entropy: n pixels in a batch weigh n^−balance each",
+    )
     start: Fraction = Field(0.0, description="share of the iterations before the term joins")
     end: float = Field(
         1.0, gt=0, le=1, description="share after which it leaves (spread: only images with all classes hinted)"

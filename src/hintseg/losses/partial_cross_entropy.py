@@ -6,8 +6,8 @@ from torch import Tensor
 from hintseg.losses.precision import at_least_float32
 
 
-def partial_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
-    """Mean of −log softmax(logits)_p[y_p] over labelled pixels p.
+def partial_cross_entropy(logits: Tensor, labels: Tensor, balance: float = 0.0) -> Tensor:
+    """Mean of −log softmax(logits)_p[y_p] over labelled pixels p, weighed by `class_weights`.
 
     Logits are read at the labelled pixels by bilinear interpolation, which equals enlarging them to the
     label map's size first, without ever holding that tensor.
@@ -15,6 +15,7 @@ def partial_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
     Args:
         logits: (B, C, h, w).
         labels: (B, H, W) int64; values outside [0, C) are not labelled.
+        balance: of the classes; 0: every pixel weighs the same.
 
     Returns:
         (); 0 with a graph where no pixel is labelled.
@@ -25,7 +26,29 @@ def partial_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
     if image.numel() == 0:
         return logits.sum() * 0
     at_pixels = sample_bilinear(logits, image, row, column, (labels.shape[1], labels.shape[2]))
-    return F.cross_entropy(at_least_float32(at_pixels), labels[image, row, column])
+    classes = labels[image, row, column]
+    weights = None
+    if balance > 0:
+        weights = class_weights(classes.bincount(minlength=num_classes), balance).to(at_pixels)
+    return F.cross_entropy(at_least_float32(at_pixels), classes, weights)
+
+
+def class_weights(pixels: Tensor, balance: float) -> Tensor:
+    """w_c ∝ n_c^−balance, so that Σ_c w_c n_c = Σ_c n_c; 0 for a class without pixels.
+
+    Mean intersection over union counts every class once, cross-entropy every pixel: what covers a
+    hundredth of the pixels is hardly learned.
+
+    Args:
+        pixels: (C,) n_c ≥ 0, counts or sums of shares.
+        balance: 0 weighs pixels alike, 1 classes.
+
+    Returns:
+        (C,).
+    """
+    counts = pixels.to(at_least_float32(pixels).dtype)
+    weights = counts.clamp_min(1).pow(-balance) * (counts > 0)
+    return weights * (counts.sum() / (weights * counts).sum().clamp_min(1e-12))
 
 
 def sample_bilinear(maps: Tensor, image: Tensor, row: Tensor, column: Tensor, size: tuple[int, int]) -> Tensor:

@@ -3,18 +3,22 @@
 import torch.nn.functional as F
 from torch import Tensor
 
+from hintseg.losses.partial_cross_entropy import class_weights
 from hintseg.losses.precision import at_least_float32
 
 
-def soft_cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
-    """Mean over pixels that have a target of −Σ_k t_p^k log σ_p^k.
+def soft_cross_entropy(logits: Tensor, targets: Tensor, balance: float = 0.0) -> Tensor:
+    """Mean over pixels that have a target of −Σ_k w_k t_p^k log σ_p^k, w by `class_weights`.
 
     Args:
         logits: (B, C, h, w).
         targets: (B, C, h, w) in [0, 1]; a pixel whose column is zero has no target.
+        balance: of the classes; 0: every pixel weighs the same.
 
     Returns:
         (); 0 with a graph where nobody has a target.
     """
-    per_pixel = -(F.log_softmax(at_least_float32(logits), dim=1) * targets).sum(dim=1)
-    return per_pixel.sum() / (targets.sum(dim=1) > 0).sum().clamp_min(1)
+    targeted = (targets.sum(dim=1) > 0).sum().clamp_min(1)
+    if balance > 0:
+        targets = targets * class_weights(targets.sum(dim=(0, 2, 3)), balance)[:, None, None]
+    return -(F.log_softmax(at_least_float32(logits), dim=1) * targets).sum() / targeted

@@ -79,7 +79,9 @@ class Objective:
             self.background,
             self.regions,
         )
-        values = {name: TERMS[name](inputs) for name in active if name in TERMS}
+        values = {
+            name: TERMS[name](inputs._replace(balance=term.balance)) for name, term in active.items() if name in TERMS
+        }
         if any(name in RELATIONS for name in active):
             values |= self._relationships(maps, batch, active)
         total = maps.logits.sum() * 0

@@ -39,6 +39,7 @@ class TermInputs(NamedTuple):
         pooling: of pixel scores into image scores, for tags.
         background: its class, if the data set has one.
         regions: of earlier batches, by class; a term may add this batch's.
+        balance: of the classes in this term, `TermConfig.balance`.
     """
 
     maps: PixelMaps
@@ -52,6 +53,7 @@ class TermInputs(NamedTuple):
     pooling: str
     background: int | None
     regions: RegionMemory
+    balance: float = 0.0
 
     @property
     def inside(self) -> Tensor:
@@ -68,11 +70,11 @@ def _probabilities(inputs: TermInputs) -> Tensor:
 
 
 def _partial_cross_entropy(inputs: TermInputs) -> Tensor:
-    return partial_cross_entropy(inputs.maps.logits, inputs.labels)
+    return partial_cross_entropy(inputs.maps.logits, inputs.labels, inputs.balance)
 
 
 def _spread(inputs: TermInputs) -> Tensor:
-    return partial_cross_entropy(inputs.maps.logits, inputs.spread)
+    return partial_cross_entropy(inputs.maps.logits, inputs.spread, inputs.balance)
 
 
 def _entropy(inputs: TermInputs) -> Tensor:
@@ -87,7 +89,7 @@ def _completed(inputs: TermInputs) -> Tensor:
     targets = inputs.soft
     if targets.shape[-2:] != inputs.maps.logits.shape[-2:]:
         targets = F.interpolate(targets, size=inputs.maps.logits.shape[-2:], mode="bilinear", align_corners=False)
-    return soft_cross_entropy(inputs.maps.logits, targets)
+    return soft_cross_entropy(inputs.maps.logits, targets, inputs.balance)
 
 
 def _dense_crf(inputs: TermInputs) -> Tensor:
