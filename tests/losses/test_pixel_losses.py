@@ -11,7 +11,7 @@ from hintseg.losses.dense_crf import dense_crf_loss
 from hintseg.losses.entropy import entropy
 from hintseg.losses.grid_potts import grid_potts_loss
 from hintseg.losses.normalised_cut import kernel_cut_loss, normalised_cut, normalised_cut_loss
-from hintseg.losses.partial_cross_entropy import partial_cross_entropy
+from hintseg.losses.partial_cross_entropy import class_weights, partial_cross_entropy
 from hintseg.losses.potts import potts
 from hintseg.losses.soft_cross_entropy import soft_cross_entropy
 from hintseg.losses.tags import tag_loss
@@ -42,6 +42,33 @@ def test_partial_cross_entropy_without_labels_is_zero_with_a_graph():
     loss.backward()
     assert float(loss) == 0.0
     assert logits.grad.abs().sum() == 0
+
+
+@pytest.mark.parametrize("balance", [0.0, 0.5, 1.0])
+def test_balanced_cross_entropy_by_loop(balance):
+    logits = random_logits(2, 3, 4, 5)
+    labels = torch.full((2, 4, 5), 254)
+    labels[0, :3], labels[1, 2, 2:4], labels[1, 0, 0] = 0, 1, 255
+    counts = {0: 15, 1: 2}
+    share = 17 / sum(count ** (1 - balance) for count in counts.values())
+    total = 0.0
+    for image, row, column in (labels < 3).nonzero().tolist():
+        label = int(labels[image, row, column])
+        loss = -float(logits[image, :, row, column].log_softmax(0)[label])
+        total += share * counts[label] ** -balance * loss
+    assert float(partial_cross_entropy(logits, labels, balance)) == pytest.approx(total / 17, rel=1e-6)
+    targets = torch.stack([labels == label for label in range(3)], dim=1).double()
+    assert float(soft_cross_entropy(logits, targets, balance)) == pytest.approx(total / 17, rel=1e-6)
+
+
+def test_class_weights_keep_the_sum_and_leave_out_what_does_not_occur():
+    counts = torch.tensor([900.0, 0.0, 9.0, 0.25])
+    weights = class_weights(counts, 1.0)
+    assert float((weights * counts).sum()) == pytest.approx(909.25)
+    assert float(weights[1]) == 0.0
+    assert float(weights[0] * 900) == pytest.approx(float(weights[2] * 9))
+    assert weights[3] == weights.max()  # less than a pixel weighs as one
+    assert not class_weights(torch.zeros(3), 1.0).any()
 
 
 def test_entropy_of_uniform_and_certain_predictions():
@@ -173,6 +200,8 @@ def test_what_pads_a_crop_does_not_count(loss, size):
         lambda logits, labels, known: entropy(logits, labels == 9),
         lambda logits, labels, known: allowed_classes(logits, known, labels < 9),
         lambda logits, labels, known: soft_cross_entropy(logits, some_shares().to(logits.dtype)),
+        lambda logits, labels, known: partial_cross_entropy(logits, labels, 0.5),
+        lambda logits, labels, known: soft_cross_entropy(logits, some_shares().to(logits.dtype), 0.5),
         lambda logits, labels, known: tag_loss(logits, known, ~known, "log_sum_exp"),
     ],
 )

@@ -25,12 +25,12 @@ def partial_cross_entropy(logits: Tensor, labels: Tensor, balance: float = 0.0) 
     image, row, column = labelled.nonzero(as_tuple=True)
     if image.numel() == 0:
         return logits.sum() * 0
-    at_pixels = sample_bilinear(logits, image, row, column, (labels.shape[1], labels.shape[2]))
+    at_pixels = at_least_float32(sample_bilinear(logits, image, row, column, (labels.shape[1], labels.shape[2])))
     classes = labels[image, row, column]
     weights = None
     if balance > 0:
         weights = class_weights(classes.bincount(minlength=num_classes), balance).to(at_pixels)
-    return F.cross_entropy(at_least_float32(at_pixels), classes, weights)
+    return F.cross_entropy(at_pixels, classes, weights)
 
 
 def class_weights(pixels: Tensor, balance: float) -> Tensor:
