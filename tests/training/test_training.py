@@ -23,10 +23,11 @@ from hintseg.hints.labels import UNLABELLED, VOID
 from hintseg.images import write_image
 from hintseg.inference.evaluation import evaluate_split
 from hintseg.network.embedder import Embedder, PixelMaps
+from hintseg.propagation.regions import propagate
 from hintseg.recipes.by_name import ALONE, OBJECTIVES
 from hintseg.relations.by_name import RELATIONS
 from hintseg.targets.target import WeakTarget, reduce_to
-from hintseg.training import loop
+from hintseg.training import data, loop
 from hintseg.training.augment import Sample, SoftMask, augment
 from hintseg.training.data import Looks, TrainingBatches, TrainingImages, loader
 from hintseg.training.features import FeatureCache
@@ -185,6 +186,28 @@ def test_a_run_folder_holds_everything(run, tmp_path, scenes):
     image = scenes.image(scenes.keys("val")[0])
     again = Segmenter.open(folder, "cpu")
     assert (again.predict(image) == segmenter.predict(image)).all()
+
+
+def test_hints_spread_over_an_image_once_and_words_weigh_them(scenes, monkeypatch):
+    images = TrainingImages(scenes, scenes.keys("train"), ("scribbles", "tags"), DataConfig())
+    key = images.keys[0]
+    image, target = images.target(key)
+    regions = images.spread_regions(key, image)
+    expected = propagate(image, target.likely, regions, images.num_classes)
+    calls = []
+    monkeypatch.setattr(data, "propagate", lambda *given, **named: calls.append(1) or propagate(*given, **named))
+    first = images.hint_shares(key, image, target, regions)
+    np.testing.assert_array_equal(first, expected)
+    first[:] = 0
+    images.spread_shares(key), images.sample(key)
+    np.testing.assert_array_equal(images.hint_shares(key, image, target, regions), expected)
+    assert len(calls) == 1
+    classes = np.flatnonzero(expected.any(axis=0))
+    only = np.zeros((len(classes), 1, 1))
+    only[0] = 1
+    images.weigh({key: Looks(classes, only)})
+    assert (images.hint_shares(key, image, target, regions).argmax(axis=1) == classes[0]).mean() > 0.5
+    assert len(calls) == 1
 
 
 def test_same_seed_same_weights(run, tmp_path):

@@ -34,6 +34,7 @@ def complete_image(
     config: CompletionConfig,
     stride: int = 1,
     regions: NDArray[np.integer] | None = None,
+    shares: NDArray[np.floating] | None = None,
 ) -> Tensor:
     """Class probabilities of a hinted image.
 
@@ -43,6 +44,7 @@ def complete_image(
         target: weak labels, and the classes that may occur, of the same size.
         stride: pixels per cell of the result; above 1 the CRF runs on the reduced image.
         regions: (H, W) over-segments that hints spread over; made here when not given.
+        shares: (N, C) of the classes in these regions by the hints; found here when not given.
 
     Returns:
         (C, H / stride, W / stride) float32 on the CPU, zero for classes not allowed.
@@ -59,7 +61,7 @@ def complete_image(
     if config.balance > 0 and not (target.labels < UNLABELLED).any():
         scores = _balanced(scores, config.balance)
     if config.hints > 0:
-        scores = _times_hints(scores, image, target, classes, config, regions)
+        scores = _times_hints(scores, image, target, classes, config, regions, shares)
     where = None
     if target.possible is not None:
         where = F.adaptive_max_pool2d(torch.from_numpy(target.possible[classes]).float()[None], size)[0]
@@ -100,16 +102,18 @@ def _balanced(scores: Tensor, power: float) -> Tensor:
 
 def _times_hints(
     scores: Tensor, image: NDArray[np.uint8], target: WeakTarget, classes: NDArray[np.integer],
-    config: CompletionConfig, regions: NDArray[np.integer] | None,
+    config: CompletionConfig, regions: NDArray[np.integer] | None, shares: NDArray[np.floating] | None,
 ) -> Tensor:  # fmt: skip
     """scores · share^weight, normalised; unchanged without any placed hint."""
     if not (target.likely < UNLABELLED).any():
         return scores
     if regions is None:
         regions = oversegment(image, "watershed", config.hint_regions)
-    others = target.allowed if target.unhinted() else None
-    shares = propagate(image, target.likely, regions, len(target.allowed), others=others)[:, classes]
-    reduced = F.adaptive_avg_pool2d(torch.from_numpy(pixel_shares(shares, regions)), (scores.shape[1], scores.shape[2]))
+    if shares is None:
+        others = target.allowed if target.unhinted() else None
+        shares = propagate(image, target.likely, regions, len(target.allowed), others=others)
+    by_pixel = torch.from_numpy(pixel_shares(shares[:, classes], regions))
+    reduced = F.adaptive_avg_pool2d(by_pixel, (scores.shape[1], scores.shape[2]))
     product = scores * reduced.clamp_min(LEAST_SHARE) ** config.hints
     return product / product.sum(dim=0, keepdim=True).clamp_min(1e-12)
 

@@ -30,8 +30,14 @@ def harmonic(affinity: Tensor, seeds: Tensor, labelled: Tensor, leak: float = 0.
     laplacian = torch.diag((1 + leak) * weights[free].sum(dim=1)) - weights[free][:, free]
     # A trace of leakage keeps parts without any labelled node solvable, at zero.
     laplacian.diagonal().add_(1e-10 * weights.abs().amax().clamp_min(1e-30))
-    result[free] = torch.linalg.solve(laplacian, weights[free][:, labelled] @ seeds[labelled])
+    result[free] = _solve(laplacian, weights[free][:, labelled] @ seeds[labelled])
     return result
+
+
+def _solve(matrix: Tensor, right: Tensor) -> Tensor:
+    """Of a symmetric positive definite matrix; one that rounding has made indefinite is solved all the same."""
+    factor, failed = torch.linalg.cholesky_ex(matrix)
+    return torch.linalg.solve(matrix, right) if failed else torch.cholesky_solve(right, factor)
 
 
 def local_global_consistency(affinity: Tensor, seeds: Tensor, alpha: float = 0.99) -> Tensor:

@@ -8,6 +8,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from lightning_fabric import Fabric
+from numpy.typing import NDArray
+from torch import Tensor
 
 from hintseg.config import CompletionConfig, Recipe
 from hintseg.hints.labels import UNLABELLED
@@ -52,8 +54,7 @@ def _completed_mask(
     if _nothing_known(target):
         mask = SoftMask(np.zeros(0, np.uint8), np.zeros((1, 1, 0), np.uint8))
     else:
-        regions = images.spread_regions(key, image)
-        probabilities = complete_image(network, image, target, config, SOFT_STRIDE, regions).numpy()
+        probabilities = _complete(network, images, key, image, target, config).numpy()
         classes = np.flatnonzero(target.allowed)
         scaled = np.round(probabilities[classes] * 255).astype(np.uint8)
         mask = SoftMask(classes.astype(np.uint8), np.ascontiguousarray(np.moveaxis(scaled, 0, 2)))
@@ -79,13 +80,24 @@ def remembered_segments(
     for number, key in enumerate(images.keys):
         image, target = images.target(key)
         if not _nothing_known(target):
-            regions = images.spread_regions(key, image)
-            completed = complete_image(network, image, target, quick, SOFT_STRIDE, regions)
+            completed = _complete(network, images, key, image, target, quick)
             embeddings = image_maps(network, image).embeddings.cpu()
             labels = F.interpolate(completed[None], size=embeddings.shape[-2:], mode="bilinear", align_corners=False)
             parts.append(index_image(embeddings, labels[0].argmax(dim=0), number, grid, iterations, images.num_classes))
         progress(number + 1, len(images.keys))
     return merge(parts) if parts else None
+
+
+def _complete(
+    network: Embedder, images: TrainingImages, key: str, image: NDArray[np.uint8], target: WeakTarget,
+    config: CompletionConfig,
+) -> Tensor:  # fmt: skip
+    """`complete_image` at `SOFT_STRIDE`, with what training already knows of the image's hints."""
+    regions = images.spread_regions(key, image)
+    shares = None
+    if regions is not None and config.hints > 0:
+        shares = images.hint_shares(key, image, target, regions)
+    return complete_image(network, image, target, config, SOFT_STRIDE, regions, shares)
 
 
 def _nothing_known(target: WeakTarget) -> bool:

@@ -92,6 +92,7 @@ class TrainingImages:
         self._samples: dict[str, Sample] = {}
         self._seeds: dict[str, NDArray[np.uint8]] = {}
         self._looks: dict[str, Looks] = {}
+        self._shares: dict[str, tuple[NDArray[np.integer], NDArray[np.float32]]] = {}
 
     def plant(self, seeds: dict[str, NDArray[np.uint8]]) -> None:
         """Probable labels to spread from, by key, at the reduced size; in place of what hints alone give."""
@@ -113,8 +114,21 @@ class TrainingImages:
         classes = np.unique(target.likely[target.likely < UNLABELLED]).astype(np.uint8)
         if regions is None or not len(classes) or target.unhinted():
             return np.zeros(0, np.uint8), np.zeros((0, *image.shape[:2]), np.float32)
-        shares = propagate(image, target.likely, regions, self.num_classes)[:, classes]
+        shares = self._own_shares(key, image, target, regions)[:, classes]
         return classes, pixel_shares(shares, regions, None if target.possible is None else target.possible[classes])
+
+    def hint_shares(
+        self, key: str, image: NDArray[np.uint8], target: WeakTarget, regions: NDArray[np.integer]
+    ) -> NDArray[np.float32]:
+        """(N, C) shares of the classes in an image's over-segments by its hints, and by what looks alike elsewhere.
+
+        Args:
+            image, target, regions: `target`'s and `spread_regions`'.
+        """
+        shares = self._own_shares(key, image, target, regions)
+        if (looks := self._looks.get(key)) is not None:
+            shares[:, looks.classes] = weighed(shares[:, looks.classes], regions, looks.shares)
+        return shares
 
     @cached_property
     def placed(self) -> list[str]:
@@ -154,12 +168,25 @@ class TrainingImages:
         config = self.config
         if config.spread_regions == 0 or config.oversegmentation == "none":
             return target.labels
-        seeds = self._seeds.get(key, target.likely)
-        others = target.allowed if target.unhinted() and key not in self._seeds else None
-        shares = propagate(image, seeds, regions, self.num_classes, others=others)
-        if (looks := self._looks.get(key)) is not None:
-            shares[:, looks.classes] = weighed(shares[:, looks.classes], regions, looks.shares)
+        if key in self._seeds:
+            shares = propagate(image, self._seeds[key], regions, self.num_classes)
+        else:
+            shares = self.hint_shares(key, image, target, regions)
         return spread_labels(target.labels, regions, shares, config.spread_confidence, target.possible)
+
+    def _own_shares(
+        self, key: str, image: NDArray[np.uint8], target: WeakTarget, regions: NDArray[np.integer]
+    ) -> NDArray[np.float32]:
+        """By the image's own hints; remembered, since a run needs them up to four times."""
+        if key not in self._shares:
+            others = target.allowed if target.unhinted() else None
+            shares = propagate(image, target.likely, regions, self.num_classes, others=others)
+            some = np.flatnonzero(shares.any(axis=0))
+            self._shares[key] = some, shares[:, some]
+        classes, known = self._shares[key]
+        result = np.zeros((len(known), self.num_classes), np.float32)
+        result[:, classes] = known
+        return result
 
     def _partitions(self, key: str, image: NDArray[np.uint8]) -> tuple[NDArray[np.uint16], NDArray[np.uint16]]:
         """Over-segments for segments and for spreading, from disk where they lie there."""
