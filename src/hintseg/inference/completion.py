@@ -15,7 +15,7 @@ from hintseg.config import CompletionConfig
 from hintseg.hints.forms.boxes import Box
 from hintseg.hints.labels import UNLABELLED
 from hintseg.inference.views import image_maps
-from hintseg.network.embedder import Network
+from hintseg.network.embedder import Network, PixelMaps
 from hintseg.network.heads import resize
 from hintseg.propagation.dense_crf import dense_crf
 from hintseg.propagation.random_walk import random_walk
@@ -35,6 +35,7 @@ def complete_image(
     stride: int = 1,
     regions: NDArray[np.integer] | None = None,
     shares: NDArray[np.floating] | None = None,
+    maps: PixelMaps | None = None,
 ) -> Tensor:
     """Class probabilities of a hinted image.
 
@@ -45,13 +46,14 @@ def complete_image(
         stride: pixels per cell of the result; above 1 the CRF runs on the reduced image.
         regions: (H, W) over-segments that hints spread over; made here when not given.
         shares: (N, C) of the classes in these regions by the hints; found here when not given.
+        maps: `image_maps` of the image by `config`; made here when not given.
 
     Returns:
         (C, H / stride, W / stride) float32 on the CPU, zero for classes not allowed.
     """
     height, width = target.labels.shape
     classes = np.flatnonzero(target.allowed)
-    maps = image_maps(network, image, config.flip, config.scale)
+    maps = maps or image_maps(network, image, config.flip, config.scale)
     scores = maps.logits[torch.from_numpy(classes).to(maps.logits.device)]
     if config.walk:
         scores = _walk(maps.embeddings, scores, (height, width), config)

@@ -44,8 +44,13 @@ def multi_scale_maps(
     """(D, h, w) embeddings at the scale nearest to 1, and the mean over scales of the softmax at the image's size."""
     views = [image_maps(network, image, flip, scale) for scale in scales]
     resized = [resize(view.logits[None], image.shape[:2])[0] for view in views]
-    nearest = min(range(len(scales)), key=lambda place: abs(math.log(scales[place])))
-    return PixelMaps(views[nearest].embeddings, torch.stack(resized).mean(dim=0))
+    nearest = views[scales.index(retrieval_scale(scales))]
+    return PixelMaps(nearest.embeddings, torch.stack(resized).mean(dim=0))
+
+
+def retrieval_scale(scales: Sequence[float]) -> float:
+    """The scale nearest to 1, at which segments are compared."""
+    return min(scales, key=lambda scale: abs(math.log(scale)))
 
 
 def rescaled(pixels: Tensor, scale: float) -> Tensor:

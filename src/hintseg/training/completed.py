@@ -16,8 +16,8 @@ from hintseg.hints.labels import UNLABELLED
 from hintseg.images import atomic_path, read_arrays
 from hintseg.inference.completion import complete_image
 from hintseg.inference.retrieval import SegmentIndex, index_image, merge
-from hintseg.inference.views import image_maps
-from hintseg.network.embedder import Embedder
+from hintseg.inference.views import image_maps, retrieval_scale
+from hintseg.network.embedder import Embedder, PixelMaps
 from hintseg.targets.target import WeakTarget
 from hintseg.training.augment import SOFT_STRIDE, SoftMask
 from hintseg.training.data import TrainingImages
@@ -74,14 +74,16 @@ def remembered_segments(
         progress: called with (done, total).
     """
     # Neither borders nor mirror images matter to what most of a segment's cells are.
-    quick = recipe.completion.model_copy(update={"crf": False, "flip": False})
+    scale = retrieval_scale(recipe.inference.scales)
+    quick = recipe.completion.model_copy(update={"crf": False, "flip": False, "scale": scale})
     grid, iterations = recipe.segments.inference_grid, recipe.segments.iterations
     parts = []
     for number, key in enumerate(images.keys):
         image, target = images.target(key)
         if not _nothing_known(target):
-            completed = _complete(network, images, key, image, target, quick)
-            embeddings = image_maps(network, image).embeddings.cpu()
+            maps = image_maps(network, image, scale=scale)
+            completed = _complete(network, images, key, image, target, quick, maps)
+            embeddings = maps.embeddings.cpu()
             labels = F.interpolate(completed[None], size=embeddings.shape[-2:], mode="bilinear", align_corners=False)
             parts.append(index_image(embeddings, labels[0].argmax(dim=0), number, grid, iterations, images.num_classes))
         progress(number + 1, len(images.keys))
@@ -90,14 +92,14 @@ def remembered_segments(
 
 def _complete(
     network: Embedder, images: TrainingImages, key: str, image: NDArray[np.uint8], target: WeakTarget,
-    config: CompletionConfig,
+    config: CompletionConfig, maps: PixelMaps | None = None,
 ) -> Tensor:  # fmt: skip
     """`complete_image` at `SOFT_STRIDE`, with what training already knows of the image's hints."""
     regions = images.spread_regions(key, image)
     shares = None
     if regions is not None and config.hints > 0:
         shares = images.hint_shares(key, image, target, regions)
-    return complete_image(network, image, target, config, SOFT_STRIDE, regions, shares)
+    return complete_image(network, image, target, config, SOFT_STRIDE, regions, shares, maps)
 
 
 def _nothing_known(target: WeakTarget) -> bool:
