@@ -84,7 +84,7 @@ def test_choices_change_the_recipe(tmp_path):
     by_points = choose_recipe(alone="points", settings=["objective.annotation.weight=0.3"]).objective
     points = ALONE["points"]
     assert by_points == {**points, "annotation": points["annotation"].model_copy(update={"weight": 0.3})}
-    assert choose_recipe(alone="masks") == choose_recipe(objective="partial_cross_entropy")
+    assert choose_recipe(alone="masks") == choose_recipe(objective="balanced_cross_entropy")
     assert choose_recipe(alone="boxes") == choose_recipe() == choose_recipe(alone=None)
     assert choose_recipe("voc12-points", alone="points") == RECIPES["voc12-points"]
     assert choose_recipe(alone="tags").completion.balance == 0.75

@@ -2,7 +2,7 @@
 
 from hintseg.config import Recipe, TermConfig
 from hintseg.recipes.densepose import DENSEPOSE_POINTS
-from hintseg.recipes.small import SMALL
+from hintseg.recipes.small import BALANCE, SMALL
 from hintseg.recipes.voc12 import VOC12_BOXES, VOC12_POINTS, VOC12_SCRIBBLES, VOC12_TAGS
 
 RECIPES: dict[str, Recipe] = {
@@ -19,6 +19,7 @@ _SPML = {
 # What `--objective NAME` puts in place of the recipe's terms; without "completed" there is no stage two.
 OBJECTIVES: dict[str, dict[str, TermConfig]] = {
     "partial_cross_entropy": {"partial_cross_entropy": _PCE},
+    "balanced_cross_entropy": {"partial_cross_entropy": TermConfig(weight=1.0, balance=BALANCE)},
     "annotation": {"partial_cross_entropy": _PCE, "annotation": _SPML["annotation"]},
     "similarity": {"partial_cross_entropy": _PCE, "similarity": _SPML["similarity"]},
     "cooccurrence": {"partial_cross_entropy": _PCE, "cooccurrence": _SPML["cooccurrence"]},
@@ -51,7 +52,7 @@ OBJECTIVES: dict[str, dict[str, TermConfig]] = {
 # In place of the default where one form alone says where anything is.
 ALONE: dict[str, dict[str, TermConfig]] = {
     "points": {**SMALL.objective, **_SPML},
-    "masks": {"partial_cross_entropy": _PCE},  # nothing to spread or complete; relationships lost points
+    "masks": OBJECTIVES["balanced_cross_entropy"],  # nothing to spread or complete; relationships lost points
 }
 
 # What else is different then, in the default recipe, whatever the objective.
