@@ -50,8 +50,9 @@ def place_tags(
     if not keys or recipe.tags.iterations == 0:
         return
     log.info("%d images have classes that nothing points at: learning from tags first", len(keys))
-    terms = {name: TermConfig(weight=1.0) for name in ("tags", "partial_cross_entropy")}
-    terms["spread"] = TermConfig(weight=1.0, balance=recipe.objective.get("spread", terms["tags"]).balance)
+    terms = {name: TermConfig(weight=1.0) for name in ("tags", "partial_cross_entropy", "spread")}
+    if "spread" in recipe.objective:
+        terms["spread"] = terms["spread"].model_copy(update={"balance": recipe.objective["spread"].balance})
     own = recipe.model_copy(
         update={"iterations": recipe.tags.iterations, "objective": terms, "stage_two": StageTwoConfig(kind="none")}
     )
