@@ -177,16 +177,18 @@ class TrainingImages:
     def _own_shares(
         self, key: str, image: NDArray[np.uint8], target: WeakTarget, regions: NDArray[np.integer]
     ) -> NDArray[np.float32]:
-        """By the image's own hints; remembered, since a run needs them up to four times."""
-        if key not in self._shares:
-            others = target.allowed if target.unhinted() else None
-            shares = propagate(image, target.likely, regions, self.num_classes, others=others)
+        """By the image's own hints; remembered where few classes have any, since a run needs them up to four times."""
+        if key in self._shares:
+            classes, known = self._shares[key]
+            shares = np.zeros((len(known), self.num_classes), np.float32)
+            shares[:, classes] = known
+            return shares
+        others = target.allowed if target.unhinted() else None
+        shares = propagate(image, target.likely, regions, self.num_classes, others=others)
+        if others is None:
             some = np.flatnonzero(shares.any(axis=0))
             self._shares[key] = some, shares[:, some]
-        classes, known = self._shares[key]
-        result = np.zeros((len(known), self.num_classes), np.float32)
-        result[:, classes] = known
-        return result
+        return shares
 
     def _partitions(self, key: str, image: NDArray[np.uint8]) -> tuple[NDArray[np.uint16], NDArray[np.uint16]]:
         """Over-segments for segments and for spreading, from disk where they lie there."""
