@@ -88,6 +88,7 @@ class TermConfig(_Section):
         0.0,
         description="of classes in a cross-entropy: n pixels in a batch weigh n^−balance each",
     )
+    fading: bool = Field(False, description="the balance falls evenly to 0 at the last iteration")
     start: Fraction = Field(0.0, description="share of the iterations before the term joins")
     end: float = Field(
         1.0, gt=0, le=1, description="share after which it leaves (spread: only images with all classes hinted)"

@@ -80,7 +80,9 @@ class Objective:
             self.regions,
         )
         values = {
-            name: TERMS[name](inputs._replace(balance=term.balance)) for name, term in active.items() if name in TERMS
+            name: TERMS[name](inputs._replace(balance=self._balance(term, step)))
+            for name, term in active.items()
+            if name in TERMS
         }
         if any(name in RELATIONS for name in active):
             values |= self._relationships(maps, batch, active)
@@ -88,6 +90,9 @@ class Objective:
         for name, value in values.items():
             total = total + active[name].weight * value
         return total, {name: value.detach() for name, value in values.items()}
+
+    def _balance(self, term: TermConfig, step: int) -> float:
+        return term.balance * (1 - step / self.recipe.iterations) if term.fading else term.balance
 
     def _late(self, term: TermConfig, step: int) -> bool:
         return step >= term.end * self.recipe.iterations
