@@ -6,18 +6,22 @@ For pixel i in segment s(i), unit embedding v_i, prototypes μ_s, concentration 
     L_i = −log( P_i / (P_i + Σ_{s ∈ C⁻} exp(κ v_i·μ_s)) )
 
 The gradient needs only the two sums and the similarities again: they are recomputed chunk by chunk, so no
-(pixels × segments) tensor is kept. Unit vectors bound the similarities: with κ taken off, every exponential
-lies in [e^(−2κ), 1], and one exponential a pair serves both sums without a search for the largest.
+(pixels × segments) tensor is kept; on a GPU, kernels do so and keep even a chunk on the chip. Unit vectors bound the
+similarities: with κ taken off, every exponential lies in [e^(−2κ), 1], and one exponential a pair serves both sums
+without a search for the largest.
 
 Differs from the authors' code in testing "does another positive exist" by the sum of the others alone
 instead of by the sign of a floating-point difference.
 """
 
+import logging
+from functools import cache
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
+log = logging.getLogger("hintseg")
 CHUNK_ELEMENTS = {"cpu": 500_000, "cuda": 4_000_000}  # similarities held at once: what caches hold, few launches
 FLOAT32_CONCENTRATION = 32  # e^(−2κ) is a normal float32 up to here
 FLOAT64_CONCENTRATION = 350
@@ -66,7 +70,9 @@ def pixel_to_segment_loss(
     if pixel_embeddings.shape[0] == 0 or prototypes.shape[0] == 0:
         zero = pixel_embeddings.sum() * 0 + prototypes.sum() * 0
         return pixel_embeddings.sum(dim=1) * 0 if reduction == "none" else zero
-    losses: Tensor = _PixelToSegment.apply(
+    kernels = _kernels(pixel_embeddings.device, pixel_embeddings.dtype, prototypes.dtype, prototypes.shape[1])
+    fused = kernels if concentration <= FLOAT32_CONCENTRATION else None
+    losses: Tensor = (fused or _PixelToSegment).apply(
         pixel_embeddings,
         prototypes,
         segment_of_pixel,
@@ -79,6 +85,33 @@ def pixel_to_segment_loss(
     if reduction == "none":
         return losses
     return losses.mean() if reduction == "mean" else losses.sum()
+
+
+@cache
+def _kernels(
+    device: torch.device, dtype: torch.dtype, prototype_dtype: torch.dtype, dim: int
+) -> type[torch.autograd.Function] | None:
+    """Those of `losses/contrast_cuda.py` where they fit and compile, else None.
+
+    They are compiled where they run, which needs a C compiler there: without one training goes on, slower.
+    """
+    if device.type != "cuda" or torch.promote_types(dtype, prototype_dtype) == torch.float64:
+        return None
+    if torch.cuda.get_device_capability(device) < (8, 0):
+        return None
+    try:
+        from hintseg.losses.contrast_cuda import WIDEST, FusedPixelToSegment
+
+        if dim > WIDEST:
+            return None
+        pixels = torch.ones(1, dim, dtype=dtype, device=device, requires_grad=True)
+        prototypes = torch.ones(1, dim, dtype=prototype_dtype, device=device)
+        zero = torch.zeros(1, dtype=torch.int64, device=device)
+        FusedPixelToSegment.apply(pixels, prototypes, zero, zero, zero, None, None, 1.0).sum().backward()
+    except Exception as problem:  # of an import, a compiler or a driver: none is worth a training
+        log.warning("the fused kernels of the contrast do not work here, what does is slower: %s", problem)
+        return None
+    return FusedPixelToSegment
 
 
 class _PixelToSegment(torch.autograd.Function):

@@ -1,0 +1,99 @@
+"""The kernels without a GPU: what they compute, by Triton's interpreter; that they compile, by its compiler."""
+
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor
+
+import pytest
+import torch
+from tests.losses.test_contrast import problem
+
+from hintseg.losses import contrast
+from hintseg.losses.contrast import pixel_to_segment_loss
+
+triton = pytest.importorskip("triton")
+contrast_cuda = pytest.importorskip("hintseg.losses.contrast_cuda")
+
+
+@pytest.fixture(scope="module")
+def interpreter():
+    """A process where kernels run on the CPU, line by line; Triton decides so when it is imported."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TRITON_INTERPRET", "1")
+        with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+            yield pool
+
+
+def interpreted(*arguments):
+    contrast._kernels = lambda *_: contrast_cuda.FusedPixelToSegment
+    return gradients(*arguments)
+
+
+def gradients(embeddings, own, pixel_labels, prototypes, prototype_labels, groups, dtype=torch.float32):
+    pixels, means = (part.to(dtype).clone().requires_grad_() for part in (embeddings, prototypes))
+    losses = pixel_to_segment_loss(
+        pixels, own, pixel_labels, means, prototype_labels, 7.0, reduction="none",
+        pixel_group=None if groups is None else groups[own], prototype_group=groups,
+    )  # fmt: skip
+    losses.square().mean().backward()
+    return losses.detach(), pixels.grad, means.grad
+
+
+@pytest.mark.parametrize(
+    ("pixels", "segments", "dim", "labels", "sets"),
+    [
+        (130, 70, 20, 5, False),
+        (1, 1, 4, 1, False),
+        (70, 9, 64, 3, True),
+        (130, 70, 20, 130, True),
+        (40, 40, 71, 40, False),
+    ],
+)
+@pytest.mark.parametrize("grouped", [False, True])
+def test_equals_the_chunked_way(interpreter, pixels, segments, dim, labels, sets, grouped):
+    arguments = problem(pixels, segments, dim, labels, sets)
+    groups = torch.arange(segments) % 2 if grouped else None
+    found = interpreter.submit(interpreted, *arguments, groups).result()
+    for one, other in zip(found, gradients(*arguments, groups, torch.float64), strict=True):
+        assert one.dtype == torch.float32
+        torch.testing.assert_close(one.double(), other, atol=2e-6, rtol=2e-4)
+
+
+def test_half_precision_loses_no_more_than_the_chunked_way(interpreter):
+    arguments = problem(130, 70, 20)
+    found = interpreter.submit(interpreted, *arguments, None, torch.bfloat16).result()
+    for one, other in zip(found, gradients(*arguments, None, torch.bfloat16), strict=True):
+        assert one.dtype == torch.bfloat16
+        torch.testing.assert_close(one, other, atol=1e-3, rtol=2e-2)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("capability", "dtype"), [(80, torch.float32), (90, torch.bfloat16)])
+@pytest.mark.parametrize("kernel", ["_sums", "_pixel_gradient", "_prototype_gradient"])
+def test_compiles_for_a_gpu_that_is_not_here(capability, dtype, kernel):
+    compiler = pytest.importorskip("triton.backends.compiler")
+    vectors, function = torch.empty(1, 64, dtype=dtype), getattr(contrast_cuda, kernel)
+    options = contrast_cuda._options(vectors, vectors, 2, True, True)
+    floats = "*fp32" if dtype == torch.float32 else "*bf16"
+    types = dict.fromkeys(("pixels", "prototypes", "gradient"), floats)
+    types |= dict.fromkeys(("positive", "negative", "push", "pull", "parts"), "*fp32")
+    types |= dict.fromkeys(("own", "row_labels", "column_labels", "row_groups", "column_groups"), "*i64")
+    types |= {"alone": "*i8", "concentration": "fp32"} | dict.fromkeys(contrast_cuda.SIZES, "i32")
+    source = triton.compiler.ASTSource(
+        function,
+        {name: "constexpr" if name in options else types[name] for name in function.arg_names},
+        {(function.arg_names.index(name),): value for name, value in options.items() if name in function.arg_names},
+    )
+    warps = {name: options[name] for name in ("num_warps", "num_stages")}
+    built = triton.compile(source, target=compiler.GPUTarget("cuda", capability, 32), options=warps)
+    assert len(built.asm["cubin"]) > 1000
+    assert built.metadata.shared <= 99 * 1024  # what every GPU of these generations has
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+@pytest.mark.parametrize("sets", [False, True])
+def test_equals_the_cpu_on_a_gpu(sets):
+    arguments = problem(1000, 300, 64, 21, sets)
+    assert contrast._kernels(torch.device("cuda", 0), torch.float32, torch.float32, 64) is not None
+    found = gradients(*(part.cuda() for part in arguments), None)
+    for one, other in zip(found, gradients(*arguments, None), strict=True):
+        torch.testing.assert_close(one.cpu(), other, atol=1e-5, rtol=1e-3)
