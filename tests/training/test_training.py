@@ -320,6 +320,20 @@ def test_late_in_training_hints_spread_only_where_no_pixel_is_hinted(scenes, tin
     assert seen[2:] == [[not hinted for hinted in batch.hinted.tolist()]] * 2
 
 
+@pytest.mark.parametrize(("fading", "expected"), [(False, [0.5] * 4), (True, [0.5, 0.375, 0.25, 0.125])])
+def test_balance_may_fade(scenes, tiny, fading, expected, monkeypatch):
+    recipe = choose_recipe(weights="none", iterations=4, settings=tiny)
+    term = recipe.objective["spread"].model_copy(update={"balance": 0.5, "fading": fading})
+    objective = Objective(recipe.model_copy(update={"objective": {"spread": term}}), 3, 0)
+    images = TrainingImages(Dataset.open(scenes.root), scenes.keys("train"), ("scribbles",), recipe.data)
+    batch = TrainingBatches(images, recipe.data, 2, 0, None)[0]
+    seen = []
+    monkeypatch.setitem(TERMS, "spread", lambda inputs: seen.append(inputs.balance) or inputs.maps.logits.sum())
+    for step in range(4):
+        objective(PixelMaps(torch.zeros(2, 8, 16, 16), torch.zeros(2, 3, 16, 16)), batch, step)
+    assert seen == expected
+
+
 @pytest.mark.parametrize(
     ("hints", "alone"),
     [("points", "points"), ("tags,points", "points"), ("points,scribbles", ""), ("scribbles", ""), ("masks", "masks")],

@@ -19,7 +19,7 @@ _SPML = {
 # What `--objective NAME` puts in place of the recipe's terms; without "completed" there is no stage two.
 OBJECTIVES: dict[str, dict[str, TermConfig]] = {
     "partial_cross_entropy": {"partial_cross_entropy": _PCE},
-    "balanced_cross_entropy": {"partial_cross_entropy": TermConfig(weight=1.0, balance=BALANCE)},
+    "balanced_cross_entropy": {"partial_cross_entropy": TermConfig(weight=1.0, balance=BALANCE, fading=True)},
     "annotation": {"partial_cross_entropy": _PCE, "annotation": _SPML["annotation"]},
     "similarity": {"partial_cross_entropy": _PCE, "similarity": _SPML["similarity"]},
     "cooccurrence": {"partial_cross_entropy": _PCE, "cooccurrence": _SPML["cooccurrence"]},

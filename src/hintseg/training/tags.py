@@ -52,7 +52,8 @@ def place_tags(
     log.info("%d images have classes that nothing points at: learning from tags first", len(keys))
     terms = {name: TermConfig(weight=1.0) for name in ("tags", "partial_cross_entropy", "spread")}
     if "spread" in recipe.objective:
-        terms["spread"] = terms["spread"].model_copy(update={"balance": recipe.objective["spread"].balance})
+        spread = recipe.objective["spread"]
+        terms["spread"] = terms["spread"].model_copy(update={"balance": spread.balance, "fading": spread.fading})
     own = recipe.model_copy(
         update={"iterations": recipe.tags.iterations, "objective": terms, "stage_two": StageTwoConfig(kind="none")}
     )
