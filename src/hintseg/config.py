@@ -130,7 +130,7 @@ class CompletionConfig(_Section):
     walk_stride: int = Field(8, ge=1, description="input pixels per node of the walk")
     walk_doublings: int = Field(6, ge=0, description="2^n steps")
     balance: NonNegative = Field(
-        0.0, description="where no pixel is hinted, each class's shares are divided by their mean to this power"
+        0.0, description="where nothing is pointed at, each class's shares are divided by their mean to this power"
     )
     hints: NonNegative = Field(0.4, description="exponent of the shares that hints alone give; 0 leaves them out")
     hint_regions: int = Field(1000, ge=2, le=4000, description="over-segments over which hints spread")

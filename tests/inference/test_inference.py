@@ -328,7 +328,7 @@ def test_hints_overrule_an_undecided_network(segmenter):
     torch.testing.assert_close(without[0], without[1])
 
 
-def test_tagged_classes_are_balanced_where_no_pixel_is_hinted(segmenter):
+def test_tagged_classes_are_balanced_where_nothing_is_pointed_at(segmenter):
     image = np.random.default_rng(0).integers(0, 255, (64, 80, 3)).astype(np.uint8)
     labels = np.full((64, 80), 254, np.uint8)
     allowed = np.array([True, True, False])
@@ -340,7 +340,7 @@ def test_tagged_classes_are_balanced_where_no_pixel_is_hinted(segmenter):
     torch.testing.assert_close(found[:2].double(), raised / raised.sum(dim=0), atol=1e-5, rtol=1e-4)
     hinted = labels.copy()
     hinted[3, 4] = 0
-    target, whole = WeakTarget(hinted, allowed, allowed, hinted), config.model_copy(update={"balance": 0.5})
+    target, whole = WeakTarget(labels, allowed, allowed, hinted), config.model_copy(update={"balance": 0.5})
     torch.testing.assert_close(
         complete_image(segmenter.network, image, target, whole),
         complete_image(segmenter.network, image, target, config),

@@ -27,7 +27,7 @@ from hintseg.propagation.regions import propagate
 from hintseg.recipes.by_name import ALONE, OBJECTIVES
 from hintseg.relations.by_name import RELATIONS
 from hintseg.targets.target import WeakTarget, reduce_to
-from hintseg.training import data, loop
+from hintseg.training import data, loop, tags
 from hintseg.training.augment import Sample, SoftMask, augment
 from hintseg.training.data import Looks, TrainingBatches, TrainingImages, loader
 from hintseg.training.features import FeatureCache
@@ -603,6 +603,24 @@ def test_seeds_come_from_activations_or_from_a_softmax():
         planted = image_seeds(shares, image, target, TagsConfig())
         assert (planted[:, :14] == 0).mean() > 0.9
         assert (planted[:, 18:] == 2).mean() > 0.9
+
+
+def test_seeds_of_tags_beside_pixels_are_balanced(scenes, tiny, tmp_path, monkeypatch):
+    scores = torch.zeros(3, 8, 8)
+    scores[0], scores[1], scores[2, :, 4:] = 6, -20, 5  # on the right a disc is almost as likely as the ground
+    monkeypatch.setattr(tags, "pixel_scores", lambda network, image, scales: scores)
+    monkeypatch.setattr(tags, "dense_crf", lambda image, shares, **_: shares)
+
+    def discs(forms, balance):
+        recipe = choose_recipe(weights="none", settings=[*tiny, "tags.confidence=0.6", f"completion.balance={balance}"])
+        images = TrainingImages(Dataset.open(scenes.root), scenes.keys("train"), forms, recipe.data)
+        path = tmp_path / f"{forms[0]}-{balance}.npz"
+        found = tags._find(None, images, images.keys[0], recipe, True, None, path)
+        return (found[:, found.shape[1] // 2 :] == 2).mean()
+
+    assert discs(("tags",), 1) > 0.9
+    assert discs(("tags",), 0) < 0.1
+    assert discs(("scribbles", "tags"), 1) == discs(("scribbles", "tags"), 0)
 
 
 @pytest.mark.parametrize("kind", ["none", "joint", "classifier", "fresh"])

@@ -1,7 +1,7 @@
 """From a network's opinion and an image's hints to a dense mask [SPML sec. 3.4, "propagate"].
 
 softmax (mirror-averaged) → only classes the image may contain → random walk on embedding affinity
-→ classes balanced where no pixel is hinted → times what the hints alone say (harmonic function over over-segments)
+→ classes balanced where nothing is pointed at → times what the hints alone say (harmonic function over over-segments)
 → dense CRF → every box holds its class, hinted pixels keep their label
 """
 
@@ -60,8 +60,8 @@ def complete_image(
     scores = scores / scores.sum(dim=0, keepdim=True).clamp_min(1e-12)
     size = (max(height // stride, 1), max(width // stride, 1))
     scores = resize(scores[None], size)[0].cpu()
-    if config.balance > 0 and not (target.labels < UNLABELLED).any():
-        scores = _balanced(scores, config.balance)
+    if config.balance > 0 and not (target.likely < UNLABELLED).any():
+        scores = balanced(scores, config.balance)
     if config.hints > 0:
         scores = _times_hints(scores, image, target, classes, config, regions, shares)
     where = None
@@ -92,8 +92,8 @@ def _walk(embeddings: Tensor, scores: Tensor, size: tuple[int, int], config: Com
     return random_walk(coarse, seeds, doublings=config.walk_doublings)
 
 
-def _balanced(scores: Tensor, power: float) -> Tensor:
-    """Each class divided by its mean over the image to `power`, normalised.
+def balanced(scores: Tensor, power: float) -> Tensor:
+    """(T, h, w) shares, each class divided by its mean over the image to `power`, normalised.
 
     Tags say that a class is there and not how large it is, and a network that learned from tags alone lets what covers
     much of an image take what lies in it; [EM-Adapt, Papandreou et al., ICCV 2015] raises the present classes likewise.

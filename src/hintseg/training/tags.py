@@ -19,6 +19,7 @@ from torch import Tensor
 from hintseg.config import Recipe, StageTwoConfig, TagsConfig, TermConfig
 from hintseg.hints.labels import UNLABELLED
 from hintseg.images import atomic_path, read_arrays
+from hintseg.inference.completion import balanced
 from hintseg.network.embedder import Embedder
 from hintseg.propagation.dense_crf import dense_crf
 from hintseg.targets.activation import activations, balanced_shares, seeds
@@ -84,7 +85,7 @@ def place_tags(
         shared_work(
             fabric,
             _paths(out / "seeds", keys),
-            lambda key, path: _find(trained, images, key, recipe.tags, pixels, shares.get(key), path),
+            lambda key, path: _find(trained, images, key, recipe, pixels, shares.get(key), path),
             lambda done, total: progress("seeds", done, total, {}),
         )
     )
@@ -200,21 +201,23 @@ def image_seeds(shares: Tensor, image: NDArray[np.uint8], target: WeakTarget, co
 
 
 def _find(
-    network: Embedder, images: TrainingImages, key: str, config: TagsConfig, pixels: bool,
+    network: Embedder, images: TrainingImages, key: str, recipe: Recipe, pixels: bool,
     agreed: NDArray[np.float32] | None, path: Path,
 ) -> NDArray[np.uint8]:  # fmt: skip
     if found := read_arrays(path, "labels"):
         return found[0]
     image, target = images.target(key)
     if agreed is None:
-        scores = pixel_scores(network, image, config.scales)
-        shares = tagged_shares(scores, target, images.dataset.background, config, pixels)
+        scores = pixel_scores(network, image, recipe.tags.scales)
+        shares = tagged_shares(scores, target, images.dataset.background, recipe.tags, pixels)
+        if pixels and not (target.likely < UNLABELLED).any():
+            shares = balanced(shares, recipe.completion.balance)
     else:
         size = [max(side // SOFT_STRIDE, 1) for side in image.shape[:2]]
         claims = np.sqrt(agreed) + LEAST_CLAIM
         shares = torch.from_numpy(claims / claims.sum(axis=0))
         shares = F.interpolate(shares[None], size=size, mode="bilinear", align_corners=False)[0]
-    labels = image_seeds(shares, image, target, config)
+    labels = image_seeds(shares, image, target, recipe.tags)
     with atomic_path(path) as temporary:
         np.savez_compressed(temporary, labels=labels)
     return labels
