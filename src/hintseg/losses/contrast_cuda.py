@@ -41,9 +41,10 @@ class FusedPixelToSegment(torch.autograd.Function):
         options = _options(pixels, prototypes, pixel_words.shape[1], sets, grouped)
         sums = pixels.new_empty((2, pixels.shape[0]), dtype=torch.float32)
         alone = torch.empty(pixels.shape[0], dtype=torch.int8, device=pixels.device)
-        _sums[(triton.cdiv(pixels.shape[0], options["ROWS"]),)](
-            *common, sums[0], sums[1], alone, concentration, pixels.shape[0], prototypes.shape[0], **options
-        )
+        with torch.cuda.device_of(pixels):  # where kernels start is not where arguments lie
+            _sums[(triton.cdiv(pixels.shape[0], options["ROWS"]),)](
+                *common, sums[0], sums[1], alone, concentration, pixels.shape[0], prototypes.shape[0], **options
+            )
         ctx.save_for_backward(*common, sums, alone)
         ctx.concentration, ctx.options = concentration, options
         return torch.log1p(sums[1] / sums[0]).to(pixels.dtype)
