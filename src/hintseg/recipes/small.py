@@ -23,7 +23,7 @@ SMALL = Recipe(
         "similarity": TermConfig(weight=0.05, concentration=16),
         "completed": TermConfig(weight=1.0, balance=BALANCE, fading=True),
     },
-    completion=CompletionConfig(walk=False, balance=0.5, scale=1.25),
+    completion=CompletionConfig(walk=False, scale=1.25),
     stage_two=StageTwoConfig(kind="joint", renewals=(0.6,)),
     # Random crops show objects enlarged: an image enlarged alike suits the network better.
     inference=InferenceConfig(method="both", scales=(1.25,), crf="small", crf_stride=2),
