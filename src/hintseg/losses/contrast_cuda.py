@@ -22,16 +22,9 @@ class FusedPixelToSegment(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any,
-        pixels: Tensor,
-        prototypes: Tensor,
-        own: Tensor,
-        pixel_labels: Tensor,
-        prototype_labels: Tensor,
-        pixel_group: Tensor | None,
-        prototype_group: Tensor | None,
-        concentration: float,
-    ) -> Tensor:
+        ctx: Any, pixels: Tensor, prototypes: Tensor, own: Tensor, pixel_labels: Tensor, prototype_labels: Tensor,
+        pixel_group: Tensor | None, prototype_group: Tensor | None, concentration: float,
+    ) -> Tensor:  # fmt: skip
         sets = pixel_labels.ndim == 2
         pixel_words, prototype_words = _words(pixel_labels), _words(prototype_labels)
         grouped = pixel_group is not None and prototype_group is not None
