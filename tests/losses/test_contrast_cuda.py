@@ -67,12 +67,15 @@ def test_half_precision_loses_no_more_than_the_chunked_way(interpreter):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("capability", "dtype"), [(80, torch.float32), (90, torch.bfloat16)])
+@pytest.mark.parametrize(
+    ("capability", "dim", "dtype"),
+    [(80, 64, torch.float32), (80, 128, torch.float32), (90, 64, torch.float32), (90, 64, torch.bfloat16)],
+)
 @pytest.mark.parametrize("kernel", ["_sums", "_pixel_gradient", "_prototype_gradient"])
-def test_compiles_for_a_gpu_that_is_not_here(capability, dtype, kernel):
+def test_compiles_for_a_gpu_that_is_not_here(capability, dim, dtype, kernel):
     compiler = pytest.importorskip("triton.backends.compiler")
-    vectors, function = torch.empty(1, 64, dtype=dtype), getattr(contrast_cuda, kernel)
-    options = contrast_cuda._options(vectors, vectors, 2, True, True)
+    vectors, function = torch.empty(1, dim, dtype=dtype), getattr(contrast_cuda, kernel)
+    options = contrast_cuda._options(vectors, vectors, 2, True, True, divmod(capability, 10))
     floats = "*fp32" if dtype == torch.float32 else "*bf16"
     types = dict.fromkeys(("pixels", "prototypes", "gradient"), floats)
     types |= dict.fromkeys(("positive", "negative", "push", "pull", "parts"), "*fp32")

@@ -31,7 +31,8 @@ class FusedPixelToSegment(torch.autograd.Function):
         groups = (pixel_group, prototype_group) if grouped else (own, own)  # read where there are groups only
         parts = (pixels, prototypes, own, pixel_words, prototype_words, *groups)
         common = [part.contiguous() for part in parts if part is not None]
-        options = _options(pixels, prototypes, pixel_words.shape[1], sets, grouped)
+        capability = torch.cuda.get_device_capability(pixels.device) if pixels.is_cuda else (8, 0)
+        options = _options(pixels, prototypes, pixel_words.shape[1], sets, grouped, capability)
         sums = pixels.new_empty((2, pixels.shape[0]), dtype=torch.float32)
         alone = torch.empty(pixels.shape[0], dtype=torch.int8, device=pixels.device)
         with torch.cuda.device_of(pixels):  # where kernels start is not where arguments lie
@@ -70,9 +71,10 @@ def _words(labels: Tensor) -> Tensor:
     return torch.stack([piece.sum(dim=1) for piece in pieces], dim=1)
 
 
-def _options(pixels: Tensor, prototypes: Tensor, words: int, sets: bool, grouped: bool) -> dict[str, Any]:
+def _options(
+    pixels: Tensor, prototypes: Tensor, words: int, sets: bool, grouped: bool, capability: tuple[int, int]
+) -> dict[str, Any]:
     dim = pixels.shape[1]
-    hopper = pixels.is_cuda and torch.cuda.get_device_capability(pixels.device) >= (9, 0)
     half = torch.promote_types(pixels.dtype, prototypes.dtype) != torch.float32
     return {
         "DIM": dim,
@@ -83,7 +85,7 @@ def _options(pixels: Tensor, prototypes: Tensor, words: int, sets: bool, grouped
         # Tensor cores' tf32 holds half precision exactly; float32 takes three products of them.
         "PRECISION": "tf32" if half else "tf32x3",
         # As many as registers hold, by what the compiler reports.
-        "ROWS": 64 if hopper and dim <= 64 else 32,
+        "ROWS": 64 if capability >= (9, 0) and dim <= 64 else 32,
         "COLUMNS": 32,
         "num_warps": 4,
         "num_stages": 2,
