@@ -18,6 +18,8 @@ def main() -> None:
     parser.add_argument("--weights", default="timm")
     parser.add_argument("--strong", type=int, default=100, help="images with scribbles")
     parser.add_argument("--weak", default="train_tags", help="split with tags alone")
+    parser.add_argument("--tagged", type=int, help="images of that split; all unless given")
+    parser.add_argument("--images", default="alone,with-tags", help="which of the two sets to train on")
     parser.add_argument("--rows", default="default", help="as hintseg compare --objectives")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--iterations", type=int, default=600)
@@ -26,11 +28,12 @@ def main() -> None:
     options = parser.parse_args()
     source, folder = Dataset.open(options.data), options.work / options.name
     strong = dict.fromkeys(source.keys("train")[: options.strong], ("scribbles",))
-    weak = dict.fromkeys(source.keys(options.weak), ("tags",))
+    weak = dict.fromkeys(source.keys(options.weak)[: options.tagged], ("tags",))
     rows = []
-    for name, train in (("alone", strong), ("with-tags", strong | weak)):
+    sets = {"alone": strong, "with-tags": strong | weak}
+    for name in options.images.split(","):
         results = compare(
-            subset(source, train, folder / name), parse_rows(options.rows), None, folder / f"runs-{name}",
+            subset(source, sets[name], folder / name), parse_rows(options.rows), None, folder / f"runs-{name}",
             seeds=range(options.seeds), weights=options.weights, iterations=options.iterations, completed=False,
         )  # fmt: skip
         rows += rows_of(results, images=name)

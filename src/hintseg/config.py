@@ -57,6 +57,9 @@ class DataConfig(_Section):
     spread_regions: int = Field(1000, ge=0, le=4000, description="over-segments over which hints spread; 0: not at all")
     spread_confidence: Fraction = Field(0.9, description="least share of a class where hints spread")
     strong: Fraction = Field(0.5, description="least share of images with a placed hint in what is drawn")
+    wait: bool = Field(
+        False, description="images with tags alone are not drawn before they have seeds or completed masks"
+    )
     words: int = Field(
         100,
         ge=0,

@@ -86,6 +86,26 @@ def test_rare_images_with_placed_hints_are_drawn_more_often(scenes):
         assert sorted(plain[:4]) == sorted(plain[4:]) == sorted(keys)
 
 
+def test_images_with_tags_alone_wait_until_it_is_known_where_their_classes_are(scenes):
+    keys = scenes.keys("train")
+    (scenes.root / "points.json").write_text(json.dumps({keys[2]: [[5, 6, 0]]}))
+    dataset, config = Dataset.open(scenes.root), DataConfig(wait=True)
+    images = TrainingImages(dataset, keys, ("tags", "points"), config)
+
+    def drawn(soft=None):
+        batches = TrainingBatches(images, config, 9, 0, soft)
+        return [batches._key(position)[0] for position in range(8)]
+
+    assert set(drawn()) == {keys[2]}
+    mask = SoftMask(np.zeros(1, np.uint8), np.full((8, 8, 1), 255, np.uint8))
+    assert set(drawn({keys[0]: mask})) == {keys[0], keys[2]}
+    images.plant({keys[1]: np.zeros((32, 32), np.uint8)})
+    assert set(drawn({keys[0]: mask})) == {keys[0], keys[1], keys[2]}
+    tagged = TrainingImages(dataset, keys, ("tags",), config)
+    everywhere = TrainingBatches(tagged, config, 9, 0, None)
+    assert {everywhere._key(position)[0] for position in range(4)} == set(keys), "nobody to wait for"
+
+
 def test_crops_keep_image_labels_regions_and_soft_masks_aligned():
     rows, columns = np.mgrid[:96, :128]
     labels = ((rows // 24 + columns // 32) % 3).astype(np.uint8)

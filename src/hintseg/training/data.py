@@ -5,7 +5,7 @@ targets and over-segments stay in memory (compactly), over-segments also on disk
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
@@ -98,6 +98,11 @@ class TrainingImages:
         """Probable labels to spread from, by key, at the reduced size; in place of what hints alone give."""
         self._seeds = seeds
         self._samples = {key: sample for key, sample in self._samples.items() if key not in seeds}
+
+    @property
+    def planted(self) -> Set[str]:
+        """Images that have seeds."""
+        return self._seeds.keys()
 
     def weigh(self, looks: dict[str, Looks]) -> None:
         """What images look like has a say in where hints spread to."""
@@ -214,7 +219,8 @@ class TrainingBatches(TorchDataset[TrainingBatch]):
     """Batch t, for t = 0 … iterations − 1; each epoch is a fresh permutation.
 
     Where images that only say which classes they show (tags, or nothing) outnumber those with a place for a
-    class, the latter are drawn more often: `config.strong` of the images drawn are theirs.
+    class, the latter are drawn more often: `config.strong` of the images drawn are theirs. With `config.wait` the
+    former are not drawn at all while neither seeds nor completed masks say where their classes are.
 
     Args:
         soft: completed masks by key.
@@ -237,11 +243,15 @@ class TrainingBatches(TorchDataset[TrainingBatch]):
         self.soft = soft or {}
         self.places = places or range(config.batch)
         placed = images.placed
-        rare = 0 < len(placed) < config.strong * len(images.keys)
+        drawn = list(images.keys)
+        if config.wait and placed:
+            ready = {*placed, *images.planted, *self.soft}
+            drawn = [key for key in drawn if key in ready]
+        rare = 0 < len(placed) < config.strong * len(drawn)
         self.share = config.strong if rare else 1.0
-        self.strong = placed if rare else list(images.keys)
+        self.strong = placed if rare else drawn
         chosen = set(self.strong)
-        self.weak = [key for key in images.keys if key not in chosen]
+        self.weak = [key for key in drawn if key not in chosen]
         self.number = {key: number for number, key in enumerate(images.keys)}
 
     def __len__(self) -> int:

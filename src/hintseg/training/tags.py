@@ -56,7 +56,12 @@ def place_tags(
         spread = recipe.objective["spread"]
         terms["spread"] = terms["spread"].model_copy(update={"balance": spread.balance, "fading": spread.fading})
     own = recipe.model_copy(
-        update={"iterations": recipe.tags.iterations, "objective": terms, "stage_two": StageTwoConfig(kind="none")}
+        update={
+            "iterations": recipe.tags.iterations,
+            "objective": terms,
+            "stage_two": StageTwoConfig(kind="none"),
+            "data": recipe.data.model_copy(update={"wait": False}),
+        }
     )
     state = new_state(network, own, images.dataset.background, fabric)
     history: list[dict[str, float]] = []
