@@ -600,7 +600,7 @@ def test_only_images_with_unplaced_classes_need_seeds(scenes, tiny):
     config = choose_recipe(weights="none", settings=tiny).data
 
     def needed(*forms):
-        return unplaced(TrainingImages(scenes, scenes.keys("train"), forms, config))
+        return unplaced(TrainingImages(Dataset.open(scenes.root), scenes.keys("train"), forms, config))
 
     assert needed("scribbles") == []
     assert needed("boxes") == []
@@ -608,6 +608,14 @@ def test_only_images_with_unplaced_classes_need_seeds(scenes, tiny):
     first = scenes.keys("train")[0]
     (scenes.root / "scribbles" / f"{first}.png").unlink()
     assert needed("tags", "scribbles") == [first]
+    config = config.model_copy(update={"wait": True})
+    assert needed("tags", "scribbles") == [], "the others show its classes"
+    assert len(needed("tags")) == 4
+    points = [[5, 6, 0], [20, 20, 1]]
+    (scenes.root / "points.json").write_text(json.dumps({first: points}))
+    assert len(needed("tags", "points")) == 4, "nothing shows a disc"
+    (scenes.root / "points.json").write_text(json.dumps({first: [*points, [40, 40, 2]]}))
+    assert needed("tags", "points") == []
 
 
 def test_seeds_come_from_activations_or_from_a_softmax():

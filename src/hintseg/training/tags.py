@@ -104,19 +104,24 @@ def _paths(folder: Path, keys: list[str]) -> dict[str, Path]:
 def unplaced(images: TrainingImages) -> list[str]:
     """Images with complete tags and a class that nothing points at.
 
-    A background alone that nobody pointed at does not count, as long as other images show what it is.
+    A background alone that nobody pointed at does not count, as long as other images show what it is. With
+    `data.wait` no class counts that a hint of another image points at.
     """
     background = images.dataset.background
-    keys, foreground, background_shown = [], False, background is None
+    always = {background} if background is not None else set()
+    found: dict[str, frozenset[int]] = {}
+    shown: set[int] = set()
     for key in images.keys:
         hints = images.dataset.hints(key, images.forms)
         placed = hints.placed()
-        background_shown |= background in placed
-        missing = (hints.classes() | ({background} if background is not None else set())) - placed
+        shown |= placed
+        missing = (hints.classes() | always) - placed
         if hints.tags_complete and hints.looked_for is None and hints.classes() and missing:
-            keys.append(key)
-            foreground |= bool(missing - {background})
-    return keys if foreground or not background_shown else []
+            found[key] = missing
+    if images.config.wait:
+        found = {key: missing - shown for key, missing in found.items() if missing - shown}
+    foreground = any(missing - always for missing in found.values())
+    return list(found) if foreground or not always <= shown else []
 
 
 @torch.no_grad()
