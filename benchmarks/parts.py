@@ -121,7 +121,46 @@ def retrieval(ours: bool, scale: float) -> Call:
     return lambda: find(queries, memory, labels, 20, 21)
 
 
-PARTS = (contrast, kmeans, prototypes, affinity, random_walk, dense_crf, retrieval)
+def looking(ours: bool, scale: float) -> Call:
+    """The default network looks at a photograph of 400 × 272; plain: batch norms by themselves."""
+    import torch
+
+    network = _network(ours).eval()
+    image = torch.rand(1, 3, 400, int(272 * scale), device=_device()) * 255
+    return torch.inference_mode()(lambda: network(image))
+
+
+def learning(ours: bool, scale: float) -> Call:
+    """8 crops of 256 × 256, its first stages frozen, forward and backward; plain: batch norms by themselves."""
+    import torch
+
+    from hintseg.training.loop import freeze_statistics
+
+    network = _network(ours).train()
+    freeze_statistics(network)
+    images = torch.rand(int(8 * scale), 3, 256, 256, device=_device()) * 255
+
+    def learn() -> None:
+        maps = network(images)
+        (maps.logits.square().mean() + maps.embeddings[:, 0].mean()).backward()
+
+    return learn
+
+
+def _network(ours: bool) -> Any:
+    import torch
+
+    from hintseg.network.embedder import Embedder
+    from hintseg.network.folded import unfold
+    from hintseg.recipes.small import SMALL
+
+    network = Embedder(SMALL.network, 21).to(_device()).to(memory_format=torch.channels_last)
+    if not ours:
+        unfold(network)
+    return network
+
+
+PARTS = (contrast, kmeans, prototypes, affinity, random_walk, dense_crf, retrieval, looking, learning)
 
 
 def measure(part: str, ours: bool, scale: float, repeats: int) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from hintseg.errors import ConfigError, WeightsError, unknown_name
 from hintseg.network.dilated import phase_depthwise
+from hintseg.network.folded import fold_norms
 from hintseg.storage.mirror import fetch
 
 WEIGHTS_TIMM = "timm"
@@ -52,6 +53,8 @@ class Backbone(nn.Module):
             _load_from_timm(self.body, name)
         elif weights != WEIGHTS_NONE:
             _load_from_file(self.body, fetch(weights), name)
+        side = 2 * self.multiple
+        fold_norms(self.body, torch.linspace(-1, 1, 3 * side**2).view(1, 3, side, side))
 
     def forward(self, images: Tensor) -> list[Tensor]:
         """(B, 3, H, W) normalised images → maps (B, channels[i], H / strides[i], W / strides[i])."""

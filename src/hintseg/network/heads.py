@@ -10,11 +10,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from hintseg.network.folded import fold
+
 
 def conv_bn_relu(inputs: int, outputs: int, kernel: int = 1, groups: int = 1) -> nn.Sequential:
     """Convolution without bias, batch normalisation, ReLU; keeps the size."""
     convolution = nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, groups=groups, bias=False)
-    return nn.Sequential(convolution, nn.BatchNorm2d(outputs), nn.ReLU(inplace=True))
+    norm = nn.BatchNorm2d(outputs)
+    fold(convolution, norm)
+    return nn.Sequential(convolution, norm, nn.ReLU(inplace=True))
 
 
 def separable(inputs: int, outputs: int) -> nn.Sequential:

@@ -11,6 +11,8 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from hintseg.network.folded import unfold
+
 
 def synchronise_statistics(network: nn.Module, fabric: Fabric) -> None:
     """Let batch norm that learns see the whole batch; names of weights stay as they are."""
@@ -21,6 +23,7 @@ def synchronise_statistics(network: nn.Module, fabric: Fabric) -> None:
     if fabric.device.type == "cuda":
         from timm.layers import convert_sync_batchnorm
 
+        unfold(network)  # what follows puts other modules in the place of those that convolutions know
         convert_sync_batchnorm(network)
         return
     for module in network.modules():
