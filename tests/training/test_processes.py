@@ -88,9 +88,9 @@ def test_losses_and_gradients_are_those_of_one_process(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("hints", ["scribbles", "tags"])
-def test_a_run_of_two_processes_equals_that_of_one(scenes, tiny, tmp_path, hints):
-    settings = [*tiny, *CONTINUOUS, "data.batch=4"]
+@pytest.mark.parametrize(("hints", "kind"), [("scribbles", "joint"), ("scribbles", "classifier"), ("tags", "joint")])
+def test_a_run_of_two_processes_equals_that_of_one(scenes, tiny, tmp_path, hints, kind):
+    settings = [*tiny, *CONTINUOUS, "data.batch=4", f"stage_two.kind={kind}", "stage_two.dropout=0"]
     for count in (1, 2):
         options = command(scenes, tmp_path / str(count), settings, count, 5, "--hints", hints)
         done = subprocess.run(options, env=ENVIRONMENT, capture_output=True, text=True)

@@ -16,20 +16,26 @@ from hintseg.network.folded import unfold
 
 def synchronise_statistics(network: nn.Module, fabric: Fabric) -> None:
     """Let batch norm that learns see the whole batch; names of weights stay as they are."""
-    if fabric.world_size == 1 or any(
-        isinstance(module, _Synchronised | nn.SyncBatchNorm) for module in network.modules()
-    ):
+    if fabric.world_size == 1:
         return
     if fabric.device.type == "cuda":
-        from timm.layers import convert_sync_batchnorm
-
-        unfold(network)  # what follows puts other modules in the place of those that convolutions know
-        convert_sync_batchnorm(network)
+        _convert(network)
         return
     for module in network.modules():
-        if isinstance(module, _BatchNorm):
+        if isinstance(module, _BatchNorm) and not isinstance(module, _Synchronised):
             kind = type(module)
             module.__class__ = type(f"Synchronised{kind.__name__}", (_Synchronised, kind), {})
+
+
+def _convert(network: nn.Module) -> None:
+    """PyTorch's own, one by one: timm would take the activation from those that are converted already."""
+    from timm.layers import convert_sync_batchnorm
+
+    unfold(network)  # other modules come into the place of those that convolutions know
+    for parent in list(network.modules()):
+        for name, child in list(parent.named_children()):
+            if isinstance(child, _BatchNorm) and not isinstance(child, nn.SyncBatchNorm):
+                setattr(parent, name, convert_sync_batchnorm(child))
 
 
 class _Mean(torch.autograd.Function):
