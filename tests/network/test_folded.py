@@ -29,7 +29,17 @@ def test_one_convolution_does_what_two_layers_do():
     torch.testing.assert_close(nn.functional.conv2d(maps, weight, bias, padding=1), norm(convolution(maps)))
 
 
-@pytest.mark.parametrize("name", ["test_efficientnet", "test_resnet", "mobilenetv2_100", "resnet18", "densenet121"])
+NETWORKS = [
+    "test_efficientnet",
+    "test_resnet",
+    "mobilenetv2_100",
+    "resnet18",
+    "densenet121",
+    "tf_mobilenetv3_small_100",
+]
+
+
+@pytest.mark.parametrize("name", NETWORKS)
 def test_networks_say_the_same_and_learn_the_same(name):
     backbone = shaken(Backbone(name)).double()  # rectifiers that round-off switches have other gradients
     plain = copy.deepcopy(backbone)

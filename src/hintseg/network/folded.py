@@ -10,6 +10,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from hintseg.network.dilated import PhasedDepthwise
+
+PLAIN = (nn.Conv2d, PhasedDepthwise)
+
 
 class _Folding(nn.Conv2d):
     """Applies the batch norm behind it, too, as long as that does not learn."""
@@ -106,8 +110,8 @@ def _pairs(body: nn.Module, example: Tensor) -> tuple[list[tuple[nn.Conv2d, _Bat
     said: dict[int, tuple[nn.Conv2d, Tensor, int]] = {}
     found: dict[nn.Conv2d, list[_BatchNorm]] = {}
 
-    def speak(module: nn.Module, _: object, maps: Tensor) -> None:
-        if isinstance(module, nn.Conv2d) and module.padding_mode == "zeros":
+    def speak(module: nn.Conv2d, _: object, maps: Tensor) -> None:
+        if type(module) in PLAIN and module.padding_mode == "zeros":  # others do more to their weights or maps
             said[id(maps)] = module, maps, maps._version  # the tensor is kept, so that no other gets its id
 
     def listen(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
