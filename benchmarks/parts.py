@@ -131,7 +131,7 @@ def looking(ours: bool, scale: float) -> Call:
 
 
 def learning(ours: bool, scale: float) -> Call:
-    """8 crops of 256 × 256, its first stages frozen, forward and backward; plain: batch norms by themselves."""
+    """It learns from 8 crops of 256 × 256, forward and backward; plain: batch norms of frozen stages by themselves."""
     import torch
 
     from hintseg.training.loop import freeze_statistics

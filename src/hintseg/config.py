@@ -58,7 +58,9 @@ class DataConfig(_Section):
     spread_confidence: Fraction = Field(0.9, description="least share of a class where hints spread")
     strong: Fraction = Field(0.5, description="least share of images with a placed hint in what is drawn")
     wait: bool = Field(
-        False, description="images with tags alone are not drawn before they have seeds or completed masks"
+        False,
+        description="images with tags alone are not drawn before they have seeds or completed masks, "
+        "and never where no masks are completed",
     )
     words: int = Field(
         100,

@@ -5,12 +5,16 @@ In evaluation mode a batch norm is a factor and an offset of each channel, which
 saved. Weights keep their names and values; what a convolution applies is made when it is used.
 """
 
+import logging
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from hintseg.network.dilated import PhasedDepthwise
+
+log = logging.getLogger("hintseg")
 
 PLAIN = (nn.Conv2d, PhasedDepthwise)
 
@@ -79,26 +83,27 @@ def fold_norms(body: nn.Module, example: Tensor) -> None:
     norms = _norms(body)
     if not norms:
         return
-    training = body.training
+    training, same = body.training, False
     states = [{name: value.clone() for name, value in norm.state_dict().items()} for norm in norms]
     body.eval()
-    with torch.no_grad():
-        for norm in norms:  # fresh ones would hide a mistake: they change next to nothing
-            for number, value in enumerate((norm.running_mean, norm.running_var, norm.weight, norm.bias)):
-                if value is not None:
-                    value.copy_(torch.linspace(0.5 + 0.1 * number, 1.5, len(value)))
-        try:
+    try:
+        with torch.no_grad():
+            for norm in norms:  # fresh ones would hide a mistake: they change next to nothing
+                for number, value in enumerate((norm.running_mean, norm.running_var, norm.weight, norm.bias)):
+                    if value is not None:
+                        value.copy_(torch.linspace(0.5 + 0.1 * number, 1.5, len(value)))
             pairs, before = _pairs(body, example)
             for convolution, norm in pairs:
                 fold(convolution, norm)
             same = all(_alike(one, other) for one, other in zip(before, body(example), strict=True))
-        except (RuntimeError, ValueError, AssertionError):  # too small for this network, or of another shape
-            same = False
-    for norm, state in zip(norms, states, strict=True):
-        norm.load_state_dict(state)
-    body.train(training)
-    if not same:
-        unfold(body)
+    except Exception:  # networks refuse an example in many ways, and do without folding
+        log.debug("batch norms of %s stay as they are", type(body).__name__, exc_info=True)
+    finally:
+        for norm, state in zip(norms, states, strict=True):
+            norm.load_state_dict(state)
+        body.train(training)
+        if not same:
+            unfold(body)
 
 
 def _alike(one: Tensor, other: Tensor) -> bool:
