@@ -125,42 +125,18 @@ def looking(ours: bool, scale: float) -> Call:
     """The default network looks at a photograph of 400 × 272; plain: batch norms by themselves."""
     import torch
 
-    network = _network(ours).eval()
-    image = torch.rand(1, 3, 400, int(272 * scale), device=_device()) * 255
-    return torch.inference_mode()(lambda: network(image))
-
-
-def learning(ours: bool, scale: float) -> Call:
-    """It learns from 8 crops of 256 × 256, forward and backward; plain: batch norms of frozen stages by themselves."""
-    import torch
-
-    from hintseg.training.loop import freeze_statistics
-
-    network = _network(ours).train()
-    freeze_statistics(network)
-    images = torch.rand(int(8 * scale), 3, 256, 256, device=_device()) * 255
-
-    def learn() -> None:
-        maps = network(images)
-        (maps.logits.square().mean() + maps.embeddings[:, 0].mean()).backward()
-
-    return learn
-
-
-def _network(ours: bool) -> Any:
-    import torch
-
     from hintseg.network.embedder import Embedder
     from hintseg.network.folded import unfold
     from hintseg.recipes.small import SMALL
 
-    network = Embedder(SMALL.network, 21).to(_device()).to(memory_format=torch.channels_last)
+    network = Embedder(SMALL.network, 21).to(_device()).to(memory_format=torch.channels_last).eval()
     if not ours:
         unfold(network)
-    return network
+    image = torch.rand(1, 3, 400, int(272 * scale), device=_device()) * 255
+    return torch.inference_mode()(lambda: network(image))
 
 
-PARTS = (contrast, kmeans, prototypes, affinity, random_walk, dense_crf, retrieval, looking, learning)
+PARTS = (contrast, kmeans, prototypes, affinity, random_walk, dense_crf, retrieval, looking)
 
 
 def measure(part: str, ours: bool, scale: float, repeats: int) -> dict[str, Any]:
