@@ -1,6 +1,6 @@
 """Batch norms that the convolution before them takes along where nothing is learned.
 
-In evaluation mode a batch norm is a factor and an offset of each channel, which the convolution can apply itself
+In evaluation mode, and without gradients, a batch norm is a factor and an offset of each channel, which the convolution can apply itself
 [Jacob et al., CVPR 2018, sec. 3.2]: a sweep over the maps less. Weights keep their names and values; what a convolution
 applies is made when it is used.
 """
@@ -20,23 +20,23 @@ PLAIN = (nn.Conv2d, PhasedDepthwise)
 
 
 class _Folding(nn.Conv2d):
-    """Applies the batch norm behind it, too, as long as that does not learn."""
+    """Applies the batch norm behind it, too, where no gradient is asked for."""
 
     behind: tuple[_BatchNorm]  # a tuple, since a module would give its weights second names
 
     def forward(self, maps: Tensor) -> Tensor:
         (norm,) = self.behind
-        if norm.training:
+        if norm.training or torch.is_grad_enabled():
             return super().forward(maps)
         weight, bias = folded(self.weight, self.bias, norm)
         return F.conv2d(maps, weight, bias, self.stride, self.padding, self.dilation, self.groups)
 
 
 class _Folded(_BatchNorm):
-    """Leaves normalising to the convolution before it, as long as it does not learn."""
+    """Leaves normalising to the convolution before it, where no gradient is asked for."""
 
     def forward(self, input: Tensor) -> Tensor:
-        if self.training:
+        if self.training or torch.is_grad_enabled():
             result: Tensor = super().forward(input)
             return result
         for then in ("drop", "act"):  # timm's batch norm does these, too
