@@ -1,8 +1,8 @@
 """Batch norms that the convolution before them takes along where nothing is learned.
 
-In evaluation mode, and without gradients, a batch norm is a factor and an offset of each channel, which the convolution can apply itself
-[Jacob et al., CVPR 2018, sec. 3.2]: a sweep over the maps less. Weights keep their names and values; what a convolution
-applies is made when it is used.
+In evaluation mode, and without gradients, a batch norm is a factor and an offset of each channel, which the
+convolution can apply itself [Jacob et al., CVPR 2018, sec. 3.2]: a sweep over the maps less. Weights keep their names
+and values; what a convolution applies is made when it is used.
 """
 
 import logging
