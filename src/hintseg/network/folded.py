@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from hintseg.network.dilated import PhasedDepthwise
 
@@ -28,7 +29,11 @@ class _Folding(nn.Conv2d):
         (norm,) = self.behind
         if norm.training or torch.is_grad_enabled():
             return super().forward(maps)
-        weight, bias = folded(self.weight, self.bias, norm)
+        if norm.running_mean is None or norm.running_var is None:
+            raise RuntimeError("this batch norm keeps no statistics")
+        weight, bias = fuse_conv_bn_weights(
+            self.weight, self.bias, norm.running_mean, norm.running_var, norm.eps, norm.weight, norm.bias
+        )
         return F.conv2d(maps, weight, bias, self.stride, self.padding, self.dilation, self.groups)
 
 
@@ -42,20 +47,6 @@ class _Folded(_BatchNorm):
         for then in ("drop", "act"):  # timm's batch norm does these, too
             input = getattr(self, then)(input) if hasattr(self, then) else input
         return input
-
-
-def folded(weight: Tensor, bias: Tensor | None, norm: _BatchNorm) -> tuple[Tensor, Tensor]:
-    """Weight (C, …) and bias (C,) of a convolution that a batch norm follows, both in one."""
-    if norm.running_mean is None or norm.running_var is None:
-        raise ValueError("this batch norm keeps no statistics")
-    factor = (norm.running_var + norm.eps).rsqrt()
-    if norm.weight is not None:
-        factor = factor * norm.weight
-    offset = -norm.running_mean if bias is None else bias - norm.running_mean
-    offset = offset * factor
-    if norm.bias is not None:
-        offset = offset + norm.bias
-    return weight * factor.view(-1, *[1] * (weight.ndim - 1)), offset
 
 
 def fold(convolution: nn.Conv2d, norm: _BatchNorm) -> None:
