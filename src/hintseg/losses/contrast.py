@@ -71,7 +71,8 @@ def pixel_to_segment_loss(
         zero = pixel_embeddings.sum() * 0 + prototypes.sum() * 0
         return pixel_embeddings.sum(dim=1) * 0 if reduction == "none" else zero
     kernels = _kernels(pixel_embeddings.device, pixel_embeddings.dtype, prototypes.dtype, prototypes.shape[1])
-    fused = kernels if concentration <= FLOAT32_CONCENTRATION else None
+    small = max(pixel_embeddings.numel(), prototypes.numel()) < 2**31  # they count in int32
+    fused = kernels if small and concentration <= FLOAT32_CONCENTRATION else None
     losses: Tensor = (fused or _PixelToSegment).apply(
         pixel_embeddings,
         prototypes,

@@ -1,0 +1,268 @@
+"""Kernels of the pixel-to-segment loss, a block of pixels against a block of segments at a time.
+
+Tensor cores multiply bfloat16: float32 enters as the sum of two, x ≈ h + l, and x·y as h·h + h·l + l·h, exact to 2⁻¹⁶.
+Arguments alike in all kernels: pixels (N, D), prototypes (K, D) and their low parts, own (N,), labels (n, WORDS),
+groups (n,), spans (blocks, 2) where GROUPED, scale κ / log 2.
+"""
+
+import triton
+import triton.language as tl
+
+SIZES = ["num_rows", "num_columns", "stride", "span", "row_blocks", "column_blocks"]  # not worth a kernel each
+
+
+@triton.jit
+def _vectors(source, at, count, DIM: tl.constexpr, DEPTH: tl.constexpr):
+    """(n, DEPTH) bfloat16: rows `at` of (count, DIM), 0 beyond."""
+    depth = tl.arange(0, DEPTH)
+    mask = (at < count)[:, None]
+    if DIM < DEPTH:
+        mask = mask & (depth < DIM)[None, :]
+    return tl.load(source + (at * DIM)[:, None] + depth[None, :], mask=mask, other=0.0)
+
+
+@triton.jit
+def _product(
+    left_high, left_low, right_high, right_low, total, PARTS: tl.constexpr, INTERPRETED: tl.constexpr
+):  # fmt: skip
+    """total + left · right of vectors in parts."""
+    if INTERPRETED:  # the interpreter does not multiply bfloat16
+        left = left_high.to(tl.float32)
+        right = right_high.to(tl.float32)
+        if PARTS == 2:
+            left += left_low.to(tl.float32)
+            right += right_low.to(tl.float32)
+        return tl.dot(left, right, total, input_precision="ieee")
+    if PARTS == 2:
+        total = tl.dot(left_low, right_high, total)
+        total = tl.dot(left_high, right_low, total)
+    return tl.dot(left_high, right_high, total)
+
+
+@triton.jit
+def _same(
+    row_word, column_word, rows, columns, row_labels, column_labels, num_rows, num_columns,
+    WORDS: tl.constexpr, SETS: tl.constexpr,
+):  # fmt: skip
+    """Whether labels are equal or sets share one; rows and columns shaped to broadcast, their first words given."""
+    same = ((row_word & column_word) != 0) if SETS else (row_word == column_word)
+    for word in tl.static_range(1, WORDS):
+        row_word = tl.load(row_labels + rows * WORDS + word, mask=rows < num_rows, other=0)
+        column_word = tl.load(column_labels + columns * WORDS + word, mask=columns < num_columns, other=0)
+        same = same | ((row_word & column_word) != 0)
+    return same
+
+
+@triton.jit
+def _rates(rates, gradient, rows, num_rows, stride):
+    """dL / d(v·μ) over w of a pixel's segments that attract, that repel, and of its own; 0 beyond the pixels."""
+    inside = rows < num_rows
+    weight = tl.load(gradient + rows * stride, mask=inside, other=0.0).to(tl.float32)
+    attracted = tl.load(rates + rows, mask=inside, other=0.0)
+    repelled = tl.load(rates + num_rows + rows, mask=inside, other=0.0)
+    by_itself = tl.load(rates + 2 * num_rows + rows, mask=inside, other=0.0)
+    return weight * attracted, weight * repelled, weight * by_itself
+
+
+@triton.jit
+def _integers(source, at, mask, other: tl.constexpr):
+    return tl.load(source + at, mask=mask, other=other).to(tl.int32)
+
+
+@triton.jit
+def _compared(
+    left, left_low, right, right_low, row_word, column_word, row_group, column_group, rows, columns, row_labels,
+    column_labels, num_rows, num_columns, scale,
+    WORDS: tl.constexpr, SETS: tl.constexpr, GROUPED: tl.constexpr, PARTS: tl.constexpr, INTERPRETED: tl.constexpr,
+):  # fmt: skip
+    """exp(κ (v·μ − 1)) of left and right, 0 where they do not meet, and whether labels agree.
+
+    What belongs to pixels (rows) and to segments (columns) is shaped to broadcast.
+    """
+    similarity = tl.zeros((left.shape[0], right.shape[0]), dtype=tl.float32)
+    similarity = _product(left, left_low, tl.trans(right), tl.trans(right_low), similarity, PARTS, INTERPRETED)
+    weight = tl.exp2(similarity * scale + tl.where(columns < num_columns, -scale, float("-inf")))
+    if GROUPED:
+        weight = tl.where(row_group == column_group, weight, 0.0)
+    same = _same(
+        row_word, column_word, rows, columns, row_labels, column_labels, num_rows, num_columns, WORDS, SETS
+    )  # fmt: skip
+    return weight, same
+
+
+@triton.jit(do_not_specialize=SIZES)
+def sums_kernel(
+    pixels, pixels_low, prototypes, prototypes_low, own, row_labels, column_labels, row_groups, column_groups, spans,
+    losses, rates, concentration, scale, num_rows, num_columns,
+    DIM: tl.constexpr, DEPTH: tl.constexpr, WORDS: tl.constexpr, SETS: tl.constexpr, GROUPED: tl.constexpr,
+    PARTS: tl.constexpr, INTERPRETED: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
+):  # fmt: skip
+    """L of a block of pixels, and what its gradient needs: rates (3, N).
+
+    dL/dw = 1 / (P + N) where s repels, −N / (P (P + N)) where it attracts; dw/d(v·μ) = κ w. The own segment attracts
+    where no other does, and repels where its label is another.
+    """
+    block = tl.program_id(0)
+    rows = block * ROWS + tl.arange(0, ROWS)
+    inside = rows < num_rows
+    high = _vectors(pixels, rows, num_rows, DIM, DEPTH)
+    low = _vectors(pixels_low, rows, num_rows, DIM, DEPTH) if PARTS == 2 else high
+    mine = _integers(own, rows, inside, 0)
+    row_word = _integers(row_labels, rows * WORDS, inside, 0)
+    row_group = _integers(row_groups, rows, inside, 0)
+    attracting = tl.zeros((ROWS,), dtype=tl.float32)
+    repelling = tl.zeros((ROWS,), dtype=tl.float32)
+    first = 0
+    last = num_columns
+    if GROUPED:
+        first = tl.load(spans + 2 * block)
+        last = tl.load(spans + 2 * block + 1)
+    for start in range(first, last, COLUMNS):
+        columns = start + tl.arange(0, COLUMNS)
+        valid = columns < num_columns
+        key = _vectors(prototypes, columns, num_columns, DIM, DEPTH)
+        key_low = _vectors(prototypes_low, columns, num_columns, DIM, DEPTH) if PARTS == 2 else key
+        column_word = _integers(column_labels, columns * WORDS, valid, 0)[None, :]
+        column_group = _integers(column_groups, columns, valid, 0)[None, :] if GROUPED else column_word
+        weight, same = _compared(
+            high, low, key, key_low, row_word[:, None], column_word, row_group[:, None], column_group, rows[:, None],
+            columns[None, :], row_labels, column_labels, num_rows, num_columns, scale,
+            WORDS, SETS, GROUPED, PARTS, INTERPRETED,
+        )  # fmt: skip
+        attracting += tl.sum(tl.where(same & (mine[:, None] != columns[None, :]), weight, 0.0), axis=1)
+        repelling += tl.sum(tl.where(same, 0.0, weight), axis=1)
+    vector = high.to(tl.float32)
+    mean = _vectors(prototypes, mine, num_columns, DIM, DEPTH).to(tl.float32)
+    if PARTS == 2:
+        vector += low.to(tl.float32)
+        mean += _vectors(prototypes_low, mine, num_columns, DIM, DEPTH).to(tl.float32)
+    itself = tl.exp2((tl.sum(vector * mean, axis=1) - 1.0) * scale)
+    agrees = _same(
+        row_word, _integers(column_labels, mine * WORDS, inside, 0), rows, mine, row_labels, column_labels, num_rows,
+        num_columns, WORDS, SETS,
+    )  # fmt: skip
+    lonely = attracting == 0.0  # weights are never 0: this counts the other positives
+    positive = tl.where(lonely, itself, attracting)
+    share = repelling / positive
+    # log(1 + x) for small x, which float32 would lose in 1 + x
+    tl.store(losses + rows, tl.where(share < 1e-4, share - 0.5 * share * share, tl.log(1.0 + share)), mask=inside)
+    push = concentration / (positive + repelling)
+    pull = push * share
+    by_itself = tl.where(agrees, 0.0, push) - tl.where(lonely, pull, 0.0)
+    tl.store(rates + rows, -pull, mask=inside)
+    tl.store(rates + num_rows + rows, push, mask=inside)
+    tl.store(rates + 2 * num_rows + rows, by_itself, mask=inside)
+
+
+@triton.jit
+def _pixel_gradient(
+    block, pixels, pixels_low, prototypes, prototypes_low, own, row_labels, column_labels, row_groups, column_groups,
+    spans, rates, gradient, result, scale, num_rows, num_columns, stride,
+    DIM: tl.constexpr, DEPTH: tl.constexpr, WORDS: tl.constexpr, SETS: tl.constexpr, GROUPED: tl.constexpr,
+    PARTS: tl.constexpr, INTERPRETED: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
+):  # fmt: skip
+    """Σ_s dL/d(v·μ_s) μ_s of a block of pixels."""
+    rows = block * ROWS + tl.arange(0, ROWS)
+    inside = rows < num_rows
+    high = _vectors(pixels, rows, num_rows, DIM, DEPTH)
+    low = _vectors(pixels_low, rows, num_rows, DIM, DEPTH) if PARTS == 2 else high
+    mine = _integers(own, rows, inside, 0)
+    row_word = _integers(row_labels, rows * WORDS, inside, 0)
+    row_group = _integers(row_groups, rows, inside, 0)
+    attracted, repelled, by_itself = _rates(rates, gradient, rows, num_rows, stride)
+    total = tl.zeros((ROWS, DEPTH), dtype=tl.float32)
+    first = 0
+    last = num_columns
+    if GROUPED:
+        first = tl.load(spans + 2 * block)
+        last = tl.load(spans + 2 * block + 1)
+    for start in range(first, last, COLUMNS):
+        columns = start + tl.arange(0, COLUMNS)
+        valid = columns < num_columns
+        key = _vectors(prototypes, columns, num_columns, DIM, DEPTH)
+        key_low = _vectors(prototypes_low, columns, num_columns, DIM, DEPTH) if PARTS == 2 else key
+        column_word = _integers(column_labels, columns * WORDS, valid, 0)[None, :]
+        column_group = _integers(column_groups, columns, valid, 0)[None, :] if GROUPED else column_word
+        weight, same = _compared(
+            high, low, key, key_low, row_word[:, None], column_word, row_group[:, None], column_group, rows[:, None],
+            columns[None, :], row_labels, column_labels, num_rows, num_columns, scale,
+            WORDS, SETS, GROUPED, PARTS, INTERPRETED,
+        )  # fmt: skip
+        rate = tl.where(same, attracted[:, None], repelled[:, None])
+        slope = weight * tl.where(mine[:, None] == columns[None, :], by_itself[:, None], rate)
+        slope_high = slope.to(tl.bfloat16)
+        slope_low = (slope - slope_high.to(tl.float32)).to(tl.bfloat16) if PARTS == 2 else slope_high
+        total = _product(slope_high, slope_low, key, key_low, total, PARTS, INTERPRETED)
+    depth = tl.arange(0, DEPTH)
+    where = (rows * DIM)[:, None] + depth[None, :]
+    tl.store(result + where, total.to(result.dtype.element_ty), mask=inside[:, None] & (depth < DIM)[None, :])
+
+
+@triton.jit
+def _prototype_gradient(
+    block, share, pixels, pixels_low, prototypes, prototypes_low, own, row_labels, column_labels, row_groups,
+    column_groups, spans, rates, gradient, totals, scale, num_rows, num_columns, stride, span,
+    DIM: tl.constexpr, DEPTH: tl.constexpr, WORDS: tl.constexpr, SETS: tl.constexpr, GROUPED: tl.constexpr,
+    PARTS: tl.constexpr, INTERPRETED: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
+):  # fmt: skip
+    """Σ_i dL_i/d(v_i·μ) v_i of a block of segments, over one share of the pixels; segments lie along the first axis."""
+    columns = block * COLUMNS + tl.arange(0, COLUMNS)
+    valid = columns < num_columns
+    key = _vectors(prototypes, columns, num_columns, DIM, DEPTH)
+    key_low = _vectors(prototypes_low, columns, num_columns, DIM, DEPTH) if PARTS == 2 else key
+    column_word = _integers(column_labels, columns * WORDS, valid, 0)
+    column_group = _integers(column_groups, columns, valid, 0)
+    total = tl.zeros((COLUMNS, DEPTH), dtype=tl.float32)
+    first = share * span
+    last = tl.minimum(first + span, num_rows)
+    if GROUPED:
+        first = tl.maximum(first, tl.load(spans + 2 * block))
+        last = tl.minimum(last, tl.load(spans + 2 * block + 1))
+    for start in range(first, last, ROWS):
+        rows = start + tl.arange(0, ROWS)
+        inside = rows < num_rows
+        high = _vectors(pixels, rows, num_rows, DIM, DEPTH)
+        low = _vectors(pixels_low, rows, num_rows, DIM, DEPTH) if PARTS == 2 else high
+        row_word = _integers(row_labels, rows * WORDS, inside, 0)[None, :]
+        row_group = _integers(row_groups, rows, inside, 0)[None, :] if GROUPED else row_word
+        weight, same = _compared(
+            key, key_low, high, low, row_word, column_word[:, None], row_group, column_group[:, None], rows[None, :],
+            columns[:, None], row_labels, column_labels, num_rows, num_columns, scale,
+            WORDS, SETS, GROUPED, PARTS, INTERPRETED,
+        )  # fmt: skip
+        mine = _integers(own, rows, inside, 0)
+        attracted, repelled, by_itself = _rates(rates, gradient, rows, num_rows, stride)
+        rate = tl.where(same, attracted[None, :], repelled[None, :])
+        slope = weight * tl.where(mine[None, :] == columns[:, None], by_itself[None, :], rate)
+        slope_high = slope.to(tl.bfloat16)
+        slope_low = (slope - slope_high.to(tl.float32)).to(tl.bfloat16) if PARTS == 2 else slope_high
+        total = _product(slope_high, slope_low, high, low, total, PARTS, INTERPRETED)
+    depth = tl.arange(0, DEPTH)
+    where = (share.to(tl.int64) * num_columns + columns)[:, None] * DIM + depth[None, :]
+    tl.store(totals + where, total, mask=valid[:, None] & (depth < DIM)[None, :])
+
+
+@triton.jit(do_not_specialize=SIZES)
+def gradients_kernel(
+    pixels, pixels_low, prototypes, prototypes_low, own, row_labels, column_labels, row_groups, column_groups,
+    row_spans, column_spans, rates, gradient, result, totals, scale, num_rows, num_columns, stride, span, row_blocks,
+    column_blocks,
+    DIM: tl.constexpr, DEPTH: tl.constexpr, WORDS: tl.constexpr, SETS: tl.constexpr, GROUPED: tl.constexpr,
+    PARTS: tl.constexpr, INTERPRETED: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
+):  # fmt: skip
+    """Gradients of pixels and of shares of segments, in one launch: small problems are all launches."""
+    block = tl.program_id(0)
+    if block < row_blocks:
+        _pixel_gradient(
+            block, pixels, pixels_low, prototypes, prototypes_low, own, row_labels, column_labels, row_groups,
+            column_groups, row_spans, rates, gradient, result, scale, num_rows, num_columns, stride,
+            DIM, DEPTH, WORDS, SETS, GROUPED, PARTS, INTERPRETED, ROWS, COLUMNS,
+        )  # fmt: skip
+    else:
+        block = block - row_blocks
+        _prototype_gradient(
+            block % column_blocks, block // column_blocks, pixels, pixels_low, prototypes, prototypes_low, own,
+            row_labels, column_labels, row_groups, column_groups, column_spans, rates, gradient, totals, scale,
+            num_rows, num_columns, stride, span,
+            DIM, DEPTH, WORDS, SETS, GROUPED, PARTS, INTERPRETED, ROWS, COLUMNS,
+        )  # fmt: skip
