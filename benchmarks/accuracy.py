@@ -16,6 +16,7 @@ def main() -> None:
     parser.add_argument("--rows", default="partial_cross_entropy,default", help="as hintseg compare --objectives")
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--iterations", type=int, default=1000)
+    parser.add_argument("--precision", default="32-true")
     parser.add_argument("--split", default="val")
     parser.add_argument("--name", required=True, help="of the result file")
     parser.add_argument("--work", type=Path, default=Path("runs/bench"))
@@ -24,7 +25,7 @@ def main() -> None:
     results = compare(
         Dataset.open(options.data), parse_rows(options.rows), options.hints, options.work / options.name,
         seeds=range(options.seeds), split=options.split, weights=options.weights, iterations=options.iterations,
-        completed=not options.no_completed,
+        precision=options.precision, completed=not options.no_completed,
     )  # fmt: skip
     print(write(options.name, rows_of(results)))
 

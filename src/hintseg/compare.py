@@ -4,8 +4,9 @@ import json
 import re
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,7 @@ class Result:
 def compare(
     dataset: Dataset, rows: Sequence[str], hints: str | None = None, out: Path = Path("runs/compare"), *,
     seeds: Sequence[int] = (0,), split: str = "val", recipe: str = "small", weights: str = "timm",
-    iterations: int | None = None, settings: Sequence[str] = (), device: str = "auto",
+    iterations: int | None = None, settings: Sequence[str] = (), device: str = "auto", precision: str = "32-true",
     completed: bool = True, progress: Progress | None = None,
 ) -> list[Result]:  # fmt: skip
     """Train every row with every seed, evaluate, and write compare.json and compare.html into `out`.
@@ -68,7 +69,7 @@ def compare(
         out: folder for the runs and the comparison.
         seeds: of every row.
         split: with masks, to evaluate on.
-        recipe, weights, iterations, settings, device: as for `train`, the same for all rows.
+        recipe, weights, iterations, settings, device, precision: as for `train`, the same for all rows.
         completed: complete the training masks, too, which takes longer than all other measurements.
 
     Raises:
@@ -83,10 +84,13 @@ def compare(
     results = []
     for row, seed, configured in chosen:
         folder = out / re.sub(r"[^\w.-]+", "_", f"{row}-{seed}")
-        kept = _kept(folder, configured)
-        results.append(
-            kept or _measure(dataset, row, configured, hints, folder, split, weights, device, completed, progress)
-        )
+        told = {"recipe": configured.model_dump(mode="json"), "precision": precision}
+        if (result := _kept(folder, told)) is None:
+            training = partial(train, weights=weights, device=device, precision=precision, progress=progress)
+            result = _measure(dataset, row, configured, hints, folder, split, training, completed)
+            with atomic_path(folder / "compare.json") as temporary:
+                temporary.write_text(json.dumps(asdict(result) | told), "utf-8")
+        results.append(result)
         with atomic_path(out / "compare.json") as temporary:
             temporary.write_text(json.dumps([asdict(result) for result in results], indent=1), "utf-8")
     shown = [result for result in results if result.seed == seeds[0]]
@@ -132,10 +136,10 @@ def _recipe(row: str, seed: int, settings: Sequence[str], **common: Any) -> Reci
     return choose_recipe(objective=objective, seed=seed, settings=[*settings, *own_settings], **common)
 
 
-def _kept(folder: Path, recipe: Recipe) -> Result | None:
+def _kept(folder: Path, told: dict[str, Any]) -> Result | None:
     try:
         content = json.loads((folder / "compare.json").read_text("utf-8"))
-        if content.pop("recipe") != recipe.model_dump(mode="json"):
+        if {name: content.pop(name) for name in told} != told:
             raise ConfigError(f"{folder}: holds a row of another configuration; choose another --out.")
         return Result(**content)
     except (OSError, ValueError, TypeError, KeyError):
@@ -143,21 +147,11 @@ def _kept(folder: Path, recipe: Recipe) -> Result | None:
 
 
 def _measure(
-    dataset: Dataset, row: str, recipe: Recipe, hints: str | None, folder: Path, split: str, weights: str, device: str,
-    completed: bool, progress: Progress | None,
+    dataset: Dataset, row: str, recipe: Recipe, hints: str | None, folder: Path, split: str,
+    training: Callable[..., Segmenter], completed: bool,
 ) -> Result:  # fmt: skip
     started = time.monotonic()
-    segmenter = train(
-        dataset,
-        hints,
-        folder,
-        recipe=recipe,
-        weights=weights,
-        device=device,
-        resume=True,
-        progress=progress,
-        cache=folder.parent / "cache",
-    )
+    segmenter = training(dataset, hints, folder, recipe=recipe, resume=True, cache=folder.parent / "cache")
     seconds = time.monotonic() - started
     ways: dict[str, dict[str, object]] = {
         "mean_iou": {"method": "softmax", "crf": False},
@@ -168,10 +162,7 @@ def _measure(
     found = evaluate_ways(segmenter, dataset, split, [segmenter.with_inference(**changes) for changes in ways.values()])
     scores = {name: round(100 * matrix.scores().mean_iou, 2) for name, (matrix, _) in zip(ways, found, strict=True)}
     agreement = completed_matrix(segmenter, dataset).scores().mean_iou if completed else np.nan
-    result = Result(
+    return Result(
         row, recipe.seed, recipe.iterations, scores["mean_iou"], scores["retrieval"], scores["both"],
         scores["with_crf"], None if np.isnan(agreement) else round(100 * agreement, 2), round(seconds, 1), str(folder),
     )  # fmt: skip
-    with atomic_path(folder / "compare.json") as temporary:
-        temporary.write_text(json.dumps({**asdict(result), "recipe": recipe.model_dump(mode="json")}), "utf-8")
-    return result

@@ -64,6 +64,7 @@ def compare(
     iterations: Annotated[int | None, typer.Option(min=1, help="of every run")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", help="section.key=value, for every run")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps")] = "auto",
+    precision: Annotated[str, typer.Option(help="32-true, bf16-mixed or 16-mixed")] = "32-true",
     completed: Annotated[bool, typer.Option(help="measure the completed training masks, too")] = True,
 ) -> None:
     """Train several objectives under one budget and tabulate them."""
@@ -78,7 +79,7 @@ def compare(
         results = run(
             Dataset.open(data, show), parse_rows(objectives), hints, out, seeds=range(seeds), split=split,
             recipe=recipe, weights=weights, iterations=iterations, settings=set_ or (), device=device,
-            completed=completed, progress=show,
+            precision=precision, completed=completed, progress=show,
         )  # fmt: skip
     lines = summary(results)
     table = Table(*lines[0])
