@@ -455,3 +455,16 @@ def test_suggestions_lie_where_nothing_is_hinted(segmenter, scenes):
         assert all(name not in excluded or share == 0 for name, share in one.classes)
     votes = suggest(segmenter, scenes, scenes.keys("train"), "retrieval")
     assert all(0 <= one.x < 96 and 0 <= one.y < 72 for one in votes)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+@pytest.mark.parametrize("changes", [{"method": "both", "crf": True}, {"method": "softmax", "tile": 192}])
+def test_a_gpu_segments_and_completes_as_a_cpu_does(segmenter, scenes, changes):
+    on_gpu = Segmenter.open(segmenter.run, "cuda")
+    config = segmenter.with_inference(**changes)
+    for key in scenes.keys("val"):
+        large = cv2.resize(scenes.image(key), None, fx=3, fy=3)
+        pair = [one.predict(large, config) for one in (segmenter, on_gpu)]
+        assert np.mean(pair[0] == pair[1]) > 0.995
+    key = scenes.keys("train")[0]
+    assert np.mean(segmenter.complete(scenes, key) == on_gpu.complete(scenes, key)) > 0.995

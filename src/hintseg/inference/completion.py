@@ -59,14 +59,15 @@ def complete_image(
         scores = _walk(maps.embeddings, scores, (height, width), config)
     scores = scores / scores.sum(dim=0, keepdim=True).clamp_min(1e-12)
     size = (max(height // stride, 1), max(width // stride, 1))
-    scores = resize(scores[None], size)[0].cpu()
+    scores = resize(scores[None], size)[0]
     if config.balance > 0 and not (target.likely < UNLABELLED).any():
         scores = balanced(scores, config.balance)
     if config.hints > 0:
         scores = _times_hints(scores, image, target, classes, config, regions, shares)
     where = None
     if target.possible is not None:
-        where = F.adaptive_max_pool2d(torch.from_numpy(target.possible[classes]).float()[None], size)[0]
+        possible = torch.from_numpy(target.possible[classes]).to(scores.device)
+        where = F.adaptive_max_pool2d(possible.float()[None], size)[0]
         scores = _only(scores, where)
     if config.crf and len(classes) > 1:
         small = F.adaptive_avg_pool2d(torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1).float(), size)
@@ -75,7 +76,7 @@ def complete_image(
         if where is not None:
             scores = _only(scores, where)
     result = torch.zeros(len(target.allowed), *size)
-    result[torch.from_numpy(classes)] = scores
+    result[torch.from_numpy(classes)] = scores.cpu()
     if target.boxes:
         touch_boxes(result, resized_boxes(target.boxes, target.labels.shape, size))
     if config.clamp:
@@ -114,7 +115,7 @@ def _times_hints(
     if shares is None:
         others = target.allowed if target.unhinted() else None
         shares = propagate(image, target.likely, regions, len(target.allowed), others=others)
-    by_pixel = torch.from_numpy(pixel_shares(shares[:, classes], regions))
+    by_pixel = torch.from_numpy(pixel_shares(shares[:, classes], regions)).to(scores.device)
     reduced = F.adaptive_avg_pool2d(by_pixel, (scores.shape[1], scores.shape[2]))
     product = scores * reduced.clamp_min(LEAST_SHARE) ** config.hints
     return product / product.sum(dim=0, keepdim=True).clamp_min(1e-12)

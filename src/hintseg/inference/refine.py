@@ -17,11 +17,11 @@ def refined(image: NDArray[np.uint8], probabilities: Tensor, stride: int = 1) ->
 
     Args:
         image: (H, W, 3) uint8.
-        probabilities: (C, H, W) on the CPU.
+        probabilities: (C, H, W).
         stride: the CRF runs on an image this many times smaller.
 
     Returns:
-        (C, H, W); zero for classes that are improbable everywhere.
+        (C, H, W) on the same device; zero for classes that are improbable everywhere.
     """
     height, width = probabilities.shape[1:]
     chosen = probabilities.amax(dim=(1, 2)) >= LEAST

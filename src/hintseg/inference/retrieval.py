@@ -158,7 +158,7 @@ def retrieval_probabilities(
     vectors = embeddings.permute(1, 2, 0).reshape(clusters.numel(), -1)
     queries = segment_prototypes(vectors, clusters.reshape(-1), count).float().cpu()
     shares = label_shares(index.labels[index.nearest(queries, neighbours)[1]], num_classes)
-    maps = shares[clusters.cpu()].permute(2, 0, 1)
+    maps = shares.to(clusters.device)[clusters].permute(2, 0, 1)
     return F.interpolate(maps[None], size=size, mode="nearest")[0]
 
 

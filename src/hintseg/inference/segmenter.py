@@ -163,12 +163,12 @@ class Segmenter:
         size, image = image.shape[:2], self.as_in_training(image, config)
         height, width = image.shape[:2]
         if max(height, width) <= config.tile:
-            return resize(self._probabilities(image, config)[None], size)[0].numpy()
+            return resize(self._probabilities(image, config)[None], size)[0].cpu().numpy()
         config = _of_tiles(config)
         total = np.zeros((len(self.classes), height, width), dtype=np.float32)
         weights = np.zeros((height, width), dtype=np.float32)
         for rows, columns in tiles(height, width, config.tile, TILE_OVERLAP):
-            part = self._probabilities(image[rows, columns], config).numpy()
+            part = self._probabilities(image[rows, columns], config).cpu().numpy()
             weight = tile_weight(*part.shape[1:])
             total[:, rows, columns] += part * weight
             weights[rows, columns] += weight
@@ -189,7 +189,7 @@ class Segmenter:
             grown[:, : total.shape[1]] = total
             total = grown
             for _, columns in tiles(stop - start, width, config.tile, TILE_OVERLAP):
-                part = self._probabilities(image[start:stop, columns], config).numpy()
+                part = self._probabilities(image[start:stop, columns], config).cpu().numpy()
                 total[:, start - done :, columns] += part * tile_weight(*part.shape[1:])
             finished = bands[number + 1][0] if number + 1 < len(bands) else height
             result[done:finished] = total[:, : finished - done].argmax(axis=0)
@@ -205,7 +205,7 @@ class Segmenter:
         if look not in seen.maps:
             seen.maps[look] = multi_scale_maps(self.network, image, config.scales, config.flip)
         maps = seen.maps[look]
-        result = resize(maps.logits.cpu()[None], (height, width))[0]
+        result = resize(maps.logits[None], (height, width))[0]
         if config.method != "softmax":
             asked = (*look, config.neighbours)
             if asked not in seen.votes:

@@ -112,9 +112,11 @@ def at_training_scale(image: NDArray[np.uint8], longest_side: int, largest: int)
 def enlarged_argmax(probabilities: Tensor, size: tuple[int, int]) -> NDArray[np.uint8]:
     """Arg-max of (C, h, w) after bilinear enlargement to `size`, in bands of rows so that memory stays small."""
     if tuple(probabilities.shape[1:]) == size:
-        return probabilities.argmax(dim=0).numpy().astype(np.uint8)
+        return probabilities.argmax(dim=0).to(torch.uint8).cpu().numpy()
     mask = np.zeros(size, dtype=np.uint8)
-    rows = (torch.arange(size[0], dtype=torch.float32) + 0.5) * (probabilities.shape[1] / size[0]) - 0.5
+    rows = (torch.arange(size[0], dtype=torch.float32, device=probabilities.device) + 0.5) * (
+        probabilities.shape[1] / size[0]
+    ) - 0.5
     rows = rows.clamp(0, probabilities.shape[1] - 1)
     for start in range(0, size[0], 256):
         band = rows[start : start + 256]
@@ -123,5 +125,5 @@ def enlarged_argmax(probabilities: Tensor, size: tuple[int, int]) -> NDArray[np.
         share = (band - above)[None, :, None]
         mixed = probabilities[:, above] * (1 - share) + probabilities[:, below] * share
         wide = F.interpolate(mixed, size=size[1], mode="linear", align_corners=False)
-        mask[start : start + 256] = wide.argmax(dim=0).numpy()
+        mask[start : start + 256] = wide.argmax(dim=0).to(torch.uint8).cpu().numpy()
     return mask
