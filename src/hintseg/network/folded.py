@@ -21,13 +21,13 @@ PLAIN = (nn.Conv2d, PhasedDepthwise)
 
 
 class _Folding(nn.Conv2d):
-    """Applies the batch norm behind it, too, where no gradient is asked for."""
+    """Applies the batch norm behind it, too, on a CPU and where no gradient is asked for."""
 
     behind: tuple[_BatchNorm]  # a tuple, since a module would give its weights second names
 
     def forward(self, maps: Tensor) -> Tensor:
         (norm,) = self.behind
-        if norm.training or torch.is_grad_enabled():
+        if not _folds(norm, maps):
             return super().forward(maps)
         if norm.running_mean is None or norm.running_var is None:
             raise RuntimeError("this batch norm keeps no statistics")
@@ -41,12 +41,17 @@ class _Folded(_BatchNorm):
     """Leaves normalising to the convolution before it, where no gradient is asked for."""
 
     def forward(self, input: Tensor) -> Tensor:
-        if self.training or torch.is_grad_enabled():
+        if not _folds(self, input):
             result: Tensor = super().forward(input)
             return result
         for then in ("drop", "act"):  # timm's batch norm does these, too
             input = getattr(self, then)(input) if hasattr(self, then) else input
         return input
+
+
+def _folds(norm: _BatchNorm, maps: Tensor) -> bool:
+    """On a GPU what it takes to fold costs more than the sweep."""
+    return not norm.training and not torch.is_grad_enabled() and maps.device.type == "cpu"
 
 
 def fold(convolution: nn.Conv2d, norm: _BatchNorm) -> None:
