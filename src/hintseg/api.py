@@ -135,8 +135,8 @@ def train(
     usable = require_trainable(found, dataset, forms, on_error)
     if not isinstance(recipe, Recipe):
         chosen = choose_recipe(recipe, weights=weights, alone=form_alone(found), **choices)  # type: ignore[arg-type]
-    if (os.cpu_count() or 1) > 4 and chosen.data.workers == 0 and os.name == "posix":
-        chosen = override(chosen, [f"data.workers={min((os.cpu_count() or 1) // 2, 8)}"])
+    if _cores() > 4 and chosen.data.workers == 0 and os.name == "posix":
+        chosen = override(chosen, [f"data.workers={min(_cores() // 2, 8)}"])
     if validate is not None and not any(dataset.has_mask(key) for key in dataset.keys(validate)):
         raise InputError(f"{dataset.root}: split {validate!r} has no masks to validate with; put them into masks/.")
     with published(out) as folder:
@@ -160,3 +160,8 @@ def form_alone(found: Inspection) -> str | None:
     if not placed and found.forms["tags"]:
         return "tags"
     return placed[0] if len(placed) == 1 and placed[0] != "masks" else None
+
+
+def _cores() -> int:
+    """Those that this process may use, which a container or a scheduler may have cut down."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

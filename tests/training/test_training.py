@@ -29,8 +29,9 @@ from hintseg.relations.by_name import RELATIONS
 from hintseg.targets.target import WeakTarget, reduce_to
 from hintseg.training import data, loop, tags
 from hintseg.training.augment import Sample, SoftMask, augment
-from hintseg.training.data import Looks, TrainingBatches, TrainingImages, loader
+from hintseg.training.data import Looks, TrainingBatches, TrainingImages
 from hintseg.training.features import FeatureCache
+from hintseg.training.loading import decode, loader
 from hintseg.training.objective import Objective, cell_labels
 from hintseg.training.optimizer import AveragedWeights, build_optimizer, learning_rate_factor
 from hintseg.training.processes import make_fabric
@@ -139,6 +140,22 @@ def test_batches_depend_on_seed_and_step_alone(scenes, tiny):
     assert torch.equal(workers[1].image, one[4].image)
     first_epoch = [one._key(position)[0] for position in range(4)]
     assert sorted(first_epoch) == sorted(scenes.keys("train"))
+
+
+def test_images_are_decoded_once_by_all_loader_processes(scenes, tiny, monkeypatch):
+    config = choose_recipe(weights="none", settings=tiny).data
+    keys = scenes.keys("train")
+    images, alone = (TrainingImages(scenes, keys, ("scribbles",), config) for _ in range(2))
+    decode(images, 0, lambda *_: None)
+    assert images.missing() == list(keys)
+    done = []
+    decode(images, 2, lambda *counts: done.append(counts))
+    assert done == [(number, len(keys)) for number in range(1, len(keys) + 1)]
+    for one, other in zip(images.sample(keys[1]), alone.sample(keys[1]), strict=True):
+        np.testing.assert_array_equal(one, other)
+    monkeypatch.setattr(images, "_read", None)  # nothing is decoded again, neither here nor in what is forked from here
+    decode(images, 2, None)
+    assert list(loader(TrainingBatches(images, config, 2, 0, None), 0, 2, workers=1))
 
 
 def test_thin_strokes_survive_reduction():
@@ -770,3 +787,19 @@ def test_words_are_found_again_where_a_run_goes_on(scenes, tiny, some_weights, t
         train(scenes, "tags", tmp_path / stage, resume=True, **options)
         whole, parts = (load_file(tmp_path / name / "weights.safetensors") for name in ("a", stage))
         assert all(torch.equal(whole[key], parts[key]) for key in whole)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+def test_a_gpu_learns_as_a_cpu_does(scenes, tiny, tmp_path, precision):
+    settings = [*tiny, "objective.affinity.weight=0.3", "objective.cooccurrence.weight=0.3"]
+    last = {}
+    for device in ("cpu", "cuda"):
+        out = tmp_path / device
+        train(
+            scenes, "scribbles", out, weights="none", device=device, iterations=8, settings=settings,
+            precision=precision if device == "cuda" else "32-true",
+        )  # fmt: skip
+        last[device] = json.loads((out / "metrics.json").read_text("utf-8"))["last"]
+    assert last["cpu"].keys() == last["cuda"].keys()
+    assert last["cuda"]["total"] == pytest.approx(last["cpu"]["total"], rel=0.02 if precision == "32-true" else 0.1)

@@ -5,7 +5,7 @@ targets and over-segments stay in memory (compactly), over-segments also on disk
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Sequence, Set
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
@@ -15,7 +15,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
 from hintseg.config import DataConfig
@@ -145,6 +144,14 @@ class TrainingImages:
         if key not in self._samples:
             self._samples[key] = self._read(key)
         return self._samples[key]
+
+    def missing(self) -> list[str]:
+        """Images that `sample` would have to decode."""
+        return [key for key in self.keys if key not in self._samples]
+
+    def keep(self, key: str, sample: Sample) -> None:
+        """What `sample` gave of this image in another process."""
+        self._samples[key] = sample
 
     def target(self, key: str) -> tuple[NDArray[np.uint8], WeakTarget]:
         """Image and whole weak target, reduced alike; made anew, since what is possible where takes much memory."""
@@ -284,19 +291,3 @@ class TrainingBatches(TorchDataset[TrainingBatch]):
 def _shown(sample: Sample) -> bool:
     shown = np.unique(sample.labels)
     return len(shown) > 0 and bool(np.isin(np.flatnonzero(sample.present), shown).all()) and shown[0] < UNLABELLED
-
-
-def loader(batches: TrainingBatches, start: int, stop: int, workers: int) -> Iterator[TrainingBatch]:
-    """Batches `start` … `stop` − 1 in order."""
-    if workers == 0:
-        return (batches[step] for step in range(start, stop))
-    return iter(
-        DataLoader(
-            batches,
-            batch_size=None,
-            sampler=range(start, stop),
-            num_workers=workers,
-            pin_memory=torch.cuda.is_available(),
-            prefetch_factor=4,
-        )
-    )

@@ -12,9 +12,10 @@ from hintseg.config import Recipe
 from hintseg.errors import TrainingError
 from hintseg.network.embedder import Embedder
 from hintseg.training.augment import SoftMask
-from hintseg.training.data import TrainingBatch, TrainingBatches, TrainingImages, loader
+from hintseg.training.data import TrainingBatch, TrainingBatches, TrainingImages
 from hintseg.training.features import FeatureCache
 from hintseg.training.interrupt import Interruption
+from hintseg.training.loading import loader
 from hintseg.training.objective import Objective
 from hintseg.training.optimizer import AveragedWeights, build_optimizer, learning_rate_factor, set_learning_rate
 from hintseg.training.processes import (

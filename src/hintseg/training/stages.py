@@ -30,6 +30,7 @@ from hintseg.training.checkpoint import read_checkpoint, restore, save_checkpoin
 from hintseg.training.completed import completed_masks, remembered_segments
 from hintseg.training.data import TrainingImages
 from hintseg.training.interrupt import Interruption
+from hintseg.training.loading import decode
 from hintseg.training.loop import TrainingState, new_state, train_steps
 from hintseg.training.objective import require_known_terms, uses_spread_labels
 from hintseg.training.processes import disconnect, images_a_process, interrupted, make_fabric, run_folder
@@ -223,6 +224,7 @@ class _Run:
                 log.info("iteration %d of %d: %s; %.2f s each", step + 1, self.recipe.iterations, parts, seconds)
             self.progress("train", step + 1, self.recipe.iterations, values)
 
+        decode(self.images, self.recipe.data.workers, partial(self._progress, "decode"))
         every = self.recipe.checkpoint_every
         while self.state.step < stop:
             until = min((self.state.step // every + 1) * every, stop)

@@ -28,6 +28,7 @@ from hintseg.targets.words import TaggedCells, explained, word_table
 from hintseg.training.augment import SOFT_STRIDE
 from hintseg.training.checkpoint import read_checkpoint, restore, save_checkpoint
 from hintseg.training.data import TrainingImages
+from hintseg.training.loading import decode
 from hintseg.training.loop import new_state, train_steps
 from hintseg.training.processes import shared_work
 from hintseg.training.words import LEAST_CLAIM, Words
@@ -75,6 +76,8 @@ def place_tags(
             log.info("tags, iteration %d of %d: total %.4f", step + 1, own.iterations, values["total"])
         progress("tags", step + 1, own.iterations, values)
 
+    if state.step < own.iterations:
+        decode(images, own.data.workers, lambda done, total: progress("decode", done, total, {}))
     while state.step < own.iterations:
         stop = min((state.step // own.checkpoint_every + 1) * own.checkpoint_every, own.iterations)
         train_steps(state, images, own, stop, fabric, None, report)
