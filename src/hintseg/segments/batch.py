@@ -66,7 +66,8 @@ def segment_batch(
     located = with_location(maps)
     start = grid_clusters(height, width, grid, maps.device).reshape(1, -1).expand(batch, -1)
     # Void cells are few at this point (padding); clustering them along changes no label of the others.
-    clusters = spherical_kmeans(located.detach().reshape(batch, height * width, -1), start, iterations)
+    vectors = located.detach().reshape(batch, height * width, -1)
+    clusters = spherical_kmeans(vectors, start, iterations, grid[0] * grid[1])
     image = torch.arange(batch, device=maps.device)[:, None].expand(batch, height * width)
     keep = (labels.reshape(-1) != void).nonzero()[:, 0]
     location = location_features(height, width, maps.detach()).expand(batch, -1, -1, -1)

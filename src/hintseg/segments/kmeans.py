@@ -10,7 +10,7 @@ from torch import Tensor
 
 
 @torch.no_grad()
-def spherical_kmeans(features: Tensor, clusters: Tensor, iterations: int) -> Tensor:
+def spherical_kmeans(features: Tensor, clusters: Tensor, iterations: int, num_clusters: int | None = None) -> Tensor:
     """Assign unit vectors to the nearest mean direction, `iterations` times.
 
         mean_k = normalise(Σ_{i in k} f_i);   k(i) = argmax_k f_i · mean_k
@@ -21,6 +21,7 @@ def spherical_kmeans(features: Tensor, clusters: Tensor, iterations: int) -> Ten
         features: (N, D) or (B, N, D) float, unit length.
         clusters: (N,) or (B, N) int64 initial cluster of each vector, ids from 0.
         iterations: number of mean/assign rounds.
+        num_clusters: more than any id; None looks for the largest, for which a GPU has to be waited.
 
     Returns:
         int64 clusters of the same shape.
@@ -31,10 +32,10 @@ def spherical_kmeans(features: Tensor, clusters: Tensor, iterations: int) -> Ten
     if features.shape[:-1] != clusters.shape:
         raise ValueError(f"features {tuple(features.shape)} need clusters of shape {tuple(features.shape[:-1])}")
     if features.ndim == 2:
-        return spherical_kmeans(features[None], clusters[None], iterations)[0]
+        return spherical_kmeans(features[None], clusters[None], iterations, num_clusters)[0]
     if clusters.numel() == 0:
         return clusters
-    num_clusters = int(clusters.max()) + 1
+    num_clusters = int(clusters.max()) + 1 if num_clusters is None else num_clusters
     for _ in range(iterations):
         clusters = _largest(cluster_means(features, clusters, num_clusters) @ features.transpose(1, 2))
     return clusters

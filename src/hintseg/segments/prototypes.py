@@ -32,7 +32,7 @@ def split_segments(*keys: Tensor) -> Split:
         raise ValueError("split_segments needs at least one key")
     if keys[0].numel() == 0:
         return Split(keys[0].long(), keys[0].new_zeros((0, len(keys)), dtype=torch.int64))
-    sizes = [int(key.max()) + 1 for key in keys]
+    sizes = (torch.stack([key.max() for key in keys]) + 1).tolist()  # together: a GPU is waited for once
     total = 1
     for size in sizes:
         total *= size

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import torch
 from lightning_fabric import Fabric
-from torch import Tensor
 
 from hintseg.config import Recipe
 from hintseg.errors import TrainingError
@@ -59,11 +58,13 @@ def new_state(
     synchronise_statistics(network, fabric)
     network.to(fabric.device)
     network.to(memory_format=torch.channels_last)
+    with fabric.autocast():
+        coarse = torch.is_autocast_enabled(fabric.device.type)
     return TrainingState(
         network=network,
         optimizer=build_optimizer(network, recipe.optimizer),
         average=AveragedWeights(network, recipe.optimizer.average),
-        objective=Objective(recipe, network.num_classes, background),
+        objective=Objective(recipe, network.num_classes, background, coarse),
         features=FeatureCache(recipe.data.features_mib * 2**20) if network.frozen and recipe.data.views else None,
         step=start,
         start=start,
@@ -103,14 +104,14 @@ def train_steps(
                 "optimizer.rate or use --precision 32-true. The last checkpoint is from before."
             ) from error
         if report is not None:
-            report(state.step, {name: float(value) for name, value in values.items()})
+            report(state.step, values)
         state.step += 1
         if interruption is not None and interrupted(fabric, interruption):
             return
 
 
-def train_step(state: TrainingState, batch: TrainingBatch, recipe: Recipe, fabric: Fabric) -> dict[str, Tensor]:
-    """One optimiser step; returns the detached value of every term and the total.
+def train_step(state: TrainingState, batch: TrainingBatch, recipe: Recipe, fabric: Fabric) -> dict[str, float]:
+    """One optimiser step; returns the value of every term and the total.
 
     Raises:
         FloatingPointError: the loss is not finite; says the value of every term.
@@ -130,8 +131,6 @@ def train_step(state: TrainingState, batch: TrainingBatch, recipe: Recipe, fabri
     if fabric.world_size > 1:
         batch, maps = whole_batch(fabric, batch), whole_maps(fabric, maps)
     total, values = state.objective(maps, batch, state.step)
-    if not math.isfinite(float(total.detach())):
-        raise FloatingPointError(", ".join(f"{name} {float(value):g}" for name, value in values.items()))
     state.optimizer.zero_grad(set_to_none=True)
     fabric.backward(total)
     if fabric.world_size > 1:
@@ -139,7 +138,11 @@ def train_step(state: TrainingState, batch: TrainingBatch, recipe: Recipe, fabri
     fabric.strategy.optimizer_step(state.optimizer)
     renew_prototypes(state)
     state.average.update(state.network)
-    return values | {"total": total.detach()}
+    # A GPU is waited for once, when all is under way, instead of value by value before.
+    found = torch.stack([*values.values(), total.detach()]).tolist()
+    if not math.isfinite(found[-1]):
+        raise FloatingPointError(", ".join(f"{name} {value:g}" for name, value in zip(values, found, strict=False)))
+    return dict(zip([*values, "total"], found, strict=True))
 
 
 @torch.no_grad()

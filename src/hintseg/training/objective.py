@@ -1,7 +1,5 @@
 """Recipe → weighted sum of named terms; relationships are terms too."""
 
-from functools import partial
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -40,12 +38,16 @@ def uses_spread_labels(recipe: Recipe) -> bool:
 class Objective:
     """Σ λ · term, with what terms remember between steps: segments, and regions of classes.
 
+    Args:
+        coarse: the network computes in half precision, and on a GPU the relationships compare in bfloat16, too.
+
     Raises:
         ConfigError: an unknown term.
     """
 
-    def __init__(self, recipe: Recipe, num_classes: int, background: int | None) -> None:
+    def __init__(self, recipe: Recipe, num_classes: int, background: int | None, coarse: bool = False) -> None:
         require_known_terms(recipe)
+        self.coarse = coarse
         self.recipe = recipe
         self.num_classes = num_classes
         self.background = background
@@ -104,13 +106,15 @@ class Objective:
             if name not in active:
                 continue
             who = sampled(relation(segmented, self.memory), self.recipe.segments.pixels)
-            loss = partial(
-                pixel_to_segment_loss,
-                concentration=active[name].concentration,
-                pixel_group=who.pixel_group,
-                prototype_group=who.prototype_group,
-            )
-            values[name] = loss(*who[:5])
+            pixels, prototypes = who.pixel_embeddings, who.prototypes
+            if self.coarse and pixels.is_cuda:
+                pixels, prototypes = pixels.bfloat16(), prototypes.bfloat16()
+            losses = pixel_to_segment_loss(
+                pixels, who.segment_of_pixel, who.pixel_labels, prototypes, who.prototype_labels,
+                active[name].concentration, pixel_group=who.pixel_group, prototype_group=who.prototype_group,
+                reduction="none",
+            )  # fmt: skip
+            values[name] = losses.float().mean() if len(losses) else losses.float().sum()
         self.memory.push(segmented)
         return values
 
