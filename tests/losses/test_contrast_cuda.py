@@ -59,6 +59,22 @@ def test_equals_the_chunked_way(interpreter, pixels, segments, dim, labels, sets
         assert (one.double() - other).norm() <= 1e-4 * other.norm() + 1e-6
 
 
+def test_groups_in_order_meet_each_other_alone(interpreter):
+    embeddings, own, pixel_labels, prototypes, prototype_labels = problem(300, 260, 20, 5)
+    own, order = own.sort()
+    arguments = embeddings[order], own, pixel_labels[order], prototypes, prototype_labels
+    groups = torch.arange(260) // 40
+    found = interpreter.submit(interpreted, *arguments, groups).result()
+    for one, other in zip(found, gradients(*arguments, groups, torch.float64), strict=True):
+        assert (one.double() - other).norm() <= 1e-4 * other.norm()
+
+
+def test_blocks_whose_groups_cannot_meet_are_passed_over():
+    pixels, segments = torch.tensor([0, 0, 1, 1, 1, 5, 7, 7, 7]), torch.tensor([0, 0, 1, 2, 3, 7])
+    assert contrast_cuda._spans(pixels, segments, 3, 2).tolist() == [[0, 4], [2, 6], [4, 6]]
+    assert contrast_cuda._spans(torch.tensor([9, 9]), segments, 2, 2).tolist() == [[6, 0]]  # nothing from 6 to 0
+
+
 def test_half_precision_loses_no_more_than_the_chunked_way(interpreter):
     arguments = problem(130, 70, 20)
     found = interpreter.submit(interpreted, *arguments, None, torch.bfloat16).result()
