@@ -17,7 +17,7 @@ def annotation(batch: SegmentedBatch, memory: SegmentMemory) -> Relation:
     labels = batch.label_of_segment[labelled_segments]
     remembered = memory.segments()
     if remembered is not None:
-        known = remembered.labels < batch.num_classes
+        known = (remembered.labels < batch.num_classes).nonzero()[:, 0]
         prototypes = torch.cat([prototypes, remembered.prototypes[known].to(prototypes.dtype)])
         labels = torch.cat([labels, remembered.labels[known]])
     return Relation(

@@ -21,7 +21,7 @@ def cooccurrence(batch: SegmentedBatch, memory: SegmentMemory) -> Relation:
     prototype_tags = tags[batch.image_of_segment]
     remembered = memory.segments()
     if remembered is not None:
-        known = remembered.tags.any(dim=1)
+        known = remembered.tags.any(dim=1).nonzero()[:, 0]
         prototypes = torch.cat([prototypes, remembered.prototypes[known].to(prototypes.dtype)])
         prototype_tags = torch.cat([prototype_tags, remembered.tags[known]])
     return Relation(
