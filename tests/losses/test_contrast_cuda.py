@@ -115,7 +115,7 @@ def test_compiles_for_a_gpu_that_is_not_here(capability, dim, dtype, kernel):
 @pytest.mark.parametrize("sets", [False, True])
 def test_equals_the_cpu_on_a_gpu(sets):
     arguments = problem(1000, 300, 64, 21, sets)
-    assert contrast._kernels(torch.device("cuda", 0), torch.float32, torch.float32, 64) is not None
+    assert contrast._kernels(torch.device("cuda", 0), torch.float32, torch.float32, 64, 21 * sets, False) is not None
     found = gradients(*(part.cuda() for part in arguments), None)
     for one, other in zip(found, gradients(*arguments, None), strict=True):
         torch.testing.assert_close(one.cpu(), other, atol=1e-5, rtol=1e-3)

@@ -70,7 +70,10 @@ def pixel_to_segment_loss(
     if pixel_embeddings.shape[0] == 0 or prototypes.shape[0] == 0:
         zero = pixel_embeddings.sum() * 0 + prototypes.sum() * 0
         return pixel_embeddings.sum(dim=1) * 0 if reduction == "none" else zero
-    kernels = _kernels(pixel_embeddings.device, pixel_embeddings.dtype, prototypes.dtype, prototypes.shape[1])
+    kernels = _kernels(
+        pixel_embeddings.device, pixel_embeddings.dtype, prototypes.dtype, prototypes.shape[1],
+        pixel_labels.shape[1] if pixel_labels.ndim == 2 else 0, pixel_group is not None,
+    )  # fmt: skip
     small = max(pixel_embeddings.numel(), prototypes.numel()) < 2**31  # they count in int32
     fused = kernels if small and concentration <= FLOAT32_CONCENTRATION else None
     losses: Tensor = (fused or _PixelToSegment).apply(
@@ -90,11 +93,15 @@ def pixel_to_segment_loss(
 
 @cache
 def _kernels(
-    device: torch.device, dtype: torch.dtype, prototype_dtype: torch.dtype, dim: int
+    device: torch.device, dtype: torch.dtype, prototype_dtype: torch.dtype, dim: int, sets: int, grouped: bool
 ) -> type[torch.autograd.Function] | None:
     """Those of `losses/contrast_cuda.py` where they fit and compile, else None.
 
-    They are compiled where they run, which needs a C compiler there: without one training goes on, slower.
+    They are compiled where they run, which needs a C compiler there, and a Triton that takes them: without, training
+    goes on, slower.
+
+    Args:
+        sets: classes that labels are sets of; 0 where labels are classes.
     """
     if device.type != "cuda" or torch.promote_types(dtype, prototype_dtype) == torch.float64:
         return None
@@ -108,7 +115,9 @@ def _kernels(
         pixels = torch.ones(1, dim, dtype=dtype, device=device, requires_grad=True)
         prototypes = torch.ones(1, dim, dtype=prototype_dtype, device=device)
         zero = torch.zeros(1, dtype=torch.int64, device=device)
-        FusedPixelToSegment.apply(pixels, prototypes, zero, zero, zero, None, None, 1.0).sum().backward()
+        labels = torch.ones(1, sets, dtype=torch.bool, device=device) if sets else zero
+        group = zero if grouped else None
+        FusedPixelToSegment.apply(pixels, prototypes, zero, labels, labels, group, group, 1.0).sum().backward()
     except Exception as problem:  # of an import, a compiler or a driver: none is worth a training
         log.warning("the fused kernels of the contrast do not work here, what does is slower: %s", problem)
         return None

@@ -1,4 +1,4 @@
-"""The pixel-to-segment loss in three kernels: no similarity leaves the chip.
+"""The pixel-to-segment loss in two kernels: no similarity leaves the chip.
 
 The same sums as in `losses/contrast.py`. The gradient of the segments is added up from shares of the pixels in a fixed
 order, so that a seed gives the same result. Blocks whose groups cannot meet are passed over.
@@ -122,7 +122,7 @@ def _options(pixels: Tensor, prototypes: Tensor, words: int, sets: bool, grouped
 
 
 def _tile(options: dict[str, Any], gradients: bool) -> dict[str, int]:
-    """The fastest block measured on an H100 that does not spill registers."""
+    """The fastest blocks measured on an H100."""
     if gradients:
         columns, stages = (128, 2) if options["DEPTH"] <= 64 else (64, 2)
     else:
