@@ -70,6 +70,32 @@ def _integers(source, at, mask, other: tl.constexpr):
 
 
 @triton.jit
+def _taken(
+    start, vectors, vectors_low, labels, groups, count,
+    DIM: tl.constexpr, DEPTH: tl.constexpr, WORDS: tl.constexpr, GROUPED: tl.constexpr, PARTS: tl.constexpr,
+    SIZE: tl.constexpr,
+):  # fmt: skip
+    """A block of pixels or segments from `start`: their numbers, vectors, first words and groups."""
+    at = start + tl.arange(0, SIZE)
+    inside = at < count
+    high = _vectors(vectors, at, count, DIM, DEPTH)
+    low = _vectors(vectors_low, at, count, DIM, DEPTH) if PARTS == 2 else high
+    word = _integers(labels, at * WORDS, inside, 0)
+    return at, high, low, word, _integers(groups, at, inside, 0) if GROUPED else word
+
+
+@triton.jit
+def _met(spans, block, count, GROUPED: tl.constexpr):
+    """From where to where lies what a block may meet."""
+    first = 0
+    last = count
+    if GROUPED:
+        first = tl.load(spans + 2 * block)
+        last = tl.load(spans + 2 * block + 1)
+    return first, last
+
+
+@triton.jit
 def _compared(
     left, left_low, right, right_low, row_word, column_word, row_group, column_group, rows, columns, row_labels,
     column_labels, num_rows, num_columns, scale,
@@ -103,31 +129,23 @@ def sums_kernel(
     where no other does, and repels where its label is another.
     """
     block = tl.program_id(0)
-    rows = block * ROWS + tl.arange(0, ROWS)
+    rows, high, low, row_word, row_group = _taken(
+        block * ROWS, pixels, pixels_low, row_labels, row_groups, num_rows, DIM, DEPTH, WORDS, GROUPED, PARTS, ROWS
+    )  # fmt: skip
     inside = rows < num_rows
-    high = _vectors(pixels, rows, num_rows, DIM, DEPTH)
-    low = _vectors(pixels_low, rows, num_rows, DIM, DEPTH) if PARTS == 2 else high
     mine = _integers(own, rows, inside, 0)
-    row_word = _integers(row_labels, rows * WORDS, inside, 0)
-    row_group = _integers(row_groups, rows, inside, 0)
     attracting = tl.zeros((ROWS,), dtype=tl.float32)
     repelling = tl.zeros((ROWS,), dtype=tl.float32)
-    first = 0
-    last = num_columns
-    if GROUPED:
-        first = tl.load(spans + 2 * block)
-        last = tl.load(spans + 2 * block + 1)
+    first, last = _met(spans, block, num_columns, GROUPED)
     for start in range(first, last, COLUMNS):
-        columns = start + tl.arange(0, COLUMNS)
-        valid = columns < num_columns
-        key = _vectors(prototypes, columns, num_columns, DIM, DEPTH)
-        key_low = _vectors(prototypes_low, columns, num_columns, DIM, DEPTH) if PARTS == 2 else key
-        column_word = _integers(column_labels, columns * WORDS, valid, 0)[None, :]
-        column_group = _integers(column_groups, columns, valid, 0)[None, :] if GROUPED else column_word
+        columns, key, key_low, column_word, column_group = _taken(
+            start, prototypes, prototypes_low, column_labels, column_groups, num_columns,
+            DIM, DEPTH, WORDS, GROUPED, PARTS, COLUMNS,
+        )  # fmt: skip
         weight, same = _compared(
-            high, low, key, key_low, row_word[:, None], column_word, row_group[:, None], column_group, rows[:, None],
-            columns[None, :], row_labels, column_labels, num_rows, num_columns, scale,
-            WORDS, SETS, GROUPED, PARTS, INTERPRETED,
+            high, low, key, key_low, row_word[:, None], column_word[None, :], row_group[:, None],
+            column_group[None, :], rows[:, None], columns[None, :], row_labels, column_labels, num_rows, num_columns,
+            scale, WORDS, SETS, GROUPED, PARTS, INTERPRETED,
         )  # fmt: skip
         attracting += tl.sum(tl.where(same & (mine[:, None] != columns[None, :]), weight, 0.0), axis=1)
         repelling += tl.sum(tl.where(same, 0.0, weight), axis=1)
@@ -162,31 +180,23 @@ def _pixel_gradient(
     PARTS: tl.constexpr, INTERPRETED: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
 ):  # fmt: skip
     """Σ_s dL/d(v·μ_s) μ_s of a block of pixels."""
-    rows = block * ROWS + tl.arange(0, ROWS)
+    rows, high, low, row_word, row_group = _taken(
+        block * ROWS, pixels, pixels_low, row_labels, row_groups, num_rows, DIM, DEPTH, WORDS, GROUPED, PARTS, ROWS
+    )  # fmt: skip
     inside = rows < num_rows
-    high = _vectors(pixels, rows, num_rows, DIM, DEPTH)
-    low = _vectors(pixels_low, rows, num_rows, DIM, DEPTH) if PARTS == 2 else high
     mine = _integers(own, rows, inside, 0)
-    row_word = _integers(row_labels, rows * WORDS, inside, 0)
-    row_group = _integers(row_groups, rows, inside, 0)
     attracted, repelled, by_itself = _rates(rates, gradient, rows, num_rows, stride)
     total = tl.zeros((ROWS, DEPTH), dtype=tl.float32)
-    first = 0
-    last = num_columns
-    if GROUPED:
-        first = tl.load(spans + 2 * block)
-        last = tl.load(spans + 2 * block + 1)
+    first, last = _met(spans, block, num_columns, GROUPED)
     for start in range(first, last, COLUMNS):
-        columns = start + tl.arange(0, COLUMNS)
-        valid = columns < num_columns
-        key = _vectors(prototypes, columns, num_columns, DIM, DEPTH)
-        key_low = _vectors(prototypes_low, columns, num_columns, DIM, DEPTH) if PARTS == 2 else key
-        column_word = _integers(column_labels, columns * WORDS, valid, 0)[None, :]
-        column_group = _integers(column_groups, columns, valid, 0)[None, :] if GROUPED else column_word
+        columns, key, key_low, column_word, column_group = _taken(
+            start, prototypes, prototypes_low, column_labels, column_groups, num_columns,
+            DIM, DEPTH, WORDS, GROUPED, PARTS, COLUMNS,
+        )  # fmt: skip
         weight, same = _compared(
-            high, low, key, key_low, row_word[:, None], column_word, row_group[:, None], column_group, rows[:, None],
-            columns[None, :], row_labels, column_labels, num_rows, num_columns, scale,
-            WORDS, SETS, GROUPED, PARTS, INTERPRETED,
+            high, low, key, key_low, row_word[:, None], column_word[None, :], row_group[:, None],
+            column_group[None, :], rows[:, None], columns[None, :], row_labels, column_labels, num_rows, num_columns,
+            scale, WORDS, SETS, GROUPED, PARTS, INTERPRETED,
         )  # fmt: skip
         rate = tl.where(same, attracted[:, None], repelled[:, None])
         slope = weight * tl.where(mine[:, None] == columns[None, :], by_itself[:, None], rate)
@@ -206,12 +216,10 @@ def _prototype_gradient(
     PARTS: tl.constexpr, INTERPRETED: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
 ):  # fmt: skip
     """Σ_i dL_i/d(v_i·μ) v_i of a block of segments, over one share of the pixels; segments lie along the first axis."""
-    columns = block * COLUMNS + tl.arange(0, COLUMNS)
-    valid = columns < num_columns
-    key = _vectors(prototypes, columns, num_columns, DIM, DEPTH)
-    key_low = _vectors(prototypes_low, columns, num_columns, DIM, DEPTH) if PARTS == 2 else key
-    column_word = _integers(column_labels, columns * WORDS, valid, 0)
-    column_group = _integers(column_groups, columns, valid, 0)
+    columns, key, key_low, column_word, column_group = _taken(
+        block * COLUMNS, prototypes, prototypes_low, column_labels, column_groups, num_columns,
+        DIM, DEPTH, WORDS, GROUPED, PARTS, COLUMNS,
+    )  # fmt: skip
     total = tl.zeros((COLUMNS, DEPTH), dtype=tl.float32)
     first = share * span
     last = tl.minimum(first + span, num_rows)
@@ -219,18 +227,15 @@ def _prototype_gradient(
         first = tl.maximum(first, tl.load(spans + 2 * block))
         last = tl.minimum(last, tl.load(spans + 2 * block + 1))
     for start in range(first, last, ROWS):
-        rows = start + tl.arange(0, ROWS)
-        inside = rows < num_rows
-        high = _vectors(pixels, rows, num_rows, DIM, DEPTH)
-        low = _vectors(pixels_low, rows, num_rows, DIM, DEPTH) if PARTS == 2 else high
-        row_word = _integers(row_labels, rows * WORDS, inside, 0)[None, :]
-        row_group = _integers(row_groups, rows, inside, 0)[None, :] if GROUPED else row_word
-        weight, same = _compared(
-            key, key_low, high, low, row_word, column_word[:, None], row_group, column_group[:, None], rows[None, :],
-            columns[:, None], row_labels, column_labels, num_rows, num_columns, scale,
-            WORDS, SETS, GROUPED, PARTS, INTERPRETED,
+        rows, high, low, row_word, row_group = _taken(
+            start, pixels, pixels_low, row_labels, row_groups, num_rows, DIM, DEPTH, WORDS, GROUPED, PARTS, ROWS
         )  # fmt: skip
-        mine = _integers(own, rows, inside, 0)
+        weight, same = _compared(
+            key, key_low, high, low, row_word[None, :], column_word[:, None], row_group[None, :],
+            column_group[:, None], rows[None, :], columns[:, None], row_labels, column_labels, num_rows, num_columns,
+            scale, WORDS, SETS, GROUPED, PARTS, INTERPRETED,
+        )  # fmt: skip
+        mine = _integers(own, rows, rows < num_rows, 0)
         attracted, repelled, by_itself = _rates(rates, gradient, rows, num_rows, stride)
         rate = tl.where(same, attracted[None, :], repelled[None, :])
         slope = weight * tl.where(mine[None, :] == columns[:, None], by_itself[None, :], rate)
@@ -239,7 +244,7 @@ def _prototype_gradient(
         total = _product(slope_high, slope_low, high, low, total, PARTS, INTERPRETED)
     depth = tl.arange(0, DEPTH)
     where = (share.to(tl.int64) * num_columns + columns)[:, None] * DIM + depth[None, :]
-    tl.store(totals + where, total, mask=valid[:, None] & (depth < DIM)[None, :])
+    tl.store(totals + where, total, mask=(columns < num_columns)[:, None] & (depth < DIM)[None, :])
 
 
 @triton.jit(do_not_specialize=SIZES)
