@@ -1,6 +1,7 @@
 """Losses on logits: partial cross-entropy, entropy, allowed classes, completed masks, Potts and dense CRF."""
 
 import math
+import threading
 
 import pytest
 import torch
@@ -34,6 +35,26 @@ def test_partial_cross_entropy_equals_enlarged_logits(scale):
     enlarged = F.interpolate(logits, scale_factor=scale, mode="bilinear", align_corners=False)
     expected = F.cross_entropy(enlarged, labels, ignore_index=254)
     torch.testing.assert_close(partial_cross_entropy(logits, labels), expected)
+
+
+def test_several_threads_add_up_the_same_gradient_every_time():
+    logits, random = random_logits(4, 5, 64, 64).detach().float(), torch.Generator().manual_seed(0)
+    labels = torch.where(torch.rand(4, 256, 256, generator=random) < 0.05, 1, 254)
+    busy = threading.Event()
+    other = threading.Thread(target=lambda: [sum(range(2000)) for _ in iter(busy.is_set, True)])
+    other.start()  # what makes threads of PyTorch wait for each other, or not
+    torch.set_num_threads(2)
+    try:
+        found = set()
+        for _ in range(150):
+            leaf = logits.clone().requires_grad_()
+            partial_cross_entropy(leaf, labels).backward()
+            found.add(leaf.grad.numpy().tobytes())
+    finally:
+        torch.set_num_threads(1)
+        busy.set()
+        other.join()
+    assert len(found) == 1
 
 
 def test_partial_cross_entropy_without_labels_is_zero_with_a_graph():

@@ -1,5 +1,6 @@
 """Cross-entropy over labelled pixels only."""
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -25,7 +26,7 @@ def partial_cross_entropy(logits: Tensor, labels: Tensor, balance: float = 0.0) 
     image, row, column = labelled.nonzero(as_tuple=True)
     if image.numel() == 0:
         return logits.sum() * 0
-    at_pixels = at_least_float32(sample_bilinear(logits, image, row, column, (labels.shape[1], labels.shape[2])))
+    at_pixels = sample_bilinear(at_least_float32(logits), image, row, column, (labels.shape[1], labels.shape[2]))
     classes = labels[image, row, column]
     weights = None
     if balance > 0:
@@ -67,8 +68,11 @@ def sample_bilinear(maps: Tensor, image: Tensor, row: Tensor, column: Tensor, si
     x = ((column.to(maps.dtype) + 0.5) * (width / size[1]) - 0.5).clamp(0, width - 1)
     top, left = y.long(), x.long()
     below, right = (top + 1).clamp_max(height - 1), (left + 1).clamp_max(width - 1)
-    down, across = (y - top)[:, None], (x - left)[:, None]
-    cells = maps.permute(0, 2, 3, 1)
-    upper = cells[image, top, left] * (1 - across) + cells[image, top, right] * across
-    lower = cells[image, below, left] * (1 - across) + cells[image, below, right] * across
-    return upper * (1 - down) + lower * down
+    down, across = y - top, x - left
+    upper, lower = (image * height + top) * width, (image * height + below) * width
+    cells = torch.stack([upper + left, upper + right, lower + left, lower + right], dim=1)
+    far = torch.stack([1 - across, across], dim=1)
+    shares = torch.cat([(1 - down)[:, None] * far, down[:, None] * far], dim=1)
+    # The gradient of plain indexing is added up by several threads in whatever order they come, and never twice alike.
+    rows = maps.permute(0, 2, 3, 1).reshape(-1, maps.shape[1])
+    return F.embedding_bag(cells, rows, mode="sum", per_sample_weights=shares)
