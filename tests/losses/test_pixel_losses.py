@@ -28,13 +28,19 @@ def some_shares():
 
 
 @pytest.mark.parametrize("scale", [1, 2, 4])
-def test_partial_cross_entropy_equals_enlarged_logits(scale):
-    logits = random_logits(2, 3, 5, 7)
-    labels = torch.full((2, 5 * scale, 7 * scale), 254)
-    labels[0, 1, 2], labels[1, -1, 0], labels[1, 0, -1] = 2, 0, 1
+@pytest.mark.parametrize("share", [0.1, 0.6, 1])
+@pytest.mark.parametrize("balance", [0.0, 0.5])
+def test_partial_cross_entropy_equals_enlarged_logits(scale, share, balance):
+    logits, random = random_logits(2, 3, 5, 7), torch.Generator().manual_seed(1)
+    labels = torch.randint(3, (2, 5 * scale, 7 * scale), generator=random)
+    labels[torch.rand(labels.shape, generator=random) >= share] = 254
     enlarged = F.interpolate(logits, scale_factor=scale, mode="bilinear", align_corners=False)
-    expected = F.cross_entropy(enlarged, labels, ignore_index=254)
-    torch.testing.assert_close(partial_cross_entropy(logits, labels), expected)
+    counts = torch.stack([(labels == label).sum() for label in range(3)])
+    weights = counts.double() ** -balance
+    expected = F.cross_entropy(enlarged, labels, weights, ignore_index=254)
+    loss = partial_cross_entropy(logits, labels, balance)
+    torch.testing.assert_close(loss, expected)
+    torch.testing.assert_close(*(torch.autograd.grad(value, logits)[0] for value in (loss, expected)))
 
 
 def test_several_threads_add_up_the_same_gradient_every_time():
@@ -43,6 +49,7 @@ def test_several_threads_add_up_the_same_gradient_every_time():
     busy = threading.Event()
     other = threading.Thread(target=lambda: [sum(range(2000)) for _ in iter(busy.is_set, True)])
     other.start()  # what makes threads of PyTorch wait for each other, or not
+    threads = torch.get_num_threads()
     torch.set_num_threads(2)
     try:
         found = set()
@@ -51,7 +58,7 @@ def test_several_threads_add_up_the_same_gradient_every_time():
             partial_cross_entropy(leaf, labels).backward()
             found.add(leaf.grad.numpy().tobytes())
     finally:
-        torch.set_num_threads(1)
+        torch.set_num_threads(threads)
         busy.set()
         other.join()
     assert len(found) == 1
