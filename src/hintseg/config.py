@@ -137,7 +137,7 @@ class CompletionConfig(_Section):
     balance: NonNegative = Field(
         0.0, description="where nothing is pointed at, each class's shares are divided by their mean to this power"
     )
-    hints: NonNegative = Field(0.4, description="exponent of the shares that hints alone give; 0 leaves them out")
+    hints: NonNegative = Field(2.0, description="exponent of the shares that hints alone give; 0 leaves them out")
     hint_regions: int = Field(1000, ge=2, le=4000, description="over-segments over which hints spread")
     scale: Positive = Field(1.0, description="of the image that the network sees")
     crf: bool = Field(True, description="dense CRF")

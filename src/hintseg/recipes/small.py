@@ -3,8 +3,8 @@
 Terms join end to end in one network: partial cross-entropy on the hints and on the hints spread over their
 over-segments, the classes an image may contain, the annotation and similarity relationships [SPML, κ 6 and
 16], and soft masks that the averaged weights complete once on the way. Where labels are dense, cross-entropy
-weighs classes by the square root of their pixels, since mean IoU counts them alike, and less so while training
-goes on. Constants were chosen on the validation split of MSRC-21; see docs/explanation/benchmarks.md.
+weighs classes by the square root of their pixels, since mean IoU counts them alike. Constants were chosen on the
+validation split of MSRC-21 and on halves of its training split; see docs/explanation/experiments.md.
 """
 
 from hintseg.config import CompletionConfig, InferenceConfig, Recipe, SegmentsConfig, StageTwoConfig, TermConfig
@@ -17,11 +17,11 @@ SMALL = Recipe(
     segments=SegmentsConfig(spread=True, pixels=1024),
     objective={
         "partial_cross_entropy": TermConfig(weight=1.0),
-        "spread": TermConfig(weight=1.0, balance=BALANCE, fading=True),
+        "spread": TermConfig(weight=1.0, balance=BALANCE),
         "allowed": TermConfig(weight=0.5),
         "annotation": TermConfig(weight=0.1, concentration=6),
         "similarity": TermConfig(weight=0.05, concentration=16),
-        "completed": TermConfig(weight=1.0, balance=BALANCE, fading=True),
+        "completed": TermConfig(weight=1.0, balance=BALANCE),
     },
     completion=CompletionConfig(walk=False, scale=1.25),
     stage_two=StageTwoConfig(kind="joint", renewals=(0.6,)),
