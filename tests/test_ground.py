@@ -80,13 +80,14 @@ def test_choices_change_the_recipe(tmp_path):
     for objective in OBJECTIVES:
         assert choose_recipe(objective=objective).objective == OBJECTIVES[objective]
         if objective != "default":
-            assert choose_recipe(objective=objective, alone="points") == choose_recipe(objective=objective)
+            assert choose_recipe(objective=objective, alone="points").objective == OBJECTIVES[objective]
     by_points = choose_recipe(alone="points", settings=["objective.annotation.weight=0.3"]).objective
     points = ALONE["points"]
     assert by_points == {**points, "annotation": points["annotation"].model_copy(update={"weight": 0.3})}
     assert choose_recipe(alone="masks") == choose_recipe(objective="balanced_cross_entropy")
     assert choose_recipe(alone="boxes") == choose_recipe() == choose_recipe(alone=None)
     assert choose_recipe("voc12-points", alone="points") == RECIPES["voc12-points"]
+    assert choose_recipe(alone="points").completion.hints < choose_recipe().completion.hints
     assert choose_recipe(alone="tags").completion.balance == 0.75
     assert choose_recipe(alone="tags", settings=["completion.balance=0"]) == choose_recipe()
     assert choose_recipe("voc12-tags", alone="tags") == RECIPES["voc12-tags"]

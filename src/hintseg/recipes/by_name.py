@@ -56,7 +56,10 @@ ALONE: dict[str, dict[str, TermConfig]] = {
 }
 
 # What else is different then, in the default recipe, whatever the objective.
-ALONE_SETTINGS: dict[str, tuple[str, ...]] = {"tags": ("completion.balance=0.75",)}
+ALONE_SETTINGS: dict[str, tuple[str, ...]] = {
+    "points": ("completion.hints=0.4",),  # what they spread to is less sure than what a network learned from all
+    "tags": ("completion.balance=0.75",),
+}
 
 # What some of them need besides terms.
 OBJECTIVE_SETTINGS: dict[str, tuple[str, ...]] = {"rca": ("network.prototypes=10",)}
