@@ -43,9 +43,10 @@ def test_partial_cross_entropy_equals_enlarged_logits(scale, share, balance):
     torch.testing.assert_close(*(torch.autograd.grad(value, logits)[0] for value in (loss, expected)))
 
 
-def test_several_threads_add_up_the_same_gradient_every_time():
+@pytest.mark.parametrize("share", [0.05, 0.9])
+def test_several_threads_add_up_the_same_gradient_every_time(share):
     logits, random = random_logits(4, 5, 64, 64).detach().float(), torch.Generator().manual_seed(0)
-    labels = torch.where(torch.rand(4, 256, 256, generator=random) < 0.05, 1, 254)
+    labels = torch.where(torch.rand(4, 256, 256, generator=random) < share, 1, 254)
     busy = threading.Event()
     other = threading.Thread(target=lambda: [sum(range(2000)) for _ in iter(busy.is_set, True)])
     other.start()  # what makes threads of PyTorch wait for each other, or not
