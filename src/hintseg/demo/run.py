@@ -21,6 +21,7 @@ SETTINGS = (
     "objective.spread.balance=0",  # four photographs: what surrounds their one object weighs as much as it covers
     "objective.completed.balance=0",
     "stage_two.renewals=[0.35,0.7]",
+    "inference.scales=[1.0]",  # the mean of data.scale: enlarged by the recipe's 1.25, shelf boxes look like a suit
     "inference.flip=true",
     "inference.crf=true",
     "inference.crf_stride=1",
