@@ -15,12 +15,13 @@ from hintseg.segments.batch import segment_batch
 from hintseg.segments.memory import SegmentMemory
 
 
-def build(images=2, tags=None, seed=0, extra_unlabelled=False):
+def build(images=2, tags=None, seed=0, extra_unlabelled=False, labelled=True):
     random = torch.Generator().manual_seed(seed)
     maps = F.normalize(torch.randn(images, 5, 8, 8, generator=random, dtype=torch.float64), dim=1).requires_grad_()
     labels = torch.full((images, 8, 8), 254)
-    labels[:, :2, :2] = 0
-    labels[:, 5:7, 5:7] = 1
+    if labelled:
+        labels[:, :2, :2] = 0
+        labels[:, 5:7, 5:7] = 1
     regions = torch.randint(3, (images, 8, 8), generator=random)
     if extra_unlabelled:
         regions[labels == 254] += 3 * torch.randint(2, (int((labels == 254).sum()),), generator=random)
@@ -54,12 +55,7 @@ def test_annotation_reads_labelled_segments_of_the_memory():
 
 
 def test_annotation_without_labels_is_zero():
-    batch = build()
-    bare = batch._replace(
-        label_of_pixel=torch.full_like(batch.label_of_pixel, 254),
-        label_of_segment=torch.full_like(batch.label_of_segment, 254),
-    )
-    loss = value(annotation(bare, SegmentMemory(0)))
+    loss = value(annotation(build(labelled=False), SegmentMemory(0)))
     loss.backward()
     assert float(loss) == 0.0
 

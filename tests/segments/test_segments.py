@@ -9,7 +9,14 @@ from hintseg.errors import ConfigError
 from hintseg.segments.batch import segment_batch
 from hintseg.segments.memory import SegmentMemory
 from hintseg.segments.oversegment import METHODS, oversegment
-from hintseg.segments.prototypes import majority_labels, segment_prototypes, split_segments
+from hintseg.segments.prototypes import (
+    NOBODY,
+    majority_labels,
+    number_segments,
+    segment_prototypes,
+    split_segments,
+)
+from hintseg.segments.rows import placed_rows, rows_where
 
 
 def test_published_split(golden):
@@ -43,6 +50,22 @@ def test_split_refuses_what_it_cannot_hold():
     assert split_segments(torch.zeros(0, dtype=torch.int64)).keys_of_segment.shape == (0, 1)
 
 
+def test_segments_are_numbered_as_unique_does_and_nobody_counts_them():
+    keys = torch.randint(2**40, (9,), generator=torch.Generator().manual_seed(0))[torch.randint(9, (50,))]
+    unique, inverse = torch.unique(keys, return_inverse=True)
+    numbered = number_segments(keys)
+    assert torch.equal(numbered.segment_of_pixel, inverse)
+    assert torch.equal(numbered.key_of_segment[: len(unique)], unique)
+    assert (numbered.key_of_segment[len(unique) :] == NOBODY).all()
+
+
+@pytest.mark.parametrize("share", [0, 0.3, 1])
+def test_rows_of_a_mask_without_counting_them(share):
+    mask = torch.rand(40, generator=torch.Generator().manual_seed(0)) < share
+    expected = [row for row, chosen in enumerate(mask.tolist()) if chosen]
+    assert rows_where(mask, len(expected)).tolist() == placed_rows(mask, len(expected)).tolist() == expected
+
+
 def test_prototypes_by_loop_with_gradient():
     random = torch.Generator().manual_seed(1)
     embeddings = F.normalize(torch.randn(20, 4, generator=random, dtype=torch.float64), dim=1).requires_grad_()
@@ -57,28 +80,53 @@ def test_prototypes_by_loop_with_gradient():
         segment_prototypes(embeddings, segments[:3], 3)
 
 
-def make_batch(seed=0, void_column=False):
+def make_batch(seed=0, void_column=None, tags=((True, False, False), (False, False, True))):
     random = torch.Generator().manual_seed(seed)
     maps = F.normalize(torch.randn(2, 5, 8, 8, generator=random), dim=1).requires_grad_()
     labels = torch.full((2, 8, 8), 254)
     labels[0, 1, 1], labels[1, 6, 6] = 0, 2
-    if void_column:
-        labels[:, :, 0] = 255
+    if void_column is not None:
+        labels[:, :, void_column] = 255
     regions = torch.randint(3, (2, 8, 8), generator=random)
-    tags = torch.tensor([[True, False, False], [False, False, True]])
     return segment_batch(
-        maps, labels, regions, torch.zeros(2, 3, 8, 8), tags, num_classes=3, void=255, grid=(2, 2), iterations=3
-    )
+        maps, labels, regions, torch.zeros(2, 3, 8, 8), torch.tensor(tags),
+        num_classes=3, void=255, grid=(2, 2), iterations=3,
+    )  # fmt: skip
 
 
 def test_segments_never_mix_labels_regions_or_images():
-    batch = make_batch(void_column=True)
+    batch = make_batch(void_column=0)
     assert batch.embeddings.shape == (2 * 56, 5)
     assert torch.equal(batch.label_of_segment[batch.segment_of_pixel], batch.label_of_pixel)
     assert torch.equal(batch.image_of_segment[batch.segment_of_pixel], batch.image_of_pixel)
     torch.testing.assert_close(batch.prototypes.norm(dim=1), torch.ones(len(batch.prototypes)))
     assert batch.located.shape[1] == 7
     assert not (batch.label_of_pixel == 255).any()
+
+
+def test_rows_of_what_is_labelled_and_of_what_has_a_tag():
+    batch = make_batch(void_column=0, tags=[[False, False, False], [False, False, True]])
+
+    def rows(mask):
+        return [row for row, chosen in enumerate(mask.tolist()) if chosen]
+
+    assert batch.labelled_pixels.tolist() == rows(batch.label_of_pixel < 3)
+    assert batch.labelled_segments.tolist() == rows(batch.label_of_segment < 3)
+    assert batch.tagged_pixels.tolist() == rows(batch.image_of_pixel == 1)
+    assert batch.tagged_segments.tolist() == rows(batch.image_of_segment == 1)
+    assert len(batch.labelled_pixels) == 2
+    memory = SegmentMemory(3)
+    for each in (batch, make_batch(1), batch):
+        memory.push(each)
+    held = memory.segments()
+    assert held.labelled.tolist() == rows(held.labels < 3)
+    assert held.tagged.tolist() == rows(held.tags.any(dim=1))
+
+
+def test_a_batch_of_nothing_but_void_has_no_segments():
+    batch = make_batch(void_column=slice(None))
+    assert batch.embeddings.shape == (0, 5)
+    assert batch.prototypes.shape == (0, 5)
 
 
 def test_memory_keeps_the_last_batches_without_gradient():
@@ -94,6 +142,8 @@ def test_memory_keeps_the_last_batches_without_gradient():
     other = SegmentMemory(2)
     other.load_state(memory.state())
     assert torch.equal(other.segments().prototypes, held.prototypes)
+    other.load_state(memory.state(), torch.device("meta"))  # a checkpoint is read on the CPU
+    assert {tensor.device.type for tensor in other.segments()} == {"meta"}
     nothing = SegmentMemory(0)
     nothing.push(batches[0])
     assert nothing.segments() is None

@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from hintseg.losses.precision import at_least_float32
+from hintseg.segments.rows import rows_where
 
 DENSE = 0.3  # a labelled pixel on its own costs three times what it costs where all are enlarged
 
@@ -31,12 +32,12 @@ def partial_cross_entropy(logits: Tensor, labels: Tensor, balance: float = 0.0) 
     logits, classes = at_least_float32(logits), labels.masked_fill(~labelled, num_classes)
     weights = None
     if balance > 0:
-        pixels = classes.flatten().bincount(minlength=num_classes + 1)[:num_classes]
-        weights = class_weights(pixels, balance).to(logits)
+        # As bincount, which makes a GPU wait.
+        pixels = classes.new_zeros(num_classes + 1).scatter_add_(0, classes.flatten(), labelled.flatten().long())
+        weights = class_weights(pixels[:num_classes], balance).to(logits)
     if count < DENSE * labels.numel():
-        image, row, column = labelled.nonzero(as_tuple=True)
-        at_pixels = sample_bilinear(logits, image, row, column, size)
-        return F.cross_entropy(at_pixels, classes[image, row, column], weights)
+        rows = rows_where(labelled.flatten(), count)
+        return F.cross_entropy(sample_bilinear(logits, rows, size), classes.flatten()[rows], weights)
     if logits.shape[-2:] != size:
         logits = F.interpolate(logits, size=size, mode="bilinear", align_corners=False)
     return F.cross_entropy(logits, classes, weights, ignore_index=num_classes)
@@ -60,18 +61,20 @@ def class_weights(pixels: Tensor, balance: float) -> Tensor:
     return weights * (counts.sum() / (weights * counts).sum().clamp_min(1e-12))
 
 
-def sample_bilinear(maps: Tensor, image: Tensor, row: Tensor, column: Tensor, size: tuple[int, int]) -> Tensor:
+def sample_bilinear(maps: Tensor, pixels: Tensor, size: tuple[int, int]) -> Tensor:
     """Values of `maps` at pixels of a grid of `size`, as bilinear resizing (corners not aligned) gives them.
 
     Args:
         maps: (B, C, h, w).
-        image, row, column: (N,) int64.
-        size: (H, W) of the grid that rows and columns count.
+        pixels: (N,) int64 numbers of pixels of the B grids in row-major order.
+        size: (H, W) of a grid.
 
     Returns:
         (N, C).
     """
     height, width = maps.shape[-2:]
+    line, column = pixels // size[1], pixels % size[1]
+    image, row = line // size[0], line % size[0]
     y = ((row.to(maps.dtype) + 0.5) * (height / size[0]) - 0.5).clamp(0, height - 1)
     x = ((column.to(maps.dtype) + 0.5) * (width / size[1]) - 0.5).clamp(0, width - 1)
     top, left = y.long(), x.long()

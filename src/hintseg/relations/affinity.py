@@ -28,6 +28,7 @@ def affinity(batch: SegmentedBatch, memory: SegmentMemory, threshold: float = 0.
         batch.num_classes,
         top_k=1,
         threshold=threshold,
+        labelled=batch.labelled_segments,
     )
     # A segment without a labelled neighbour belongs to every class: positive to all, negative to none.
     sets = sets | ~sets.any(dim=1, keepdim=True)
@@ -43,6 +44,7 @@ def affinity_label_sets(
     num_classes: int,
     top_k: int,
     threshold: float,
+    labelled: Tensor | None = None,
 ) -> Tensor:
     """Label sets from the nearest labelled prototypes of the same image.
 
@@ -54,11 +56,13 @@ def affinity_label_sets(
         prototypes: (K, D) unit.
         prototype_labels: (K,) int64; ≥ num_classes means unlabelled.
         pixel_image, prototype_image: (N,), (K,) int64.
+        labelled: rows of labelled prototypes; None looks for them, for which a GPU has to be waited.
 
     Returns:
         (N, num_classes) bool.
     """
-    labelled = ((prototype_labels >= 0) & (prototype_labels < num_classes)).nonzero()[:, 0]
+    if labelled is None:
+        labelled = ((prototype_labels >= 0) & (prototype_labels < num_classes)).nonzero()[:, 0]
     sets = torch.zeros(pixel_embeddings.shape[0], num_classes, dtype=torch.bool, device=pixel_embeddings.device)
     if len(labelled) and pixel_embeddings.shape[0]:
         cosine = pixel_embeddings @ prototypes[labelled].T

@@ -16,12 +16,11 @@ def cooccurrence(batch: SegmentedBatch, memory: SegmentMemory) -> Relation:
     tagged = batch.tags_of_image.any(dim=1)
     # A tagless image would be everybody's negative; with all tags it is everybody's positive instead of noise.
     tags = torch.where(tagged[:, None], batch.tags_of_image, torch.ones_like(batch.tags_of_image))
-    taking_part = tagged[batch.image_of_pixel].nonzero()[:, 0]
+    taking_part = batch.tagged_pixels
     prototypes = batch.prototypes
     prototype_tags = tags[batch.image_of_segment]
-    remembered = memory.segments()
-    if remembered is not None:
-        known = remembered.tags.any(dim=1).nonzero()[:, 0]
+    if (remembered := memory.segments()) is not None:
+        known = remembered.tagged
         prototypes = torch.cat([prototypes, remembered.prototypes[known].to(prototypes.dtype)])
         prototype_tags = torch.cat([prototype_tags, remembered.tags[known]])
     return Relation(

@@ -1,5 +1,6 @@
 """SegmentMemory: segments of the last batches, without gradient [SPML sec. 3.2]."""
 
+import itertools
 from typing import NamedTuple
 
 import torch
@@ -15,11 +16,14 @@ class RememberedSegments(NamedTuple):
         prototypes: (M, D) unit, no gradient.
         labels: (M,) int64.
         tags: (M, T) bool, of the segment's image.
+        labelled, tagged: int64 rows of those that have a label, a tag.
     """
 
     prototypes: Tensor
     labels: Tensor
     tags: Tensor
+    labelled: Tensor
+    tagged: Tensor
 
 
 class SegmentMemory:
@@ -33,24 +37,29 @@ class SegmentMemory:
         """Everything remembered, oldest first, or None."""
         if not self._queue:
             return None
-        columns = zip(*self._queue, strict=True)
-        return RememberedSegments(*(torch.cat(column) for column in columns))
+        starts = itertools.accumulate((len(entry.labels) for entry in self._queue), initial=0)
+        shifted = [
+            entry._replace(labelled=entry.labelled + start, tagged=entry.tagged + start)
+            for entry, start in zip(self._queue, starts, strict=False)
+        ]
+        return RememberedSegments(*(torch.cat(column) for column in zip(*shifted, strict=True)))
 
     def push(self, batch: SegmentedBatch) -> None:
         """Remember a batch and forget the oldest beyond `batches`."""
         if self.batches == 0:
             return
+        tags = batch.tags_of_image[batch.image_of_segment]
         self._queue.append(
             RememberedSegments(
-                batch.prototypes.detach(), batch.label_of_segment, batch.tags_of_image[batch.image_of_segment]
+                batch.prototypes.detach(), batch.label_of_segment, tags, batch.labelled_segments, batch.tagged_segments
             )
         )
         del self._queue[: -self.batches]
 
-    def state(self) -> list[tuple[Tensor, Tensor, Tensor]]:
+    def state(self) -> list[tuple[Tensor, ...]]:
         """For a checkpoint."""
-        return [(entry.prototypes, entry.labels, entry.tags) for entry in self._queue]
+        return [tuple(entry) for entry in self._queue]
 
-    def load_state(self, state: list[tuple[Tensor, Tensor, Tensor]]) -> None:
-        """From a checkpoint."""
-        self._queue = [RememberedSegments(*entry) for entry in state]
+    def load_state(self, state: list[tuple[Tensor, ...]], device: torch.device | None = None) -> None:
+        """From a checkpoint, onto a device; None: where it is."""
+        self._queue = [RememberedSegments(*(tensor.to(device) for tensor in entry)) for entry in state]

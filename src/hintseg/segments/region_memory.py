@@ -59,6 +59,6 @@ class RegionMemory:
         """For a checkpoint: (m, D) of every class."""
         return [torch.stack(regions) if regions else torch.zeros(0, 0) for regions in self._kept]
 
-    def load_state(self, state: list[Tensor]) -> None:
-        """From a checkpoint."""
-        self._kept = [list(regions.unbind(0)) for regions in state]
+    def load_state(self, state: list[Tensor], device: torch.device | None = None) -> None:
+        """From a checkpoint, onto a device; None: where it is."""
+        self._kept = [list(regions.to(device).unbind(0)) for regions in state]

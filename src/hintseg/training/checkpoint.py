@@ -9,7 +9,7 @@ from hintseg.errors import RunError, TrainingError
 from hintseg.images import atomic_path
 from hintseg.training.loop import TrainingState
 
-VERSION = 1
+VERSION = 2
 
 
 def save_checkpoint(path: Path, state: TrainingState, fingerprint: str, history: list[dict[str, float]]) -> None:
@@ -74,8 +74,9 @@ def restore(content: dict[str, Any], state: TrainingState) -> list[dict[str, flo
     state.average.network.load_state_dict(content["average"])
     state.average.steps = content["average_steps"]
     state.optimizer.load_state_dict(content["optimizer"])
-    state.objective.memory.load_state([tuple(entry) for entry in content["memory"]])
-    state.objective.regions.load_state(content["regions"])
+    device = state.network.mean.device
+    state.objective.memory.load_state(content["memory"], device)
+    state.objective.regions.load_state(content["regions"], device)
     state.step = content["step"]
     history: list[dict[str, float]] = content["history"]
     return history

@@ -51,7 +51,6 @@ class Objective:
         self.recipe = recipe
         self.num_classes = num_classes
         self.background = background
-        self.foreground = [label for label in range(num_classes) if label != background]
         self.memory = SegmentMemory(recipe.segments.memory)
         self.regions = RegionMemory(num_classes)
 
@@ -96,6 +95,12 @@ class Objective:
     def _balance(self, term: TermConfig, step: int) -> float:
         return term.balance * (1 - step / self.recipe.iterations) if term.fading else term.balance
 
+    def _foreground(self, present: Tensor) -> Tensor:
+        """(B, C) → (B, T): without the background's column."""
+        if self.background is None:
+            return present
+        return torch.cat([present[:, : self.background], present[:, self.background + 1 :]], dim=1)
+
     def _late(self, term: TermConfig, step: int) -> bool:
         return step >= term.end * self.recipe.iterations
 
@@ -133,7 +138,7 @@ class Objective:
             cell_labels(batch.spread if self.recipe.segments.spread else batch.labels, side),
             regions,
             colours,
-            batch.present[:, self.foreground],
+            self._foreground(batch.present),
             num_classes=self.num_classes,
             void=VOID,
             grid=self.recipe.segments.grid,
