@@ -154,7 +154,7 @@ STOREYS = [
     {"pairwise", "segments", "relations", "losses", "propagation"},
     {"network"},
     {"inference", "training"},
-    {"bulk", "report", "api", "compare", "functional", "demo", "studio", "cli", "__init__"},
+    {"bulk", "report", "api", "compare", "functional", "demo", "studio", "cli", "__init__", "__main__"},
 ]
 MATHEMATICS = STOREYS[2]
 
@@ -181,6 +181,11 @@ def test_nothing_imports_upward(path):
         if room in MATHEMATICS:
             assert imported in MATHEMATICS | {"errors"}, f"the mathematics imports {imported}"
     assert len(path.read_text("utf-8").splitlines()) <= 320
+
+
+def test_the_package_runs_as_a_module():
+    shown = subprocess.run([sys.executable, "-m", "hintseg", "--help"], capture_output=True, text=True, check=True)
+    assert "Usage" in shown.stdout
 
 
 def test_import_is_light():

@@ -1,0 +1,5 @@
+"""`python -m hintseg` is `hintseg`."""
+
+from hintseg.cli.app import main
+
+main()
