@@ -17,7 +17,10 @@ ROWS = ("partial_cross_entropy", "annotation", "similarity", "cooccurrence", "af
 def measure(
     objective: str, steps: int, recipe_name: str, settings: list[str], precision: str
 ) -> dict[str, float | str]:
-    """Median seconds of a step after three warm-up steps, the backbone's share of it, and peak memory in MiB."""
+    """Median seconds of a step after three warm-up steps, the backbone's share of it, and peak memory in MiB.
+
+    On a GPU also how often a step makes its host wait for it, as torch warns of it.
+    """
     import numpy as np
     import torch
 
@@ -51,8 +54,22 @@ def measure(
         peak = torch.cuda.max_memory_allocated() / 2**20
     step = statistics.median(seconds[3:])
     backbone = statistics.median(_backbone_seconds(state.network, batch.image, fabric) for _ in range(5))
+    waits = {"waits": _waits(lambda: train_step(state, batch, recipe, fabric))} if torch.cuda.is_available() else {}
     return {"objective": objective, "seconds": step, "peak_mib": peak, "images_per_second": recipe.data.batch / step,
-            "backbone_share": backbone / step}  # fmt: skip
+            "backbone_share": backbone / step, **waits}  # fmt: skip
+
+
+def _waits(step) -> int:
+    import warnings
+
+    import torch
+
+    torch.cuda.set_sync_debug_mode("warn")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        step()
+    torch.cuda.set_sync_debug_mode("default")
+    return sum("synchron" in str(warning.message) for warning in caught)
 
 
 def _backbone_seconds(network, images, fabric) -> float:
