@@ -7,6 +7,7 @@ import torch.nn.functional as F
 
 from hintseg.errors import ConfigError
 from hintseg.segments.batch import segment_batch
+from hintseg.segments.kmeans import grid_clusters, spherical_kmeans, with_location
 from hintseg.segments.memory import SegmentMemory
 from hintseg.segments.oversegment import METHODS, oversegment
 from hintseg.segments.prototypes import (
@@ -102,6 +103,30 @@ def test_segments_never_mix_labels_regions_or_images():
     torch.testing.assert_close(batch.prototypes.norm(dim=1), torch.ones(len(batch.prototypes)))
     assert batch.located.shape[1] == 7
     assert not (batch.label_of_pixel == 255).any()
+
+
+@pytest.mark.parametrize("images", [1, 2, 3, 8])
+@pytest.mark.parametrize("grid", [(2, 2), (3, 3), (6, 6)])
+def test_as_many_segments_as_differ_in_image_cluster_label_or_region(images, grid):
+    random = torch.Generator().manual_seed(0)
+    maps = F.normalize(torch.randn(images, 4, 12, 12, generator=random), dim=1)
+    labels = torch.tensor([0, 1, 254, 255])[torch.randint(4, (images, 12, 12), generator=random)]
+    regions = torch.randint(3, (images, 12, 12), generator=random)
+    tags, colours = torch.ones(images, 2, dtype=torch.bool), torch.zeros(images, 3, 12, 12)
+    batch = segment_batch(maps, labels, regions, colours, tags, num_classes=2, void=255, grid=grid, iterations=2)
+    start = grid_clusters(12, 12, grid).reshape(1, -1).expand(images, -1)
+    located = with_location(maps.permute(0, 2, 3, 1)).flatten(1, 2)
+    clusters = spherical_kmeans(located, start, 2).reshape(labels.shape)
+    expected = sorted(
+        (image, int(clusters[image, y, x]), int(labels[image, y, x]), int(regions[image, y, x]))
+        for image, y, x in (labels != 255).nonzero().tolist()
+    )
+    distinct = sorted(set(expected))
+    assert batch.image_of_segment.tolist() == [key[0] for key in distinct]
+    assert batch.label_of_segment.tolist() == [key[2] for key in distinct]
+    assert batch.region_of_segment.tolist() == [key[3] for key in distinct]
+    counts = [expected.count(key) for key in distinct]
+    assert batch.segment_of_pixel.bincount().tolist() == counts
 
 
 def test_rows_of_what_is_labelled_and_of_what_has_a_tag():

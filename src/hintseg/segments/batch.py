@@ -1,5 +1,6 @@
 """SegmentedBatch: the one record that every relationship reads."""
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -90,8 +91,8 @@ def segment_batch(
     sizes = (2, batch, grid[0] * grid[1], LABELS, REGIONS)
     keys = ((~inside).long(), image, clusters.reshape(-1), label, regions.reshape(-1))
     numbered = number_segments(combine(keys, sizes))
-    outside, image_of_segment, _, label_of_segment, region_of_segment = parts(numbered.key_of_segment, sizes)
-    segment = outside == 0
+    _, image_of_segment, _, label_of_segment, region_of_segment = parts(numbered.key_of_segment, sizes)
+    segment = numbered.key_of_segment < math.prod(sizes[1:])  # not void, and not `NOBODY`
     labelled, labelled_segment = inside & (label < num_classes), segment & (label_of_segment < num_classes)
     tagged, tagged_segment = inside & has_tag[image], segment & has_tag[image_of_segment]
     masks = (inside, labelled, tagged, segment, labelled_segment, tagged_segment)
