@@ -45,7 +45,7 @@ from hintseg.network.backbone import read_state
 from hintseg.recipes.by_name import RECIPES
 from hintseg.studio.backend import Backend, LabelStudio, _tasks, control_tag
 from hintseg.studio.project import DrawnHints, Project
-from hintseg.training.checkpoint import read_checkpoint
+from hintseg.training.checkpoint import VERSION, read_checkpoint
 
 SECONDS = 10
 PIXELS = 2_000_000  # in place of 400 million, so that headers that claim more are refused sooner
@@ -240,7 +240,8 @@ def readers(folder: Path) -> Iterator[Reader]:
     yield Reader("weights.pth", [(folder / "weights.pth").read_bytes()], read_state)
     memory = {"prototypes": torch.zeros(3, 2), "labels": torch.arange(3), "images": torch.arange(3)}
     yield Reader("memory.safetensors", [save(memory | {"boxes": torch.zeros(3, 4)})], load_index)
-    torch.save({"version": 1, "fingerprint": "", "network": tensors, "history": []}, folder / "checkpoint.pt")
+    checkpoint = {"version": VERSION, "fingerprint": "", "network": tensors, "history": []}
+    torch.save(checkpoint, folder / "checkpoint.pt")
     yield Reader("checkpoint.pt", [(folder / "checkpoint.pt").read_bytes()], lambda path: read_checkpoint(path, ""))
 
 
