@@ -29,13 +29,11 @@ class Waits(TorchDispatchMode):
 
 
 @pytest.mark.parametrize(
-    ("objective", "expected"), [("default", 2), ("spml", 1), ("spml_affinity", 1), ("partial_cross_entropy", 1)]
+    ("objective", "expected"), [("default", 2), ("spml", 1), ("affinity", 1), ("partial_cross_entropy", 1)]
 )
 def test_a_step_asks_for_few_numbers(scenes, tiny, monkeypatch, objective, expected):
     """One for each cross-entropy over labelled pixels, and two lists: that of segments and that of losses."""
-    name = "spml" if objective == "spml_affinity" else objective
-    more = ["objective.affinity.weight=0.3"] if objective == "spml_affinity" else []
-    recipe = choose_recipe(objective=name, weights="none", settings=[*tiny, *more])
+    recipe = choose_recipe(objective=objective, weights="none", settings=tiny)
     for module in (batch, partial_cross_entropy):  # as on a GPU
         monkeypatch.setattr(module, "rows_where", rows.placed_rows)
     asked = []

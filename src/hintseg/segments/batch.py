@@ -77,10 +77,8 @@ def segment_batch(
     maps = embedding_maps.permute(0, 2, 3, 1)  # (B, h, w, D)
     batch, height, width, dim = maps.shape
     located = with_location(maps)
-    start = grid_clusters(height, width, grid, maps.device).reshape(1, -1).expand(batch, -1)
     # Void cells are few at this point (padding); clustering them along changes no label of the others.
-    vectors = located.detach().reshape(batch, height * width, -1)
-    clusters = spherical_kmeans(vectors, start, iterations, grid[0] * grid[1])
+    clusters = _clusters(located.detach(), grid, iterations)
     image = torch.arange(batch, device=maps.device)[:, None].expand(batch, height * width).reshape(-1)
     location = location_features(height, width, maps.detach()).expand(batch, -1, -1, -1)
     surroundings = torch.cat([location, colours.permute(0, 2, 3, 1).to(location.dtype)], dim=-1)
@@ -89,7 +87,7 @@ def segment_batch(
     label, has_tag = labels.reshape(-1), tags_of_image.any(dim=1)
     inside = label != void
     sizes = (2, batch, grid[0] * grid[1], LABELS, REGIONS)
-    keys = ((~inside).long(), image, clusters.reshape(-1), label, regions.reshape(-1))
+    keys = ((~inside).long(), image, clusters, label, regions.reshape(-1))
     numbered = number_segments(combine(keys, sizes))
     _, image_of_segment, _, label_of_segment, region_of_segment = parts(numbered.key_of_segment, sizes)
     segment = numbered.key_of_segment < math.prod(sizes[1:])  # not void, and not `NOBODY`
@@ -121,3 +119,11 @@ def segment_batch(
         tags_of_image=tags_of_image,
         num_classes=num_classes,
     )
+
+
+def _clusters(located: Tensor, grid: tuple[int, int], iterations: int) -> Tensor:
+    """(B, h, w, D + 2) → (B · h · w,) cluster of each cell, from 0 in every image."""
+    batch, height, width, dim = located.shape
+    start = grid_clusters(height, width, grid, located.device).reshape(1, -1).expand(batch, -1)
+    vectors = located.reshape(batch, height * width, dim)
+    return spherical_kmeans(vectors, start, iterations, grid[0] * grid[1]).reshape(-1)
