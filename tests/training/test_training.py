@@ -499,7 +499,11 @@ def test_folders_are_not_overwritten_shared_or_mixed(run, tmp_path):
         run("a", iterations=2)
     with pytest.raises(RunError, match="another configuration"):
         run("a", iterations=3, resume=True)
-    (tmp_path / "a" / "checkpoint.pt").write_bytes(b"cut off")
+    checkpoint = tmp_path / "a" / "checkpoint.pt"
+    torch.save(torch.load(checkpoint, weights_only=True) | {"version": 0}, checkpoint)
+    with pytest.raises(RunError, match=r"another version of hintseg \(format 0, .*delete it"):
+        run("a", iterations=2, resume=True)
+    checkpoint.write_bytes(b"cut off")
     with pytest.raises(RunError, match="checkpoint is damaged"):
         run("a", iterations=2, resume=True)
     (tmp_path / "file").write_text("")

@@ -60,7 +60,10 @@ def read_checkpoint(path: Path, fingerprint: str) -> dict[str, Any]:
             "another --out."
         ) from error
     if version != VERSION:
-        raise RunError(f"{path}: was written by another version of hintseg (format {version}, this is {VERSION}).")
+        raise RunError(
+            f"{path}: was written by another version of hintseg (format {version}, this is {VERSION}); delete it to "
+            "start again, choose another --out, or resume with that version."
+        )
     if made_for != fingerprint:
         raise RunError(
             f"{path}: belongs to another configuration or data set; resume with the same options, or change --out."
