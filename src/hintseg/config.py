@@ -123,6 +123,9 @@ class TagsConfig(_Section):
         "balanced", description="from scores to shares: every tagged class alike, or activations by their peaks (paper)"
     )
     level: float = Field(2.0, description="score of the background (balanced)")
+    border: NonNegative = Field(
+        1.0, description="a background is e^border as likely at the border of an image as inside (balanced)"
+    )
     power: Positive = Field(4.0, description="background = (1 − strongest activation)^power (peaks)")
     scales: tuple[Positive, ...] = Field((1.0, 1.5), description="of the activation maps, with mirror images")
     confidence: Fraction = Field(0.8, description="least share of a seed, after a dense CRF")
@@ -136,6 +139,9 @@ class CompletionConfig(_Section):
     walk_doublings: int = Field(6, ge=0, description="2^n steps")
     balance: NonNegative = Field(
         0.0, description="where nothing is pointed at, each class's shares are divided by their mean to this power"
+    )
+    background: float = Field(
+        2 / 3, gt=0, lt=1, description="part of an image that is background, where nothing is pointed at"
     )
     hints: NonNegative = Field(2.0, description="exponent of the shares that hints alone give; 0 leaves them out")
     hint_regions: int = Field(1000, ge=2, le=4000, description="over-segments over which hints spread")

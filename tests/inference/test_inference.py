@@ -338,6 +338,10 @@ def test_tagged_classes_are_balanced_where_nothing_is_pointed_at(segmenter):
     found = complete_image(segmenter.network, image, target, config.model_copy(update={"balance": 0.5}))
     raised = plain / plain.mean(dim=(1, 2), keepdim=True).sqrt()
     torch.testing.assert_close(found[:2].double(), raised / raised.sum(dim=0), atol=1e-5, rtol=1e-4)
+    balance = config.model_copy(update={"balance": 0.5, "background": 0.8})
+    found = complete_image(segmenter.network, image, target, balance, background=1)
+    raised = plain / (plain.mean(dim=(1, 2)) / torch.tensor([0.2, 0.8]))[:, None, None].sqrt()
+    torch.testing.assert_close(found[:2].double(), raised / raised.sum(dim=0), atol=1e-5, rtol=1e-4)
     hinted = labels.copy()
     hinted[3, 4] = 0
     target, whole = WeakTarget(labels, allowed, allowed, hinted), config.model_copy(update={"balance": 0.5})

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 
 from hintseg.errors import ConfigError
 from hintseg.losses.tags import POOLINGS, pool, tag_loss
-from hintseg.targets.activation import activations, balanced_shares, seeds
+from hintseg.targets.activation import activations, balanced_shares, border_odds, expected_shares, seeds
 
 
 def scores(seed=0):
@@ -90,13 +90,40 @@ def test_balanced_shares_by_loop():
     maps = scores()[0].numpy()
     allowed = np.array([True, True, False])
     for background in (None, 0):
-        found = balanced_shares(maps, allowed, background, level=0.5)
+        found = balanced_shares(maps, allowed, background, level=0.5, share=0.8)
         values = [[0.5 if label == background else maps[label, y, x] for label in (0, 1)] for y, x in np.ndindex(4, 5)]
         shares = [[math.exp(value) / sum(map(math.exp, pair)) for value in pair] for pair in values]
         means = [sum(pair[label] for pair in shares) / 20 for label in (0, 1)]
         for (y, x), pair in zip(np.ndindex(4, 5), shares, strict=True):
-            claims = [pair[label] / means[label] for label in (0, 1)]
+            totals = [0.5, 0.5] if background is None else [0.8, 0.2]
+            claims = [totals[label] * pair[label] / means[label] for label in (0, 1)]
             assert found[:, y, x].tolist() == pytest.approx([claims[0] / sum(claims), claims[1] / sum(claims), 0])
+
+
+@pytest.mark.parametrize(
+    ("classes", "background", "expected"),
+    [
+        ([0, 3, 5], 0, [0.6, 0.2, 0.2]),
+        ([1, 4], 4, [0.4, 0.6]),
+        ([1, 4], 0, [0.5, 0.5]),  # no background in this image
+        ([1, 2, 3, 4], None, [0.25] * 4),
+        ([0], 0, [1]),
+        ([], 0, []),
+    ],
+)
+def test_shares_expected_of_classes(classes, background, expected):
+    assert expected_shares(np.array(classes, int), background, 0.6).tolist() == pytest.approx(expected)
+
+
+def test_borders_are_likelier_background():
+    odds = border_odds((4, 6), 0.5)
+    for y, x in np.ndindex(4, 6):
+        place = ((y + 0.5) / 4, (x + 0.5) / 6)
+        nearest = min(min(part, 1 - part) for part in place)
+        assert odds[y, x] == pytest.approx(math.exp(0.5 * (1 - 6 * nearest)))
+    assert odds[1, 2] < 1 < odds[0, 0]
+    assert (border_odds((4, 6), 0) == 1).all()
+    assert np.log(border_odds((200, 300), 1)).mean() == pytest.approx(0, abs=1e-3)
 
 
 def test_every_class_gets_a_seed():

@@ -5,10 +5,11 @@ import math
 import numpy as np
 import pytest
 
+from hintseg.targets.activation import expected_shares
 from hintseg.targets.words import PRIOR, TaggedCells, explained, learn_vocabulary, word_table
 
 
-def plain_table(images, words, num_classes, power, balanced, rounds):
+def plain_table(images, words, num_classes, power, expected, rounds):
     shares = [
         {(place, label): float(claim) for label, claims in zip(cells.classes, cells.claims, strict=True)
          for place, claim in enumerate(claims.ravel())} for cells in images
@@ -25,11 +26,11 @@ def plain_table(images, words, num_classes, power, balanced, rounds):
             for word in range(words):
                 table[label, word] /= total
         if turn < rounds:
-            shares = [plain_shares(cells, table, power, balanced) for cells in images]
+            shares = [plain_shares(*both, table, power) for both in zip(images, expected, strict=True)]
     return table
 
 
-def plain_shares(cells, table, power, balanced):
+def plain_shares(cells, expected, table, power):
     places = range(cells.words.size)
     product = {
         (place, int(label)): float(claims.ravel()[place]) * table[label, int(cells.words.ravel()[place])] ** power
@@ -44,11 +45,11 @@ def plain_shares(cells, table, power, balanced):
                 product[place, label] /= total
 
     normalise()
-    if balanced:
-        for label in cells.classes:
+    if expected is not None:
+        for label, total in zip(cells.classes, expected, strict=True):
             mean = sum(product[place, label] for place in places) / len(places)
             for place in places:
-                product[place, label] /= mean
+                product[place, label] *= total / mean
         normalise()
     return product
 
@@ -63,19 +64,21 @@ def random_images(count=5, words=6):
     return images
 
 
-@pytest.mark.parametrize(("power", "balanced"), [(1.0, True), (0.7, False)])
-def test_table_and_shares_by_loop(power, balanced):
+@pytest.mark.parametrize(("power", "share"), [(1.0, 0.6), (0.7, None)])
+def test_table_and_shares_by_loop(power, share):
     images = random_images()
-    table = word_table(images, 6, 4, power=power, balanced=balanced, rounds=3)
-    expected = plain_table(images, 6, 4, power, balanced, 3)
+    totals = None if share is None else [expected_shares(cells.classes, 2, share) for cells in images]
+    table = word_table(images, 6, 4, power=power, expected=totals, rounds=3)
+    totals = totals or [None] * len(images)
+    expected = plain_table(images, 6, 4, power, totals, 3)
     for (label, word), value in expected.items():
         assert table[label, word] == pytest.approx(value, rel=1e-5)
     np.testing.assert_allclose(table.sum(axis=1), 1)
-    for cells in images:
-        shares = explained(cells, table, power=power, balanced=balanced)
+    for cells, total in zip(images, totals, strict=True):
+        shares = explained(cells, table, power=power, expected=total)
         assert shares.shape == cells.claims.shape
         np.testing.assert_allclose(shares.sum(axis=0), 1, rtol=1e-6)
-        for (place, label), value in plain_shares(cells, expected, power, balanced).items():
+        for (place, label), value in plain_shares(cells, total, expected, power).items():
             number = list(cells.classes).index(label)
             assert shares[number].ravel()[place] == pytest.approx(value, rel=1e-4, abs=1e-7)
 
@@ -90,7 +93,8 @@ def test_what_other_images_have_without_a_class_is_not_that_class():
     empty = TaggedCells(np.array([road]), np.ones((1, 2, 8)), np.zeros((2, 8), int))
 
     def after(images):
-        return explained(with_car, word_table(images, 2, 2, balanced=True), balanced=True)
+        alike = [np.full(len(cells.classes), 1 / len(cells.classes)) for cells in images]
+        return explained(with_car, word_table(images, 2, 2, expected=alike), expected=np.full(2, 0.5))
 
     assert after([with_car] * 500)[car, 0].min() > 0.5
     together = after([with_car] * 500 + [empty] * 1000)

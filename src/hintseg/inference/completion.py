@@ -21,6 +21,7 @@ from hintseg.propagation.dense_crf import dense_crf
 from hintseg.propagation.random_walk import random_walk
 from hintseg.propagation.regions import pixel_shares, propagate
 from hintseg.segments.oversegment import oversegment
+from hintseg.targets.activation import expected_shares
 from hintseg.targets.target import WeakTarget, box_pixels, resized_boxes
 
 LEAST_SHARE = 0.005  # what hints leave to a class they point away from, so that the network can object
@@ -36,6 +37,7 @@ def complete_image(
     regions: NDArray[np.integer] | None = None,
     shares: NDArray[np.floating] | None = None,
     maps: PixelMaps | None = None,
+    background: int | None = None,
 ) -> Tensor:
     """Class probabilities of a hinted image.
 
@@ -47,6 +49,7 @@ def complete_image(
         regions: (H, W) over-segments that hints spread over; made here when not given.
         shares: (N, C) of the classes in these regions by the hints; found here when not given.
         maps: `image_maps` of the image by `config`; made here when not given.
+        background: its class, where there is one.
 
     Returns:
         (C, H / stride, W / stride) float32 on the CPU, zero for classes not allowed.
@@ -61,7 +64,7 @@ def complete_image(
     size = (max(height // stride, 1), max(width // stride, 1))
     scores = resize(scores[None], size)[0]
     if config.balance > 0 and not (target.likely < UNLABELLED).any():
-        scores = balanced(scores, config.balance)
+        scores = balanced(scores, config.balance, expected_shares(classes, background, config.background))
     if config.hints > 0:
         scores = _times_hints(scores, image, target, classes, config, regions, shares)
     where = None
@@ -93,13 +96,16 @@ def _walk(embeddings: Tensor, scores: Tensor, size: tuple[int, int], config: Com
     return random_walk(coarse, seeds, doublings=config.walk_doublings)
 
 
-def balanced(scores: Tensor, power: float) -> Tensor:
+def balanced(scores: Tensor, power: float, expected: NDArray[np.floating]) -> Tensor:
     """(T, h, w) shares, each class divided by its mean over the image to `power`, normalised.
+
+    The mean counts in parts of what is `expected` of the class, (T,).
 
     Tags say that a class is there and not how large it is, and a network that learned from tags alone lets what covers
     much of an image take what lies in it; [EM-Adapt, Papandreou et al., ICCV 2015] raises the present classes likewise.
     """
-    raised = scores / scores.mean(dim=(1, 2), keepdim=True).clamp_min(1e-6) ** power
+    totals = torch.as_tensor(expected, dtype=scores.dtype, device=scores.device)[:, None, None]
+    raised = scores / (scores.mean(dim=(1, 2), keepdim=True).clamp_min(1e-6) / totals) ** power
     return raised / raised.sum(dim=0, keepdim=True).clamp_min(1e-12)
 
 

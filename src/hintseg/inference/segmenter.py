@@ -228,7 +228,9 @@ class Segmenter:
         """
         image, target = self.hinted(dataset, key)
         small, reduced = reduce_target(image, target, self.recipe.data.longest_side)
-        probabilities = complete_image(self.network, small, reduced, self.recipe.completion)
+        probabilities = complete_image(
+            self.network, small, reduced, self.recipe.completion, background=self.description.background
+        )
         mask = enlarged_argmax(probabilities, image.shape[:2])
         if self.recipe.completion.clamp:
             hinted = target.labels < UNLABELLED

@@ -2,7 +2,8 @@
 
 Two ways. Peaks [CAM, SPML]: a_c = max(s_c, 0) / max_p s_c(p) for tagged classes, and (1 − max_c a_c)^α for the
 background. Balanced: the softmax over the tagged classes, each divided by its mean over the image, so that
-what covers much of an image (grass, sky) does not take what lies in it (cow, aeroplane).
+what covers much of an image (grass, sky) does not take what lies in it (cow, aeroplane). Of a background more is known:
+about how much of an image it has, and that photographs are taken of what is not background.
 """
 
 import numpy as np
@@ -39,13 +40,15 @@ def activations(
 
 
 def balanced_shares(
-    scores: NDArray[np.floating], allowed: NDArray[np.bool_], background: int | None, level: float = 2.0
-) -> NDArray[np.float32]:
-    """Pixel scores → shares of the allowed classes, each with the same total over the image before they sum to one.
+    scores: NDArray[np.floating], allowed: NDArray[np.bool_], background: int | None, level: float = 2.0,
+    share: float = 2 / 3,
+) -> NDArray[np.float32]:  # fmt: skip
+    """Pixel scores → shares of the allowed classes, each with its expected total before they sum to one.
 
     Args:
         scores, allowed, background: as for `activations`.
         level: score of the background everywhere; tags say nothing of where it is.
+        share: of the background, as for `expected_shares`.
 
     Returns:
         (C, h, w), summing to one; zero for classes not allowed.
@@ -55,10 +58,40 @@ def balanced_shares(
     values[chosen == background] = level
     shares = np.exp(values - values.max(axis=0))
     shares /= shares.sum(axis=0)
-    shares /= shares.mean(axis=(1, 2), keepdims=True)
+    shares *= (expected_shares(chosen, background, share) / shares.mean(axis=(1, 2)))[:, None, None]
     result = np.zeros(scores.shape, np.float32)
     result[chosen] = shares / shares.sum(axis=0)
     return result
+
+
+def expected_shares(classes: NDArray[np.integer], background: int | None, share: float) -> NDArray[np.float64]:
+    """The part of an image that each of its classes is expected to have before it is looked at.
+
+    Args:
+        classes: (T,) that the image may contain.
+        background: its class, or None.
+        share: of the background; the others have the rest in equal parts, or all of it where there is no background.
+
+    Returns:
+        (T,), summing to one.
+    """
+    own = classes == background
+    if not own.any() or own.all():
+        return np.full(len(classes), 1 / max(len(classes), 1))
+    return np.where(own, share, (1 - share) / (len(classes) - 1))
+
+
+def border_odds(size: tuple[int, int], strength: float) -> NDArray[np.float64]:
+    """How much likelier a cell is background for being near the border of a photograph [Wei et al., ECCV 2012].
+
+    exp(strength · (1 − 6 d)), d the distance to the nearest border in parts of that side, a sixth on average.
+
+    Returns:
+        (h, w).
+    """
+    down, across = ((np.arange(side) + 0.5) / side for side in size)
+    nearest = np.minimum(np.minimum(down, 1 - down)[:, None], np.minimum(across, 1 - across))
+    return np.exp(strength * (1 - 6 * nearest))
 
 
 def seeds(

@@ -71,8 +71,8 @@ def learn_vocabulary(features: NDArray[np.float32], words: int, dimensions: int 
 
 
 def word_table(
-    images: Sequence[TaggedCells], words: int, num_classes: int, *, power: float = 1.0, balanced: bool = False,
-    rounds: int = 8,
+    images: Sequence[TaggedCells], words: int, num_classes: int, *, power: float = 1.0,
+    expected: Sequence[NDArray[np.floating]] | None = None, rounds: int = 8,
 ) -> NDArray[np.float64]:  # fmt: skip
     """p(word | class) over all images, in turns with what it makes of every image (`explained`).
 
@@ -80,7 +80,8 @@ def word_table(
 
     Args:
         words: W, size of the vocabulary.
-        power, balanced: as for `explained`.
+        power: as for `explained`.
+        expected: for every image as for `explained`.
 
     Returns:
         (C, W), rows sum to one.
@@ -89,6 +90,7 @@ def word_table(
     for cells in images:
         occur += np.bincount(cells.words.ravel(), minlength=words)
     shares = [cells.claims for cells in images]
+    totals: Sequence[NDArray[np.floating] | None] = [None] * len(images) if expected is None else expected
     for turn in range(rounds + 1):
         table = np.tile(PRIOR * occur / occur.sum(), (num_classes, 1))
         for cells, share in zip(images, shares, strict=True):
@@ -96,26 +98,31 @@ def word_table(
                 table[label] += np.bincount(cells.words.ravel(), weights=own.ravel(), minlength=words)
         table /= table.sum(axis=1, keepdims=True)
         if turn < rounds:
-            shares = [explained(cells, table, power=power, balanced=balanced) for cells in images]
+            shares = [
+                explained(cells, table, power=power, expected=total)
+                for cells, total in zip(images, totals, strict=True)
+            ]
     return table
 
 
 def explained(
-    cells: TaggedCells, table: NDArray[np.floating], *, power: float = 1.0, balanced: bool = False
-) -> NDArray[np.float32]:
+    cells: TaggedCells, table: NDArray[np.floating], *, power: float = 1.0,
+    expected: NDArray[np.floating] | None = None,
+) -> NDArray[np.float32]:  # fmt: skip
     """Claim · p(word | class)^power, normalised over classes.
 
     Args:
         table: (C, W).
-        balanced: then every class is divided by its mean over the image, and all are normalised again.
+        expected: (T,) part of the image that each class should have; then each is multiplied by that over its mean,
+            and all are normalised again.
 
     Returns:
         (T, h, w), summing to one over classes.
     """
     product = cells.claims.astype(np.float64) * table[cells.classes][:, cells.words] ** power + 1e-30
     product /= product.sum(axis=0)
-    if balanced:
-        product /= np.maximum(product.mean(axis=(1, 2), keepdims=True), 1e-6)
+    if expected is not None:
+        product *= (expected / np.maximum(product.mean(axis=(1, 2)), 1e-6))[:, None, None]
         product /= product.sum(axis=0)
     return product.astype(np.float32)
 

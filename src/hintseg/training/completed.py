@@ -99,7 +99,7 @@ def _complete(
     shares = None
     if regions is not None and config.hints > 0:
         shares = images.hint_shares(key, image, target, regions)
-    return complete_image(network, image, target, config, SOFT_STRIDE, regions, shares, maps)
+    return complete_image(network, image, target, config, SOFT_STRIDE, regions, shares, maps, images.dataset.background)
 
 
 def _nothing_known(target: WeakTarget) -> bool:

@@ -22,7 +22,7 @@ from hintseg.images import atomic_path, read_arrays
 from hintseg.inference.completion import balanced
 from hintseg.network.embedder import Embedder
 from hintseg.propagation.dense_crf import dense_crf
-from hintseg.targets.activation import activations, balanced_shares, seeds
+from hintseg.targets.activation import activations, balanced_shares, border_odds, expected_shares, seeds
 from hintseg.targets.target import WeakTarget
 from hintseg.targets.words import TaggedCells, explained, word_table
 from hintseg.training.augment import SOFT_STRIDE
@@ -88,7 +88,7 @@ def place_tags(
     pixels = any((images.sample(key).labels < UNLABELLED).any() for key in images.keys)
     shares: dict[str, NDArray[np.float32]] = {}
     if words is not None and recipe.tags.claims == "balanced" and not pixels:
-        shares = _agreed_shares(out, trained, images, keys, words, recipe.tags, fabric, progress)
+        shares = _agreed_shares(out, trained, images, keys, words, recipe, fabric, progress)
     images.plant(
         shared_work(
             fabric,
@@ -146,17 +146,18 @@ def pixel_scores(network: Embedder, image: NDArray[np.uint8], scales: tuple[floa
 
 
 def _agreed_shares(
-    out: Path, trained: Embedder, images: TrainingImages, keys: list[str], words: Words, config: TagsConfig,
+    out: Path, trained: Embedder, images: TrainingImages, keys: list[str], words: Words, recipe: Recipe,
     fabric: Fabric, progress: Callable[[str, int, int, dict[str, float]], None],
 ) -> dict[str, NDArray[np.float32]]:  # fmt: skip
     """KEY → (T, h, w) shares of the tagged classes after all images agreed on what looks alike."""
+    background = images.dataset.background
 
     def claims(key: str, path: Path) -> TaggedCells:
         if found := read_arrays(path, *TaggedCells._fields):
             return TaggedCells(*found)
         image, target = images.target(key)
-        scores = pixel_scores(trained, image, config.scales)
-        shares = tagged_shares(scores, target, images.dataset.background, config, pixels=False)
+        scores = pixel_scores(trained, image, recipe.tags.scales)
+        shares = tagged_shares(scores, target, background, recipe, pixels=False)
         seen = words.cells[key].words
         cells = TaggedCells(
             np.flatnonzero(target.allowed).astype(np.uint8),
@@ -170,13 +171,14 @@ def _agreed_shares(
     found = shared_work(
         fabric, _paths(out / "claims", keys), claims, lambda done, total: progress("claims", done, total, {})
     )
-    table = word_table(list(found.values()), words.size, images.num_classes, balanced=True)
-    return {key: explained(cells, table, balanced=True) for key, cells in found.items()}
+    expected = {
+        key: expected_shares(cells.classes, background, recipe.completion.background) for key, cells in found.items()
+    }
+    table = word_table(list(found.values()), words.size, images.num_classes, expected=list(expected.values()))
+    return {key: explained(cells, table, expected=expected[key]) for key, cells in found.items()}
 
 
-def tagged_shares(
-    scores: Tensor, target: WeakTarget, background: int | None, config: TagsConfig, pixels: bool
-) -> Tensor:
+def tagged_shares(scores: Tensor, target: WeakTarget, background: int | None, recipe: Recipe, pixels: bool) -> Tensor:
     """Pixel scores of one image → (T, h, w) shares of the classes that may be there, summing to one.
 
     Args:
@@ -187,9 +189,11 @@ def tagged_shares(
     classes = np.flatnonzero(target.allowed)
     if pixels:
         return scores[classes].softmax(dim=0)
+    config, share = recipe.tags, recipe.completion.background
     if config.claims == "balanced":
-        claims = balanced_shares(scores.numpy(), target.allowed, background, config.level)[classes]
+        claims = balanced_shares(scores.numpy(), target.allowed, background, config.level, share)[classes]
         claims = np.sqrt(claims)  # the classifier is surer than it is right
+        claims[classes == background] *= border_odds(claims.shape[1:], config.border)
     else:
         claims = activations(scores.numpy(), target.allowed, background, config.power)[classes] + 1e-3
     return torch.from_numpy(claims / claims.sum(axis=0))
@@ -222,9 +226,12 @@ def _find(
     image, target = images.target(key)
     if agreed is None:
         scores = pixel_scores(network, image, recipe.tags.scales)
-        shares = tagged_shares(scores, target, images.dataset.background, recipe.tags, pixels)
+        shares = tagged_shares(scores, target, images.dataset.background, recipe, pixels)
         if pixels and not (target.likely < UNLABELLED).any():
-            shares = balanced(shares, recipe.completion.balance)
+            expected = expected_shares(
+                np.flatnonzero(target.allowed), images.dataset.background, recipe.completion.background
+            )
+            shares = balanced(shares, recipe.completion.balance, expected)
     else:
         size = [max(side // SOFT_STRIDE, 1) for side in image.shape[:2]]
         claims = np.sqrt(agreed) + LEAST_CLAIM
