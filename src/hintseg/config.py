@@ -62,6 +62,7 @@ class DataConfig(_Section):
         description="images with tags alone are not drawn before they have seeds or completed masks, "
         "and never where no masks are completed",
     )
+    grabcut: bool = Field(True, description="where in a box its class probably is: by GrabCut; false: in the middle")
     words: int = Field(
         100,
         ge=0,

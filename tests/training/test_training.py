@@ -27,6 +27,7 @@ from hintseg.network.embedder import Embedder, PixelMaps
 from hintseg.propagation.regions import propagate
 from hintseg.recipes.by_name import ALONE, OBJECTIVES
 from hintseg.relations.by_name import RELATIONS
+from hintseg.targets.boxes import box_seeds
 from hintseg.targets.target import WeakTarget, reduce_to
 from hintseg.training import data, loop, tags
 from hintseg.training.augment import Sample, SoftMask, augment
@@ -176,6 +177,31 @@ def test_oversegments_are_cached_and_a_damaged_cache_is_made_again(scenes, tmp_p
     stored.write_bytes(b"damaged")
     second = TrainingImages(scenes, (key,), ("scribbles",), config, tmp_path / "cache").sample(key).regions
     assert (first == second).all()
+
+
+def test_what_boxes_show_is_cached_and_found_once(scenes, tmp_path, tiny, monkeypatch):
+    config = choose_recipe(weights="none", settings=[*tiny, "data.spread_regions=100"]).data
+    key = scenes.keys("train")[0]
+    calls = []
+    monkeypatch.setattr(data, "box_seeds", lambda image, boxes: calls.append(1) or box_seeds(image, boxes))
+
+    def likely(cache=tmp_path / "cache", **changes):
+        config_here = config.model_copy(update=changes)
+        return TrainingImages(scenes, (key,), ("boxes",), config_here, cache).target(key)[1].likely
+
+    first = likely()
+    (stored,) = (tmp_path / "cache").glob("*.npz")
+    assert (likely() == first).all()
+    assert len(calls) == 1
+    stored.write_bytes(b"damaged")
+    assert (likely() == first).all()
+    assert (likely(cache=None) == first).all()
+    assert len(calls) == 3
+    assert (likely(grabcut=False) != first).any()
+    likely(spread_regions=0)
+    assert len(calls) == 3
+    TrainingImages(scenes, (key,), ("scribbles",), config, None).target(key)
+    assert len(calls) == 3
 
 
 def test_a_supplied_contour_map_guides_the_oversegments(scenes, tiny):

@@ -22,7 +22,8 @@ from hintseg.propagation.random_walk import random_walk
 from hintseg.propagation.regions import pixel_shares, propagate
 from hintseg.segments.oversegment import oversegment
 from hintseg.targets.activation import expected_shares
-from hintseg.targets.target import WeakTarget, box_pixels, resized_boxes
+from hintseg.targets.boxes import box_pixels, resized_boxes
+from hintseg.targets.target import WeakTarget
 
 LEAST_SHARE = 0.005  # what hints leave to a class they point away from, so that the network can object
 

@@ -29,6 +29,7 @@ from hintseg.network.embedder import Embedder, Network, PixelMaps
 from hintseg.network.exported import ExportedEmbedder, digest, export_network
 from hintseg.network.heads import resize
 from hintseg.storage.mirror import fetch
+from hintseg.targets.boxes import box_seeds
 from hintseg.targets.target import WeakTarget, reduce_target, weak_target
 
 TILE_OVERLAP = 128
@@ -245,7 +246,8 @@ class Segmenter:
         """
         image = dataset.image(key)
         hints = dataset.hints(key, self.description.forms)
-        return image, weak_target(hints, image.shape[:2], len(self.classes), self.recipe.data.point_radius)
+        inside = box_seeds(image, hints.boxes) if self.recipe.data.grabcut and hints.boxes else None
+        return image, weak_target(hints, image.shape[:2], len(self.classes), self.recipe.data.point_radius, inside)
 
     def retrieve(
         self, image: NDArray[np.uint8], at: tuple[float, float], neighbours: int = 20

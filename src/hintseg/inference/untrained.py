@@ -12,6 +12,7 @@ from hintseg.inference.views import enlarged_argmax
 from hintseg.propagation import regions as over_segments
 from hintseg.propagation.dense_crf import dense_crf
 from hintseg.segments.oversegment import oversegment
+from hintseg.targets.boxes import box_seeds
 from hintseg.targets.target import reduce_target, reduce_to, weak_target
 
 METHODS = (*over_segments.METHODS, "crf")
@@ -67,7 +68,9 @@ def complete_key(
         InputError: the image or its hints cannot be read, or it has no point, scribble or mask.
     """
     image = dataset.image(key)
-    target = weak_target(dataset.hints(key, forms), image.shape[:2], len(dataset.classes), point_radius)
+    hints = dataset.hints(key, forms)
+    inside = box_seeds(image, hints.boxes) if hints.boxes else None
+    target = weak_target(hints, image.shape[:2], len(dataset.classes), point_radius, inside)
     small, target = reduce_target(image, target, LONGEST_SIDE)
     try:
         shares = complete_untrained(small, target.likely, len(dataset.classes), method)

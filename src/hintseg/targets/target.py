@@ -4,7 +4,6 @@ Each form draws the pixels that it labels for certain, a stronger form over a we
 boxes also say where classes can be at all.
 """
 
-from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import cv2
@@ -16,6 +15,7 @@ from hintseg.hints.forms.by_name import FORMS
 from hintseg.hints.labels import UNLABELLED
 from hintseg.hints.model import ImageHints
 from hintseg.images import reduced, repeated
+from hintseg.targets.boxes import box_centres, box_pixels, resized_boxes
 
 
 class WeakTarget(NamedTuple):
@@ -25,7 +25,7 @@ class WeakTarget(NamedTuple):
         labels: (H, W) uint8: a class, `UNLABELLED` or `VOID`. Certain.
         allowed: (C,) bool: classes that may occur in the image at all.
         present: (C,) bool: classes that do.
-        likely: (H, W) uint8: `labels`, and what is only probable: the centres of boxes. Seeds for spreading.
+        likely: (H, W) uint8: `labels`, and what is only probable in boxes. Seeds for spreading.
         possible: (C, H, W) bool: where each class may be; None where nothing restricts it.
         boxes: each holds something of its class.
     """
@@ -43,7 +43,10 @@ class WeakTarget(NamedTuple):
         return bool(self.allowed.sum() > len(found))
 
 
-def weak_target(hints: ImageHints, size: tuple[int, int], num_classes: int, point_radius: int = 3) -> WeakTarget:
+def weak_target(
+    hints: ImageHints, size: tuple[int, int], num_classes: int, point_radius: int = 3,
+    inside: NDArray[np.uint8] | None = None,
+) -> WeakTarget:  # fmt: skip
     """Combine every form of one image.
 
     Strokes and points that touch pixels of another class make those pixels void: nobody knows. With boxes, a
@@ -52,6 +55,7 @@ def weak_target(hints: ImageHints, size: tuple[int, int], num_classes: int, poin
     Args:
         size: (height, width).
         point_radius: a point is drawn as a disc of this many pixels [SPML: 6 at 512 px crops].
+        inside: (H, W) uint8 of `box_seeds`; default the middle of each box.
     """
     labels = np.full(size, UNLABELLED, dtype=np.uint8)
     for name, form in FORMS.items():
@@ -62,7 +66,7 @@ def weak_target(hints: ImageHints, size: tuple[int, int], num_classes: int, poin
     likely = labels.copy()
     if possible is not None:
         blank = labels == UNLABELLED
-        draw_box_centres(hints, likely)
+        likely = box_centres(hints.boxes, size) if inside is None else inside.copy()
         sure = blank & (possible.sum(axis=0) == 1)
         labels[sure] = likely[sure] = possible.argmax(axis=0)[sure]
         likely[~blank] = labels[~blank]
@@ -83,26 +87,6 @@ def possible_classes(hints: ImageHints, allowed: NDArray[np.bool_], size: tuple[
         rows, columns = box_pixels(box, size, 1.0)
         possible[box.label, rows, columns] = True
     return possible
-
-
-def draw_box_centres(hints: ImageHints, labels: NDArray[np.uint8], share: float = 0.4) -> None:
-    """The middle of every box, `share` of each side, is probably its class; what surrounds it there is open.
-
-    Smaller boxes lie on top: inside a cow's box, the middle of the meadow's box says nothing.
-    """
-    for box in sorted(hints.boxes, key=lambda box: (box.x0 - box.x1) * (box.y1 - box.y0)):
-        labels[box_pixels(box, labels.shape, 1.0)] = UNLABELLED
-        labels[box_pixels(box, labels.shape, share)] = box.label
-
-
-def box_pixels(box: Box, size: tuple[int, ...], share: float) -> tuple[slice, slice]:
-    """Rows and columns of a box shrunk about its centre; at least one pixel."""
-    slices = []
-    for low, high, length in ((box.y0, box.y1, size[0]), (box.x0, box.x1, size[1])):
-        centre, half = (low + high) / 2, share * (high - low) / 2
-        first = int(np.clip(np.floor(centre - half), 0, length - 1))
-        slices.append(slice(first, int(np.clip(np.ceil(centre + half), first + 1, length))))
-    return slices[0], slices[1]
 
 
 def reduce_to(
@@ -135,9 +119,3 @@ def reduce_target(
     return small, WeakTarget(
         labels, target.allowed, target.present, likely, possible, resized_boxes(target.boxes, image.shape, small.shape)
     )
-
-
-def resized_boxes(boxes: Iterable[Box], before: Sequence[int], after: Sequence[int]) -> tuple[Box, ...]:
-    """Boxes of an image whose (H, W, …) changed."""
-    down, across = after[0] / before[0], after[1] / before[1]
-    return tuple(Box(box.x0 * across, box.y0 * down, box.x1 * across, box.y1 * down, box.label) for box in boxes)

@@ -4,6 +4,7 @@ So any step can be made again after an interruption, whatever number of workers 
 targets and over-segments stay in memory (compactly), over-segments also on disk.
 """
 
+import dataclasses
 import hashlib
 from collections.abc import Sequence, Set
 from functools import cached_property
@@ -19,10 +20,12 @@ from torch.utils.data import Dataset as TorchDataset
 
 from hintseg.config import DataConfig
 from hintseg.hints.dataset import Dataset
+from hintseg.hints.forms.boxes import Box
 from hintseg.hints.labels import UNLABELLED
 from hintseg.images import atomic_path, read_arrays
 from hintseg.propagation.regions import pixel_shares, propagate, spread_labels, weighed
 from hintseg.segments.oversegment import partitions
+from hintseg.targets.boxes import box_seeds
 from hintseg.targets.target import WeakTarget, reduce_target, weak_target
 from hintseg.training.augment import Sample, SoftMask, augment
 
@@ -156,10 +159,26 @@ class TrainingImages:
     def target(self, key: str) -> tuple[NDArray[np.uint8], WeakTarget]:
         """Image and whole weak target, reduced alike; made anew, since what is possible where takes much memory."""
         image = self.dataset.image(key)
+        hints = self.dataset.hints(key, self.forms)
         target = weak_target(
-            self.dataset.hints(key, self.forms), image.shape[:2], self.num_classes, self.config.point_radius
+            hints, image.shape[:2], self.num_classes, self.config.point_radius, self._inside(image, hints.boxes)
         )
         return reduce_target(image, target, self.config.longest_side)
+
+    def _inside(self, image: NDArray[np.uint8], boxes: Sequence[Box]) -> NDArray[np.uint8] | None:
+        """What boxes probably show, from disk where it lies there; None for the middle of each."""
+        if not (boxes and self.config.grabcut and self.config.spread_regions):
+            return None
+        if self.cache is None:
+            return box_seeds(image, boxes)
+        drawn = np.array([dataclasses.astuple(box) for box in boxes])
+        path = self.cache / _named_after(f"boxes{image.shape}".encode() + drawn.tobytes() + image.tobytes())
+        if (found := read_arrays(path, "seeds")) is not None:
+            return found[0]
+        seeds = box_seeds(image, boxes)
+        with atomic_path(path) as temporary:
+            np.savez_compressed(temporary, seeds=seeds)
+        return seeds
 
     def spread_regions(self, key: str, image: NDArray[np.uint8]) -> NDArray[np.uint16] | None:
         """(H, W) over-segments of `target`'s image over which its hints spread; None where they do not."""
@@ -213,13 +232,17 @@ class TrainingImages:
             return coarse, fine
         drawn = b"" if contours is None else contours.tobytes()
         content = f"{image.shape}{method}{counts}".encode() + image.tobytes() + drawn
-        path = self.cache / f"{hashlib.sha256(content).hexdigest()[:24]}.npz"
+        path = self.cache / _named_after(content)
         if (found := read_arrays(path, "coarse", "fine")) is not None:
             return found[0], found[1]
         coarse, fine = partitions(image, method, counts, contours)
         with atomic_path(path) as temporary:
             np.savez_compressed(temporary, coarse=coarse, fine=fine)
         return coarse, fine
+
+
+def _named_after(content: bytes) -> str:
+    return f"{hashlib.sha256(content).hexdigest()[:24]}.npz"
 
 
 class TrainingBatches(TorchDataset[TrainingBatch]):
