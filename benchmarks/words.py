@@ -20,10 +20,11 @@ def main() -> None:
     parser.add_argument("data", type=Path, nargs="+", help="data sets with masks for train")
     parser.add_argument("--weights", required=True)
     parser.add_argument("--hints", default="points,scribbles,boxes")
+    parser.add_argument("--set", action="append", default=[], dest="settings", metavar="SECTION.KEY=VALUE")
     parser.add_argument("--images", type=int, default=300, help="training images of each, evenly spaced")
     parser.add_argument("--name", default="words", help="of the result file")
     options = parser.parse_args()
-    recipe, fabric, rows = choose_recipe(), make_fabric("cpu", "32-true", 1), []
+    recipe, fabric, rows = choose_recipe(settings=options.settings), make_fabric("cpu", "32-true", 1), []
     for folder in options.data:
         dataset = Dataset.open(folder)
         network = Embedder(recipe.network, len(dataset.classes), options.weights)
@@ -42,6 +43,7 @@ def main() -> None:
                             "hints": form,
                             "seed": 0,
                             "spread": terms,
+                            "settings": options.settings,
                             **found,
                         }
                     )
