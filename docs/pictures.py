@@ -20,6 +20,7 @@ from hintseg.propagation.regions import propagate, spread_labels
 from hintseg.report.figures import embedding_colours, hints_over, overlay, region_borders
 from hintseg.report.html import shown_segments, training_pictures
 from hintseg.segments.oversegment import oversegment
+from hintseg.targets.boxes import box_seeds
 from hintseg.targets.target import weak_target
 
 WIDTH, NARROW = 420, 220  # pixels of a picture where three and where five stand in a row
@@ -46,7 +47,8 @@ def below(*rows: np.ndarray) -> np.ndarray:
 
 def form_row(image: np.ndarray, hints: ImageHints, classes: int) -> np.ndarray:
     """Hints, the labels that they spread to, and the whole mask that they give without any training."""
-    target = weak_target(hints, image.shape[:2], classes, point_radius=6)
+    inside = box_seeds(image, hints.boxes) if hints.boxes else None
+    target = weak_target(hints, image.shape[:2], classes, point_radius=6, inside=inside)
     drawn = hints_over(image, target.labels)
     for box in hints.boxes:
         corners = (round(box.x0), round(box.y0)), (round(box.x1) - 1, round(box.y1) - 1)
