@@ -85,7 +85,12 @@ def test_choices_change_the_recipe(tmp_path):
     points = ALONE["points"]
     assert by_points == {**points, "annotation": points["annotation"].model_copy(update={"weight": 0.3})}
     assert choose_recipe(alone="masks") == choose_recipe(objective="balanced_cross_entropy")
-    assert choose_recipe(alone="boxes") == choose_recipe() == choose_recipe(alone=None)
+    assert choose_recipe(alone="scribbles") == choose_recipe() == choose_recipe(alone=None)
+    boxes = choose_recipe(alone="boxes").objective
+    assert {**boxes, "partial_cross_entropy": choose_recipe().objective["partial_cross_entropy"]} == OBJECTIVES[
+        "default"
+    ]
+    assert "partial_cross_entropy" not in boxes
     assert choose_recipe("voc12-points", alone="points") == RECIPES["voc12-points"]
     assert choose_recipe(alone="points").completion.hints < choose_recipe().completion.hints
     assert choose_recipe(alone="tags").completion.balance == 0.75

@@ -400,9 +400,17 @@ def test_balance_may_fade(scenes, tiny, fading, expected, monkeypatch):
 
 @pytest.mark.parametrize(
     ("hints", "alone"),
-    [("points", "points"), ("tags,points", "points"), ("points,scribbles", ""), ("scribbles", ""), ("masks", "masks")],
+    [
+        ("points", "points"),
+        ("tags,points", "points"),
+        ("points,scribbles", ""),
+        ("scribbles", ""),
+        ("masks", "masks"),
+        ("boxes", "boxes"),
+        ("boxes,points", ""),
+    ],
 )
-def test_points_and_masks_alone_have_objectives_of_their_own(run, hints, alone):
+def test_some_forms_alone_have_objectives_of_their_own(run, hints, alone):
     assert run(hints=hints, iterations=1).recipe.objective == ALONE.get(alone, OBJECTIVES["default"])
 
 

@@ -52,6 +52,8 @@ OBJECTIVES: dict[str, dict[str, TermConfig]] = {
 # In place of the default where one form alone says where anything is.
 ALONE: dict[str, dict[str, TermConfig]] = {
     "points": {**SMALL.objective, **_SPML},
+    # Boxes label little but the background outside, which a cross-entropy of its own taught and nothing else.
+    "boxes": {name: term for name, term in SMALL.objective.items() if name != "partial_cross_entropy"},
     "masks": OBJECTIVES["balanced_cross_entropy"],  # nothing to spread or complete; relationships lost points
 }
 
