@@ -32,7 +32,10 @@ def main() -> None:
             seeds[key] = found[0]
         seeded = TrainingImages(dataset, keys, description.forms, description.recipe.data, cache)
         seeded.plant(seeds)
-        rows.append({"run": f"{run.parent.name}/{run.name}", "images": len(keys), **spread_quality(seeded)})
+        rows.append({
+            "run": f"{run.parent.name}/{run.name}", "images": len(keys), "seed": description.recipe.seed,
+            **spread_quality(seeded),
+        })  # fmt: skip
         print(rows[-1], flush=True)
     print(write(options.name, rows))
 
