@@ -47,8 +47,7 @@ def below(*rows: np.ndarray) -> np.ndarray:
 
 def form_row(image: np.ndarray, hints: ImageHints, classes: int) -> np.ndarray:
     """Hints, the labels that they spread to, and the whole mask that they give without any training."""
-    inside = box_seeds(image, hints.boxes) if hints.boxes else None
-    target = weak_target(hints, image.shape[:2], classes, point_radius=6, inside=inside)
+    target = weak_target(hints, image.shape[:2], classes, point_radius=6, inside=box_seeds(image, hints.boxes))
     drawn = hints_over(image, target.labels)
     for box in hints.boxes:
         corners = (round(box.x0), round(box.y0)), (round(box.x1) - 1, round(box.y1) - 1)

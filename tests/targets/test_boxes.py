@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from hintseg.hints.forms.boxes import Box
+from hintseg.hints.forms.points import Point
 from hintseg.hints.labels import UNLABELLED
 from hintseg.hints.model import ImageHints
 from hintseg.targets.boxes import MIDDLE, box_centres, box_pixels, box_seeds
@@ -62,6 +63,15 @@ def test_without_surroundings_or_a_find_it_is_the_middle():
     plain = np.full_like(image, 90)  # what is in the box is like everything else
     small = Box(20, 20, 50, 60, 1)
     assert (box_seeds(plain, [small])[box_pixels(small, thing.shape, MIDDLE)] == 1).any()
+
+
+def test_without_boxes_nothing_is_likely():
+    image, thing = picture()
+    assert (box_seeds(image, []) == UNLABELLED).all()
+    hints = ImageHints({"points": (Point(60, 30, 1),)}, background=0)
+    plain, given = (weak_target(hints, thing.shape, 2, inside=seeds) for seeds in (None, box_seeds(image, [])))
+    assert (plain.likely == given.likely).all()
+    assert plain.likely[30, 60] == 1
 
 
 def test_smaller_boxes_lie_on_top():

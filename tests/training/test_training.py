@@ -198,8 +198,6 @@ def test_what_boxes_show_is_cached_and_found_once(scenes, tmp_path, tiny, monkey
     assert (likely(cache=None) == first).all()
     assert len(calls) == 3
     assert (likely(grabcut=False) != first).any()
-    likely(spread_regions=0)
-    assert len(calls) == 3
     TrainingImages(scenes, (key,), ("scribbles",), config, None).target(key)
     assert len(calls) == 3
 

@@ -246,7 +246,7 @@ class Segmenter:
         """
         image = dataset.image(key)
         hints = dataset.hints(key, self.description.forms)
-        inside = box_seeds(image, hints.boxes) if self.recipe.data.grabcut and hints.boxes else None
+        inside = box_seeds(image, hints.boxes) if self.recipe.data.grabcut else None
         return image, weak_target(hints, image.shape[:2], len(self.classes), self.recipe.data.point_radius, inside)
 
     def retrieve(

@@ -69,7 +69,7 @@ def complete_key(
     """
     image = dataset.image(key)
     hints = dataset.hints(key, forms)
-    inside = box_seeds(image, hints.boxes) if hints.boxes else None
+    inside = box_seeds(image, hints.boxes)
     target = weak_target(hints, image.shape[:2], len(dataset.classes), point_radius, inside)
     small, target = reduce_target(image, target, LONGEST_SIDE)
     try:

@@ -167,7 +167,7 @@ class TrainingImages:
 
     def _inside(self, image: NDArray[np.uint8], boxes: Sequence[Box]) -> NDArray[np.uint8] | None:
         """What boxes probably show, from disk where it lies there; None for the middle of each."""
-        if not (boxes and self.config.grabcut and self.config.spread_regions):
+        if not (boxes and self.config.grabcut):
             return None
         if self.cache is None:
             return box_seeds(image, boxes)
