@@ -177,6 +177,11 @@ class InferenceConfig(_Section):
     crf: bool | Literal["small"] = Field(False, description="dense CRF; small: on images that need no tiles")
     crf_stride: int = Field(1, ge=1, description="pixels per node of the CRF, along each side")
     neighbours: int = Field(20, ge=1, description="segments that vote in retrieval")
+    presence: NonNegative = Field(
+        0.0,
+        description="exponent of how probable a class is in an image as a whole, by the pretrained backbone; on images "
+        "that need no tiles; 0: not learned, not asked",
+    )
     tile: int = Field(768, ge=192, description="larger images are cut into overlapping tiles of this side")
     longest_side: int | None = Field(
         None, ge=0, description="reduce larger images to this first; null: as training images were; 0: not at all"

@@ -22,11 +22,12 @@ from hintseg.inference import views
 from hintseg.inference.completion import complete_image
 from hintseg.inference.description import RunDescription
 from hintseg.inference.device import pick_device
+from hintseg.inference.presence import FILE, Presence, agreed
 from hintseg.inference.refine import refined
 from hintseg.inference.retrieval import Neighbour, SegmentIndex, load_index, nearest_to_click, retrieval_probabilities
-from hintseg.inference.views import enlarged_argmax, image_maps, multi_scale_maps, tile_weight, tiles
+from hintseg.inference.views import enlarged_argmax, image_maps, multi_scale_maps, tile_weight, tiled_argmax, tiles
 from hintseg.network.embedder import Embedder, Network, PixelMaps
-from hintseg.network.exported import ExportedEmbedder, digest, export_network
+from hintseg.network.exported import digest, exported_network
 from hintseg.network.heads import resize
 from hintseg.storage.mirror import fetch
 from hintseg.targets.boxes import box_seeds
@@ -79,7 +80,10 @@ class Segmenter:
         except (SafetensorError, RuntimeError, OSError) as error:
             raise WeightsError(f"{weights}: is damaged or belongs to another network; train again.") from error
         network.to(pick_device(device)).eval()
-        return cls(network if engine == "torch" else _exported(network, run, description), description, run)
+        if engine == "onnx":
+            exported = exported_network(network.cpu(), run / "network.onnx", digest(weights), description.classes)
+            return cls(exported, description, run)
+        return cls(network, description, run)
 
     @cached_property
     def index(self) -> SegmentIndex:
@@ -89,6 +93,16 @@ class Segmenter:
             RunError: absent or damaged.
         """
         return load_index(self.run / "memory.safetensors")
+
+    @cached_property
+    def presence(self) -> Presence | None:
+        """What tells which classes an image shows; None where the run has not learned it.
+
+        Raises:
+            WeightsError: damaged.
+        """
+        path = self.run / FILE
+        return Presence.load(path, self.recipe.network, self.network.mean.device) if path.exists() else None
 
     def read(self, photograph: Path) -> NDArray[np.uint8]:
         """A photograph as the training images were read, (H, W, 3) uint8.
@@ -177,26 +191,10 @@ class Segmenter:
         return resize(torch.from_numpy(total)[None], size)[0].numpy()
 
     def _predict_tiled(self, image: NDArray[np.uint8], config: InferenceConfig) -> NDArray[np.uint8]:
-        """Arg-max of blended tiles, one band of tile rows at a time, so that memory does not grow with height."""
-        height, width = image.shape[:2]
-        result = np.zeros((height, width), dtype=np.uint8)
-        bands = list(
-            dict.fromkeys((rows.start, rows.stop) for rows, _ in tiles(height, width, config.tile, TILE_OVERLAP))
-        )
-        total = np.zeros((len(self.classes), 0, width), dtype=np.float32)
-        done = 0  # rows before this are finished; `total` starts here
-        for number, (start, stop) in enumerate(bands):
-            grown = np.zeros((len(self.classes), stop - done, width), dtype=np.float32)
-            grown[:, : total.shape[1]] = total
-            total = grown
-            for _, columns in tiles(stop - start, width, config.tile, TILE_OVERLAP):
-                part = self._probabilities(image[start:stop, columns], config).cpu().numpy()
-                total[:, start - done :, columns] += part * tile_weight(*part.shape[1:])
-            finished = bands[number + 1][0] if number + 1 < len(bands) else height
-            result[done:finished] = total[:, : finished - done].argmax(axis=0)
-            total = total[:, finished - done :]
-            done = finished
-        return result
+        def look(rows: slice, columns: slice) -> NDArray[np.float32]:
+            return self._probabilities(image[rows, columns], config).cpu().numpy()
+
+        return tiled_argmax(look, len(self.classes), image.shape[:2], config.tile, TILE_OVERLAP)
 
     @torch.no_grad()
     def _probabilities(self, image: NDArray[np.uint8], config: InferenceConfig, seen: "_Seen | None" = None) -> Tensor:
@@ -217,6 +215,10 @@ class Segmenter:
                 )  # fmt: skip
             votes = seen.votes[asked]
             result = votes if config.method == "retrieval" else (result + votes) / 2
+        if config.presence > 0 and self.presence is not None:
+            if seen.presence is None:
+                seen.presence = self.presence.probabilities(image)
+            result = agreed(result, seen.presence, config.presence)
         if config.crf:
             result = refined(image, result, config.crf_stride)
         return result
@@ -299,20 +301,13 @@ class _Seen:
     def __init__(self) -> None:
         self.maps: dict[tuple[object, ...], PixelMaps] = {}
         self.votes: dict[tuple[object, ...], Tensor] = {}
-
-
-def _exported(network: Embedder, run: Path, description: RunDescription) -> ExportedEmbedder:
-    path, weights = run / "network.onnx", digest(run / "weights.safetensors")
-    if path.exists() and (found := ExportedEmbedder(path)).weights == weights:
-        return found
-    export_network(network.cpu(), path, weights, description.classes)
-    return ExportedEmbedder(path)
+        self.presence: Tensor | None = None
 
 
 def _of_tiles(config: InferenceConfig) -> InferenceConfig:
     """How the tiles of a large image are segmented: without what costs most, unless it was asked for by name."""
     method = "softmax" if config.method == "both" else config.method
-    return config.model_copy(update={"crf": config.crf is True, "method": method})
+    return config.model_copy(update={"crf": config.crf is True, "method": method, "presence": 0.0})
 
 
 def _check_image(image: NDArray[np.uint8]) -> None:

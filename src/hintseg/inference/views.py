@@ -1,7 +1,7 @@
 """Class probabilities and embeddings of one image: scales, mirror, tiles, blended back."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -69,6 +69,38 @@ def tiles(height: int, width: int, side: int, overlap: int) -> Iterator[tuple[sl
     for rows in _spans(height, side, overlap):
         for columns in _spans(width, side, overlap):
             yield rows, columns
+
+
+def tiled_argmax(
+    look: Callable[[slice, slice], NDArray[np.float32]], classes: int, size: tuple[int, int], side: int, overlap: int
+) -> NDArray[np.uint8]:
+    """Arg-max of blended tiles, one band of tile rows at a time, so that memory does not grow with height.
+
+    Args:
+        look: (C, rows, columns) probabilities of a window.
+        size: (H, W) of the whole image.
+        side, overlap: of the tiles.
+
+    Returns:
+        (H, W) uint8.
+    """
+    height, width = size
+    result = np.zeros((height, width), dtype=np.uint8)
+    bands = list(dict.fromkeys((rows.start, rows.stop) for rows, _ in tiles(height, width, side, overlap)))
+    total = np.zeros((classes, 0, width), dtype=np.float32)
+    done = 0  # rows before this are finished; `total` starts here
+    for number, (start, stop) in enumerate(bands):
+        grown = np.zeros((classes, stop - done, width), dtype=np.float32)
+        grown[:, : total.shape[1]] = total
+        total = grown
+        for _, columns in tiles(stop - start, width, side, overlap):
+            part = look(slice(start, stop), columns)
+            total[:, start - done :, columns] += part * tile_weight(*part.shape[1:])
+        finished = bands[number + 1][0] if number + 1 < len(bands) else height
+        result[done:finished] = total[:, : finished - done].argmax(axis=0)
+        total = total[:, finished - done :]
+        done = finished
+    return result
 
 
 def tile_weight(rows: int, columns: int) -> NDArray[np.float32]:

@@ -57,6 +57,14 @@ class ExportedEmbedder:
         return PixelMaps(embeddings, logits)
 
 
+def exported_network(network: Embedder, path: Path, weights: str, classes: tuple[str, ...]) -> ExportedEmbedder:
+    """The network of a file, written anew where it is absent or of other weights; see `export_network`."""
+    if path.exists() and (found := ExportedEmbedder(path)).weights == weights:
+        return found
+    export_network(network, path, weights, classes)
+    return ExportedEmbedder(path)
+
+
 def export_network(network: Embedder, path: Path, weights: str, classes: tuple[str, ...]) -> None:
     """Write a network for images of any multiple of its stride, and hold it against torch.
 

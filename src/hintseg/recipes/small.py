@@ -26,5 +26,5 @@ SMALL = Recipe(
     completion=CompletionConfig(walk=False, scale=1.25),
     stage_two=StageTwoConfig(kind="joint", renewals=(0.6,)),
     # Random crops show objects enlarged: an image enlarged alike suits the network better.
-    inference=InferenceConfig(method="both", scales=(1.25,), crf="small", crf_stride=2),
+    inference=InferenceConfig(method="both", scales=(1.25,), crf="small", crf_stride=2, presence=0.25),
 )

@@ -33,6 +33,7 @@ from hintseg.training.interrupt import Interruption
 from hintseg.training.loading import decode
 from hintseg.training.loop import TrainingState, new_state, train_steps
 from hintseg.training.objective import require_known_terms, uses_spread_labels
+from hintseg.training.presence import learn_presence
 from hintseg.training.processes import disconnect, images_a_process, interrupted, make_fabric, run_folder
 from hintseg.training.run_folder import write_metrics, write_tensorboard
 from hintseg.training.tags import place_tags
@@ -105,6 +106,8 @@ def run_training(
         with memory_errors_explained():
             words = None  # random filters see nothing alike
             if weights != WEIGHTS_NONE:
+                if recipe.inference.presence > 0:
+                    learn_presence(out, network, images, fabric, progress)
                 words = agree_on_words(out, network, images, recipe.seed, fabric, progress)
             place_tags(out, network, images, recipe, fabric, fingerprint, resume, progress, words)
         torch.manual_seed(recipe.seed)
