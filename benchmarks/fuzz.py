@@ -19,6 +19,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +33,7 @@ from tests.formats.test_formats import EXAMPLES
 
 from benchmarks.record import write
 from hintseg import images, rasters
-from hintseg.config import load_recipe
+from hintseg.config import NetworkConfig, load_recipe
 from hintseg.errors import HintsegError
 from hintseg.formats import label_studio
 from hintseg.formats.by_name import FORMATS, import_dataset
@@ -40,8 +41,9 @@ from hintseg.formats.imported import Imported
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.description import parse_description
 from hintseg.inference.description import RunDescription
+from hintseg.inference.presence import Presence, Regression
 from hintseg.inference.retrieval import load_index
-from hintseg.network.backbone import read_state
+from hintseg.network.backbone import Backbone, read_state
 from hintseg.recipes.by_name import RECIPES
 from hintseg.studio.backend import Backend, LabelStudio, _tasks, control_tag
 from hintseg.studio.project import DrawnHints, Project
@@ -240,6 +242,11 @@ def readers(folder: Path) -> Iterator[Reader]:
     yield Reader("weights.pth", [(folder / "weights.pth").read_bytes()], read_state)
     memory = {"prototypes": torch.zeros(3, 2), "labels": torch.arange(3), "images": torch.arange(3)}
     yield Reader("memory.safetensors", [save(memory | {"boxes": torch.zeros(3, 4)})], load_index)
+    config = NetworkConfig(backbone="mobilenetv2_035")
+    read_presence = partial(Presence.load, config=config, num_classes=2, device=torch.device("cpu"))
+    backbone = Backbone(config.backbone, config.output_stride)
+    Presence(backbone, Regression(torch.zeros(288, 2), torch.zeros(2))).save(folder / "presence.safetensors")
+    yield Reader("presence.safetensors", [(folder / "presence.safetensors").read_bytes()], read_presence)
     checkpoint = {"version": VERSION, "fingerprint": "", "network": tensors, "history": []}
     torch.save(checkpoint, folder / "checkpoint.pt")
     yield Reader("checkpoint.pt", [(folder / "checkpoint.pt").read_bytes()], lambda path: read_checkpoint(path, ""))

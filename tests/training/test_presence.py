@@ -119,13 +119,17 @@ def test_a_run_without_it_predicts_as_before(scenes, tiny, tmp_path):
 
 def test_a_damaged_file_is_refused(learned):
     segmenter, backbone = learned
-    path = segmenter.run / FILE
+    path, count = segmenter.run / FILE, len(segmenter.classes)
+    weights = {f"backbone.{name}": tensor for name, tensor in backbone.state_dict().items()}
+    with pytest.raises(WeightsError, match="damaged"):
+        Presence.load(path, segmenter.recipe.network, count + 1, torch.device("cpu"))
     path.write_bytes(path.read_bytes()[:1000])
     with pytest.raises(WeightsError, match="damaged"):
-        Presence.load(path, segmenter.recipe.network, torch.device("cpu"))
-    save_file({f"backbone.{name}": tensor for name, tensor in backbone.state_dict().items()}, path)
-    with pytest.raises(WeightsError, match="train again"):
-        Presence.load(path, NetworkConfig(), torch.device("cpu"))
+        Presence.load(path, segmenter.recipe.network, count, torch.device("cpu"))
+    for wrong in (weights, weights | {"weight": torch.zeros(2, count), "bias": torch.zeros(count)}):
+        save_file(wrong, path)
+        with pytest.raises(WeightsError, match="train again"):
+            Presence.load(path, segmenter.recipe.network, count, torch.device("cpu"))
 
 
 def test_training_leaves_what_the_features_say(scenes, tmp_path):
@@ -138,7 +142,8 @@ def test_training_leaves_what_the_features_say(scenes, tmp_path):
     written = (tmp_path / FILE).read_bytes()
     learn_presence(tmp_path, network, images, make_fabric("cpu", "32-true", 1), lambda *_: 1 / 0)  # kept as it is
     assert (tmp_path / FILE).read_bytes() == written
-    loaded = Presence.load(tmp_path / FILE, NetworkConfig(backbone="mobilenetv2_035"), torch.device("cpu"))
+    config = NetworkConfig(backbone="mobilenetv2_035")
+    loaded = Presence.load(tmp_path / FILE, config, len(scenes.classes), torch.device("cpu"))
     image = images.target(images.keys[0])[0]
     said = loaded.probabilities(image)
     assert said.shape == (len(scenes.classes),)

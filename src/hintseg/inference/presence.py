@@ -20,6 +20,7 @@ from hintseg.network.embedder import padded_to
 
 FILE = "presence.safetensors"
 LEAST = 1e-3  # probability that every class keeps
+POOLED = 2  # of the deepest maps
 
 
 class Regression(NamedTuple):
@@ -59,31 +60,38 @@ class Presence:
             save_file({name: tensor.cpu().contiguous() for name, tensor in tensors.items()}, temporary)
 
     @classmethod
-    def load(cls, path: Path, config: NetworkConfig, device: torch.device) -> Self:
+    def load(cls, path: Path, config: NetworkConfig, num_classes: int, device: torch.device) -> Self:
         """Read what `save` wrote.
 
         Args:
             config: of the network that was trained on the same backbone.
 
         Raises:
-            WeightsError: damaged, or of another backbone.
+            WeightsError: damaged, or of another backbone or other classes.
         """
         from safetensors import SafetensorError
         from safetensors.torch import load_file
 
         backbone = Backbone(config.backbone, config.output_stride)
+        problem = f"{path}: is damaged or belongs to another network; train again."
         try:
             tensors = load_file(path, str(device))
             regression = Regression(tensors.pop("weight"), tensors.pop("bias"))
             backbone.load_state_dict({name.removeprefix("backbone."): tensor for name, tensor in tensors.items()})
         except (SafetensorError, RuntimeError, OSError, KeyError) as error:
-            raise WeightsError(f"{path}: is damaged or belongs to another network; train again.") from error
+            raise WeightsError(problem) from error
+        if [*regression.weight.shape, *regression.bias.shape] != [_features(backbone), num_classes, num_classes]:
+            raise WeightsError(problem)
         return cls(backbone.to(device).eval(), regression)
+
+
+def _features(backbone: Backbone) -> int:
+    return 2 * sum(backbone.channels[-POOLED:])
 
 
 @torch.no_grad()
 def pooled_features(backbone: Backbone, image: NDArray[np.uint8]) -> Tensor:
-    """(F,) float32: mean and maximum of the backbone's deepest two maps.
+    """(F,) float32: mean and maximum of the backbone's deepest `POOLED` maps.
 
     Args:
         backbone: in evaluation mode.
@@ -94,7 +102,7 @@ def pooled_features(backbone: Backbone, image: NDArray[np.uint8]) -> Tensor:
         255 * torch.tensor(values, device=device).view(1, 3, 1, 1) for values in (backbone.mean, backbone.std)
     )
     pixels = torch.from_numpy(np.ascontiguousarray(image)).to(device).permute(2, 0, 1)[None].float()
-    maps = backbone(padded_to((pixels - mean) / spread, backbone.multiple))[-2:]
+    maps = backbone(padded_to((pixels - mean) / spread, backbone.multiple))[-POOLED:]
     return torch.cat([pooled for level in maps for pooled in (level.mean(dim=(2, 3))[0], level.amax(dim=(2, 3))[0])])
 
 

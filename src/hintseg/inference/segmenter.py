@@ -101,8 +101,9 @@ class Segmenter:
         Raises:
             WeightsError: damaged.
         """
-        path = self.run / FILE
-        return Presence.load(path, self.recipe.network, self.network.mean.device) if path.exists() else None
+        if not (path := self.run / FILE).exists():
+            return None
+        return Presence.load(path, self.recipe.network, len(self.classes), self.network.mean.device)
 
     def read(self, photograph: Path) -> NDArray[np.uint8]:
         """A photograph as the training images were read, (H, W, 3) uint8.
