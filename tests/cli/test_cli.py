@@ -301,7 +301,7 @@ def test_interrupted_masks_are_gone_on_with(hintseg, scenes, trained, tmp_path):
     code, _, err = hintseg(*arguments, "--resume", "--method", "softmax", "--no-crf")
     assert code == 2
     assert "other settings" in err
-    assert hintseg(*arguments, "--method", "softmax", "--no-crf")[0] == 0
+    assert hintseg(*arguments, "--method", "softmax", "--no-crf", "--presence", "0.5")[0] == 0
 
     assert hintseg("complete", trained)[0] == 0
     when = (trained / "masks" / "scene 0 ä.png").stat().st_mtime_ns

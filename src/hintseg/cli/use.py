@@ -15,6 +15,10 @@ Method = Annotated[str | None, typer.Option(help="softmax, retrieval or both; de
 Scales = Annotated[str | None, typer.Option(help="e.g. 0.75,1,1.25; default the recipe's")]
 Flip = Annotated[bool | None, typer.Option("--flip/--no-flip", help="average with the mirrored image")]
 Crf = Annotated[bool | None, typer.Option("--crf/--no-crf", help="refine with a dense CRF")]
+Presence = Annotated[
+    float | None,
+    typer.Option(min=0, help="weight of which classes the whole image shows; default the recipe's; 0: none"),
+]
 LongestSide = Annotated[
     int | None, typer.Option(min=0, help="reduce larger images to this first; default as in training; 0: not at all")
 ]
@@ -86,6 +90,7 @@ def predict(
     longest_side: LongestSide = None,
     flip: Flip = None,
     crf: Crf = None,
+    presence: Presence = None,
     engine: Annotated[
         Literal["torch", "onnx", "ray"],
         typer.Option(help="onnx: pip install 'hintseg[onnx]'; ray, many processes or machines: 'hintseg[ray]'"),
@@ -106,7 +111,9 @@ def predict(
     kind: Kind = "geotiff" if geotiff else "parquet" if parquet else "png"
     found = find_photographs(photographs)
     segmenter = Segmenter.open(run, device, "onnx" if engine == "onnx" else "torch")
-    config = _inference(segmenter, method=method, scales=scales, longest_side=longest_side, flip=flip, crf=crf)
+    config = _inference(
+        segmenter, method=method, scales=scales, longest_side=longest_side, flip=flip, crf=crf, presence=presence,
+    )  # fmt: skip
     output = Output(out, kind, segmenter.classes, soft)
     wanted = pending(found, output, maker_of(segmenter, config), resume, overwrite=engine != "ray")
     if engine == "ray":
@@ -134,6 +141,7 @@ def evaluate(
     longest_side: LongestSide = None,
     flip: Flip = None,
     crf: Crf = None,
+    presence: Presence = None,
     engine: Engine = "torch",
     device: Device = "auto",
     out: Annotated[Path | None, typer.Option(help="JSON file; default RUN/evaluation-SPLIT.json")] = None,
@@ -153,7 +161,9 @@ def evaluate(
     with published(run) as folder, progress_bar() as show:
         dataset = Dataset.open(data, show)
         segmenter = Segmenter.open(folder, device, engine)
-        config = _inference(segmenter, method=method, scales=scales, longest_side=longest_side, flip=flip, crf=crf)
+        config = _inference(
+            segmenter, method=method, scales=scales, longest_side=longest_side, flip=flip, crf=crf, presence=presence,
+        )  # fmt: skip
         matrix, images = evaluate_split(
             segmenter, dataset, split, config, lambda done, total: show("evaluate", done, total, {})
         )

@@ -249,7 +249,7 @@ class _Run:
         if self.validate is None or self.state.step != self.history[-1]["iteration"] + 1:
             return
         segmenter = Segmenter(self.state.average.network, self.description, self.out)
-        softmax = segmenter.with_inference(method="softmax", crf=False)
+        softmax = segmenter.with_inference(method="softmax", crf=False, presence=0)
         matrix, _ = evaluate_split(segmenter, self.images.dataset, self.validate, softmax)
         self.history[-1][f"mean_iou_{self.validate}"] = matrix.scores().mean_iou
         log.info("mean IoU of %s: %.4f", self.validate, matrix.scores().mean_iou)
