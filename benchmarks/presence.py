@@ -4,12 +4,10 @@ import argparse
 import shutil
 from pathlib import Path
 
-import torch
-
 from benchmarks.record import write
 from hintseg.hints.dataset import Dataset
 from hintseg.inference.evaluation import evaluate_ways
-from hintseg.inference.presence import FILE
+from hintseg.inference.presence import PRESENCE_FILE
 from hintseg.inference.segmenter import Segmenter
 from hintseg.network.embedder import Embedder
 from hintseg.training.data import TrainingImages
@@ -35,7 +33,7 @@ def main() -> None:
     exponents = [float(exponent) for exponent in options.exponents.split(",")]
     for run in options.runs:
         segmenter = Segmenter.open(run)
-        if not (run / FILE).exists():
+        if not (run / PRESENCE_FILE).exists():
             _learn(segmenter, dataset, options.weights)
         asked = [(exponent, way) for exponent in exponents for way in WAYS]
         configs = [segmenter.with_inference(presence=exponent, **WAYS[way]) for exponent, way in asked]
@@ -56,7 +54,6 @@ def _learn(segmenter: Segmenter, dataset: Dataset, weights: str) -> None:
     description = segmenter.description
     network = Embedder(segmenter.recipe.network, len(description.classes), weights)
     images = TrainingImages(dataset, description.keys, description.forms, segmenter.recipe.data)
-    torch.manual_seed(0)
     learn_presence(segmenter.run, network, images, make_fabric("auto", "32-true", 1), lambda *_: None)
     shutil.rmtree(segmenter.run / "presence")
 

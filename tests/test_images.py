@@ -6,6 +6,7 @@ from hintseg import images
 from hintseg.errors import InputError, RunError
 from hintseg.images import (
     atomic_path,
+    kept_arrays,
     label_palette,
     read_arrays,
     read_image,
@@ -136,3 +137,22 @@ def test_repeated_pixels_are_never_mixed(dtype, size):
     result = repeated(labels, size)
     np.testing.assert_array_equal(result, plain)
     assert result.dtype == dtype
+
+
+def test_arrays_are_made_once_and_again_where_they_are_damaged(tmp_path):
+    path, made = tmp_path / "folder" / "a.npz", []
+
+    def make():
+        made.append(1)
+        return [np.arange(6, dtype=np.uint16).reshape(2, 3), np.zeros((0, 4), np.float16)]
+
+    first = kept_arrays(path, ["x", "y"], make)
+    again = kept_arrays(path, ["x", "y"], make)
+    assert len(made) == 1
+    for one, other in zip(first, again, strict=True):
+        assert one.dtype == other.dtype
+        np.testing.assert_array_equal(one, other)
+    path.write_bytes(path.read_bytes()[:40])
+    kept_arrays(path, ["x", "y"], make)
+    assert len(made) == 2
+    assert read_arrays(path, "x") is not None

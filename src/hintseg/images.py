@@ -9,7 +9,7 @@ import os
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -232,6 +232,19 @@ def read_arrays(path: Path, *names: str) -> tuple[NDArray[Any], ...] | None:
             return tuple(stored[name] for name in names)
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None
+
+
+def kept_arrays(
+    path: Path, names: Sequence[str], make: Callable[[], Sequence[NDArray[Any]]]
+) -> tuple[NDArray[Any], ...]:
+    """Arrays of an .npz file by name; made and left there where `read_arrays` finds none."""
+    if (found := read_arrays(path, *names)) is not None:
+        return found
+    made = tuple(make())
+    named: dict[str, Any] = dict(zip(names, made, strict=True))
+    with atomic_path(path) as temporary:
+        np.savez_compressed(temporary, **named)
+    return made
 
 
 def link_or_copy(source: Path, target: Path) -> None:

@@ -6,12 +6,13 @@ import torch
 from safetensors.torch import save_file
 
 from hintseg.api import train
-from hintseg.config import InferenceConfig, NetworkConfig
+from hintseg.config import DataConfig, InferenceConfig, NetworkConfig
 from hintseg.errors import WeightsError
-from hintseg.inference.presence import FILE, LEAST, Presence, Regression, agreed, pooled_features
+from hintseg.inference.presence import LEAST, PRESENCE_FILE, Presence, Regression, agreed, pooled_features
 from hintseg.inference.segmenter import Segmenter
 from hintseg.network.backbone import Backbone
 from hintseg.network.embedder import Embedder
+from hintseg.training.data import TrainingImages
 from hintseg.training.presence import CERTAIN, fit_presence, learn_presence
 from hintseg.training.processes import make_fabric
 
@@ -87,7 +88,7 @@ def learned(scenes, tiny, tmp_path):
     bias = torch.full((len(segmenter.classes),), CERTAIN)
     bias[0] = -CERTAIN
     regression = Regression(torch.zeros(features, len(bias)), bias)
-    Presence(backbone, regression).save(tmp_path / "run" / FILE)
+    Presence(backbone, regression).save(tmp_path / "run" / PRESENCE_FILE)
     return Segmenter.open(tmp_path / "run", "cpu"), backbone
 
 
@@ -119,7 +120,7 @@ def test_a_run_without_it_predicts_as_before(scenes, tiny, tmp_path):
 
 def test_a_damaged_file_is_refused(learned):
     segmenter, backbone = learned
-    path, count = segmenter.run / FILE, len(segmenter.classes)
+    path, count = segmenter.run / PRESENCE_FILE, len(segmenter.classes)
     weights = {f"backbone.{name}": tensor for name, tensor in backbone.state_dict().items()}
     with pytest.raises(WeightsError, match="damaged"):
         Presence.load(path, segmenter.recipe.network, count + 1, torch.device("cpu"))
@@ -133,17 +134,14 @@ def test_a_damaged_file_is_refused(learned):
 
 
 def test_training_leaves_what_the_features_say(scenes, tmp_path):
-    from hintseg.config import DataConfig
-    from hintseg.training.data import TrainingImages
-
     network = Embedder(NetworkConfig(backbone="mobilenetv2_035"), len(scenes.classes))
     images = TrainingImages(scenes, scenes.keys("train"), ("scribbles",), DataConfig())
     learn_presence(tmp_path, network, images, make_fabric("cpu", "32-true", 1), lambda *_: None)
-    written = (tmp_path / FILE).read_bytes()
+    written = (tmp_path / PRESENCE_FILE).read_bytes()
     learn_presence(tmp_path, network, images, make_fabric("cpu", "32-true", 1), lambda *_: 1 / 0)  # kept as it is
-    assert (tmp_path / FILE).read_bytes() == written
+    assert (tmp_path / PRESENCE_FILE).read_bytes() == written
     config = NetworkConfig(backbone="mobilenetv2_035")
-    loaded = Presence.load(tmp_path / FILE, config, len(scenes.classes), torch.device("cpu"))
+    loaded = Presence.load(tmp_path / PRESENCE_FILE, config, len(scenes.classes), torch.device("cpu"))
     image = images.target(images.keys[0])[0]
     said = loaded.probabilities(image)
     assert said.shape == (len(scenes.classes),)

@@ -706,7 +706,7 @@ def test_a_tagged_background_has_the_border():
     assert shares[2, 4] < 0.5 < 0.65 < shares[0].min()
 
 
-def test_seeds_of_tags_beside_pixels_are_balanced(scenes, tiny, tmp_path, monkeypatch):
+def test_seeds_of_tags_beside_pixels_are_balanced(scenes, tiny, monkeypatch):
     scores = torch.zeros(3, 8, 8)
     scores[0], scores[1], scores[2, :, 7:] = 6, -20, 5  # on the right a disc is almost as likely as the ground
     monkeypatch.setattr(tags, "pixel_scores", lambda network, image, scales: scores)
@@ -715,8 +715,7 @@ def test_seeds_of_tags_beside_pixels_are_balanced(scenes, tiny, tmp_path, monkey
     def discs(forms, balance):
         recipe = choose_recipe(weights="none", settings=[*tiny, "tags.confidence=0.6", f"completion.balance={balance}"])
         images = TrainingImages(Dataset.open(scenes.root), scenes.keys("train"), forms, recipe.data)
-        path = tmp_path / f"{forms[0]}-{balance}.npz"
-        found = tags._find(None, images, images.keys[0], recipe, True, None, path)
+        found = tags._find(None, images, images.keys[0], recipe, True, None)
         return (found[:, found.shape[1] * 15 // 16 :] == 2).mean()
 
     assert discs(("tags",), 1) > 0.9

@@ -20,10 +20,10 @@ from hintseg.bulk.output import Output
 from hintseg.bulk.photographs import Photograph
 from hintseg.config import InferenceConfig
 from hintseg.errors import ConfigError, HintsegError, RunError
-from hintseg.inference import presence
+from hintseg.inference.presence import PRESENCE_FILE
 from hintseg.storage.files import absolute
 
-RUN_FILES = ("run.json", "weights.safetensors", "memory.safetensors", presence.FILE)
+RUN_FILES = ("run.json", "weights.safetensors", "memory.safetensors", PRESENCE_FILE)
 BATCH = 16  # photographs a worker takes at once: at most so many are looked at again after it died
 
 

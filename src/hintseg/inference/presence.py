@@ -18,7 +18,7 @@ from hintseg.images import atomic_path
 from hintseg.network.backbone import Backbone
 from hintseg.network.embedder import padded_to
 
-FILE = "presence.safetensors"
+PRESENCE_FILE = "presence.safetensors"
 LEAST = 1e-3  # probability that every class keeps
 POOLED = 2  # of the deepest maps
 

@@ -22,7 +22,7 @@ from hintseg.inference import views
 from hintseg.inference.completion import complete_image
 from hintseg.inference.description import RunDescription
 from hintseg.inference.device import pick_device
-from hintseg.inference.presence import FILE, Presence, agreed
+from hintseg.inference.presence import PRESENCE_FILE, Presence, agreed
 from hintseg.inference.refine import refined
 from hintseg.inference.retrieval import Neighbour, SegmentIndex, load_index, nearest_to_click, retrieval_probabilities
 from hintseg.inference.views import enlarged_argmax, image_maps, multi_scale_maps, tile_weight, tiled_argmax, tiles
@@ -101,7 +101,7 @@ class Segmenter:
         Raises:
             WeightsError: damaged.
         """
-        if not (path := self.run / FILE).exists():
+        if not (path := self.run / PRESENCE_FILE).exists():
             return None
         return Presence.load(path, self.recipe.network, len(self.classes), self.network.mean.device)
 

@@ -1,7 +1,6 @@
 """What a network makes of the hinted training images: masks to go on with, and the segments that vote."""
 
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,7 @@ from torch import Tensor
 
 from hintseg.config import CompletionConfig, Recipe
 from hintseg.hints.labels import UNLABELLED
-from hintseg.images import atomic_path, read_arrays
+from hintseg.images import kept_arrays
 from hintseg.inference.completion import complete_image
 from hintseg.inference.retrieval import SegmentIndex, index_image, merge
 from hintseg.inference.views import image_maps, retrieval_scale
@@ -41,26 +40,22 @@ def completed_masks(
         folder: named after the iteration whose weights the network has; its masks come from those and no others.
         progress: called with (done, total).
     """
+
+    def completed(key: str, path: Path) -> SoftMask:
+        return SoftMask(*kept_arrays(path, SoftMask._fields, lambda: _completed_mask(network, images, config, key)))
+
     paths = {key: folder / f"{number:07d}.npz" for number, key in enumerate(images.keys)}
-    return shared_work(fabric, paths, partial(_completed_mask, network, images, config), progress)
+    return shared_work(fabric, paths, completed, progress)
 
 
-def _completed_mask(
-    network: Embedder, images: TrainingImages, config: CompletionConfig, key: str, path: Path
-) -> SoftMask:
-    if found := read_arrays(path, "classes", "probabilities"):
-        return SoftMask(*found)
+def _completed_mask(network: Embedder, images: TrainingImages, config: CompletionConfig, key: str) -> SoftMask:
     image, target = images.target(key)
     if _nothing_known(target):
-        mask = SoftMask(np.zeros(0, np.uint8), np.zeros((1, 1, 0), np.uint8))
-    else:
-        probabilities = _complete(network, images, key, image, target, config).numpy()
-        classes = np.flatnonzero(target.allowed)
-        scaled = np.round(probabilities[classes] * 255).astype(np.uint8)
-        mask = SoftMask(classes.astype(np.uint8), np.ascontiguousarray(np.moveaxis(scaled, 0, 2)))
-    with atomic_path(path) as temporary:
-        np.savez_compressed(temporary, **mask._asdict())
-    return mask
+        return SoftMask(np.zeros(0, np.uint8), np.zeros((1, 1, 0), np.uint8))
+    probabilities = _complete(network, images, key, image, target, config).numpy()
+    classes = np.flatnonzero(target.allowed)
+    scaled = np.round(probabilities[classes] * 255).astype(np.uint8)
+    return SoftMask(classes.astype(np.uint8), np.ascontiguousarray(np.moveaxis(scaled, 0, 2)))
 
 
 @torch.no_grad()

@@ -22,7 +22,7 @@ from hintseg.config import DataConfig
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.forms.boxes import Box
 from hintseg.hints.labels import UNLABELLED
-from hintseg.images import atomic_path, read_arrays
+from hintseg.images import kept_arrays, reduced
 from hintseg.propagation.regions import pixel_shares, propagate, spread_labels, weighed
 from hintseg.segments.oversegment import partitions
 from hintseg.targets.boxes import box_seeds
@@ -156,6 +156,10 @@ class TrainingImages:
         """What `sample` gave of this image in another process."""
         self._samples[key] = sample
 
+    def image(self, key: str) -> NDArray[np.uint8]:
+        """(H, W, 3) at the size of `target`."""
+        return reduced(self.dataset.image(key), self.config.longest_side)
+
     def target(self, key: str) -> tuple[NDArray[np.uint8], WeakTarget]:
         """Image and whole weak target, reduced alike; made anew, since what is possible where takes much memory."""
         image = self.dataset.image(key)
@@ -173,12 +177,7 @@ class TrainingImages:
             return box_seeds(image, boxes)
         drawn = np.array([dataclasses.astuple(box) for box in boxes])
         path = self.cache / _named_after(f"boxes{image.shape}".encode() + drawn.tobytes() + image.tobytes())
-        if (found := read_arrays(path, "seeds")) is not None:
-            return found[0]
-        seeds = box_seeds(image, boxes)
-        with atomic_path(path) as temporary:
-            np.savez_compressed(temporary, seeds=seeds)
-        return seeds
+        return kept_arrays(path, ["seeds"], lambda: [box_seeds(image, boxes)])[0]
 
     def spread_regions(self, key: str, image: NDArray[np.uint8]) -> NDArray[np.uint16] | None:
         """(H, W) over-segments of `target`'s image over which its hints spread; None where they do not."""
@@ -233,11 +232,7 @@ class TrainingImages:
         drawn = b"" if contours is None else contours.tobytes()
         content = f"{image.shape}{method}{counts}".encode() + image.tobytes() + drawn
         path = self.cache / _named_after(content)
-        if (found := read_arrays(path, "coarse", "fine")) is not None:
-            return found[0], found[1]
-        coarse, fine = partitions(image, method, counts, contours)
-        with atomic_path(path) as temporary:
-            np.savez_compressed(temporary, coarse=coarse, fine=fine)
+        coarse, fine = kept_arrays(path, ["coarse", "fine"], lambda: partitions(image, method, counts, contours))
         return coarse, fine
 
 

@@ -10,10 +10,11 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from lightning_fabric import Fabric
+from numpy.typing import NDArray
 from torch import Tensor
 
-from hintseg.images import atomic_path, read_arrays
-from hintseg.inference.presence import FILE, Presence, Regression, pooled_features
+from hintseg.images import kept_arrays
+from hintseg.inference.presence import PRESENCE_FILE, Presence, Regression, pooled_features
 from hintseg.network.embedder import Embedder
 from hintseg.training.data import TrainingImages
 from hintseg.training.processes import shared_work
@@ -33,17 +34,12 @@ def learn_presence(
     Args:
         network: its backbone has learned nothing yet; moved to the device.
     """
-    if (out / FILE).exists():
+    if (out / PRESENCE_FILE).exists():
         return
     training, backbone = network.training, network.eval().to(fabric.device).backbone
 
-    def features(key: str, path: Path) -> np.ndarray:
-        if found := read_arrays(path, "features"):
-            return found[0]
-        pooled = pooled_features(backbone, images.target(key)[0]).cpu().numpy()
-        with atomic_path(path) as temporary:
-            np.savez(temporary, features=pooled)
-        return pooled
+    def features(key: str, path: Path) -> NDArray[np.float32]:
+        return kept_arrays(path, ["features"], lambda: [pooled_features(backbone, images.image(key)).cpu().numpy()])[0]
 
     paths = {key: out / "presence" / f"{number:07d}.npz" for number, key in enumerate(images.keys)}
     found = shared_work(fabric, paths, features, lambda done, total: progress("presence", done, total, {}))
@@ -53,7 +49,7 @@ def learn_presence(
         present = torch.from_numpy(np.stack([hint.present(images.num_classes) for hint in hints]))
         absent = torch.from_numpy(np.stack([hint.absent(images.num_classes) for hint in hints]))
         stacked = torch.from_numpy(np.stack([found[key] for key in images.keys]))
-        Presence(backbone, fit_presence(stacked, present, present | absent)).save(out / FILE)
+        Presence(backbone, fit_presence(stacked, present, present | absent)).save(out / PRESENCE_FILE)
     fabric.barrier()
 
 

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from hintseg.config import Recipe, StageTwoConfig, TagsConfig, TermConfig
 from hintseg.hints.labels import UNLABELLED
-from hintseg.images import atomic_path, read_arrays
+from hintseg.images import kept_arrays
 from hintseg.inference.completion import balanced
 from hintseg.network.embedder import Embedder
 from hintseg.propagation.dense_crf import dense_crf
@@ -89,13 +89,12 @@ def place_tags(
     shares: dict[str, NDArray[np.float32]] = {}
     if words is not None and recipe.tags.claims == "balanced" and not pixels:
         shares = _agreed_shares(out, trained, images, keys, words, recipe, fabric, progress)
+
+    def found(key: str, path: Path) -> NDArray[np.uint8]:
+        return kept_arrays(path, ["labels"], lambda: [_find(trained, images, key, recipe, pixels, shares.get(key))])[0]
+
     images.plant(
-        shared_work(
-            fabric,
-            _paths(out / "seeds", keys),
-            lambda key, path: _find(trained, images, key, recipe, pixels, shares.get(key), path),
-            lambda done, total: progress("seeds", done, total, {}),
-        )
+        shared_work(fabric, _paths(out / "seeds", keys), found, lambda done, total: progress("seeds", done, total, {}))
     )
     network.load_state_dict(trained.state_dict())
 
@@ -153,20 +152,18 @@ def _agreed_shares(
     background = images.dataset.background
 
     def claims(key: str, path: Path) -> TaggedCells:
-        if found := read_arrays(path, *TaggedCells._fields):
-            return TaggedCells(*found)
+        return TaggedCells(*kept_arrays(path, TaggedCells._fields, lambda: claimed(key)))
+
+    def claimed(key: str) -> TaggedCells:
         image, target = images.target(key)
         scores = pixel_scores(trained, image, recipe.tags.scales)
         shares = tagged_shares(scores, target, background, recipe, pixels=False)
         seen = words.cells[key].words
-        cells = TaggedCells(
+        return TaggedCells(
             np.flatnonzero(target.allowed).astype(np.uint8),
             F.adaptive_avg_pool2d(shares, seen.shape).numpy().astype(np.float16),
             seen,
         )
-        with atomic_path(path) as temporary:
-            np.savez_compressed(temporary, **cells._asdict())
-        return cells
 
     found = shared_work(
         fabric, _paths(out / "claims", keys), claims, lambda done, total: progress("claims", done, total, {})
@@ -219,10 +216,8 @@ def image_seeds(shares: Tensor, image: NDArray[np.uint8], target: WeakTarget, co
 
 def _find(
     network: Embedder, images: TrainingImages, key: str, recipe: Recipe, pixels: bool,
-    agreed: NDArray[np.float32] | None, path: Path,
+    agreed: NDArray[np.float32] | None,
 ) -> NDArray[np.uint8]:  # fmt: skip
-    if found := read_arrays(path, "labels"):
-        return found[0]
     image, target = images.target(key)
     if agreed is None:
         scores = pixel_scores(network, image, recipe.tags.scales)
@@ -237,7 +232,4 @@ def _find(
         claims = np.sqrt(agreed) + LEAST_CLAIM
         shares = torch.from_numpy(claims / claims.sum(axis=0))
         shares = F.interpolate(shares[None], size=size, mode="bilinear", align_corners=False)[0]
-    labels = image_seeds(shares, image, target, recipe.tags)
-    with atomic_path(path) as temporary:
-        np.savez_compressed(temporary, labels=labels)
-    return labels
+    return image_seeds(shares, image, target, recipe.tags)

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from lightning_fabric import Fabric
 from numpy.typing import NDArray
 
-from hintseg.images import atomic_path, read_arrays
+from hintseg.images import kept_arrays
 from hintseg.network.embedder import Embedder
 from hintseg.targets.words import TaggedCells, Vocabulary, explained, learn_vocabulary, word_table
 from hintseg.training.data import Looks, TrainingImages
@@ -60,23 +60,22 @@ def find_words(
         network: its backbone has learned nothing yet; moved to the device.
     """
     training, _ = network.training, network.eval().to(fabric.device)
-    vocabulary = shared_work(
-        fabric, {"": out / "vocabulary.npz"}, lambda _, path: _vocabulary(network, images, seed, path, progress),
-        lambda *_: None,
-    )[""]  # fmt: skip
+
+    def learned(_: str, path: Path) -> Vocabulary:
+        return Vocabulary(*kept_arrays(path, Vocabulary._fields, lambda: _vocabulary(network, images, seed, progress)))
+
+    vocabulary = shared_work(fabric, {"": out / "vocabulary.npz"}, learned, lambda *_: None)[""]
 
     def cells(key: str, path: Path) -> TaggedCells:
-        if found := read_arrays(path, *TaggedCells._fields):
-            return TaggedCells(*found)
-        features = cell_features(network, images.target(key)[0])
+        return TaggedCells(*kept_arrays(path, TaggedCells._fields, lambda: described(key)))
+
+    def described(key: str) -> TaggedCells:
+        features = cell_features(network, images.image(key))
         size = features.shape[1:]
         words = vocabulary.words(features.reshape(len(features), -1).T).reshape(size)
         classes, shares = images.spread_shares(key)
         claims = F.adaptive_avg_pool2d(torch.from_numpy(shares), size).numpy() + LEAST_CLAIM
-        cells = TaggedCells(classes, (claims / claims.sum(axis=0)).astype(np.float16), words.astype(np.uint16))
-        with atomic_path(path) as temporary:
-            np.savez_compressed(temporary, **cells._asdict())
-        return cells
+        return TaggedCells(classes, (claims / claims.sum(axis=0)).astype(np.float16), words.astype(np.uint16))
 
     paths = {key: out / "words" / f"{number:07d}.npz" for number, key in enumerate(images.keys)}
     found = shared_work(fabric, paths, cells, lambda done, total: progress("words", done, total, {}))
@@ -96,24 +95,19 @@ def looks_by_words(words: Words, num_classes: int) -> dict[str, Looks]:
 
 
 def _vocabulary(
-    network: Embedder, images: TrainingImages, seed: int, path: Path,
+    network: Embedder, images: TrainingImages, seed: int,
     progress: Callable[[str, int, int, dict[str, float]], None],
 ) -> Vocabulary:  # fmt: skip
-    if found := read_arrays(path, *Vocabulary._fields):
-        return Vocabulary(*found)
     generator = np.random.default_rng(seed)
     some = images.keys[:: -(-len(images.keys) // SAMPLED_IMAGES)]
     sample = []
     for key in some:
-        features = cell_features(network, images.target(key)[0])
+        features = cell_features(network, images.image(key))
         features = features.reshape(len(features), -1).T
         count = min(-(-SAMPLED_CELLS // len(some)), len(features))
         sample.append(features[generator.choice(len(features), count, replace=False)])
         progress("vocabulary", len(sample), len(some), {})
-    vocabulary = learn_vocabulary(np.concatenate(sample), images.config.words, seed=seed)
-    with atomic_path(path) as temporary:
-        np.savez(temporary, **vocabulary._asdict())
-    return vocabulary
+    return learn_vocabulary(np.concatenate(sample), images.config.words, seed=seed)
 
 
 @torch.no_grad()
