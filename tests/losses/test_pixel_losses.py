@@ -128,6 +128,28 @@ def test_soft_cross_entropy_counts_only_pixels_with_a_target():
     assert float(soft_cross_entropy(logits, targets)) == pytest.approx(float(expected), rel=1e-5)
 
 
+def test_balanced_soft_cross_entropy_by_loop():
+    logits, targets = random_logits(2, 3, 2, 3), random_logits(2, 3, 2, 3).detach().softmax(dim=1)
+    targets[:, 0] += 2
+    targets /= targets.sum(dim=1, keepdim=True)
+    targets[1, :, 1, 2] = 0  # no target
+    counts = targets.sum(dim=(0, 2, 3))
+    weights = counts**-0.5 * counts.sum() / (counts**0.5).sum()
+    total = 0.0
+    for image, row, column in (targets.sum(dim=1) > 0).nonzero().tolist():
+        shares, logs = targets[image, :, row, column], logits[image, :, row, column].log_softmax(0)
+        total -= float((shares * weights).sum() * (shares * logs).sum())
+    assert float(soft_cross_entropy(logits, targets, 0.5)) == pytest.approx(total / 11, rel=1e-6)
+
+
+def test_balance_leaves_the_best_answer_to_a_soft_target_alone():
+    # A rare class at a border: three pixels are surely the common one, the fourth is rare with a probability of 0.3.
+    targets = torch.tensor([[[[1.0, 1.0, 1.0, 0.7]], [[0.0, 0.0, 0.0, 0.3]]]], dtype=torch.float64)
+    logits = targets.clamp_min(1e-6).log().requires_grad_()
+    soft_cross_entropy(logits, targets, 1.0).backward()
+    assert logits.grad.abs().max() < 1e-5
+
+
 @pytest.mark.parametrize("quadratic", [False, True])
 def test_potts_by_its_definition_and_gradient(quadratic):
     features = torch.randn(1, 6, 3, generator=torch.Generator().manual_seed(2), dtype=torch.float64)

@@ -8,7 +8,10 @@ from hintseg.losses.precision import at_least_float32
 
 
 def soft_cross_entropy(logits: Tensor, targets: Tensor, balance: float = 0.0) -> Tensor:
-    """Mean over pixels that have a target of −Σ_k w_k t_p^k log σ_p^k, w by `class_weights`.
+    """Mean over pixels that have a target of −w_p Σ_k t_p^k log σ_p^k, w_p = Σ_k w_k t_p^k by `class_weights`.
+
+    A pixel weighs as a whole. Were each class weighed for itself, σ ∝ w t would be best, and a rare class would take
+    every border that it may reach to.
 
     Args:
         logits: (B, C, h, w).
@@ -20,5 +23,6 @@ def soft_cross_entropy(logits: Tensor, targets: Tensor, balance: float = 0.0) ->
     """
     targeted = (targets.sum(dim=1) > 0).sum().clamp_min(1)
     if balance > 0:
-        targets = targets * class_weights(targets.sum(dim=(0, 2, 3)), balance)[:, None, None]
+        weights = class_weights(targets.sum(dim=(0, 2, 3)), balance)[:, None, None]
+        targets = targets * (targets * weights).sum(dim=1, keepdim=True)
     return -(F.log_softmax(at_least_float32(logits), dim=1) * targets).sum() / targeted
