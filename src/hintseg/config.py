@@ -119,6 +119,9 @@ class TagsConfig(_Section):
     """Images whose classes are known but not their places: a classifier's activation maps give seeds."""
 
     iterations: int = Field(500, ge=0, description="of the tag classifier, before the recipe's own; 0: no seeds")
+    epochs: NonNegative = Field(
+        0.0, description="looks of the tag classifier at an image, at most; a surer one finds worse places; 0: no limit"
+    )
     pooling: Literal["average", "max", "log_sum_exp", "rank"] = Field("log_sum_exp", description="of pixel scores")
     claims: Literal["balanced", "peaks"] = Field(
         "balanced", description="from scores to shares: every tagged class alike, or activations by their peaks (paper)"

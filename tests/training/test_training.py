@@ -644,6 +644,20 @@ def test_tags_alone_train_and_resume(run, tmp_path, scenes):
         assert all(torch.equal(whole[key], parts[key]) for key in whole)
 
 
+def test_the_tag_classifier_looks_at_an_image_only_so_often(run, scenes):
+    """Four images, two a step."""
+    for epochs, steps in ((2, 4), (0, 7), (9, 7), (0.01, 1)):
+        seen = []
+
+        def note(stage, done, total, values, seen=seen):
+            if stage == "tags":
+                seen.append((done, total))
+
+        settings = ["tags.iterations=7", f"tags.epochs={epochs}"]
+        run(f"epochs-{epochs}", hints="tags", settings=settings, progress=note)
+        assert seen == [(done, steps) for done in range(1, steps + 1)]
+
+
 def test_tags_that_name_every_class_still_give_a_segment_memory(run, tmp_path, scenes):
     tags = {key: ["ground", "square", "disc"] for key in scenes.keys("train")}
     (scenes.root / "tags.json").write_text(json.dumps(tags), "utf-8")

@@ -7,7 +7,15 @@ weighs classes by the square root of their pixels, since mean IoU counts them al
 validation split of MSRC-21 and on halves of its training split; see docs/explanation/experiments.md.
 """
 
-from hintseg.config import CompletionConfig, InferenceConfig, Recipe, SegmentsConfig, StageTwoConfig, TermConfig
+from hintseg.config import (
+    CompletionConfig,
+    InferenceConfig,
+    Recipe,
+    SegmentsConfig,
+    StageTwoConfig,
+    TagsConfig,
+    TermConfig,
+)
 
 BALANCE = 0.5
 
@@ -23,6 +31,7 @@ SMALL = Recipe(
         "similarity": TermConfig(weight=0.05, concentration=16),
         "completed": TermConfig(weight=1.0, balance=BALANCE),
     },
+    tags=TagsConfig(epochs=8),
     completion=CompletionConfig(walk=False, scale=1.25),
     stage_two=StageTwoConfig(kind="joint", renewals=(0.6,)),
     # Random crops show objects enlarged: an image enlarged alike suits the network better.

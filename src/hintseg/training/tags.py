@@ -58,7 +58,7 @@ def place_tags(
         terms["spread"] = terms["spread"].model_copy(update={"balance": spread.balance, "fading": spread.fading})
     own = recipe.model_copy(
         update={
-            "iterations": recipe.tags.iterations,
+            "iterations": classifier_iterations(recipe, len(images.keys)),
             "objective": terms,
             "stage_two": StageTwoConfig(kind="none"),
             "data": recipe.data.model_copy(update={"wait": False}),
@@ -97,6 +97,14 @@ def place_tags(
         shared_work(fabric, _paths(out / "seeds", keys), found, lambda done, total: progress("seeds", done, total, {}))
     )
     network.load_state_dict(trained.state_dict())
+
+
+def classifier_iterations(recipe: Recipe, images: int) -> int:
+    """Of the tag classifier: few enough that an image is looked at `tags.epochs` times at most, on average."""
+    config = recipe.tags
+    if config.epochs == 0:
+        return config.iterations
+    return min(config.iterations, max(round(config.epochs * images / recipe.data.batch), 1))
 
 
 def _paths(folder: Path, keys: list[str]) -> dict[str, Path]:
