@@ -30,6 +30,7 @@ def _row(run: Path, split: str) -> dict[str, object]:
         "stage_two": recipe["stage_two"]["kind"],
         "renewals": recipe["stage_two"]["renewals"],
         "tag_iterations": recipe.get("tags", {}).get("iterations") if (run / "tags.pt").exists() else 0,
+        "tag_epochs": recipe.get("tags", {}).get("epochs", 0),
         "iterations": recipe["iterations"],
         "seed": recipe["seed"],
         "split": split,

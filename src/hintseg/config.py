@@ -118,7 +118,7 @@ class OptimizerConfig(_Section):
 class TagsConfig(_Section):
     """Images whose classes are known but not their places: a classifier's activation maps give seeds."""
 
-    iterations: int = Field(500, ge=0, description="of the tag classifier, before the recipe's own; 0: no seeds")
+    iterations: int = Field(500, ge=0, description="of the tag classifier at most, before the others; 0: no seeds")
     epochs: NonNegative = Field(
         0.0, description="looks of the tag classifier at an image, at most; a surer one finds worse places; 0: no limit"
     )

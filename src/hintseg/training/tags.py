@@ -51,14 +51,15 @@ def place_tags(
     keys = unplaced(images)
     if not keys or recipe.tags.iterations == 0:
         return
-    log.info("%d images have classes that nothing points at: learning from tags first", len(keys))
+    iterations = classifier_iterations(recipe, len(images.keys))
+    log.info("%d images have classes that nothing points at: %d iterations on tags first", len(keys), iterations)
     terms = {name: TermConfig(weight=1.0) for name in ("tags", "partial_cross_entropy", "spread")}
     if "spread" in recipe.objective:
         spread = recipe.objective["spread"]
         terms["spread"] = terms["spread"].model_copy(update={"balance": spread.balance, "fading": spread.fading})
     own = recipe.model_copy(
         update={
-            "iterations": classifier_iterations(recipe, len(images.keys)),
+            "iterations": iterations,
             "objective": terms,
             "stage_two": StageTwoConfig(kind="none"),
             "data": recipe.data.model_copy(update={"wait": False}),
