@@ -65,7 +65,7 @@ class FusedPixelToSegment(torch.autograd.Function):
         with _on_device_of(pixels):
             gradients_kernel[(rows + columns * shares,)](
                 *common, *spans, rates, gradient, pixel_gradient, totals, *ctx.sizes, gradient.stride(0),
-                triton.cdiv(rows, shares) * tile["ROWS"], rows, columns, **options, **tile,
+                shares, rows, columns, **options, **tile,
             )  # fmt: skip
         return (pixel_gradient, totals.sum(dim=0).to(prototypes.dtype), None, None, None, None, None, None)
 

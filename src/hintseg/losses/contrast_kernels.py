@@ -1,6 +1,5 @@
 """Kernels of the pixel-to-segment loss, a block of pixels against a block of segments at a time.
 
-Tensor cores multiply bfloat16: float32 enters as the sum of two, x ≈ h + l, and x·y as h·h + h·l + l·h, exact to 2⁻¹⁶.
 Arguments alike in all kernels: pixels (N, D), prototypes (K, D) and their low parts, own (N,), labels (n, WORDS),
 groups (n,), spans (blocks, 2) where GROUPED, scale κ / log 2.
 """
@@ -8,7 +7,9 @@ groups (n,), spans (blocks, 2) where GROUPED, scale κ / log 2.
 import triton
 import triton.language as tl
 
-SIZES = ["num_rows", "num_columns", "stride", "span", "row_blocks", "column_blocks"]  # not worth a kernel each
+from hintseg.tensor_cores import parted, product
+
+SIZES = ["num_rows", "num_columns", "stride", "shares", "row_blocks", "column_blocks"]  # not worth a kernel each
 
 
 @triton.jit
@@ -19,24 +20,6 @@ def _vectors(source, at, count, DIM: tl.constexpr, DEPTH: tl.constexpr):
     if DIM < DEPTH:
         mask = mask & (depth < DIM)[None, :]
     return tl.load(source + (at * DIM)[:, None] + depth[None, :], mask=mask, other=0.0)
-
-
-@triton.jit
-def _product(
-    left_high, left_low, right_high, right_low, total, PARTS: tl.constexpr, INTERPRETED: tl.constexpr
-):  # fmt: skip
-    """total + left · right of vectors in parts."""
-    if INTERPRETED:  # the interpreter does not multiply bfloat16
-        left = left_high.to(tl.float32)
-        right = right_high.to(tl.float32)
-        if PARTS == 2:
-            left += left_low.to(tl.float32)
-            right += right_low.to(tl.float32)
-        return tl.dot(left, right, total, input_precision="ieee")
-    if PARTS == 2:
-        total = tl.dot(left_low, right_high, total)
-        total = tl.dot(left_high, right_low, total)
-    return tl.dot(left_high, right_high, total)
 
 
 @triton.jit
@@ -106,7 +89,7 @@ def _compared(
     What belongs to pixels (rows) and to segments (columns) is shaped to broadcast.
     """
     similarity = tl.zeros((left.shape[0], right.shape[0]), dtype=tl.float32)
-    similarity = _product(left, left_low, tl.trans(right), tl.trans(right_low), similarity, PARTS, INTERPRETED)
+    similarity = product(left, left_low, tl.trans(right), tl.trans(right_low), similarity, PARTS, INTERPRETED)
     weight = tl.exp2(similarity * scale + tl.where(columns < num_columns, -scale, float("-inf")))
     if GROUPED:
         weight = tl.where(row_group == column_group, weight, 0.0)
@@ -200,9 +183,8 @@ def _pixel_gradient(
         )  # fmt: skip
         rate = tl.where(same, attracted[:, None], repelled[:, None])
         slope = weight * tl.where(mine[:, None] == columns[None, :], by_itself[:, None], rate)
-        slope_high = slope.to(tl.bfloat16)
-        slope_low = (slope - slope_high.to(tl.float32)).to(tl.bfloat16) if PARTS == 2 else slope_high
-        total = _product(slope_high, slope_low, key, key_low, total, PARTS, INTERPRETED)
+        slope_high, slope_low = parted(slope)
+        total = product(slope_high, slope_low, key, key_low, total, PARTS, INTERPRETED)
     depth = tl.arange(0, DEPTH)
     where = (rows * DIM)[:, None] + depth[None, :]
     tl.store(result + where, total.to(result.dtype.element_ty), mask=inside[:, None] & (depth < DIM)[None, :])
@@ -211,21 +193,23 @@ def _pixel_gradient(
 @triton.jit
 def _prototype_gradient(
     block, share, pixels, pixels_low, prototypes, prototypes_low, own, row_labels, column_labels, row_groups,
-    column_groups, spans, rates, gradient, totals, scale, num_rows, num_columns, stride, span,
+    column_groups, spans, rates, gradient, totals, scale, num_rows, num_columns, stride, shares,
     DIM: tl.constexpr, DEPTH: tl.constexpr, WORDS: tl.constexpr, SETS: tl.constexpr, GROUPED: tl.constexpr,
     PARTS: tl.constexpr, INTERPRETED: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
 ):  # fmt: skip
-    """Σ_i dL_i/d(v_i·μ) v_i of a block of segments, over one share of the pixels; segments lie along the first axis."""
+    """Σ_i dL_i/d(v_i·μ) v_i of a block of segments, over one share of the pixels that it may meet.
+
+    Segments lie along the first axis.
+    """
     columns, key, key_low, column_word, column_group = _taken(
         block * COLUMNS, prototypes, prototypes_low, column_labels, column_groups, num_columns,
         DIM, DEPTH, WORDS, GROUPED, PARTS, COLUMNS,
     )  # fmt: skip
     total = tl.zeros((COLUMNS, DEPTH), dtype=tl.float32)
-    first = share * span
-    last = tl.minimum(first + span, num_rows)
-    if GROUPED:
-        first = tl.maximum(first, tl.load(spans + 2 * block))
-        last = tl.minimum(last, tl.load(spans + 2 * block + 1))
+    first, last = _met(spans, block, num_rows, GROUPED)
+    span = tl.cdiv(tl.cdiv(tl.maximum(last - first, 0), ROWS), shares) * ROWS
+    first += share * span
+    last = tl.minimum(first + span, last)
     for start in range(first, last, ROWS):
         rows, high, low, row_word, row_group = _taken(
             start, pixels, pixels_low, row_labels, row_groups, num_rows, DIM, DEPTH, WORDS, GROUPED, PARTS, ROWS
@@ -239,9 +223,8 @@ def _prototype_gradient(
         attracted, repelled, by_itself = _rates(rates, gradient, rows, num_rows, stride)
         rate = tl.where(same, attracted[None, :], repelled[None, :])
         slope = weight * tl.where(mine[None, :] == columns[:, None], by_itself[None, :], rate)
-        slope_high = slope.to(tl.bfloat16)
-        slope_low = (slope - slope_high.to(tl.float32)).to(tl.bfloat16) if PARTS == 2 else slope_high
-        total = _product(slope_high, slope_low, high, low, total, PARTS, INTERPRETED)
+        slope_high, slope_low = parted(slope)
+        total = product(slope_high, slope_low, high, low, total, PARTS, INTERPRETED)
     depth = tl.arange(0, DEPTH)
     where = (share.to(tl.int64) * num_columns + columns)[:, None] * DIM + depth[None, :]
     tl.store(totals + where, total, mask=(columns < num_columns)[:, None] & (depth < DIM)[None, :])
@@ -250,7 +233,7 @@ def _prototype_gradient(
 @triton.jit(do_not_specialize=SIZES)
 def gradients_kernel(
     pixels, pixels_low, prototypes, prototypes_low, own, row_labels, column_labels, row_groups, column_groups,
-    row_spans, column_spans, rates, gradient, result, totals, scale, num_rows, num_columns, stride, span, row_blocks,
+    row_spans, column_spans, rates, gradient, result, totals, scale, num_rows, num_columns, stride, shares, row_blocks,
     column_blocks,
     DIM: tl.constexpr, DEPTH: tl.constexpr, WORDS: tl.constexpr, SETS: tl.constexpr, GROUPED: tl.constexpr,
     PARTS: tl.constexpr, INTERPRETED: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
@@ -268,6 +251,6 @@ def gradients_kernel(
         _prototype_gradient(
             block % column_blocks, block // column_blocks, pixels, pixels_low, prototypes, prototypes_low, own,
             row_labels, column_labels, row_groups, column_groups, column_spans, rates, gradient, totals, scale,
-            num_rows, num_columns, stride, span,
+            num_rows, num_columns, stride, shares,
             DIM, DEPTH, WORDS, SETS, GROUPED, PARTS, INTERPRETED, ROWS, COLUMNS,
         )  # fmt: skip

@@ -4,9 +4,15 @@ Source: [SegSort] sec. 3.1, [SPML] sec. 3.1. Differs from the authors' code in r
 and never tracking gradients.
 """
 
+import logging
+from collections.abc import Callable
+from functools import cache
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+log = logging.getLogger("hintseg")
 
 
 @torch.no_grad()
@@ -36,9 +42,31 @@ def spherical_kmeans(features: Tensor, clusters: Tensor, iterations: int, num_cl
     if clusters.numel() == 0:
         return clusters
     num_clusters = int(clusters.max()) + 1 if num_clusters is None else num_clusters
+    if fused := _kernel(features.device, features.dtype, features.shape[2], num_clusters):
+        return fused(features, clusters, iterations, num_clusters)
     for _ in range(iterations):
         clusters = _largest(cluster_means(features, clusters, num_clusters) @ features.transpose(1, 2))
     return clusters
+
+
+@cache
+def _kernel(
+    device: torch.device, dtype: torch.dtype, dim: int, num_clusters: int
+) -> Callable[[Tensor, Tensor, int, int], Tensor] | None:
+    """That of `segments/kmeans_cuda.py` where it fits and compiles, else None."""
+    if device.type != "cuda" or dtype != torch.float32 or torch.cuda.get_device_capability(device) < (8, 0):
+        return None
+    try:
+        from hintseg.segments.kmeans_cuda import MOST, WIDEST, fused_kmeans
+
+        if dim > WIDEST or num_clusters > MOST:
+            return None
+        start = torch.zeros(1, 1, dtype=torch.int64, device=device)
+        fused_kmeans(torch.ones(1, 1, dim, device=device), start, 1, num_clusters)
+    except Exception as problem:  # of an import, a compiler or a driver: none is worth a training
+        log.warning("the fused kernel of the k-means does not work here, what does is slower: %s", problem)
+        return None
+    return fused_kmeans
 
 
 def cluster_means(features: Tensor, clusters: Tensor, num_clusters: int) -> Tensor:
