@@ -9,7 +9,7 @@ from hintseg.relations.affinity import affinity, affinity_label_sets
 from hintseg.relations.annotation import annotation
 from hintseg.relations.by_name import RELATIONS
 from hintseg.relations.cooccurrence import cooccurrence
-from hintseg.relations.relation import sampled
+from hintseg.relations.relation import spaced
 from hintseg.relations.similarity import similarity
 from hintseg.segments.batch import segment_batch
 from hintseg.segments.memory import SegmentMemory
@@ -161,8 +161,19 @@ def test_every_relationship_has_a_gradient_and_can_be_sampled(name):
         grid=(2, 2),
         iterations=2,
     )
-    relation = RELATIONS[name](batch, SegmentMemory(0))
-    value(sampled(relation, 20)).backward()
-    assert len(sampled(relation, 20).pixel_embeddings) <= 20
+    whole, relation = RELATIONS[name](batch, SegmentMemory(0), 0), RELATIONS[name](batch, SegmentMemory(0), 20)
+    pixels = spaced(len(whole.pixel_embeddings), 20)
+    assert len(relation.pixel_embeddings) <= 20
+    for part in ("pixel_embeddings", "segment_of_pixel", "pixel_labels"):
+        assert torch.equal(getattr(relation, part), getattr(whole, part)[pixels])
+    assert torch.equal(relation.prototypes, whole.prototypes)
+    value(relation).backward()
     if name != "affinity":
         assert maps.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize(("count", "limit", "left"), [(10, 0, 10), (10, 10, 10), (10, 4, 4), (11, 10, 6), (0, 5, 0)])
+def test_pixels_are_evenly_spaced(count, limit, left):
+    rows = list(range(count))[spaced(count, limit)]
+    assert len(rows) == left
+    assert len({one - other for one, other in zip(rows[1:], rows, strict=False)}) <= 1

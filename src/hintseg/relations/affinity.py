@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from hintseg.relations.relation import Relation
+from hintseg.relations.relation import Relation, spaced
 from hintseg.segments.batch import SegmentedBatch
 from hintseg.segments.memory import SegmentMemory
 from hintseg.segments.prototypes import segment_prototypes
@@ -15,7 +15,7 @@ from hintseg.segments.prototypes import segment_prototypes
 EMBEDDING_SHARE = 0.1  # [SPML code]: nearest by normalise([0.1 · embedding ; location ; colour])
 
 
-def affinity(batch: SegmentedBatch, memory: SegmentMemory, threshold: float = 0.95) -> Relation:
+def affinity(batch: SegmentedBatch, memory: SegmentMemory, limit: int = 0, threshold: float = 0.95) -> Relation:
     """Every pixel against the batch's segments; labels are propagated label sets (the memory takes no part)."""
     mixed = F.normalize(torch.cat([EMBEDDING_SHARE * batch.embeddings.detach(), batch.surroundings], dim=1), dim=1)
     prototypes = segment_prototypes(mixed, batch.segment_of_pixel, batch.prototypes.shape[0])
@@ -32,7 +32,9 @@ def affinity(batch: SegmentedBatch, memory: SegmentMemory, threshold: float = 0.
     )
     # A segment without a labelled neighbour belongs to every class: positive to all, negative to none.
     sets = sets | ~sets.any(dim=1, keepdim=True)
-    return Relation(batch.embeddings, batch.segment_of_pixel, sets[batch.segment_of_pixel], batch.prototypes, sets)
+    pixels = spaced(len(batch.embeddings), limit)
+    segment_of_pixel = batch.segment_of_pixel[pixels]
+    return Relation(batch.embeddings[pixels], segment_of_pixel, sets[segment_of_pixel], batch.prototypes, sets)
 
 
 def affinity_label_sets(

@@ -2,14 +2,15 @@
 
 import torch
 
-from hintseg.relations.relation import Relation
+from hintseg.relations.relation import Relation, spaced
 from hintseg.segments.batch import SegmentedBatch
 from hintseg.segments.memory import SegmentMemory
 
 
-def annotation(batch: SegmentedBatch, memory: SegmentMemory) -> Relation:
+def annotation(batch: SegmentedBatch, memory: SegmentMemory, limit: int = 0) -> Relation:
     """Labelled pixels against labelled segments of the batch and the memory; nobody else takes part."""
-    segments, pixels = batch.labelled_segments, batch.labelled_pixels
+    segments = batch.labelled_segments
+    pixels = batch.labelled_pixels[spaced(len(batch.labelled_pixels), limit)]
     new_row = torch.full_like(batch.label_of_segment, -1)
     new_row[segments] = torch.arange(len(segments), device=new_row.device)
     prototypes, labels = batch.prototypes[segments], batch.label_of_segment[segments]

@@ -10,9 +10,10 @@ from hintseg.relations.similarity import similarity
 from hintseg.segments.batch import SegmentedBatch
 from hintseg.segments.memory import SegmentMemory
 
-RELATIONS: dict[str, Callable[[SegmentedBatch, SegmentMemory], Relation]] = {
-    "similarity": similarity,
-    "annotation": annotation,
+# The one with most to compute comes first: a GPU is busy with it while its host prepares the others.
+RELATIONS: dict[str, Callable[[SegmentedBatch, SegmentMemory, int], Relation]] = {
     "cooccurrence": cooccurrence,
     "affinity": affinity,
+    "similarity": similarity,
+    "annotation": annotation,
 }

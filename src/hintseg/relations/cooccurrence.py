@@ -6,17 +6,17 @@ counting its own segments as negatives.
 
 import torch
 
-from hintseg.relations.relation import Relation
+from hintseg.relations.relation import Relation, spaced
 from hintseg.segments.batch import SegmentedBatch
 from hintseg.segments.memory import SegmentMemory
 
 
-def cooccurrence(batch: SegmentedBatch, memory: SegmentMemory) -> Relation:
+def cooccurrence(batch: SegmentedBatch, memory: SegmentMemory, limit: int = 0) -> Relation:
     """Every pixel against every segment; labels are the tag sets of the images they come from."""
     tagged = batch.tags_of_image.any(dim=1)
     # A tagless image would be everybody's negative; with all tags it is everybody's positive instead of noise.
     tags = torch.where(tagged[:, None], batch.tags_of_image, torch.ones_like(batch.tags_of_image))
-    taking_part = batch.tagged_pixels
+    taking_part = batch.tagged_pixels[spaced(len(batch.tagged_pixels), limit)]
     prototypes = batch.prototypes
     prototype_tags = tags[batch.image_of_segment]
     if (remembered := memory.segments()) is not None:

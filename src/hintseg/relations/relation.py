@@ -29,20 +29,9 @@ class Relation(NamedTuple):
     prototype_group: Tensor | None = None
 
 
-def sampled(relation: Relation, pixels: int) -> Relation:
-    """The same relation over at most `pixels` pixels, evenly spaced (0 keeps all).
+def spaced(count: int, limit: int) -> slice:
+    """Every so many of `count` pixels that at most `limit` are left; 0 keeps all.
 
     Evenly spaced rows of a row-major image are a regular lattice: no randomness, no clumps.
     """
-    total = relation.pixel_embeddings.shape[0]
-    if pixels <= 0 or total <= pixels:
-        return relation
-    step = -(-total // pixels)
-    rows = slice(0, total, step)
-    group = relation.pixel_group
-    return relation._replace(
-        pixel_embeddings=relation.pixel_embeddings[rows],
-        segment_of_pixel=relation.segment_of_pixel[rows],
-        pixel_labels=relation.pixel_labels[rows],
-        pixel_group=None if group is None else group[rows],
-    )
+    return slice(0, count, max(-(-count // limit), 1) if limit > 0 else 1)

@@ -4,20 +4,21 @@
 apart, so one call serves the batch and equals the image-by-image sum.
 """
 
-from hintseg.relations.relation import Relation
+from hintseg.relations.relation import Relation, spaced
 from hintseg.segments.batch import SegmentedBatch
 from hintseg.segments.memory import SegmentMemory
 
 
-def similarity(batch: SegmentedBatch, memory: SegmentMemory) -> Relation:
+def similarity(batch: SegmentedBatch, memory: SegmentMemory, limit: int = 0) -> Relation:
     """Over-segments as labels, images as groups; the memory takes no part."""
-    region_of_pixel = batch.region_of_segment[batch.segment_of_pixel]
+    pixels = spaced(len(batch.located), limit)
+    segment_of_pixel = batch.segment_of_pixel[pixels]
     return Relation(
-        batch.located,
-        batch.segment_of_pixel,
-        region_of_pixel,
+        batch.located[pixels],
+        segment_of_pixel,
+        batch.region_of_segment[segment_of_pixel],
         batch.located_prototypes,
         batch.region_of_segment,
-        pixel_group=batch.image_of_pixel,
+        pixel_group=batch.image_of_pixel[pixels],
         prototype_group=batch.image_of_segment,
     )
