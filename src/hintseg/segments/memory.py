@@ -32,17 +32,19 @@ class SegmentMemory:
     def __init__(self, batches: int) -> None:
         self.batches = batches
         self._queue: list[RememberedSegments] = []
+        self._together: RememberedSegments | None = None
 
     def segments(self) -> RememberedSegments | None:
         """Everything remembered, oldest first, or None."""
-        if not self._queue:
-            return None
+        if self._together is not None or not self._queue:
+            return self._together
         starts = itertools.accumulate((len(entry.labels) for entry in self._queue), initial=0)
         shifted = [
             entry._replace(labelled=entry.labelled + start, tagged=entry.tagged + start)
             for entry, start in zip(self._queue, starts, strict=False)
         ]
-        return RememberedSegments(*(torch.cat(column) for column in zip(*shifted, strict=True)))
+        self._together = RememberedSegments(*(torch.cat(column) for column in zip(*shifted, strict=True)))
+        return self._together
 
     def push(self, batch: SegmentedBatch) -> None:
         """Remember a batch and forget the oldest beyond `batches`."""
@@ -55,6 +57,7 @@ class SegmentMemory:
             )
         )
         del self._queue[: -self.batches]
+        self._together = None
 
     def state(self) -> list[tuple[Tensor, ...]]:
         """For a checkpoint."""
@@ -63,3 +66,4 @@ class SegmentMemory:
     def load_state(self, state: list[tuple[Tensor, ...]], device: torch.device | None = None) -> None:
         """From a checkpoint, onto a device; None: where it is."""
         self._queue = [RememberedSegments(*(tensor.to(device) for tensor in entry)) for entry in state]
+        self._together = None

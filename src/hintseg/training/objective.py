@@ -10,7 +10,6 @@ from hintseg.hints.labels import UNLABELLED, VOID
 from hintseg.losses.contrast import pixel_to_segment_loss
 from hintseg.network.embedder import PixelMaps
 from hintseg.relations.by_name import RELATIONS
-from hintseg.relations.relation import sampled
 from hintseg.segments.batch import SegmentedBatch, segment_batch
 from hintseg.segments.memory import SegmentMemory
 from hintseg.segments.region_memory import RegionMemory
@@ -63,6 +62,8 @@ class Objective:
             and step >= term.start * self.recipe.iterations
             and (name == "spread" or not self._late(term, step))
         }
+        # Many small steps, before anything waits for a GPU: until then its host is far ahead.
+        segmented = self.segment(maps, batch) if any(name in RELATIONS for name in active) else None
         size = maps.logits.shape[-2:]
         spread = F.interpolate(batch.spread[:, None], size=size, mode="nearest")[:, 0].long()
         if "spread" in active and self._late(active["spread"], step):
@@ -85,8 +86,8 @@ class Objective:
             for name, term in active.items()
             if name in TERMS
         }
-        if any(name in RELATIONS for name in active):
-            values |= self._relationships(maps, batch, active)
+        if segmented is not None:
+            values |= self._relationships(segmented, active)
         total = maps.logits.sum() * 0
         for name, value in values.items():
             total = total + active[name].weight * value
@@ -104,13 +105,12 @@ class Objective:
     def _late(self, term: TermConfig, step: int) -> bool:
         return step >= term.end * self.recipe.iterations
 
-    def _relationships(self, maps: PixelMaps, batch: TrainingBatch, active: dict[str, TermConfig]) -> dict[str, Tensor]:
-        segmented = self.segment(maps, batch)
+    def _relationships(self, segmented: SegmentedBatch, active: dict[str, TermConfig]) -> dict[str, Tensor]:
         values = {}
         for name, relation in RELATIONS.items():
             if name not in active:
                 continue
-            who = sampled(relation(segmented, self.memory), self.recipe.segments.pixels)
+            who = relation(segmented, self.memory, self.recipe.segments.pixels)
             pixels, prototypes = who.pixel_embeddings, who.prototypes
             if self.coarse and pixels.is_cuda:
                 pixels, prototypes = pixels.bfloat16(), prototypes.bfloat16()
