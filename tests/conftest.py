@@ -1,7 +1,9 @@
 """Shared fixtures: published arrays, a tiny data set with squares and discs, a tiny network."""
 
 import json
+import multiprocessing
 import os
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -94,3 +96,30 @@ def scenes(tmp_path: Path) -> Dataset:
 def tiny() -> list[str]:
     """`--set` assignments for a network that trains in a blink."""
     return list(TINY)
+
+
+@pytest.fixture(scope="module")
+def interpreter():
+    """A process where kernels run on the CPU, line by line; Triton decides so when it is imported."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TRITON_INTERPRET", "1")
+        with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+            yield pool
+
+
+@pytest.fixture
+def compiled():
+    """(kernel, types of arguments, constants and how to compile, capability) → it for a GPU that is not here."""
+    triton, compiler = pytest.importorskip("triton"), pytest.importorskip("triton.backends.compiler")
+
+    def build(kernel, types, options, capability):
+        names = kernel.arg_names
+        source = triton.compiler.ASTSource(
+            kernel,
+            {name: "constexpr" if name in options else types[name] for name in names},
+            {(names.index(name),): value for name, value in options.items() if name in names},
+        )
+        warps = {name: options[name] for name in ("num_warps", "num_stages")}
+        return triton.compile(source, target=compiler.GPUTarget("cuda", capability, 32), options=warps)
+
+    return build

@@ -1,8 +1,5 @@
 """The kernels without a GPU: what they compute, by Triton's interpreter; that they compile, by its compiler."""
 
-import multiprocessing
-from concurrent.futures import ProcessPoolExecutor
-
 import pytest
 import torch
 from tests.losses.test_contrast import problem
@@ -10,18 +7,9 @@ from tests.losses.test_contrast import problem
 from hintseg.losses import contrast
 from hintseg.losses.contrast import pixel_to_segment_loss
 
-triton = pytest.importorskip("triton", minversion="3.7")  # older interpreters need an older numpy
+pytest.importorskip("triton", minversion="3.7")  # older interpreters need an older numpy
 contrast_cuda = pytest.importorskip("hintseg.losses.contrast_cuda")
 contrast_kernels = pytest.importorskip("hintseg.losses.contrast_kernels")
-
-
-@pytest.fixture(scope="module")
-def interpreter():
-    """A process where kernels run on the CPU, line by line; Triton decides so when it is imported."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TRITON_INTERPRET", "1")
-        with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
-            yield pool
 
 
 def interpreted(*arguments):
@@ -89,8 +77,7 @@ def test_half_precision_loses_no_more_than_the_chunked_way(interpreter):
     [(80, 64, torch.float32), (80, 128, torch.float32), (90, 64, torch.float32), (90, 64, torch.bfloat16)],
 )
 @pytest.mark.parametrize("kernel", ["sums", "gradients"])
-def test_compiles_for_a_gpu_that_is_not_here(capability, dim, dtype, kernel):
-    compiler = pytest.importorskip("triton.backends.compiler")
+def test_compiles_for_a_gpu_that_is_not_here(compiled, capability, dim, dtype, kernel):
     vectors, function = torch.empty(1, dim, dtype=dtype), getattr(contrast_kernels, f"{kernel}_kernel")
     options = contrast_cuda._options(vectors, vectors, 2, True, True) | {"INTERPRETED": False}
     options |= contrast_cuda._tile(options, kernel == "gradients")
@@ -100,13 +87,7 @@ def test_compiles_for_a_gpu_that_is_not_here(capability, dim, dtype, kernel):
     types |= dict.fromkeys(("own", "row_groups", "column_groups"), "*i64")
     types |= dict.fromkeys(("row_labels", "column_labels", "spans", "row_spans", "column_spans"), "*i32")
     types |= {"scale": "fp32", "concentration": "fp32"} | dict.fromkeys(contrast_kernels.SIZES, "i32")
-    source = triton.compiler.ASTSource(
-        function,
-        {name: "constexpr" if name in options else types[name] for name in function.arg_names},
-        {(function.arg_names.index(name),): value for name, value in options.items() if name in function.arg_names},
-    )
-    warps = {name: options[name] for name in ("num_warps", "num_stages")}
-    built = triton.compile(source, target=compiler.GPUTarget("cuda", capability, 32), options=warps)
+    built = compiled(function, types, options, capability)
     assert len(built.asm["cubin"]) > 1000
     assert built.metadata.shared <= 99 * 1024  # what every GPU of these generations has
 

@@ -1,7 +1,5 @@
 """The kernel without a GPU: what it computes, by Triton's interpreter; that it compiles, by its compiler."""
 
-import multiprocessing
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import nullcontext
 
 import pytest
@@ -11,17 +9,8 @@ import torch.nn.functional as F
 from hintseg.segments import kmeans
 from hintseg.segments.kmeans import spherical_kmeans
 
-triton = pytest.importorskip("triton", minversion="3.7")  # older interpreters need an older numpy
+pytest.importorskip("triton", minversion="3.7")  # older interpreters need an older numpy
 kmeans_cuda = pytest.importorskip("hintseg.segments.kmeans_cuda")
-
-
-@pytest.fixture(scope="module")
-def interpreter():
-    """A process where kernels run on the CPU, line by line; Triton decides so when it is imported."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TRITON_INTERPRET", "1")
-        with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
-            yield pool
 
 
 def interpreted(*arguments):
@@ -55,20 +44,12 @@ def test_an_empty_cluster_is_as_far_as_a_right_angle(interpreter):
 @pytest.mark.slow
 @pytest.mark.parametrize("capability", [80, 90])
 @pytest.mark.parametrize("start", [True, False])
-def test_compiles_for_a_gpu_that_is_not_here(capability, start):
-    compiler = pytest.importorskip("triton.backends.compiler")
-    kernel = kmeans_cuda.kmeans_kernel
+def test_compiles_for_a_gpu_that_is_not_here(compiled, capability, start):
     options = {"DIM": 66, "DEPTH": 128, "CLUSTERS": 64, "SHARES": 16, "INTERPRETED": False, "START": start}
     options |= kmeans_cuda.TILE
     types = dict.fromkeys(("features", "before", "after"), "*fp32") | dict.fromkeys(("clusters", "found"), "*i64")
     types |= dict.fromkeys(("num_rows", "num_clusters"), "i32")
-    source = triton.compiler.ASTSource(
-        kernel,
-        {name: "constexpr" if name in options else types[name] for name in kernel.arg_names},
-        {(kernel.arg_names.index(name),): value for name, value in options.items() if name in kernel.arg_names},
-    )
-    warps = {name: options[name] for name in ("num_warps", "num_stages")}
-    built = triton.compile(source, target=compiler.GPUTarget("cuda", capability, 32), options=warps)
+    built = compiled(kmeans_cuda.kmeans_kernel, types, options, capability)
     assert built.metadata.shared <= 99 * 1024  # what every GPU of these generations has
 
 
