@@ -156,7 +156,7 @@ def test_a_class_seen_nowhere_does_not_count():
 STOREYS = [
     {"errors", "ranks", "config", "images", "rasters", "storage", "metrics", "recipes"},
     {"hints", "targets", "formats", "prepare"},
-    {"pairwise", "segments", "relations", "losses", "propagation"},
+    {"tensor_cores", "pairwise", "segments", "relations", "losses", "propagation"},
     {"network"},
     {"inference", "training"},
     {"bulk", "report", "api", "compare", "functional", "demo", "studio", "cli", "__init__", "__main__"},
