@@ -147,10 +147,18 @@ class CompletionConfig(_Section):
     background: float = Field(
         2 / 3, gt=0, lt=1, description="part of an image that is background, where nothing is pointed at"
     )
+    least: Fraction = Field(
+        0.0,
+        description="where nothing is pointed at, no class has less of an image than in this part of the hinted images "
+        "that show it, while a network is trained; 0: no such bound",
+    )
     hints: NonNegative = Field(2.0, description="exponent of the shares that hints alone give; 0 leaves them out")
     hint_regions: int = Field(1000, ge=2, le=4000, description="over-segments over which hints spread")
     scale: Positive = Field(1.0, description="of the image that the network sees")
     crf: bool = Field(True, description="dense CRF")
+    crf_stride: int = Field(
+        4, ge=1, description="pixels per node of this CRF along each side, at most, where nothing is pointed at"
+    )
     flip: bool = Field(True, description="average with the mirrored image")
     clamp: bool = Field(True, description="labelled pixels keep their label")
 

@@ -16,8 +16,9 @@ from hintseg.errors import ConfigError, InputError, RunError, WeightsError
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.forms.boxes import Box
 from hintseg.hints.model import ImageHints
+from hintseg.inference import completion
 from hintseg.inference import segmenter as segmenter_module
-from hintseg.inference.completion import complete_image, touch_boxes
+from hintseg.inference.completion import at_least, complete_image, touch_boxes
 from hintseg.inference.evaluation import evaluate_split
 from hintseg.inference.refine import refined
 from hintseg.inference.segmenter import Segmenter
@@ -349,6 +350,67 @@ def test_tagged_classes_are_balanced_where_nothing_is_pointed_at(segmenter):
         complete_image(segmenter.network, image, target, whole),
         complete_image(segmenter.network, image, target, config),
     )
+
+
+def test_a_class_that_may_be_absent_is_not_raised(segmenter):
+    """Where tags are only examples, balance and bounds would put every class of the data set into the image."""
+    image = np.random.default_rng(0).integers(0, 255, (64, 80, 3)).astype(np.uint8)
+    labels = np.full((64, 80), 254, np.uint8)
+    everything, tagged = np.array([True, True, True]), np.array([False, True, False])
+    config = CompletionConfig(walk=False, crf=False)
+    least = np.array([0.4, 0.4, 0.4])
+    target = WeakTarget(labels, everything, tagged, labels)
+    plain = complete_image(segmenter.network, image, target, config)
+    found = complete_image(segmenter.network, image, target, config.model_copy(update={"balance": 0.5}))
+    torch.testing.assert_close(found, plain)
+    found = complete_image(segmenter.network, image, target, config, least=least)
+    assert found[1].mean() >= 0.399
+    torch.testing.assert_close(found[0] / found[2], plain[0] / plain[2], atol=1e-3, rtol=1e-3)
+    found = complete_image(segmenter.network, image, target, config, least=least, background=2)
+    assert found[1:].mean(dim=(1, 2)).min() >= 0.399
+
+
+def test_at_least_by_loop():
+    """Raise the classes that fall short, make every cell sum to one, and again."""
+    shares = torch.rand(3, 4, 5, generator=torch.Generator().manual_seed(0)) ** 4
+    shares /= shares.sum(dim=0)
+    least = [0.1, 0.45, 0.2]
+    cells = [[float(share) for share in cell] for cell in shares.flatten(1).T]
+    for _ in range(20):
+        means = [sum(cell[label] for cell in cells) / len(cells) for label in range(3)]
+        factors = [max(bound / mean, 1) for bound, mean in zip(least, means, strict=True)]
+        raised = [[share * factor for share, factor in zip(cell, factors, strict=True)] for cell in cells]
+        cells = [[share / sum(cell) for share in cell] for cell in raised]
+    found = at_least(shares, np.array(least))
+    torch.testing.assert_close(found.flatten(1).T, torch.tensor(cells), atol=1e-5, rtol=1e-4)
+    assert (found.mean(dim=(1, 2)) > torch.tensor(least) - 1e-3).all()
+    torch.testing.assert_close(at_least(shares, np.zeros(3)), shares)
+
+
+def test_the_crf_of_small_masks_may_run_on_more_pixels(segmenter, monkeypatch):
+    seen = []
+
+    def record(image, shares, bilateral_sxy):
+        seen.append((tuple(image.shape), bilateral_sxy))
+        return shares
+
+    monkeypatch.setattr(completion, "dense_crf", record)
+    image = np.random.default_rng(0).integers(0, 255, (66, 80, 3)).astype(np.uint8)
+    labels = np.full((66, 80), 254, np.uint8)
+    allowed = np.array([True, True, False])
+    target = WeakTarget(labels, allowed, allowed, labels)
+    masks = {}
+    for stride, finer in ((4, 4), (4, 2), (4, 8), (1, 2)):
+        config = CompletionConfig(walk=False, crf_stride=finer)
+        masks[stride, finer] = complete_image(segmenter.network, image, target, config, stride)
+    assert seen == [((16, 20, 3), 67 / 4), ((33, 40, 3), 67 / 2), ((16, 20, 3), 67 / 4), ((66, 80, 3), 67)]
+    hinted = labels.copy()
+    hinted[3, 4] = 0
+    complete_image(segmenter.network, image, WeakTarget(labels, allowed, allowed, hinted), config, 4)
+    assert seen.pop() == ((16, 20, 3), 67 / 4), "hints say more than a finer grid"
+    assert masks[4, 2].shape == (3, 16, 20)
+    torch.testing.assert_close(masks[4, 2].sum(dim=0), torch.ones(16, 20))
+    torch.testing.assert_close(masks[4, 2], masks[4, 4], atol=0.05, rtol=0)
 
 
 def test_enlarged_argmax_is_bilinear_enlargement_in_bands():

@@ -29,8 +29,9 @@ from hintseg.recipes.by_name import ALONE, OBJECTIVES
 from hintseg.relations.by_name import RELATIONS
 from hintseg.targets.boxes import box_seeds
 from hintseg.targets.target import WeakTarget, reduce_to
-from hintseg.training import data, loop, tags
+from hintseg.training import completed, data, loop, tags
 from hintseg.training.augment import Sample, SoftMask, augment
+from hintseg.training.completed import least_shares, remembered_segments
 from hintseg.training.data import Looks, TrainingBatches, TrainingImages
 from hintseg.training.features import FeatureCache
 from hintseg.training.loading import decode, loader
@@ -662,6 +663,46 @@ def test_tags_that_name_every_class_still_give_a_segment_memory(run, tmp_path, s
     tags = {key: ["ground", "square", "disc"] for key in scenes.keys("train")}
     (scenes.root / "tags.json").write_text(json.dumps(tags), "utf-8")
     assert set(run(hints="tags").index.images.tolist()) == set(range(4))
+
+
+@pytest.mark.parametrize(
+    ("points", "others"), [([[5, 6, 0], [20, 20, 1]], {2}), ([[5, 6, 0], [20, 20, 1], [9, 9, 2]], set())]
+)
+def test_tagged_images_vote_for_what_no_hint_shows(scenes, tiny, monkeypatch, points, others):
+    """Completed masks have all three classes in every image."""
+    keys = scenes.keys("train")
+    (scenes.root / "tags.json").write_text(json.dumps({key: ["ground", "square", "disc"] for key in keys[1:]}), "utf-8")
+    (scenes.root / "points.json").write_text(json.dumps({keys[0]: points}))
+    bands = torch.eye(3).repeat_interleave(8, dim=0).T[:, :, None].repeat(1, 1, 24)
+    monkeypatch.setattr(completed, "_complete", lambda *_: bands)
+    recipe = choose_recipe(weights="none", settings=tiny)
+    images = TrainingImages(Dataset.open(scenes.root), keys, ("tags", "points"), recipe.data)
+    network = Embedder(recipe.network, 3, "none").eval()
+    seen = []
+    index = remembered_segments(network, images, recipe, lambda done, total: seen.append((done, total)))
+    assert set(index.labels[index.images == 0].tolist()) == {0, 1, 2}
+    assert set(index.labels[index.images > 0].tolist()) == others
+    assert seen == ([(done, 4) for done in range(1, 5)] if others else [(1, 1)])
+
+
+def test_least_shares_come_from_images_that_hints_point_at(scenes, tiny):
+    """A quarter of the way up from the smallest of the shares that a class has where it is pointed at."""
+    keys = scenes.keys("train")
+    (scenes.root / "scribbles" / f"{keys[0]}.png").unlink()
+    (scenes.root / "tags.json").write_text(json.dumps({keys[0]: ["ground", "square", "disc"]}), "utf-8")
+    config = choose_recipe(weights="none", settings=tiny).data
+    images = TrainingImages(Dataset.open(scenes.root), keys, ("tags", "scribbles"), config)
+    classes = np.array([0, 1, 2], np.uint8)
+    masks = {}
+    for key, share in zip(keys[1:], (51, 102, 153), strict=True):
+        cells = np.zeros((2, 3, 3), np.uint8)
+        cells[..., 1], cells[..., 0] = share, 255 - share
+        masks[key] = SoftMask(classes, cells)
+    shown = {label for key in keys[1:] for label in images.dataset.hints(key, images.forms).placed()}
+    expected = [0.5 if 0 in shown else 0, 0.3 if 1 in shown else 0, 0]
+    assert {0, 1} <= shown
+    np.testing.assert_allclose(least_shares(images, masks, 0.25), expected)
+    assert (least_shares(images, {}, 0.25) == 0).all()
 
 
 def test_only_images_with_unplaced_classes_need_seeds(scenes, tiny):

@@ -39,6 +39,7 @@ def complete_image(
     shares: NDArray[np.floating] | None = None,
     maps: PixelMaps | None = None,
     background: int | None = None,
+    least: NDArray[np.floating] | None = None,
 ) -> Tensor:
     """Class probabilities of a hinted image.
 
@@ -46,11 +47,12 @@ def complete_image(
         network: in evaluation mode.
         image: (H, W, 3) uint8.
         target: weak labels, and the classes that may occur, of the same size.
-        stride: pixels per cell of the result; above 1 the CRF runs on the reduced image.
+        stride: pixels per cell of the result; above 1 the CRF runs on a reduced image.
         regions: (H, W) over-segments that hints spread over; made here when not given.
         shares: (N, C) of the classes in these regions by the hints; found here when not given.
         maps: `image_maps` of the image by `config`; made here when not given.
         background: its class, where there is one.
+        least: (C,) mean shares that classes have at least, where nothing is pointed at.
 
     Returns:
         (C, H / stride, W / stride) float32 on the CPU, zero for classes not allowed.
@@ -62,10 +64,12 @@ def complete_image(
     if config.walk:
         scores = _walk(maps.embeddings, scores, (height, width), config)
     scores = scores / scores.sum(dim=0, keepdim=True).clamp_min(1e-12)
-    size = (max(height // stride, 1), max(width // stride, 1))
+    pointed = bool((target.likely < UNLABELLED).any())
+    finer = stride if pointed else min(stride, config.crf_stride)
+    size = (max(height // finer, 1), max(width // finer, 1))
     scores = resize(scores[None], size)[0]
-    if config.balance > 0 and not (target.likely < UNLABELLED).any():
-        scores = balanced(scores, config.balance, expected_shares(classes, background, config.background))
+    if not pointed:
+        scores = _as_large_as_expected(scores, target, classes, config, background, least)
     if config.hints > 0:
         scores = _times_hints(scores, image, target, classes, config, regions, shares)
     where = None
@@ -75,10 +79,13 @@ def complete_image(
         scores = _only(scores, where)
     if config.crf and len(classes) > 1:
         small = F.adaptive_avg_pool2d(torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1).float(), size)
-        refined = dense_crf(small.permute(1, 2, 0), scores, bilateral_sxy=67 / stride)
+        refined = dense_crf(small.permute(1, 2, 0), scores, bilateral_sxy=67 / finer)
         scores = torch.as_tensor(refined)
         if where is not None:
             scores = _only(scores, where)
+    if finer < stride:
+        size = (max(height // stride, 1), max(width // stride, 1))
+        scores = F.adaptive_avg_pool2d(scores, size)
     result = torch.zeros(len(target.allowed), *size)
     result[torch.from_numpy(classes)] = scores.cpu()
     if target.boxes:
@@ -97,6 +104,17 @@ def _walk(embeddings: Tensor, scores: Tensor, size: tuple[int, int], config: Com
     return random_walk(coarse, seeds, doublings=config.walk_doublings)
 
 
+def _as_large_as_expected(
+    scores: Tensor, target: WeakTarget, classes: NDArray[np.integer], config: CompletionConfig, background: int | None,
+    least: NDArray[np.floating] | None,
+) -> Tensor:  # fmt: skip
+    """Classes that are surely there raised to what they may cover; one that only may be there is not."""
+    there = target.present[classes] | (classes == background)
+    if config.balance > 0 and there.all():
+        scores = balanced(scores, config.balance, expected_shares(classes, background, config.background))
+    return scores if least is None else at_least(scores, np.where(there, least[classes], 0))
+
+
 def balanced(scores: Tensor, power: float, expected: NDArray[np.floating]) -> Tensor:
     """(T, h, w) shares, each class divided by its mean over the image to `power`, normalised.
 
@@ -108,6 +126,18 @@ def balanced(scores: Tensor, power: float, expected: NDArray[np.floating]) -> Te
     totals = torch.as_tensor(expected, dtype=scores.dtype, device=scores.device)[:, None, None]
     raised = scores / (scores.mean(dim=(1, 2), keepdim=True).clamp_min(1e-6) / totals) ** power
     return raised / raised.sum(dim=0, keepdim=True).clamp_min(1e-12)
+
+
+def at_least(scores: Tensor, least: NDArray[np.floating], rounds: int = 20) -> Tensor:
+    """(T, h, w) shares, summing to one, in which the mean of every class is its part of `least`, (T,), or more.
+
+    Classes that fall short are raised and all are normalised, a few times over, so the bound is nearly met.
+    """
+    bound = torch.as_tensor(least, dtype=scores.dtype, device=scores.device)
+    for _ in range(rounds):
+        scores = scores * (bound / scores.mean(dim=(1, 2)).clamp_min(1e-9)).clamp_min(1)[:, None, None]
+        scores = scores / scores.sum(dim=0, keepdim=True).clamp_min(1e-12)
+    return scores
 
 
 def _times_hints(

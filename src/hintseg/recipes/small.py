@@ -32,7 +32,7 @@ SMALL = Recipe(
         "completed": TermConfig(weight=1.0, balance=BALANCE),
     },
     tags=TagsConfig(epochs=8),
-    completion=CompletionConfig(walk=False, scale=1.25),
+    completion=CompletionConfig(walk=False, scale=1.25, balance=0.5, least=0.25, crf_stride=2),
     stage_two=StageTwoConfig(kind="joint", renewals=(0.6,)),
     # Random crops show objects enlarged: an image enlarged alike suits the network better.
     inference=InferenceConfig(method="both", scales=(1.25,), crf="small", crf_stride=2, presence=0.25),

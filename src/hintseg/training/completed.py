@@ -1,6 +1,6 @@
 """What a network makes of the hinted training images: masks to go on with, and the segments that vote."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -35,24 +35,52 @@ def completed_masks(
 ) -> dict[str, SoftMask]:
     """KEY → completed mask of every training image, made now unless it lies in `folder`.
 
+    Images at which hints point come first: the others' classes have at least the shares that they have there.
+
     Args:
         network: in evaluation mode.
         folder: named after the iteration whose weights the network has; its masks come from those and no others.
         progress: called with (done, total).
     """
 
-    def completed(key: str, path: Path) -> SoftMask:
-        return SoftMask(*kept_arrays(path, SoftMask._fields, lambda: _completed_mask(network, images, config, key)))
-
     paths = {key: folder / f"{number:07d}.npz" for number, key in enumerate(images.keys)}
-    return shared_work(fabric, paths, completed, progress)
+    found: dict[str, SoftMask] = {}
+
+    def complete(keys: Sequence[str], least: NDArray[np.floating] | None) -> None:
+        def completed(key: str, path: Path) -> SoftMask:
+            return SoftMask(
+                *kept_arrays(path, SoftMask._fields, lambda: _completed_mask(network, images, config, key, least))
+            )
+
+        def report(done: int, total: int) -> None:  # of this process's part
+            progress(before + done * len(keys) // total, len(paths))
+
+        before = len(found)
+        found.update(shared_work(fabric, {key: paths[key] for key in keys}, completed, report))
+
+    complete(images.placed, None)
+    others = [key for key in images.keys if key not in found]
+    complete(others, least_shares(images, found, config.least) if found and config.least > 0 else None)
+    return found
 
 
-def _completed_mask(network: Embedder, images: TrainingImages, config: CompletionConfig, key: str) -> SoftMask:
+def least_shares(images: TrainingImages, masks: Mapping[str, SoftMask], part: float) -> NDArray[np.float64]:
+    """(C,) the share of an image that a class exceeds in all but `part` of the masks in which hints show it; else 0."""
+    shares: list[list[float]] = [[] for _ in range(images.num_classes)]
+    for key, mask in masks.items():
+        covered = mask.probabilities.mean(axis=(0, 1)) / 255
+        for label in images.dataset.hints(key, images.forms).placed():
+            shares[label].extend(covered[mask.classes == label])
+    return np.array([np.quantile(some, part) if some else 0.0 for some in shares])
+
+
+def _completed_mask(
+    network: Embedder, images: TrainingImages, config: CompletionConfig, key: str, least: NDArray[np.floating] | None
+) -> SoftMask:
     image, target = images.target(key)
     if _nothing_known(target):
         return SoftMask(np.zeros(0, np.uint8), np.zeros((1, 1, 0), np.uint8))
-    probabilities = _complete(network, images, key, image, target, config).numpy()
+    probabilities = _complete(network, images, key, image, target, config, least=least).numpy()
     classes = np.flatnonzero(target.allowed)
     scaled = np.round(probabilities[classes] * 255).astype(np.uint8)
     return SoftMask(classes.astype(np.uint8), np.ascontiguousarray(np.moveaxis(scaled, 0, 2)))
@@ -62,7 +90,9 @@ def _completed_mask(network: Embedder, images: TrainingImages, config: Completio
 def remembered_segments(
     network: Embedder, images: TrainingImages, recipe: Recipe, progress: Progress
 ) -> SegmentIndex | None:
-    """Segments of all training images with the labels that most of their cells have; None where no image is hinted.
+    """Segments of training images with the labels that most of their cells have; None where no image is hinted.
+
+    An image that is only known to contain its classes votes for none that a hint points at in another image.
 
     Args:
         network: in evaluation mode.
@@ -72,29 +102,38 @@ def remembered_segments(
     scale = retrieval_scale(recipe.inference.scales)
     quick = recipe.completion.model_copy(update={"crf": False, "flip": False, "scale": scale})
     grid, iterations = recipe.segments.inference_grid, recipe.segments.iterations
+    hints = {key: images.dataset.hints(key, images.forms) for key in images.keys}
+    shown = frozenset[int]().union(*(some.placed() for some in hints.values()))
+    numbers = {key: number for number, key in enumerate(images.keys)}
+    chosen = [key for key, some in hints.items() if some.placed() or not some.classes() <= shown]
     parts = []
-    for number, key in enumerate(images.keys):
+    for done, key in enumerate(chosen, start=1):
         image, target = images.target(key)
         if not _nothing_known(target):
             maps = image_maps(network, image, scale=scale)
             completed = _complete(network, images, key, image, target, quick, maps)
             embeddings = maps.embeddings.cpu()
-            labels = F.interpolate(completed[None], size=embeddings.shape[-2:], mode="bilinear", align_corners=False)
-            parts.append(index_image(embeddings, labels[0].argmax(dim=0), number, grid, iterations, images.num_classes))
-        progress(number + 1, len(images.keys))
+            shares = F.interpolate(completed[None], size=embeddings.shape[-2:], mode="bilinear", align_corners=False)
+            labels = shares[0].argmax(dim=0)
+            if not hints[key].placed():
+                labels[torch.isin(labels, torch.tensor(sorted(shown), dtype=labels.dtype))] = UNLABELLED
+            parts.append(index_image(embeddings, labels, numbers[key], grid, iterations, images.num_classes))
+        progress(done, len(chosen))
     return merge(parts) if parts else None
 
 
 def _complete(
     network: Embedder, images: TrainingImages, key: str, image: NDArray[np.uint8], target: WeakTarget,
-    config: CompletionConfig, maps: PixelMaps | None = None,
+    config: CompletionConfig, maps: PixelMaps | None = None, least: NDArray[np.floating] | None = None,
 ) -> Tensor:  # fmt: skip
     """`complete_image` at `SOFT_STRIDE`, with what training already knows of the image's hints."""
     regions = images.spread_regions(key, image)
     shares = None
     if regions is not None and config.hints > 0:
         shares = images.hint_shares(key, image, target, regions)
-    return complete_image(network, image, target, config, SOFT_STRIDE, regions, shares, maps, images.dataset.background)
+    return complete_image(
+        network, image, target, config, SOFT_STRIDE, regions, shares, maps, images.dataset.background, least
+    )
 
 
 def _nothing_known(target: WeakTarget) -> bool:

@@ -97,9 +97,10 @@ class TrainingImages:
         self._shares: dict[str, tuple[NDArray[np.integer], NDArray[np.float32]]] = {}
 
     def plant(self, seeds: dict[str, NDArray[np.uint8]]) -> None:
-        """Probable labels to spread from, by key, at the reduced size; in place of what hints alone give."""
+        """Probable labels to spread from, by key, at the reduced size; in place of hints and of earlier ones."""
+        changed = self._seeds.keys() | seeds.keys()
         self._seeds = seeds
-        self._samples = {key: sample for key, sample in self._samples.items() if key not in seeds}
+        self._samples = {key: sample for key, sample in self._samples.items() if key not in changed}
 
     @property
     def planted(self) -> Set[str]:

@@ -257,14 +257,19 @@ class _Run:
     def _completed(self, step: int) -> dict[str, SoftMask]:
         """Soft masks made with the averaged weights of `step`; made now unless they lie on disk.
 
+        Seeds of tags leave then where hints point at classes in other images, which taught the network better.
+
         The checkpoint of `step` is on disk before the first one is made and no later one is written before
         all are, so masks found here come from exactly those weights.
         """
         log.info("completing the training masks with the weights of iteration %d", step)
-        return completed_masks(
+        soft = completed_masks(
             self.state.average.network, self.images, self.recipe.completion, self.out / "completed" / f"{step:06d}",
             self.fabric, partial(self._progress, "complete"),
         )  # fmt: skip
+        if self.images.placed:
+            self.images.plant({})
+        return soft
 
     def _progress(self, stage: str, done: int, total: int) -> None:
         self.progress(stage, done, total, {})
