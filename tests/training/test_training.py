@@ -29,7 +29,7 @@ from hintseg.recipes.by_name import ALONE, OBJECTIVES
 from hintseg.relations.by_name import RELATIONS
 from hintseg.targets.boxes import box_seeds
 from hintseg.targets.target import WeakTarget, reduce_to
-from hintseg.training import completed, data, loop, tags
+from hintseg.training import completed, data, loop, stages, tags
 from hintseg.training.augment import Sample, SoftMask, augment
 from hintseg.training.completed import least_shares, remembered_segments
 from hintseg.training.data import Looks, TrainingBatches, TrainingImages
@@ -683,6 +683,25 @@ def test_tagged_images_vote_for_what_no_hint_shows(scenes, tiny, monkeypatch, po
     assert set(index.labels[index.images == 0].tolist()) == {0, 1, 2}
     assert set(index.labels[index.images > 0].tolist()) == others
     assert seen == ([(done, 4) for done in range(1, 5)] if others else [(1, 1)])
+
+
+@pytest.mark.parametrize("forms", ["tags", "tags,scribbles"])
+def test_seeds_leave_when_hints_of_others_have_completed_masks(run, scenes, monkeypatch, forms):
+    keys = scenes.keys("train")
+    (scenes.root / "scribbles" / f"{keys[0]}.png").unlink()
+    (scenes.root / "tags.json").write_text(json.dumps({key: ["ground", "square", "disc"] for key in keys}), "utf-8")
+    seen = []
+    train_steps = stages.train_steps
+
+    def record(state, images, recipe, until, fabric, soft, *rest):
+        seen.append((set(images.planted), set(soft or ())))
+        train_steps(state, images, recipe, until, fabric, soft, *rest)
+
+    monkeypatch.setattr(stages, "train_steps", record)
+    run(hints=forms)
+    planted = set(keys) if forms == "tags" else {keys[0]}
+    assert seen[0] == (planted, set())
+    assert seen[-1] == (planted if forms == "tags" else set(), set(keys))
 
 
 def test_least_shares_come_from_images_that_hints_point_at(scenes, tiny):
