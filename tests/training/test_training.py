@@ -29,9 +29,9 @@ from hintseg.recipes.by_name import ALONE, OBJECTIVES
 from hintseg.relations.by_name import RELATIONS
 from hintseg.targets.boxes import box_seeds
 from hintseg.targets.target import WeakTarget, reduce_to
-from hintseg.training import completed, data, loop, stages, tags
+from hintseg.training import data, loop, stages, tags
 from hintseg.training.augment import Sample, SoftMask, augment
-from hintseg.training.completed import least_shares, remembered_segments
+from hintseg.training.completed import least_shares
 from hintseg.training.data import Looks, TrainingBatches, TrainingImages
 from hintseg.training.features import FeatureCache
 from hintseg.training.loading import decode, loader
@@ -663,26 +663,6 @@ def test_tags_that_name_every_class_still_give_a_segment_memory(run, tmp_path, s
     tags = {key: ["ground", "square", "disc"] for key in scenes.keys("train")}
     (scenes.root / "tags.json").write_text(json.dumps(tags), "utf-8")
     assert set(run(hints="tags").index.images.tolist()) == set(range(4))
-
-
-@pytest.mark.parametrize(
-    ("points", "others"), [([[5, 6, 0], [20, 20, 1]], {2}), ([[5, 6, 0], [20, 20, 1], [9, 9, 2]], set())]
-)
-def test_tagged_images_vote_for_what_no_hint_shows(scenes, tiny, monkeypatch, points, others):
-    """Completed masks have all three classes in every image."""
-    keys = scenes.keys("train")
-    (scenes.root / "tags.json").write_text(json.dumps({key: ["ground", "square", "disc"] for key in keys[1:]}), "utf-8")
-    (scenes.root / "points.json").write_text(json.dumps({keys[0]: points}))
-    bands = torch.eye(3).repeat_interleave(8, dim=0).T[:, :, None].repeat(1, 1, 24)
-    monkeypatch.setattr(completed, "_complete", lambda *_: bands)
-    recipe = choose_recipe(weights="none", settings=tiny)
-    images = TrainingImages(Dataset.open(scenes.root), keys, ("tags", "points"), recipe.data)
-    network = Embedder(recipe.network, 3, "none").eval()
-    seen = []
-    index = remembered_segments(network, images, recipe, lambda done, total: seen.append((done, total)))
-    assert set(index.labels[index.images == 0].tolist()) == {0, 1, 2}
-    assert set(index.labels[index.images > 0].tolist()) == others
-    assert seen == ([(done, 4) for done in range(1, 5)] if others else [(1, 1)])
 
 
 @pytest.mark.parametrize("forms", ["tags", "tags,scribbles"])

@@ -90,9 +90,7 @@ def _completed_mask(
 def remembered_segments(
     network: Embedder, images: TrainingImages, recipe: Recipe, progress: Progress
 ) -> SegmentIndex | None:
-    """Segments of training images with the labels that most of their cells have; None where no image is hinted.
-
-    An image that is only known to contain its classes votes for none that a hint points at in another image.
+    """Segments of all training images with the labels that most of their cells have; None where no image is hinted.
 
     Args:
         network: in evaluation mode.
@@ -102,23 +100,16 @@ def remembered_segments(
     scale = retrieval_scale(recipe.inference.scales)
     quick = recipe.completion.model_copy(update={"crf": False, "flip": False, "scale": scale})
     grid, iterations = recipe.segments.inference_grid, recipe.segments.iterations
-    hints = {key: images.dataset.hints(key, images.forms) for key in images.keys}
-    shown = frozenset[int]().union(*(some.placed() for some in hints.values()))
-    numbers = {key: number for number, key in enumerate(images.keys)}
-    chosen = [key for key, some in hints.items() if some.placed() or not some.classes() <= shown]
     parts = []
-    for done, key in enumerate(chosen, start=1):
+    for number, key in enumerate(images.keys):
         image, target = images.target(key)
         if not _nothing_known(target):
             maps = image_maps(network, image, scale=scale)
             completed = _complete(network, images, key, image, target, quick, maps)
             embeddings = maps.embeddings.cpu()
-            shares = F.interpolate(completed[None], size=embeddings.shape[-2:], mode="bilinear", align_corners=False)
-            labels = shares[0].argmax(dim=0)
-            if not hints[key].placed():
-                labels[torch.isin(labels, torch.tensor(sorted(shown), dtype=labels.dtype))] = UNLABELLED
-            parts.append(index_image(embeddings, labels, numbers[key], grid, iterations, images.num_classes))
-        progress(done, len(chosen))
+            labels = F.interpolate(completed[None], size=embeddings.shape[-2:], mode="bilinear", align_corners=False)
+            parts.append(index_image(embeddings, labels[0].argmax(dim=0), number, grid, iterations, images.num_classes))
+        progress(number + 1, len(images.keys))
     return merge(parts) if parts else None
 
 
