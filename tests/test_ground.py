@@ -94,7 +94,7 @@ def test_choices_change_the_recipe(tmp_path):
     assert choose_recipe("voc12-points", alone="points") == RECIPES["voc12-points"]
     assert choose_recipe(alone="points").completion.hints < choose_recipe().completion.hints
     assert choose_recipe(alone="tags").completion.balance == 0.75
-    assert choose_recipe(alone="tags", settings=["completion.balance=0"]) == choose_recipe()
+    assert choose_recipe(alone="tags", settings=["completion.balance=0.5"]) == choose_recipe()
     assert choose_recipe("voc12-tags", alone="tags") == RECIPES["voc12-tags"]
     written = tmp_path / "small.json"
     written.write_text(RECIPES["small"].model_dump_json(), "utf-8")
