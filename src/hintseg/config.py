@@ -149,8 +149,8 @@ class CompletionConfig(_Section):
     )
     least: Fraction = Field(
         0.0,
-        description="where nothing is pointed at, no class has less of an image than in this part of the hinted images "
-        "that show it, while a network is trained; 0: no such bound",
+        description="where nothing is pointed at, a class covers at least this quantile of what it covers in hinted "
+        "images that show it, while a network is trained; 0: no bound",
     )
     hints: NonNegative = Field(2.0, description="exponent of the shares that hints alone give; 0 leaves them out")
     hint_regions: int = Field(1000, ge=2, le=4000, description="over-segments over which hints spread")
