@@ -8,10 +8,13 @@ import triton.language as tl
 
 
 @triton.jit
-def parted(values):
-    """h and l of float32 values."""
+def parted(values, PARTS: tl.constexpr):
+    """h and l; with one part l is h and not read."""
     high = values.to(tl.bfloat16)
-    return high, (values - high.to(tl.float32)).to(tl.bfloat16)
+    low = high
+    if PARTS == 2:
+        low = (values.to(tl.float32) - high.to(tl.float32)).to(tl.bfloat16)
+    return high, low
 
 
 @triton.jit

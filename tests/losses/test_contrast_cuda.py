@@ -17,10 +17,12 @@ def interpreted(*arguments):
     return gradients(*arguments)
 
 
-def gradients(embeddings, own, pixel_labels, prototypes, prototype_labels, groups, dtype=torch.float32):
+def gradients(
+    embeddings, own, pixel_labels, prototypes, prototype_labels, groups, dtype=torch.float32, reduction="none"
+):  # fmt: skip
     pixels, means = (part.to(dtype).clone().requires_grad_() for part in (embeddings, prototypes))
     losses = pixel_to_segment_loss(
-        pixels, own, pixel_labels, means, prototype_labels, 7.0, reduction="none",
+        pixels, own, pixel_labels, means, prototype_labels, 7.0, reduction=reduction,
         pixel_group=None if groups is None else groups[own], prototype_group=groups,
     )  # fmt: skip
     losses.square().mean().backward()
@@ -63,6 +65,16 @@ def test_blocks_whose_groups_cannot_meet_are_passed_over():
     assert contrast_cuda._spans(torch.tensor([9, 9]), segments, 2, 2).tolist() == [[6, 0]]  # nothing from 6 to 0
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+def test_gradients_found_at_once_are_scaled_later(interpreter, reduction, dtype):
+    arguments = problem(130, 70, 20)
+    found = interpreter.submit(interpreted, *arguments, None, dtype, reduction).result()
+    assert found[0].dtype == torch.float32
+    for one, other in zip(found, gradients(*arguments, None, torch.float64, reduction), strict=True):
+        assert (one.double() - other).norm() <= (1e-4 if dtype == torch.float32 else 5e-3) * other.norm()
+
+
 def test_half_precision_loses_no_more_than_the_chunked_way(interpreter):
     arguments = problem(130, 70, 20)
     found = interpreter.submit(interpreted, *arguments, None, torch.bfloat16).result()
@@ -76,17 +88,16 @@ def test_half_precision_loses_no_more_than_the_chunked_way(interpreter):
     ("capability", "dim", "dtype"),
     [(80, 64, torch.float32), (80, 128, torch.float32), (90, 64, torch.float32), (90, 64, torch.bfloat16)],
 )
-@pytest.mark.parametrize("kernel", ["sums", "gradients"])
-def test_compiles_for_a_gpu_that_is_not_here(compiled, capability, dim, dtype, kernel):
+@pytest.mark.parametrize(("kernel", "each"), [("sums", False), ("gradients", False), ("gradients", True)])
+def test_compiles_for_a_gpu_that_is_not_here(compiled, capability, dim, dtype, kernel, each):
     vectors, function = torch.empty(1, dim, dtype=dtype), getattr(contrast_kernels, f"{kernel}_kernel")
-    options = contrast_cuda._options(vectors, vectors, 2, True, True) | {"INTERPRETED": False}
-    options |= contrast_cuda._tile(options, kernel == "gradients")
-    parts = ("pixels", "pixels_low", "prototypes", "prototypes_low")
-    types = dict.fromkeys(parts, "*bf16") | {"result": "*fp32" if dtype == torch.float32 else "*bf16"}
+    options = contrast_cuda._options(vectors, vectors, torch.empty(1, 2), True) | {"INTERPRETED": False}
+    options |= contrast_cuda._tile(options, kernel == "gradients") | {"EACH": each}
+    types = dict.fromkeys(("pixels", "prototypes", "result"), "*fp32" if dtype == torch.float32 else "*bf16")
     types |= dict.fromkeys(("losses", "rates", "gradient", "totals"), "*fp32")
     types |= dict.fromkeys(("own", "row_groups", "column_groups"), "*i64")
     types |= dict.fromkeys(("row_labels", "column_labels", "spans", "row_spans", "column_spans"), "*i32")
-    types |= {"scale": "fp32", "concentration": "fp32"} | dict.fromkeys(contrast_kernels.SIZES, "i32")
+    types |= {"scale": "fp32"} | dict.fromkeys(contrast_kernels.SIZES, "i32")
     built = compiled(function, types, options, capability)
     assert len(built.asm["cubin"]) > 1000
     assert built.metadata.shared <= 99 * 1024  # what every GPU of these generations has
@@ -97,6 +108,7 @@ def test_compiles_for_a_gpu_that_is_not_here(compiled, capability, dim, dtype, k
 def test_equals_the_cpu_on_a_gpu(sets):
     arguments = problem(1000, 300, 64, 21, sets)
     assert contrast._kernels(torch.device("cuda", 0), torch.float32, torch.float32, 64, 21 * sets, False) is not None
-    found = gradients(*(part.cuda() for part in arguments), None)
-    for one, other in zip(found, gradients(*arguments, None), strict=True):
-        torch.testing.assert_close(one.cpu(), other, atol=1e-5, rtol=1e-3)
+    for reduction in ("none", "mean"):
+        found = gradients(*(part.cuda() for part in arguments), None, reduction=reduction)
+        for one, other in zip(found, gradients(*arguments, None, reduction=reduction), strict=True):
+            torch.testing.assert_close(one.cpu(), other, atol=1e-5, rtol=1e-3)

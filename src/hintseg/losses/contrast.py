@@ -57,7 +57,8 @@ def pixel_to_segment_loss(
         reduction: "mean" over pixels, "sum", or "none" for (N,).
 
     Returns:
-        () or (N,); 0 with a graph where there is no pixel. Differentiable in both embeddings.
+        () in float32 at least, or (N,) in the pixels' dtype; 0 with a graph where there is no pixel. Differentiable
+        in both embeddings.
 
     Raises:
         ValueError: shapes that do not belong together, one group without the other, or too large a concentration.
@@ -69,25 +70,25 @@ def pixel_to_segment_loss(
         raise ValueError(f"concentration {concentration} must be from 0 to {FLOAT64_CONCENTRATION}")
     if pixel_embeddings.shape[0] == 0 or prototypes.shape[0] == 0:
         zero = pixel_embeddings.sum() * 0 + prototypes.sum() * 0
-        return pixel_embeddings.sum(dim=1) * 0 if reduction == "none" else zero
+        if reduction == "none":
+            return pixel_embeddings.sum(dim=1) * 0
+        return zero.to(torch.promote_types(zero.dtype, torch.float32))
     kernels = _kernels(
         pixel_embeddings.device, pixel_embeddings.dtype, prototypes.dtype, prototypes.shape[1],
         pixel_labels.shape[1] if pixel_labels.ndim == 2 else 0, pixel_group is not None,
     )  # fmt: skip
     small = max(pixel_embeddings.numel(), prototypes.numel()) < 2**31  # they count in int32
     fused = kernels if small and concentration <= FLOAT32_CONCENTRATION else None
-    losses: Tensor = (fused or _PixelToSegment).apply(
-        pixel_embeddings,
-        prototypes,
-        segment_of_pixel,
-        pixel_labels,
-        prototype_labels,
-        pixel_group,
-        prototype_group,
+    arguments = (
+        pixel_embeddings, prototypes, segment_of_pixel, pixel_labels, prototype_labels, pixel_group, prototype_group,
         float(concentration),
-    )
+    )  # fmt: skip
+    if fused is not None:
+        return fused.apply(*arguments, reduction)
+    losses: Tensor = _PixelToSegment.apply(*arguments)
     if reduction == "none":
         return losses
+    losses = losses.to(torch.promote_types(losses.dtype, torch.float32))
     return losses.mean() if reduction == "mean" else losses.sum()
 
 
@@ -117,7 +118,7 @@ def _kernels(
         zero = torch.zeros(1, dtype=torch.int64, device=device)
         labels = torch.ones(1, sets, dtype=torch.bool, device=device) if sets else zero
         group = zero if grouped else None
-        FusedPixelToSegment.apply(pixels, prototypes, zero, labels, labels, group, group, 1.0).sum().backward()
+        FusedPixelToSegment.apply(pixels, prototypes, zero, labels, labels, group, group, 1.0, "mean").backward()
     except Exception as problem:  # of an import, a compiler or a driver: none is worth a training
         log.warning("the fused kernels of the contrast do not work here, what does is slower: %s", problem)
         return None

@@ -1,20 +1,23 @@
 """Kernels of the pixel-to-segment loss, a block of pixels against a block of segments at a time.
 
-Arguments alike in all kernels: pixels (N, D), prototypes (K, D) and their low parts, own (N,), labels (n, WORDS),
-groups (n,), spans (blocks, 2) where GROUPED, scale κ / log 2.
+Arguments alike in all kernels: pixels (N, D), prototypes (K, D), own (N,), labels (n, WORDS), groups (n,), spans
+(blocks, 2) where GROUPED, scale κ / log 2.
 """
+
+import math
 
 import triton
 import triton.language as tl
 
 from hintseg.tensor_cores import parted, product
 
-SIZES = ["num_rows", "num_columns", "stride", "shares", "row_blocks", "column_blocks"]  # not worth a kernel each
+SIZES = ["num_rows", "num_columns", "shares", "row_blocks", "column_blocks"]  # not worth a kernel each
+LOG_2 = tl.constexpr(math.log(2))
 
 
 @triton.jit
 def _vectors(source, at, count, DIM: tl.constexpr, DEPTH: tl.constexpr):
-    """(n, DEPTH) bfloat16: rows `at` of (count, DIM), 0 beyond."""
+    """(n, DEPTH): rows `at` of (count, DIM), 0 beyond."""
     depth = tl.arange(0, DEPTH)
     mask = (at < count)[:, None]
     if DIM < DEPTH:
@@ -37,10 +40,10 @@ def _same(
 
 
 @triton.jit
-def _rates(rates, gradient, rows, num_rows, stride):
+def _rates(rates, gradient, rows, num_rows, EACH: tl.constexpr):
     """dL / d(v·μ) over w of a pixel's segments that attract, that repel, and of its own; 0 beyond the pixels."""
     inside = rows < num_rows
-    weight = tl.load(gradient + rows * stride, mask=inside, other=0.0).to(tl.float32)
+    weight = tl.load(gradient + rows, mask=inside, other=0.0).to(tl.float32) if EACH else 1.0
     attracted = tl.load(rates + rows, mask=inside, other=0.0)
     repelled = tl.load(rates + num_rows + rows, mask=inside, other=0.0)
     by_itself = tl.load(rates + 2 * num_rows + rows, mask=inside, other=0.0)
@@ -54,15 +57,14 @@ def _integers(source, at, mask, other: tl.constexpr):
 
 @triton.jit
 def _taken(
-    start, vectors, vectors_low, labels, groups, count,
+    start, vectors, labels, groups, count,
     DIM: tl.constexpr, DEPTH: tl.constexpr, WORDS: tl.constexpr, GROUPED: tl.constexpr, PARTS: tl.constexpr,
     SIZE: tl.constexpr,
 ):  # fmt: skip
-    """A block of pixels or segments from `start`: their numbers, vectors, first words and groups."""
+    """A block of pixels or segments from `start`: their numbers, vectors in parts, first words and groups."""
     at = start + tl.arange(0, SIZE)
     inside = at < count
-    high = _vectors(vectors, at, count, DIM, DEPTH)
-    low = _vectors(vectors_low, at, count, DIM, DEPTH) if PARTS == 2 else high
+    high, low = parted(_vectors(vectors, at, count, DIM, DEPTH), PARTS)
     word = _integers(labels, at * WORDS, inside, 0)
     return at, high, low, word, _integers(groups, at, inside, 0) if GROUPED else word
 
@@ -101,8 +103,8 @@ def _compared(
 
 @triton.jit(do_not_specialize=SIZES)
 def sums_kernel(
-    pixels, pixels_low, prototypes, prototypes_low, own, row_labels, column_labels, row_groups, column_groups, spans,
-    losses, rates, concentration, scale, num_rows, num_columns,
+    pixels, prototypes, own, row_labels, column_labels, row_groups, column_groups, spans,
+    losses, rates, scale, num_rows, num_columns,
     DIM: tl.constexpr, DEPTH: tl.constexpr, WORDS: tl.constexpr, SETS: tl.constexpr, GROUPED: tl.constexpr,
     PARTS: tl.constexpr, INTERPRETED: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
 ):  # fmt: skip
@@ -113,7 +115,7 @@ def sums_kernel(
     """
     block = tl.program_id(0)
     rows, high, low, row_word, row_group = _taken(
-        block * ROWS, pixels, pixels_low, row_labels, row_groups, num_rows, DIM, DEPTH, WORDS, GROUPED, PARTS, ROWS
+        block * ROWS, pixels, row_labels, row_groups, num_rows, DIM, DEPTH, WORDS, GROUPED, PARTS, ROWS
     )  # fmt: skip
     inside = rows < num_rows
     mine = _integers(own, rows, inside, 0)
@@ -122,7 +124,7 @@ def sums_kernel(
     first, last = _met(spans, block, num_columns, GROUPED)
     for start in range(first, last, COLUMNS):
         columns, key, key_low, column_word, column_group = _taken(
-            start, prototypes, prototypes_low, column_labels, column_groups, num_columns,
+            start, prototypes, column_labels, column_groups, num_columns,
             DIM, DEPTH, WORDS, GROUPED, PARTS, COLUMNS,
         )  # fmt: skip
         weight, same = _compared(
@@ -132,11 +134,8 @@ def sums_kernel(
         )  # fmt: skip
         attracting += tl.sum(tl.where(same & (mine[:, None] != columns[None, :]), weight, 0.0), axis=1)
         repelling += tl.sum(tl.where(same, 0.0, weight), axis=1)
-    vector = high.to(tl.float32)
+    vector = _vectors(pixels, rows, num_rows, DIM, DEPTH).to(tl.float32)
     mean = _vectors(prototypes, mine, num_columns, DIM, DEPTH).to(tl.float32)
-    if PARTS == 2:
-        vector += low.to(tl.float32)
-        mean += _vectors(prototypes_low, mine, num_columns, DIM, DEPTH).to(tl.float32)
     itself = tl.exp2((tl.sum(vector * mean, axis=1) - 1.0) * scale)
     agrees = _same(
         row_word, _integers(column_labels, mine * WORDS, inside, 0), rows, mine, row_labels, column_labels, num_rows,
@@ -147,7 +146,7 @@ def sums_kernel(
     share = repelling / positive
     # log(1 + x) for small x, which float32 would lose in 1 + x
     tl.store(losses + rows, tl.where(share < 1e-4, share - 0.5 * share * share, tl.log(1.0 + share)), mask=inside)
-    push = concentration / (positive + repelling)
+    push = scale * LOG_2 / (positive + repelling)
     pull = push * share
     by_itself = tl.where(agrees, 0.0, push) - tl.where(lonely, pull, 0.0)
     tl.store(rates + rows, -pull, mask=inside)
@@ -157,23 +156,23 @@ def sums_kernel(
 
 @triton.jit
 def _pixel_gradient(
-    block, pixels, pixels_low, prototypes, prototypes_low, own, row_labels, column_labels, row_groups, column_groups,
-    spans, rates, gradient, result, scale, num_rows, num_columns, stride,
+    block, pixels, prototypes, own, row_labels, column_labels, row_groups, column_groups,
+    spans, rates, gradient, result, scale, num_rows, num_columns,
     DIM: tl.constexpr, DEPTH: tl.constexpr, WORDS: tl.constexpr, SETS: tl.constexpr, GROUPED: tl.constexpr,
-    PARTS: tl.constexpr, INTERPRETED: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
+    PARTS: tl.constexpr, INTERPRETED: tl.constexpr, EACH: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
 ):  # fmt: skip
     """Σ_s dL/d(v·μ_s) μ_s of a block of pixels."""
     rows, high, low, row_word, row_group = _taken(
-        block * ROWS, pixels, pixels_low, row_labels, row_groups, num_rows, DIM, DEPTH, WORDS, GROUPED, PARTS, ROWS
+        block * ROWS, pixels, row_labels, row_groups, num_rows, DIM, DEPTH, WORDS, GROUPED, PARTS, ROWS
     )  # fmt: skip
     inside = rows < num_rows
     mine = _integers(own, rows, inside, 0)
-    attracted, repelled, by_itself = _rates(rates, gradient, rows, num_rows, stride)
+    attracted, repelled, by_itself = _rates(rates, gradient, rows, num_rows, EACH)
     total = tl.zeros((ROWS, DEPTH), dtype=tl.float32)
     first, last = _met(spans, block, num_columns, GROUPED)
     for start in range(first, last, COLUMNS):
         columns, key, key_low, column_word, column_group = _taken(
-            start, prototypes, prototypes_low, column_labels, column_groups, num_columns,
+            start, prototypes, column_labels, column_groups, num_columns,
             DIM, DEPTH, WORDS, GROUPED, PARTS, COLUMNS,
         )  # fmt: skip
         weight, same = _compared(
@@ -183,7 +182,7 @@ def _pixel_gradient(
         )  # fmt: skip
         rate = tl.where(same, attracted[:, None], repelled[:, None])
         slope = weight * tl.where(mine[:, None] == columns[None, :], by_itself[:, None], rate)
-        slope_high, slope_low = parted(slope)
+        slope_high, slope_low = parted(slope, PARTS)
         total = product(slope_high, slope_low, key, key_low, total, PARTS, INTERPRETED)
     depth = tl.arange(0, DEPTH)
     where = (rows * DIM)[:, None] + depth[None, :]
@@ -192,17 +191,17 @@ def _pixel_gradient(
 
 @triton.jit
 def _prototype_gradient(
-    block, share, pixels, pixels_low, prototypes, prototypes_low, own, row_labels, column_labels, row_groups,
-    column_groups, spans, rates, gradient, totals, scale, num_rows, num_columns, stride, shares,
+    block, share, pixels, prototypes, own, row_labels, column_labels, row_groups,
+    column_groups, spans, rates, gradient, totals, scale, num_rows, num_columns, shares,
     DIM: tl.constexpr, DEPTH: tl.constexpr, WORDS: tl.constexpr, SETS: tl.constexpr, GROUPED: tl.constexpr,
-    PARTS: tl.constexpr, INTERPRETED: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
+    PARTS: tl.constexpr, INTERPRETED: tl.constexpr, EACH: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
 ):  # fmt: skip
     """Σ_i dL_i/d(v_i·μ) v_i of a block of segments, over one share of the pixels that it may meet.
 
     Segments lie along the first axis.
     """
     columns, key, key_low, column_word, column_group = _taken(
-        block * COLUMNS, prototypes, prototypes_low, column_labels, column_groups, num_columns,
+        block * COLUMNS, prototypes, column_labels, column_groups, num_columns,
         DIM, DEPTH, WORDS, GROUPED, PARTS, COLUMNS,
     )  # fmt: skip
     total = tl.zeros((COLUMNS, DEPTH), dtype=tl.float32)
@@ -212,7 +211,7 @@ def _prototype_gradient(
     last = tl.minimum(first + span, last)
     for start in range(first, last, ROWS):
         rows, high, low, row_word, row_group = _taken(
-            start, pixels, pixels_low, row_labels, row_groups, num_rows, DIM, DEPTH, WORDS, GROUPED, PARTS, ROWS
+            start, pixels, row_labels, row_groups, num_rows, DIM, DEPTH, WORDS, GROUPED, PARTS, ROWS
         )  # fmt: skip
         weight, same = _compared(
             key, key_low, high, low, row_word[None, :], column_word[:, None], row_group[None, :],
@@ -220,10 +219,10 @@ def _prototype_gradient(
             scale, WORDS, SETS, GROUPED, PARTS, INTERPRETED,
         )  # fmt: skip
         mine = _integers(own, rows, rows < num_rows, 0)
-        attracted, repelled, by_itself = _rates(rates, gradient, rows, num_rows, stride)
+        attracted, repelled, by_itself = _rates(rates, gradient, rows, num_rows, EACH)
         rate = tl.where(same, attracted[None, :], repelled[None, :])
         slope = weight * tl.where(mine[None, :] == columns[:, None], by_itself[None, :], rate)
-        slope_high, slope_low = parted(slope)
+        slope_high, slope_low = parted(slope, PARTS)
         total = product(slope_high, slope_low, high, low, total, PARTS, INTERPRETED)
     depth = tl.arange(0, DEPTH)
     where = (share.to(tl.int64) * num_columns + columns)[:, None] * DIM + depth[None, :]
@@ -232,25 +231,28 @@ def _prototype_gradient(
 
 @triton.jit(do_not_specialize=SIZES)
 def gradients_kernel(
-    pixels, pixels_low, prototypes, prototypes_low, own, row_labels, column_labels, row_groups, column_groups,
-    row_spans, column_spans, rates, gradient, result, totals, scale, num_rows, num_columns, stride, shares, row_blocks,
+    pixels, prototypes, own, row_labels, column_labels, row_groups, column_groups,
+    row_spans, column_spans, rates, gradient, result, totals, scale, num_rows, num_columns, shares, row_blocks,
     column_blocks,
     DIM: tl.constexpr, DEPTH: tl.constexpr, WORDS: tl.constexpr, SETS: tl.constexpr, GROUPED: tl.constexpr,
-    PARTS: tl.constexpr, INTERPRETED: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
+    PARTS: tl.constexpr, INTERPRETED: tl.constexpr, EACH: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
 ):  # fmt: skip
-    """Gradients of pixels and of shares of segments, in one launch: small problems are all launches."""
+    """Gradients of pixels and of shares of segments, in one launch: small problems are all launches.
+
+    Of the sum over pixels, or, with EACH, of pixels weighted by `gradient` (N,).
+    """
     block = tl.program_id(0)
     if block < row_blocks:
         _pixel_gradient(
-            block, pixels, pixels_low, prototypes, prototypes_low, own, row_labels, column_labels, row_groups,
-            column_groups, row_spans, rates, gradient, result, scale, num_rows, num_columns, stride,
-            DIM, DEPTH, WORDS, SETS, GROUPED, PARTS, INTERPRETED, ROWS, COLUMNS,
+            block, pixels, prototypes, own, row_labels, column_labels, row_groups,
+            column_groups, row_spans, rates, gradient, result, scale, num_rows, num_columns,
+            DIM, DEPTH, WORDS, SETS, GROUPED, PARTS, INTERPRETED, EACH, ROWS, COLUMNS,
         )  # fmt: skip
     else:
         block = block - row_blocks
         _prototype_gradient(
-            block % column_blocks, block // column_blocks, pixels, pixels_low, prototypes, prototypes_low, own,
+            block % column_blocks, block // column_blocks, pixels, prototypes, own,
             row_labels, column_labels, row_groups, column_groups, column_spans, rates, gradient, totals, scale,
-            num_rows, num_columns, stride, shares,
-            DIM, DEPTH, WORDS, SETS, GROUPED, PARTS, INTERPRETED, ROWS, COLUMNS,
+            num_rows, num_columns, shares,
+            DIM, DEPTH, WORDS, SETS, GROUPED, PARTS, INTERPRETED, EACH, ROWS, COLUMNS,
         )  # fmt: skip

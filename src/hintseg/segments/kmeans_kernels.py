@@ -24,7 +24,7 @@ def kmeans_kernel(
         for other in range(SHARES):
             mean += tl.load(before + (image * SHARES + other) * num_clusters * DIM + cell, mask=used, other=0.0)
         mean = mean / tl.maximum(tl.sqrt(tl.sum(mean * mean, axis=1)), 1e-12)[:, None]
-    mean_high, mean_low = parted(mean)
+    mean_high, mean_low = parted(mean, 2)
     sums = tl.zeros((CLUSTERS, DEPTH), dtype=tl.float32)
     span = tl.cdiv(tl.cdiv(num_rows, ROWS), SHARES) * ROWS
     first = share * span
@@ -36,7 +36,7 @@ def kmeans_kernel(
         vector = tl.load(
             features + (place * DIM)[:, None] + depth[None, :], mask=inside[:, None] & (depth < DIM)[None, :], other=0.0
         )
-        high, low = parted(vector)
+        high, low = parted(vector, 2)
         if START:
             nearest = tl.load(clusters + place, mask=inside, other=0).to(tl.int32)
         else:

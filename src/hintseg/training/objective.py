@@ -114,12 +114,10 @@ class Objective:
             pixels, prototypes = who.pixel_embeddings, who.prototypes
             if self.coarse and pixels.is_cuda:
                 pixels, prototypes = pixels.bfloat16(), prototypes.bfloat16()
-            losses = pixel_to_segment_loss(
+            values[name] = pixel_to_segment_loss(
                 pixels, who.segment_of_pixel, who.pixel_labels, prototypes, who.prototype_labels,
                 active[name].concentration, pixel_group=who.pixel_group, prototype_group=who.prototype_group,
-                reduction="none",
             )  # fmt: skip
-            values[name] = losses.float().mean() if len(losses) else losses.float().sum()
         self.memory.push(segmented)
         return values
 
