@@ -122,6 +122,7 @@ class TagsConfig(_Section):
     epochs: NonNegative = Field(
         0.0, description="looks of the tag classifier at an image, at most; a surer one finds worse places; 0: no limit"
     )
+    least: int = Field(0, ge=0, description="iterations of the tag classifier that `epochs` leaves however few images")
     pooling: Literal["average", "max", "log_sum_exp", "rank"] = Field("log_sum_exp", description="of pixel scores")
     claims: Literal["balanced", "peaks"] = Field(
         "balanced", description="from scores to shares: every tagged class alike, or activations by their peaks (paper)"

@@ -647,15 +647,15 @@ def test_tags_alone_train_and_resume(run, tmp_path, scenes):
 
 def test_the_tag_classifier_looks_at_an_image_only_so_often(run, scenes):
     """Four images, two a step."""
-    for epochs, steps in ((2, 4), (0, 7), (9, 7), (0.01, 1)):
+    for epochs, least, steps in ((2, 0, 4), (0, 0, 7), (9, 0, 7), (0.01, 0, 1), (2, 3, 4), (0.01, 3, 3), (2, 9, 7)):
         seen = []
 
         def note(stage, done, total, values, seen=seen):
             if stage == "tags":
                 seen.append((done, total))
 
-        settings = ["tags.iterations=7", f"tags.epochs={epochs}"]
-        run(f"epochs-{epochs}", hints="tags", settings=settings, progress=note)
+        settings = ["tags.iterations=7", f"tags.epochs={epochs}", f"tags.least={least}"]
+        run(f"epochs-{epochs}-{least}", hints="tags", settings=settings, progress=note)
         assert seen == [(done, steps) for done in range(1, steps + 1)]
 
 

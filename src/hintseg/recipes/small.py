@@ -31,7 +31,7 @@ SMALL = Recipe(
         "similarity": TermConfig(weight=0.05, concentration=16),
         "completed": TermConfig(weight=1.0, balance=BALANCE),
     },
-    tags=TagsConfig(epochs=8),
+    tags=TagsConfig(epochs=4, least=100),
     completion=CompletionConfig(walk=False, scale=1.25, balance=0.5, least=0.25, crf_stride=2),
     stage_two=StageTwoConfig(kind="joint", renewals=(0.6,)),
     # Random crops show objects enlarged: an image enlarged alike suits the network better.

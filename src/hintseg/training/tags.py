@@ -101,11 +101,11 @@ def place_tags(
 
 
 def classifier_iterations(recipe: Recipe, images: int) -> int:
-    """Of the tag classifier: few enough that an image is looked at `tags.epochs` times at most, on average."""
+    """Of the tag classifier: few enough that an image is looked at `tags.epochs` times, but for `tags.least`."""
     config = recipe.tags
     if config.epochs == 0:
         return config.iterations
-    return min(config.iterations, max(round(config.epochs * images / recipe.data.batch), 1))
+    return min(config.iterations, max(round(config.epochs * images / recipe.data.batch), config.least, 1))
 
 
 def _paths(folder: Path, keys: list[str]) -> dict[str, Path]:
