@@ -103,6 +103,7 @@ def _gradients(
 
 
 def _blocks(vectors: Tensor, size: int) -> int:
+    """How many blocks cover them; `triton.cdiv` takes six microseconds for it."""
     return -(-len(vectors) // size)
 
 
