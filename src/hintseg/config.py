@@ -68,6 +68,11 @@ class DataConfig(_Section):
         ge=0,
         description="kinds of places by their looks, each of one class in all images where hints spread; 0: none",
     )
+    foreign: Fraction = Field(
+        0.0,
+        description="where there is no background: a place is void whose word is of the image's classes in less than "
+        "this part of the other images' such places; 0: none",
+    )
     views: int = Field(0, ge=0, description="fixed crops of every image, each drawn once; 0: a fresh one every time")
     features_mib: int = Field(4096, ge=0, description="memory for a frozen backbone's features of these views")
     workers: int = Field(0, ge=0, description="loader processes; 0 loads in the main process")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hintseg.targets.activation import expected_shares
-from hintseg.targets.words import PRIOR, TaggedCells, explained, learn_vocabulary, word_table
+from hintseg.targets.words import OTHERS, PRIOR, TaggedCells, explained, foreign, learn_vocabulary, word_table
 
 
 def plain_table(images, words, num_classes, power, expected, rounds):
@@ -127,3 +127,34 @@ def test_few_cells_have_few_words():
     vocabulary = learn_vocabulary(features, 100, dimensions=64)
     assert vocabulary.centres.shape == (2, 2)
     assert set(vocabulary.words(features)) <= {0, 1}
+
+
+def test_foreign_cells_by_loop():
+    images = random_images(count=30, words=4)
+    found = foreign(images, 4, 4, 0.4)
+    shares = []
+    for number, cells in enumerate(images):
+        others = images[:number] + images[number + 1 :]
+        assert all(sum(label in other.classes for other in others) >= OTHERS for label in cells.classes)
+        for place, word in enumerate(cells.words.ravel()):
+            mine = total = 0.0
+            for other in others:
+                for label, claims in zip(other.classes, other.claims, strict=True):
+                    here = claims.ravel()[other.words.ravel() == word].sum()
+                    total += here
+                    mine += here * (label in cells.classes)
+            shares.append(mine / total)
+            assert found[number].ravel()[place] == (mine < 0.4 * total)
+    assert min(shares) < 0.4 < max(shares)
+
+
+def test_what_few_images_show_is_not_foreign():
+    def image(label, *words):
+        return TaggedCells(np.array([label]), np.ones((1, 1, len(words))), np.array([words]))
+
+    many = [image(0, 0, 1)] * (OTHERS + 1)
+    rare = foreign([*many, *[image(1, 0, 2)] * OTHERS], 3, 2, 0.05)
+    known = foreign([*many, *[image(1, 0, 2)] * OTHERS, image(1, 1, 2)], 3, 2, 0.05)
+    assert not np.any(rare)
+    assert known[-1].tolist() == [[True, False]], "others have the first word for the other class alone"
+    assert not np.any(known[:-1])

@@ -29,9 +29,10 @@ from hintseg.recipes.by_name import ALONE, OBJECTIVES
 from hintseg.relations.by_name import RELATIONS
 from hintseg.targets.boxes import box_seeds
 from hintseg.targets.target import WeakTarget, reduce_to
+from hintseg.targets.words import TaggedCells
 from hintseg.training import data, loop, stages, tags
 from hintseg.training.augment import Sample, SoftMask, augment
-from hintseg.training.completed import least_shares
+from hintseg.training.completed import least_shares, remembered_segments
 from hintseg.training.data import Looks, TrainingBatches, TrainingImages
 from hintseg.training.features import FeatureCache
 from hintseg.training.loading import decode, loader
@@ -39,8 +40,8 @@ from hintseg.training.objective import Objective, cell_labels
 from hintseg.training.optimizer import AveragedWeights, build_optimizer, learning_rate_factor
 from hintseg.training.processes import make_fabric
 from hintseg.training.tags import image_seeds, tagged_shares, unplaced
-from hintseg.training.terms import TERMS
-from hintseg.training.words import find_words, looks_by_words
+from hintseg.training.terms import TERMS, TermInputs
+from hintseg.training.words import find_words, leave_open, looks_by_words
 
 
 @pytest.mark.parametrize(("step", "expected"), [(0, 3e-4), (100, 2.99e-3), (15_000, 1.61e-3), (29_999, 2.8e-7)])
@@ -879,6 +880,67 @@ def test_words_have_a_say_in_where_hints_spread(scenes, tiny, some_weights, tmp_
     hinted = images.sample(second).labels < UNLABELLED
     assert (after[hinted] == before[hinted]).all()
     assert set(np.unique(after[~hinted])) <= {one, UNLABELLED}
+
+
+def test_foreign_places_are_void_where_nothing_is_hinted(scenes):
+    images = TrainingImages(scenes, scenes.keys("train"), ("scribbles",), DataConfig())
+    first, second, *_ = images.keys
+    before, other = images.sample(first), images.sample(second)
+    places = np.array([[False], [True]])  # the lower half
+    images.leave_open({first: places})
+    after = images.sample(first)
+    half, hinted = before.labels.shape[0] // 2, before.labels < UNLABELLED
+    assert hinted[half:].any()
+    assert not hinted[half:].all()
+    assert (after.labels[:half] == before.labels[:half]).all()
+    assert (after.spread[:half] == before.spread[:half]).all()
+    for found, had in ((after.labels, before.labels), (after.spread, before.labels)):
+        assert (found[half:] == np.where(hinted, had, VOID)[half:]).all()
+    assert images.sample(second) is other
+
+
+@pytest.mark.parametrize(("background", "foreign", "known"), [(0, 0.5, False), (None, 0.5, True), (None, 0.0, False)])
+def test_only_without_a_background_anything_is_foreign(scenes, background, foreign, known):
+    described = json.loads((scenes.root / "dataset.json").read_text("utf-8")) | {"background": background}
+    (scenes.root / "dataset.json").write_text(json.dumps(described), "utf-8")
+    keys = scenes.keys("train")
+    images = TrainingImages(Dataset.open(scenes.root), keys, ("scribbles",), DataConfig(foreign=foreign))
+    claims = np.ones((1, 1, 1))
+
+    def cells(label):
+        return TaggedCells(np.array([label]), claims, np.array([[0]]))
+
+    others = {f"other {number}": cells(number % 2) for number in range(60)}
+    nobody = TaggedCells(np.zeros(0, int), np.zeros((0, 1, 1)), np.array([[0]]))
+    rare = {f"rare {number}": cells(2) for number in range(5)}
+    leave_open(images, {keys[0]: cells(2), keys[1]: nobody, **rare, **others}, 1)
+    labels = {key: images.sample(key).labels for key in keys}
+    assert (VOID in labels[keys[0]]) == known
+    assert VOID not in labels[keys[1]], "it has no claims"
+
+
+def test_void_is_not_taught_by_completed_masks_and_its_segments_do_not_vote(scenes, tiny):
+    recipe = choose_recipe(weights="none", settings=tiny)
+    images = TrainingImages(scenes, scenes.keys("train"), ("scribbles",), recipe.data)
+    network = Embedder(recipe.network, 3, "none").eval()
+    first, *others = images.keys
+    before = remembered_segments(network, images, recipe, lambda *_: None)
+    images.leave_open({first: np.array([[True]])})
+    after = remembered_segments(network, images, recipe, lambda *_: None)
+    assert (before.images == 0).sum() > (after.images == 0).sum()
+    for number in range(1, 1 + len(others)):
+        assert torch.equal(before.prototypes[before.images == number], after.prototypes[after.images == number])
+    logits = torch.zeros(1, 3, 4, 4, requires_grad=True)
+    cells = torch.full((1, 4, 4), UNLABELLED, dtype=torch.uint8)
+    cells[0, 0] = VOID
+    nothing = dict.fromkeys(TermInputs._fields[1:-1])
+    inputs = TermInputs(
+        PixelMaps(logits, logits),
+        **nothing | {"cells": cells, "soft": torch.eye(3)[0].expand(1, 4, 4, 3).movedim(3, 1)},
+    )
+    TERMS["completed"](inputs).backward()
+    assert not logits.grad[0, :, 0].any()
+    assert logits.grad[0, :, 1:].any()
 
 
 def test_words_are_found_again_where_a_run_goes_on(scenes, tiny, some_weights, tmp_path):

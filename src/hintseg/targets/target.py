@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from hintseg.hints.forms.boxes import Box
 from hintseg.hints.forms.by_name import FORMS
-from hintseg.hints.labels import UNLABELLED
+from hintseg.hints.labels import UNLABELLED, VOID
 from hintseg.hints.model import ImageHints
 from hintseg.images import reduced, repeated
 from hintseg.targets.boxes import box_centres, box_pixels, resized_boxes
@@ -87,6 +87,14 @@ def possible_classes(hints: ImageHints, allowed: NDArray[np.bool_], size: tuple[
         rows, columns = box_pixels(box, size, 1.0)
         possible[box.label, rows, columns] = True
     return possible
+
+
+def with_void(target: WeakTarget, places: NDArray[np.bool_]) -> WeakTarget:
+    """Void where nothing is labelled for certain and `places`, (h, w) of any size, is true."""
+    height, width = target.labels.shape
+    void = cv2.resize(places.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST) > 0
+    labels = np.where(void & (target.labels == UNLABELLED), np.uint8(VOID), target.labels)
+    return target._replace(labels=labels)
 
 
 def reduce_to(

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+OTHERS = 4
 PRIOR = 4000  # cells that each class has before any is seen, of all words as often as they occur
 
 
@@ -125,6 +126,38 @@ def explained(
         product *= (expected / np.maximum(product.mean(axis=(1, 2)), 1e-6))[:, None, None]
         product /= product.sum(axis=0)
     return product.astype(np.float32)
+
+
+def foreign(images: Sequence[TaggedCells], words: int, num_classes: int, least: float) -> list[NDArray[np.bool_]]:
+    """Where an image looks like what other images hold of classes that it does not have.
+
+    Nowhere in an image with a class that fewer than `OTHERS` other images have: they do not tell what it looks like.
+
+    Args:
+        images: their claims say of what class each cell is.
+        words: W, size of the vocabulary.
+        least: a cell is foreign if less than this part of the other images' cells with its word is of the image's
+            classes.
+
+    Returns:
+        (h, w) for every image.
+    """
+
+    def counted(cells: TaggedCells) -> NDArray[np.float64]:
+        each = [np.bincount(cells.words.ravel(), own.ravel().astype(np.float64), words) for own in cells.claims]
+        return np.stack(each).astype(np.float64)
+
+    totals, having = np.zeros((num_classes, words)), np.zeros(num_classes, np.int64)
+    for cells in images:
+        totals[cells.classes] += counted(cells)
+        having[cells.classes] += 1
+    found = []
+    for cells in images:
+        own = counted(cells).sum(axis=0)
+        mine = totals[cells.classes].sum(axis=0) - own
+        known = having[cells.classes].min() > OTHERS
+        found.append((known & (mine < least * (totals.sum(axis=0) - own)))[cells.words])
+    return found
 
 
 def _projected(

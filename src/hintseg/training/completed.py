@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hintseg.config import CompletionConfig, Recipe
-from hintseg.hints.labels import UNLABELLED
+from hintseg.hints.labels import UNLABELLED, VOID
 from hintseg.images import kept_arrays
 from hintseg.inference.completion import complete_image
 from hintseg.inference.retrieval import SegmentIndex, index_image, merge
@@ -108,7 +108,10 @@ def remembered_segments(
             completed = _complete(network, images, key, image, target, quick, maps)
             embeddings = maps.embeddings.cpu()
             labels = F.interpolate(completed[None], size=embeddings.shape[-2:], mode="bilinear", align_corners=False)
-            parts.append(index_image(embeddings, labels[0].argmax(dim=0), number, grid, iterations, images.num_classes))
+            void = torch.from_numpy(target.labels == VOID)[None, None].float()
+            void = F.adaptive_avg_pool2d(void, (embeddings.shape[1], embeddings.shape[2]))[0, 0] > 0.5
+            classes = labels[0].argmax(dim=0).masked_fill(void, VOID)
+            parts.append(index_image(embeddings, classes, number, grid, iterations, images.num_classes))
         progress(number + 1, len(images.keys))
     return merge(parts) if parts else None
 

@@ -26,7 +26,7 @@ from hintseg.images import kept_arrays, reduced
 from hintseg.propagation.regions import pixel_shares, propagate, spread_labels, weighed
 from hintseg.segments.oversegment import partitions
 from hintseg.targets.boxes import box_seeds
-from hintseg.targets.target import WeakTarget, reduce_target, weak_target
+from hintseg.targets.target import WeakTarget, reduce_target, weak_target, with_void
 from hintseg.training.augment import Sample, SoftMask, augment
 
 
@@ -94,6 +94,7 @@ class TrainingImages:
         self._samples: dict[str, Sample] = {}
         self._seeds: dict[str, NDArray[np.uint8]] = {}
         self._looks: dict[str, Looks] = {}
+        self._open: dict[str, NDArray[np.bool_]] = {}
         self._shares: dict[str, tuple[NDArray[np.integer], NDArray[np.float32]]] = {}
 
     def plant(self, seeds: dict[str, NDArray[np.uint8]]) -> None:
@@ -111,6 +112,11 @@ class TrainingImages:
         """What images look like has a say in where hints spread to."""
         self._looks = looks
         self._samples = {key: sample for key, sample in self._samples.items() if key not in looks}
+
+    def leave_open(self, places: dict[str, NDArray[np.bool_]]) -> None:
+        """Where images, by key, are void unless a hint says otherwise, as for `with_void`."""
+        self._open |= places
+        self._samples = {key: sample for key, sample in self._samples.items() if key not in places}
 
     def spread_shares(self, key: str) -> tuple[NDArray[np.integer], NDArray[np.float32]]:
         """(T,) classes that hints show in an image and (T, H, W) how they spread over it by themselves.
@@ -168,7 +174,9 @@ class TrainingImages:
         target = weak_target(
             hints, image.shape[:2], self.num_classes, self.config.point_radius, self._inside(image, hints.boxes)
         )
-        return reduce_target(image, target, self.config.longest_side)
+        image, target = reduce_target(image, target, self.config.longest_side)
+        places = self._open.get(key)
+        return image, target if places is None else with_void(target, places)
 
     def _inside(self, image: NDArray[np.uint8], boxes: Sequence[Box]) -> NDArray[np.uint8] | None:
         """What boxes probably show, from disk where it lies there; None for the middle of each."""

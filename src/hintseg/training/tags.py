@@ -31,7 +31,7 @@ from hintseg.training.data import TrainingImages
 from hintseg.training.loading import decode
 from hintseg.training.loop import new_state, train_steps
 from hintseg.training.processes import shared_work
-from hintseg.training.words import LEAST_CLAIM, Words
+from hintseg.training.words import LEAST_CLAIM, Words, leave_open
 
 log = logging.getLogger("hintseg")
 LOG_EVERY = 20
@@ -181,7 +181,9 @@ def _agreed_shares(
         key: expected_shares(cells.classes, background, recipe.completion.background) for key, cells in found.items()
     }
     table = word_table(list(found.values()), words.size, images.num_classes, expected=list(expected.values()))
-    return {key: explained(cells, table, expected=expected[key]) for key, cells in found.items()}
+    shares = {key: explained(cells, table, expected=expected[key]) for key, cells in found.items()}
+    leave_open(images, {key: cells._replace(claims=shares[key]) for key, cells in found.items()}, words.size)
+    return shares
 
 
 def tagged_shares(scores: Tensor, target: WeakTarget, background: int | None, recipe: Recipe, pixels: bool) -> Tensor:

@@ -89,7 +89,7 @@ def _completed(inputs: TermInputs) -> Tensor:
     targets = inputs.soft
     if targets.shape[-2:] != inputs.maps.logits.shape[-2:]:
         targets = F.interpolate(targets, size=inputs.maps.logits.shape[-2:], mode="bilinear", align_corners=False)
-    return soft_cross_entropy(inputs.maps.logits, targets, inputs.balance)
+    return soft_cross_entropy(inputs.maps.logits, targets * inputs.inside[:, None], inputs.balance)
 
 
 def _dense_crf(inputs: TermInputs) -> Tensor:

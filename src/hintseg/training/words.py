@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from hintseg.images import kept_arrays
 from hintseg.network.embedder import Embedder
-from hintseg.targets.words import TaggedCells, Vocabulary, explained, learn_vocabulary, word_table
+from hintseg.targets.words import TaggedCells, Vocabulary, explained, foreign, learn_vocabulary, word_table
 from hintseg.training.data import Looks, TrainingImages
 from hintseg.training.processes import shared_work
 
@@ -47,7 +47,22 @@ def agree_on_words(
         return None
     words = find_words(out, network, images, seed, fabric, progress)
     images.weigh(looks_by_words(words, images.num_classes))
+    leave_open(images, words.cells, words.size)
     return words
+
+
+def leave_open(images: TrainingImages, cells: dict[str, TaggedCells], words: int) -> None:
+    """What looks like classes that an image does not have is void in it, unless there is a background to hold it.
+
+    Args:
+        cells: of images, with claims; those without any are left as they are.
+        words: size of the vocabulary.
+    """
+    if images.config.foreign == 0 or images.dataset.background is not None:
+        return
+    claimed = {key: own for key, own in cells.items() if len(own.classes)}
+    places = foreign(list(claimed.values()), words, images.num_classes, images.config.foreign)
+    images.leave_open(dict(zip(claimed, places, strict=True)))
 
 
 def find_words(
