@@ -9,6 +9,7 @@ validation split of MSRC-21 and on halves of its training split; see docs/explan
 
 from hintseg.config import (
     CompletionConfig,
+    DataConfig,
     InferenceConfig,
     Recipe,
     SegmentsConfig,
@@ -22,6 +23,7 @@ BALANCE = 0.5
 SMALL = Recipe(
     name="small",
     iterations=1500,
+    data=DataConfig(foreign=0.05),
     segments=SegmentsConfig(spread=True, pixels=1024),
     objective={
         "partial_cross_entropy": TermConfig(weight=1.0),
