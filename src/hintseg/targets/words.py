@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-OTHERS = 4
+OTHERS = 4  # images that show what a class looks like
 PRIOR = 4000  # cells that each class has before any is seen, of all words as often as they occur
 
 

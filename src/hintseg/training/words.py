@@ -3,6 +3,7 @@
 What looks alike is told by the backbone as its weights came, so that nothing of it is learned from wrong labels.
 """
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -19,6 +20,7 @@ from hintseg.targets.words import TaggedCells, Vocabulary, explained, foreign, l
 from hintseg.training.data import Looks, TrainingImages
 from hintseg.training.processes import shared_work
 
+log = logging.getLogger("hintseg")
 WORD_STRIDE = 8  # pixels per cell
 SCALE = 1.5  # of the image that the backbone sees
 SAMPLED_IMAGES, SAMPLED_CELLS = 500, 20_000  # that a vocabulary is learned from
@@ -62,6 +64,9 @@ def leave_open(images: TrainingImages, cells: dict[str, TaggedCells], words: int
         return
     claimed = {key: own for key, own in cells.items() if len(own.classes)}
     places = foreign(list(claimed.values()), words, images.num_classes, images.config.foreign)
+    if places:
+        share = np.mean([place.mean() for place in places])
+        log.info("%.0f %% of %d images looks like classes that they do not have, and is void", 100 * share, len(places))
     images.leave_open(dict(zip(claimed, places, strict=True)))
 
 
