@@ -95,8 +95,7 @@ def word_table(
     for turn in range(rounds + 1):
         table = np.tile(PRIOR * occur / occur.sum(), (num_classes, 1))
         for cells, share in zip(images, shares, strict=True):
-            for label, own in zip(cells.classes, share, strict=True):
-                table[label] += np.bincount(cells.words.ravel(), weights=own.ravel(), minlength=words)
+            table[cells.classes] += _counted(cells.words, share, words)
         table /= table.sum(axis=1, keepdims=True)
         if turn < rounds:
             shares = [
@@ -142,22 +141,23 @@ def foreign(images: Sequence[TaggedCells], words: int, num_classes: int, least: 
     Returns:
         (h, w) for every image.
     """
-
-    def counted(cells: TaggedCells) -> NDArray[np.float64]:
-        each = [np.bincount(cells.words.ravel(), own.ravel().astype(np.float64), words) for own in cells.claims]
-        return np.stack(each).astype(np.float64)
-
     totals, having = np.zeros((num_classes, words)), np.zeros(num_classes, np.int64)
     for cells in images:
-        totals[cells.classes] += counted(cells)
+        totals[cells.classes] += _counted(cells.words, cells.claims, words)
         having[cells.classes] += 1
     found = []
     for cells in images:
-        own = counted(cells).sum(axis=0)
+        own = _counted(cells.words, cells.claims, words).sum(axis=0)
         mine = totals[cells.classes].sum(axis=0) - own
         known = having[cells.classes].min() > OTHERS
         found.append((known & (mine < least * (totals.sum(axis=0) - own)))[cells.words])
     return found
+
+
+def _counted(seen: NDArray[np.integer], shares: NDArray[np.floating], words: int) -> NDArray[np.float64]:
+    """(T, words): how many of the cells with each word, (h, w), each class has by its (T, h, w) shares."""
+    each = [np.bincount(seen.ravel(), weights=own.ravel(), minlength=words) for own in shares]
+    return np.stack(each).astype(np.float64)
 
 
 def _projected(
