@@ -11,7 +11,7 @@ from hintseg.relations.by_name import RELATIONS
 from hintseg.relations.cooccurrence import cooccurrence
 from hintseg.relations.relation import spaced
 from hintseg.relations.similarity import similarity
-from hintseg.segments.batch import segment_batch
+from hintseg.segments.batch import split_batch
 from hintseg.segments.memory import SegmentMemory
 
 
@@ -27,7 +27,9 @@ def build(images=2, tags=None, seed=0, extra_unlabelled=False, labelled=True):
         regions[labels == 254] += 3 * torch.randint(2, (int((labels == 254).sum()),), generator=random)
     tags = torch.ones(images, 3, dtype=torch.bool) if tags is None else tags
     colours = torch.rand(images, 3, 8, 8, generator=random) * 2 - 1
-    return segment_batch(maps, labels, regions, colours, tags, num_classes=3, void=255, grid=(2, 2), iterations=2)
+    return split_batch(
+        maps, labels, regions, colours, tags, num_classes=3, void=255, grid=(2, 2), iterations=2
+    ).counted()
 
 
 def value(relation, concentration=6.0):
@@ -150,7 +152,7 @@ def test_every_relationship_has_a_gradient_and_can_be_sampled(name):
     maps = torch.randn(2, 5, 8, 8, generator=random, requires_grad=True)
     labels = torch.full((2, 8, 8), 254)
     labels[:, 0, 0], labels[:, 7, 7] = 0, 1
-    batch = segment_batch(
+    batch = split_batch(
         F.normalize(maps, dim=1),
         labels,
         torch.randint(4, (2, 8, 8), generator=random),
@@ -160,7 +162,7 @@ def test_every_relationship_has_a_gradient_and_can_be_sampled(name):
         void=255,
         grid=(2, 2),
         iterations=2,
-    )
+    ).counted()
     whole, relation = RELATIONS[name](batch, SegmentMemory(0), 0), RELATIONS[name](batch, SegmentMemory(0), 20)
     pixels = spaced(len(whole.pixel_embeddings), 20)
     assert len(relation.pixel_embeddings) <= 20

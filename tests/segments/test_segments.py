@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 
 from hintseg.errors import ConfigError
-from hintseg.segments.batch import segment_batch
+from hintseg.segments.batch import split_batch
 from hintseg.segments.kmeans import grid_clusters, spherical_kmeans, with_location
 from hintseg.segments.memory import SegmentMemory
 from hintseg.segments.oversegment import METHODS, oversegment
@@ -89,10 +89,10 @@ def make_batch(seed=0, void_column=None, tags=((True, False, False), (False, Fal
     if void_column is not None:
         labels[:, :, void_column] = 255
     regions = torch.randint(3, (2, 8, 8), generator=random)
-    return segment_batch(
+    return split_batch(
         maps, labels, regions, torch.zeros(2, 3, 8, 8), torch.tensor(tags),
         num_classes=3, void=255, grid=(2, 2), iterations=3,
-    )  # fmt: skip
+    ).counted()  # fmt: skip
 
 
 def test_segments_never_mix_labels_regions_or_images():
@@ -113,7 +113,9 @@ def test_as_many_segments_as_differ_in_image_cluster_label_or_region(images, gri
     labels = torch.tensor([0, 1, 254, 255])[torch.randint(4, (images, 12, 12), generator=random)]
     regions = torch.randint(3, (images, 12, 12), generator=random)
     tags, colours = torch.ones(images, 2, dtype=torch.bool), torch.zeros(images, 3, 12, 12)
-    batch = segment_batch(maps, labels, regions, colours, tags, num_classes=2, void=255, grid=grid, iterations=2)
+    batch = split_batch(
+        maps, labels, regions, colours, tags, num_classes=2, void=255, grid=grid, iterations=2
+    ).counted()
     start = grid_clusters(12, 12, grid).reshape(1, -1).expand(images, -1)
     located = with_location(maps.permute(0, 2, 3, 1)).flatten(1, 2)
     clusters = spherical_kmeans(located, start, 2).reshape(labels.shape)

@@ -559,7 +559,26 @@ def test_a_run_is_locked_while_it_trains(run):
     assert "another hintseg process" in messages[0]
 
 
-def test_a_loss_that_is_not_finite_stops_with_the_iteration(run, monkeypatch, tmp_path):
+@pytest.mark.parametrize("ahead", [1, 2, 100])
+def test_losses_are_the_same_when_they_are_read_late(run, monkeypatch, tmp_path, ahead):
+    run("at once")
+    monkeypatch.setitem(loop.AHEAD, "cpu", ahead)
+    seen = []
+    run("late", progress=lambda stage, done, total, values: seen.append(done) if stage == "train" else None)
+    assert seen == list(range(1, len(seen) + 1))
+    at_once, late = (losses(tmp_path / name / "metrics.csv") for name in ("at once", "late"))
+    assert at_once == late
+    assert len(late) == len(seen)
+
+
+def losses(path):
+    rows = csv.DictReader(path.read_text("utf-8").splitlines())
+    return [{name: value for name, value in row.items() if name != "seconds"} for row in rows]
+
+
+@pytest.mark.parametrize("ahead", [0, 1])
+def test_a_loss_that_is_not_finite_stops_with_the_iteration(run, monkeypatch, tmp_path, ahead):
+    monkeypatch.setitem(loop.AHEAD, "cpu", ahead)
     whole = loop.train_step
 
     def spoil(state, batch, recipe, fabric):

@@ -10,7 +10,7 @@ from hintseg.segments.rows import rows_where
 DENSE = 0.3  # a labelled pixel on its own costs three times what it costs where all are enlarged
 
 
-def partial_cross_entropy(logits: Tensor, labels: Tensor, balance: float = 0.0) -> Tensor:
+def partial_cross_entropy(logits: Tensor, labels: Tensor, balance: float = 0.0, count: int | None = None) -> Tensor:
     """Mean of −log softmax(logits)_p[y_p] over labelled pixels p, weighed by `class_weights`.
 
     Logits are bilinearly enlarged to the label map's size. Where hints are few, only at the labelled pixels, and
@@ -20,13 +20,15 @@ def partial_cross_entropy(logits: Tensor, labels: Tensor, balance: float = 0.0) 
         logits: (B, C, h, w).
         labels: (B, H, W) int64; values outside [0, C) are not labelled.
         balance: of the classes; 0: every pixel weighs the same.
+        count: how many pixels are labelled (`labelled_pixels`); None asks, for which a GPU has to be waited.
 
     Returns:
         (); 0 with a graph where no pixel is labelled.
     """
     num_classes, size = logits.shape[1], (labels.shape[1], labels.shape[2])
     labelled = (labels >= 0) & (labels < num_classes)
-    count = int(labelled.sum())
+    if count is None:
+        count = int(labelled.sum())
     if count == 0:
         return logits.sum() * 0
     logits, classes = at_least_float32(logits), labels.masked_fill(~labelled, num_classes)
@@ -41,6 +43,11 @@ def partial_cross_entropy(logits: Tensor, labels: Tensor, balance: float = 0.0) 
     if logits.shape[-2:] != size:
         logits = F.interpolate(logits, size=size, mode="bilinear", align_corners=False)
     return F.cross_entropy(logits, classes, weights, ignore_index=num_classes)
+
+
+def labelled_pixels(labels: Tensor, num_classes: int) -> Tensor:
+    """() int64: how many of `labels` are in [0, C)."""
+    return ((labels >= 0) & (labels < num_classes)).sum()
 
 
 def class_weights(pixels: Tensor, balance: float) -> Tensor:

@@ -13,13 +13,13 @@ def annotation(batch: SegmentedBatch, memory: SegmentMemory, limit: int = 0) -> 
     pixels = batch.labelled_pixels[spaced(len(batch.labelled_pixels), limit)]
     new_row = torch.full_like(batch.label_of_segment, -1)
     new_row[segments] = torch.arange(len(segments), device=new_row.device)
-    prototypes, labels = batch.prototypes[segments], batch.label_of_segment[segments]
+    prototypes, labels = batch.prototypes.index_select(0, segments), batch.label_of_segment[segments]
     if (remembered := memory.segments()) is not None:
         known = remembered.labelled
         prototypes = torch.cat([prototypes, remembered.prototypes[known].to(prototypes.dtype)])
         labels = torch.cat([labels, remembered.labels[known]])
     return Relation(
-        batch.embeddings[pixels],
+        batch.embeddings.index_select(0, pixels),
         new_row[batch.segment_of_pixel[pixels]],
         batch.label_of_pixel[pixels],
         prototypes,

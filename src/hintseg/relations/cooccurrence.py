@@ -24,7 +24,7 @@ def cooccurrence(batch: SegmentedBatch, memory: SegmentMemory, limit: int = 0) -
         prototypes = torch.cat([prototypes, remembered.prototypes[known].to(prototypes.dtype)])
         prototype_tags = torch.cat([prototype_tags, remembered.tags[known]])
     return Relation(
-        batch.embeddings[taking_part],
+        batch.embeddings.index_select(0, taking_part),
         batch.segment_of_pixel[taking_part],
         tags[batch.image_of_pixel[taking_part]],
         prototypes,

@@ -1,6 +1,7 @@
 """SegmentedBatch: the one record that every relationship reads."""
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -8,7 +9,7 @@ from torch import Tensor
 
 from hintseg.segments.kmeans import grid_clusters, location_features, spherical_kmeans, with_location
 from hintseg.segments.prototypes import combine, number_segments, parts, segment_prototypes
-from hintseg.segments.rows import rows_where
+from hintseg.segments.rows import rows_in_front
 
 REGIONS = 2**17  # more than an image has
 LABELS = 256
@@ -51,7 +52,77 @@ class SegmentedBatch(NamedTuple):
     num_classes: int
 
 
-def segment_batch(
+class UncountedBatch(NamedTuple):
+    """A batch that is clustered and split, before anybody knows into how many segments.
+
+    Attributes:
+        maps: (B, h, w, D) unit embeddings, with gradient.
+        located: (B, h, w, D + 2) the same with location.
+        surroundings: (B, h, w, 5) location and colour.
+        image, label, segment_of_pixel: (B · h · w,) int64.
+        label_of_segment, region_of_segment, image_of_segment: (B · h · w,) int64, of which the first ones are meant.
+        inside, labelled_pixels, tagged_pixels, labelled_segments, tagged_segments: (B · h · w + 1,) int64 rows, as
+            `rows_in_front` gives them; the second and third among those inside.
+        counts: (6,) int64, how many pixels are inside, labelled, tagged, and how many segments there are, labelled,
+            tagged.
+        tags_of_image: (B, T) bool.
+        num_classes: classes that labels can name.
+    """
+
+    maps: Tensor
+    located: Tensor
+    surroundings: Tensor
+    image: Tensor
+    label: Tensor
+    segment_of_pixel: Tensor
+    label_of_segment: Tensor
+    region_of_segment: Tensor
+    image_of_segment: Tensor
+    inside: Tensor
+    labelled_pixels: Tensor
+    tagged_pixels: Tensor
+    labelled_segments: Tensor
+    tagged_segments: Tensor
+    counts: Tensor
+    tags_of_image: Tensor
+    num_classes: int
+
+    def counted(self, counts: Sequence[int] | None = None) -> SegmentedBatch:
+        """The batch as relationships read it.
+
+        Args:
+            counts: the numbers in `counts`, for which a GPU has to be waited; None asks for them here.
+        """
+        if counts is None:
+            counts = self.counts.tolist()
+        pixels, labelled, tagged, count, labelled_segments, tagged_segments = counts
+        keep = self.inside[:pixels]
+        # The gradient of plain indexing sorts its rows on a GPU; these are all different.
+        embeddings = self.maps.reshape(-1, self.maps.shape[-1]).index_select(0, keep)
+        located = self.located.reshape(-1, self.located.shape[-1]).index_select(0, keep)
+        segment_of_pixel = self.segment_of_pixel[keep]
+        return SegmentedBatch(
+            embeddings=embeddings,
+            located=located,
+            surroundings=self.surroundings.reshape(-1, self.surroundings.shape[-1])[keep],
+            label_of_pixel=self.label[keep],
+            segment_of_pixel=segment_of_pixel,
+            image_of_pixel=self.image[keep],
+            prototypes=segment_prototypes(embeddings, segment_of_pixel, count),
+            located_prototypes=segment_prototypes(located, segment_of_pixel, count),
+            label_of_segment=self.label_of_segment[:count],
+            region_of_segment=self.region_of_segment[:count],
+            image_of_segment=self.image_of_segment[:count],
+            labelled_pixels=self.labelled_pixels[:labelled],
+            tagged_pixels=self.tagged_pixels[:tagged],
+            labelled_segments=self.labelled_segments[:labelled_segments],
+            tagged_segments=self.tagged_segments[:tagged_segments],
+            tags_of_image=self.tags_of_image,
+            num_classes=self.num_classes,
+        )
+
+
+def split_batch(
     embedding_maps: Tensor,
     labels: Tensor,
     regions: Tensor,
@@ -62,10 +133,8 @@ def segment_batch(
     void: int,
     grid: tuple[int, int] = (6, 6),
     iterations: int = 10,
-) -> SegmentedBatch:
-    """Cluster each image, split the clusters by label and region, and sum up prototypes.
-
-    How many pixels and segments there are of each kind is asked for once, together: a GPU has to be waited for then.
+) -> UncountedBatch:
+    """Cluster each image, and split the clusters by label and region.
 
     Args:
         embedding_maps: (B, D, h, w) unit embeddings.
@@ -75,47 +144,40 @@ def segment_batch(
         tags_of_image: (B, T) bool.
     """
     maps = embedding_maps.permute(0, 2, 3, 1)  # (B, h, w, D)
-    batch, height, width, dim = maps.shape
+    batch, height, width, _ = maps.shape
     located = with_location(maps)
     # Void cells are few at this point (padding); clustering them along changes no label of the others.
     clusters = _clusters(located.detach(), grid, iterations)
     image = torch.arange(batch, device=maps.device)[:, None].expand(batch, height * width).reshape(-1)
     location = location_features(height, width, maps.detach()).expand(batch, -1, -1, -1)
-    surroundings = torch.cat([location, colours.permute(0, 2, 3, 1).to(location.dtype)], dim=-1)
 
     # Void cells form segments, too, but behind all others, where they are cut off.
     label, has_tag = labels.reshape(-1), tags_of_image.any(dim=1)
     inside = label != void
     sizes = (2, batch, grid[0] * grid[1], LABELS, REGIONS)
-    keys = ((~inside).long(), image, clusters, label, regions.reshape(-1))
-    numbered = number_segments(combine(keys, sizes))
+    numbered = number_segments(combine(((~inside).long(), image, clusters, label, regions.reshape(-1)), sizes))
     _, image_of_segment, _, label_of_segment, region_of_segment = parts(numbered.key_of_segment, sizes)
     segment = numbered.key_of_segment < math.prod(sizes[1:])  # not void, and not `NOBODY`
-    labelled, labelled_segment = inside & (label < num_classes), segment & (label_of_segment < num_classes)
-    tagged, tagged_segment = inside & has_tag[image], segment & has_tag[image_of_segment]
+    labelled, tagged = inside & (label < num_classes), inside & has_tag[image]
+    labelled_segment, tagged_segment = segment & (label_of_segment < num_classes), segment & has_tag[image_of_segment]
+    row = inside.cumsum(0) - 1
     masks = (inside, labelled, tagged, segment, labelled_segment, tagged_segment)
-    counts = torch.stack([mask.sum() for mask in masks]).tolist()
-    keep, count = rows_where(inside, counts[0]), counts[3]
-
-    embeddings = maps.reshape(-1, dim)[keep]
-    located = located.reshape(-1, dim + 2)[keep]
-    segment_of_pixel = numbered.segment_of_pixel[keep]
-    return SegmentedBatch(
-        embeddings=embeddings,
+    return UncountedBatch(
+        maps=maps,
         located=located,
-        surroundings=surroundings.reshape(-1, 5)[keep],
-        label_of_pixel=label[keep],
-        segment_of_pixel=segment_of_pixel,
-        image_of_pixel=image[keep],
-        prototypes=segment_prototypes(embeddings, segment_of_pixel, count),
-        located_prototypes=segment_prototypes(located, segment_of_pixel, count),
-        label_of_segment=label_of_segment[:count],
-        region_of_segment=region_of_segment[:count],
-        image_of_segment=image_of_segment[:count],
-        labelled_pixels=rows_where(labelled[keep], counts[1]),
-        tagged_pixels=rows_where(tagged[keep], counts[2]),
-        labelled_segments=rows_where(labelled_segment[:count], counts[4]),
-        tagged_segments=rows_where(tagged_segment[:count], counts[5]),
+        surroundings=torch.cat([location, colours.permute(0, 2, 3, 1).to(location.dtype)], dim=-1),
+        image=image,
+        label=label,
+        segment_of_pixel=numbered.segment_of_pixel,
+        label_of_segment=label_of_segment,
+        region_of_segment=region_of_segment,
+        image_of_segment=image_of_segment,
+        inside=rows_in_front(inside),
+        labelled_pixels=rows_in_front(labelled, row),
+        tagged_pixels=rows_in_front(tagged, row),
+        labelled_segments=rows_in_front(labelled_segment),
+        tagged_segments=rows_in_front(tagged_segment),
+        counts=torch.stack([mask.sum() for mask in masks]),
         tags_of_image=tags_of_image,
         num_classes=num_classes,
     )

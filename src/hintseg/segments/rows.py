@@ -20,7 +20,20 @@ def rows_where(mask: Tensor, count: int) -> Tensor:
 
 
 def placed_rows(mask: Tensor, count: int) -> Tensor:
-    """`rows_where` without `nonzero`: each row is written to its place, those left out behind the last one."""
-    place = torch.where(mask, mask.cumsum(0) - 1, count)
-    rows = torch.empty(count + 1, dtype=torch.int64, device=mask.device)
-    return rows.scatter_(0, place, torch.arange(len(mask), device=mask.device))[:count]
+    """`rows_where` without `nonzero`."""
+    return rows_in_front(mask)[:count]
+
+
+def rows_in_front(mask: Tensor, rows: Tensor | None = None) -> Tensor:
+    """Rows of (N,) bool `mask` that are true, in order, before anybody knows how many.
+
+    Args:
+        rows: (N,) int64, what stands for each row; None: its number.
+
+    Returns:
+        (N + 1,) int64, of which as many mean something as are true.
+    """
+    place = torch.where(mask, mask.cumsum(0) - 1, len(mask))
+    if rows is None:
+        rows = torch.arange(len(mask), device=mask.device)
+    return rows.new_empty(len(mask) + 1).scatter_(0, place, rows)

@@ -1,11 +1,13 @@
 """The training loop."""
 
 import math
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from lightning_fabric import Fabric
+from torch import Tensor
 
 from hintseg.config import Recipe
 from hintseg.errors import TrainingError
@@ -27,6 +29,7 @@ from hintseg.training.processes import (
 from hintseg.training.statistics import synchronise_statistics
 
 RENEW_EVERY = 20
+AHEAD = {"cuda": 1}  # steps given to a device before the host looks at what an earlier one came to
 
 Report = Callable[[int, dict[str, float]], None]
 
@@ -93,29 +96,61 @@ def train_steps(
     batches = TrainingBatches(images, recipe.data, recipe.iterations, recipe.seed, soft, places)
     state.network.train()
     freeze_statistics(state.network)
+    unread: deque[tuple[int, Tensor, StepValues]] = deque()
+
+    def read(left: int) -> None:
+        while len(unread) > left:
+            step, view, values = unread.popleft()
+            try:
+                found = values.read()
+            except FloatingPointError as error:
+                shown = ", ".join(images.keys[number] for number in view[:, 0].tolist())
+                raise TrainingError(
+                    f"The loss is not finite at iteration {step} ({error}), of the images {shown}; lower "
+                    "optimizer.rate or use --precision 32-true. The last checkpoint is from before."
+                ) from error
+            if report is not None:
+                report(step, found)
+
     for batch in loader(batches, state.step, stop, recipe.data.workers):
+        view = batch.view
         batch = TrainingBatch(*(tensor.to(fabric.device, non_blocking=True) for tensor in batch))
-        try:
-            values = train_step(state, batch, recipe, fabric)
-        except FloatingPointError as error:
-            shown = ", ".join(images.keys[number] for number in batch.view[:, 0].tolist())
-            raise TrainingError(
-                f"The loss is not finite at iteration {state.step} ({error}), of the images {shown}; lower "
-                "optimizer.rate or use --precision 32-true. The last checkpoint is from before."
-            ) from error
-        if report is not None:
-            report(state.step, values)
+        unread.append((state.step, view, train_step(state, batch, recipe, fabric)))
         state.step += 1
+        read(AHEAD.get(fabric.device.type, 0))
         if interruption is not None and interrupted(fabric, interruption):
-            return
+            break
+    read(0)
 
 
-def train_step(state: TrainingState, batch: TrainingBatch, recipe: Recipe, fabric: Fabric) -> dict[str, float]:
-    """One optimiser step; returns the value of every term and the total.
+class StepValues:
+    """What the terms of a step came to, on its way from the device."""
 
-    Raises:
-        FloatingPointError: the loss is not finite; says the value of every term.
-    """
+    def __init__(self, values: dict[str, Tensor], total: Tensor) -> None:
+        self._names = [*values, "total"]
+        found = torch.stack([*values.values(), total.detach()])
+        self._found = found.to("cpu", non_blocking=found.is_cuda)
+        self._there = torch.cuda.Event() if found.is_cuda else None
+        if self._there is not None:
+            self._there.record(torch.cuda.current_stream(found.device))
+
+    def read(self) -> dict[str, float]:
+        """The value of every term, and `total`; waits until the step has come so far.
+
+        Raises:
+            FloatingPointError: the total is not finite; says the value of every term.
+        """
+        if self._there is not None:
+            self._there.synchronize()
+        found = dict(zip(self._names, self._found.tolist(), strict=True))
+        if not math.isfinite(found["total"]):
+            parts = [f"{name} {value:g}" for name, value in found.items() if name != "total"]
+            raise FloatingPointError(", ".join(parts))
+        return found
+
+
+def train_step(state: TrainingState, batch: TrainingBatch, recipe: Recipe, fabric: Fabric) -> StepValues:
+    """One optimiser step, which a GPU may still be at when this returns."""
     optimizer = recipe.optimizer
     set_learning_rate(
         state.optimizer,
@@ -138,11 +173,7 @@ def train_step(state: TrainingState, batch: TrainingBatch, recipe: Recipe, fabri
     fabric.strategy.optimizer_step(state.optimizer)
     renew_prototypes(state)
     state.average.update(state.network)
-    # A GPU is waited for once, when all is under way, instead of value by value before.
-    found = torch.stack([*values.values(), total.detach()]).tolist()
-    if not math.isfinite(found[-1]):
-        raise FloatingPointError(", ".join(f"{name} {value:g}" for name, value in zip(values, found, strict=False)))
-    return dict(zip([*values, "total"], found, strict=True))
+    return StepValues(values, total)
 
 
 @torch.no_grad()

@@ -8,9 +8,10 @@ from hintseg.config import Recipe, TermConfig
 from hintseg.errors import unknown_name
 from hintseg.hints.labels import UNLABELLED, VOID
 from hintseg.losses.contrast import pixel_to_segment_loss
+from hintseg.losses.partial_cross_entropy import labelled_pixels
 from hintseg.network.embedder import PixelMaps
 from hintseg.relations.by_name import RELATIONS
-from hintseg.segments.batch import SegmentedBatch, segment_batch
+from hintseg.segments.batch import SegmentedBatch, UncountedBatch, split_batch
 from hintseg.segments.memory import SegmentMemory
 from hintseg.segments.region_memory import RegionMemory
 from hintseg.training.data import TrainingBatch
@@ -62,8 +63,7 @@ class Objective:
             and step >= term.start * self.recipe.iterations
             and (name == "spread" or not self._late(term, step))
         }
-        # Many small steps, before anything waits for a GPU: until then its host is far ahead.
-        segmented = self.segment(maps, batch) if any(name in RELATIONS for name in active) else None
+        split = self.split(maps, batch) if any(name in RELATIONS for name in active) else None
         size = maps.logits.shape[-2:]
         spread = F.interpolate(batch.spread[:, None], size=size, mode="nearest")[:, 0].long()
         if "spread" in active and self._late(active["spread"], step):
@@ -81,8 +81,9 @@ class Objective:
             self.background,
             self.regions,
         )
+        labelled, segmented = self._counted(inputs, split, active)
         values = {
-            name: TERMS[name](inputs._replace(balance=self._balance(term, step)))
+            name: TERMS[name](inputs._replace(balance=self._balance(term, step), labelled=labelled.get(name)))
             for name, term in active.items()
             if name in TERMS
         }
@@ -92,6 +93,23 @@ class Objective:
         for name, value in values.items():
             total = total + active[name].weight * value
         return total, {name: value.detach() for name, value in values.items()}
+
+    def _counted(
+        self, inputs: TermInputs, split: UncountedBatch | None, active: dict[str, TermConfig]
+    ) -> tuple[dict[str, int], SegmentedBatch | None]:
+        """Labelled pixels of every cross-entropy, and the batch with as many segments as it has.
+
+        All numbers that decide the size of a tensor are asked for together, after everything that does not need them is
+        under way: until then a GPU's host is far ahead of it.
+        """
+        read = {"partial_cross_entropy": inputs.labels, "spread": inputs.spread}
+        terms = [name for name in read if name in active]
+        asked = [labelled_pixels(read[name], self.num_classes)[None] for name in terms]
+        if split is not None:
+            asked.append(split.counts)
+        found = torch.cat(asked).tolist() if asked else []
+        segmented = None if split is None else split.counted(found[len(terms) :])
+        return dict(zip(terms, found, strict=False)), segmented
 
     def _balance(self, term: TermConfig, step: int) -> float:
         return term.balance * (1 - step / self.recipe.iterations) if term.fading else term.balance
@@ -121,8 +139,8 @@ class Objective:
         self.memory.push(segmented)
         return values
 
-    def segment(self, maps: PixelMaps, batch: TrainingBatch) -> SegmentedBatch:
-        """Segments of a batch at the recipe's stride."""
+    def split(self, maps: PixelMaps, batch: TrainingBatch) -> UncountedBatch:
+        """A batch split into segments at the recipe's stride."""
         crop = batch.labels.shape[-1]
         side = max(crop // self.recipe.segments.stride, 1)
         embeddings = maps.embeddings
@@ -131,7 +149,7 @@ class Objective:
         side = embeddings.shape[-1]
         colours = F.interpolate(batch.image.float(), size=(side, side), mode="area") / 127.5 - 1
         regions = F.interpolate(batch.regions[:, None].float(), size=(side, side), mode="nearest")[:, 0].long()
-        return segment_batch(
+        return split_batch(
             embeddings,
             cell_labels(batch.spread if self.recipe.segments.spread else batch.labels, side),
             regions,

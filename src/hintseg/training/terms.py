@@ -40,6 +40,7 @@ class TermInputs(NamedTuple):
         background: its class, if the data set has one.
         regions: of earlier batches, by class; a term may add this batch's.
         balance: of the classes in this term, `TermConfig.balance`.
+        labelled: pixels that this term's cross-entropy reads, where it is known.
     """
 
     maps: PixelMaps
@@ -54,6 +55,7 @@ class TermInputs(NamedTuple):
     background: int | None
     regions: RegionMemory
     balance: float = 0.0
+    labelled: int | None = None
 
     @property
     def inside(self) -> Tensor:
@@ -70,11 +72,11 @@ def _probabilities(inputs: TermInputs) -> Tensor:
 
 
 def _partial_cross_entropy(inputs: TermInputs) -> Tensor:
-    return partial_cross_entropy(inputs.maps.logits, inputs.labels, inputs.balance)
+    return partial_cross_entropy(inputs.maps.logits, inputs.labels, inputs.balance, inputs.labelled)
 
 
 def _spread(inputs: TermInputs) -> Tensor:
-    return partial_cross_entropy(inputs.maps.logits, inputs.spread, inputs.balance)
+    return partial_cross_entropy(inputs.maps.logits, inputs.spread, inputs.balance, inputs.labelled)
 
 
 def _entropy(inputs: TermInputs) -> Tensor:
