@@ -1,25 +1,30 @@
 """Time and peak memory of a training step by objective, each in a fresh process, on random photographs."""
 
 import argparse
+import itertools
 import json
 import resource
 import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 
 from benchmarks.record import write
 
 ROWS = ("partial_cross_entropy", "annotation", "similarity", "cooccurrence", "affinity", "spml", "default",
         "default:network.frozen=true;data.views=8")  # fmt: skip
+DIFFERENT = 3  # batches
 
 
 def measure(
     objective: str, steps: int, recipe_name: str, settings: list[str], precision: str
 ) -> dict[str, float | str]:
-    """Median seconds of a step after three warm-up steps, the backbone's share of it, and peak memory in MiB.
+    """Median seconds of a step after four warm-up steps, the backbone's share of it, and peak memory in MiB.
 
-    On a GPU also how often a step makes its host wait for it, as torch warns of it.
+    From the return of one step to that of the next, as training runs them: a GPU may still be at work when a step
+    returns, but every step waits for it half-way. On a GPU also how often a step makes its host wait for it, as torch
+    warns of it.
     """
     import numpy as np
     import torch
@@ -38,25 +43,33 @@ def measure(
     state = new_state(Embedder(recipe.network, 21), recipe, None, fabric)
     state.network.train()
     freeze_statistics(state.network)
-    seconds = []
-    for step in range(steps + 3):
-        batch = TrainingBatch(
-            *(tensor.to(fabric.device) for tensor in _batch(np.random.default_rng(step), recipe.data))
-        )
-        started = time.perf_counter()
-        train_step(state, batch, recipe, fabric)
-        if torch.cuda.is_available():
-            torch.cuda.synchronize()
+    batches = [
+        TrainingBatch(*(tensor.to(fabric.device) for tensor in _batch(np.random.default_rng(number), recipe.data)))
+        for number in range(DIFFERENT)
+    ]
+
+    def one(number: int) -> None:
+        train_step(state, batches[number % DIFFERENT], recipe, fabric)
         state.step += 1
-        seconds.append(time.perf_counter() - started)
+
+    seconds = _paces(one, steps)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     if torch.cuda.is_available():
         peak = torch.cuda.max_memory_allocated() / 2**20
-    step = statistics.median(seconds[3:])
-    backbone = statistics.median(_backbone_seconds(state.network, batch.image, fabric) for _ in range(5))
-    waits = {"waits": _waits(lambda: train_step(state, batch, recipe, fabric))} if torch.cuda.is_available() else {}
+    step = statistics.median(seconds)
+    backbone = _backbone_seconds(state.network, batches[0].image, fabric, min(steps, 8))
+    waits = {"waits": _waits(lambda: one(0))} if torch.cuda.is_available() else {}
     return {"objective": objective, "seconds": step, "peak_mib": peak, "images_per_second": recipe.data.batch / step,
             "backbone_share": backbone / step, **waits}  # fmt: skip
+
+
+def _paces(one: Callable[[int], None], count: int) -> list[float]:
+    """Seconds from the return of each call to that of the next."""
+    returned = []
+    for number in range(count + 4):
+        one(number)
+        returned.append(time.perf_counter())
+    return [after - before for before, after in itertools.pairwise(returned)][3:]
 
 
 def _waits(step) -> int:
@@ -72,18 +85,23 @@ def _waits(step) -> int:
     return sum("synchron" in str(warning.message) for warning in caught)
 
 
-def _backbone_seconds(network, images, fabric) -> float:
-    """Forward, and backward where the backbone learns."""
+def _backbone_seconds(network, images, fabric, count: int) -> float:
+    """Mean of `count` passes forward, and backward where the backbone learns, one right after the other."""
     import torch
 
-    started = time.perf_counter()
-    with fabric.autocast(), torch.set_grad_enabled(not network.frozen):
-        total = sum(level.float().mean() for level in network.pyramid(images))
-    if not network.frozen:
-        fabric.backward(total)
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-    return time.perf_counter() - started
+    def wait() -> float:
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+        return time.perf_counter()
+
+    for number in range(count + 1):
+        if number == 1:
+            started = wait()
+        with fabric.autocast(), torch.set_grad_enabled(not network.frozen):
+            total = sum(level.float().mean() for level in network.pyramid(images))
+        if not network.frozen:
+            fabric.backward(total)
+    return (wait() - started) / count
 
 
 def _batch(random, config):
