@@ -31,7 +31,7 @@ def measure(
 
     from hintseg.api import choose_recipe
     from hintseg.network.embedder import Embedder
-    from hintseg.training.data import TrainingBatch
+    from hintseg.training.batches import TrainingBatch
     from hintseg.training.loop import freeze_statistics, new_state, train_step
     from hintseg.training.processes import make_fabric
 

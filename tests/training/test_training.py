@@ -32,8 +32,9 @@ from hintseg.targets.target import WeakTarget, reduce_to
 from hintseg.targets.words import TaggedCells
 from hintseg.training import data, loop, stages, tags
 from hintseg.training.augment import Sample, SoftMask, augment
+from hintseg.training.batches import TrainingBatches
 from hintseg.training.completed import least_shares, remembered_segments
-from hintseg.training.data import Looks, TrainingBatches, TrainingImages
+from hintseg.training.data import Looks, TrainingImages
 from hintseg.training.features import FeatureCache
 from hintseg.training.loading import decode, loader
 from hintseg.training.objective import Objective, cell_labels

@@ -8,7 +8,8 @@ from hintseg.api import choose_recipe
 from hintseg.losses import partial_cross_entropy
 from hintseg.network.embedder import Embedder
 from hintseg.segments import rows
-from hintseg.training.data import TrainingBatches, TrainingImages
+from hintseg.training.batches import TrainingBatches
+from hintseg.training.data import TrainingImages
 from hintseg.training.loop import new_state, train_step
 from hintseg.training.processes import make_fabric
 

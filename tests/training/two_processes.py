@@ -10,7 +10,7 @@ import torch
 
 from hintseg.config import Recipe, SegmentsConfig, TermConfig
 from hintseg.network.embedder import PixelMaps
-from hintseg.training.data import TrainingBatch
+from hintseg.training.batches import TrainingBatch
 from hintseg.training.objective import Objective
 from hintseg.training.processes import images_a_process, make_fabric, whole_batch, whole_maps
 

@@ -8,7 +8,8 @@ from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
 from hintseg.training.augment import Sample
-from hintseg.training.data import TrainingBatch, TrainingBatches, TrainingImages
+from hintseg.training.batches import TrainingBatch, TrainingBatches
+from hintseg.training.data import TrainingImages
 
 
 def decode(images: TrainingImages, workers: int, progress: Callable[[int, int], None]) -> None:

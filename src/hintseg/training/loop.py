@@ -13,7 +13,8 @@ from hintseg.config import Recipe
 from hintseg.errors import TrainingError
 from hintseg.network.embedder import Embedder
 from hintseg.training.augment import SoftMask
-from hintseg.training.data import TrainingBatch, TrainingBatches, TrainingImages
+from hintseg.training.batches import TrainingBatch, TrainingBatches
+from hintseg.training.data import TrainingImages
 from hintseg.training.features import FeatureCache
 from hintseg.training.interrupt import Interruption
 from hintseg.training.loading import loader

@@ -14,7 +14,7 @@ from hintseg.relations.by_name import RELATIONS
 from hintseg.segments.batch import SegmentedBatch, UncountedBatch, split_batch
 from hintseg.segments.memory import SegmentMemory
 from hintseg.segments.region_memory import RegionMemory
-from hintseg.training.data import TrainingBatch
+from hintseg.training.batches import TrainingBatch
 from hintseg.training.terms import TERMS, TermInputs
 
 

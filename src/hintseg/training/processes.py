@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from hintseg.errors import ConfigError, InputError, RunError
 from hintseg.network.embedder import PixelMaps
-from hintseg.training.data import TrainingBatch
+from hintseg.training.batches import TrainingBatch
 from hintseg.training.interrupt import Interruption
 from hintseg.training.run_folder import locked, logged
 
