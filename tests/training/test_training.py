@@ -953,7 +953,7 @@ def test_void_is_not_taught_by_completed_masks_and_its_segments_do_not_vote(scen
     logits = torch.zeros(1, 3, 4, 4, requires_grad=True)
     cells = torch.full((1, 4, 4), UNLABELLED, dtype=torch.uint8)
     cells[0, 0] = VOID
-    nothing = dict.fromkeys(TermInputs._fields[1:-1])
+    nothing = {name: None for name in TermInputs._fields[1:] if name not in TermInputs._field_defaults}
     inputs = TermInputs(
         PixelMaps(logits, logits),
         **nothing | {"cells": cells, "soft": torch.eye(3)[0].expand(1, 4, 4, 3).movedim(3, 1)},
