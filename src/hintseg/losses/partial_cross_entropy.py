@@ -20,13 +20,13 @@ def partial_cross_entropy(logits: Tensor, labels: Tensor, balance: float = 0.0, 
         logits: (B, C, h, w).
         labels: (B, H, W) int64; values outside [0, C) are not labelled.
         balance: of the classes; 0: every pixel weighs the same.
-        count: how many pixels are labelled (`labelled_pixels`); None asks, for which a GPU has to be waited.
+        count: how many pixels are labelled (`is_labelled`); None asks, for which a GPU has to be waited.
 
     Returns:
         (); 0 with a graph where no pixel is labelled.
     """
     num_classes, size = logits.shape[1], (labels.shape[1], labels.shape[2])
-    labelled = (labels >= 0) & (labels < num_classes)
+    labelled = is_labelled(labels, num_classes)
     if count is None:
         count = int(labelled.sum())
     if count == 0:
@@ -45,9 +45,9 @@ def partial_cross_entropy(logits: Tensor, labels: Tensor, balance: float = 0.0, 
     return F.cross_entropy(logits, classes, weights, ignore_index=num_classes)
 
 
-def labelled_pixels(labels: Tensor, num_classes: int) -> Tensor:
-    """() int64: how many of `labels` are in [0, C)."""
-    return ((labels >= 0) & (labels < num_classes)).sum()
+def is_labelled(labels: Tensor, num_classes: int) -> Tensor:
+    """Which of `labels` are in [0, C)."""
+    return (labels >= 0) & (labels < num_classes)
 
 
 def class_weights(pixels: Tensor, balance: float) -> Tensor:

@@ -8,14 +8,14 @@ from hintseg.config import Recipe, TermConfig
 from hintseg.errors import unknown_name
 from hintseg.hints.labels import UNLABELLED, VOID
 from hintseg.losses.contrast import pixel_to_segment_loss
-from hintseg.losses.partial_cross_entropy import labelled_pixels
+from hintseg.losses.partial_cross_entropy import is_labelled
 from hintseg.network.embedder import PixelMaps
 from hintseg.relations.by_name import RELATIONS
 from hintseg.segments.batch import SegmentedBatch, UncountedBatch, split_batch
 from hintseg.segments.memory import SegmentMemory
 from hintseg.segments.region_memory import RegionMemory
 from hintseg.training.batches import TrainingBatch
-from hintseg.training.terms import TERMS, TermInputs
+from hintseg.training.terms import READ, TERMS, TermInputs
 
 
 def require_known_terms(recipe: Recipe) -> None:
@@ -102,9 +102,8 @@ class Objective:
         All numbers that decide the size of a tensor are asked for together, after everything that does not need them is
         under way: until then a GPU's host is far ahead of it.
         """
-        read = {"partial_cross_entropy": inputs.labels, "spread": inputs.spread}
-        terms = [name for name in read if name in active]
-        asked = [labelled_pixels(read[name], self.num_classes)[None] for name in terms]
+        terms = [name for name in READ if name in active]
+        asked = [is_labelled(READ[name](inputs), self.num_classes).sum()[None] for name in terms]
         if split is not None:
             asked.append(split.counts)
         found = torch.cat(asked).tolist() if asked else []

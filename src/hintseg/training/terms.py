@@ -144,6 +144,12 @@ def labelled(inputs: TermInputs) -> Tensor:
     return found[:, :classes]
 
 
+# Labels that these cross-entropies read, of which it can be known beforehand how many there are.
+READ: dict[str, Callable[[TermInputs], Tensor]] = {
+    "partial_cross_entropy": lambda inputs: inputs.labels,
+    "spread": lambda inputs: inputs.spread,
+}
+
 TERMS: dict[str, Term] = {
     "partial_cross_entropy": _partial_cross_entropy,
     "spread": _spread,
