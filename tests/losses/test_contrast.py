@@ -82,6 +82,44 @@ def test_gradient_agrees_with_finite_differences(sets):
     )
 
 
+@pytest.mark.parametrize("sets", [False, True])
+@pytest.mark.parametrize("grouped", [False, True])
+@pytest.mark.parametrize(("reduction", "share"), [("mean", 1 / 40), ("sum", 1.0)])
+def test_gradients_formed_with_the_loss_are_those_of_each_pixel(sets, grouped, reduction, share):
+    arguments = problem(sets=sets)
+    groups = torch.arange(9) % 2 if grouped else None
+    options = {"pixel_group": groups[arguments[1]], "prototype_group": groups} if grouped else {}
+    found = []
+    for way, weight in ((reduction, 3.0), ("none", 3.0 * share)):
+        leaves = [tensor.clone().requires_grad_(tensor.is_floating_point()) for tensor in arguments]
+        (pixel_to_segment_loss(*leaves, 9.0, reduction=way, **options) * weight).sum().backward()
+        found.append((leaves[0].grad, leaves[3].grad))
+    torch.testing.assert_close(found[0], found[1], atol=1e-13, rtol=0)
+
+
+def test_one_side_may_learn_alone_and_no_gradient_is_formed_where_none_is_asked_for(monkeypatch):
+    embeddings, own, pixel_labels, prototypes, prototype_labels = problem()
+    both = [embeddings.clone().requires_grad_(), prototypes.clone().requires_grad_()]
+    pixel_to_segment_loss(both[0], own, pixel_labels, both[1], prototype_labels, 9.0).backward()
+    alone = embeddings.clone().requires_grad_()
+    pixel_to_segment_loss(alone, own, pixel_labels, prototypes, prototype_labels, 9.0).backward()
+    torch.testing.assert_close(alone.grad, both[0].grad)
+    asked, walk = [], contrast._walk
+    monkeypatch.setattr(contrast, "_walk", lambda *a, **k: asked.append(k["losses_only"]) or walk(*a, **k))
+    loss = pixel_to_segment_loss(embeddings, own, pixel_labels, prototypes, prototype_labels, 9.0)
+    assert asked == [True]
+    assert not loss.requires_grad
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_labels_are_told_apart_however_large_they_are(dtype):
+    embeddings, own, pixel_labels, prototypes, prototype_labels = problem(dtype=dtype)
+    small = pixel_to_segment_loss(embeddings, own, pixel_labels, prototypes, prototype_labels, 9.0)
+    far = 2**40
+    large = pixel_to_segment_loss(embeddings, own, pixel_labels + far, prototypes, prototype_labels + far, 9.0)
+    assert float(large) == float(small) > 0
+
+
 def test_chunks_change_nothing(monkeypatch):
     arguments = problem(64, 11)
     whole = [tensor.clone().requires_grad_(tensor.is_floating_point()) for tensor in arguments]

@@ -5,10 +5,10 @@ For pixel i in segment s(i), unit embedding v_i, prototypes μ_s, concentration 
     P_i = Σ_{s ∈ C⁺, s ≠ s(i)} exp(κ v_i·μ_s)      if such a segment exists, else exp(κ v_i·μ_{s(i)})
     L_i = −log( P_i / (P_i + Σ_{s ∈ C⁻} exp(κ v_i·μ_s)) )
 
-The gradient needs only the two sums and the similarities again: they are recomputed chunk by chunk, so no
-(pixels × segments) tensor is kept; on a GPU, kernels do so and keep even a chunk on the chip. Unit vectors bound the
-similarities: with κ taken off, every exponential lies in [e^(−2κ), 1], and one exponential a pair serves both sums
-without a search for the largest.
+The gradient needs only the two sums and the similarities. A chunk of pixels meets all segments, so that the gradient
+of a mean or a sum is formed while its similarities are at hand, and no (pixels × segments) tensor is kept; on a GPU,
+kernels do so and keep even a chunk on the chip. Unit vectors bound the similarities: with κ taken off, every
+exponential lies in [e^(−2κ), 1], and one exponential a pair serves both sums without a search for the largest.
 
 Differs from the authors' code in testing "does another positive exist" by the sum of the others alone
 instead of by the sign of a floating-point difference.
@@ -44,7 +44,7 @@ def pixel_to_segment_loss(
     """Attract each pixel to segments of its label, repel it from all others.
 
     Labels are int64 classes (equal attracts, different repels) or multi-hot sets (sharing one attracts,
-    sharing none repels). A pixel meets only segments of its own group.
+    sharing none repels); classes are told apart up to 2^53. A pixel meets only segments of its own group.
 
     Args:
         pixel_embeddings: (N, D) float, unit length.
@@ -78,18 +78,12 @@ def pixel_to_segment_loss(
         pixel_labels.shape[1] if pixel_labels.ndim == 2 else 0, pixel_group is not None,
     )  # fmt: skip
     small = max(pixel_embeddings.numel(), prototypes.numel()) < 2**31  # they count in int32
-    fused = kernels if small and concentration <= FLOAT32_CONCENTRATION else None
-    arguments = (
+    chosen = kernels if kernels is not None and small and concentration <= FLOAT32_CONCENTRATION else _PixelToSegment
+    loss: Tensor = chosen.apply(
         pixel_embeddings, prototypes, segment_of_pixel, pixel_labels, prototype_labels, pixel_group, prototype_group,
-        float(concentration),
+        float(concentration), reduction,
     )  # fmt: skip
-    if fused is not None:
-        return fused.apply(*arguments, reduction)
-    losses: Tensor = _PixelToSegment.apply(*arguments)
-    if reduction == "none":
-        return losses
-    losses = losses.to(torch.promote_types(losses.dtype, torch.float32))
-    return losses.mean() if reduction == "mean" else losses.sum()
+    return loss
 
 
 @cache
@@ -126,85 +120,95 @@ def _kernels(
 
 
 class _PixelToSegment(torch.autograd.Function):
+    """Of a mean or a sum the gradient is formed with the loss, while a chunk's similarities are at hand."""
+
     @staticmethod
     def forward(
-        ctx: Any,
-        pixels: Tensor,
-        prototypes: Tensor,
-        own: Tensor,
-        pixel_labels: Tensor,
-        prototype_labels: Tensor,
-        pixel_group: Tensor | None,
-        prototype_group: Tensor | None,
-        concentration: float,
-    ) -> Tensor:
-        own = own[:, None]
-        with torch.autocast(pixels.device.type, enabled=False):
-            queries, keys = _scaled(pixels, prototypes, concentration)
-            positive = queries.new_empty(pixels.shape[0])
-            negative, own_weight = torch.empty_like(positive), torch.empty_like(positive)
-            for rows in _chunks(queries, keys):
-                weight = (queries[rows] @ keys.T).sub_(concentration).exp_()
-                own_weight[rows] = weight.gather(1, own[rows])[:, 0]
-                if pixel_group is not None and prototype_group is not None:
-                    weight.mul_(pixel_group[rows, None] == prototype_group)
-                attracting = weight * _same(pixel_labels[rows], prototype_labels)
-                negative[rows] = weight.sub_(attracting).sum(dim=1)
-                positive[rows] = attracting.scatter_(1, own[rows], 0).sum(dim=1)
-        alone = positive == 0  # weights are never 0: this counts the other positives
-        positive = torch.where(alone, own_weight, positive)
-        ctx.save_for_backward(
-            pixels, prototypes, own, pixel_labels, prototype_labels, pixel_group, prototype_group, positive, negative,
-            alone,
-        )  # fmt: skip
-        ctx.concentration = concentration
-        return torch.log1p(negative / positive).to(pixels.dtype)
+        ctx: Any, pixels: Tensor, prototypes: Tensor, own: Tensor, pixel_labels: Tensor, prototype_labels: Tensor,
+        pixel_group: Tensor | None, prototype_group: Tensor | None, concentration: float, reduction: Reduction,
+    ) -> Tensor:  # fmt: skip
+        common = (pixels, prototypes, own, pixel_labels, prototype_labels, pixel_group, prototype_group)
+        ctx.each, ctx.concentration, ctx.types = reduction == "none", concentration, (pixels.dtype, prototypes.dtype)
+        ctx.share = 1 / len(pixels) if reduction == "mean" else 1.0
+        at_once = any(ctx.needs_input_grad) and not ctx.each
+        losses, *gradients = _walk(*common, concentration=concentration, losses_only=not at_once)
+        ctx.save_for_backward(*(common if ctx.each else gradients))
+        if ctx.each:
+            return losses.to(pixels.dtype)
+        losses = losses.to(torch.promote_types(pixels.dtype, torch.float32))
+        return losses.mean() if reduction == "mean" else losses.sum()
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        (pixels, prototypes, own, pixel_labels, prototype_labels, pixel_group, prototype_group, positive, negative,
-         alone) = ctx.saved_tensors  # fmt: skip
-        with torch.autocast(pixels.device.type, enabled=False):
-            queries, keys = _scaled(pixels, prototypes, ctx.concentration)
-            # dL/dw = 1 / (P + N) where s repels, −N / (P (P + N)) where it attracts; dw/d(v·μ) = κ w.
-            push = gradients[0].to(keys.dtype) * ctx.concentration / (positive + negative)
-            pull = push * (negative / positive)
-            pixel_gradient = torch.empty_like(pixels)
-            prototype_gradient = keys.new_zeros(prototypes.shape)
-            for rows in _chunks(queries, keys):
-                weight = (queries[rows] @ keys.T).sub_(ctx.concentration).exp_()
-                lonely = weight.gather(1, own[rows]) * alone[rows, None]
-                if pixel_group is not None and prototype_group is not None:
-                    weight.mul_(pixel_group[rows, None] == prototype_group)
-                attracting = weight * _same(pixel_labels[rows], prototype_labels)
-                weight.sub_(attracting).mul_(push[rows, None])
-                slope = weight.sub_(attracting.scatter_(1, own[rows], lonely).mul_(pull[rows, None]))
-                pixel_gradient[rows] = (slope @ keys).to(pixels.dtype)
-                prototype_gradient += slope.T @ pixels[rows].to(keys.dtype)
-        return (pixel_gradient, prototype_gradient.to(prototypes.dtype), None, None, None, None, None, None)
+        if ctx.each:
+            _, *both = _walk(*ctx.saved_tensors, concentration=ctx.concentration, gradient=gradients[0])
+        else:
+            both = [held * (gradients[0] * ctx.share) for held in ctx.saved_tensors]
+        found = (held.to(dtype) for held, dtype in zip(both, ctx.types, strict=True))
+        return (*found, None, None, None, None, None, None, None)
 
 
-def _scaled(pixels: Tensor, prototypes: Tensor, concentration: float) -> tuple[Tensor, Tensor]:
-    """Queries κ v (N, D) and keys μ (K, D); with κ taken off their products, no exponential overflows.
+def _walk(
+    pixels: Tensor, prototypes: Tensor, own: Tensor, pixel_labels: Tensor, prototype_labels: Tensor,
+    pixel_group: Tensor | None, prototype_group: Tensor | None, *, concentration: float, gradient: Tensor | None = None,
+    losses_only: bool = False,
+) -> list[Tensor]:  # fmt: skip
+    """(N,) losses and, unless they are all that is asked for, (N, D) and (K, D) gradients of their sum.
 
-    Half precision holds the similarities but not their exponentials' sums, and float32 no e^(−2κ) of large κ.
+    Args:
+        gradient: (N,) with which each loss is weighted in that sum; None for ones.
     """
+    # Half precision holds the similarities but not their exponentials' sums, and float32 no e^(−2κ) of large κ.
     wide = torch.promote_types(pixels.dtype, torch.float32 if concentration <= FLOAT32_CONCENTRATION else torch.float64)
-    return pixels.to(wide) * concentration, prototypes.to(wide)
+    keys, own = prototypes.to(wide) * concentration, own[:, None]
+    losses = keys.new_empty(len(pixels))
+    if not losses_only:
+        pixel_gradient, prototype_gradient = keys.new_empty(pixels.shape), torch.zeros_like(keys.T)
+    with torch.autocast(pixels.device.type, enabled=False):
+        for rows in _chunks(pixels, keys):
+            queries = pixels[rows].to(wide)
+            weight = (queries @ keys.T).sub_(concentration).exp_()  # κ taken off: none overflows
+            own_weight = weight.gather(1, own[rows])
+            if pixel_group is not None and prototype_group is not None:
+                weight.mul_(_same(pixel_group[rows], prototype_group, wide))
+            attracting = _same(pixel_labels[rows], prototype_labels, wide).mul_(weight)
+            repelling = weight.sub_(attracting)
+            positive = attracting.scatter_(1, own[rows], 0).sum(dim=1, keepdim=True)
+            lonely = own_weight.mul_(positive == 0)  # weights are never 0: this counts the other positives
+            positive.add_(lonely)
+            ratio = repelling.sum(dim=1, keepdim=True).div_(positive)
+            losses[rows] = ratio.log1p()[:, 0]
+            if losses_only:
+                continue
+            # dL/dw = 1 / (P + N) where s repels, −N / P times it where it attracts; dw/d(v·μ) = κ w.
+            push = 1 / (positive * (1 + ratio))
+            if gradient is not None:
+                push.mul_(gradient[rows, None])
+            attracting.scatter_(1, own[rows], lonely)
+            slope = repelling.addcmul_(attracting, ratio, value=-1)
+            torch.mul(slope @ keys, push, out=pixel_gradient[rows])
+            prototype_gradient += (queries * push).T @ slope
+    return [losses] if losses_only else [losses, pixel_gradient, prototype_gradient.T * concentration]
 
 
-def _same(pixel_labels: Tensor, prototype_labels: Tensor) -> Tensor:
-    """(n, K) bool: equal, or sharing a label."""
+def _same(pixel_labels: Tensor, prototype_labels: Tensor, dtype: torch.dtype) -> Tensor:
+    """(n, K) of 1 where labels are equal or share one, else 0, in the type of what it is multiplied with.
+
+    A CPU takes ten times as long for a product with bools, and five times for a comparison of int64.
+    """
+    if pixel_labels.ndim == 1 and pixel_labels.device.type == "cpu":
+        same = torch.empty(len(pixel_labels), len(prototype_labels), dtype=dtype)
+        return torch.eq(pixel_labels[:, None].double(), prototype_labels.double(), out=same)
     if pixel_labels.ndim == 1:
-        return pixel_labels[:, None] == prototype_labels
+        return (pixel_labels[:, None] == prototype_labels).to(dtype)
     # Matrix products of 0/1 count shared labels; float32 counts exactly up to 2^24.
-    return (pixel_labels.to(torch.float32) @ prototype_labels.to(torch.float32).T) > 0.5
+    return (pixel_labels.to(dtype) @ prototype_labels.to(dtype).T).gt_(0.5)
 
 
-def _chunks(queries: Tensor, keys: Tensor) -> list[slice]:
-    elements = CHUNK_ELEMENTS.get(queries.device.type, CHUNK_ELEMENTS["cuda"])
-    size = max(elements // max(keys.shape[0], 1), 1)
-    return [slice(start, min(start + size, queries.shape[0])) for start in range(0, queries.shape[0], size)]
+def _chunks(pixels: Tensor, keys: Tensor) -> list[slice]:
+    elements = CHUNK_ELEMENTS.get(pixels.device.type, CHUNK_ELEMENTS["cuda"])
+    size = max(elements // max(len(keys), 1), 1)
+    return [slice(start, start + size) for start in range(0, len(pixels), size)]
 
 
 def _check(pixels: Tensor, own: Tensor, pixel_labels: Tensor, prototypes: Tensor, prototype_labels: Tensor) -> None:
