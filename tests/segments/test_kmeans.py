@@ -2,6 +2,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from hintseg.segments import kmeans
 from hintseg.segments.kmeans import grid_clusters, location_features, spherical_kmeans, with_location
 
 
@@ -28,7 +29,9 @@ def test_equals_the_loop(pixels, dim, count, iterations):
     assert torch.equal(spherical_kmeans(features, start, iterations), expected)
 
 
-def test_a_batch_equals_image_by_image():
+@pytest.mark.parametrize("vectors", [8192, 100, 20])
+def test_a_batch_equals_image_by_image(vectors, monkeypatch):
+    monkeypatch.setattr(kmeans, "CPU_VECTORS", vectors)
     random = torch.Generator().manual_seed(0)
     features = F.normalize(torch.randn(4, 50, 6, generator=random, dtype=torch.float64), dim=2)
     start = torch.randint(7, (4, 50), generator=random)

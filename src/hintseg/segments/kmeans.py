@@ -1,6 +1,6 @@
-"""Spherical (von Mises–Fisher) k-means from a regular grid, for a whole batch at once.
+"""Spherical (von Mises–Fisher) k-means from a regular grid, for a batch at once.
 
-Source: [SegSort] sec. 3.1, [SPML] sec. 3.1. Differs from the authors' code in running all images together
+Source: [SegSort] sec. 3.1, [SPML] sec. 3.1. Differs from the authors' code in running images together
 and never tracking gradients.
 """
 
@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 log = logging.getLogger("hintseg")
+CPU_VECTORS = 8192  # of images that go through all their rounds together: what caches hold
 
 
 @torch.no_grad()
@@ -44,8 +45,16 @@ def spherical_kmeans(features: Tensor, clusters: Tensor, iterations: int, num_cl
     num_clusters = int(clusters.max()) + 1 if num_clusters is None else num_clusters
     if fused := _kernel(features.device, features.dtype, features.shape[2], num_clusters):
         return fused(features, clusters, iterations, num_clusters)
+    images = max(CPU_VECTORS // features.shape[1], 1) if features.device.type == "cpu" else len(features)
+    parts = zip(features.split(images), clusters.split(images), strict=True)
+    return torch.cat([_rounds(part, start, iterations, num_clusters) for part, start in parts])
+
+
+def _rounds(features: Tensor, clusters: Tensor, iterations: int, num_clusters: int) -> Tensor:
+    similarity = features.new_empty(len(features), num_clusters, features.shape[1])
     for _ in range(iterations):
-        clusters = _largest(cluster_means(features, clusters, num_clusters) @ features.transpose(1, 2))
+        means = cluster_means(features, clusters, num_clusters)
+        clusters = _largest(torch.bmm(means, features.transpose(1, 2), out=similarity))
     return clusters
 
 
