@@ -20,12 +20,15 @@ $(VENV)/.setup-done: pyproject.toml
 demo: setup
 	$(BIN)/hintseg demo --out runs/demo
 
+# Tests run torch on one thread each.
+WORKERS := --numprocesses=auto --maxprocesses=4 --dist=loadfile
+
 test: setup
-	$(BIN)/python -m pytest --cov=hintseg --cov-report=term-missing:skip-covered
+	$(BIN)/python -m pytest $(WORKERS) --cov=hintseg --cov-report=term-missing:skip-covered
 
 # Everything, with a real Label Studio from the registry in an environment of its own.
 test-all: setup $(VENV)-label-studio/.setup-done
-	HINTSEG_LABEL_STUDIO=$(abspath $(VENV)-label-studio/bin/label-studio) $(BIN)/python -m pytest
+	HINTSEG_LABEL_STUDIO=$(abspath $(VENV)-label-studio/bin/label-studio) $(BIN)/python -m pytest $(WORKERS)
 
 $(VENV)-label-studio/.setup-done:
 	$(PYTHON) -m venv $(VENV)-label-studio
@@ -47,7 +50,7 @@ test-lowest:
 	$(VENV)-uv/bin/python -m pip install --quiet uv
 	$(VENV)-uv/bin/uv venv --quiet --python 3.11 $(VENV)-lowest
 	VIRTUAL_ENV=$(VENV)-lowest $(VENV)-uv/bin/uv pip install --quiet --resolution lowest-direct --editable '.[dev]'
-	$(VENV)-lowest/bin/python -m pytest -o filterwarnings=default
+	$(VENV)-lowest/bin/python -m pytest $(WORKERS) -o filterwarnings=default
 
 pictures: demo
 	$(BIN)/python docs/pictures.py runs/demo/run docs/images
