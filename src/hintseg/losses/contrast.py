@@ -194,7 +194,7 @@ def _walk(
 def _same(pixel_labels: Tensor, prototype_labels: Tensor, dtype: torch.dtype) -> Tensor:
     """(n, K) of 1 where labels are equal or share one, else 0, in the type of what it is multiplied with.
 
-    A CPU takes ten times as long for a product with bools, and five times for a comparison of int64.
+    On a CPU a product with bools takes longer than the matrix products, and int64 compare at half the speed of float64.
     """
     if pixel_labels.ndim == 1 and pixel_labels.device.type == "cpu":
         same = torch.empty(len(pixel_labels), len(prototype_labels), dtype=dtype)
