@@ -1,12 +1,9 @@
 """How time and memory of each part grow with pixels, images, segments or the memory bank."""
 
 import argparse
-import json
 import math
-import subprocess
-import sys
 
-from benchmarks.parts import PARTS
+from benchmarks.parts import PARTS, measure
 from benchmarks.record import write
 
 # In the units that the part's docstring names first; retrieval's is the 10 000 segments.
@@ -25,10 +22,7 @@ def main() -> None:
     for part in options.parts.split(","):
         curve = []
         for scale in SCALES[part]:
-            command = [sys.executable, "-m", "benchmarks.parts", "--one", part, "hintseg", "--scale", str(scale),
-                       "--repeats", str(options.repeats)]  # fmt: skip
-            done = subprocess.run(command, capture_output=True, text=True, check=True)
-            curve.append(json.loads(done.stdout.splitlines()[-1]))
+            curve += measure(part, ("hintseg",), scale, options.repeats)
         first, last = curve[-2:]
         ratio = last["seconds"] / first["seconds"]
         for row in curve:

@@ -1,13 +1,15 @@
-"""Every part beside a plain implementation: seconds and peak memory, on a CPU each in a process of its own."""
+"""Every part beside a plain implementation, in turns: seconds and peak memory, on a CPU in processes of their own."""
 
 import argparse
+import contextlib
 import json
+import os
 import resource
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from benchmarks.record import write
@@ -140,52 +142,96 @@ def looking(ours: bool, scale: float) -> Call:
 PARTS = (contrast, kmeans, prototypes, affinity, random_walk, dense_crf, retrieval, looking)
 
 
-def measure(part: str, ours: bool, scale: float, repeats: int) -> dict[str, Any]:
-    """Median seconds after one call to warm up, and how much the process grew at its largest, in MiB.
+class Way:
+    """One way of a part, in this process: called once a turn."""
 
-    Of `repeats` calls, or as many as fit into `LEAST_SECONDS`: other work on the machine comes in bursts.
-    """
-    import torch
+    def __init__(self, part: str, way: str, scale: float) -> None:
+        import torch
 
-    torch.manual_seed(0)
-    call = next(function for function in PARTS if function.__name__ == part)(ours, scale)
-    cuda = torch.cuda.is_available()
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    if cuda:
-        torch.cuda.reset_peak_memory_stats()
-        held = torch.cuda.memory_allocated()
-    seconds = []
-    while len(seconds) <= repeats or sum(seconds[1:]) < LEAST_SECONDS:
-        started = time.perf_counter()
-        call()
-        if cuda:
+        torch.manual_seed(0)
+        self._cuda = torch.cuda.is_available()
+        self._call = next(function for function in PARTS if function.__name__ == part)(way == "hintseg", scale)
+        self._before = _resident_mib()
+
+    def turn(self) -> tuple[float, float]:
+        """Seconds of one call, and how much the process, or what is held on the GPU, grew at its largest, in MiB."""
+        import torch
+
+        if self._cuda:
             torch.cuda.synchronize()
-        seconds.append(time.perf_counter() - started)
-    grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
-    if cuda:
-        grown = (torch.cuda.max_memory_allocated() - held) / 2**20
-    return {"part": part, "way": "hintseg" if ours else "plain", "scale": scale,
-            "seconds": statistics.median(seconds[1:]), "grown_mib": round(grown, 1)}  # fmt: skip
+            torch.cuda.reset_peak_memory_stats()
+            held = torch.cuda.memory_allocated()
+        started = time.perf_counter()
+        self._call()
+        if not self._cuda:
+            return time.perf_counter() - started, _resident_mib() - self._before
+        torch.cuda.synchronize()
+        return time.perf_counter() - started, (torch.cuda.max_memory_allocated() - held) / 2**20
 
 
-def _measured(part: str, way: str, scale: float, repeats: int) -> dict[str, Any] | None:
-    """`measure` in a process of its own, whose memory it is; on a GPU its own allocator tells, in this process."""
-    import torch
+class WayApart:
+    """One way of a part in a process of its own, whose memory it is; it waits while others have their turns."""
 
-    if _device() == "cuda":
+    def __init__(self, part: str, way: str, scale: float) -> None:
+        command = [sys.executable, "-m", "benchmarks.parts", "--serve", part, way, "--scale", str(scale)]
+        # Idle threads must not spin into the other's turn: as hintseg's own command sets it.
+        environment = {"GOMP_SPINCOUNT": "500"} | os.environ
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+        )
+
+    def turn(self) -> tuple[float, float]:
+        """As `Way.turn`; RuntimeError where the process ended, which said why."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
         try:
-            return measure(part, way == "hintseg", scale, repeats)
-        except (ImportError, torch.OutOfMemoryError) as problem:
-            print(f"{part}, {way}: {problem}", file=sys.stderr)
-            return None
-    command = [sys.executable, "-m", "benchmarks.parts", "--one", part, way, "--scale", str(scale), "--repeats",
-               str(repeats)]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        print(f"{part}, {way}: {done.stderr.strip().splitlines()[-1]}", file=sys.stderr)
-        return None
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return found
+            print(file=self._process.stdin, flush=True)
+            seconds, grown = json.loads(self._process.stdout.readline())
+        except (BrokenPipeError, json.JSONDecodeError):
+            raise RuntimeError("the process ended") from None
+        return seconds, grown
+
+    def close(self) -> None:
+        """Let the process end."""
+        self._process.communicate()
+
+
+def measure(part: str, ways: Sequence[str], scale: float, repeats: int) -> list[dict[str, Any]]:
+    """Median seconds of each way after one call to warm up, and its peak memory; the ways are called in turns.
+
+    Of `repeats` turns, or as many as let every way run for `LEAST_SECONDS`: a machine's other work comes in bursts,
+    and so falls upon all ways alike. A way that cannot run here is left out.
+    """
+    rows = []
+    with contextlib.ExitStack() as open_ways:
+        running: dict[str, tuple[Way | WayApart, list[tuple[float, float]]]] = {}
+        for way in ways:
+            try:
+                caller = Way(part, way, scale) if _device() == "cuda" else WayApart(part, way, scale)
+                if isinstance(caller, WayApart):
+                    open_ways.callback(caller.close)
+                running[way] = caller, [caller.turn()]
+            except (ImportError, RuntimeError) as problem:
+                print(f"{part}, {way}: {problem}", file=sys.stderr)
+        while any(len(turns) <= repeats or sum(took for took, _ in turns[1:]) < LEAST_SECONDS
+                  for _, turns in running.values()):  # fmt: skip
+            for caller, turns in running.values():
+                turns.append(caller.turn())
+        for way, (_, turns) in running.items():
+            seconds = statistics.median(took for took, _ in turns[1:])
+            grown = max(grown for _, grown in turns)
+            rows.append({"part": part, "way": way, "scale": scale, "seconds": seconds, "grown_mib": round(grown, 1)})
+    return rows
+
+
+def serve(part: str, way: str, scale: float) -> None:
+    """A turn for every line that comes in, answered with its numbers."""
+    try:
+        caller = Way(part, way, scale)
+    except ImportError as problem:
+        raise SystemExit(f"{part}, {way}: {problem}") from None
+    for _ in sys.stdin:
+        print(json.dumps(caller.turn()), flush=True)
 
 
 def startup(repeats: int = 7) -> list[dict[str, Any]]:
@@ -203,6 +249,10 @@ def startup(repeats: int = 7) -> list[dict[str, Any]]:
     return rows
 
 
+def _resident_mib() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
 def _device() -> str:
     import torch
 
@@ -217,25 +267,22 @@ def _unit(*shape: int) -> Any:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--one", nargs=2, help="measure PART hintseg|plain in this process and print JSON")
+    parser.add_argument("--serve", nargs=2, help="call PART hintseg|plain once for every line of the standard input")
     parser.add_argument("--parts", default=",".join(part.__name__ for part in PARTS))
     parser.add_argument("--scale", type=float, default=1, help="of the number that grows: pixels, images, segments")
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--name", default="parts", help="of the result file")
     options = parser.parse_args()
-    if options.one:
-        print(json.dumps(measure(options.one[0], options.one[1] == "hintseg", options.scale, options.repeats)))
+    if options.serve:
+        serve(*options.serve, options.scale)
         return
     rows = []
     for part in options.parts.split(","):
-        pair = []
-        for way in ("plain", "hintseg"):
-            found = _measured(part, way, options.scale, options.repeats)
-            pair += [] if found is None else [found]
-        if len(pair) == 2:
-            pair[1]["faster"] = round(pair[0]["seconds"] / pair[1]["seconds"], 2)
-        rows += pair
-        print(*pair, sep="\n", flush=True)
+        found = measure(part, ("plain", "hintseg"), options.scale, options.repeats)
+        if len(found) == 2:
+            found[1]["faster"] = round(found[0]["seconds"] / found[1]["seconds"], 2)
+        rows += found
+        print(*found, sep="\n", flush=True)
     rows += startup()
     print(*rows[-3:], sep="\n")
     print(write(options.name, rows))
