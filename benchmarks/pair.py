@@ -9,7 +9,7 @@ import time
 
 from benchmarks.record import write
 
-SETTINGS = {"default": {}, "hintseg": {"GOMP_SPINCOUNT": "500"}, "passive": {"OMP_WAIT_POLICY": "PASSIVE"}}
+SETTINGS = {"hintseg": {"GOMP_SPINCOUNT": "500"}, "default": {}, "passive": {"OMP_WAIT_POLICY": "PASSIVE"}}
 
 
 def seconds(count: int, settings: dict[str, str], steps: int) -> float:
@@ -27,13 +27,13 @@ def seconds(count: int, settings: dict[str, str], steps: int) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--steps", type=int, default=8)
     parser.add_argument("--repeats", type=int, default=3)
     options = parser.parse_args()
     rows = []
     for name, settings in SETTINGS.items():
-        alone = statistics.median(seconds(1, settings, options.steps) for _ in range(options.repeats))
-        pair = statistics.median(seconds(2, settings, options.steps) for _ in range(options.repeats))
+        turns = [[seconds(count, settings, options.steps) for count in (1, 2)] for _ in range(options.repeats)]
+        alone, pair = (statistics.median(took) for took in zip(*turns, strict=True))
         rows.append({"spinning": name, "seconds": alone, "seconds_of_two": pair, "ratio": pair / alone})
         print(rows[-1], flush=True)
     print(write("pair", rows))

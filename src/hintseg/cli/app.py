@@ -33,8 +33,8 @@ def main() -> None:
     screen = logging.StreamHandler(sys.stderr)
     screen.setLevel(logging.WARNING if first_process() else logging.ERROR)  # the run's log.txt takes more
     logging.basicConfig(format="%(levelname)s: %(message)s", handlers=[screen])
-    # Idle threads of GNU OpenMP spin for long and starve a second process; after this many turns they sleep, which
-    # costs a process alone less than not to spin at all (python -m benchmarks.pair).
+    # Idle threads of GNU OpenMP spin for long and starve a second process; after this many turns they sleep
+    # (python -m benchmarks.pair).
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", "500")
     try:
