@@ -56,7 +56,7 @@ def main() -> None:
         alone = time.monotonic() - started
         expected = digests(Path(here.folder))
         Watched.diary = f"{folder}/diary"
-        wanted = pending(photographs, there, maker_of(segmenter, config), resume=False, overwrite=False)
+        wanted = pending(photographs, there, maker_of(segmenter, config))
         moments = [len(photographs) * (number + 1) // (options.kills + 1) for number in range(options.kills)]
         killed, started = [], time.monotonic()
         for done, (_, wrong) in enumerate(

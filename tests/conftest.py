@@ -12,6 +12,7 @@ import torch
 
 from hintseg.hints.dataset import Dataset
 from hintseg.images import write_image, write_labels
+from hintseg.storage import addresses
 
 SHARED = Path(os.environ.get("HINTSEG_SHARED", Path(__file__).resolve().parents[2] / "shared"))
 
@@ -34,6 +35,12 @@ TINY = [
 @pytest.fixture(autouse=True)
 def _few_threads():
     torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def _store_in_memory(monkeypatch):
+    """memory://, which is no address outside of tests."""
+    monkeypatch.setattr(addresses, "SCHEMES", addresses.SCHEMES | {"memory"})
 
 
 @pytest.fixture

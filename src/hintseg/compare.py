@@ -23,6 +23,8 @@ from hintseg.inference.evaluation import evaluate_ways
 from hintseg.inference.segmenter import Segmenter
 from hintseg.metrics import ConfusionMatrix
 from hintseg.report.comparison import write_comparison
+from hintseg.storage.outputs import claim_folder
+from hintseg.storage.results import require_result, write_result
 from hintseg.training.stages import Progress
 
 
@@ -81,6 +83,8 @@ def compare(
     alone = form_alone(inspect(dataset, keys, forms, checked))
     common = {"recipe": recipe, "weights": weights, "iterations": iterations, "alone": alone}
     chosen = [(row, seed, _recipe(row, seed, settings, **common)) for row in rows for seed in seeds]
+    claim_folder(out, "compare.json")
+    require_result(out / "compare.json", overwrite=True)
     results = []
     for row, seed, configured in chosen:
         folder = out / re.sub(r"[^\w.-]+", "_", f"{row}-{seed}")
@@ -91,8 +95,7 @@ def compare(
             with atomic_path(folder / "compare.json") as temporary:
                 temporary.write_text(json.dumps(asdict(result) | told), "utf-8")
         results.append(result)
-        with atomic_path(out / "compare.json") as temporary:
-            temporary.write_text(json.dumps([asdict(result) for result in results], indent=1), "utf-8")
+        write_result(out / "compare.json", [asdict(result) for result in results], overwrite=True)
     shown = [result for result in results if result.seed == seeds[0]]
     segmenters = {result.row: Segmenter.open(Path(result.run), device) for result in shown}
     write_comparison(out / "compare.html", summary(results), segmenters, dataset, split)
@@ -141,7 +144,7 @@ def _kept(folder: Path, told: dict[str, Any]) -> Result | None:
         content = json.loads((folder / "compare.json").read_text("utf-8"))
         if {name: content.pop(name) for name in told} != told:
             raise ConfigError(f"{folder}: holds a row of another configuration; choose another --out.")
-        return Result(**content)
+        return Result(**{**content, "run": str(folder)})
     except (OSError, ValueError, TypeError, KeyError):
         return None
 

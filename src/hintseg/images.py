@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL.PngImagePlugin import PngInfo
 
 from hintseg.errors import HintsegError, InputError, RunError
 from hintseg.rasters import PLAIN, SUFFIXES, View, is_photograph, raster_size, read_raster, to_uint8
@@ -103,18 +104,30 @@ def write_labels(path: Path, labels: NDArray[np.uint8], palette: NDArray[np.uint
         temporary.write_bytes(encode_labels(labels, palette))
 
 
-def encode_labels(labels: NDArray[np.uint8], palette: NDArray[np.uint8] | None = None) -> bytes:
-    """The bytes of a palette PNG, see `write_labels`."""
+def encode_labels(labels: NDArray[np.uint8], palette: NDArray[np.uint8] | None = None, software: str = "") -> bytes:
+    """The bytes of a palette PNG, see `write_labels`.
+
+    Args:
+        software: what the file says made it.
+    """
     image, buffer = Image.fromarray(labels, mode="P"), io.BytesIO()
     image.putpalette((label_palette() if palette is None else palette).tobytes())
-    image.save(buffer, format="PNG")
+    image.save(buffer, format="PNG", pnginfo=_software(software))
     return buffer.getvalue()
 
 
-def write_image(path: Path, image: NDArray[np.uint8]) -> None:
-    """Write an (H, W, 3) uint8 picture as PNG; the file appears whole or not at all."""
+def write_image(path: Path, image: NDArray[np.uint8], software: str = "") -> None:
+    """Write an (H, W, 3) uint8 picture as PNG, which says what made it; it appears whole or not at all."""
     with atomic_path(path) as temporary:
-        Image.fromarray(image).save(temporary, format="PNG")
+        Image.fromarray(image).save(temporary, format="PNG", pnginfo=_software(software))
+
+
+def _software(name: str) -> PngInfo | None:
+    if not name:
+        return None
+    told = PngInfo()
+    told.add_text("Software", name)
+    return told
 
 
 def reduced(image: NDArray[np.uint8], longest_side: int) -> NDArray[np.uint8]:
@@ -174,12 +187,13 @@ def atomic_path(path: Path) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=".partial-", suffix=path.suffix)
         os.close(handle)
-        os.chmod(name, 0o666 & ~_umask())
     except OSError as error:
         raise RunError(f"{path.parent}: cannot be written ({error.strerror}); choose another folder.") from error
     temporary = Path(name)
     try:
         yield temporary
+        # Now, since safetensors makes the file anew, readable by its owner alone.
+        os.chmod(temporary, 0o666 & ~_umask())
         os.replace(temporary, path)
     except OSError as error:
         raise RunError(

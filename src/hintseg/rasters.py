@@ -123,6 +123,7 @@ def write_georeferenced(path: Path, labels: NDArray[np.uint8], like: Path) -> No
     }  # fmt: skip
     with rasterio.open(path, "w", **profile) as target:
         target.write(labels, 1)
+        target.update_tags(TIFFTAG_SOFTWARE="made by hintseg")  # `storage.outputs.MARK`
         target.write_colormap(1, {index: (*colour, 255) for index, colour in enumerate(label_palette().tolist())})
 
 

@@ -85,7 +85,7 @@ def test_killed_workers_cost_no_mask(local_cluster, segmenter, photographs, tmp_
     # Relative to a folder in which no worker is.
     monkeypatch.chdir(tmp_path)
     output, photographs = Output("there", kind), find_photographs(["photos"])
-    wanted = pending(photographs, output, maker_of(segmenter, config), resume=False, overwrite=False)
+    wanted = pending(photographs, output, maker_of(segmenter, config))
     broken = Photograph(str(tmp_path / "photos" / "none.png"), "none")
     results = dict(cluster.predict_on_ray(segmenter.run, [*wanted, broken], output, config, workers=2, worker=Watched))
     assert not list(Watched.deadly.iterdir())
@@ -105,8 +105,8 @@ def test_killed_workers_cost_no_mask(local_cluster, segmenter, photographs, tmp_
     for name, mask in found.items():
         assert np.array_equal(mask, read_labels(tmp_path / "here" / f"{name}.png"))
     assert pending(photographs, output, maker_of(segmenter, config), resume=True) == []
-    with pytest.raises(RunError, match="holds masks already"):
-        pending(photographs, output, maker_of(segmenter, config), resume=False, overwrite=False)
+    with pytest.raises(RunError, match="is there already; add --overwrite"):
+        pending(photographs, output, maker_of(segmenter, config))
 
 
 def read_shards(folder, scratch):

@@ -55,12 +55,12 @@ def test_two_photographs_of_one_name_are_refused(photographs, tmp_path):
 def test_masks_as_files(photographs, tmp_path, place):
     folder = str(tmp_path / "masks") if place == "local" else "memory://masks"
     output = Output(folder)
-    assert output.claim("one", resume=False) == frozenset()
+    assert output.claim("one", photographs) == frozenset()
     broken = Photograph(str(tmp_path / "photos" / "gone.png"), "gone")
     wrong = output.write_all([*photographs, broken], compute, keep=False)
     assert wrong[:2] == [None, None]
     assert "gone.png: no such file" in wrong[2]
-    assert output.claim("one", resume=True) == {"a", "deep/b"}
+    assert output.claim("one", photographs, resume=True) == {"a", "deep/b"}
     if place == "local":
         assert read_labels(tmp_path / "masks" / "deep" / "b.png").tolist() == [[10] * 5] * 4
 
@@ -83,7 +83,7 @@ def test_what_is_there_is_kept_when_a_batch_is_tried_again(photographs, tmp_path
 def test_shards_hold_names_masks_and_errors(photographs, tmp_path):
     parquet = pytest.importorskip("pyarrow.parquet")
     output = Output(str(tmp_path / "shards"), "parquet")
-    output.claim("one", resume=False)
+    output.claim("one", photographs)
     broken = Photograph(str(tmp_path / "photos" / "notes.txt"), "notes")
     wrong = output.write_all([*photographs, broken], compute, keep=False)
     assert wrong[2] is not None
@@ -96,36 +96,36 @@ def test_shards_hold_names_masks_and_errors(photographs, tmp_path):
     (tmp_path / "mask.png").write_bytes(rows[1]["mask"])
     assert read_labels(tmp_path / "mask.png").tolist() == [[10] * 5] * 4
     # The broken one is tried again; kept batches say again what was wrong.
-    assert output.claim("one", resume=True) == {"a", "deep/b"}
+    assert output.claim("one", photographs, resume=True) == {"a", "deep/b"}
     assert output.write_all([*photographs, broken], compute, keep=True) == wrong
 
 
 def test_only_the_own_masks_are_gone_on_with(photographs, tmp_path):
     output = Output(str(tmp_path / "masks"))
-    output.claim("one", resume=True)
+    output.claim("one", photographs, resume=True)
     output.write_all(photographs, compute, keep=False)
     with pytest.raises(RunError, match="of another run, other settings"):
-        output.claim("two", resume=True)
-    with pytest.raises(RunError, match="holds masks already"):
-        output.claim("two", resume=False, overwrite=False)
-    assert output.claim("two", resume=False) == frozenset()
+        output.claim("two", photographs, resume=True)
+    with pytest.raises(RunError, match="is there already; add --overwrite"):
+        output.claim("two", photographs)
+    assert output.claim("two", photographs, overwrite=True) == frozenset()
     (tmp_path / "masks" / ".made-by.json").write_text("[")
     with pytest.raises(RunError, match="of another run"):
-        output.claim("two", resume=True)
+        output.claim("two", photographs, resume=True)
 
 
 @pytest.mark.parametrize("kind", ["png", "parquet"])
 def test_masks_of_others_are_not_taken_for_ones_own(photographs, tmp_path, kind):
     output = Output(str(tmp_path / "masks"), kind)
-    output.claim("one", resume=False)
+    output.claim("one", photographs)
     for photograph in photographs:
         output.write_all([photograph], compute, keep=False)
-    output.claim("two", resume=False)
+    output.claim("two", photographs, overwrite=True)
     output.write_all(photographs[:1], compute, keep=False)  # and then it was interrupted
     for _ in range(2):
-        assert output.claim("two", resume=True) == {"a"}
+        assert output.claim("two", photographs, resume=True) == {"a"}
     output.write_all(photographs[1:], compute, keep=False)
-    assert output.claim("two", resume=True) == {"a", "deep/b"}
+    assert output.claim("two", photographs, resume=True) == {"a", "deep/b"}
 
 
 def test_names_stay_in_the_folder(tmp_path):
@@ -136,4 +136,4 @@ def test_names_stay_in_the_folder(tmp_path):
 
 def test_soft_shards_are_refused(tmp_path):
     with pytest.raises(ConfigError, match="leave out --soft"):
-        Output(str(tmp_path), "parquet", soft=True).claim("one", resume=False)
+        Output(str(tmp_path), "parquet", soft=True).claim("one", [])

@@ -89,10 +89,8 @@ def test_predict_names_broken_files_and_does_the_others(hintseg, trained, scenes
 @pytest.mark.skipif(version("torch").startswith("2.6."), reason="it exports no network of open sides")
 def test_onnxruntime_predicts_what_torch_predicts(hintseg, trained, scenes, tmp_path):
     pytest.importorskip("onnxruntime")
-    for engine in ("torch", "onnx", "onnx"):  # the third finds the file of the second
-        code, _, err = hintseg(
-            "predict", trained, scenes.root / "images", "--engine", engine, "--out", tmp_path / engine
-        )
+    for engine, out in (("torch", "torch"), ("onnx", "onnx"), ("onnx", "again")):  # the third finds the second's file
+        code, _, err = hintseg("predict", trained, scenes.root / "images", "--engine", engine, "--out", tmp_path / out)
         assert code == 0, err
     for path in sorted((tmp_path / "torch").rglob("*.png")):
         agreement = read_labels(path) == read_labels(tmp_path / "onnx" / path.relative_to(tmp_path / "torch"))
@@ -111,7 +109,7 @@ def test_completing_without_training(hintseg, scenes, tmp_path):
     code, _, err = hintseg("complete", scenes.root, "--method", "magic", "--out", tmp_path)
     assert code == 2
     assert "crf, harmonic, lgc, ncut, random_walk" in err
-    code, out, err = hintseg("complete", scenes.root, "--method", "lgc", "--hints", "tags", "--out", tmp_path)
+    code, out, err = hintseg("complete", scenes.root, "--method", "lgc", "--hints", "tags", "--out", tmp_path / "b")
     assert code == 2
     assert "no pixel is hinted" in err
     assert "0 of 4 masks" in out
@@ -301,7 +299,11 @@ def test_interrupted_masks_are_gone_on_with(hintseg, scenes, trained, tmp_path):
     code, _, err = hintseg(*arguments, "--resume", "--method", "softmax", "--no-crf")
     assert code == 2
     assert "other settings" in err
-    assert hintseg(*arguments, "--method", "softmax", "--no-crf", "--presence", "0.5")[0] == 0
+    other = (*arguments, "--method", "softmax", "--no-crf", "--presence", "0.5")
+    code, _, err = hintseg(*other)
+    assert code == 2
+    assert "--overwrite" in err
+    assert hintseg(*other, "--overwrite")[0] == 0
 
     assert hintseg("complete", trained)[0] == 0
     when = (trained / "masks" / "scene 0 ä.png").stat().st_mtime_ns
@@ -343,13 +345,14 @@ def test_everything_takes_addresses(hintseg, scenes, tiny, tmp_path, monkeypatch
     assert code == 0, err
     assert "memory://run/report.html" in out
     assert store.exists("/run/report.html")
+    data = ("--data", "memory://data")
     for command, made in (
         (("predict", "memory://run", "memory://data/images", "--out", "memory://masks"), "/masks/scene 5 ä.png"),
-        (("complete", "memory://run"), "/run/masks/scene 0 ä.png"),
+        (("complete", "memory://run", *data), "/run/masks/scene 0 ä.png"),
         (("evaluate", "memory://run", "memory://data", "--split", "val"), "/run/evaluation-val.json"),
-        (("retrieve", "memory://run", "memory://data/images/scene 4 ä.png", "--at", "3,3"), "/run/retrieval"),
-        (("suggest", "memory://run"), "/run/suggestions.json"),
-        (("export", "memory://run", "--format", "coco", "--out", "memory://coco"), "/coco"),
+        (("retrieve", "memory://run", "memory://data/images/scene 4 ä.png", "--at", "3,3", *data), "/run/retrieval"),
+        (("suggest", "memory://run", *data), "/run/suggestions.json"),
+        (("export", "memory://run", *data, "--format", "coco", "--out", "memory://coco"), "/coco"),
     ):
         code, out, err = hintseg(*command)
         assert code == 0, f"{command}: {out}{err}"

@@ -222,7 +222,10 @@ def test_training_from_s3_to_s3_through_failures(store, scenes, tiny, tmp_path, 
     opened = Segmenter.open("s3://bucket/runs/a", "cpu")
     image = scenes.image("scene 5 ä")
     assert np.array_equal(opened.predict(image), segmenter.predict(image))
-    assert opened.dataset().keys("train") == scenes.keys("train")
+    with pytest.raises(InputError, match=r"s3://bucket/data.*add --data"):
+        opened.dataset()  # a bucket that only the run folder names
+    named = Segmenter.open("s3://bucket/runs/a", "cpu", data="s3://bucket/data")
+    assert named.dataset().keys("train") == scenes.keys("train")
     # Photographs there, masks there, every third request fails.
     store.fail_every, store.failed = 3, 0
     photographs = find_photographs(["s3://bucket/data/images"])

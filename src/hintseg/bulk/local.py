@@ -21,14 +21,15 @@ def maker_of(segmenter: Segmenter, config: InferenceConfig) -> str:
 
 
 def pending(
-    photographs: Sequence[Photograph], output: Output, maker: str, resume: bool, overwrite: bool = True
-) -> list[Photograph]:
+    photographs: Sequence[Photograph], output: Output, maker: str, resume: bool = False, overwrite: bool = False,
+    clear: bool = False,
+) -> list[Photograph]:  # fmt: skip
     """Claim the output and return the photographs that are still to be segmented.
 
     Raises:
-        ConfigError, RunError: see `Output.claim`.
+        ConfigError, RunError: see `Output.claim`, which takes the same arguments.
     """
-    finished = output.claim(maker, resume, overwrite)
+    finished = output.claim(maker, photographs, resume, overwrite, clear)
     return [photograph for photograph in photographs if photograph.name not in finished]
 
 

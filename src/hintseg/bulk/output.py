@@ -5,7 +5,9 @@ A folder of masks says who made them (`.made-by.json`), so that a later run only
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+import unicodedata
+import zipfile
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -15,11 +17,11 @@ from numpy.typing import NDArray
 
 from hintseg.bulk.photographs import Photograph
 from hintseg.errors import ConfigError, InputError, RunError
-from hintseg.images import encode_labels, write_labels
+from hintseg.images import encode_labels
 from hintseg.rasters import require_rasterio, write_georeferenced
-from hintseg.storage.files import below, exists, list_files, local_file, new_file
+from hintseg.storage.files import below, exists, list_files, local_file, new_file, remove
+from hintseg.storage.outputs import MADE_BY, MARK, identity, require_apart, require_replaceable
 
-MADE_BY = ".made-by.json"
 Kind = Literal["png", "geotiff", "parquet"]
 
 
@@ -60,44 +62,54 @@ class Output:
         """Of a mask's file."""
         return {"png": ".png", "geotiff": ".tif", "parquet": ".parquet"}[self.kind]
 
-    def claim(self, maker: str, resume: bool, overwrite: bool = True) -> frozenset[str]:
-        """Say who writes here.
+    def claim(
+        self, maker: str, photographs: Sequence[Photograph], resume: bool = False, overwrite: bool = False,
+        clear: bool = False,
+    ) -> frozenset[str]:  # fmt: skip
+        """Say who writes here, after a look at what must not be written over.
 
         Args:
             maker: digest of everything that decides what a mask looks like.
+            photographs: what is to be segmented; nothing is written where one of them lies.
             resume: keep the masks that the same maker wrote before.
-            overwrite: without `resume`, write over masks that are there; False refuses.
+            overwrite: replace other masks, if hintseg made them.
+            clear: remove these first; shards always, since other ones would stand beside them.
 
         Returns:
             Names whose masks are there already.
 
         Raises:
             ConfigError: a package is missing.
-            RunError: another maker wrote here, masks are in the way, or the folder cannot be written.
+            RunError: another maker wrote here, something is in the way, or the folder cannot be written.
         """
-        if self.kind == "geotiff":
-            require_rasterio("--geotiff")
-        if self.kind == "parquet":
-            _require_pyarrow()
-            if self.soft:
-                raise ConfigError("Parquet shards hold masks alone; leave out --soft or --parquet.")
+        self._require_packages()
+        require_apart(self.folder, [photograph.source for photograph in photographs])
         mark = {"maker": maker, "kind": self.kind, "soft": self.soft}
-        there = {name: state for name, state in list_files(self.folder).items() if self._is_mask(name)}
-        if there and not (resume or overwrite):
-            raise RunError(f"{self.folder}: holds masks already; choose another --out, or go on with them by --resume.")
-        claimed = self._claimed() if resume else {}
-        older = claimed.pop("older", {})
+        listed = list_files(self.folder)
+        files = {name: state for name, state in listed.items() if self._is_output(name)}
+        there = [name for name in files if name.endswith(self.suffix)]
+        claimed = self._claimed()
+        older, allowed = claimed.pop("older", {}), claimed.pop("overwrite", False)
         if resume and there and claimed != mark:
             raise RunError(
                 f"{self.folder}: holds masks of another run, other settings or other hints; choose another --out, or "
-                "leave out --resume."
+                "--overwrite in place of --resume."
             )
-        if not resume or not there:
+        resumed = resume and claimed == mark
+        mine = {name for name in files if resumed and older.get(name) != files[name]}
+        kept = self._names([name for name in there if name in mine])
+        wanted = [photograph for photograph in photographs if photograph.name not in kept]
+        met = sorted(self._met(wanted, listed) | (files.keys() - mine if self.kind == "parquet" else set()))
+        sources = {identity(photograph.source) for photograph in photographs} if met else set()
+        for name in met:
+            require_replaceable(below(self.folder, name), overwrite or (resumed and allowed) or name in mine, sources)
+        for name in met if clear or self.kind == "parquet" else ():
+            remove(below(self.folder, name))
+        if claimed != mark or (met and not resumed):
             # What lies here now is not ours until it was written over.
             with new_file(below(self.folder, MADE_BY)) as temporary:
-                temporary.write_text(json.dumps({**mark, "older": there}), "utf-8")
-            return frozenset()
-        return self._names([name for name, state in there.items() if older.get(name) != state])
+                temporary.write_text(json.dumps({**mark, "older": files, "overwrite": overwrite}), "utf-8")
+        return kept
 
     def write_all(self, photographs: Sequence[Photograph], compute: Compute, keep: bool) -> list[str | None]:
         """Compute and write the masks of a batch.
@@ -128,11 +140,13 @@ class Output:
             with new_file(below(self.folder, f"{name}.npz")) as temporary:
                 classes = np.array(self.classes)
                 np.savez_compressed(temporary, probabilities=made.probabilities, classes=classes)
+                with zipfile.ZipFile(temporary, "a") as archive:
+                    archive.comment = MARK.encode()
         with new_file(self._mask(name)) as temporary:
             if self.kind == "geotiff" and path is not None:
                 write_georeferenced(temporary, made.labels, path)
             else:
-                write_labels(temporary, made.labels)
+                temporary.write_bytes(encode_labels(made.labels, software=MARK))
 
     def _write_one(self, photograph: Photograph, compute: Compute, keep: bool) -> str | None:
         try:
@@ -160,18 +174,34 @@ class Output:
             mask, wrong = None, None
             try:
                 with local_file(photograph.source) as path:
-                    mask = encode_labels(compute(path).labels)
+                    mask = encode_labels(compute(path).labels, software=MARK)
             except InputError as error:
                 wrong = str(error)
             rows.append({**photograph._asdict(), "mask": mask, "error": wrong})
         kinds = [("name", pyarrow.string()), ("source", pyarrow.string())]
-        schema = pyarrow.schema([*kinds, ("mask", pyarrow.binary()), ("error", pyarrow.string())])
+        schema = pyarrow.schema([*kinds, ("mask", pyarrow.binary()), ("error", pyarrow.string())], {"Software": MARK})
         with new_file(target) as temporary:
             pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows, schema), temporary)
         return [row["error"] for row in rows]
 
-    def _is_mask(self, file: str) -> bool:
-        return file.endswith(self.suffix) and ".partial-" not in file
+    def _require_packages(self) -> None:
+        if self.kind == "geotiff":
+            require_rasterio("--geotiff")
+        if self.kind == "parquet":
+            _require_pyarrow()
+            if self.soft:
+                raise ConfigError("Parquet shards hold masks alone; leave out --soft or --parquet.")
+
+    def _is_output(self, file: str) -> bool:
+        return file.endswith((self.suffix, ".npz") if self.soft else self.suffix) and ".partial-" not in file
+
+    def _met(self, photographs: Sequence[Photograph], listed: Collection[str]) -> set[str]:
+        """What is there of the files to be written, by another spelling, too, where the file system takes it."""
+        suffixes = (self.suffix, ".npz") if self.soft else (self.suffix,)
+        targets = {photograph.name + suffix for photograph in photographs for suffix in suffixes}
+        spelled = {_folded(name) for name in listed}
+        alike = {name for name in targets.difference(listed) if _folded(name) in spelled}
+        return targets.intersection(listed) | {name for name in alike if exists(below(self.folder, name))}
 
     def _names(self, files: Sequence[str]) -> frozenset[str]:
         if self.kind != "parquet":
@@ -191,6 +221,10 @@ class Output:
         except (InputError, OSError, ValueError):
             return {}
         return found if isinstance(found, dict) else {}
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFC", name).casefold()
 
 
 def digest_of(*parts: object) -> str:

@@ -7,7 +7,9 @@ from typing import NamedTuple
 
 from hintseg.errors import InputError
 from hintseg.images import IMAGE_SUFFIXES
-from hintseg.storage.files import below, is_remote, list_files
+from hintseg.storage.addresses import is_remote, local_path
+from hintseg.storage.files import below, list_files
+from hintseg.storage.outputs import MADE_BY, is_made_here, without_outputs
 
 
 class Photograph(NamedTuple):
@@ -22,15 +24,20 @@ class Photograph(NamedTuple):
     name: str
 
 
-def find_photographs(arguments: Sequence[str | Path]) -> list[Photograph]:
+def find_photographs(arguments: Sequence[str | Path], out: str | None = None) -> list[Photograph]:
     """Photographs below folders, matching patterns, or named one by one; of a remote folder, too.
+
+    What lies in sub-folders that hintseg made is left out, and in a folder it made, what it made.
+
+    Args:
+        out: where masks will go, which is left out, too, where it lies inside of a folder.
 
     Raises:
         InputError: nothing found, or two photographs would share a mask.
     """
     found: dict[str, str] = {}
     for argument in map(str, arguments):
-        files = _remote(argument) if is_remote(argument) else _local(argument)
+        files = _remote(argument, out) if is_remote(argument) else _local(argument, out)
         if not files:
             raise InputError(f"{argument}: no photograph found; give a folder, a pattern in quotes, or files.")
         for source, name in files:
@@ -42,19 +49,35 @@ def find_photographs(arguments: Sequence[str | Path]) -> list[Photograph]:
     return [Photograph(source, name) for name, source in found.items()]
 
 
-def _local(argument: str) -> list[tuple[str, PurePosixPath]]:
-    path = Path(argument)
+def _local(argument: str, out: str | None) -> list[tuple[str, PurePosixPath]]:
+    path = local_path(argument)
     if path.is_dir():
-        below_it = ((file, file.relative_to(path)) for file in sorted(path.rglob("*")))
-        return [(str(file), PurePosixPath(name)) for file, name in below_it if _is_image(name.name)]
-    files = [path] if path.exists() else [Path(name) for name in sorted(glob.glob(argument, recursive=True))]
+        own = None if out is None or is_remote(out) else _seen_from(path, local_path(out))
+        files = [file for file in without_outputs(sorted(path.rglob("*")), path, own) if _is_image(file.name)]
+        if (path / MADE_BY).exists():
+            files = [file for file in files if not is_made_here(str(file))]
+        return [(str(file), PurePosixPath(file.relative_to(path))) for file in files]
+    if path.exists():
+        return [(str(path), PurePosixPath(path.name))]
+    found = [Path(name) for name in sorted(glob.glob(str(path), recursive=True))]
+    outputs = {folder for file in found for folder in file.parents if (folder / MADE_BY).exists()}
+    files = [file for file in found if outputs.isdisjoint(file.parents) or not is_made_here(str(file))]
     return [(str(file), PurePosixPath(file.name)) for file in files]
 
 
-def _remote(address: str) -> list[tuple[str, PurePosixPath]]:
+def _remote(address: str, out: str | None) -> list[tuple[str, PurePosixPath]]:
     if _is_image(address):
         return [(address, PurePosixPath(PurePosixPath(address).name))]
-    return [(below(address, name), PurePosixPath(name)) for name in list_files(address) if _is_image(name)]
+    inside = out is not None and out.startswith(address.rstrip("/") + "/")
+    own = PurePosixPath(out[len(address.rstrip("/")) + 1 :]) if out is not None and inside else None
+    names = without_outputs([PurePosixPath(name) for name in list_files(address)], PurePosixPath("."), own)
+    return [(below(address, str(name)), name) for name in names if _is_image(name.name)]
+
+
+def _seen_from(folder: Path, out: Path) -> Path | None:
+    """A folder inside another as a path that starts with that one's; None where it does not lie inside."""
+    inside, own = out.resolve(), folder.resolve()
+    return folder / inside.relative_to(own) if inside != own and inside.is_relative_to(own) else None
 
 
 def _is_image(name: str) -> bool:

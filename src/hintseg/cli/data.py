@@ -7,7 +7,11 @@ from typing import Annotated
 import typer
 
 from hintseg.errors import InputError
+from hintseg.storage.addresses import local_path
 
+NewFolder = Annotated[
+    Path, typer.Option(parser=local_path, metavar="FOLDER", help="new data set folder; images are linked")
+]
 DataFolder = Annotated[str, typer.Argument(help="data set folder or its URL", show_default=False)]
 
 
@@ -45,7 +49,14 @@ def check(
 
 def simulate(
     data: DataFolder,
-    out: Annotated[Path, typer.Option(help="new data set folder; images are linked, masks of the split are left out")],
+    out: Annotated[
+        Path,
+        typer.Option(
+            parser=local_path,
+            metavar="FOLDER",
+            help="new data set folder; images are linked, masks of the split left out",
+        ),
+    ],
     style: Annotated[str, typer.Option(help="of scribbles: skeleton, interior or border")] = "skeleton",
     coverage: Annotated[
         float, typer.Option(min=0, max=1, help="share of each stroke that is kept; 0 leaves a dot")
@@ -63,7 +74,7 @@ def simulate(
 
 def import_(
     source: Annotated[Path, typer.Argument(help="annotation file, or folder of annotations and images")],
-    out: Annotated[Path, typer.Option(help="new data set folder; images are linked")],
+    out: NewFolder,
     format_: Annotated[
         str, typer.Option("--format", help="auto, coco, label-studio, labelme, cvat, voc, yolo or png")
     ] = "auto",
@@ -90,7 +101,7 @@ def import_(
 def prepare(
     name: Annotated[str, typer.Argument(help="voc12 or densepose", show_default=False)],
     root: Annotated[Path, typer.Option(help="folder in which the benchmark's archives were unpacked")],
-    out: Annotated[Path, typer.Option(help="new data set folder; images are linked")],
+    out: NewFolder,
     points: Annotated[str, typer.Option(help="voc12: the middle of scribbles, or human clicks")] = "scribbles",
 ) -> None:
     """Build a data set folder from a benchmark as it is distributed."""
@@ -126,15 +137,19 @@ def recipe(
 
 
 def demo(
-    out: Annotated[Path, typer.Option(help="folder for the data set, the run and the report")] = Path("runs/demo"),
+    out: Annotated[
+        Path, typer.Option(parser=local_path, metavar="FOLDER", help="for the data set, the run and the report")
+    ] = Path("runs/demo"),
     iterations: Annotated[int, typer.Option(min=1, help="training iterations")] = 600,
 ) -> None:
     """Train on four photographs that scikit-image installs and write a report."""
     from hintseg.cli.progress import progress_bar
     from hintseg.demo.run import run_demo
+    from hintseg.storage.outputs import claim_folder
 
     if (out / "run" / "weights.safetensors").exists():
         raise InputError(f"{out}: already holds a demo; delete the folder to run it again.")
+    claim_folder(out)
     with progress_bar() as show:
         report = run_demo(out, iterations, show)
     print(f"Report: {report.resolve()}")

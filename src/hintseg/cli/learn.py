@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from hintseg.ranks import first_process
+from hintseg.storage.addresses import local_path
 
 
 def train(
@@ -55,7 +56,9 @@ def compare(
     objectives: Annotated[
         str, typer.Option(help="comma-separated; each a name, or 'name:section.key=value;section.key=value'")
     ] = "partial_cross_entropy,default",
-    out: Annotated[Path, typer.Option(help="folder for runs, table and pictures")] = Path("runs/compare"),
+    out: Annotated[Path, typer.Option(parser=local_path, metavar="FOLDER", help="for runs, table and pictures")] = Path(
+        "runs/compare"
+    ),
     hints: Annotated[str | None, typer.Option(help="forms to use; default all that are there")] = None,
     seeds: Annotated[int, typer.Option(min=1, help="how many seeds, 0, 1, …")] = 1,
     split: Annotated[str, typer.Option(help="images with masks to evaluate on")] = "val",

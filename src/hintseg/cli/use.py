@@ -1,15 +1,20 @@
 """complete, predict, evaluate, retrieve, suggest, report, export: what a trained run is good for."""
 
-import json
 import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from hintseg.errors import InputError
+from hintseg.errors import InputError, unknown_name
+from hintseg.storage.addresses import local_path
 
 Run = Annotated[str, typer.Argument(help="run folder or its URL", show_default=False)]
+Data = Annotated[
+    str | None, typer.Option(help="the training data or its URL; default the local folder that the run names")
+]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="replace what hintseg made there before")]
+OutFile = Annotated[Path | None, typer.Option(parser=local_path, metavar="FILE", help="JSON file; default in RUN")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps")]
 Method = Annotated[str | None, typer.Option(help="softmax, retrieval or both; default the recipe's")]
 Scales = Annotated[str | None, typer.Option(help="e.g. 0.75,1,1.25; default the recipe's")]
@@ -35,32 +40,40 @@ def complete(
     ] = "network",
     hints: Annotated[str | None, typer.Option(help="forms to use with a data set folder; default all")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="keep the masks that an interrupted call wrote")] = False,
+    overwrite: Overwrite = False,
     device: Device = "auto",
 ) -> None:
     """Write dense masks for hinted images."""
     from hintseg.bulk.output import Made, Output, digest_of
+    from hintseg.bulk.photographs import Photograph
     from hintseg.cli.progress import progress_bar
     from hintseg.hints.dataset import Dataset
     from hintseg.hints.description import hint_files
     from hintseg.hints.forms.by_name import parse_forms
     from hintseg.inference.segmenter import Segmenter
-    from hintseg.inference.untrained import complete_key
+    from hintseg.inference.untrained import METHODS, complete_key
     from hintseg.network.exported import digest
     from hintseg.storage.files import below, exists
+    from hintseg.storage.outputs import require_outside
 
     if method == "network" or exists(below(run, "run.json")):
         segmenter = Segmenter.open(run, device)
         dataset = segmenter.dataset() if data is None else Dataset.open(data)
-        keys = segmenter.description.keys if split is None and data is None else dataset.keys(split)
+        own = data is None or dataset.address == segmenter.description.data
+        keys = segmenter.description.keys if split is None and own else dataset.keys(split)
         forms = segmenter.description.forms
     else:
         segmenter, dataset, forms = None, Dataset.open(run), parse_forms(hints)
         keys = dataset.keys(split or "train")
+    if method not in ("network", *METHODS):
+        raise unknown_name("completion method", method, METHODS)
     trained = segmenter if method == "network" else None
     weights = "" if trained is None else digest(trained.run / "weights.safetensors")
     # A data set's own folder masks/ holds the truth.
     output = Output(out or below(run, "masks" if segmenter is not None else f"masks-{method}"))
-    finished = output.claim(digest_of(method, weights, forms, hint_files(dataset.root)), resume)
+    require_outside(output.folder, dataset.label_folders)
+    images = [Photograph(str(dataset.paths[key]), key) for key in keys if key in dataset.paths]
+    finished = output.claim(digest_of(method, weights, forms, hint_files(dataset.root)), images, resume, overwrite)
     broken = 0
     with progress_bar() as show:
         for number, key in enumerate(keys):
@@ -85,6 +98,7 @@ def predict(
     geotiff: Annotated[bool, typer.Option("--geotiff", help="masks as GeoTIFF, where the photographs lie")] = False,
     parquet: Annotated[bool, typer.Option("--parquet", help="masks in Parquet shards")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="keep the masks that an interrupted call wrote")] = False,
+    overwrite: Overwrite = False,
     method: Method = None,
     scales: Scales = None,
     longest_side: LongestSide = None,
@@ -109,13 +123,13 @@ def predict(
     if geotiff and parquet:
         raise InputError("--geotiff and --parquet: choose one.")
     kind: Kind = "geotiff" if geotiff else "parquet" if parquet else "png"
-    found = find_photographs(photographs)
+    found = find_photographs(photographs, out)
     segmenter = Segmenter.open(run, device, "onnx" if engine == "onnx" else "torch")
     config = _inference(
         segmenter, method=method, scales=scales, longest_side=longest_side, flip=flip, crf=crf, presence=presence,
     )  # fmt: skip
     output = Output(out, kind, segmenter.classes, soft)
-    wanted = pending(found, output, maker_of(segmenter, config), resume, overwrite=engine != "ray")
+    wanted = pending(found, output, maker_of(segmenter, config), resume, overwrite, clear=engine == "ray")
     if engine == "ray":
         results = predict_on_ray(segmenter.run, wanted, output, config, workers)
     else:
@@ -144,21 +158,24 @@ def evaluate(
     presence: Presence = None,
     engine: Engine = "torch",
     device: Device = "auto",
-    out: Annotated[Path | None, typer.Option(help="JSON file; default RUN/evaluation-SPLIT.json")] = None,
+    out: OutFile = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Measure mean IoU, per class, pixel accuracy and confusion."""
     from rich.table import Table
 
     from hintseg.cli.progress import console, progress_bar
     from hintseg.hints.dataset import Dataset
-    from hintseg.images import atomic_path
     from hintseg.inference.evaluation import evaluate_split, scores_as_json
     from hintseg.inference.segmenter import Segmenter
     from hintseg.report.html import Evaluated
     from hintseg.report.run_report import report_run
     from hintseg.storage.mirror import published
+    from hintseg.storage.results import require_result, write_result
 
     with published(run) as folder, progress_bar() as show:
+        if out is not None:
+            require_result(out, overwrite)
         dataset = Dataset.open(data, show)
         segmenter = Segmenter.open(folder, device, engine)
         config = _inference(
@@ -168,9 +185,7 @@ def evaluate(
             segmenter, dataset, split, config, lambda done, total: show("evaluate", done, total, {})
         )
         content = scores_as_json(matrix, segmenter.classes, split, config)
-        target = out or folder / f"evaluation-{split}.json"
-        with atomic_path(target) as temporary:
-            temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False), "utf-8")
+        target = write_result(out or folder / f"evaluation-{split}.json", content, out is None or overwrite)
         page = report_run(segmenter, Evaluated(split, matrix, images), dataset)
     table = Table("class", "IoU %")
     for name, value in content["iou"].items():
@@ -185,24 +200,31 @@ def retrieve(
     photograph: Annotated[str, typer.Argument(help="a photograph or its URL", show_default=False)],
     at: Annotated[str, typer.Option(help="clicked pixel, x,y")],
     neighbours: Annotated[int, typer.Option(min=1, help="how many")] = 20,
-    out: Annotated[Path | None, typer.Option(help="folder; default RUN/retrieval")] = None,
+    out: Annotated[Path | None, typer.Option(parser=local_path, metavar="FOLDER", help="default RUN/retrieval")] = None,
+    data: Data = None,
+    overwrite: Overwrite = False,
     device: Device = "auto",
 ) -> None:
     """Find the training segments nearest to a clicked one: a picture and JSON."""
     from hintseg.inference.segmenter import Segmenter
     from hintseg.report.retrieval import save_retrieval
-    from hintseg.storage.files import local_file
+    from hintseg.storage.files import below, local_file
     from hintseg.storage.mirror import published
+    from hintseg.storage.outputs import identity, require_replaceable
+    from hintseg.storage.results import require_result
 
     try:
         x, y = (float(part) for part in at.split(","))
     except ValueError as error:
         raise InputError(f"--at {at!r}: write x,y in pixels, e.g. 120,80.") from error
     with published(run) as folder, local_file(photograph) as path:
-        segmenter = Segmenter.open(folder, device)
+        target = Path(below(str(folder), "retrieval")) if out is None else out
+        require_replaceable(str(target / f"{path.stem}.png"), out is None or overwrite, {identity(path)})
+        require_result(target / f"{path.stem}.json", out is None or overwrite)
+        segmenter = Segmenter.open(folder, device, data=data)
         image = segmenter.read(path)
         mask, found = segmenter.retrieve(image, (x, y), neighbours)
-        picture, listing = save_retrieval(segmenter, image, mask, found, out or folder / "retrieval", path.stem)
+        picture, listing = save_retrieval(segmenter, image, mask, found, target, path.stem)
     for neighbour in found[:5]:
         print(f"{neighbour.similarity:.3f}  {segmenter.classes[neighbour.label]}  {neighbour.key}")
     print(f"{picture}\n{listing}")
@@ -211,10 +233,12 @@ def retrieve(
 def suggest(
     run: Run,
     data: Annotated[str | None, typer.Argument(help="data set folder; default the training data")] = None,
+    home: Annotated[str | None, typer.Option("--data", help="the same as an option")] = None,
     split: Annotated[str, typer.Option(help="images to look at")] = "train",
     count: Annotated[int, typer.Option(min=1, help="how many suggestions")] = 20,
     method: Annotated[str, typer.Option(help="whose doubt: softmax or retrieval")] = "softmax",
-    out: Annotated[Path | None, typer.Option(help="JSON file; default RUN/suggestions.json")] = None,
+    out: OutFile = None,
+    overwrite: Overwrite = False,
     device: Device = "auto",
 ) -> None:
     """Say which regions the model doubts most, and which classes lack hints."""
@@ -223,22 +247,23 @@ def suggest(
     from hintseg.cli.progress import console, progress_bar
     from hintseg.hints.check import inspect
     from hintseg.hints.dataset import Dataset
-    from hintseg.images import atomic_path
     from hintseg.inference.segmenter import Segmenter
     from hintseg.inference.suggest import suggest as find
     from hintseg.storage.mirror import published
+    from hintseg.storage.results import require_result, write_result
 
+    data = home if data is None else data
     with published(run) as folder, progress_bar() as show:
+        if out is not None:
+            require_result(out, overwrite)
         segmenter = Segmenter.open(folder, device)
         dataset = segmenter.dataset() if data is None else Dataset.open(data)
         inspected = inspect(dataset, dataset.keys(split), segmenter.description.forms)
         found = find(
             segmenter, dataset, inspected.usable, method, lambda done: show("suggest", done, len(inspected.usable), {})
         )[:count]
-        target = out or folder / "suggestions.json"
-        with atomic_path(target) as temporary:
-            content = [suggestion._asdict() for suggestion in found]
-            temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False), "utf-8")
+        content = [suggestion._asdict() for suggestion in found]
+        target = write_result(out or folder / "suggestions.json", content, out is None or overwrite)
     table = Table("image", "click at x, y", "doubtful pixels", "likely")
     for suggestion in found:
         likely = ", ".join(f"{name} {share:.0%}" for name, share in suggestion.classes)
@@ -249,22 +274,29 @@ def suggest(
     print(target)
 
 
-def report(run: Run, device: Device = "auto") -> None:
+def report(run: Run, data: Data = None, device: Device = "auto") -> None:
     """Write the run's HTML report again."""
     from hintseg.inference.segmenter import Segmenter
     from hintseg.report.run_report import report_run
     from hintseg.storage.mirror import published
 
     with published(run) as folder:
-        print(report_run(Segmenter.open(folder, device)))
+        print(report_run(Segmenter.open(folder, device, data=data)))
 
 
 def export(
     run: Run,
     out: Annotated[str, typer.Option(help="new folder or its URL")],
     format_: Annotated[str, typer.Option("--format", help="coco, label-studio, cvat, voc or geotiff")] = "coco",
-    masks: Annotated[Path | None, typer.Option(help="label maps; default RUN/masks, which complete writes")] = None,
-    photographs: Annotated[Path | None, typer.Option(help="folder of the images; default the training data's")] = None,
+    data: Data = None,
+    masks: Annotated[
+        Path | None,
+        typer.Option(parser=local_path, metavar="FOLDER", help="label maps; default RUN/masks, which complete writes"),
+    ] = None,
+    photographs: Annotated[
+        Path | None,
+        typer.Option(parser=local_path, metavar="FOLDER", help="of the images; default the training data's"),
+    ] = None,
 ) -> None:
     """Write masks in the format of another tool."""
     from hintseg.bulk.photographs import find_photographs
@@ -276,7 +308,7 @@ def export(
 
     folder = fetch(run)
     described = RunDescription.load(folder / "run.json")
-    root = photographs or fetch(described.data) / "images"
+    root = photographs or fetch(data or described.data_folder(folder)) / "images"
     files = {photograph.name: Path(photograph.source) for photograph in find_photographs([root])}
     classes = Classes(tuple(described.classes), described.background)
     with published(out) as target, progress_bar() as show:

@@ -35,8 +35,9 @@ from hintseg.hints.labels import UNLABELLED, VOID
 from hintseg.hints.model import ImageHints
 from hintseg.images import IMAGE_SUFFIXES, atomic_path, read_image, read_image_size, read_labels
 from hintseg.rasters import PLAIN, View
-from hintseg.storage.files import is_remote
+from hintseg.storage.addresses import is_remote, local_path
 from hintseg.storage.mirror import Progress, fetch
+from hintseg.storage.outputs import without_outputs
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ class Dataset:
             InputError: no such folder, no `images/`, or a malformed dataset.json.
             ConfigError: no package is installed for the URL's scheme.
         """
-        address = str(root) if is_remote(root) else str(Path(root).resolve())
+        address = str(root) if is_remote(root) else str(local_path(root).resolve())
         root = fetch(root, progress)
         if not root.is_dir():
             raise InputError(f"{root}: no such folder; give a data set folder that contains images/.")
@@ -93,7 +94,7 @@ class Dataset:
         """
         found: dict[str, Path] = {}
         folder = self.root / "images"
-        for path in sorted(folder.rglob("*")):
+        for path in without_outputs(sorted(folder.rglob("*")), folder):
             if path.suffix.lower() not in IMAGE_SUFFIXES or path.name.startswith("."):
                 continue
             key = path.relative_to(folder).with_suffix("").as_posix()
@@ -101,6 +102,12 @@ class Dataset:
                 raise InputError(f"{path}: {found[key].name} has the same name; rename one of the two.")
             found[key] = path
         return found
+
+    @property
+    def label_folders(self) -> tuple[str, ...]:
+        """Addresses of the folders from which label maps are read, there or not."""
+        parts = (*(name for name, form in FORMS.items() if form.picture), "contours")
+        return tuple(f"{(self.address or str(self.root)).rstrip('/')}/{part}" for part in parts)
 
     @property
     def splits(self) -> tuple[str, ...]:

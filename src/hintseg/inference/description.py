@@ -8,6 +8,7 @@ from typing import Self
 from hintseg.config import Recipe
 from hintseg.errors import RunError
 from hintseg.rasters import PLAIN, View
+from hintseg.storage.addresses import recorded_folder
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,14 @@ class RunDescription:
     view: View = PLAIN
     largest: int = 0
 
+    def data_folder(self, run: Path) -> Path:
+        """Where the data set lies, as far as a run folder alone may say so.
+
+        Raises:
+            InputError: what it names is no local folder, see `storage.addresses.recorded_folder`.
+        """
+        return recorded_folder(self.data, run)
+
     def dump(self) -> str:
         """As JSON."""
         content = {**self.__dict__, "recipe": self.recipe.model_dump(mode="json")}
@@ -52,6 +61,8 @@ class RunDescription:
             content["recipe"] = Recipe.model_validate(content["recipe"])
             for name in ("classes", "forms", "keys"):
                 content[name] = tuple(content[name])
+            if not all(isinstance(text, str) for text in (content["data"], *content["classes"], *content["keys"])):
+                raise ValueError("its data, classes and keys must be texts")
             bands, limits = content.pop("view", PLAIN)
             low, high = limits or (0.0, 0.0)
             content["largest"] = int(content.get("largest", 0))

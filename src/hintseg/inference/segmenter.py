@@ -51,15 +51,20 @@ class Segmenter:
         self.run = run
         self.recipe = description.recipe
         self.classes = description.classes
+        self.data: Dataset | str | Path | None = None  # of training, as the caller names it
         self._size_warned = False
 
     @classmethod
-    def open(cls, run: str | Path, device: str = "auto", engine: Literal["torch", "onnx"] = "torch") -> Self:
+    def open(
+        cls, run: str | Path, device: str = "auto", engine: Literal["torch", "onnx"] = "torch",
+        data: Dataset | str | Path | None = None,
+    ) -> Self:  # fmt: skip
         """Load a run folder.
 
         Args:
             run: its path, or a URL, which is copied into the cache first.
             engine: who runs the network; "onnx" writes RUN/network.onnx first where it is absent or of other weights.
+            data: the data set it was trained on; None: the local folder that the run names, see `dataset`.
 
         Raises:
             ConfigError: the engine, or the package for the URL's scheme, is not installed.
@@ -82,8 +87,11 @@ class Segmenter:
         network.to(pick_device(device)).eval()
         if engine == "onnx":
             exported = exported_network(network.cpu(), run / "network.onnx", digest(weights), description.classes)
-            return cls(exported, description, run)
-        return cls(network, description, run)
+            segmenter = cls(exported, description, run)
+        else:
+            segmenter = cls(network, description, run)
+        segmenter.data = data
+        return segmenter
 
     @cached_property
     def index(self) -> SegmentIndex:
@@ -287,12 +295,19 @@ class Segmenter:
         return InferenceConfig.model_validate({**self.recipe.inference.model_dump(), **changes})
 
     def dataset(self) -> Dataset:
-        """The data set the run was trained on.
+        """The data set the run was trained on: `data` where the caller named it, else what the run names.
 
         Raises:
-            InputError: it has moved.
+            InputError: it has moved, or the run names no local folder that holds its training images.
         """
-        found = Dataset.open(self.description.data)
+        if isinstance(self.data, Dataset):
+            return replace(self.data, classes=self.classes)
+        found = Dataset.open(self.description.data_folder(self.run) if self.data is None else self.data)
+        if self.data is None and not any(key in found.paths for key in self.description.keys):
+            raise InputError(
+                f"{self.run}: says it was trained on {found.root}, which holds none of its training images; name the "
+                "data set by --data."
+            )
         return replace(found, classes=self.classes)
 
 

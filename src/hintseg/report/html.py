@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from hintseg.errors import InputError
 from hintseg.hints.dataset import Dataset
 from hintseg.images import atomic_path, deepest, label_palette, reduced, repeated
 from hintseg.inference.retrieval import image_segments
@@ -76,8 +77,9 @@ def write_report(
         predictions = {key: segmenter.predict(dataset.image(key)) for key in others}
         parts.append("<h2>Predictions on photographs it was not trained on</h2>")
         parts += [_prediction_row(dataset, key, predictions[key]) for key in others]
-        parts.append("<h2>Segments of such photographs and the nearest segments of training</h2>")
-        parts += [_retrieval_row(segmenter, dataset, key, predictions[key]) for key in others[:RETRIEVED]]
+        if (home := known_home(segmenter)) is not None:
+            parts.append("<h2>Segments of such photographs and the nearest segments of training</h2>")
+            parts += [_retrieval_row(segmenter, dataset, key, predictions[key], home) for key in others[:RETRIEVED]]
     parts.append("<h2>Training</h2>" + _curves(segmenter.run / "metrics.csv"))
     parts.append(
         "<h2>Configuration</h2><details><summary>Every constant of the run</summary><pre>"
@@ -150,7 +152,17 @@ def _prediction_row(dataset: Dataset, key: str, prediction: NDArray[np.uint8]) -
     return picture_row(pictures)
 
 
-def _retrieval_row(segmenter: Segmenter, dataset: Dataset, key: str, prediction: NDArray[np.uint8]) -> str:
+def known_home(segmenter: Segmenter) -> Dataset | None:
+    """The training data; None where it has moved, or the run names an address that the user does not."""
+    try:
+        return segmenter.dataset()
+    except InputError:
+        return None
+
+
+def _retrieval_row(
+    segmenter: Segmenter, dataset: Dataset, key: str, prediction: NDArray[np.uint8], home: Dataset
+) -> str:
     """The segment in the middle of the largest thing that is no background, and its five nearest ones."""
     image = dataset.image(key)
     counts = np.bincount(prediction.ravel(), minlength=len(segmenter.classes))
@@ -158,7 +170,6 @@ def _retrieval_row(segmenter: Segmenter, dataset: Dataset, key: str, prediction:
         counts[segmenter.description.background] = 0
     x, y = deepest(prediction == counts.argmax())
     mask, found = segmenter.retrieve(image, (x, y), 5)
-    home = segmenter.dataset()
     pictures = [(spotlit(image, mask), f"{key}: {segmenter.classes[int(counts.argmax())]}?")]
     pictures += [
         (spotlit_neighbour(home, one), f"{one.key}: {segmenter.classes[one.label]}, {one.similarity:.2f}")

@@ -1,6 +1,5 @@
 """A clicked segment and its nearest training segments, as a picture and as JSON."""
 
-import json
 from pathlib import Path
 
 import cv2
@@ -8,9 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hintseg.hints.dataset import Dataset
-from hintseg.images import atomic_path, label_palette, reduced, write_image
+from hintseg.images import label_palette, reduced, write_image
 from hintseg.inference.retrieval import Neighbour
 from hintseg.inference.segmenter import Segmenter
+from hintseg.storage.outputs import MARK
+from hintseg.storage.results import write_result
 
 TILE = 200
 
@@ -35,14 +36,12 @@ def save_retrieval(
         tiles.append(np.full((TILE, TILE, 3), 255, dtype=np.uint8))
     rows = [np.hstack(tiles[start : start + 5]) for start in range(0, len(tiles), 5)]
     picture_path, listing = out / f"{name}.png", out / f"{name}.json"
-    write_image(picture_path, np.vstack(rows))
+    write_image(picture_path, np.vstack(rows), MARK)
     content = [
         {**neighbour._asdict(), "class": segmenter.classes[neighbour.label], "image": str(dataset.path(neighbour.key))}
         for neighbour in found
     ]
-    with atomic_path(listing) as temporary:
-        temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False), "utf-8")
-    return picture_path, listing
+    return picture_path, write_result(listing, content, overwrite=True)
 
 
 def spotlit(image: NDArray[np.uint8], mask: NDArray[np.bool_]) -> NDArray[np.uint8]:

@@ -5,7 +5,7 @@ from pathlib import Path
 from hintseg.errors import HintsegError
 from hintseg.hints.dataset import Dataset
 from hintseg.inference.segmenter import Segmenter
-from hintseg.report.html import Evaluated, write_report
+from hintseg.report.html import Evaluated, known_home, write_report
 
 SHOWN = 6
 
@@ -15,16 +15,20 @@ def report_run(segmenter: Segmenter, evaluated: Evaluated | None = None, dataset
 
     With `evaluated`, the worst images of that split are shown.
 
+    Args:
+        dataset: where the evaluated images lie; default the training data.
+
     Raises:
-        HintsegError: the training data has moved.
+        HintsegError: the training data has moved, and no other data set is given.
     """
-    home = segmenter.dataset()
-    shown_from = dataset or home
+    if dataset is not None and dataset.address == segmenter.description.data:
+        segmenter.data = dataset
+    shown_from, home = dataset or segmenter.dataset(), known_home(segmenter)
     trained = segmenter.description.keys
     step = max(len(trained) // SHOWN, 1)
-    others = [key for key, _ in evaluated.images[:SHOWN]] if evaluated else _unseen(home, set(trained))
+    others = [key for key, _ in evaluated.images[:SHOWN]] if evaluated else _unseen(shown_from, set(trained))
     path = segmenter.run / "report.html"
-    same = shown_from.root.resolve() == home.root.resolve()
+    same = home is not None and shown_from.root.resolve() == home.root.resolve()
     write_report(
         segmenter, path, training=trained[::step][:SHOWN] if same else (), others=others, evaluated=evaluated,
         dataset=shown_from, title=f"hintseg · {segmenter.run.name}",

@@ -1,24 +1,21 @@
 """Single files at an address; every request is repeated with growing pauses when a store fails or throttles."""
 
+import os
 import random
-import re
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from hintseg.errors import ConfigError, InputError, RunError
+from hintseg.errors import ConfigError, HintsegError, InputError, RunError
 from hintseg.images import atomic_path
+from hintseg.storage.addresses import is_remote, local_path, require_openable
 
 TRIES = 8
 FIRST_PAUSE = 0.2  # seconds; doubles with every try
-
-
-def is_remote(address: str | Path) -> bool:
-    """Whether an address is a URL ("s3://bucket/folder") rather than a path of this machine."""
-    return re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", str(address)) is not None
 
 
 def below(address: str, name: str) -> str:
@@ -31,15 +28,16 @@ def below(address: str, name: str) -> str:
         if name.startswith("/") or ".." in name.split("/"):
             raise InputError(f"{name!r} would be written outside {address}; rename it.")
         return f"{address.rstrip('/')}/{name}"
-    path = Path(address) / name
-    if not path.resolve().is_relative_to(Path(address).resolve()):
+    folder = local_path(address)
+    path = folder / name
+    if not path.resolve().is_relative_to(folder.resolve()):
         raise InputError(f"{name!r} would be written outside {address}; rename it.")
     return str(path)
 
 
 def absolute(address: str) -> str:
     """An address that means the same in another working folder."""
-    return address if is_remote(address) else str(Path(address).resolve())
+    return address if is_remote(address) else str(local_path(address).resolve())
 
 
 def list_files(address: str) -> dict[str, str]:
@@ -50,7 +48,7 @@ def list_files(address: str) -> dict[str, str]:
         ConfigError: no package is installed for the URL's scheme.
     """
     if not is_remote(address):
-        folder = Path(address)
+        folder = local_path(address)
         files = (path for path in sorted(folder.rglob("*")) if path.is_file())
         return {path.relative_to(folder).as_posix(): mark_of(path) for path in files}
     system, root = opened(address)
@@ -68,10 +66,46 @@ def exists(address: str) -> bool:
         ConfigError: no package is installed for the URL's scheme.
     """
     if not is_remote(address):
-        return Path(address).is_file()
+        return local_path(address).is_file()
     system, path = opened(address)
     system.invalidate_cache()
     return bool(steadily(lambda: system.exists(path), address))
+
+
+def read_ends(address: str, count: int) -> bytes:
+    """The first and the last bytes of a file, so many of each.
+
+    Raises:
+        InputError: it is absent, or cannot be read.
+    """
+    if not is_remote(address):
+        try:
+            with local_path(address).open("rb") as file:
+                start = file.read(count)
+                file.seek(max(file.seek(0, os.SEEK_END) - count, 0))
+                return start + file.read(count)
+        except OSError as error:
+            raise InputError(f"{address}: cannot be read ({error.strerror}).") from error
+    system, path = opened(address)
+    size = steadily(lambda: system.info(path)["size"], address)
+    start = steadily(lambda: system.cat_file(path, start=0, end=min(count, size)), address)
+    return start + steadily(lambda: system.cat_file(path, start=max(size - count, 0), end=size), address)
+
+
+def remove(address: str) -> None:
+    """Delete a file; that it is absent is no error.
+
+    Raises:
+        RunError: it cannot be deleted.
+    """
+    try:
+        if not is_remote(address):
+            local_path(address).unlink(missing_ok=True)
+        elif exists(address):
+            system, path = opened(address)
+            steadily(lambda: system.rm_file(path), address)
+    except (OSError, InputError) as error:
+        raise RunError(f"{address}: cannot be replaced ({error}).") from error
 
 
 @contextmanager
@@ -83,7 +117,7 @@ def local_file(address: str) -> Iterator[Path]:
         ConfigError: no package is installed for the URL's scheme.
     """
     if not is_remote(address):
-        yield Path(address)
+        yield local_path(address)
         return
     system, path = opened(address)
     with tempfile.TemporaryDirectory(prefix="hintseg-") as folder:
@@ -101,7 +135,7 @@ def new_file(address: str) -> Iterator[Path]:
         ConfigError: no package is installed for the URL's scheme.
     """
     if not is_remote(address):
-        with atomic_path(Path(address)) as temporary:
+        with atomic_path(local_path(address)) as temporary:
             yield temporary
         return
     with tempfile.TemporaryDirectory(prefix="hintseg-") as folder:
@@ -129,18 +163,39 @@ def opened(address: str) -> tuple[Any, str]:
 
     Raises:
         ConfigError: no package is installed for the URL's scheme.
-        InputError: nobody knows the scheme.
+        InputError: an address that is not opened, see `addresses.require_openable`.
     """
     import fsspec
 
+    require_openable(address)
     try:
-        return fsspec.core.url_to_fs(address)
+        return fsspec.core.url_to_fs(address, **_options(address))
     except ImportError as error:
         raise ConfigError(
-            f"{address}: {error}; for s3:// that is pip install 'hintseg[s3]', for gs:// pip install gcsfs."
+            f"{address}: {error}; for s3:// that is pip install 'hintseg[s3]', for gs:// pip install gcsfs, for hf:// "
+            "pip install huggingface_hub, for https:// pip install aiohttp."
         ) from error
     except ValueError as error:
         raise InputError(f"{address}: {error}.") from error
+
+
+def _options(address: str) -> dict[str, Any]:
+    return {"client_kwargs": {"trace_configs": [_only_https()]}} if address.startswith("https:") else {}
+
+
+@cache
+def _only_https() -> Any:
+    """Hooks of an HTTP client that refuse to be led elsewhere than to https://."""
+    import aiohttp
+
+    async def look(session: Any, context: Any, asked: Any) -> None:
+        target = asked.url.join(aiohttp.client.URL(asked.response.headers.get("Location", "")))
+        if target.scheme != "https":
+            raise InputError(f"{asked.url}: leads to {str(target)!r:.200}, which is not https; it is not followed.")
+
+    hooks = aiohttp.TraceConfig()
+    hooks.on_request_redirect.append(look)
+    return hooks
 
 
 def steadily(request: Callable[[], Any], address: str) -> Any:
@@ -153,6 +208,8 @@ def steadily(request: Callable[[], Any], address: str) -> Any:
             raise InputError(f"{address}: no such file.") from error
         except PermissionError as error:
             raise InputError(f"{address}: access denied ({error}); check your credentials.") from error
+        except HintsegError:
+            raise
         # Every store has errors of its own, which share no base class.
         except Exception as error:
             tried += 1

@@ -17,7 +17,8 @@ from pathlib import Path
 
 from hintseg.errors import ConfigError, HintsegError, InputError, RunError
 from hintseg.ranks import first_process
-from hintseg.storage.files import below, is_remote, list_files, mark, mark_of, new_file, opened, steadily, upload
+from hintseg.storage.addresses import is_remote, local_path, require_openable
+from hintseg.storage.files import below, list_files, mark, mark_of, new_file, opened, steadily, upload
 
 Progress = Callable[[str, int, int, dict[str, float]], None]
 log = logging.getLogger(__name__)
@@ -37,10 +38,10 @@ def fetch(address: str | Path, progress: Progress | None = None) -> Path:
         ConfigError: no package is installed for the URL's scheme.
     """
     if not is_remote(address):
-        return Path(address)
+        return local_path(address)
     address = str(address).rstrip("/")
-    place = _place(address)
     system, path = opened(address)
+    place = _place(address)
     name = Path(path).name or "root"
     found = steadily(lambda: system.info(path), address)
     if found["type"] == "file":
@@ -67,9 +68,10 @@ def published(address: str | Path, every: float = PUBLISH_EVERY) -> Iterator[Pat
         ConfigError: no package is installed for the URL's scheme.
     """
     if not is_remote(address):
-        yield Path(address)
+        yield local_path(address)
         return
     address = str(address).rstrip("/")
+    require_openable(address)
     folder = _place(address) / (Path(address).name or "root")
     if not first_process():
         yield folder

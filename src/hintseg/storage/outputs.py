@@ -1,0 +1,145 @@
+"""What hintseg made, and what an output must not write over.
+
+Masks, probabilities, pictures and shards carry `MARK`, in a field of their format that names the software. A file
+without it is somebody's own, or was edited by another program since: it is never written over. A folder of outputs
+holds `MADE_BY`, a run folder `run.json`; both are left out where a folder round them is read.
+"""
+
+import logging
+import os
+from collections.abc import Collection, Iterable
+from pathlib import Path, PurePath
+from typing import TypeVar
+
+from hintseg.errors import RunError
+from hintseg.images import atomic_path
+from hintseg.storage.addresses import is_remote, local_path
+from hintseg.storage.files import read_ends
+
+MADE_BY = ".made-by.json"
+MARK = "made by hintseg"
+ENDS = 8192  # bytes at either end of a file among which the mark is
+P = TypeVar("P", bound=PurePath)
+log = logging.getLogger(__name__)
+
+
+def is_made_here(address: str) -> bool:
+    """Whether hintseg made a file, and nobody has saved it anew since.
+
+    Raises:
+        InputError: the store cannot be reached.
+    """
+    return MARK.encode() in read_ends(address, ENDS)
+
+
+def without_outputs(paths: Iterable[P], root: P, out: P | None = None) -> list[P]:
+    """Files below a folder, without those in sub-folders that hintseg made; hidden files must be among them.
+
+    Args:
+        root: the folder; that it is one of outputs itself changes nothing, since the user named it.
+        out: a further folder to leave out.
+    """
+    paths = list(paths)
+    made = {path.parent for path in paths if path.name == MADE_BY} | ({out} if out is not None else set())
+    made = {folder for folder in made if root in folder.parents}
+    if not made:
+        return paths
+    for folder in sorted(made):
+        log.warning("%s: is left out; hintseg made what is in it.", folder)
+    return [path for path in paths if made.isdisjoint(path.parents)]
+
+
+def require_apart(folder: str, sources: Iterable[str | Path]) -> None:
+    """Refuse an output folder in which sources lie, by whatever path, link or case they are reached.
+
+    Raises:
+        RunError: one does.
+    """
+    own = identity(folder)
+    for parent, source in {_parent(source): source for source in sources}.items():
+        if own is not None and own == identity(parent):
+            raise RunError(
+                f"{folder}: is where {source} lies, so that outputs would mix with sources; choose a folder of its own."
+            )
+
+
+def require_outside(folder: str, parts: Iterable[str]) -> None:
+    """Refuse an output folder that is, or lies in, one from which hints and masks are read.
+
+    Raises:
+        RunError: it does.
+    """
+    for part in parts:
+        if _lies_in(folder, part):
+            raise RunError(f"{folder}: lies in {part}, which is part of the data set; choose a folder of its own.")
+
+
+def require_replaceable(target: str, overwrite: bool, sources: Collection[object] = ()) -> None:
+    """Refuse to write where something is: sources always, what hintseg did not make always, the rest unless asked.
+
+    Args:
+        target: where something is, or a local path where nothing need be.
+        sources: what is read, as `identity` has it.
+
+    Raises:
+        RunError: it must not be written over.
+    """
+    own = identity(target)
+    if own is None:
+        return
+    if own in sources:
+        raise RunError(f"{target}: is itself read here and is not written over; choose another --out.")
+    if not is_remote(target) and not local_path(target).is_file():
+        raise RunError(f"{target}: is no ordinary file and is not written over; choose another --out.")
+    if not is_made_here(target):
+        raise RunError(
+            f"{target}: was not made by hintseg, or edited since, and is not written over; choose another --out."
+        )
+    if not overwrite:
+        raise RunError(
+            f"{target}: is there already; add --overwrite to replace it, go on with it by --resume where there is "
+            "one, or choose another --out."
+        )
+
+
+def claim_folder(folder: Path, *known: str) -> None:
+    """Make a folder hintseg's own; one that holds something must have been that before.
+
+    Args:
+        known: names of files by one of which it is told, too.
+
+    Raises:
+        RunError: it holds something else, or cannot be written.
+    """
+    if (folder / MADE_BY).exists():
+        return
+    told = any((folder / name).exists() for name in known)
+    held = folder.is_dir() and any(not path.name.startswith(".") for path in folder.iterdir())
+    if (held and not told) or (folder.exists() and not folder.is_dir()):
+        raise RunError(f"{folder}: holds files that hintseg did not make here; choose a new folder.")
+    with atomic_path(folder / MADE_BY) as temporary:
+        temporary.write_text("{}", "utf-8")
+
+
+def _lies_in(folder: str, part: str) -> bool:
+    if is_remote(folder) or is_remote(part):
+        return f"{folder.rstrip('/')}/".startswith(f"{part.rstrip('/')}/")
+    own, whole = local_path(folder).resolve(), local_path(part).resolve()
+    known = identity(whole)  # by which another case of the letters is noticed
+    return own.is_relative_to(whole) or (known is not None and known in map(identity, (own, *own.parents)))
+
+
+def _parent(source: str | Path) -> str:
+    return str(source).rpartition("/")[0] if is_remote(source) else os.path.dirname(local_path(source).absolute())
+
+
+def identity(address: str | Path) -> object:
+    """The same of every path, link and case that leads to one file or folder; None where a local path holds nothing."""
+    if is_remote(address):
+        return str(address).rstrip("/")
+    path = local_path(address)
+    try:
+        state = path.stat() if path.exists() else path.lstat()
+    except OSError:
+        return None
+    return state.st_dev, state.st_ino
