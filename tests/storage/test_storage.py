@@ -176,6 +176,37 @@ def test_published_files_survive_an_error():
     assert files.exists("memory://runs/b/checkpoint.pt")
 
 
+def test_what_a_run_holds_only_here_is_neither_evicted_nor_forgotten(monkeypatch):
+    system = type(fsspec.filesystem("memory"))
+    put_file = system.put_file
+
+    def refused(self, source, *arguments, **settings):
+        if Path(source).name in refusing:
+            raise PermissionError("read only")
+        return put_file(self, source, *arguments, **settings)
+
+    def write(content):
+        with mirror.published("memory://runs/c") as folder:
+            (folder / "checkpoint.pt").write_text(content)
+            (folder / "log.txt").write_bytes(bytes(2000))
+
+    monkeypatch.setattr(system, "put_file", refused)
+    refusing = set()
+    write("first")
+    refusing = {"checkpoint.pt"}
+    with pytest.raises(RunError, match="access denied"):
+        write("second")
+    put("memory://d/file", bytes(1000))
+    monkeypatch.setenv("HINTSEG_CACHE_GB", "0.0000015")
+    mirror.fetch("memory://d")
+    refusing = set()
+    with mirror.published("memory://runs/c") as folder:
+        assert (folder / "checkpoint.pt").read_text() == "second"
+    assert fsspec.filesystem("memory").cat("memory://runs/c/checkpoint.pt") == b"second"
+    mirror.fetch("memory://d")
+    assert not folder.exists()  # all of it is at its address now
+
+
 def test_what_cannot_be_written_is_said(monkeypatch):
     def refused(self, *arguments, **settings):
         raise PermissionError("read only")

@@ -1,7 +1,8 @@
 """Whole folders at an address, through copies on this machine.
 
 HINTSEG_CACHE       folder of the copies; default ~/.cache/hintseg
-HINTSEG_CACHE_GB    how large it may grow; the copies unused for longest leave first; default 50
+HINTSEG_CACHE_GB    how large it may grow; the copies unused for longest leave first; default 50; a run that
+                    is not copied out yet stays
 """
 
 import hashlib
@@ -78,18 +79,23 @@ def published(address: str | Path, every: float = PUBLISH_EVERY) -> Iterator[Pat
         return
     _bring(address, list_files(address), folder)
     folder.mkdir(parents=True, exist_ok=True)
-    sent = {name: mark_of(path) for name, path in _publishable(folder)}
+    sent = _sent_before(folder)
     ended = threading.Event()
 
     def copy_out() -> None:
+        before = dict(sent)
         for name, path in _publishable(folder):
             try:
                 state = mark_of(path)
                 if sent.get(name) != state:
                     upload(path, below(address, name))
                     sent[name] = state
+                    _write_json(_unsent(folder), sent)
             except FileNotFoundError:
                 continue  # replaced or removed while we looked
+        if sent != before:
+            # So that the next process knows these copies for its own, and fetches none over what is newer here.
+            _write_json(_notes(folder), list_files(address))
 
     def copy_now_and_then() -> None:
         while not ended.wait(every):
@@ -106,7 +112,22 @@ def published(address: str | Path, every: float = PUBLISH_EVERY) -> Iterator[Pat
         ended.set()
         sender.join()
         copy_out()
-        _remember(folder, list_files(address))
+        _unsent(folder).unlink(missing_ok=True)
+
+
+def _sent_before(folder: Path) -> dict[str, str]:
+    """Of every file that the address holds as it lies here, its mark; kept beside the folder until all are copied out.
+
+    While it lies there the folder is not evicted, and what an earlier process could not copy out is copied out now.
+    """
+    here = {name: mark_of(path) for name, path in _publishable(folder)}
+    if _unsent(folder).exists():
+        before = _read_json(_unsent(folder))
+        sent = {name: mark for name, mark in here.items() if before.get(name) == mark}
+    else:
+        sent = {name: mark for name, mark in here.items() if name in _read_json(_notes(folder))}
+    _write_json(_unsent(folder), sent)
+    return sent
 
 
 def _publishable(folder: Path) -> Iterable[tuple[str, Path]]:
@@ -122,7 +143,7 @@ def _publishable(folder: Path) -> Iterable[tuple[str, Path]]:
 
 def _bring(address: str, files: dict[str, str], folder: Path, progress: Progress | None = None) -> None:
     """Files of a remote folder in a local one; those whose mark did not change are kept."""
-    known = _remembered(folder)
+    known = _read_json(_notes(folder))
     wanted = [name for name in files if known.get(name) != files[name] or not (folder / name).is_file()]
     system, root = opened(address)
 
@@ -141,20 +162,24 @@ def _bring(address: str, files: dict[str, str], folder: Path, progress: Progress
         for name in known.keys() - files.keys():
             (folder / name).unlink(missing_ok=True)
     finally:
-        _remember(folder, {name: mark for name, mark in known.items() if name in files})
+        _write_json(_notes(folder), {name: mark for name, mark in known.items() if name in files})
 
 
-def _remembered(folder: Path) -> dict[str, str]:
+def _read_json(path: Path) -> dict[str, str]:
     try:
-        found = json.loads(_notes(folder).read_text("utf-8"))
+        found = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
 
 
-def _remember(folder: Path, marks: dict[str, str]) -> None:
-    with new_file(str(_notes(folder))) as temporary:
+def _write_json(path: Path, marks: dict[str, str]) -> None:
+    with new_file(str(path)) as temporary:
         temporary.write_text(json.dumps(marks), "utf-8")
+
+
+def _unsent(folder: Path) -> Path:
+    return folder.parent / f".{folder.name}.unsent.json"
 
 
 def _notes(folder: Path) -> Path:
@@ -189,6 +214,7 @@ def _make_room(kept: Path) -> None:
         raise InputError(f"{kept}: holds {sizes[kept] / 1e9:.1f} GB, more than HINTSEG_CACHE_GB={given}; raise it.")
     total = sum(sizes.values())
     for place in places:
-        if total > limit and place != kept:
+        # What a run could not copy out yet is nowhere else.
+        if total > limit and place != kept and not any(place.glob(".*.unsent.json")):
             shutil.rmtree(place, ignore_errors=True)
             total -= sizes[place]

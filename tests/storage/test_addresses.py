@@ -1,0 +1,127 @@
+"""Which addresses are opened, and which only when the user names them."""
+
+import http.server
+import threading
+from pathlib import Path
+
+import fsspec
+import pytest
+
+from hintseg.bulk.output import Output
+from hintseg.bulk.photographs import find_photographs
+from hintseg.errors import InputError
+from hintseg.hints.dataset import Dataset
+from hintseg.storage import addresses, files, mirror
+
+
+@pytest.fixture
+def unreached(monkeypatch):
+    """Fail where any file system is asked for."""
+
+    def reached(address, **_):
+        pytest.fail(f"{address} was opened")
+
+    monkeypatch.setattr(fsspec.core, "url_to_fs", reached)
+
+
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [
+        ("reference://x", "reference:// is not opened"),
+        ("http://host/x", "http:// is not opened"),
+        ("ftp://host/x", "ftp:// is not opened"),
+        ("ssh://host/x", "ssh:// is not opened"),
+        ("S3://bucket/x", "S3:// is not opened"),
+        ("github://org:repo@main/x", "github:// is not opened"),
+        ("simplecache::s3://bucket/x", None),
+        ("s3://bucket/x::https://host/y", "'::'"),
+        ("reference://::https://host/y", "'::'"),
+        ("https://user:secret@host/x", "user or password"),
+        ("s3://bucket/x?endpoint_url=http://host", "options"),
+        ("s3://bucket/..", "without"),
+        ("s3:///x", "names no folder"),
+        ("file://host/share", "not on this machine"),
+    ],
+)
+def test_other_addresses_reach_nothing(unreached, tmp_path, monkeypatch, address, expected):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HINTSEG_CACHE", str(tmp_path / "cache"))
+    for use in (mirror.fetch, Dataset.open, files.list_files, lambda text: find_photographs([text])):
+        if expected is None:  # a local path, where nothing is
+            with pytest.raises(InputError):
+                Dataset.open(address)
+        else:
+            with pytest.raises(InputError, match=expected):
+                use(address)
+    assert not list(tmp_path.iterdir())
+
+
+def test_memory_is_no_address_outside_of_tests(monkeypatch):
+    monkeypatch.undo()
+    assert frozenset({"s3", "gs", "hf", "https"}) == addresses.SCHEMES
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "s3://bucket/data", "https://host/data", "memory://data", "reference://x", "//host/share", "\\\\host\\share",
+        "/dev/shm", "/home/../dev/shm", "/proc/self/cwd", "/net/host/data", "data", "../data", "/data\n", "/data\0", "",
+        "file:///data", "simplecache::s3://bucket", "~/data",
+    ],
+)  # fmt: skip
+def test_what_a_run_folder_alone_may_not_name(unreached, address):
+    with pytest.raises(InputError, match=r"runs/a: says it was trained on .* add --data"):
+        addresses.recorded_folder(address, Path("runs/a"))
+
+
+def test_a_local_folder_may_be_named_by_a_run():
+    assert addresses.recorded_folder("/home/me/data ä", Path("runs/a")) == Path("/home/me/data ä")
+
+
+def test_file_addresses_are_local_paths(tmp_path):
+    folder = tmp_path / "a b"
+    address = folder.as_uri()
+    assert not files.is_remote(address)
+    for given in (address, address.replace("file://", "file://localhost"), address.replace("file", "FILE", 1)):
+        assert mirror.fetch(given) == folder
+    with mirror.published(address) as out, files.new_file(files.below(address, "deep/x.txt")) as path:
+        path.write_text("arrived")
+    assert out == folder
+    assert (folder / "deep" / "x.txt").read_text() == "arrived"
+    assert files.list_files(address).keys() == {"deep/x.txt"}
+    assert files.absolute(address) == str(folder)
+    assert Output(address).claim("one", []) == frozenset()
+    assert (folder / ".made-by.json").exists()
+
+
+@pytest.mark.parametrize("target", ["http://127.0.0.1:9/x", "ftp://host/x", "file:///etc/passwd"])
+def test_redirects_lead_nowhere_else(monkeypatch, target):
+    pytest.importorskip("aiohttp")
+    asked = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            asked.append(self.path)
+            self.send_response(302)
+            self.send_header("Location", target)
+            self.end_headers()
+
+        do_HEAD = do_GET  # noqa: N815
+
+        def log_message(self, *arguments):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    monkeypatch.setattr(addresses, "SCHEMES", {"http"})
+    monkeypatch.setattr(files, "_options", lambda address: {"client_kwargs": {"trace_configs": [files._only_https()]}})
+    try:
+        with (
+            pytest.raises(InputError, match="not https"),
+            files.local_file(f"http://127.0.0.1:{server.server_port}/a.png"),
+        ):
+            pass
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert asked
