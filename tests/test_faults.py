@@ -9,6 +9,7 @@ import pytest
 
 from hintseg import Segmenter, train
 from hintseg.api import choose_recipe
+from hintseg.compare import compare
 from hintseg.errors import RunError
 
 
@@ -46,3 +47,18 @@ def test_a_full_disk_is_one_sentence_and_loses_nothing(small_disk, scenes, tiny,
     image = scenes.image("scene 4 ä")
     assert np.array_equal(resumed.predict(image), whole.predict(image))
     assert np.array_equal(Segmenter.open(place / "run", "cpu").predict(image), whole.predict(image))
+
+
+@pytest.mark.parametrize("kib", [8, 200, 900, 1400, 2400, 3000])
+def test_a_comparison_on_a_full_disk_is_one_sentence(small_disk, scenes, tiny, kib):
+    place = small_disk(kib)
+
+    def fill():
+        for number in range(3):  # each writes, until the disk is full
+            compare(
+                scenes, ["partial_cross_entropy", "default"], "scribbles", place / f"compare{number}", weights="none",
+                iterations=4, settings=tiny, device="cpu", completed=False,
+            )  # fmt: skip
+
+    with pytest.raises(RunError, match=r"(writing failed|cannot be written).*(space|free some)"):
+        fill()

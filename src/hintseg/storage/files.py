@@ -189,7 +189,7 @@ def _only_https() -> Any:
     import aiohttp
 
     async def look(session: Any, context: Any, asked: Any) -> None:
-        target = asked.url.join(aiohttp.client.URL(asked.response.headers.get("Location", "")))
+        target = asked.url.join(type(asked.url)(asked.response.headers.get("Location", "")))
         if target.scheme != "https":
             raise InputError(f"{asked.url}: leads to {str(target)!r:.200}, which is not https; it is not followed.")
 

@@ -5,7 +5,7 @@ import logging
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from hintseg.errors import HintsegError, RunError
@@ -74,7 +74,7 @@ def logged(out: Path) -> Iterator[None]:
     """What the library logs, from INFO up, also goes to `log.txt` in the run folder; a resumed run appends."""
     logger = logging.getLogger("hintseg")
     before = logger.level
-    handler = logging.FileHandler(out / "log.txt", encoding="utf-8", delay=True)
+    handler = _LogFile(out / "log.txt", encoding="utf-8", delay=True)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
@@ -86,4 +86,12 @@ def logged(out: Path) -> Iterator[None]:
     finally:
         logger.setLevel(before)
         logger.removeHandler(handler)
-        handler.close()
+        with suppress(OSError):
+            handler.close()
+
+
+class _LogFile(logging.FileHandler):
+    """A log that a full disk cuts short; the sentence about the disk comes from what is written beside it."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
+        pass
