@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from hintseg.errors import HintsegError, InputError, RunError
+from hintseg.listing import IMAGE_SUFFIXES as IMAGE_SUFFIXES
 from hintseg.rasters import PLAIN, SUFFIXES, View, is_photograph, raster_size, read_raster, to_uint8
 
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
 LITTLE = 2**20  # bytes; with less a disk counts as full
 MAX_PIXELS = 400_000_000  # 20 000 × 20 000; above this a file is more likely a bomb than a photograph
 

@@ -1,13 +1,16 @@
 """Photographs by folder, pattern, file or URL, each with the name its mask shall have."""
 
 import glob
+import logging
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from hintseg.errors import InputError
-from hintseg.images import IMAGE_SUFFIXES
+from hintseg.listing import is_image_name, list_images, passed_over_sentence
 from hintseg.storage.files import below, is_remote, list_files
+
+log = logging.getLogger("hintseg")
 
 
 class Photograph(NamedTuple):
@@ -45,17 +48,15 @@ def find_photographs(arguments: Sequence[str | Path]) -> list[Photograph]:
 def _local(argument: str) -> list[tuple[str, PurePosixPath]]:
     path = Path(argument)
     if path.is_dir():
-        below_it = ((file, file.relative_to(path)) for file in sorted(path.rglob("*")))
-        return [(str(file), PurePosixPath(name)) for file, name in below_it if _is_image(name.name)]
+        found = list_images(path)
+        if found.passed_over:
+            log.warning("%s", passed_over_sentence(argument, found.passed_over))
+        return [(str(file), PurePosixPath(name)) for name, file in found.images.items()]
     files = [path] if path.exists() else [Path(name) for name in sorted(glob.glob(argument, recursive=True))]
     return [(str(file), PurePosixPath(file.name)) for file in files]
 
 
 def _remote(address: str) -> list[tuple[str, PurePosixPath]]:
-    if _is_image(address):
+    if is_image_name(address):
         return [(address, PurePosixPath(PurePosixPath(address).name))]
-    return [(below(address, name), PurePosixPath(name)) for name in list_files(address) if _is_image(name)]
-
-
-def _is_image(name: str) -> bool:
-    return PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES
+    return [(below(address, name), PurePosixPath(name)) for name in list_files(address) if is_image_name(name)]

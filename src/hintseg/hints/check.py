@@ -10,6 +10,7 @@ from hintseg.errors import HintsegError, InputError
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.forms.by_name import FORMS
 from hintseg.hints.labels import UNLABELLED
+from hintseg.listing import passed_over_sentence
 from hintseg.targets.target import weak_target
 
 
@@ -123,6 +124,8 @@ def _warn(found: Inspection, dataset: Dataset, hinted: int) -> None:
         )
     if hinted < found.images - len(found.errors):
         found.warnings.append(f"{found.images - len(found.errors) - hinted} of {found.images} images have no hint.")
+    if dataset.passed_over:
+        found.warnings.append(passed_over_sentence("images/", dataset.passed_over))
     known = frozenset(dataset.paths)
     for table, keys in dataset.hint_keys().items():
         lost = sorted(keys - known)

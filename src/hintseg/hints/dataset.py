@@ -1,7 +1,7 @@
 """Dataset: images and hints in a folder.
 
     dataset.json     classes (names, index = label), void (255), background (index or null), tags_complete
-    images/KEY.jpg           any format of `images.IMAGE_SUFFIXES`
+    images/KEY.jpg           any format of `listing.IMAGE_SUFFIXES`
     masks/KEY.png            dense label map, void where nobody knows
     scribbles/KEY.png        label map, 255 = unlabelled
     scribbles.json           KEY → [[class, [[x, y], …]], …]       strokes, beside or in place of the PNGs;
@@ -18,10 +18,11 @@ dataset.json the classes are read off the hints' largest index.
 """
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache, cached_property, partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, Self
 
 import numpy as np
@@ -33,7 +34,8 @@ from hintseg.hints.forms.by_name import FORMS
 from hintseg.hints.forms.form import Hint, Row
 from hintseg.hints.labels import UNLABELLED, VOID
 from hintseg.hints.model import ImageHints
-from hintseg.images import IMAGE_SUFFIXES, atomic_path, read_image, read_image_size, read_labels
+from hintseg.images import atomic_path, read_image, read_image_size, read_labels
+from hintseg.listing import Listing, list_images
 from hintseg.rasters import PLAIN, View
 from hintseg.storage.files import is_remote
 from hintseg.storage.mirror import Progress, fetch
@@ -92,15 +94,21 @@ class Dataset:
             InputError: two images share a key.
         """
         found: dict[str, Path] = {}
-        folder = self.root / "images"
-        for path in sorted(folder.rglob("*")):
-            if path.suffix.lower() not in IMAGE_SUFFIXES or path.name.startswith("."):
-                continue
-            key = path.relative_to(folder).with_suffix("").as_posix()
+        for name, path in self._listing.images.items():
+            key = PurePosixPath(name).with_suffix("").as_posix()
             if key in found:
                 raise InputError(f"{path}: {found[key].name} has the same name; rename one of the two.")
             found[key] = path
         return found
+
+    @cached_property
+    def _listing(self) -> Listing:
+        return list_images(self.root / "images")
+
+    @property
+    def passed_over(self) -> Counter[str]:
+        """Suffix → files under `images/` that are not read; see `Listing`."""
+        return self._listing.passed_over
 
     @property
     def splits(self) -> tuple[str, ...]:
