@@ -58,7 +58,7 @@ def inspect(
     for number, key in enumerate(keys):
         found.images += 1
         try:
-            image = dataset.image(key)
+            image, valid = dataset.picture(key)
             hints = dataset.hints(key, forms)
         except HintsegError as error:
             found.errors.append(str(error))
@@ -67,7 +67,7 @@ def inspect(
             found.largest = max(found.largest, *image.shape[:2])
             found.forms.update(hints.forms())
             hinted += bool(hints.forms())
-            labels = weak_target(hints, image.shape[:2], len(dataset.classes)).likely
+            labels = weak_target(hints, image.shape[:2], len(dataset.classes), valid=valid).likely
             found.pixels += labels.size
             values, counts = np.unique(labels[labels < UNLABELLED], return_counts=True)
             found.hinted_pixels.update(dict(zip(values.tolist(), counts.tolist(), strict=True)))

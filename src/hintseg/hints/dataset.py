@@ -34,9 +34,10 @@ from hintseg.hints.forms.by_name import FORMS
 from hintseg.hints.forms.form import Hint, Row
 from hintseg.hints.labels import UNLABELLED, VOID
 from hintseg.hints.model import ImageHints
-from hintseg.images import atomic_path, read_image, read_image_size, read_labels
+from hintseg.hints.stretch import with_stretch
+from hintseg.images import atomic_path, read_image, read_image_size, read_labels, read_picture
 from hintseg.listing import Listing, list_images
-from hintseg.rasters import PLAIN, View
+from hintseg.samples import PLAIN, Picture, View
 from hintseg.storage.files import is_remote
 from hintseg.storage.mirror import Progress, fetch
 
@@ -145,9 +146,18 @@ class Dataset:
                 f"{self.root / 'images'}: has no image {key!r}, which a split or hint file names."
             ) from None
 
+    @cached_property
+    def shown(self) -> View:
+        """`view`, with the limits that its deep images share where dataset.json states none."""
+        return with_stretch(self.view, tuple(self.paths.values()))
+
+    def picture(self, key: str) -> Picture:
+        """An image, and which of its pixels hold data."""
+        return read_picture(self.path(key), self.shown)
+
     def image(self, key: str) -> NDArray[np.uint8]:
         """(H, W, 3) uint8, upright."""
-        return read_image(self.path(key), self.view)
+        return self.picture(key).pixels
 
     def mask(self, key: str) -> NDArray[np.uint8] | None:
         """(H, W) uint8 dense label map with `VOID` for void, or None when there is none.
@@ -235,7 +245,7 @@ class Dataset:
             "background": self.background,
             "tags_complete": self.tags_complete,
         }
-        if self.view != PLAIN:
+        if self.view.stated:
             content |= {"bands": list(self.view.bands) or None, "range": self.view.limits}
         with atomic_path(self.root / "dataset.json") as temporary:
             temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False), "utf-8")

@@ -7,7 +7,7 @@ from typing import Self
 
 from hintseg.config import Recipe
 from hintseg.errors import RunError
-from hintseg.rasters import PLAIN, View
+from hintseg.samples import PLAIN, View
 
 
 @dataclass(frozen=True)
@@ -35,9 +35,11 @@ class RunDescription:
     view: View = PLAIN
     largest: int = 0
 
-    def dump(self) -> str:
-        """As JSON."""
-        content = {**self.__dict__, "recipe": self.recipe.model_dump(mode="json")}
+    def dump(self, finished: bool = False) -> str:
+        """As JSON; of a finished run always with its stretch, which runs of older versions lack."""
+        content = {**self.__dict__, "recipe": self.recipe.model_dump(mode="json"), "view": self.view[:2]}
+        if finished or self.view.stretch != "image":
+            content["stretch"] = self.view.stretch
         return json.dumps(content, indent=1, ensure_ascii=False)
 
     @classmethod
@@ -52,10 +54,8 @@ class RunDescription:
             content["recipe"] = Recipe.model_validate(content["recipe"])
             for name in ("classes", "forms", "keys"):
                 content[name] = tuple(content[name])
-            bands, limits = content.pop("view", PLAIN)
-            low, high = limits or (0.0, 0.0)
             content["largest"] = int(content.get("largest", 0))
-            content["view"] = View(tuple(bands), None if limits is None else (float(low), float(high)))
+            content["view"] = _view(*content.pop("view", PLAIN[:2]), content.pop("stretch", "largest"))
             return cls(**content)
         except FileNotFoundError as error:
             raise RunError(
@@ -63,3 +63,24 @@ class RunDescription:
             ) from error
         except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise RunError(f"{path}: is damaged ({error}).") from error
+
+
+def _view(bands: list[int], limits: list[float] | None, stretch: list[float] | str) -> View:
+    """As JSON holds it.
+
+    Raises:
+        ValueError: an unknown stretch.
+    """
+    view = View(tuple(bands), None if limits is None else _pair(limits))
+    if not isinstance(stretch, str):
+        return view._replace(stretch=_pair(stretch))
+    if stretch == "largest":
+        return view._replace(stretch="largest")
+    if stretch == "image":
+        return view
+    raise ValueError(f"unknown stretch {stretch!r:.40}")
+
+
+def _pair(limits: list[float]) -> tuple[float, float]:
+    low, high = limits
+    return float(low), float(high)
