@@ -1,15 +1,21 @@
 """Which files of a folder are images."""
 
 import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 
 from hintseg.bulk.photographs import find_photographs
-from hintseg.errors import InputError
+from hintseg.config import load_recipe
+from hintseg.errors import HintsegError, InputError
 from hintseg.hints.check import inspect
 from hintseg.images import read_image, write_image
+from hintseg.inference.description import RunDescription
+from hintseg.inference.retrieval import load_index
 from hintseg.listing import composed, list_images, passed_over_sentence, require_file
+from hintseg.network.backbone import read_state
 
 
 @pytest.fixture
@@ -79,3 +85,47 @@ def test_only_files_are_opened(tmp_path, kind):
 def test_a_file_is_a_file(tmp_path):
     write_image(tmp_path / "a.png", np.zeros((2, 2, 3), "uint8"))
     require_file(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device"])
+@pytest.mark.parametrize("name", ["run.json", "weights.safetensors", "recipe.json", "memory.safetensors"])
+def test_nothing_waits_for_a_pipe(tmp_path, name, kind):
+    path = tmp_path / name
+    if kind == "pipe":
+        os.mkfifo(path)
+    else:
+        path.symlink_to("/dev/zero")
+    readers = {
+        "run.json": RunDescription.load, "weights.safetensors": read_state, "recipe.json": load_recipe,
+        "memory.safetensors": load_index,
+    }  # fmt: skip
+    with pytest.raises(HintsegError, match=name):
+        readers[name](path)
+
+
+def test_importing_changes_nothing_of_other_libraries():
+    """In a fresh process: every module of the package is imported between two looks at the others' settings."""
+    program = """
+import importlib, logging, pkgutil, warnings
+import cv2, fastapi, faiss, higra, lightning_fabric, rasterio, skimage, tifffile, timm, torch, typer, uvicorn
+import PIL.Image, PIL.ImageFile, PIL.PngImagePlugin
+import hintseg
+def state():
+    tiff, root = logging.getLogger("tifffile"), logging.getLogger()
+    return [
+        PIL.Image.MAX_IMAGE_PIXELS, PIL.ImageFile.LOAD_TRUNCATED_IMAGES, PIL.PngImagePlugin.MAX_TEXT_MEMORY,
+        [str(one) for one in warnings.filters], cv2.getNumThreads(), cv2.ocl.useOpenCL(), torch.get_num_threads(),
+        torch.get_default_dtype(), torch.is_grad_enabled(), torch.initial_seed(), faiss.omp_get_max_threads(),
+        tiff.handlers[:], tiff.propagate, tiff.level, root.handlers[:], root.level,
+    ]
+before = state()
+for found in pkgutil.walk_packages(hintseg.__path__, "hintseg."):
+    if not found.name.endswith("__main__") and "cuda" not in found.name and "kernels" not in found.name:
+        try:
+            importlib.import_module(found.name)
+        except ImportError as error:
+            print("absent", error)
+assert state() == before, (before, state())
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

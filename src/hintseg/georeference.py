@@ -21,7 +21,8 @@ def write_georeferenced(path: Path, labels: NDArray[np.uint8], like: Path) -> No
         InputError: `like` has no place on Earth, or cannot be read.
     """
     rasterio = require_rasterio("GeoTIFF")
-    from hintseg.images import label_palette, read_orientation, turned
+    from hintseg.images import label_palette, read_orientation
+    from hintseg.pillow import turned
 
     orientation = read_orientation(like)
     with warnings.catch_warnings():

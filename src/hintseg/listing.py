@@ -96,6 +96,16 @@ def require_file(path: Path) -> None:
         raise InputError(f"{path}: is {kind}, not a file; give a file.")
 
 
+def require_no_pipe(path: Path) -> None:
+    """`require_file` of a path that may be absent, where the caller says so better.
+
+    Raises:
+        InputError: a folder, a pipe, a socket or a device.
+    """
+    if path.exists():
+        require_file(path)
+
+
 def _files(folder: Path, above: frozenset[tuple[int, int]]) -> Iterator[Path]:
     """Every file that is not hidden; a linked folder that holds itself is entered once."""
     try:

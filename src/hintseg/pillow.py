@@ -13,7 +13,7 @@ from PIL import Image, ImageOps
 
 from hintseg.errors import InputError
 from hintseg.listing import require_file
-from hintseg.samples import Picture, Samples, View, is_deep, shown
+from hintseg.samples import Picture, Samples, View, shown
 
 FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "WEBP", "GIF", "AVIF", "JPEG2000", "PPM")
 MAX_PIXELS = 400_000_000  # 20 000 × 20 000; above this a file is more likely a bomb than a photograph
@@ -95,15 +95,15 @@ def decoded(
 def deep_samples(path: Path, image: Image.Image) -> Samples | None:
     """The samples of an opened image that has more than 8 bits, as stored; None for others."""
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
-        values = np.asarray(image)
+        grey = np.asarray(image)
         key = image.info.get("transparency")
-        return Samples(values[..., None], 1, nodata=key if isinstance(key, int) and is_deep(values.dtype) else None)
+        return Samples(grey[..., None], 1, nodata=key if isinstance(key, int) else None)
     if not _has_deep_colours(path, image):
         return None
     import cv2
 
     # Pillow would leave the upper eight bits alone.
-    values = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
+    values: NDArray[Any] | None = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
     if values is None or values.shape[:2] != image.size[::-1]:
         raise InputError(f"{path}: cannot be decoded; the file is truncated or damaged.")
     if values.ndim == 2:
@@ -146,7 +146,8 @@ def _has_deep_colours(path: Path, image: Image.Image) -> bool:
     if image.format not in ("PNG", "PPM", "JPEG2000") or image.mode not in ("RGB", "RGBA", "LA"):
         return False
     if image.format == "PPM":
-        arguments = image.tile[0].args if image.tile else None
+        tile = getattr(image, "tile", None)
+        arguments = tile[0].args if tile else None
         return isinstance(arguments, tuple) and isinstance(arguments[-1], int) and arguments[-1] > 255
     with path.open("rb") as file:
         start = file.read(4096)

@@ -15,8 +15,7 @@ from hintseg import pillow
 from hintseg.errors import ConfigError, InputError
 from hintseg.georeference import require_rasterio
 from hintseg.listing import require_file
-from hintseg.samples import PLAIN as PLAIN
-from hintseg.samples import Picture, Samples, View, as_sample, shown
+from hintseg.samples import PLAIN, Picture, Samples, View, as_sample, shown
 
 ALPHA = (1, 2)  # kinds of TIFF's extra samples that mean transparency
 GREY, COLOUR, PALETTE, INKS = (0, 1), 2, 3, 5  # kinds of TIFF's photometric interpretation; white is zero in the first

@@ -164,8 +164,8 @@ def _there(part: NDArray[Any], nodata: float | None) -> NDArray[np.bool_] | None
 
 def _whole(part: NDArray[Any], there: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """A pixel holds data unless all its samples are "no data" (as GDAL has it), or one is no number."""
-    whole: NDArray[np.bool_] = there.any(axis=2)
-    return whole & np.isfinite(part).all(axis=2) if part.dtype.kind == "f" else whole
+    whole: NDArray[np.bool_] = np.asarray(there.any(axis=2))
+    return whole & np.asarray(np.isfinite(part).all(axis=2)) if part.dtype.kind == "f" else whole
 
 
 def _mapping(kind: np.dtype[Any], limits: Limits) -> Callable[[NDArray[Any]], NDArray[np.uint8]]:

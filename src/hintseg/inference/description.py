@@ -3,10 +3,11 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from hintseg.config import Recipe
 from hintseg.errors import RunError
+from hintseg.listing import require_no_pipe
 from hintseg.samples import PLAIN, View
 
 
@@ -50,12 +51,13 @@ class RunDescription:
             RunError: absent or damaged.
         """
         try:
+            require_no_pipe(path)
             content = json.loads(path.read_text("utf-8"))
             content["recipe"] = Recipe.model_validate(content["recipe"])
             for name in ("classes", "forms", "keys"):
                 content[name] = tuple(content[name])
             content["largest"] = int(content.get("largest", 0))
-            content["view"] = _view(*content.pop("view", PLAIN[:2]), content.pop("stretch", "largest"))
+            content["view"] = _view(content.pop("view", PLAIN[:2]), content.pop("stretch", "largest"))
             return cls(**content)
         except FileNotFoundError as error:
             raise RunError(
@@ -65,12 +67,13 @@ class RunDescription:
             raise RunError(f"{path}: is damaged ({error}).") from error
 
 
-def _view(bands: list[int], limits: list[float] | None, stretch: list[float] | str) -> View:
+def _view(shown: Any, stretch: list[float] | str) -> View:
     """As JSON holds it.
 
     Raises:
         ValueError: an unknown stretch.
     """
+    bands, limits = shown
     view = View(tuple(bands), None if limits is None else _pair(limits))
     if not isinstance(stretch, str):
         return view._replace(stretch=_pair(stretch))

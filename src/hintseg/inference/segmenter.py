@@ -26,6 +26,7 @@ from hintseg.inference.presence import PRESENCE_FILE, Presence, agreed
 from hintseg.inference.refine import refined
 from hintseg.inference.retrieval import Neighbour, SegmentIndex, load_index, nearest_to_click, retrieval_probabilities
 from hintseg.inference.views import enlarged_argmax, image_maps, multi_scale_maps, tile_weight, tiled_argmax, tiles
+from hintseg.listing import require_no_pipe
 from hintseg.network.embedder import Embedder, Network, PixelMaps
 from hintseg.network.exported import digest, exported_network
 from hintseg.network.heads import resize
@@ -77,6 +78,7 @@ class Segmenter:
             raise RunError(f"{run}: training has not finished; go on with hintseg train … --out {run} --resume.")
         network = Embedder(description.recipe.network, len(description.classes))
         try:
+            require_no_pipe(weights)
             network.load_state_dict(load_file(weights))
         except (SafetensorError, RuntimeError, OSError) as error:
             raise WeightsError(f"{weights}: is damaged or belongs to another network; train again.") from error
