@@ -32,7 +32,7 @@ from tests.conftest import draw_scene
 from tests.formats.test_formats import EXAMPLES
 
 from benchmarks.record import write
-from hintseg import images, rasters
+from hintseg import images, pillow
 from hintseg.config import NetworkConfig, load_recipe
 from hintseg.errors import HintsegError
 from hintseg.formats import label_studio
@@ -319,7 +319,7 @@ def main() -> None:
     parser.add_argument("--only", default="", help="readers whose name starts so")
     parser.add_argument("--work", type=Path, default=Path("runs/fuzz"), help="findings are kept here")
     options = parser.parse_args()
-    images.MAX_PIXELS = rasters.MAX_PIXELS = PIXELS
+    pillow.MAX_PIXELS = PIXELS
     signal.signal(signal.SIGALRM, too_long)
     warnings.simplefilter("ignore")
     rows, findings = [], 0

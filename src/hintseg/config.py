@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from hintseg.errors import ConfigError
+from hintseg.listing import require_no_pipe
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
@@ -230,6 +231,7 @@ def load_recipe(path: Path) -> Recipe:
         ConfigError: missing, not JSON, or an unknown or invalid key.
     """
     try:
+        require_no_pipe(path)
         content = json.loads(path.read_text("utf-8"))
     except FileNotFoundError as error:
         raise ConfigError(f"{path}: no such configuration file.") from error

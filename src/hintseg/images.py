@@ -1,7 +1,7 @@
 """Read any photograph as (H, W, 3) uint8 and write label maps as palette PNGs.
 
-EXIF orientation is applied; grey, RGBA, palette and 16-bit images are converted (`rasters.to_uint8` says how).
-TIFF files with more than that are read by `rasters`.
+EXIF orientation is applied; grey, RGBA, palette and deep images are converted (`samples` says how). TIFF files that
+are no common pictures are read by `rasters`.
 """
 
 import io
@@ -16,18 +16,18 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from hintseg.errors import HintsegError, InputError, RunError
-from hintseg.rasters import PLAIN, SUFFIXES, View, is_photograph, raster_size, read_raster, to_uint8
+from hintseg.listing import IMAGE_SUFFIXES as IMAGE_SUFFIXES
+from hintseg.pillow import decoded, deep_samples, is_tiff, opened_image, turned
+from hintseg.rasters import COLOUR, read_header, read_mask, read_raster, read_samples
+from hintseg.samples import PLAIN, Picture, View
+from hintseg.samples import valid_values as sampled_values
 
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
 LITTLE = 2**20  # bytes; with less a disk counts as full
-MAX_PIXELS = 400_000_000  # 20 000 × 20 000; above this a file is more likely a bomb than a photograph
-
-# The limit above is checked from the header before any pixel is decoded.
-Image.MAX_IMAGE_PIXELS = None
+SAMPLED = 50_000  # pixels of each image that decide the limits of a data set
 
 
 def read_image(path: Path, view: View = PLAIN) -> NDArray[np.uint8]:
@@ -35,25 +35,34 @@ def read_image(path: Path, view: View = PLAIN) -> NDArray[np.uint8]:
 
     Args:
         path: an image file in any format of `IMAGE_SUFFIXES`.
-        view: how a TIFF's samples become colours.
+        view: how samples of more than 8 bits, and a TIFF's channels, become colours.
 
     Returns:
         (H, W, 3) uint8, RGB, upright.
 
     Raises:
-        InputError: the file is missing, truncated, no image, or has more than `MAX_PIXELS` pixels.
+        InputError: the file is missing, truncated, no image, several, or has more than `pillow.MAX_PIXELS` pixels.
     """
-    if path.suffix.lower() in SUFFIXES and (view != PLAIN or not is_photograph(path)):
-        return read_raster(path, view)
-    with _opened(path) as image:
-        upright = ImageOps.exif_transpose(image)
-        if upright.mode in ("I", "I;16", "I;16B", "I;16L", "F"):
-            return np.repeat(to_uint8(np.asarray(upright), view.limits)[..., None], 3, axis=2)
-        if upright.mode in ("RGBA", "LA", "PA") or "transparency" in upright.info:
-            rgba = upright.convert("RGBA")
-            white = Image.new("RGBA", rgba.size, (255, 255, 255, 255))
-            upright = Image.alpha_composite(white, rgba)
-        return np.array(upright.convert("RGB"))
+    return read_picture(path, view).pixels
+
+
+def read_picture(path: Path, view: View = PLAIN) -> Picture:
+    """Decode a photograph, and say which of its pixels hold data: see `read_image`.
+
+    None is where alpha is 0, where all bands are the file's no-data value, or where a sample is no number.
+    """
+    if not is_tiff(path):
+        with opened_image(path) as image:
+            return decoded(path, image, view)
+    header = read_header(path)
+    if not header.common or (view.stated and header.photometric <= COLOUR):
+        picture = read_raster(path, view)
+        valid = None if picture.valid is None else turned(picture.valid, header.orientation)
+        return Picture(turned(picture.pixels, header.orientation), valid)
+    mask = read_mask(path, header)
+    with opened_image(path) as image:
+        nodata = 255 - header.nodata if header.nodata is not None and header.photometric == 0 else header.nodata
+        return decoded(path, image, view, nodata, None if mask is None else turned(mask, header.orientation))
 
 
 def read_image_size(path: Path) -> tuple[int, int]:
@@ -62,11 +71,40 @@ def read_image_size(path: Path) -> tuple[int, int]:
     Raises:
         InputError: as `read_image`, but truncation is not noticed here.
     """
-    if path.suffix.lower() in SUFFIXES and not is_photograph(path):
-        return raster_size(path)
-    with _opened(path) as image:
+    if is_tiff(path):
+        header = read_header(path)
+        return header.size if header.orientation < 5 else header.size[::-1]
+    with opened_image(path) as image:
         width, height = image.size
         return (width, height) if image.getexif().get(0x0112, 1) in (5, 6, 7, 8) else (height, width)
+
+
+def read_orientation(path: Path) -> int:
+    """How an image has to be turned to be upright, 1 … 8 as in EXIF.
+
+    Raises:
+        InputError: as `read_image_size`.
+    """
+    if is_tiff(path):
+        return read_header(path).orientation
+    with opened_image(path) as image:
+        found = image.getexif().get(0x0112, 1)
+        return found if found in range(1, 9) else 1
+
+
+def valid_samples(path: Path, view: View) -> NDArray[np.float64] | None:
+    """Some samples that hold data, for the limits of a data set; None where the file's 8 bits are shown as they are.
+
+    Raises:
+        InputError: as `read_image`.
+    """
+    if is_tiff(path):
+        header = read_header(path)
+        samples = read_samples(path, header) if header.deep else None
+    else:
+        with opened_image(path) as image:
+            samples = deep_samples(path, image)
+    return None if samples is None else sampled_values(samples, view, SAMPLED)
 
 
 def read_labels(path: Path) -> NDArray[np.uint8]:
@@ -78,7 +116,7 @@ def read_labels(path: Path) -> NDArray[np.uint8]:
     Raises:
         InputError: missing, truncated, not single-channel, or values above 255.
     """
-    with _opened(path) as image:
+    with opened_image(path) as image:
         if image.mode not in ("L", "P", "1", "I", "I;16"):
             raise InputError(
                 f"{path}: a label map must have one channel (grey or palette) but this is {image.mode}; "
@@ -216,26 +254,6 @@ def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[Image.Image]:
-    try:
-        with Image.open(path) as image:
-            width, height = image.size
-            if width * height > MAX_PIXELS:
-                raise InputError(
-                    f"{path}: {width}×{height} is more than the {MAX_PIXELS:,} pixels allowed; cut it into tiles."
-                )
-            yield image
-    except InputError:
-        raise
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: no such file.") from error
-    except UnidentifiedImageError as error:
-        raise InputError(f"{path}: not an image in a format that can be read; replace or remove it.") from error
-    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
-        raise InputError(f"{path}: cannot be decoded ({error}); the file is truncated or damaged.") from error
 
 
 def read_arrays(path: Path, *names: str) -> tuple[NDArray[Any], ...] | None:

@@ -1,12 +1,9 @@
-"""TIFF files that are no plain photographs: many channels, 16 bits, floats; and the place on Earth they carry.
+"""TIFF files: microscopes' and maps' channels, depths and layouts, and which pixels hold no data.
 
-Three channels become red, green and blue, and their samples 0 … 255, in a way that is stated and the same for every
-image of a data set (`bands` and `range` in dataset.json), or, where nothing is stated, by a rule that looks at one
-image.
+`samples.View` says which channels are shown (`bands` and `range` in dataset.json). Common pictures are left to Pillow.
 """
 
 import logging
-import warnings
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,147 +11,171 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
+from hintseg import pillow
 from hintseg.errors import ConfigError, InputError
+from hintseg.georeference import require_rasterio
+from hintseg.listing import require_file
+from hintseg.samples import PLAIN, Picture, Samples, View, as_sample, shown
 
 ALPHA = (1, 2)  # kinds of TIFF's extra samples that mean transparency
-SUFFIXES = (".tif", ".tiff")
+GREY, COLOUR, PALETTE, INKS = (0, 1), 2, 3, 5  # kinds of TIFF's photometric interpretation; white is zero in the first
+MIXED = {6: "YCbCr", 8: "CIELab"}  # which Pillow converts
+NODATA, ORIENTATION, INK_SET = 42113, 274, 332  # tags
+REDUCED, MASK = 1, 4  # bits of a page's subfile type
+ASIDE = ("Thumbnail", "Label", "Macro", "Overview", "Map")  # series that scanners add to the image
 MAX_BYTES = 6 * 2**30  # of decoded samples; above this a file is more likely a bomb than a picture
 MOST_PAGES = 1000  # of one file, and reduced copies of one page
 
 
-class View(NamedTuple):
-    """How samples are shown.
+class Header(NamedTuple):
+    """What the header of a TIFF says.
 
     Attributes:
-        bands: one or three channels, counted from 0; empty: the first three.
-        limits: samples that become 0 and 255; None: as `to_uint8` finds for each image.
+        size: (height, width) as stored.
+        orientation: 1 … 8, as in EXIF.
+        common: whether Pillow shows it as it is: 8 bits or fewer, in a usual colour space.
+        deep: whether its samples have to be stretched.
+        nodata: sample that means "no data".
+        photometric, alpha: see above.
+        mask: number of the page that holds its mask; None where there is none.
     """
 
-    bands: tuple[int, ...] = ()
-    limits: tuple[float, float] | None = None
+    size: tuple[int, int]
+    orientation: int
+    common: bool
+    deep: bool
+    nodata: float | None
+    photometric: int
+    alpha: tuple[bool, ...]
+    mask: int | None
 
 
-PLAIN = View()
-
-
-def is_photograph(path: Path) -> bool:
-    """Whether a TIFF is a common grey, palette, RGB or RGBA picture of 8 bits.
+def read_header(path: Path) -> Header:
+    """What the header of a TIFF says.
 
     Raises:
-        InputError: no readable TIFF.
+        InputError: no readable TIFF, a stack of images, or samples that are no numbers.
     """
     with _opened(path) as file:
         page, series = file.pages.first, file.series[0]
-        extra = tuple(int(kind) for kind in page.extrasamples)
-        plain = series.axes in ("YX", "YXS") and series.dtype in (np.dtype(np.uint8), np.dtype(np.bool_))
-        return plain and page.samplesperpixel - len(extra) in (1, 3) and all(kind in ALPHA for kind in extra)
+        _channels_last(path, series.axes)
+        _require_one_image(path, file)
+        alpha = tuple(int(kind) in ALPHA for kind in page.extrasamples)
+        kind, photometric = page.dtype, int(page.photometric)
+        if kind is None or kind.kind not in "iufb":
+            raise InputError(f"{path}: its samples are no real numbers ({kind}); save it with 8 or 16 bits.")
+        tags = {number: page.tags[number].value for number in (NODATA, ORIENTATION, INK_SET) if number in page.tags}
+        shallow = page.bitspersample <= 8 and series.axes in ("YX", "YXS") and kind in (np.uint8, np.bool_)
+        colours, orientation = page.samplesperpixel - len(alpha), tags.get(ORIENTATION, 1)
+        if photometric in MIXED and not shallow:
+            raise InputError(f"{path}: {MIXED[photometric]} of this kind cannot be read; save it as RGB.")
+        if photometric == INKS and (colours != 4 or tags.get(INK_SET, 1) != 1):
+            raise InputError(f"{path}: its {colours} inks are not CMYK; save it as RGB.")
+        pictured = (colours in (1, 3) and photometric in (*GREY, COLOUR)) or photometric in (PALETTE, INKS, *MIXED)
+        return Header(
+            size=_size(series),
+            orientation=orientation if orientation in range(1, 9) else 1,
+            common=shallow and pictured and all(alpha),
+            deep=photometric in (*GREY, COLOUR) and kind not in (np.uint8, np.bool_),
+            nodata=as_sample(tags.get(NODATA), kind),
+            photometric=photometric,
+            alpha=alpha,
+            mask=next((number for number, one in enumerate(file.pages) if _subfile(one) == MASK), None),
+        )
 
 
-def read_raster(path: Path, view: View = PLAIN) -> NDArray[np.uint8]:
-    """(H, W, 3) uint8 of a TIFF.
+def read_raster(path: Path, view: View = PLAIN) -> Picture:
+    """A TIFF as it is stored, not turned upright.
 
     Raises:
         InputError: not readable, a stack of images, no such band, or compressed in a way that needs another package.
     """
-    samples = _samples(path)
-    count = samples.shape[2]
-    bands = view.bands or tuple(range(min(count, 3)))
-    if max(bands) >= count:
-        raise InputError(f"{path}: has {count} channels, so 'bands' {list(bands)} cannot be shown.")
-    chosen = to_uint8(samples[..., list(bands)], view.limits)
-    if len(bands) == 1:
-        return np.repeat(chosen, 3, axis=2)
-    missing = np.zeros((*chosen.shape[:2], 3 - chosen.shape[2]), np.uint8)
-    return np.concatenate([chosen, missing], axis=2)
+    samples = read_samples(path, read_header(path))
+    count = samples.values.shape[2]
+    if view.bands and max(view.bands) >= count:
+        raise InputError(f"{path}: has {count} channels, so 'bands' {list(view.bands)} cannot be shown.")
+    return shown(samples, view)
 
 
-def raster_size(path: Path) -> tuple[int, int]:
-    """(height, width) from the header.
+def read_samples(path: Path, header: Header) -> Samples:
+    """What a TIFF holds, as stored; palettes and inks as the colours that they mean.
 
     Raises:
-        InputError: no readable TIFF, or a stack of images.
+        InputError: as `read_raster`.
     """
+    values, colormap = _values(path)
+    if header.photometric == PALETTE and colormap is not None:
+        return Samples(_from_palette(path, values[..., 0], colormap), 3, opaque=_opaque(path, header, values))
+    if header.photometric == INKS:
+        return Samples(_from_inks(path, values), 3, opaque=_opaque(path, header, values))
+    colours = max(values.shape[2] - len(header.alpha), 1)
+    # Extra samples that are no transparency are channels as good as any.
+    colours = values.shape[2] if not any(header.alpha) else colours
+    opaque = _opaque(path, header, values)
+    return Samples(values, colours, header.nodata, opaque, inverted=header.photometric == 0)
+
+
+def read_mask(path: Path, header: Header) -> NDArray[np.bool_] | None:
+    """(H, W) where a TIFF's own mask says that there is an image, as stored; None where it has no mask.
+
+    Raises:
+        InputError: it cannot be decoded.
+    """
+    if header.mask is None:
+        return None
     with _opened(path) as file:
-        series = file.series[0]
-        _channels_last(path, series.axes)
-        return _size(series)
+        page = file.pages[header.mask]
+        try:
+            mask = np.asarray(page.asarray()) if page.shape == header.size else None
+        except Exception as error:  # tifffile raises many kinds
+            raise InputError(f"{path}: its mask cannot be decoded ({error}); save it with an alpha channel.") from error
+    return None if mask is None else mask > 0
 
 
-def to_uint8(samples: NDArray[Any], limits: tuple[float, float] | None = None) -> NDArray[np.uint8]:
-    """Samples as 0 … 255.
-
-    With limits, linearly between them. Without: as they are up to 255 (floats up to 1: times 255); divided by 257
-    where 16 bits are used up to the upper half; else stretched so that the image's largest sample becomes 255.
-    Samples that are no number become 0.
-    """
-    values = np.nan_to_num(samples.astype(np.float32), posinf=0.0, neginf=0.0)
-    if limits is not None:
-        values = (values - limits[0]) * (255.0 / (limits[1] - limits[0]))
-    elif samples.dtype.kind == "f" and values.max(initial=0.0) <= 1:
-        values = values * 255.0
-    else:
-        top = float(values.max(initial=0.0))
-        if top > 255:
-            values = values / (257.0 if 32767 < top <= 65535 else top / 255.0)
-    rounded: NDArray[np.uint8] = np.clip(np.round(values), 0, 255).astype(np.uint8)
-    return rounded
+def _opaque(path: Path, header: Header, values: NDArray[Any]) -> NDArray[np.bool_] | None:
+    """Where neither a mask nor an alpha channel says that there is nothing."""
+    opaque = read_mask(path, header)
+    for place, is_alpha in enumerate(reversed(header.alpha), start=1):
+        if is_alpha and values.shape[2] > place:
+            solid = values[..., -place] > 0
+            opaque = solid if opaque is None else opaque & solid
+    return opaque
 
 
-def write_georeferenced(path: Path, labels: NDArray[np.uint8], like: Path) -> None:
-    """Write a label map as a compressed GeoTIFF where `like` lies; its palette is that of the PNGs.
-
-    Raises:
-        ConfigError: rasterio is not installed.
-        InputError: `like` has no place on Earth.
-    """
-    rasterio = require_rasterio("GeoTIFF")
-    from hintseg.images import label_palette
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
-        with rasterio.open(like) as source:
-            crs, (points, points_crs) = source.crs, source.gcps
-            placed = {"gcps": points, "crs": points_crs} if points else {"crs": crs, "transform": source.transform}
-    if crs is None and not points:
-        raise InputError(f"{like}: carries no georeference, so its mask cannot; export it in another format.")
-    profile = {
-        "driver": "GTiff", "height": labels.shape[0], "width": labels.shape[1], "count": 1, "dtype": "uint8",
-        "compress": "deflate", "tiled": True, **placed,
-    }  # fmt: skip
-    with rasterio.open(path, "w", **profile) as target:
-        target.write(labels, 1)
-        target.update_tags(TIFFTAG_SOFTWARE="made by hintseg")  # `storage.outputs.MARK`
-        target.write_colormap(1, {index: (*colour, 255) for index, colour in enumerate(label_palette().tolist())})
+def _from_palette(path: Path, index: NDArray[Any], colormap: NDArray[np.uint16]) -> NDArray[np.uint8]:
+    # Its entries have 16 bits; some programs fill the lower eight alone.
+    colours = (colormap >> 8 if colormap.max() > 255 else colormap).astype(np.uint8).T
+    if index.max(initial=0) >= len(colours):
+        raise InputError(f"{path}: uses colours that its palette lacks; save it as RGB.")
+    return np.ascontiguousarray(colours)[index]
 
 
-def require_rasterio(purpose: str) -> Any:
-    """The package rasterio.
+def _from_inks(path: Path, values: NDArray[Any]) -> NDArray[np.uint8]:
+    """CMYK as the same colours give in a JPEG."""
+    from PIL import Image
 
-    Raises:
-        ConfigError: it is not installed.
-    """
-    try:
-        import rasterio
-    except ImportError as error:
-        raise ConfigError(f"{purpose} needs rasterio: pip install 'hintseg[geo]'.") from error
-    return rasterio
+    if values.dtype not in (np.uint8, np.uint16) or values.shape[2] < 4:
+        raise InputError(f"{path}: CMYK of this kind cannot be read; save it as RGB.")
+    inks = (values[..., :4] // (257 if values.dtype == np.uint16 else 1)).astype(np.uint8)
+    return np.array(Image.frombuffer("CMYK", inks.shape[1::-1], inks.tobytes(), "raw", "CMYK", 0, 1).convert("RGB"))
 
 
-def _samples(path: Path) -> NDArray[Any]:
-    """(H, W, channels), whatever order the file has."""
+def _values(path: Path) -> tuple[NDArray[Any], NDArray[np.uint16] | None]:
+    """(H, W, channels), whatever order the file has, and its palette."""
     with _opened(path) as file:
         series = file.series[0]
         wanted = _channels_last(path, series.axes)
         height, width = _size(series)
         _require_modest(path, height, width, series.nbytes)
         _require_whole(path, series)
+        colormap = file.pages.first.colormap
         try:
-            samples = series.asarray().reshape(series.shape)
+            values = series.asarray().reshape(series.shape)
         except Exception as error:  # a codec may be missing, or the file damaged; tifffile raises many kinds
-            return _decoded_elsewhere(path, error)
+            return _decoded_elsewhere(path, error), colormap
         order = [series.axes.index(axis) for axis in wanted]
-    samples = samples.transpose(order)
-    return samples if samples.ndim == 3 else samples[..., None]
+    values = values.transpose(order)
+    return values if values.ndim == 3 else values[..., None], colormap
 
 
 def _decoded_elsewhere(path: Path, error: Exception) -> NDArray[Any]:
@@ -175,9 +196,20 @@ def _decoded_elsewhere(path: Path, error: Exception) -> NDArray[Any]:
 def _channels_last(path: Path, axes: str) -> str:
     """The order of axes to bring the file's into."""
     rest = axes.replace("Y", "", 1).replace("X", "", 1)
-    if "Y" not in axes or "X" not in axes or len(rest) > 1 or rest not in ("", "S", "C", "Q", "I"):
-        raise InputError(f"{path}: is a stack ({axes}), not one image; save every layer as a file of its own.")
+    if "Y" not in axes or "X" not in axes or rest not in ("", "S", "C"):
+        raise InputError(f"{path}: is a stack ({axes}), not one image; save every layer or page as a file of its own.")
     return "YX" + rest
+
+
+def _require_one_image(path: Path, file: tifffile.TiffFile) -> None:
+    images = [one for one in file.series if not _subfile(one.keyframe) & (REDUCED | MASK) and one.name not in ASIDE]
+    if len(images) > 1:
+        raise InputError(f"{path}: holds {len(images)} images; save every page as a file of its own.")
+
+
+def _subfile(page: Any) -> int:
+    tag = page.tags.get(254)
+    return int(tag.value) if tag is not None else 0
 
 
 def _size(series: tifffile.TiffPageSeries) -> tuple[int, int]:
@@ -196,17 +228,18 @@ def _require_whole(path: Path, series: tifffile.TiffPageSeries) -> None:
 
 
 def _require_modest(path: Path, height: int, width: int, size: int) -> None:
-    from hintseg.images import MAX_PIXELS
-
     if size > MAX_BYTES:
         raise InputError(
             f"{path}: holds {size / 2**30:.1f} GiB of samples, more than can be read; keep fewer channels."
         )
-    if height * width > MAX_PIXELS:
-        raise InputError(f"{path}: {width}×{height} is more than the {MAX_PIXELS:,} pixels allowed; cut it into tiles.")
+    if height * width > pillow.MAX_PIXELS:
+        raise InputError(
+            f"{path}: {width}×{height} is more than the {pillow.MAX_PIXELS:,} pixels allowed; cut it into tiles."
+        )
 
 
 def _opened(path: Path) -> tifffile.TiffFile:
+    require_file(path)
     complaints, file = _Complaints(), None
     try:
         with complaints:
@@ -218,8 +251,6 @@ def _opened(path: Path) -> tifffile.TiffFile:
         if not found or complaints.said:
             raise ValueError("; ".join(complaints.said) or "it holds no image")
         return file
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: no such file.") from error
     except Exception as error:  # a damaged header raises anything
         if file is not None:
             file.close()

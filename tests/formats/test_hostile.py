@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.formats.test_formats import EXAMPLES
 from tests.formats.test_formats import source as source  # a fixture
 
-from hintseg import images
+from hintseg import pillow
 from hintseg.errors import HintsegError
 from hintseg.formats.by_name import import_dataset
 from hintseg.formats.rle import decode_rle
@@ -126,7 +126,7 @@ def test_runs_whose_sum_comes_round_are_refused():
 
 
 def test_every_reader_survives_damaged_files(tmp_path, monkeypatch):
-    monkeypatch.setattr(images, "MAX_PIXELS", fuzz.PIXELS)
+    monkeypatch.setattr(pillow, "MAX_PIXELS", fuzz.PIXELS)
     for reader in list(fuzz.readers(tmp_path)):
         chance, path = random.Random(reader.name), tmp_path / reader.name
         path.parent.mkdir(parents=True, exist_ok=True)

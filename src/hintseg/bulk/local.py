@@ -8,7 +8,7 @@ import numpy as np
 from hintseg.bulk.output import Made, Output, digest_of
 from hintseg.bulk.photographs import Photograph
 from hintseg.config import InferenceConfig
-from hintseg.inference.segmenter import Segmenter
+from hintseg.inference.segmenter import Segmenter, without_data
 from hintseg.network.exported import digest
 
 SHARD = 256  # photographs in a Parquet shard
@@ -37,11 +37,14 @@ def computation(segmenter: Segmenter, config: InferenceConfig, soft: bool) -> Ca
     """A function from a photograph's path to its mask."""
 
     def compute(path: Path) -> Made:
-        image = segmenter.read(path)
+        picture = segmenter.read_picture(path)
         if not soft:
-            return Made(segmenter.predict(image, config))
-        probabilities = segmenter.probabilities(image, config)
-        return Made(probabilities.argmax(axis=0).astype(np.uint8), probabilities)
+            return Made(segmenter.predict_picture(picture, config))
+        probabilities = segmenter.probabilities(picture.pixels, config)
+        labels = without_data(probabilities.argmax(axis=0).astype(np.uint8), picture.valid)
+        if picture.valid is not None:
+            probabilities[:, ~picture.valid] = 0
+        return Made(labels, probabilities)
 
     return compute
 

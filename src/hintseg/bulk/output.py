@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from hintseg.bulk.photographs import Photograph
 from hintseg.errors import ConfigError, InputError, RunError
+from hintseg.georeference import require_rasterio, write_georeferenced
 from hintseg.images import encode_labels
-from hintseg.rasters import require_rasterio, write_georeferenced
 from hintseg.storage.files import below, exists, list_files, local_file, new_file, remove
 from hintseg.storage.outputs import MADE_BY, MARK, identity, require_apart, require_replaceable
 

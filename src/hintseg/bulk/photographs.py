@@ -1,15 +1,18 @@
 """Photographs by folder, pattern, file or URL, each with the name its mask shall have."""
 
 import glob
+import logging
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from hintseg.errors import InputError
-from hintseg.images import IMAGE_SUFFIXES
+from hintseg.listing import MADE_BY, is_image_name, list_images, passed_over_sentence
 from hintseg.storage.addresses import is_remote, local_path
 from hintseg.storage.files import below, list_files
-from hintseg.storage.outputs import MADE_BY, is_made_here, without_outputs
+from hintseg.storage.outputs import is_made_here, without_outputs
+
+log = logging.getLogger("hintseg")
 
 
 class Photograph(NamedTuple):
@@ -52,33 +55,25 @@ def find_photographs(arguments: Sequence[str | Path], out: str | None = None) ->
 def _local(argument: str, out: str | None) -> list[tuple[str, PurePosixPath]]:
     path = local_path(argument)
     if path.is_dir():
-        own = None if out is None or is_remote(out) else _seen_from(path, local_path(out))
-        files = [file for file in without_outputs(sorted(path.rglob("*")), path, own) if _is_image(file.name)]
+        found = list_images(path, None if out is None or is_remote(out) else local_path(out))
+        if found.passed_over:
+            log.warning("%s", passed_over_sentence(argument, found.passed_over))
+        images = found.images.items()
         if (path / MADE_BY).exists():
-            files = [file for file in files if not is_made_here(str(file))]
-        return [(str(file), PurePosixPath(file.relative_to(path))) for file in files]
+            images = {name: file for name, file in images if not is_made_here(str(file))}.items()
+        return [(str(file), PurePosixPath(name)) for name, file in images]
     if path.exists():
         return [(str(path), PurePosixPath(path.name))]
-    found = [Path(name) for name in sorted(glob.glob(str(path), recursive=True))]
-    outputs = {folder for file in found for folder in file.parents if (folder / MADE_BY).exists()}
-    files = [file for file in found if outputs.isdisjoint(file.parents) or not is_made_here(str(file))]
+    matching = [Path(name) for name in sorted(glob.glob(str(path), recursive=True))]
+    outputs = {folder for file in matching for folder in file.parents if (folder / MADE_BY).exists()}
+    files = [file for file in matching if outputs.isdisjoint(file.parents) or not is_made_here(str(file))]
     return [(str(file), PurePosixPath(file.name)) for file in files]
 
 
 def _remote(address: str, out: str | None) -> list[tuple[str, PurePosixPath]]:
-    if _is_image(address):
+    if is_image_name(address):
         return [(address, PurePosixPath(PurePosixPath(address).name))]
     inside = out is not None and out.startswith(address.rstrip("/") + "/")
     own = PurePosixPath(out[len(address.rstrip("/")) + 1 :]) if out is not None and inside else None
     names = without_outputs([PurePosixPath(name) for name in list_files(address)], PurePosixPath("."), own)
-    return [(below(address, str(name)), name) for name in names if _is_image(name.name)]
-
-
-def _seen_from(folder: Path, out: Path) -> Path | None:
-    """A folder inside another as a path that starts with that one's; None where it does not lie inside."""
-    inside, own = out.resolve(), folder.resolve()
-    return folder / inside.relative_to(own) if inside != own and inside.is_relative_to(own) else None
-
-
-def _is_image(name: str) -> bool:
-    return PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES
+    return [(below(address, str(name)), name) for name in names if is_image_name(name.name)]

@@ -39,6 +39,7 @@ def check(
     console.print(table)
     forms_found = ", ".join(f"{form} in {count}" for form, count in found.forms.items()) or "none"
     print(f"{found.images} images, {len(found.usable)} readable; hints: {forms_found}")
+    print(f"{dataset.passed_over.total()} files under images/ not read")
     for sentence in found.warnings:
         print(f"warning: {sentence}")
     for sentence in found.errors:

@@ -11,6 +11,7 @@ from hintseg.errors import InputError
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.description import as_coordinate, read_text
 from hintseg.images import atomic_path, link_or_copy
+from hintseg.listing import require_no_pipe
 
 Progress = Callable[[str, int, int, dict[str, float]], None]
 
@@ -47,6 +48,7 @@ def read_xml(path: Path) -> ElementTree.Element:
     Raises:
         InputError: not XML, or it declares entities.
     """
+    require_no_pipe(path)
     return parse_xml(path.read_bytes(), str(path))
 
 

@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from hintseg.formats.exported import Classes, Labelled
+from hintseg.georeference import write_georeferenced
 from hintseg.images import atomic_path
-from hintseg.rasters import write_georeferenced
 
 
 def write(out: Path, items: Iterable[Labelled], classes: Classes) -> None:

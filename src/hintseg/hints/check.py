@@ -10,6 +10,7 @@ from hintseg.errors import HintsegError, InputError
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.forms.by_name import FORMS
 from hintseg.hints.labels import UNLABELLED
+from hintseg.listing import passed_over_sentence
 from hintseg.targets.target import weak_target
 
 
@@ -57,7 +58,7 @@ def inspect(
     for number, key in enumerate(keys):
         found.images += 1
         try:
-            image = dataset.image(key)
+            image, valid = dataset.picture(key)
             hints = dataset.hints(key, forms)
         except HintsegError as error:
             found.errors.append(str(error))
@@ -66,7 +67,7 @@ def inspect(
             found.largest = max(found.largest, *image.shape[:2])
             found.forms.update(hints.forms())
             hinted += bool(hints.forms())
-            labels = weak_target(hints, image.shape[:2], len(dataset.classes)).likely
+            labels = weak_target(hints, image.shape[:2], len(dataset.classes), valid=valid).likely
             found.pixels += labels.size
             values, counts = np.unique(labels[labels < UNLABELLED], return_counts=True)
             found.hinted_pixels.update(dict(zip(values.tolist(), counts.tolist(), strict=True)))
@@ -123,6 +124,8 @@ def _warn(found: Inspection, dataset: Dataset, hinted: int) -> None:
         )
     if hinted < found.images - len(found.errors):
         found.warnings.append(f"{found.images - len(found.errors) - hinted} of {found.images} images have no hint.")
+    if dataset.passed_over:
+        found.warnings.append(passed_over_sentence("images/", dataset.passed_over))
     known = frozenset(dataset.paths)
     for table, keys in dataset.hint_keys().items():
         lost = sorted(keys - known)

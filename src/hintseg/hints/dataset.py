@@ -1,7 +1,7 @@
 """Dataset: images and hints in a folder.
 
     dataset.json     classes (names, index = label), void (255), background (index or null), tags_complete
-    images/KEY.jpg           any format of `images.IMAGE_SUFFIXES`
+    images/KEY.jpg           any format of `listing.IMAGE_SUFFIXES`
     masks/KEY.png            dense label map, void where nobody knows
     scribbles/KEY.png        label map, 255 = unlabelled
     scribbles.json           KEY → [[class, [[x, y], …]], …]       strokes, beside or in place of the PNGs;
@@ -18,10 +18,11 @@ dataset.json the classes are read off the hints' largest index.
 """
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache, cached_property, partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, Self
 
 import numpy as np
@@ -33,11 +34,12 @@ from hintseg.hints.forms.by_name import FORMS
 from hintseg.hints.forms.form import Hint, Row
 from hintseg.hints.labels import UNLABELLED, VOID
 from hintseg.hints.model import ImageHints
-from hintseg.images import IMAGE_SUFFIXES, atomic_path, read_image, read_image_size, read_labels
-from hintseg.rasters import PLAIN, View
+from hintseg.hints.stretch import with_stretch
+from hintseg.images import atomic_path, read_image, read_image_size, read_labels, read_picture
+from hintseg.listing import Listing, list_images
+from hintseg.samples import PLAIN, Picture, View
 from hintseg.storage.addresses import is_remote, local_path
 from hintseg.storage.mirror import Progress, fetch
-from hintseg.storage.outputs import without_outputs
 
 
 @dataclass(frozen=True)
@@ -93,15 +95,21 @@ class Dataset:
             InputError: two images share a key.
         """
         found: dict[str, Path] = {}
-        folder = self.root / "images"
-        for path in without_outputs(sorted(folder.rglob("*")), folder):
-            if path.suffix.lower() not in IMAGE_SUFFIXES or path.name.startswith("."):
-                continue
-            key = path.relative_to(folder).with_suffix("").as_posix()
+        for name, path in self._listing.images.items():
+            key = PurePosixPath(name).with_suffix("").as_posix()
             if key in found:
                 raise InputError(f"{path}: {found[key].name} has the same name; rename one of the two.")
             found[key] = path
         return found
+
+    @cached_property
+    def _listing(self) -> Listing:
+        return list_images(self.root / "images")
+
+    @property
+    def passed_over(self) -> Counter[str]:
+        """Suffix → files under `images/` that are not read; see `Listing`."""
+        return self._listing.passed_over
 
     @property
     def label_folders(self) -> tuple[str, ...]:
@@ -144,9 +152,18 @@ class Dataset:
                 f"{self.root / 'images'}: has no image {key!r}, which a split or hint file names."
             ) from None
 
+    @cached_property
+    def shown(self) -> View:
+        """`view`, with the limits that its deep images share where dataset.json states none."""
+        return with_stretch(self.view, tuple(self.paths.values()))
+
+    def picture(self, key: str) -> Picture:
+        """An image, and which of its pixels hold data."""
+        return read_picture(self.path(key), self.shown)
+
     def image(self, key: str) -> NDArray[np.uint8]:
         """(H, W, 3) uint8, upright."""
-        return read_image(self.path(key), self.view)
+        return self.picture(key).pixels
 
     def mask(self, key: str) -> NDArray[np.uint8] | None:
         """(H, W) uint8 dense label map with `VOID` for void, or None when there is none.
@@ -234,7 +251,7 @@ class Dataset:
             "background": self.background,
             "tags_complete": self.tags_complete,
         }
-        if self.view != PLAIN:
+        if self.view.stated:
             content |= {"bands": list(self.view.bands) or None, "range": self.view.limits}
         with atomic_path(self.root / "dataset.json") as temporary:
             temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False), "utf-8")

@@ -11,7 +11,7 @@ from hintseg.hints.forms.by_name import FORMS
 from hintseg.hints.forms.form import LARGEST
 from hintseg.hints.labels import MAX_CLASSES, UNLABELLED, VOID
 from hintseg.images import read_labels
-from hintseg.rasters import View
+from hintseg.samples import View
 from hintseg.storage.files import mark_of
 
 

@@ -3,11 +3,12 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from hintseg.config import Recipe
 from hintseg.errors import RunError
-from hintseg.rasters import PLAIN, View
+from hintseg.listing import require_no_pipe
+from hintseg.samples import PLAIN, View
 from hintseg.storage.addresses import recorded_folder
 
 
@@ -44,9 +45,11 @@ class RunDescription:
         """
         return recorded_folder(self.data, run)
 
-    def dump(self) -> str:
-        """As JSON."""
-        content = {**self.__dict__, "recipe": self.recipe.model_dump(mode="json")}
+    def dump(self, finished: bool = False) -> str:
+        """As JSON; of a finished run always with its stretch, which runs of older versions lack."""
+        content = {**self.__dict__, "recipe": self.recipe.model_dump(mode="json"), "view": self.view[:2]}
+        if finished or self.view.stretch != "image":
+            content["stretch"] = self.view.stretch
         return json.dumps(content, indent=1, ensure_ascii=False)
 
     @classmethod
@@ -57,16 +60,15 @@ class RunDescription:
             RunError: absent or damaged.
         """
         try:
+            require_no_pipe(path)
             content = json.loads(path.read_text("utf-8"))
             content["recipe"] = Recipe.model_validate(content["recipe"])
             for name in ("classes", "forms", "keys"):
                 content[name] = tuple(content[name])
             if not all(isinstance(text, str) for text in (content["data"], *content["classes"], *content["keys"])):
                 raise ValueError("its data, classes and keys must be texts")
-            bands, limits = content.pop("view", PLAIN)
-            low, high = limits or (0.0, 0.0)
             content["largest"] = int(content.get("largest", 0))
-            content["view"] = View(tuple(bands), None if limits is None else (float(low), float(high)))
+            content["view"] = _view(content.pop("view", PLAIN[:2]), content.pop("stretch", "largest"))
             return cls(**content)
         except FileNotFoundError as error:
             raise RunError(
@@ -74,3 +76,25 @@ class RunDescription:
             ) from error
         except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise RunError(f"{path}: is damaged ({error}).") from error
+
+
+def _view(shown: Any, stretch: list[float] | str) -> View:
+    """As JSON holds it.
+
+    Raises:
+        ValueError: an unknown stretch.
+    """
+    bands, limits = shown
+    view = View(tuple(bands), None if limits is None else _pair(limits))
+    if not isinstance(stretch, str):
+        return view._replace(stretch=_pair(stretch))
+    if stretch == "largest":
+        return view._replace(stretch="largest")
+    if stretch == "image":
+        return view
+    raise ValueError(f"unknown stretch {stretch!r:.40}")
+
+
+def _pair(limits: list[float]) -> tuple[float, float]:
+    low, high = limits
+    return float(low), float(high)

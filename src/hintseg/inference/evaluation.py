@@ -55,7 +55,10 @@ def evaluate_ways(
     for number, key in enumerate(keys):
         truth = dataset.mask(key)
         if truth is not None:
-            predictions = segmenter.predict_ways(dataset.image(key), ways)
+            image, valid = segmenter.picture(dataset, key)
+            if valid is not None:
+                truth = np.where(valid, truth, np.uint8(VOID))
+            predictions = segmenter.predict_ways(image, ways)
             for matrix, scored, prediction in zip(matrices, images, predictions, strict=True):
                 alone = ConfusionMatrix(len(dataset.classes), VOID)
                 alone.update(truth, prediction)

@@ -15,6 +15,7 @@ from torch import Tensor
 from hintseg.config import NetworkConfig
 from hintseg.errors import WeightsError
 from hintseg.images import atomic_path
+from hintseg.listing import require_no_pipe
 from hintseg.network.backbone import Backbone
 from hintseg.network.embedder import padded_to
 
@@ -75,6 +76,7 @@ class Presence:
         backbone = Backbone(config.backbone, config.output_stride)
         problem = f"{path}: is damaged or belongs to another network; train again."
         try:
+            require_no_pipe(path)
             tensors = load_file(path, str(device))
             regression = Regression(tensors.pop("weight"), tensors.pop("bias"))
             backbone.load_state_dict({name.removeprefix("backbone."): tensor for name, tensor in tensors.items()})

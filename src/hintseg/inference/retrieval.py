@@ -14,6 +14,7 @@ from hintseg.errors import RunError
 from hintseg.images import atomic_path
 from hintseg.inference import large_index
 from hintseg.inference.large_index import LargeIndex
+from hintseg.listing import require_no_pipe
 from hintseg.network.heads import resize
 from hintseg.propagation.vote import label_shares, nearest_segments
 from hintseg.segments.kmeans import grid_clusters, spherical_kmeans, with_location
@@ -128,6 +129,7 @@ def load_index(path: Path) -> SegmentIndex:
     from safetensors.torch import load_file
 
     try:
+        require_no_pipe(path)
         stored = load_file(path)
         index = SegmentIndex(stored["prototypes"], stored["labels"], stored["images"], stored["boxes"])
         count, _ = index.prototypes.shape

@@ -16,8 +16,8 @@ from torch import Tensor
 from hintseg.config import InferenceConfig
 from hintseg.errors import InputError, RunError, WeightsError
 from hintseg.hints.dataset import Dataset
-from hintseg.hints.labels import UNLABELLED
-from hintseg.images import read_image, reduced, repeated
+from hintseg.hints.labels import UNLABELLED, VOID
+from hintseg.images import read_picture, reduced, repeated
 from hintseg.inference import views
 from hintseg.inference.completion import complete_image
 from hintseg.inference.description import RunDescription
@@ -26,9 +26,11 @@ from hintseg.inference.presence import PRESENCE_FILE, Presence, agreed
 from hintseg.inference.refine import refined
 from hintseg.inference.retrieval import Neighbour, SegmentIndex, load_index, nearest_to_click, retrieval_probabilities
 from hintseg.inference.views import enlarged_argmax, image_maps, multi_scale_maps, tile_weight, tiled_argmax, tiles
+from hintseg.listing import require_no_pipe
 from hintseg.network.embedder import Embedder, Network, PixelMaps
 from hintseg.network.exported import digest, exported_network
 from hintseg.network.heads import resize
+from hintseg.samples import Picture
 from hintseg.storage.mirror import fetch
 from hintseg.targets.boxes import box_seeds
 from hintseg.targets.target import WeakTarget, reduce_target, weak_target
@@ -81,6 +83,7 @@ class Segmenter:
             raise RunError(f"{run}: training has not finished; go on with hintseg train … --out {run} --resume.")
         network = Embedder(description.recipe.network, len(description.classes))
         try:
+            require_no_pipe(weights)
             network.load_state_dict(load_file(weights))
         except (SafetensorError, RuntimeError, OSError) as error:
             raise WeightsError(f"{weights}: is damaged or belongs to another network; train again.") from error
@@ -119,7 +122,30 @@ class Segmenter:
         Raises:
             InputError: it cannot be read.
         """
-        return read_image(photograph, self.description.view)
+        return self.read_picture(photograph).pixels
+
+    def read_picture(self, photograph: Path) -> Picture:
+        """A photograph as the training images were read, and which of its pixels hold data.
+
+        Raises:
+            InputError: it cannot be read.
+        """
+        return read_picture(photograph, self.description.view)
+
+    def picture(self, dataset: Dataset, key: str) -> Picture:
+        """An image of a data set as the training images were read; what its dataset.json states comes first.
+
+        Raises:
+            InputError: it cannot be read.
+        """
+        view = self.description.view
+        if dataset.view.stated:
+            view = dataset.view._replace(stretch=view.stretch)
+        return read_picture(dataset.path(key), view)
+
+    def predict_picture(self, picture: Picture, config: InferenceConfig | None = None) -> NDArray[np.uint8]:
+        """(H, W) uint8 class indices, `VOID` where the picture holds no data; see `predict`."""
+        return without_data(self.predict(picture.pixels, config), picture.valid)
 
     def predict(self, image: NDArray[np.uint8], config: InferenceConfig | None = None) -> NDArray[np.uint8]:
         """Segment a photograph of any size.
@@ -238,7 +264,7 @@ class Segmenter:
         Raises:
             InputError: the image or its hints cannot be read.
         """
-        image, target = self.hinted(dataset, key)
+        (image, valid), target = self._hinted(dataset, key)
         small, reduced = reduce_target(image, target, self.recipe.data.longest_side)
         probabilities = complete_image(
             self.network, small, reduced, self.recipe.completion, background=self.description.background
@@ -247,7 +273,7 @@ class Segmenter:
         if self.recipe.completion.clamp:
             hinted = target.labels < UNLABELLED
             mask[hinted] = target.labels[hinted]
-        return mask
+        return without_data(mask, valid)
 
     def hinted(self, dataset: Dataset, key: str) -> tuple[NDArray[np.uint8], WeakTarget]:
         """An image and its hints of the forms this run was trained on, as its recipe draws them.
@@ -255,10 +281,15 @@ class Segmenter:
         Raises:
             InputError: either cannot be read.
         """
-        image = dataset.image(key)
-        hints = dataset.hints(key, self.description.forms)
-        inside = box_seeds(image, hints.boxes) if self.recipe.data.grabcut else None
-        return image, weak_target(hints, image.shape[:2], len(self.classes), self.recipe.data.point_radius, inside)
+        picture, target = self._hinted(dataset, key)
+        return picture.pixels, target
+
+    def _hinted(self, dataset: Dataset, key: str) -> tuple[Picture, WeakTarget]:
+        picture = self.picture(dataset, key)
+        hints, size = dataset.hints(key, self.description.forms), picture.pixels.shape[:2]
+        inside = box_seeds(picture.pixels, hints.boxes) if self.recipe.data.grabcut else None
+        radius = self.recipe.data.point_radius
+        return picture, weak_target(hints, size, len(self.classes), radius, inside, picture.valid)
 
     def retrieve(
         self, image: NDArray[np.uint8], at: tuple[float, float], neighbours: int = 20
@@ -318,6 +349,11 @@ class _Seen:
         self.maps: dict[tuple[object, ...], PixelMaps] = {}
         self.votes: dict[tuple[object, ...], Tensor] = {}
         self.presence: Tensor | None = None
+
+
+def without_data(mask: NDArray[np.uint8], valid: NDArray[np.bool_] | None) -> NDArray[np.uint8]:
+    """The mask, void where there is no data."""
+    return mask if valid is None else np.where(valid, mask, np.uint8(VOID))
 
 
 def _of_tiles(config: InferenceConfig) -> InferenceConfig:

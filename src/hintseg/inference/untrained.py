@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from hintseg.errors import InputError, unknown_name
 from hintseg.hints.dataset import Dataset
+from hintseg.hints.labels import VOID
 from hintseg.inference.views import enlarged_argmax
 from hintseg.propagation import regions as over_segments
 from hintseg.propagation.dense_crf import dense_crf
@@ -67,10 +68,10 @@ def complete_key(
         ConfigError: unknown method.
         InputError: the image or its hints cannot be read, or it has no point, scribble or mask.
     """
-    image = dataset.image(key)
+    image, valid = dataset.picture(key)
     hints = dataset.hints(key, forms)
     inside = box_seeds(image, hints.boxes)
-    target = weak_target(hints, image.shape[:2], len(dataset.classes), point_radius, inside)
+    target = weak_target(hints, image.shape[:2], len(dataset.classes), point_radius, inside, valid)
     small, target = reduce_target(image, target, LONGEST_SIDE)
     try:
         shares = complete_untrained(small, target.likely, len(dataset.classes), method)
@@ -78,7 +79,10 @@ def complete_key(
         raise InputError(f"{dataset.path(key)}: {error}") from error
     if target.possible is not None:
         shares = np.where(target.possible, shares + 1e-6, 0)
-    return enlarged_argmax(torch.from_numpy(shares), image.shape[:2])
+    mask = enlarged_argmax(torch.from_numpy(shares), image.shape[:2])
+    if valid is not None:
+        mask[~valid] = VOID
+    return mask
 
 
 def _by_crf(image: NDArray[np.uint8], hints: NDArray[np.uint8], num_classes: int) -> NDArray[np.float32]:

@@ -53,7 +53,9 @@ def compared(
         if hints.placed():
             labels = weak_target(hints, image.shape[:2], len(dataset.classes)).likely
             pictures.append((hints_over(image, labels), "hints"))
-        pictures += [(overlay(image, segmenter.predict(image)), row) for row, segmenter in segmenters.items()]
+        for row, segmenter in segmenters.items():
+            mask = segmenter.predict_picture(segmenter.picture(dataset, key))
+            pictures.append((overlay(image, mask), row))
         if truth is not None:
             pictures.append((overlay(image, truth), "truth"))
         yield pictures

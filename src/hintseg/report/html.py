@@ -74,7 +74,7 @@ def write_report(
         parts.append("<h2>From hints to masks</h2>")
         parts += [picture_row(training_pictures(segmenter, dataset, key)) for key in training]
     if others:
-        predictions = {key: segmenter.predict(dataset.image(key)) for key in others}
+        predictions = {key: segmenter.predict(segmenter.picture(dataset, key).pixels) for key in others}
         parts.append("<h2>Predictions on photographs it was not trained on</h2>")
         parts += [_prediction_row(dataset, key, predictions[key]) for key in others]
         if (home := known_home(segmenter)) is not None:

@@ -13,10 +13,10 @@ from typing import TypeVar
 
 from hintseg.errors import RunError
 from hintseg.images import atomic_path
+from hintseg.listing import MADE_BY as MADE_BY
 from hintseg.storage.addresses import is_remote, local_path
 from hintseg.storage.files import read_ends
 
-MADE_BY = ".made-by.json"
 MARK = "made by hintseg"
 ENDS = 8192  # bytes at either end of a file among which the mark is
 P = TypeVar("P", bound=PurePath)

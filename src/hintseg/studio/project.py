@@ -19,7 +19,6 @@ from hintseg.hints.description import read_table
 from hintseg.hints.forms.by_name import FORMS
 from hintseg.hints.labels import MAX_CLASSES
 from hintseg.images import (
-    IMAGE_SUFFIXES,
     atomic_path,
     link_or_copy,
     read_image,
@@ -27,6 +26,7 @@ from hintseg.images import (
     read_labels,
     write_labels,
 )
+from hintseg.listing import IMAGE_SUFFIXES, is_image_name
 
 Pixel = tuple[float, float]
 Label = int
@@ -105,7 +105,7 @@ class Project:
         """
         images = root / "images"
         if not images.is_dir():
-            loose = [path for path in sorted(root.glob("*")) if path.suffix.lower() in IMAGE_SUFFIXES]
+            loose = [path for path in sorted(root.glob("*")) if is_image_name(path.name) and path.is_file()]
             try:
                 images.mkdir(parents=True)
             except OSError as error:

@@ -141,7 +141,7 @@ class Model:
         with self._lock:
             if dataset.hints(key, segmenter.description.forms).forms():
                 return segmenter.complete(dataset, key)
-            return segmenter.predict(dataset.image(key))
+            return segmenter.predict_picture(segmenter.picture(dataset, key))
 
     def nearest(self, key: str, at: tuple[float, float]) -> tuple[NDArray[np.bool_], list[dict[str, Any]]] | None:
         """The clicked segment and the training segments nearest to it; None where nothing was trained."""
@@ -149,7 +149,7 @@ class Model:
         if segmenter is None:
             return None
         with self._lock:
-            mask, found = segmenter.retrieve(self.project.dataset.image(key), at, 12)
+            mask, found = segmenter.retrieve(segmenter.picture(self.project.dataset, key).pixels, at, 12)
         return mask, [
             {"key": one.key, "label": one.label, "similarity": round(one.similarity, 3), "box": one.box}
             for one in found

@@ -45,7 +45,7 @@ class WeakTarget(NamedTuple):
 
 def weak_target(
     hints: ImageHints, size: tuple[int, int], num_classes: int, point_radius: int = 3,
-    inside: NDArray[np.uint8] | None = None,
+    inside: NDArray[np.uint8] | None = None, valid: NDArray[np.bool_] | None = None,
 ) -> WeakTarget:  # fmt: skip
     """Combine every form of one image.
 
@@ -56,6 +56,7 @@ def weak_target(
         size: (height, width).
         point_radius: a point is drawn as a disc of this many pixels [SPML: 6 at 512 px crops].
         inside: (H, W) uint8 of `box_seeds`; default the middle of each box.
+        valid: (H, W) bool, pixels that hold data; all others are void whatever hints say. None: all do.
     """
     labels = np.full(size, UNLABELLED, dtype=np.uint8)
     for name, form in FORMS.items():
@@ -70,6 +71,8 @@ def weak_target(
         sure = blank & (possible.sum(axis=0) == 1)
         labels[sure] = likely[sure] = possible.argmax(axis=0)[sure]
         likely[~blank] = labels[~blank]
+    if valid is not None:
+        labels[~valid] = likely[~valid] = VOID
     return WeakTarget(labels, allowed, hints.present(num_classes), likely, possible, tuple(hints.boxes))
 
 

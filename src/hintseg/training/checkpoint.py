@@ -7,6 +7,7 @@ import torch
 
 from hintseg.errors import RunError, TrainingError
 from hintseg.images import atomic_path
+from hintseg.listing import require_no_pipe
 from hintseg.training.loop import TrainingState
 
 VERSION = 2
@@ -51,6 +52,7 @@ def read_checkpoint(path: Path, fingerprint: str) -> dict[str, Any]:
     Raises:
         RunError: damaged, of another version, or of another recipe or data set.
     """
+    require_no_pipe(path)
     try:
         content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         version, made_for = content["version"], content["fingerprint"]

@@ -139,10 +139,10 @@ class TrainingImages:
 
     def target(self, key: str) -> tuple[NDArray[np.uint8], WeakTarget]:
         """Image and whole weak target, reduced alike; made anew, since what is possible where takes much memory."""
-        image = self.dataset.image(key)
+        image, valid = self.dataset.picture(key)
         hints = self.dataset.hints(key, self.forms)
         target = weak_target(
-            hints, image.shape[:2], self.num_classes, self.config.point_radius, self._inside(image, hints.boxes)
+            hints, image.shape[:2], self.num_classes, self.config.point_radius, self._inside(image, hints.boxes), valid
         )
         image, target = reduce_target(image, target, self.config.longest_side)
         places = self._open.get(key)

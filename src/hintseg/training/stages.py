@@ -86,7 +86,7 @@ def run_training(
     progress = progress or (lambda stage, done, total, values: None)
     description = RunDescription(
         recipe, dataset.classes, dataset.background, dataset.address or str(dataset.root.resolve()), forms, keys,
-        version, dataset.view, largest,
+        version, dataset.shown, largest,
     )  # fmt: skip
     fabric = make_fabric(device, precision, devices)
     images_a_process(fabric, recipe.data.batch)
@@ -122,7 +122,7 @@ def run_training(
             run.finish()
             log.info("finished; weights, segment memory and metrics are in %s", out)
             with atomic_path(out / "run.json") as temporary:
-                temporary.write_text(final.dump(), "utf-8")
+                temporary.write_text(final.dump(finished=True), "utf-8")
     return Segmenter(run.state.average.network, final, out)
 
 

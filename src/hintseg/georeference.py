@@ -1,0 +1,72 @@
+"""Masks as GeoTIFF that lie where their photographs lie."""
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hintseg.errors import ConfigError, InputError
+from hintseg.hints.labels import VOID
+
+UNTURNED = {6: 8, 8: 6}  # the orientation that takes another one back; all others take themselves back
+
+
+def write_georeferenced(path: Path, labels: NDArray[np.uint8], like: Path) -> None:
+    """Write a label map as a compressed GeoTIFF where `like` lies; its palette is that of the PNGs, void is nodata.
+
+    Raises:
+        ConfigError: rasterio is not installed.
+        InputError: `like` has no place on Earth, or cannot be read.
+    """
+    rasterio = require_rasterio("GeoTIFF")
+    from hintseg.images import label_palette, read_orientation
+    from hintseg.pillow import turned
+
+    orientation = read_orientation(like)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
+        placed, rpcs = _place(rasterio, like)
+        # The place is that of the pixels as they are stored.
+        labels = turned(labels, UNTURNED.get(orientation, orientation))
+        profile = {
+            "driver": "GTiff", "height": labels.shape[0], "width": labels.shape[1], "count": 1, "dtype": "uint8",
+            "compress": "deflate", "tiled": True, "nodata": VOID, **placed,
+        }  # fmt: skip
+        with rasterio.open(path, "w", **profile) as target:
+            target.write(labels, 1)
+            target.update_tags(TIFFTAG_SOFTWARE="made by hintseg")  # `storage.outputs.MARK`
+            target.write_colormap(1, {index: (*colour, 255) for index, colour in enumerate(label_palette().tolist())})
+            if rpcs is not None:
+                target.rpcs = rpcs
+
+
+def require_rasterio(purpose: str) -> Any:
+    """The package rasterio.
+
+    Raises:
+        ConfigError: it is not installed.
+    """
+    try:
+        import rasterio
+    except ImportError as error:
+        raise ConfigError(f"{purpose} needs rasterio: pip install 'hintseg[geo]'.") from error
+    return rasterio
+
+
+def _place(rasterio: Any, like: Path) -> tuple[dict[str, Any], Any]:
+    """Where an image lies, as rasterio's profile has it, and its rational polynomial coefficients.
+
+    A transform without a coordinate system, as of a local survey grid or a world file, is a place, too.
+    """
+    try:
+        with rasterio.open(like) as source:
+            crs, transform, rpcs, (points, points_crs) = source.crs, source.transform, source.rpcs, source.gcps
+    except rasterio.errors.RasterioError as error:
+        raise InputError(f"{like}: its georeference cannot be read ({error}); export it in another format.") from error
+    if points:
+        return {"gcps": points, "crs": points_crs}, rpcs
+    if crs is None and transform.is_identity and rpcs is None:
+        raise InputError(f"{like}: carries no georeference, so its mask cannot; export it in another format.")
+    return {"crs": crs, **({} if transform.is_identity else {"transform": transform})}, rpcs
