@@ -533,7 +533,7 @@ def test_folders_are_not_overwritten_shared_or_mixed(run, tmp_path):
     run("a", iterations=2)
     with pytest.raises(RunError, match="already holds a run"):
         run("a", iterations=2)
-    with pytest.raises(RunError, match="another configuration"):
+    with pytest.raises(RunError, match="cannot go on, since iterations was 2 and is 3"):
         run("a", iterations=3, resume=True)
     checkpoint = tmp_path / "a" / "checkpoint.pt"
     torch.save(torch.load(checkpoint, weights_only=True) | {"version": 0}, checkpoint)
