@@ -15,9 +15,11 @@ from numpy.typing import NDArray
 
 from hintseg.bulk.photographs import Photograph
 from hintseg.errors import ConfigError, InputError, RunError
+from hintseg.hints.description import parse_description
+from hintseg.hints.forms.by_name import FORMS
 from hintseg.images import encode_labels, write_labels
 from hintseg.rasters import require_rasterio, write_georeferenced
-from hintseg.storage.files import below, exists, list_files, local_file, new_file
+from hintseg.storage.files import below, exists, is_remote, list_files, local_file, new_file
 
 MADE_BY = ".made-by.json"
 Kind = Literal["png", "geotiff", "parquet"]
@@ -46,7 +48,7 @@ class Output:
         folder: its path or URL.
         kind: "png": a palette PNG each; "geotiff": a GeoTIFF each, where the photograph lies; "parquet": a
             shard for every batch, with name, source, mask (PNG bytes) and error.
-        classes: names, kept beside soft probabilities.
+        classes: names by label, kept beside the masks and in soft probabilities.
         soft: also write probabilities as NAME.npz.
     """
 
@@ -73,8 +75,10 @@ class Output:
 
         Raises:
             ConfigError: a package is missing.
-            RunError: another maker wrote here, masks are in the way, or the folder cannot be written.
+            RunError: another maker wrote here, masks are in the way, the folder is a data set's with other classes, or
+                it cannot be written.
         """
+        self._require_own_classes()
         if self.kind == "geotiff":
             require_rasterio("--geotiff")
         if self.kind == "parquet":
@@ -87,7 +91,7 @@ class Output:
             raise RunError(f"{self.folder}: holds masks already; choose another --out, or go on with them by --resume.")
         claimed = self._claimed() if resume else {}
         older = claimed.pop("older", {})
-        if resume and there and claimed != mark:
+        if resume and there and {name: claimed.get(name) for name in mark} != mark:
             raise RunError(
                 f"{self.folder}: holds masks of another run, other settings or other hints; choose another --out, or "
                 "leave out --resume."
@@ -95,9 +99,18 @@ class Output:
         if not resume or not there:
             # What lies here now is not ours until it was written over.
             with new_file(below(self.folder, MADE_BY)) as temporary:
-                temporary.write_text(json.dumps({**mark, "older": there}), "utf-8")
+                temporary.write_text(json.dumps({**mark, "classes": self.classes, "older": there}), "utf-8")
             return frozenset()
         return self._names([name for name, state in there.items() if older.get(name) != state])
+
+    def _require_own_classes(self) -> None:
+        """A data set's own label maps have its classes' numbers."""
+        found = None if is_remote(self.folder) else _classes_of_data_set(Path(self.folder))
+        if self.classes and found is not None and found != self.classes:
+            raise RunError(
+                f"{self.folder}: belongs to a data set with the classes {', '.join(found)}, but these masks have "
+                f"{', '.join(self.classes)}; choose another --out."
+            )
 
     def write_all(self, photographs: Sequence[Photograph], compute: Compute, keep: bool) -> list[str | None]:
         """Compute and write the masks of a batch.
@@ -191,6 +204,27 @@ class Output:
         except (InputError, OSError, ValueError):
             return {}
         return found if isinstance(found, dict) else {}
+
+
+def classes_of_masks(folder: Path) -> tuple[str, ...] | None:
+    """Names by label of the masks in a folder, as whoever wrote them left it there; None where nobody says."""
+    try:
+        told = json.loads((folder / MADE_BY).read_text("utf-8")).get("classes")
+    except (OSError, ValueError, AttributeError):
+        told = None
+    if isinstance(told, list) and told and all(isinstance(name, str) for name in told):
+        return tuple(told)
+    return _classes_of_data_set(folder)
+
+
+def _classes_of_data_set(folder: Path) -> tuple[str, ...] | None:
+    """Classes of the data set whose label maps a folder holds; None where it is none."""
+    description = folder.resolve().parent / "dataset.json"
+    pictures = [name for name, form in FORMS.items() if form.picture]
+    if folder.name not in pictures or not description.exists():
+        return None
+    classes: tuple[str, ...] = parse_description(description)["classes"]
+    return classes
 
 
 def digest_of(*parts: object) -> str:

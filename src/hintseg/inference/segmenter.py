@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Literal, Self
@@ -15,8 +14,10 @@ from torch import Tensor
 
 from hintseg.config import InferenceConfig
 from hintseg.errors import InputError, RunError, WeightsError
+from hintseg.hints.classes import ClassMap, match_classes
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.labels import UNLABELLED
+from hintseg.hints.model import ImageHints
 from hintseg.images import read_image, reduced, repeated
 from hintseg.inference import views
 from hintseg.inference.completion import complete_image
@@ -40,6 +41,9 @@ log = logging.getLogger("hintseg")
 class Segmenter:
     """A trained network with its segment memory.
 
+    Attributes:
+        renamed_in_place: classes of data sets keep their numbers when they are renamed, as in the studio.
+
     Example:
         >>> segmenter = Segmenter.open("runs/a")              # doctest: +SKIP
         >>> mask = segmenter.predict(image)                   # doctest: +SKIP
@@ -52,6 +56,8 @@ class Segmenter:
         self.recipe = description.recipe
         self.classes = description.classes
         self._size_warned = False
+        self.renamed_in_place = False
+        self._told: set[str] = set()
 
     @classmethod
     def open(cls, run: str | Path, device: str = "auto", engine: Literal["torch", "onnx"] = "torch") -> Self:
@@ -224,11 +230,36 @@ class Segmenter:
             result = refined(image, result, config.crf_stride)
         return result
 
-    def complete(self, dataset: Dataset, key: str) -> NDArray[np.uint8]:
-        """The dense mask of a hinted image: (H, W) uint8.
+    def class_map(self, dataset: Dataset) -> ClassMap:
+        """How this run's classes are numbered in a data set; what is not matched by name is logged once.
 
         Raises:
-            InputError: the image or its hints cannot be read.
+            InputError: their classes do not match, see `match_classes`.
+        """
+        found = match_classes(
+            dataset.classes, self.classes, own_background=dataset.background, where=str(dataset.root),
+            learned_background=self.description.background, renamed_in_place=self.renamed_in_place,
+        )  # fmt: skip
+        for note in found.notes:
+            if note not in self._told:
+                self._told.add(note)
+                log.warning("%s", note)
+        return found
+
+    def hints(self, dataset: Dataset, key: str, forms: Sequence[str] | None = None) -> ImageHints:
+        """The hints of an image, numbered as this run's classes; forms None: those that it was trained on.
+
+        Raises:
+            InputError: they cannot be read, or name a class that this run never learned.
+        """
+        chosen = self.description.forms if forms is None else forms
+        return self.class_map(dataset).run_hints(dataset.hints(key, chosen), f"{dataset.root}, image {key}")
+
+    def complete(self, dataset: Dataset, key: str) -> NDArray[np.uint8]:
+        """The dense mask of a hinted image: (H, W) uint8, with the numbers and classes of the data set.
+
+        Raises:
+            InputError: the image or its hints cannot be read, or they name a class that this run never learned.
         """
         image, target = self.hinted(dataset, key)
         small, reduced = reduce_target(image, target, self.recipe.data.longest_side)
@@ -239,18 +270,20 @@ class Segmenter:
         if self.recipe.completion.clamp:
             hinted = target.labels < UNLABELLED
             mask[hinted] = target.labels[hinted]
-        return mask
+        return self.class_map(dataset).own_labels(mask)
 
     def hinted(self, dataset: Dataset, key: str) -> tuple[NDArray[np.uint8], WeakTarget]:
         """An image and its hints of the forms this run was trained on, as its recipe draws them.
 
+        The hints are numbered as this run's classes; only those that the data set has are allowed.
+
         Raises:
-            InputError: either cannot be read.
+            InputError: either cannot be read, or a hint names a class that this run never learned.
         """
-        image = dataset.image(key)
-        hints = dataset.hints(key, self.description.forms)
+        image, hints = dataset.image(key), self.hints(dataset, key)
         inside = box_seeds(image, hints.boxes) if self.recipe.data.grabcut else None
-        return image, weak_target(hints, image.shape[:2], len(self.classes), self.recipe.data.point_radius, inside)
+        target = weak_target(hints, image.shape[:2], len(self.classes), self.recipe.data.point_radius, inside)
+        return image, target._replace(allowed=target.allowed & self.class_map(dataset).shared())
 
     def retrieve(
         self, image: NDArray[np.uint8], at: tuple[float, float], neighbours: int = 20
@@ -287,13 +320,12 @@ class Segmenter:
         return InferenceConfig.model_validate({**self.recipe.inference.model_dump(), **changes})
 
     def dataset(self) -> Dataset:
-        """The data set the run was trained on.
+        """The data set the run was trained on, as it is now.
 
         Raises:
             InputError: it has moved.
         """
-        found = Dataset.open(self.description.data)
-        return replace(found, classes=self.classes)
+        return Dataset.open(self.description.data)
 
 
 class _Seen:

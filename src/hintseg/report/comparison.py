@@ -53,7 +53,13 @@ def compared(
         if hints.placed():
             labels = weak_target(hints, image.shape[:2], len(dataset.classes)).likely
             pictures.append((hints_over(image, labels), "hints"))
-        pictures += [(overlay(image, segmenter.predict(image)), row) for row, segmenter in segmenters.items()]
+        pictures += [
+            (overlay(image, _predicted(segmenter, dataset, image)), row) for row, segmenter in segmenters.items()
+        ]
         if truth is not None:
             pictures.append((overlay(image, truth), "truth"))
         yield pictures
+
+
+def _predicted(segmenter: Segmenter, dataset: Dataset, image: Picture) -> Picture:
+    return segmenter.class_map(dataset).own_labels(segmenter.predict(image))
