@@ -293,6 +293,18 @@ def test_two_threads_repeat_a_run_bit_for_bit(run, tmp_path):
     assert all(torch.equal(one[key], other[key]) for key in one)
 
 
+def test_another_number_of_threads_trains_alike(run, tmp_path):
+    wide = ["data.crop=128", "data.batch=4", "network.width=64", "network.embedding_dim=64", "segments.grid=[6,6]"]
+    run("one", settings=wide)
+    torch.set_num_threads(2)
+    run("two", settings=wide)
+    losses = [
+        [float(line.split(",")[1]) for line in (tmp_path / name / "metrics.csv").read_text().splitlines()[1:]]
+        for name in ("one", "two")
+    ]
+    assert losses[0] == pytest.approx(losses[1], rel=0.05)
+
+
 def test_validation_joins_the_metrics_and_changes_nothing(run, tmp_path, scenes):
     settings = ["checkpoint_every=2", "objective.completed.weight=1"]
     run("plain", settings=settings)

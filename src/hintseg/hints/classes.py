@@ -70,27 +70,29 @@ class ClassMap:
         """
         if self.same:
             return hints
-        needed = hints.classes() | ({hints.background} - {None})
-        if lost := [self.own[label] for label in sorted(needed) if label not in self.run_label]:  # type: ignore[type-var]
+        needed = hints.classes() | (set() if hints.background is None else {hints.background})
+        if lost := [self.own[label] for label in sorted(needed) if label not in self.run_label]:
             raise InputError(
                 f"{where}: its hints need the class {lost[0]!r}, which the run never learned (it knows "
                 f"{', '.join(self.learned)}); train a run on data that have it."
             )
         looked_for = hints.looked_for
+        if looked_for is not None:
+            looked_for = frozenset(self.run_label[label] for label in looked_for if label in self.run_label)
         return replace(
             hints,
             by_form={form: tuple(self._run_hint(hint) for hint in found) for form, found in hints.by_form.items()},
             background=None if hints.background is None else self.run_label[hints.background],
-            looked_for=None if looked_for is None else frozenset(map(self.run_label.get, looked_for)) - {None},
-        )  # type: ignore[arg-type]
+            looked_for=looked_for,
+        )
 
     def _run_hint(self, hint: Any) -> Hint:
         if hasattr(hint, "label"):
-            return replace(hint, label=self.run_label[hint.label])  # type: ignore[no-any-return]
+            return replace(hint, label=self.run_label[hint.label])
         table = np.arange(256, dtype=np.uint8)
         for own, label in self.run_label.items():
             table[own] = label
-        return replace(hint, labels=table[hint.labels])  # type: ignore[no-any-return]
+        return replace(hint, labels=table[hint.labels])
 
 
 def match_classes(

@@ -5,8 +5,6 @@ They stay in memory (compactly), over-segments also on disk.
 
 import dataclasses
 import hashlib
-import pickle
-import zlib
 from collections.abc import Mapping, Sequence, Set
 from functools import cached_property
 from pathlib import Path
@@ -21,6 +19,7 @@ from hintseg.errors import TrainingError
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.digest import pixel_digest
 from hintseg.hints.forms.boxes import Box
+from hintseg.hints.held import pack, unpack
 from hintseg.hints.labels import UNLABELLED
 from hintseg.hints.model import ImageHints
 from hintseg.images import kept_arrays, reduced
@@ -73,7 +72,7 @@ class TrainingImages:
         self.digests = digests or {}
         self.num_classes = len(dataset.classes)
         self._samples: dict[str, Sample] = {}
-        self._hints: dict[str, bytes] = {}
+        self._hints: dict[str, ImageHints] = {}
         self._seeds: dict[str, NDArray[np.uint8]] = {}
         self._looks: dict[str, Looks] = {}
         self._open: dict[str, NDArray[np.bool_]] = {}
@@ -134,10 +133,8 @@ class TrainingImages:
     def hints(self, key: str) -> ImageHints:
         """The image's hints as they were when first asked for."""
         if key not in self._hints:
-            # Label maps shrink to a hundredth.
-            self._hints[key] = zlib.compress(pickle.dumps(self.dataset.hints(key, self.forms)), 1)
-        found: ImageHints = pickle.loads(zlib.decompress(self._hints[key]))
-        return found
+            self._hints[key] = pack(self.dataset.hints(key, self.forms))
+        return unpack(self._hints[key])
 
     def sample(self, key: str) -> Sample:
         """Decode an image, or take it from memory."""

@@ -165,7 +165,7 @@ def _settings(description: RunDescription) -> dict[str, Any]:
         "the view of rasters": description.view, "the hint forms": description.forms,
         "the terms of the objective": list(description.recipe.objective),
     }  # fmt: skip
-    return json.loads(json.dumps(told)) | kept  # type: ignore[no-any-return]
+    return json.loads(json.dumps(told)) | kept
 
 
 def _flat(section: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
