@@ -134,7 +134,7 @@ def train(
     dataset = dataset if isinstance(dataset, Dataset) else Dataset.open(dataset, progress)
     keys = dataset.keys(split)
     counted = progress or (lambda stage, done, total, values: None)
-    found = inspect(dataset, keys, forms, lambda done: counted("check", done, len(keys), {}))
+    found = inspect(dataset, keys, forms, lambda done: counted("check", done, len(keys), {}), digests=True)
     usable = require_trainable(found, dataset, forms, on_error)
     if not isinstance(recipe, Recipe):
         chosen = choose_recipe(recipe, weights=weights, alone=form_alone(found), **choices)  # type: ignore[arg-type]
@@ -149,6 +149,7 @@ def train(
             dataset, usable, forms, chosen, folder, weights=weights, device=device, devices=devices,
             precision=precision, resume=resume, version=__version__, notes=[*found.errors, *found.warnings],
             largest=found.largest, progress=progress, cache=None if cache is None else Path(cache), validate=validate,
+            digests=found.digests,
         )  # fmt: skip
     segmenter.data = dataset
     return segmenter

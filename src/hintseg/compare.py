@@ -1,5 +1,6 @@
 """compare(): several objectives under one budget, on one network and one data set."""
 
+import hashlib
 import json
 import re
 import statistics
@@ -80,7 +81,9 @@ def compare(
     forms = parse_forms(hints)
     keys = dataset.keys("train")
     checked = None if progress is None else lambda done: progress("check", done, len(keys), {})
-    alone = form_alone(inspect(dataset, keys, forms, checked))
+    found = inspect(dataset, keys, forms, checked, digests=True)
+    alone = form_alone(found)
+    data = hashlib.sha256(repr((dataset.classes, dataset.background, found.digests)).encode()).hexdigest()[:16]
     common = {"recipe": recipe, "weights": weights, "iterations": iterations, "alone": alone}
     chosen = [(row, seed, _recipe(row, seed, settings, **common)) for row in rows for seed in seeds]
     claim_folder(out, "compare.json")
@@ -88,7 +91,7 @@ def compare(
     results = []
     for row, seed, configured in chosen:
         folder = out / re.sub(r"[^\w.-]+", "_", f"{row}-{seed}")
-        told = {"recipe": configured.model_dump(mode="json"), "precision": precision}
+        told = {"recipe": configured.model_dump(mode="json"), "precision": precision, "data": data}
         if (result := _kept(folder, told)) is None:
             training = partial(train, weights=weights, device=device, precision=precision, progress=progress)
             result = _measure(dataset, row, configured, hints, folder, split, training, completed)
@@ -143,7 +146,9 @@ def _kept(folder: Path, told: dict[str, Any]) -> Result | None:
     try:
         content = json.loads((folder / "compare.json").read_text("utf-8"))
         if {name: content.pop(name) for name in told} != told:
-            raise ConfigError(f"{folder}: holds a row of another configuration; choose another --out.")
+            raise ConfigError(
+                f"{folder}: holds a row of another configuration, or of other data; choose another --out."
+            )
         return Result(**{**content, "run": str(folder)})
     except (OSError, ValueError, TypeError, KeyError):
         return None

@@ -293,6 +293,18 @@ def test_two_threads_repeat_a_run_bit_for_bit(run, tmp_path):
     assert all(torch.equal(one[key], other[key]) for key in one)
 
 
+def test_another_number_of_threads_trains_alike(run, tmp_path):
+    wide = ["data.crop=128", "data.batch=4", "network.width=64", "network.embedding_dim=64", "segments.grid=[6,6]"]
+    run("one", settings=wide)
+    torch.set_num_threads(2)
+    run("two", settings=wide)
+    losses = [
+        [float(line.split(",")[1]) for line in (tmp_path / name / "metrics.csv").read_text().splitlines()[1:]]
+        for name in ("one", "two")
+    ]
+    assert losses[0] == pytest.approx(losses[1], rel=0.05)
+
+
 def test_validation_joins_the_metrics_and_changes_nothing(run, tmp_path, scenes):
     settings = ["checkpoint_every=2", "objective.completed.weight=1"]
     run("plain", settings=settings)
@@ -533,7 +545,7 @@ def test_folders_are_not_overwritten_shared_or_mixed(run, tmp_path):
     run("a", iterations=2)
     with pytest.raises(RunError, match="already holds a run"):
         run("a", iterations=2)
-    with pytest.raises(RunError, match="another configuration"):
+    with pytest.raises(RunError, match="cannot go on, since iterations was 2 and is 3"):
         run("a", iterations=3, resume=True)
     checkpoint = tmp_path / "a" / "checkpoint.pt"
     torch.save(torch.load(checkpoint, weights_only=True) | {"version": 0}, checkpoint)

@@ -18,7 +18,10 @@ from numpy.typing import NDArray
 from hintseg.bulk.photographs import Photograph
 from hintseg.errors import ConfigError, InputError, RunError
 from hintseg.georeference import require_rasterio, write_georeferenced
+from hintseg.hints.description import parse_description
+from hintseg.hints.forms.by_name import FORMS
 from hintseg.images import encode_labels
+from hintseg.storage.addresses import is_remote
 from hintseg.storage.files import below, exists, list_files, local_file, new_file, remove
 from hintseg.storage.outputs import MADE_BY, MARK, identity, require_apart, require_replaceable
 
@@ -48,7 +51,7 @@ class Output:
         folder: its path or URL.
         kind: "png": a palette PNG each; "geotiff": a GeoTIFF each, where the photograph lies; "parquet": a
             shard for every batch, with name, source, mask (PNG bytes) and error.
-        classes: names, kept beside soft probabilities.
+        classes: names by label, kept beside the masks and in soft probabilities.
         soft: also write probabilities as NAME.npz.
     """
 
@@ -80,9 +83,11 @@ class Output:
 
         Raises:
             ConfigError: a package is missing.
-            RunError: another maker wrote here, something is in the way, or the folder cannot be written.
+            RunError: another maker wrote here, something is in the way, the folder is a data set's with other classes,
+                or it cannot be written.
         """
         self._require_packages()
+        self._require_own_classes()
         require_apart(self.folder, [photograph.source for photograph in photographs])
         mark = {"maker": maker, "kind": self.kind, "soft": self.soft}
         listed = list_files(self.folder)
@@ -90,6 +95,7 @@ class Output:
         there = [name for name in files if name.endswith(self.suffix)]
         claimed = self._claimed()
         older, allowed = claimed.pop("older", {}), claimed.pop("overwrite", False)
+        claimed.pop("classes", None)
         if resume and there and claimed != mark:
             raise RunError(
                 f"{self.folder}: holds masks of another run, other settings or other hints; choose another --out, or "
@@ -108,8 +114,18 @@ class Output:
         if claimed != mark or (met and not resumed):
             # What lies here now is not ours until it was written over.
             with new_file(below(self.folder, MADE_BY)) as temporary:
-                temporary.write_text(json.dumps({**mark, "older": files, "overwrite": overwrite}), "utf-8")
+                content = {**mark, "classes": self.classes, "older": files, "overwrite": overwrite}
+                temporary.write_text(json.dumps(content), "utf-8")
         return kept
+
+    def _require_own_classes(self) -> None:
+        """A data set's own label maps have its classes' numbers."""
+        found = None if is_remote(self.folder) else _classes_of_data_set(Path(self.folder))
+        if self.classes and found is not None and found != self.classes:
+            raise RunError(
+                f"{self.folder}: belongs to a data set with the classes {', '.join(found)}, but these masks have "
+                f"{', '.join(self.classes)}; choose another --out."
+            )
 
     def write_all(self, photographs: Sequence[Photograph], compute: Compute, keep: bool) -> list[str | None]:
         """Compute and write the masks of a batch.
@@ -225,6 +241,27 @@ class Output:
 
 def _folded(name: str) -> str:
     return unicodedata.normalize("NFC", name).casefold()
+
+
+def classes_of_masks(folder: Path) -> tuple[str, ...] | None:
+    """Names by label of the masks in a folder, as whoever wrote them left it there; None where nobody says."""
+    try:
+        told = json.loads((folder / MADE_BY).read_text("utf-8")).get("classes")
+    except (OSError, ValueError, AttributeError):
+        told = None
+    if isinstance(told, list) and told and all(isinstance(name, str) for name in told):
+        return tuple(told)
+    return _classes_of_data_set(folder)
+
+
+def _classes_of_data_set(folder: Path) -> tuple[str, ...] | None:
+    """Classes of the data set whose label maps a folder holds; None where it is none."""
+    description = folder.resolve().parent / "dataset.json"
+    pictures = [name for name, form in FORMS.items() if form.picture]
+    if folder.name not in pictures or not description.exists():
+        return None
+    classes: tuple[str, ...] = parse_description(description)["classes"]
+    return classes
 
 
 def digest_of(*parts: object) -> str:

@@ -1,12 +1,16 @@
 """train and compare: hints in, run folders out."""
 
+import logging
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from hintseg.errors import InputError
 from hintseg.ranks import first_process
 from hintseg.storage.addresses import local_path
+
+log = logging.getLogger("hintseg")
 
 
 def train(
@@ -46,7 +50,10 @@ def train(
             backbone=backbone, iterations=iterations, seed=seed, freeze=freeze, validate=validate, settings=set_ or (),
         )  # fmt: skip
         if first_process():
-            report_run(segmenter)
+            try:
+                report_run(segmenter)
+            except InputError as error:  # hints or classes were edited while the run trained
+                log.warning("the run is finished, but its report could not be written: %s", error)
     if first_process():
         print(f"Run: {out}\nReport: {below(out, 'report.html')}")
 

@@ -62,6 +62,7 @@ def complete(
         own = data is None or dataset.address == segmenter.description.data
         keys = segmenter.description.keys if split is None and own else dataset.keys(split)
         forms = segmenter.description.forms
+        segmenter.class_map(dataset)  # refused before anything is written
     else:
         segmenter, dataset, forms = None, Dataset.open(run), parse_forms(hints)
         keys = dataset.keys(split or "train")
@@ -70,7 +71,7 @@ def complete(
     trained = segmenter if method == "network" else None
     weights = "" if trained is None else digest(trained.run / "weights.safetensors")
     # A data set's own folder masks/ holds the truth.
-    output = Output(out or below(run, "masks" if segmenter is not None else f"masks-{method}"))
+    output = Output(out or below(run, "masks" if segmenter is not None else f"masks-{method}"), classes=dataset.classes)
     require_outside(output.folder, dataset.label_folders)
     images = [Photograph(str(dataset.paths[key]), key) for key in keys if key in dataset.paths]
     finished = output.claim(digest_of(method, weights, forms, hint_files(dataset.root)), images, resume, overwrite)
@@ -184,7 +185,7 @@ def evaluate(
         matrix, images = evaluate_split(
             segmenter, dataset, split, config, lambda done, total: show("evaluate", done, total, {})
         )
-        content = scores_as_json(matrix, segmenter.classes, split, config)
+        content = scores_as_json(matrix, segmenter.class_map(dataset), split, config)
         target = write_result(out or folder / f"evaluation-{split}.json", content, out is None or overwrite)
         page = report_run(segmenter, Evaluated(split, matrix, images), dataset)
     table = Table("class", "IoU %")
@@ -258,6 +259,7 @@ def suggest(
             require_result(out, overwrite)
         segmenter = Segmenter.open(folder, device)
         dataset = segmenter.dataset() if data is None else Dataset.open(data)
+        segmenter.class_map(dataset)  # refused before every image is read
         inspected = inspect(dataset, dataset.keys(split), segmenter.description.forms)
         found = find(
             segmenter, dataset, inspected.usable, method, lambda done: show("suggest", done, len(inspected.usable), {})
@@ -299,10 +301,12 @@ def export(
     ] = None,
 ) -> None:
     """Write masks in the format of another tool."""
+    from hintseg.bulk.output import classes_of_masks
     from hintseg.bulk.photographs import find_photographs
     from hintseg.cli.progress import progress_bar
     from hintseg.formats.by_name import export_masks
     from hintseg.formats.exported import Classes
+    from hintseg.hints.classes import match_classes
     from hintseg.inference.description import RunDescription
     from hintseg.storage.mirror import fetch, published
 
@@ -310,9 +314,11 @@ def export(
     described = RunDescription.load(folder / "run.json")
     root = photographs or fetch(data or described.data_folder(folder)) / "images"
     files = {photograph.name: Path(photograph.source) for photograph in find_photographs([root])}
-    classes = Classes(tuple(described.classes), described.background)
+    chosen = masks or folder / "masks"
+    found = match_classes(classes_of_masks(chosen) or described.classes, described.classes, where=str(chosen))
+    background = next((own for own, label in found.run_label.items() if label == described.background), None)
     with published(out) as target, progress_bar() as show:
-        written = export_masks(files, masks or folder / "masks", target, format_, classes, show)
+        written = export_masks(files, chosen, target, format_, Classes(found.own, background), show)
     print(f"{written} masks in {out}")
 
 

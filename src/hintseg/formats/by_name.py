@@ -126,6 +126,12 @@ def export_masks(
                 raise InputError(
                     f"{masks / key}.png: is {labels.shape[1]}×{labels.shape[0]} but {path} is {size[1]}×{size[0]}."
                 )
+            largest = int(labels[labels < UNLABELLED].max(initial=0))
+            if largest >= len(classes.names):
+                raise InputError(
+                    f"{masks / key}.png: has label {largest}, but there are {len(classes.names)} classes "
+                    f"({', '.join(classes.names)}); give the masks of these classes."
+                )
             yield Labelled(f"{key}{path.suffix}", labels, path)
             if progress is not None:
                 progress("export", done + 1, len(chosen), {})

@@ -8,6 +8,7 @@ import numpy as np
 
 from hintseg.errors import HintsegError, InputError
 from hintseg.hints.dataset import Dataset
+from hintseg.hints.digest import hint_digest, pixel_digest
 from hintseg.hints.forms.by_name import FORMS
 from hintseg.hints.labels import UNLABELLED
 from hintseg.listing import passed_over_sentence
@@ -26,6 +27,7 @@ class Inspection:
         hinted_pixels: class → pixels that any hint labels.
         images_of_class: class → images whose hints name it.
         largest: longest side of the largest usable image, pixels.
+        digests: usable key → digests of its pixels and of its hints, where they were asked for.
         errors: sentences, each naming a file that cannot be used.
         warnings: sentences about what is missing.
     """
@@ -37,6 +39,7 @@ class Inspection:
     hinted_pixels: Counter[int] = field(default_factory=Counter)
     images_of_class: Counter[int] = field(default_factory=Counter)
     largest: int = 0
+    digests: dict[str, tuple[str, str]] = field(default_factory=dict)
     errors: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
@@ -46,10 +49,12 @@ def inspect(
     keys: Iterable[str],
     forms: Iterable[str] = FORMS,
     progress: Callable[[int], None] | None = None,
+    digests: bool = False,
 ) -> Inspection:
     """Decode every image and hint.
 
     Args:
+        digests: also find those of every usable image.
         progress: called with the number of images done.
     """
     forms = tuple(forms)
@@ -60,6 +65,8 @@ def inspect(
         try:
             image, valid = dataset.picture(key)
             hints = dataset.hints(key, forms)
+            if digests:
+                found.digests[key] = pixel_digest(image, dataset.contours(key)), hint_digest(hints)
         except HintsegError as error:
             found.errors.append(str(error))
         else:

@@ -45,11 +45,10 @@ class RunDescription:
         """
         return recorded_folder(self.data, run)
 
-    def dump(self, finished: bool = False) -> str:
-        """As JSON; of a finished run always with its stretch, which runs of older versions lack."""
+    def dump(self) -> str:
+        """As JSON."""
         content = {**self.__dict__, "recipe": self.recipe.model_dump(mode="json"), "view": self.view[:2]}
-        if finished or self.view.stretch != "image":
-            content["stretch"] = self.view.stretch
+        content["stretch"] = self.view.stretch  # which runs of older versions lack
         return json.dumps(content, indent=1, ensure_ascii=False)
 
     @classmethod

@@ -1,5 +1,6 @@
 """Scores of a segmenter over a split."""
 
+import logging
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -7,10 +8,13 @@ import numpy as np
 
 from hintseg.config import InferenceConfig
 from hintseg.errors import InputError
+from hintseg.hints.classes import ClassMap
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.labels import VOID
 from hintseg.inference.segmenter import Segmenter
 from hintseg.metrics import ConfusionMatrix
+
+log = logging.getLogger("hintseg")
 
 
 def evaluate_split(
@@ -22,11 +26,14 @@ def evaluate_split(
 ) -> tuple[ConfusionMatrix, list[tuple[str, float]]]:
     """Predict every image of a split that has a mask.
 
+    Classes are matched by name and numbered as the data set has them. Pixels of a class that the run never learned
+    count as missed, with an IoU of 0; pixels predicted as a class that the data set lacks count as wrong.
+
     Returns:
         The confusion matrix over the whole split, and (key, own mean IoU), worst first.
 
     Raises:
-        InputError: other classes than the run's, or no mask in the split.
+        InputError: the classes do not match, see `match_classes`, or no mask is in the split.
     """
     return evaluate_ways(segmenter, dataset, split, [config or segmenter.recipe.inference], progress)[0]
 
@@ -41,12 +48,10 @@ def evaluate_ways(
     """`evaluate_split` for several ways of looking at an image; what they have in common is computed once.
 
     Raises:
-        InputError: other classes than the run's, or no mask in the split.
+        InputError: the classes do not match, see `match_classes`, or no mask is in the split.
     """
-    if len(dataset.classes) != len(segmenter.classes):
-        raise InputError(
-            f"{dataset.root}: has {len(dataset.classes)} classes but the run was trained with {len(segmenter.classes)}."
-        )
+    classes = segmenter.class_map(dataset)
+    _tell(classes)
     keys = [key for key in dataset.keys(split) if dataset.has_mask(key)]
     if not keys:
         raise InputError(f"{dataset.root}: split {split!r} has no masks to compare with; put them into masks/.")
@@ -61,7 +66,7 @@ def evaluate_ways(
             predictions = segmenter.predict_ways(image, ways)
             for matrix, scored, prediction in zip(matrices, images, predictions, strict=True):
                 alone = ConfusionMatrix(len(dataset.classes), VOID)
-                alone.update(truth, prediction)
+                alone.update(truth, classes.own_labels(prediction))
                 matrix.counts += alone.counts
                 scored.append((key, alone.scores().mean_iou))
         if progress is not None:
@@ -70,9 +75,17 @@ def evaluate_ways(
     return list(zip(matrices, sort, strict=True))
 
 
-def scores_as_json(
-    matrix: ConfusionMatrix, classes: Sequence[str], split: str, config: InferenceConfig
-) -> dict[str, Any]:
+def _tell(classes: ClassMap) -> None:
+    if classes.unlearned:
+        log.warning("the run never learned %s; such pixels count as missed.", ", ".join(map(repr, classes.unlearned)))
+    if classes.unknown:
+        log.warning(
+            "the data set has no class %s; pixels predicted as such count as wrong.",
+            ", ".join(map(repr, classes.unknown)),
+        )
+
+
+def scores_as_json(matrix: ConfusionMatrix, classes: ClassMap, split: str, config: InferenceConfig) -> dict[str, Any]:
     """Scores, and the protocol they were taken with."""
     scores = matrix.scores()
     return {
@@ -82,8 +95,12 @@ def scores_as_json(
         "mean_accuracy": scores.mean_accuracy,
         "pixels": scores.pixels,
         "iou": {
-            name: None if np.isnan(value) else value for name, value in zip(classes, scores.iou.tolist(), strict=True)
+            name: None if np.isnan(value) else value
+            for name, value in zip(classes.own, scores.iou.tolist(), strict=True)
         },
+        "classes": list(classes.own),
+        "never_learned": list(classes.unlearned),
+        "not_in_data": list(classes.unknown),
         "confusion": matrix.counts.tolist(),
         "inference": config.model_dump(mode="json"),
     }

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Literal, Self
@@ -15,8 +14,10 @@ from torch import Tensor
 
 from hintseg.config import InferenceConfig
 from hintseg.errors import InputError, RunError, WeightsError
+from hintseg.hints.classes import ClassMap, match_classes
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.labels import UNLABELLED, VOID
+from hintseg.hints.model import ImageHints
 from hintseg.images import read_picture, reduced, repeated
 from hintseg.inference import views
 from hintseg.inference.completion import complete_image
@@ -42,6 +43,9 @@ log = logging.getLogger("hintseg")
 class Segmenter:
     """A trained network with its segment memory.
 
+    Attributes:
+        renamed_in_place: classes of data sets keep their numbers when they are renamed, as in the studio.
+
     Example:
         >>> segmenter = Segmenter.open("runs/a")              # doctest: +SKIP
         >>> mask = segmenter.predict(image)                   # doctest: +SKIP
@@ -55,6 +59,8 @@ class Segmenter:
         self.classes = description.classes
         self.data: Dataset | str | Path | None = None  # of training, as the caller names it
         self._size_warned = False
+        self.renamed_in_place = False
+        self._told: set[str] = set()
 
     @classmethod
     def open(
@@ -258,11 +264,36 @@ class Segmenter:
             result = refined(image, result, config.crf_stride)
         return result
 
-    def complete(self, dataset: Dataset, key: str) -> NDArray[np.uint8]:
-        """The dense mask of a hinted image: (H, W) uint8.
+    def class_map(self, dataset: Dataset) -> ClassMap:
+        """How this run's classes are numbered in a data set; what is not matched by name is logged once.
 
         Raises:
-            InputError: the image or its hints cannot be read.
+            InputError: their classes do not match, see `match_classes`.
+        """
+        found = match_classes(
+            dataset.classes, self.classes, own_background=dataset.background, where=str(dataset.root),
+            learned_background=self.description.background, renamed_in_place=self.renamed_in_place,
+        )  # fmt: skip
+        for note in found.notes:
+            if note not in self._told:
+                self._told.add(note)
+                log.warning("%s", note)
+        return found
+
+    def hints(self, dataset: Dataset, key: str, forms: Sequence[str] | None = None) -> ImageHints:
+        """The hints of an image, numbered as this run's classes; forms None: those that it was trained on.
+
+        Raises:
+            InputError: they cannot be read, or name a class that this run never learned.
+        """
+        chosen = self.description.forms if forms is None else forms
+        return self.class_map(dataset).run_hints(dataset.hints(key, chosen), f"{dataset.root}, image {key}")
+
+    def complete(self, dataset: Dataset, key: str) -> NDArray[np.uint8]:
+        """The dense mask of a hinted image: (H, W) uint8, with the numbers and classes of the data set.
+
+        Raises:
+            InputError: the image or its hints cannot be read, or they name a class that this run never learned.
         """
         (image, valid), target = self._hinted(dataset, key)
         small, reduced = reduce_target(image, target, self.recipe.data.longest_side)
@@ -273,23 +304,25 @@ class Segmenter:
         if self.recipe.completion.clamp:
             hinted = target.labels < UNLABELLED
             mask[hinted] = target.labels[hinted]
-        return without_data(mask, valid)
+        return self.class_map(dataset).own_labels(without_data(mask, valid))
 
     def hinted(self, dataset: Dataset, key: str) -> tuple[NDArray[np.uint8], WeakTarget]:
         """An image and its hints of the forms this run was trained on, as its recipe draws them.
 
+        The hints are numbered as this run's classes; only those that the data set has are allowed.
+
         Raises:
-            InputError: either cannot be read.
+            InputError: either cannot be read, or a hint names a class that this run never learned.
         """
         picture, target = self._hinted(dataset, key)
         return picture.pixels, target
 
     def _hinted(self, dataset: Dataset, key: str) -> tuple[Picture, WeakTarget]:
-        picture = self.picture(dataset, key)
-        hints, size = dataset.hints(key, self.description.forms), picture.pixels.shape[:2]
+        picture, hints = self.picture(dataset, key), self.hints(dataset, key)
         inside = box_seeds(picture.pixels, hints.boxes) if self.recipe.data.grabcut else None
-        radius = self.recipe.data.point_radius
-        return picture, weak_target(hints, size, len(self.classes), radius, inside, picture.valid)
+        size, radius = picture.pixels.shape[:2], self.recipe.data.point_radius
+        target = weak_target(hints, size, len(self.classes), radius, inside, picture.valid)
+        return picture, target._replace(allowed=target.allowed & self.class_map(dataset).shared())
 
     def retrieve(
         self, image: NDArray[np.uint8], at: tuple[float, float], neighbours: int = 20
@@ -326,20 +359,20 @@ class Segmenter:
         return InferenceConfig.model_validate({**self.recipe.inference.model_dump(), **changes})
 
     def dataset(self) -> Dataset:
-        """The data set the run was trained on: `data` where the caller named it, else what the run names.
+        """The data set the run was trained on, as it is now: `data` where the caller named it, else what the run names.
 
         Raises:
             InputError: it has moved, or the run names no local folder that holds its training images.
         """
         if isinstance(self.data, Dataset):
-            return replace(self.data, classes=self.classes)
+            return self.data
         found = Dataset.open(self.description.data_folder(self.run) if self.data is None else self.data)
         if self.data is None and not any(key in found.paths for key in self.description.keys):
             raise InputError(
                 f"{self.run}: says it was trained on {found.root}, which holds none of its training images; name the "
                 "data set by --data."
             )
-        return replace(found, classes=self.classes)
+        return found
 
 
 class _Seen:

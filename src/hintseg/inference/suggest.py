@@ -63,14 +63,14 @@ def suggest(
         method: "softmax", or "retrieval" for the votes of the training segments.
 
     Raises:
-        InputError: an image or its hints cannot be read.
+        InputError: an image or its hints cannot be read, or the classes do not match the run's.
     """
     config = segmenter.with_inference(method=method, crf=False)
     scarcity = class_scarcity(segmenter.index.labels, len(segmenter.classes))
     found = []
     for number, key in enumerate(keys):
         image, target = segmenter.hinted(dataset, key)
-        tags = dataset.hints(key, ("tags",))
+        tags = segmenter.hints(dataset, key, ("tags",))
         small, target = reduce_target(image, target, segmenter.recipe.data.longest_side)
         shares = segmenter.probabilities(small, config) * ~tags.absent(len(segmenter.classes))[:, None, None]
         shares /= np.maximum(shares.sum(axis=0), 1e-12)

@@ -55,7 +55,7 @@ def compared(
             pictures.append((hints_over(image, labels), "hints"))
         for row, segmenter in segmenters.items():
             mask = segmenter.predict_picture(segmenter.picture(dataset, key))
-            pictures.append((overlay(image, mask), row))
+            pictures.append((overlay(image, segmenter.class_map(dataset).own_labels(mask)), row))
         if truth is not None:
             pictures.append((overlay(image, truth), "truth"))
         yield pictures

@@ -67,16 +67,17 @@ def write_report(
         dataset: where the images are; default is the run's.
     """
     dataset = dataset or segmenter.dataset()
-    parts = [f"<h1>{html.escape(title)}</h1>", _summary(segmenter), legend(segmenter.classes)]
+    parts = [f"<h1>{html.escape(title)}</h1>", _summary(segmenter), legend(dataset.classes)]
     if evaluated is not None:
-        parts.append(_scores(evaluated, segmenter.classes))
+        parts.append(_scores(evaluated, dataset.classes))
     if training:
         parts.append("<h2>From hints to masks</h2>")
         parts += [picture_row(training_pictures(segmenter, dataset, key)) for key in training]
     if others:
         predictions = {key: segmenter.predict(segmenter.picture(dataset, key).pixels) for key in others}
         parts.append("<h2>Predictions on photographs it was not trained on</h2>")
-        parts += [_prediction_row(dataset, key, predictions[key]) for key in others]
+        shown = segmenter.class_map(dataset).own_labels
+        parts += [_prediction_row(dataset, key, shown(predictions[key])) for key in others]
         if (home := known_home(segmenter)) is not None:
             parts.append("<h2>Segments of such photographs and the nearest segments of training</h2>")
             parts += [_retrieval_row(segmenter, dataset, key, predictions[key], home) for key in others[:RETRIEVED]]
@@ -122,7 +123,7 @@ def training_pictures(segmenter: Segmenter, dataset: Dataset, key: str) -> list[
     """A training image, its hints, segments, embedding and completed mask, each with a caption."""
     image = dataset.image(key)
     target = weak_target(
-        dataset.hints(key, segmenter.description.forms), image.shape[:2], len(segmenter.classes),
+        dataset.hints(key, segmenter.description.forms), image.shape[:2], len(dataset.classes),
         segmenter.recipe.data.point_radius,
     )  # fmt: skip
     maps = image_maps(segmenter.network, segmenter.as_in_training(image))

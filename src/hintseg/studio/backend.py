@@ -6,7 +6,7 @@ train, as releases without that webhook call it. Photographs and annotations are
 
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.error import URLError
@@ -24,6 +24,7 @@ from hintseg.errors import HintsegError, InputError
 from hintseg.formats.by_name import import_dataset
 from hintseg.formats.folder import parse_xml
 from hintseg.formats.label_studio import brush_result
+from hintseg.hints.classes import same_names
 from hintseg.images import IMAGE_SUFFIXES, atomic_path, read_image
 from hintseg.inference.segmenter import Segmenter
 from hintseg.studio.project import Project
@@ -162,6 +163,7 @@ class Backend:
             if self._segmenter is None or self._segmenter.run != run:
                 self._segmenter = Segmenter.open(run)
             control = control_tag(config)
+            control["names"] = _page_names(self._segmenter.classes, control["labels"])
             return [self._predict(task, control, self._segmenter) for task in tasks]
 
     def _predict(self, task: dict[str, Any], control: dict[str, Any], segmenter: Segmenter) -> dict[str, Any]:
@@ -174,8 +176,8 @@ class Backend:
             labels = segmenter.predict(image)
         result = [
             region
-            for label, name in enumerate(segmenter.classes)
-            if name in control["labels"] and (labels == label).any()
+            for label, name in control["names"].items()
+            if (labels == label).any()
             for region in regions(labels == label, name, control)
         ]
         return {"result": result, "score": score, "model_version": self.version}
@@ -268,6 +270,21 @@ def control_tag(config: str) -> dict[str, Any]:
                 "labels": {str(label.get("value")) for label in element.iter("Label")},
             }  # fmt: skip
     raise InputError("the labelling configuration has neither BrushLabels nor PolygonLabels to put masks into.")
+
+
+def _page_names(classes: Sequence[str], labels: Iterable[str]) -> dict[int, str]:
+    """Class of the run → the page's label of that name; those without one are left out.
+
+    Raises:
+        InputError: there is none.
+    """
+    labels = sorted(labels)
+    if not (found := same_names(classes, labels)):
+        raise InputError(
+            f"the page has the labels {', '.join(labels)}, but the run learned {', '.join(classes)}; train on this "
+            "project."
+        )
+    return {label: labels[there] for label, there in found.items()}
 
 
 def regions(mask: NDArray[np.bool_], name: str, control: dict[str, Any]) -> list[dict[str, Any]]:

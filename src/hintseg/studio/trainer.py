@@ -11,7 +11,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from hintseg.errors import HintsegError
+from hintseg.errors import HintsegError, InputError
+from hintseg.hints.classes import ClassMap
 from hintseg.hints.forms.by_name import FORMS
 from hintseg.inference.segmenter import Segmenter
 from hintseg.inference.suggest import Suggestion, suggest
@@ -122,11 +123,20 @@ class Model:
         with self._lock:
             if newest is not None and (self._segmenter is None or self._segmenter.run != newest):
                 self._segmenter = Segmenter.open(newest)
+                self._segmenter.renamed_in_place = True
                 self._doubts = {}
             segmenter = self._segmenter
-        if segmenter is None or len(segmenter.classes) != len(self.project.dataset.classes):
+        if segmenter is None or self._classes(segmenter) is None:
             return None
         return segmenter
+
+    def _classes(self, segmenter: Segmenter) -> ClassMap | None:
+        """How the run's classes are numbered here; None where it learned others."""
+        try:
+            found = segmenter.class_map(self.project.dataset)
+        except InputError:
+            return None
+        return None if found.unlearned or found.unknown else found
 
     def mask(self, key: str, source: Literal["model", "hints"]) -> NDArray[np.uint8]:
         """(H, W) uint8: the model's mask, completed with the image's hints; or what the hints alone say.
@@ -141,7 +151,8 @@ class Model:
         with self._lock:
             if dataset.hints(key, segmenter.description.forms).forms():
                 return segmenter.complete(dataset, key)
-            return segmenter.predict_picture(segmenter.picture(dataset, key))
+            labels = segmenter.predict_picture(segmenter.picture(dataset, key))
+            return labels if (found := self._classes(segmenter)) is None else found.own_labels(labels)
 
     def nearest(self, key: str, at: tuple[float, float]) -> tuple[NDArray[np.bool_], list[dict[str, Any]]] | None:
         """The clicked segment and the training segments nearest to it; None where nothing was trained."""
@@ -150,9 +161,11 @@ class Model:
             return None
         with self._lock:
             mask, found = segmenter.retrieve(segmenter.picture(self.project.dataset, key).pixels, at, 12)
+            classes = segmenter.class_map(self.project.dataset)
+        labels = classes.own_labels(np.array([one.label for one in found], np.uint8)).tolist()
         return mask, [
-            {"key": one.key, "label": one.label, "similarity": round(one.similarity, 3), "box": one.box}
-            for one in found
+            {"key": one.key, "label": label, "similarity": round(one.similarity, 3), "box": one.box}
+            for one, label in zip(found, labels, strict=True)
         ]
 
     def doubts(self) -> dict[str, dict[str, Any]]:

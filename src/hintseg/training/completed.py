@@ -69,7 +69,7 @@ def least_shares(images: TrainingImages, masks: Mapping[str, SoftMask], part: fl
     shares: list[list[float]] = [[] for _ in range(images.num_classes)]
     for key, mask in masks.items():
         covered = mask.probabilities.mean(axis=(0, 1)) / 255
-        for label in images.dataset.hints(key, images.forms).placed():
+        for label in images.hints(key).placed():
             shares[label].extend(covered[mask.classes == label])
     return np.array([np.quantile(some, part) if some else 0.0 for some in shares])
 

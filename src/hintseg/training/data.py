@@ -5,7 +5,7 @@ They stay in memory (compactly), over-segments also on disk.
 
 import dataclasses
 import hashlib
-from collections.abc import Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
@@ -15,11 +15,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hintseg.config import DataConfig
+from hintseg.errors import TrainingError
 from hintseg.hints.dataset import Dataset
+from hintseg.hints.digest import pixel_digest
 from hintseg.hints.forms.boxes import Box
+from hintseg.hints.held import pack, unpack
 from hintseg.hints.labels import UNLABELLED
+from hintseg.hints.model import ImageHints
 from hintseg.images import kept_arrays, reduced
 from hintseg.propagation.regions import pixel_shares, propagate, spread_labels, weighed
+from hintseg.samples import Picture
 from hintseg.segments.oversegment import partitions
 from hintseg.targets.boxes import box_seeds
 from hintseg.targets.target import WeakTarget, reduce_target, weak_target, with_void
@@ -41,10 +46,14 @@ class Looks(NamedTuple):
 class TrainingImages:
     """Decoded training images with their targets.
 
+    Hints are read once and stay as they were. Images are read more than once; one that has other pixels than
+    `digests` says is refused, so that no run learns from two versions of an image.
+
     Args:
         dataset, keys, forms: which images and which of their hints.
         config: data section of the recipe.
         cache: folder for over-segments, or None.
+        digests: KEY → `pixel_digest` of the image; those without one are not compared.
     """
 
     def __init__(
@@ -54,14 +63,17 @@ class TrainingImages:
         forms: Sequence[str],
         config: DataConfig,
         cache: Path | None = None,
+        digests: Mapping[str, str] | None = None,
     ) -> None:
         self.dataset = dataset
         self.keys = tuple(keys)
         self.forms = tuple(forms)
         self.config = config
         self.cache = cache
+        self.digests = digests or {}
         self.num_classes = len(dataset.classes)
         self._samples: dict[str, Sample] = {}
+        self._hints: dict[str, ImageHints] = {}
         self._seeds: dict[str, NDArray[np.uint8]] = {}
         self._looks: dict[str, Looks] = {}
         self._open: dict[str, NDArray[np.bool_]] = {}
@@ -117,7 +129,13 @@ class TrainingImages:
     @cached_property
     def placed(self) -> list[str]:
         """Images in which a hint points at a class."""
-        return [key for key in self.keys if self.dataset.hints(key, self.forms).placed()]
+        return [key for key in self.keys if self.hints(key).placed()]
+
+    def hints(self, key: str) -> ImageHints:
+        """The image's hints as they were when first asked for."""
+        if key not in self._hints:
+            self._hints[key] = pack(self.dataset.hints(key, self.forms))
+        return unpack(self._hints[key])
 
     def sample(self, key: str) -> Sample:
         """Decode an image, or take it from memory."""
@@ -135,12 +153,20 @@ class TrainingImages:
 
     def image(self, key: str) -> NDArray[np.uint8]:
         """(H, W, 3) at the size of `target`."""
-        return reduced(self.dataset.image(key), self.config.longest_side)
+        return reduced(self._picture(key).pixels, self.config.longest_side)
+
+    def _picture(self, key: str) -> Picture:
+        picture = self.dataset.picture(key)
+        if key in self.digests and pixel_digest(picture.pixels, self.dataset.contours(key)) != self.digests[key]:
+            raise TrainingError(
+                f"{self.dataset.path(key)}: the image (or its contours) changed while the run trained; put back what "
+                "was there and go on with --resume, or train a new run with another --out."
+            )
+        return picture
 
     def target(self, key: str) -> tuple[NDArray[np.uint8], WeakTarget]:
         """Image and whole weak target, reduced alike; made anew, since what is possible where takes much memory."""
-        image, valid = self.dataset.picture(key)
-        hints = self.dataset.hints(key, self.forms)
+        (image, valid), hints = self._picture(key), self.hints(key)
         target = weak_target(
             hints, image.shape[:2], self.num_classes, self.config.point_radius, self._inside(image, hints.boxes), valid
         )

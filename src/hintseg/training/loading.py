@@ -7,6 +7,7 @@ import torch
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
+from hintseg.errors import HintsegError
 from hintseg.training.augment import Sample
 from hintseg.training.batches import TrainingBatch, TrainingBatches
 from hintseg.training.data import TrainingImages
@@ -20,6 +21,9 @@ def decode(images: TrainingImages, workers: int, progress: Callable[[int, int], 
     Args:
         workers: 0 leaves images to be decoded when they are first drawn.
         progress: called with (done, total).
+
+    Raises:
+        HintsegError: an image or its hints cannot be read, or an image changed.
     """
     missing = images.missing()
     if workers == 0 or not missing:
@@ -28,6 +32,8 @@ def decode(images: TrainingImages, workers: int, progress: Callable[[int, int], 
         _Decoded(images, missing), batch_size=None, num_workers=workers, collate_fn=_as_it_is, prefetch_factor=4
     )
     for number, (key, sample) in enumerate(zip(missing, samples, strict=True), 1):
+        if isinstance(sample, HintsegError):
+            raise sample
         images.keep(key, sample)
         progress(number, len(missing))
 
@@ -48,7 +54,9 @@ def loader(batches: TrainingBatches, start: int, stop: int, workers: int) -> Ite
     )
 
 
-class _Decoded(TorchDataset[Sample]):
+class _Decoded(TorchDataset[Sample | HintsegError]):
+    """Errors are handed over as they are; the loader would bury their sentence in a worker's traceback."""
+
     def __init__(self, images: TrainingImages, keys: Sequence[str]) -> None:
         self.images = images
         self.keys = keys
@@ -56,8 +64,11 @@ class _Decoded(TorchDataset[Sample]):
     def __len__(self) -> int:
         return len(self.keys)
 
-    def __getitem__(self, number: int) -> Sample:
-        return self.images.sample(self.keys[number])
+    def __getitem__(self, number: int) -> Sample | HintsegError:
+        try:
+            return self.images.sample(self.keys[number])
+        except HintsegError as error:
+            return error
 
 
 def _as_it_is(sample: Any) -> Any:

@@ -45,7 +45,7 @@ def learn_presence(
     found = shared_work(fabric, paths, features, lambda done, total: progress("presence", done, total, {}))
     network.train(training)
     if fabric.is_global_zero:
-        hints = [images.dataset.hints(key, images.forms) for key in images.keys]
+        hints = [images.hints(key) for key in images.keys]
         present = torch.from_numpy(np.stack([hint.present(images.num_classes) for hint in hints]))
         absent = torch.from_numpy(np.stack([hint.absent(images.num_classes) for hint in hints]))
         stacked = torch.from_numpy(np.stack([found[key] for key in images.keys]))

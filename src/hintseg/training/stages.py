@@ -1,11 +1,10 @@
 """A whole run: embed → complete masks → go on or classify → segment memory. Every stage can be resumed."""
 
-import hashlib
 import json
 import logging
 import platform
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -29,6 +28,7 @@ from hintseg.training.augment import SoftMask
 from hintseg.training.checkpoint import read_checkpoint, restore, save_checkpoint
 from hintseg.training.completed import completed_masks, remembered_segments
 from hintseg.training.data import TrainingImages
+from hintseg.training.inputs import HintWatch, agree_on_inputs, first_process_decides, run_inputs
 from hintseg.training.interrupt import Interruption
 from hintseg.training.loading import decode
 from hintseg.training.loop import TrainingState, new_state, train_steps
@@ -64,6 +64,7 @@ def run_training(
     cache: Path | None = None,
     validate: str | None = None,
     largest: int = 0,
+    digests: Mapping[str, tuple[str, str]],
 ) -> Segmenter:
     """Train, and leave a run folder that `Segmenter.open` reads.
 
@@ -76,11 +77,12 @@ def run_training(
         progress: called with (stage, done, total, values).
         cache: folder for over-segments; default OUT/cache.
         largest: longest side of the largest training image, so that photographs can be reduced alike; 0: not known.
+        digests: KEY → digests of every training image's pixels and hints, see `inspect`.
         validate: split with masks whose mean IoU goes into the metrics at every checkpoint; it decides nothing.
 
     Raises:
-        RunError: the folder is in use, holds another run, or cannot be written.
-        TrainingError: the loss is not finite or memory is exhausted.
+        RunError: the folder is in use, holds another run or one of other data, or cannot be written.
+        TrainingError: the loss is not finite, memory is exhausted, or an image changed meanwhile.
     """
     require_known_terms(recipe)
     progress = progress or (lambda stage, done, total, values: None)
@@ -98,11 +100,16 @@ def run_training(
         network = Embedder(recipe.network, len(dataset.classes), weights)
         _announce(description, fabric, precision)
         spread = {} if uses_spread_labels(recipe) else {"spread_regions": 0}
-        images = TrainingImages(dataset, keys, forms, recipe.data.model_copy(update=spread), cache or out / "cache")
+        watch = HintWatch(dataset.root, fabric.is_global_zero)
+        pixels, hints = ({key: digests[key][which] for key in keys} for which in (0, 1))
+        images = TrainingImages(
+            dataset, keys, forms, recipe.data.model_copy(update=spread), cache or out / "cache", pixels
+        )
+        inputs = run_inputs(description, dataset, network, weights, precision, fabric.device.type, pixels, hints)
+        fingerprint = first_process_decides(fabric, lambda: agree_on_inputs(out, inputs, description, precision))
         if fabric.is_global_zero and not (out / "run.json").exists():
             with atomic_path(out / "run.json") as temporary:
                 temporary.write_text(description.dump(), "utf-8")
-        fingerprint = hashlib.sha256((description.dump() + precision).encode()).hexdigest()
         with memory_errors_explained():
             words = None  # random filters see nothing alike
             if weights != WEIGHTS_NONE:
@@ -113,7 +120,7 @@ def run_training(
         torch.manual_seed(recipe.seed)
         stop = renewal_steps(recipe)[0] if is_separate(recipe) else recipe.iterations
         state = new_state(network, recipe, dataset.background, fabric, stop=stop)
-        run = _Run(out, description, images, state, fabric, fingerprint, weights, progress, validate)
+        run = _Run(out, description, images, state, fabric, fingerprint, weights, progress, validate, watch)
         with memory_errors_explained():
             run.train(resume)
         final = replace(description, recipe=recipe.model_copy(update={"network": run.network_config()}))
@@ -122,7 +129,7 @@ def run_training(
             run.finish()
             log.info("finished; weights, segment memory and metrics are in %s", out)
             with atomic_path(out / "run.json") as temporary:
-                temporary.write_text(final.dump(finished=True), "utf-8")
+                temporary.write_text(final.dump(), "utf-8")
     return Segmenter(run.state.average.network, final, out)
 
 
@@ -166,7 +173,7 @@ class _Run:
 
     def __init__(
         self, out: Path, description: RunDescription, images: TrainingImages, state: TrainingState, fabric: Fabric,
-        fingerprint: str, weights: str, progress: Progress, validate: str | None,
+        fingerprint: str, weights: str, progress: Progress, validate: str | None, watch: HintWatch,
     ) -> None:  # fmt: skip
         self.out = out
         self.description = description
@@ -178,6 +185,7 @@ class _Run:
         self.weights = weights
         self.progress = progress
         self.validate = validate
+        self.watch = watch
         self.history: list[dict[str, float]] = []
         self.checkpoint = out / "checkpoint.pt"
         self.interruption = Interruption()
@@ -262,6 +270,7 @@ class _Run:
         The checkpoint of `step` is on disk before the first one is made and no later one is written before
         all are, so masks found here come from exactly those weights.
         """
+        self.watch.tell()
         log.info("completing the training masks with the weights of iteration %d", step)
         soft = completed_masks(
             self.state.average.network, self.images, self.recipe.completion, self.out / "completed" / f"{step:06d}",
@@ -278,6 +287,7 @@ class _Run:
         """Weights, segment memory and summary."""
         from safetensors.torch import save_file
 
+        self.watch.tell()
         network = self.state.average.network.eval()
         memory = remembered_segments(network, self.images, self.recipe, partial(self._progress, "memory"))
         if memory is not None:

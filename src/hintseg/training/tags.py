@@ -123,7 +123,7 @@ def unplaced(images: TrainingImages) -> list[str]:
     found: dict[str, frozenset[int]] = {}
     shown: set[int] = set()
     for key in images.keys:
-        hints = images.dataset.hints(key, images.forms)
+        hints = images.hints(key)
         placed = hints.placed()
         shown |= placed
         missing = (hints.classes() | always) - placed

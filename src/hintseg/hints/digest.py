@@ -1,0 +1,38 @@
+"""Short digests of what an image and its hints say, whatever files they came from."""
+
+import dataclasses
+import hashlib
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hintseg.hints.model import ImageHints
+
+DIGITS = 16
+
+
+def pixel_digest(image: NDArray[np.uint8], contours: NDArray[np.floating] | None = None) -> str:
+    """Of a decoded image and of the contours that come with it."""
+    digest = _of_array(image)
+    return digest if contours is None else f"{digest}+{_of_array(contours)}"
+
+
+def hint_digest(hints: ImageHints) -> str:
+    """Of all hints of one image in their order, and of the classes that were looked for."""
+    digest = hashlib.sha256(repr(None if hints.looked_for is None else sorted(hints.looked_for)).encode())
+    for form, found in hints.by_form.items():
+        for hint in found:
+            values = [getattr(hint, field.name) for field in dataclasses.fields(hint)]  # type: ignore[arg-type]
+            digest.update(f"{form} {type(hint).__name__} {[_written(value) for value in values]}".encode())
+    return digest.hexdigest()[:DIGITS]
+
+
+def _written(value: Any) -> str:
+    return _of_array(value) if isinstance(value, np.ndarray) else repr(value)
+
+
+def _of_array(values: NDArray[Any]) -> str:
+    digest = hashlib.sha256(f"{values.shape}{values.dtype}".encode())
+    digest.update(np.ascontiguousarray(values).data)
+    return digest.hexdigest()[:DIGITS]

@@ -1,0 +1,233 @@
+"""What decides the numbers of a run, kept in its folder: a resumed run must have the same, or says what changed.
+
+The path of the data, worker processes, cores and how often a checkpoint is written decide nothing and are not compared.
+"""
+
+import hashlib
+import json
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+
+from hintseg.config import Recipe
+from hintseg.errors import RunError
+from hintseg.hints.dataset import Dataset
+from hintseg.hints.description import hint_files
+from hintseg.hints.forms.by_name import FORMS
+from hintseg.images import atomic_path
+from hintseg.inference.description import RunDescription
+from hintseg.network.backbone import WEIGHTS_NONE
+from hintseg.network.embedder import Embedder
+
+log = logging.getLogger("hintseg")
+FILE = "inputs.json"
+FORMAT = 1
+NOT_COMPARED = ("name", "checkpoint_every", "data.workers", "data.features_mib")  # settings that change no number
+
+
+@dataclass(frozen=True)
+class RunInputs:
+    """Everything that a run's weights depend on.
+
+    Attributes:
+        settings: name → value as JSON has it: recipe, classes, forms, precision and the like.
+        images: KEY → digest of its pixels, in the order in which the run counts images.
+        hints: KEY → digest of its hints.
+    """
+
+    settings: dict[str, Any]
+    images: dict[str, str]
+    hints: dict[str, str]
+
+    def digest(self) -> str:
+        """Of all of it."""
+        return hashlib.sha256(json.dumps([self.settings, self.images, self.hints]).encode()).hexdigest()
+
+    def changes(self, before: "RunInputs") -> Iterator[str]:
+        """What differs from `before`, a phrase each; settings that only one of the two knows are left out."""
+        for name, value in before.settings.items():
+            if name in self.settings and self.settings[name] != value:
+                yield f"{name} was {_shown(value)} and is {_shown(self.settings[name])}"
+        yield from _changed_keys(before.images, self.images)
+        for what, old, new in (("pixels", before.images, self.images), ("hints", before.hints, self.hints)):
+            changed = [key for key, digest in old.items() if key in new and new[key] != digest]
+            if changed:
+                yield f"the {what} of {_counted(changed)} changed since"
+
+
+class HintWatch:
+    """Says once a change that hints were edited while a run trains.
+
+    Args:
+        root: folder of the data set.
+        awake: whether this process looks.
+    """
+
+    def __init__(self, root: Path, awake: bool) -> None:
+        self.root = root
+        self.awake = awake
+        self._marks = self._look()
+
+    def tell(self) -> None:
+        """Log a warning if hint files changed since the last look."""
+        before, self._marks = self._marks, self._look()
+        changed = sorted(name for name, _ in before.items() ^ self._marks.items())
+        changed = list(dict.fromkeys(changed))
+        if changed:
+            more = f" and {len(changed) - 1} more files" if len(changed) > 1 else ""
+            log.warning(
+                "%s%s of the data set changed while the run trained; it goes on with the classes and hints as it read "
+                "them at its start. Train a new run to learn from the new ones.", changed[0], more,
+            )  # fmt: skip
+
+    def _look(self) -> dict[str, str]:
+        tables = {f"{name}.json" for name in (*FORMS, "dataset", "looked_for")}
+        try:
+            found = hint_files(self.root) if self.awake else {}
+        except OSError:  # the folder is being moved or written
+            return {}
+        return {name: mark for name, mark in found.items() if name in tables or name.split("/")[0] in FORMS}
+
+
+def run_inputs(
+    description: RunDescription, dataset: Dataset, network: Embedder, weights: str, precision: str, device: str,
+    images: Mapping[str, str], hints: Mapping[str, str],
+) -> RunInputs:  # fmt: skip
+    """The inputs of a run that is about to start.
+
+    Args:
+        network: before the first step.
+        device: its kind.
+        images, hints: digests by key.
+    """
+    content = weights if weights == WEIGHTS_NONE else _weights_digest(network)
+    settings = _settings(description) | {
+        "tags_complete": dataset.tags_complete, "precision": precision, "device": device,
+        "the content of the backbone's weights": content,
+    }  # fmt: skip
+    return RunInputs(settings, dict(images), dict(hints))
+
+
+def agree_on_inputs(out: Path, inputs: RunInputs, description: RunDescription, precision: str) -> str:
+    """The name that checkpoints of this run carry; leaves OUT/inputs.json.
+
+    Raises:
+        RunError: the folder holds a run of other inputs.
+    """
+    path, earlier = out / FILE, out / "run.json"
+    name = inputs.digest()
+    if earlier.exists():
+        if path.exists():
+            name, before = _load(path)
+        else:
+            name, before = _of_run_without_inputs(earlier, inputs, description.recipe, precision)
+        if changes := list(inputs.changes(before)):
+            raise RunError(
+                f"{out}: cannot go on, since {'; '.join(changes[:3])}{_more(len(changes) - 3)}. Undo that, or train a "
+                "new run with another --out."
+            )
+        if path.exists():
+            return name
+    content = {"format": FORMAT, "name": name, **inputs.__dict__}
+    with atomic_path(path) as temporary:
+        temporary.write_text(json.dumps(content, ensure_ascii=False), "utf-8")
+    return name
+
+
+def first_process_decides(fabric: Fabric, work: Callable[[], str]) -> str:
+    """What `work` gives in the first process, or its error, in all of them.
+
+    Raises:
+        RunError: as `work`.
+    """
+    found, problem = "", None
+    if fabric.is_global_zero:
+        try:
+            found = work()
+        except RunError as error:
+            problem = str(error)
+    found, problem = fabric.broadcast((found, problem))
+    if problem is not None:
+        raise RunError(problem)
+    return found
+
+
+def _settings(description: RunDescription) -> dict[str, Any]:
+    recipe = _flat(description.recipe.model_dump(mode="json"))
+    kept = {name: value for name, value in recipe if name not in NOT_COMPARED}
+    told = {
+        "the list of classes": description.classes, "the background": description.background,
+        "the view of rasters": description.view, "the hint forms": description.forms,
+        "the terms of the objective": list(description.recipe.objective),
+    }  # fmt: skip
+    return json.loads(json.dumps(told)) | kept
+
+
+def _flat(section: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in section.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{above}{name}.")
+        else:
+            yield above + name, value
+
+
+def _load(path: Path) -> tuple[str, RunInputs]:
+    try:
+        content = json.loads(path.read_text("utf-8"))
+        if content["format"] != FORMAT:
+            raise ValueError(f"format {content['format']}, this is {FORMAT}")
+        before = RunInputs(dict(content["settings"]), dict(content["images"]), dict(content["hints"]))
+        return str(content["name"]), before
+    except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
+        raise RunError(f"{path}: is damaged ({error}); train a new run with another --out.") from error
+
+
+def _of_run_without_inputs(path: Path, inputs: RunInputs, recipe: Recipe, precision: str) -> tuple[str, RunInputs]:
+    """Of a run older than inputs.json: what its run.json tells, and the name that its checkpoints carry."""
+    described = RunDescription.load(path)
+    # A finished run.json holds the network of its last stage.
+    content = json.loads(path.read_text("utf-8"))
+    content["recipe"]["network"] = recipe.network.model_dump(mode="json")
+    text = json.dumps(content, indent=1, ensure_ascii=False)
+    view = "the view of rasters"
+    if described.view.stretch == "largest" and inputs.settings[view][-1] == "image":
+        described = replace(described, view=described.view._replace(stretch="image"))  # samples of 8 bits: the same
+    settings = {name: value for name, value in _settings(described).items() if not name.startswith("network.")}
+    unknown = {key: inputs.images.get(key, "") for key in described.keys}
+    return hashlib.sha256((text + precision).encode()).hexdigest(), RunInputs(settings, unknown, {})
+
+
+def _weights_digest(network: Embedder) -> str:
+    digest = hashlib.sha256()
+    for name, tensor in network.backbone.state_dict().items():
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()[:16]
+
+
+def _changed_keys(before: Mapping[str, str], now: Mapping[str, str]) -> Iterator[str]:
+    added, gone = [key for key in now if key not in before], [key for key in before if key not in now]
+    if added:
+        yield f"{_counted(added)} joined the training images"
+    if gone:
+        yield f"{_counted(gone)} left the training images"
+    if not (added or gone) and list(before) != list(now):
+        yield "the order of the training images changed"
+
+
+def _counted(keys: Sequence[str]) -> str:
+    return f"image {keys[0]!r}" if len(keys) == 1 else f"{len(keys)} images, first {keys[0]!r},"
+
+
+def _shown(value: object) -> str:
+    text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    return text if len(text) <= 200 else f"{text[:200]}…"
+
+
+def _more(count: int) -> str:
+    return f"; {count} more" if count > 0 else ""
