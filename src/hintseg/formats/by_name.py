@@ -90,6 +90,7 @@ def import_dataset(
     if not found.images:
         wanted = "of any known format" if name == "auto" else f"of the format {name}"
         raise InputError(f"{source}: holds no annotations {wanted}; known: {', '.join(NAMES[1:])}.")
+    found.finish()
     return _write(found, out, background), found
 
 
@@ -170,4 +171,4 @@ def _write(found: Imported, out: Path, background: str | None) -> Dataset:
         "points": found.points,
         "scribbles": found.scribbles,
     }
-    return write_folder(out, found.classes, label, found.images, {}, tables)
+    return write_folder(out, found.classes, label, found.images, found.splits, tables)

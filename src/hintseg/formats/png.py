@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hintseg.errors import InputError
-from hintseg.formats.imported import Imported, images_below
+from hintseg.formats.finding import images_below
+from hintseg.formats.imported import Imported
 from hintseg.hints.description import read_text
 from hintseg.hints.labels import VOID
 from hintseg.images import read_image, read_labels

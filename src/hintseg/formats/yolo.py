@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from hintseg.errors import InputError
-from hintseg.formats.imported import Imported, images_below
+from hintseg.formats.finding import images_below
+from hintseg.formats.imported import Imported
 from hintseg.hints.description import as_coordinate, read_text
 from hintseg.images import read_image_size
 
