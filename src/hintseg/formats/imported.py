@@ -75,10 +75,8 @@ class Imported:
             return label
         if not name.strip() or any(category(letter) in HIDDEN for letter in name):
             raise InputError(f"{self.root}: the class name {name!r:.80} is empty or has letters that cannot be shown.")
-        label = next(
-            (index for index, known in enumerate(self.classes) if normalize("NFC", known) == normalize("NFC", name)),
-            len(self.classes),
-        )
+        composed = [normalize("NFC", known) for known in (*self.classes, name)]
+        label = composed.index(composed[-1])
         if label == MAX_CLASSES:
             raise InputError(f"{self.root}: has more than the {MAX_CLASSES} classes that a label map can hold.")
         if label == len(self.classes):
@@ -224,8 +222,8 @@ class Imported:
             self.notes.append(sentence)
 
     def frame(self, key: str) -> Frame:
-        """Sizes of an image, as it is and as its annotation file declares it."""
-        return self._frames[key]
+        """Sizes of an image, as it is and as its annotation file declares it; one pixel where it cannot be read."""
+        return self._frames.get(key, Frame((1, 1), (1, 1)))
 
     @cached_property
     def finder(self) -> ImageFinder:
@@ -253,9 +251,7 @@ class Imported:
             names = {key: key[common:].lstrip("/") for key in names}
         for key in names.values():
             if any(category(letter) in HIDDEN for letter in key):
-                raise InputError(
-                    f"{self.root}: the image name {key!r:.80} has letters that cannot be shown; rename it."
-                )
+                raise InputError(f"{self.root}: the image name {key!r:.80} has letters that cannot be shown.")
         for table in (self.images, self.tags, self.boxes, self.points, self.scribbles, self.regions, self._frames):
             renamed = {names[key]: rows for key, rows in table.items()}
             table.clear()

@@ -1,7 +1,7 @@
 """Polygons → masks, and lines cut off at the edge of the image.
 
-A pixel is inside a polygon where its centre is; of centres on the outline, those on its right and lower sides. pycocotools
-draws the same, but rounds corners to a fifth of a pixel.
+A pixel is inside a polygon where its centre is; of centres on the outline, those on its right and lower sides.
+pycocotools draws the same, but rounds corners to a fifth of a pixel.
 """
 
 from itertools import pairwise
