@@ -83,8 +83,10 @@ def import_(
     }  # fmt: skip
     said = ", ".join(f"{name} in {count}" for name, count in counted.items() if count) or "no hints"
     print(f"{len(found.images)} images, {len(dataset.classes)} classes; {said}; next: hintseg check {out}")
+    for sentence in found.notes:
+        print(f"note: {sentence}")
     for what, count in found.lost.items():
-        print(f"left out: {what}, {count} times; the folder format has no place for it")
+        print(f"left out: {what}, {count} times")
 
 
 def prepare(

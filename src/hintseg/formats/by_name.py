@@ -85,7 +85,7 @@ def import_dataset(
         FOLDERS[name](found.root, found)  # says what it looked for
     elif name == "auto" and source.is_dir() and png.matches(source):
         png.read_root(source, found)
-    elif name == "auto" and source.is_dir() and yolo.names_of(source) is not None:
+    elif name == "auto" and source.is_dir() and yolo.matches(source):
         yolo.read_root(source, found)
     if not found.images:
         wanted = "of any known format" if name == "auto" else f"of the format {name}"

@@ -6,8 +6,10 @@ suffix. Symbolic links are followed; hidden files and folders are passed over.
 
 import os
 from collections import defaultdict
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path, PurePosixPath
+from typing import Any
 from unicodedata import normalize
 
 from hintseg.errors import InputError
@@ -15,6 +17,7 @@ from hintseg.images import IMAGE_SUFFIXES
 
 PLACES = ("", "images", "JPEGImages", "img")
 MAPS = frozenset({"segmentationclass", "segmentationobject", "masks", "labels", "annotations", "scribbles", "contours"})
+PLAIN = MAPS | {place.lower() for place in PLACES}  # folders whose names say what a file is, not which
 
 
 def files_below(root: Path) -> list[Path]:
@@ -87,14 +90,15 @@ class ImageFinder:
                 return path
         if not candidates:
             return self._other(parts[-1])
-        here = self._parts(where)[:-1]
+        here = self._folders(where)
         places = {self.root / place / "/".join(parts) for place in PLACES}
-        for likeness in (
+        likenesses: tuple[Callable[[Path], Any], ...] = (
             lambda path: matching(self._cased(path, parts), parts),
-            lambda path: matching(self._parts(path)[:-1], here),
+            lambda path: (self._folders(path) == here, matching(self._folders(path), here)),
             lambda path: path in places,
             lambda path: not MAPS & {part.lower() for part in self._parts(path)[:-1]},
-        ):
+        )
+        for likeness in likenesses:
             best = max(map(likeness, candidates))
             candidates = [path for path in candidates if likeness(path) == best]
         if len({os.path.realpath(path) for path in candidates}) > 1:
@@ -125,6 +129,9 @@ class ImageFinder:
     def _parts(self, path: Path) -> tuple[str, ...]:
         return parts_of(str(path.relative_to(self.root) if path.is_relative_to(self.root) else path))
 
+    def _folders(self, path: Path) -> tuple[str, ...]:
+        return tuple(part for part in self._parts(path)[:-1] if part.lower() not in PLAIN)
+
     def _cased(self, path: Path, parts: tuple[str, ...]) -> tuple[str, ...]:
         """The path's parts, its file as the name has it: case and suffix were looked at already."""
         return (*self._parts(path)[:-1], parts[-1])
@@ -135,6 +142,11 @@ class ImageFinder:
         return files_below(self.root)
 
     @cached_property
+    def images(self) -> list[Path]:
+        """Those that are images."""
+        return [path for path in self.files if path.suffix.lower() in IMAGE_SUFFIXES]
+
+    @cached_property
     def _by_name(self) -> dict[str, list[Path]]:
         return self._index(lambda path: path.name)
 
@@ -142,9 +154,8 @@ class ImageFinder:
     def _by_stem(self) -> dict[str, list[Path]]:
         return self._index(lambda path: path.stem)
 
-    def _index(self, part) -> dict[str, list[Path]]:  # type: ignore[no-untyped-def]
+    def _index(self, part: Callable[[Path], str]) -> dict[str, list[Path]]:
         table: dict[str, list[Path]] = defaultdict(list)
-        for path in self.files:
-            if path.suffix.lower() in IMAGE_SUFFIXES:
-                table[normalize("NFC", part(path)).casefold()].append(path)
+        for path in self.images:
+            table[normalize("NFC", part(path)).casefold()].append(path)
         return table
