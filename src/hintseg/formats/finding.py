@@ -16,7 +16,10 @@ from hintseg.errors import InputError
 from hintseg.images import IMAGE_SUFFIXES
 
 PLACES = ("", "images", "JPEGImages", "img")
-MAPS = frozenset({"segmentationclass", "segmentationobject", "masks", "labels", "annotations", "scribbles", "contours"})
+MAPS = frozenset({
+    "segmentationclass", "segmentationclasspng", "segmentationobject", "segmentationobjectpng", "masks", "mask",
+    "labels", "label", "annotations", "gt", "scribbles", "contours",
+})  # folders of label maps, in small letters  # fmt: skip
 PLAIN = MAPS | {place.lower() for place in PLACES}  # folders whose names say what a file is, not which
 
 
@@ -70,8 +73,8 @@ class ImageFinder:
     def __init__(self, root: Path) -> None:
         self.root = root
 
-    def find(self, name: str, where: Path) -> Path | None:
-        """The file that an annotation file `where` means; None where there is none.
+    def find(self, name: str, where: Path, without: frozenset[str] = frozenset()) -> Path | None:
+        """The file that an annotation file `where` means; None where there is none, but in folders `without`.
 
         Of several, the one beside `where` is meant, then the one whose path has most last parts in common with the
         name, then the one whose folders are called like those of `where`, then one in `PLACES`, then one that is in
@@ -84,7 +87,11 @@ class ImageFinder:
         if not parts:
             return None
         beside = os.path.normpath(where.parent / normalize("NFC", name).replace("\\", "/"))
-        candidates = self._candidates(parts[-1])
+        candidates = [
+            path
+            for path in self._candidates(parts[-1])
+            if not without & {part.lower() for part in self._parts(path)[:-1]}
+        ]
         for path in candidates:
             if normalize("NFC", os.path.normpath(path)) == beside:
                 return path

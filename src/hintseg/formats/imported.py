@@ -45,6 +45,7 @@ class Imported:
         splits: name → keys.
         lost: what could not be held → how often.
         notes: sentences about what was changed.
+        unlabelled: value or class of label maps that says that nothing was drawn, if it was given.
     """
 
     root: Path
@@ -59,6 +60,7 @@ class Imported:
     splits: dict[str, list[str]] = field(default_factory=dict)
     lost: Counter[str] = field(default_factory=Counter)
     notes: list[str] = field(default_factory=list)
+    unlabelled: str | None = None
     _names: dict[str, tuple[str, ...]] = field(default_factory=dict)
     _labels: dict[str, int] = field(default_factory=dict)
     _sizes: dict[str, tuple[int, int]] = field(default_factory=dict)
@@ -85,19 +87,22 @@ class Imported:
         self._labels[name] = label
         return label
 
-    def add_image(self, name: str, where: Path, declared: tuple[int, int] | None = None) -> str:
+    def add_image(
+        self, name: str, where: Path, declared: tuple[int, int] | None = None, without: frozenset[str] = frozenset()
+    ) -> str:
         """Key of the image that an annotation file names; see `ImageFinder.find` for how it is found.
 
         Args:
             name: relative, absolute, of Windows, or a URL.
             where: the annotation file.
             declared: (height, width) that the annotation file says; None or zeros: as the image is.
+            without: folders, in small letters, in which it does not lie.
 
         Raises:
             InputError: there is none, several may be meant, two names mean one file, two images would share a key, or
                 the image has another shape than declared.
         """
-        path = self._found(name, where)
+        path = self._found(name, where, without)
         if path is None:
             raise InputError(f"{where}: names the image {name!r:.80}, which lies nowhere below {self.root}.")
         key = self.add_file(path)
@@ -286,11 +291,11 @@ class Imported:
             name: [names[key] for key in dict.fromkeys(keys) if key in names] for name, keys in self.splits.items()
         }
 
-    def _found(self, name: str, where: Path) -> Path | None:
+    def _found(self, name: str, where: Path, without: frozenset[str]) -> Path | None:
         """The file of a name as it is, then without a URL's query, then without its escapes."""
         plain = re.split("[?#]", name)[0]
         for variant in dict.fromkeys((name, plain, unquote(plain))):
-            if (path := self.finder.find(variant, where)) is not None:
+            if (path := self.finder.find(variant, where, without)) is not None:
                 return path
         return None
 
