@@ -186,7 +186,7 @@ def _write(found: Imported, out: Path, background: int | None) -> Dataset:
         alone = not any(key in table for table in (found.boxes, found.points, found.scribbles))
         rest = background if alone and key not in found.whole else None
         folder = "masks" if key in found.whole or rest is not None else "scribbles"
-        labels = np.where(regions == UNLABELLED, VOID if rest is None else rest, regions).astype(np.uint8)
+        labels = np.where(regions == UNLABELLED, np.uint8(VOID if rest is None else rest), regions)
         write_labels(out / folder / f"{key}.png", labels)
     tables: dict[str, Mapping[str, list[Any]]] = {
         "tags": found.tags,

@@ -96,7 +96,8 @@ class ImageFinder:
             if normalize("NFC", os.path.normpath(path)) == beside:
                 return path
         if not candidates:
-            return self._other(parts[-1])
+            self._require_no_other(parts[-1])
+            return None
         here = self._folders(where)
         places = {self.root / place / "/".join(parts) for place in PLACES}
         likenesses: tuple[Callable[[Path], Any], ...] = (
@@ -126,7 +127,7 @@ class ImageFinder:
         alike = self._by_stem[base.casefold()]
         return [path for path in alike if normalize("NFC", path.stem) == base] or alike
 
-    def _other(self, base: str) -> None:
+    def _require_no_other(self, base: str) -> None:
         wrong = next((path for path in self.files if normalize("NFC", path.name) == base), None)
         if wrong is not None:
             raise InputError(

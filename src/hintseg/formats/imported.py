@@ -193,7 +193,7 @@ class Imported:
             return
         window, inside = filled(self.frame(key).size, places)
         if inside.any():
-            self._canvas(key)[window][inside] = label
+            np.copyto(self._canvas(key)[window], np.uint8(label), where=inside)
         else:
             self.leave_out("polygon that covers no pixel of its image")
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 CHUNK = 1 << 22  # crossings that are held at once
+_ONE = np.uint8(1)
 Window = tuple[slice, slice]
 
 
@@ -24,24 +25,38 @@ def filled(size: tuple[int, int], vertices: NDArray[np.floating]) -> tuple[Windo
         The window (rows, columns) of the image in which the polygon lies, and the mask of this window.
     """
     # In each column of pixels, those below an odd number of the outline's crossings with its middle are inside.
-    # The first column or row whose middle lies beyond a position, within the image.
-    after = np.floor(vertices + 0.5).clip(0, size[::-1]).astype(np.int64)
-    (left, top), (right, bottom) = after.min(axis=0).tolist(), after.max(axis=0).tolist()
+    x0, y0 = np.ascontiguousarray(vertices.T)
+    x1, y1 = np.append(x0[1:], x0[0]), np.append(y0[1:], y0[0])
+    # The first column whose middle lies beyond a corner, within the image; the first row likewise.
+    across = np.minimum(np.maximum(np.floor(x0 + 0.5), 0), size[1]).astype(np.int64)
+    down = np.minimum(np.maximum(np.floor(y0 + 0.5), 0), size[0])
+    left, right, top, bottom = int(across.min()), int(across.max()), int(down.min()), int(down.max())
     height, width = bottom - top, right - left
     toggles = np.zeros((height + 1) * width, np.uint8)
-    stop = np.roll(vertices, -1, axis=0)
-    ends = np.stack([after[:, 0], np.roll(after[:, 0], -1)])
-    first, count = ends.min(axis=0), np.ptp(ends, axis=0)
+    ends = np.append(across[1:], across[0])
+    first, count = np.minimum(across, ends), np.abs(ends - across)
+    crossed = np.flatnonzero(count)
+    slope = (y1[crossed] - y0[crossed]) / (x1[crossed] - x0[crossed])
+    first, count, x0, y0 = first[crossed], count[crossed], x0[crossed], y0[crossed]
+    for part in _parts(count):
+        times = count[part]
+        column = np.arange(int(times.sum())) + np.repeat(first[part] - (np.cumsum(times) - times), times)
+        crossing = np.repeat(y0[part], times) + (column + 0.5 - np.repeat(x0[part], times)) * np.repeat(
+            slope[part], times
+        )
+        row = np.minimum(np.maximum(np.floor(crossing + 0.5), top), bottom).astype(np.int64)
+        np.add.at(toggles, (row - top) * width + (column - left), _ONE)  # only whether it is odd counts
+    inside = np.bitwise_xor.accumulate((toggles & 1).reshape(height + 1, width)[:height], axis=0)
+    return np.s_[top:bottom, left:right], inside.view(np.bool_)
+
+
+def _parts(count: NDArray[np.int64]) -> list[slice]:
+    """Edges in groups of about `CHUNK` crossings."""
     total = np.cumsum(count)
-    for edges in np.split(np.arange(len(count)), np.searchsorted(total, np.arange(CHUNK, total[-1], CHUNK))):
-        edge = np.repeat(edges, count[edges])
-        column = np.arange(len(edge)) - np.repeat(np.cumsum(count[edges]) - count[edges], count[edges]) + first[edge]
-        (x0, y0), (x1, y1) = vertices[edge].T, stop[edge].T
-        crossing = y0 + (column + 0.5 - x0) * ((y1 - y0) / (x1 - x0))
-        row = np.floor(crossing + 0.5).clip(top, bottom).astype(np.int64)
-        np.add.at(toggles, (row - top) * width + column - left, 1)  # only whether it is odd counts
-    inside = np.add.accumulate(toggles.reshape(height + 1, width)[:height], axis=0, dtype=np.uint8) & 1
-    return np.s_[top:bottom, left:right], inside.astype(np.bool_)
+    if not len(total) or total[-1] <= CHUNK:
+        return [np.s_[:]]
+    cuts = np.searchsorted(total, np.arange(CHUNK, int(total[-1]), CHUNK)).tolist()
+    return [np.s_[start:stop] for start, stop in pairwise([0, *cuts, len(count)])]
 
 
 def clipped_line(size: tuple[int, int], vertices: NDArray[np.float64]) -> list[NDArray[np.float64]]:
