@@ -89,7 +89,8 @@ def _add_by_index(keys: dict[str, Path], names: list[str], meanings: Path, found
         if not (means_nothing(name) or found.unlabelled in (str(value), name)):
             table[value] = found.label(name)
     known = range(first, first + len(names))
-    nothing = {VOID, *([int(found.unlabelled)] if (found.unlabelled or "").isdecimal() else [])}
+    given = found.unlabelled or ""
+    nothing = {VOID, *([int(given)] if given.isdecimal() else [])}
     strange = [value for value in np.flatnonzero(counts).tolist() if value not in known and value not in nothing]
     if strange:
         path = next(path for key, path in keys.items() if (maps[key] == strange[0]).any())
@@ -155,4 +156,5 @@ def _codes(path: Path) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
             pixels = np.array(image.convert("RGBA"), np.int64)
     except (OSError, ValueError, SyntaxError, EOFError) as error:
         raise InputError(f"{path}: cannot be decoded ({error}); the file is truncated or damaged.") from error
-    return pixels[..., :3] @ [1 << 16, 1 << 8, 1], pixels[..., 3] == 0
+    codes: NDArray[np.int64] = pixels[..., 0] << 16 | pixels[..., 1] << 8 | pixels[..., 2]
+    return codes, pixels[..., 3] == 0

@@ -23,7 +23,7 @@ SQUARE = 0.05  # cosine of a corner that counts as right
 
 class _Row(NamedTuple):
     key: str
-    index: int
+    number: int
     values: list[float]
     where: str
 
@@ -62,10 +62,10 @@ def read_root(root: Path, found: Imported) -> None:
     _add_others(folders, described, found)
     turned = described.task == "obb" or _all_turned(rows, found)
     for row in rows:
-        if row.index not in labels:
+        if row.number not in labels:
             known = f"0..{len(labels) - 1}" if list(labels) == list(range(len(labels))) else ", ".join(map(str, labels))
-            raise InputError(f"{row.where}: class {row.index} is not in {known}.")
-        _add(row, labels[row.index], turned, described, found)
+            raise InputError(f"{row.where}: class {row.number} is not in {known}.")
+        _add(row, labels[row.number], turned, described, found)
 
 
 def _rows(path: Path, key: str) -> list[_Row]:
