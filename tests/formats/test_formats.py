@@ -66,7 +66,7 @@ def labelme(root):
     def shape(kind, label, points):
         return {"shape_type": kind, "label": label, "points": points}
 
-    sky = [[60, 50], [79, 50], [79, 59], [60, 59]]
+    sky = [[60, 50], [80, 50], [80, 60], [60, 60]]
     write(root / "a.json", {"imagePath": "a.jpg", "flags": {}, "shapes": [
         shape("polygon", "cow", SQUARE), shape("polygon", "sky", sky), shape("ellipse", "sky", SQUARE),
     ]})  # fmt: skip

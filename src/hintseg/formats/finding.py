@@ -1,0 +1,169 @@
+"""Which image file an annotation means by a name: the one whose path ends most like it.
+
+Names come relative, absolute, from Windows, as URLs, composed or decomposed (NFC, NFD), in another case, without a
+suffix. Symbolic links are followed; hidden files and folders are passed over.
+"""
+
+import os
+from collections import defaultdict
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from typing import Any
+from unicodedata import normalize
+
+from hintseg.errors import InputError
+from hintseg.images import IMAGE_SUFFIXES
+
+PLACES = ("", "images", "JPEGImages", "img")
+MAPS = frozenset({
+    "segmentationclass", "segmentationclasspng", "segmentationobject", "segmentationobjectpng", "masks", "mask",
+    "labels", "label", "annotations", "gt", "scribbles", "contours",
+})  # folders of label maps, in small letters  # fmt: skip
+PLAIN = MAPS | {place.lower() for place in PLACES}  # folders whose names say what a file is, not which
+
+
+def files_below(root: Path) -> list[Path]:
+    """Every file below a folder, sorted; linked folders are entered once, hidden ones never."""
+    found, seen, waiting = [], set[str](), [str(root)]
+    while waiting:
+        folder = waiting.pop()
+        real = os.path.realpath(folder)
+        if real in seen:
+            continue
+        seen.add(real)
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.name.startswith("."):
+                    continue
+                if entry.is_dir():
+                    # Linked ones last: of two ways to a folder the one without a link counts.
+                    waiting.insert(0 if entry.is_symlink() else len(waiting), entry.path)
+                elif entry.is_file():
+                    found.append(entry.path)
+    return sorted(map(Path, found))
+
+
+def images_below(root: Path) -> list[Path]:
+    """Every image file below a folder, sorted."""
+    return [path for path in files_below(root) if path.suffix.lower() in IMAGE_SUFFIXES]
+
+
+def parts_of(name: str) -> tuple[str, ...]:
+    """The folders and the file of a name, without what says nothing: a drive, a scheme, `.` and `..`."""
+    plain = normalize("NFC", name).replace("\\", "/")
+    return tuple(part for part in plain.split("/") if part not in ("", ".", "..") and not part.endswith(":"))
+
+
+def matching(first: tuple[str, ...], second: tuple[str, ...]) -> int:
+    """How many last parts two paths have in common."""
+    count = 0
+    while count < min(len(first), len(second)) and first[-1 - count] == second[-1 - count]:
+        count += 1
+    return count
+
+
+class ImageFinder:
+    """Images below a folder.
+
+    Args:
+        root: nothing outside is found but through a link inside.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def find(self, name: str, where: Path, without: frozenset[str] = frozenset()) -> Path | None:
+        """The file that an annotation file `where` means; None where there is none, but in folders `without`.
+
+        Of several, the one beside `where` is meant, then the one whose path has most last parts in common with the
+        name, then one that is in no folder of label maps, then the one whose folders are called like those of
+        `where`, then one in `PLACES`.
+
+        Raises:
+            InputError: several that nothing tells apart, or a file that is no image.
+        """
+        parts = parts_of(name)
+        if not parts:
+            return None
+        beside = os.path.normpath(where.parent / normalize("NFC", name).replace("\\", "/"))
+        candidates = [
+            path
+            for path in self._candidates(parts[-1])
+            if not without & {part.lower() for part in self._parts(path)[:-1]}
+        ]
+        for path in candidates:
+            if normalize("NFC", os.path.normpath(path)) == beside:
+                return path
+        if not candidates:
+            self._require_no_other(parts[-1])
+            return None
+        here = self._folders(where)
+        places = {self.root / place / "/".join(parts) for place in PLACES}
+        likenesses: tuple[Callable[[Path], Any], ...] = (
+            lambda path: matching(self._cased(path, parts), parts),
+            lambda path: not MAPS & {part.lower() for part in self._parts(path)[:-1]},
+            lambda path: (self._folders(path) == here, matching(self._folders(path), here)),
+            lambda path: path in places,
+        )
+        for likeness in likenesses:
+            best = max(map(likeness, candidates))
+            candidates = [path for path in candidates if likeness(path) == best]
+        if len({os.path.realpath(path) for path in candidates}) > 1:
+            raise InputError(
+                f"{where}: names the image {name!r:.80}, which may be {candidates[0]} or {candidates[1]}; write the "
+                "name with its folder, or import one folder at a time."
+            )
+        return candidates[0]
+
+    def _candidates(self, base: str) -> list[Path]:
+        """Files of this name; else in another case; else with an image's suffix after it."""
+        alike = self._by_name[base.casefold()]
+        exact = [path for path in alike if normalize("NFC", path.name) == base]
+        if exact or alike:
+            return exact or alike
+        if PurePosixPath(base).suffix.lower() in IMAGE_SUFFIXES:
+            return []
+        alike = self._by_stem[base.casefold()]
+        return [path for path in alike if normalize("NFC", path.stem) == base] or alike
+
+    def _require_no_other(self, base: str) -> None:
+        wrong = next((path for path in self.files if normalize("NFC", path.name) == base), None)
+        if wrong is not None:
+            raise InputError(
+                f"{wrong}: its suffix is none of an image that can be read ({', '.join(IMAGE_SUFFIXES)}); convert it."
+            )
+
+    def _parts(self, path: Path) -> tuple[str, ...]:
+        return parts_of(str(path.relative_to(self.root) if path.is_relative_to(self.root) else path))
+
+    def _folders(self, path: Path) -> tuple[str, ...]:
+        return tuple(part for part in self._parts(path)[:-1] if part.lower() not in PLAIN)
+
+    def _cased(self, path: Path, parts: tuple[str, ...]) -> tuple[str, ...]:
+        """The path's parts, its file as the name has it: case and suffix were looked at already."""
+        return (*self._parts(path)[:-1], parts[-1])
+
+    @cached_property
+    def files(self) -> list[Path]:
+        """Every file below `root`."""
+        return files_below(self.root)
+
+    @cached_property
+    def images(self) -> list[Path]:
+        """Those that are images."""
+        return [path for path in self.files if path.suffix.lower() in IMAGE_SUFFIXES]
+
+    @cached_property
+    def _by_name(self) -> dict[str, list[Path]]:
+        return self._index(lambda path: path.name)
+
+    @cached_property
+    def _by_stem(self) -> dict[str, list[Path]]:
+        return self._index(lambda path: path.stem)
+
+    def _index(self, part: Callable[[Path], str]) -> dict[str, list[Path]]:
+        table: dict[str, list[Path]] = defaultdict(list)
+        for path in self.images:
+            table[normalize("NFC", part(path)).casefold()].append(path)
+        return table

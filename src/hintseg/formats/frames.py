@@ -1,0 +1,111 @@
+"""From the size that an annotation file declares to the image as it is: scaled, or turned as EXIF says."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from hintseg.errors import InputError
+from hintseg.images import repeated
+
+
+@dataclass(frozen=True)
+class Frame:
+    """How coordinates of an annotation file lie in its image.
+
+    Attributes:
+        size: (height, width) of the upright image.
+        declared: (height, width) that the annotation file says.
+        orientation: EXIF's, where the annotations were drawn on the image as it is stored; 1: on the upright one.
+    """
+
+    size: tuple[int, int]
+    declared: tuple[int, int]
+    orientation: int = 1
+
+    @property
+    def is_identity(self) -> bool:
+        """Whether nothing is changed."""
+        return self.size == self.declared and self.orientation == 1
+
+    @property
+    def scale(self) -> float:
+        """Pixels of the image per pixel that was declared, along a side."""
+        return float((self.size[0] * self.size[1] / (self.declared[0] * self.declared[1])) ** 0.5)
+
+    def moved(self, vertices: NDArray[np.floating], of_pixels: bool = False) -> NDArray[np.float64]:
+        """(N, 2) x, y in the upright image.
+
+        Args:
+            of_pixels: they name pixels, the first of which is (0, 0), and are no positions between pixels.
+        """
+        places = np.asarray(vertices, np.float64).reshape(-1, 2)
+        if self.is_identity:
+            return places
+        middle = 0.5 if of_pixels and self.orientation != 1 else 0.0
+        x, y = places.T + middle
+        height, width = self.declared
+        # EXIF's orientation: bit by bit, what is mirrored, and whether rows are columns.
+        if self.orientation in (2, 3, 7, 8):
+            x = width - x
+        if self.orientation in (3, 4, 6, 7):
+            y = height - y
+        if self.orientation >= 5:
+            x, y, height, width = y, x, width, height
+        scale = np.array([self.size[1] / width, self.size[0] / height])
+        return (np.stack([x, y], axis=1) - middle) * scale
+
+    def moved_map(self, labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """A label map of the declared size as one of the image's."""
+        if self.is_identity:
+            return labels
+        if self.orientation in (2, 3, 7, 8):
+            labels = labels[:, ::-1]
+        if self.orientation in (3, 4, 6, 7):
+            labels = labels[::-1]
+        if self.orientation >= 5:
+            labels = labels.T
+        return repeated(np.ascontiguousarray(labels), self.size)
+
+
+def frame_of(path: Path, size: tuple[int, int], declared: tuple[int, int], where: Path) -> Frame:
+    """How annotations made on an image of a declared size lie in the file.
+
+    Args:
+        size: (height, width) of the upright image.
+        declared: (height, width) that the annotation file `where` says.
+
+    Raises:
+        InputError: the sizes have nothing to do with each other.
+    """
+    if declared == size:
+        return Frame(size, size)
+    orientation = _orientation(path)
+    stored = size[::-1] if orientation >= 5 else size
+    if declared == stored or (_same_aspect(declared, stored) and not _same_aspect(declared, size)):
+        return Frame(size, declared, orientation)
+    if _same_aspect(declared, size):
+        return Frame(size, declared)
+    raise InputError(
+        f"{path}: is {size[1]}×{size[0]}, but {where} was drawn on an image of {declared[1]}×{declared[0]}; use the "
+        "image that was annotated."
+    )
+
+
+def _orientation(path: Path) -> int:
+    """EXIF's, 1 to 8; 1 where there is none."""
+    try:
+        with Image.open(path) as image:
+            return int(image.getexif().get(0x0112, 1))
+    except (OSError, ValueError, SyntaxError):
+        return 1
+
+
+def _same_aspect(first: tuple[int, int], second: tuple[int, int]) -> bool:
+    """Whether one size is the other scaled, but for rounding."""
+    return any(
+        abs(a[0] * b[1] / a[1] - b[0]) < 1 or abs(a[1] * b[0] / a[0] - b[1]) < 1
+        for a, b in ((first, second), (second, first))
+    )
