@@ -225,6 +225,10 @@ class Imported:
         """Sizes of an image, as it is and as its annotation file declares it; one pixel where it cannot be read."""
         return self._frames.get(key, Frame((1, 1), (1, 1)))
 
+    def is_readable(self, key: str) -> bool:
+        """Whether an image can be read; of one that cannot, nothing is taken over."""
+        return key not in self._unreadable
+
     @cached_property
     def finder(self) -> ImageFinder:
         """Finds images below `root`."""
