@@ -248,9 +248,9 @@ def kept_arrays(
 
 
 def link_or_copy(source: Path, target: Path) -> None:
-    """`target` becomes a hard link to `source`, or a copy where the file system has no links."""
+    """`target` becomes a hard link to `source`, or to what `source` links to; a copy where there are no hard links."""
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
-        os.link(source, target)
+        os.link(os.path.realpath(source), target)
     except OSError:
         shutil.copyfile(source, target)

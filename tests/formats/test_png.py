@@ -53,13 +53,13 @@ def test_colours_become_classes(source, tmp_path, scenes_of_two):
 
 def test_indices_become_classes_and_a_palette_does_not_matter(source, tmp_path, scenes_of_two):
     (source / "labelmap.txt").unlink()
-    (source / "classes.txt").write_text("background\nsquare\n\ndisc\n")
+    (source / "classes.txt").write_text("background\nsquare\ndisc\n\n")
     void = scenes_of_two["b"][1].copy()
     void[:5] = 255
     write_labels(source / "SegmentationClass" / "a.png", scenes_of_two["a"][1])
     Image.fromarray(void).save(source / "SegmentationClass" / "b.png")
     dataset, _ = import_dataset(source, tmp_path / "data")
-    assert dataset.background is None
+    assert dataset.background == 0, "by its name"
     np.testing.assert_array_equal(dataset.mask("a"), scenes_of_two["a"][1])
     np.testing.assert_array_equal(dataset.mask("b"), void)
 
@@ -74,12 +74,17 @@ def test_a_background_that_is_not_first(source, tmp_path, scenes_of_two):
     np.testing.assert_array_equal(dataset.mask("a"), scenes_of_two["a"][1])
 
 
-@pytest.mark.parametrize("folder", ["SegmentationClass", "JPEGImages"])
-def test_two_files_of_one_name(source, tmp_path, folder):
-    (source / folder / "more").mkdir()
-    shutil.copy(source / folder / "a.png", source / folder / "more" / "a.png")
+def test_two_maps_of_one_name(source, tmp_path):
+    (source / "SegmentationClass" / "more").mkdir()
+    shutil.copy(source / "SegmentationClass" / "a.png", source / "SegmentationClass" / "more" / "a.png")
     with pytest.raises(InputError, match=r"more/a.png: .*/a.png has the same name; rename one"):
         import_dataset(source, tmp_path / "data", "png")
+
+
+def test_an_image_of_this_name_in_another_folder_is_another_image(source, tmp_path, scenes_of_two):
+    write_image(source / "JPEGImages" / "more" / "a.png", 255 - scenes_of_two["a"][0])
+    dataset, _ = import_dataset(source, tmp_path / "data", "png")
+    np.testing.assert_array_equal(dataset.image("a"), scenes_of_two["a"][0])
 
 
 def test_what_is_wrong_is_named(source, tmp_path, scenes_of_two):
@@ -92,7 +97,7 @@ def test_what_is_wrong_is_named(source, tmp_path, scenes_of_two):
     (source / "labelmap.txt").write_text(LABELMAP.replace("disc:51,221,255::\n", ""))
     refused(r"[ab].png: has the colour \(51, 221, 255\), which labelmap.txt does not name")
     (source / "labelmap.txt").unlink()
-    refused("has no class names; looked for labelmap.txt and classes.txt")
+    refused("has no class names; looked for labelmap.txt, class_dict.csv")
     refused("holds no annotations of any known format", "auto")
     (source / "classes.txt").write_text("ground\nsquare\n")
     refused("a label map must have one channel")
@@ -107,4 +112,4 @@ def test_what_is_wrong_is_named(source, tmp_path, scenes_of_two):
     refused("c.png: there is no image of this name")
     for path in (source / "SegmentationClass").iterdir():
         path.unlink()
-    refused("has no label maps; looked for PNG files in SegmentationClass, masks, labels, annotations")
+    refused(r"has no label maps; looked for \.png, .* files in SegmentationClass, .*masks")

@@ -70,21 +70,26 @@ def import_(
     background: Annotated[
         str | None, typer.Option(help="name of the class of all that no region covers; default: unlabelled")
     ] = None,
+    unlabelled: Annotated[
+        str | None, typer.Option(help="value or class of label maps that means nothing drawn, e.g. 0")
+    ] = None,
 ) -> None:
     """Make a data set folder from annotations of another tool."""
     from hintseg.cli.progress import progress_bar
     from hintseg.formats.by_name import import_dataset
 
     with progress_bar() as show:
-        dataset, found = import_dataset(source, out, format_, background, show)
+        dataset, found = import_dataset(source, out, format_, background, show, unlabelled)
     counted = {
         "tags": len(found.tags), "boxes": len(found.boxes), "points": len(found.points),
         "scribbles": len(found.scribbles), "regions": len(found.regions),
     }  # fmt: skip
     said = ", ".join(f"{name} in {count}" for name, count in counted.items() if count) or "no hints"
     print(f"{len(found.images)} images, {len(dataset.classes)} classes; {said}; next: hintseg check {out}")
+    for sentence in found.notes:
+        print(f"note: {sentence}")
     for what, count in found.lost.items():
-        print(f"left out: {what}, {count} times; the folder format has no place for it")
+        print(f"left out: {what}, {count} times")
 
 
 def prepare(

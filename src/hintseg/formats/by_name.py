@@ -6,11 +6,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from hintseg.errors import InputError, unknown_name
+from hintseg.errors import ConfigError, InputError, unknown_name
 from hintseg.formats import coco, cvat, geotiff, label_studio, labelme, png, voc, yolo
 from hintseg.formats.exported import Classes, Labelled
 from hintseg.formats.folder import Progress, require_empty, write_folder
 from hintseg.formats.imported import Imported
+from hintseg.formats.label_colours import means_background
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.labels import UNLABELLED, VOID
 from hintseg.images import read_image_size, read_labels, write_labels
@@ -43,8 +44,9 @@ WRITERS: dict[str, Callable[[Path, Iterable[Labelled], Classes], None]] = {
 
 
 def import_dataset(
-    source: Path, out: Path, name: str = "auto", background: str | None = None, progress: Progress | None = None
-) -> tuple[Dataset, Imported]:
+    source: Path, out: Path, name: str = "auto", background: str | None = None, progress: Progress | None = None,
+    unlabelled: str | None = None,
+) -> tuple[Dataset, Imported]:  # fmt: skip
     """Write a data set folder from annotations of another tool.
 
     Args:
@@ -52,6 +54,7 @@ def import_dataset(
         out: a new or empty folder.
         name: one of `NAMES`.
         background: name of the class of everything that no filled region covers; None leaves it unlabelled.
+        unlabelled: of label maps, the value ("0") or class that says that nothing was drawn.
 
     Returns:
         The data set, and what was read, with what could not be held in `lost`.
@@ -65,9 +68,11 @@ def import_dataset(
     if not source.exists():
         raise InputError(f"{source}: no such file or folder; give annotations to import.")
     require_empty(out)
-    found = Imported(source if source.is_dir() else source.parent)
+    found = Imported(source if source.is_dir() else source.parent, unlabelled=unlabelled)
     if background is not None:
         found.label(background)
+    if name == "auto" and source.is_file() and source.suffix.lower() in (".yaml", ".yml"):
+        name = "yolo"
     files = annotation_files(source, name)
     kinds = sorted({kind for kind, _ in files})
     if len(kinds) > 1:
@@ -81,17 +86,22 @@ def import_dataset(
             FORMATS[kind].read(path, found)
             if progress is not None:
                 progress("read", done + 1, len(files), {})
+        if kinds == ["voc"] and source.is_dir():
+            voc.read_rest([path for _, path in files], found)
     elif name in FOLDERS:
         FOLDERS[name](found.root, found)  # says what it looked for
     elif name == "auto" and source.is_dir() and png.matches(source):
         png.read_root(source, found)
-    elif name == "auto" and source.is_dir() and yolo.names_of(source) is not None:
+    elif name == "auto" and source.is_dir() and yolo.matches(source):
         yolo.read_root(source, found)
     if not found.images:
         wanted = "of any known format" if name == "auto" else f"of the format {name}"
         raise InputError(f"{source}: holds no annotations {wanted}; known: {', '.join(NAMES[1:])}.")
+    if unlabelled is not None and not found.whole:
+        raise ConfigError(f"--unlabelled: is for label maps, of which {source} has none.")
     found.finish()
-    return _write(found, out, background), found
+    label = found.label(background) if background is not None else _known_background(found)
+    return _write(found, out, label), found
 
 
 def export_masks(
@@ -153,15 +163,23 @@ def annotation_files(source: Path, name: str) -> list[tuple[str, Path]]:
     return files
 
 
-def _write(found: Imported, out: Path, background: str | None) -> Dataset:
+def _known_background(found: Imported) -> int | None:
+    """The class whose name says that it is the background, where regions of it were drawn."""
+    named = [label for label, name in enumerate(found.classes) if means_background(name)]
+    if len(named) != 1 or not found.whole:
+        return None
+    found.note(f"{found.classes[named[0]]!r} is the background, by its name.")
+    return named[0]
+
+
+def _write(found: Imported, out: Path, background: int | None) -> Dataset:
     """Regions become masks where all the rest is background, else scribbles that fill an area.
 
     An image that has boxes, points or strokes besides is not background wherever no region lies.
     """
-    label = None if background is None else found.label(background)
     for key, regions in found.regions.items():
         alone = not any(key in table for table in (found.boxes, found.points, found.scribbles))
-        rest = label if alone and key not in found.whole else None
+        rest = background if alone and key not in found.whole else None
         folder = "masks" if key in found.whole or rest is not None else "scribbles"
         labels = np.where(regions == UNLABELLED, VOID if rest is None else rest, regions).astype(np.uint8)
         write_labels(out / folder / f"{key}.png", labels)
@@ -171,4 +189,4 @@ def _write(found: Imported, out: Path, background: str | None) -> Dataset:
         "points": found.points,
         "scribbles": found.scribbles,
     }
-    return write_folder(out, found.classes, label, found.images, found.splits, tables)
+    return write_folder(out, found.classes, background, found.images, found.splits, tables)

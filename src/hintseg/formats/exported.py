@@ -1,11 +1,13 @@
 """Label maps of photographs, on their way into another tool's format."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from hintseg.errors import InputError
 
 
 class Labelled(NamedTuple):
@@ -18,7 +20,7 @@ class Labelled(NamedTuple):
     @property
     def key(self) -> str:
         """The name without its suffix."""
-        return Path(self.name).with_suffix("").as_posix()
+        return self.name.removesuffix(Path(self.name).suffix)
 
 
 class Classes(NamedTuple):
@@ -32,6 +34,20 @@ class Classes(NamedTuple):
         for label in np.unique(labels).tolist():
             if label < len(self.names):
                 yield label, labels == label
+
+
+def require_lines(names: Iterable[str], file: str, comment: str = "") -> None:
+    """Refuse class names that a text file with one name a line cannot hold.
+
+    Raises:
+        InputError: one begins or ends with blanks, or as a comment does.
+    """
+    for name in names:
+        if name != name.strip() or (comment and name.startswith(comment)):
+            raise InputError(
+                f"the class name {name!r:.80} cannot be written into {file}, where it would be read as another; "
+                "rename the class, or export in another format."
+            )
 
 
 def extent(mask: NDArray[np.bool_]) -> tuple[int, int, int, int]:

@@ -6,15 +6,21 @@ suffix. Symbolic links are followed; hidden files and folders are passed over.
 
 import os
 from collections import defaultdict
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path, PurePosixPath
+from typing import Any
 from unicodedata import normalize
 
 from hintseg.errors import InputError
 from hintseg.images import IMAGE_SUFFIXES
 
 PLACES = ("", "images", "JPEGImages", "img")
-MAPS = frozenset({"segmentationclass", "segmentationobject", "masks", "labels", "annotations", "scribbles", "contours"})
+MAPS = frozenset({
+    "segmentationclass", "segmentationclasspng", "segmentationobject", "segmentationobjectpng", "masks", "mask",
+    "labels", "label", "annotations", "gt", "scribbles", "contours",
+})  # folders of label maps, in small letters  # fmt: skip
+PLAIN = MAPS | {place.lower() for place in PLACES}  # folders whose names say what a file is, not which
 
 
 def files_below(root: Path) -> list[Path]:
@@ -67,8 +73,8 @@ class ImageFinder:
     def __init__(self, root: Path) -> None:
         self.root = root
 
-    def find(self, name: str, where: Path) -> Path | None:
-        """The file that an annotation file `where` means; None where there is none.
+    def find(self, name: str, where: Path, without: frozenset[str] = frozenset()) -> Path | None:
+        """The file that an annotation file `where` means; None where there is none, but in folders `without`.
 
         Of several, the one beside `where` is meant, then the one whose path has most last parts in common with the
         name, then the one whose folders are called like those of `where`, then one in `PLACES`, then one that is in
@@ -81,20 +87,25 @@ class ImageFinder:
         if not parts:
             return None
         beside = os.path.normpath(where.parent / normalize("NFC", name).replace("\\", "/"))
-        candidates = self._candidates(parts[-1])
+        candidates = [
+            path
+            for path in self._candidates(parts[-1])
+            if not without & {part.lower() for part in self._parts(path)[:-1]}
+        ]
         for path in candidates:
             if normalize("NFC", os.path.normpath(path)) == beside:
                 return path
         if not candidates:
             return self._other(parts[-1])
-        here = self._parts(where)[:-1]
+        here = self._folders(where)
         places = {self.root / place / "/".join(parts) for place in PLACES}
-        for likeness in (
+        likenesses: tuple[Callable[[Path], Any], ...] = (
             lambda path: matching(self._cased(path, parts), parts),
-            lambda path: matching(self._parts(path)[:-1], here),
+            lambda path: (self._folders(path) == here, matching(self._folders(path), here)),
             lambda path: path in places,
             lambda path: not MAPS & {part.lower() for part in self._parts(path)[:-1]},
-        ):
+        )
+        for likeness in likenesses:
             best = max(map(likeness, candidates))
             candidates = [path for path in candidates if likeness(path) == best]
         if len({os.path.realpath(path) for path in candidates}) > 1:
@@ -125,6 +136,9 @@ class ImageFinder:
     def _parts(self, path: Path) -> tuple[str, ...]:
         return parts_of(str(path.relative_to(self.root) if path.is_relative_to(self.root) else path))
 
+    def _folders(self, path: Path) -> tuple[str, ...]:
+        return tuple(part for part in self._parts(path)[:-1] if part.lower() not in PLAIN)
+
     def _cased(self, path: Path, parts: tuple[str, ...]) -> tuple[str, ...]:
         """The path's parts, its file as the name has it: case and suffix were looked at already."""
         return (*self._parts(path)[:-1], parts[-1])
@@ -135,6 +149,11 @@ class ImageFinder:
         return files_below(self.root)
 
     @cached_property
+    def images(self) -> list[Path]:
+        """Those that are images."""
+        return [path for path in self.files if path.suffix.lower() in IMAGE_SUFFIXES]
+
+    @cached_property
     def _by_name(self) -> dict[str, list[Path]]:
         return self._index(lambda path: path.name)
 
@@ -142,9 +161,8 @@ class ImageFinder:
     def _by_stem(self) -> dict[str, list[Path]]:
         return self._index(lambda path: path.stem)
 
-    def _index(self, part) -> dict[str, list[Path]]:  # type: ignore[no-untyped-def]
+    def _index(self, part: Callable[[Path], str]) -> dict[str, list[Path]]:
         table: dict[str, list[Path]] = defaultdict(list)
-        for path in self.files:
-            if path.suffix.lower() in IMAGE_SUFFIXES:
-                table[normalize("NFC", part(path)).casefold()].append(path)
+        for path in self.images:
+            table[normalize("NFC", part(path)).casefold()].append(path)
         return table

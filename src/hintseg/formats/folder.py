@@ -41,6 +41,18 @@ def read_lines(path: Path) -> list[str]:
     return [line.split()[0] for line in read_text(path).splitlines() if line.strip()]
 
 
+def read_names(path: Path) -> list[str]:
+    """Class names, a line each, in order of their labels.
+
+    Raises:
+        InputError: a line between others is empty, so that labels might be miscounted.
+    """
+    lines = [line.strip() for line in read_text(path).rstrip().splitlines()]
+    if "" in lines:
+        raise InputError(f"{path}, line {lines.index('') + 1}: is empty, so which line names which label is not sure.")
+    return lines
+
+
 def read_xml(path: Path) -> ElementTree.Element:
     """Root of an XML file without entities of its own.
 

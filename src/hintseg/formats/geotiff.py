@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from hintseg.formats.exported import Classes, Labelled
+from hintseg.formats.exported import Classes, Labelled, require_lines
 from hintseg.images import atomic_path
 from hintseg.rasters import write_georeferenced
 
@@ -13,8 +13,9 @@ def write(out: Path, items: Iterable[Labelled], classes: Classes) -> None:
 
     Raises:
         ConfigError: rasterio is not installed.
-        InputError: a photograph without a georeference.
+        InputError: a photograph without a georeference, or a class name that classes.txt cannot hold.
     """
+    require_lines(classes.names, "classes.txt")
     for item in items:
         with atomic_path(out / f"{item.key}.tif") as temporary:
             write_georeferenced(temporary, item.labels, item.photograph)

@@ -45,6 +45,7 @@ class Imported:
         splits: name → keys.
         lost: what could not be held → how often.
         notes: sentences about what was changed.
+        unlabelled: value or class of label maps that says that nothing was drawn, if it was given.
     """
 
     root: Path
@@ -59,8 +60,10 @@ class Imported:
     splits: dict[str, list[str]] = field(default_factory=dict)
     lost: Counter[str] = field(default_factory=Counter)
     notes: list[str] = field(default_factory=list)
+    unlabelled: str | None = None
     _names: dict[str, tuple[str, ...]] = field(default_factory=dict)
     _labels: dict[str, int] = field(default_factory=dict)
+    _sizes: dict[str, tuple[int, int]] = field(default_factory=dict)
     _frames: dict[str, Frame] = field(default_factory=dict)
     _unreadable: dict[str, str] = field(default_factory=dict)
 
@@ -84,26 +87,43 @@ class Imported:
         self._labels[name] = label
         return label
 
-    def add_image(self, name: str, where: Path, declared: tuple[int, int] | None = None) -> str:
+    def add_image(
+        self, name: str, where: Path, declared: tuple[int, int] | None = None, without: frozenset[str] = frozenset()
+    ) -> str:
         """Key of the image that an annotation file names; see `ImageFinder.find` for how it is found.
 
         Args:
             name: relative, absolute, of Windows, or a URL.
             where: the annotation file.
             declared: (height, width) that the annotation file says; None or zeros: as the image is.
+            without: folders, in small letters, in which it does not lie.
 
         Raises:
             InputError: there is none, several may be meant, two names mean one file, two images would share a key, or
                 the image has another shape than declared.
         """
-        path = self._found(name, where)
+        path = self._found(name, where, without)
         if path is None:
             raise InputError(f"{where}: names the image {name!r:.80}, which lies nowhere below {self.root}.")
+        key = self.add_file(path)
+        self._require_one_name(key, name, where)
+        self._require_one_frame(key, declared, where)
+        return key
+
+    def add_file(self, path: Path) -> str:
+        """Key of an image file below `root`.
+
+        Raises:
+            InputError: two images would share a key.
+        """
         key = self._key(path)
         if self.images.setdefault(key, path) != path:
             raise InputError(f"{path}: {self.images[key]} has the same name; rename one of the two.")
-        self._require_one_name(key, name, where)
-        self._require_one_frame(key, declared, where)
+        if key not in self._sizes and key not in self._unreadable:
+            try:
+                self._sizes[key] = read_image_size(path)
+            except InputError as error:
+                self._unreadable[key] = str(error)
         return key
 
     def split(self, name: str, key: str) -> None:
@@ -223,7 +243,8 @@ class Imported:
 
     def frame(self, key: str) -> Frame:
         """Sizes of an image, as it is and as its annotation file declares it; one pixel where it cannot be read."""
-        return self._frames.get(key, Frame((1, 1), (1, 1)))
+        size = self._sizes.get(key, (1, 1))
+        return self._frames.get(key) or Frame(size, size)
 
     def is_readable(self, key: str) -> bool:
         """Whether an image can be read; of one that cannot, nothing is taken over."""
@@ -240,7 +261,7 @@ class Imported:
         Raises:
             InputError: a name has letters that cannot be shown.
         """
-        if not self._frames and self._unreadable:
+        if self._unreadable and not self._sizes:
             raise InputError(next(iter(self._unreadable.values())))
         for key, reason in self._unreadable.items():
             self.leave_out("image that cannot be read")
@@ -256,7 +277,16 @@ class Imported:
         for key in names.values():
             if any(category(letter) in HIDDEN for letter in key):
                 raise InputError(f"{self.root}: the image name {key!r:.80} has letters that cannot be shown.")
-        for table in (self.images, self.tags, self.boxes, self.points, self.scribbles, self.regions, self._frames):
+        for table in (
+            self.images,
+            self.tags,
+            self.boxes,
+            self.points,
+            self.scribbles,
+            self.regions,
+            self._frames,
+            self._sizes,
+        ):
             renamed = {names[key]: rows for key, rows in table.items()}
             table.clear()
             table.update(renamed)
@@ -265,11 +295,11 @@ class Imported:
             name: [names[key] for key in dict.fromkeys(keys) if key in names] for name, keys in self.splits.items()
         }
 
-    def _found(self, name: str, where: Path) -> Path | None:
+    def _found(self, name: str, where: Path, without: frozenset[str]) -> Path | None:
         """The file of a name as it is, then without a URL's query, then without its escapes."""
         plain = re.split("[?#]", name)[0]
         for variant in dict.fromkeys((name, plain, unquote(plain))):
-            if (path := self.finder.find(variant, where)) is not None:
+            if (path := self.finder.find(variant, where, without)) is not None:
                 return path
         return None
 
@@ -289,12 +319,8 @@ class Imported:
             )
 
     def _require_one_frame(self, key: str, declared: tuple[int, int] | None, where: Path) -> None:
-        if key in self._unreadable:
-            return
-        try:
-            size = read_image_size(self.images[key])
-        except InputError as error:
-            self._unreadable[key] = str(error)
+        size = self._sizes.get(key)
+        if size is None:
             return
         asked = size if declared is None or min(declared) <= 0 else (int(declared[0]), int(declared[1]))
         frame = frame_of(self.images[key], size, asked, where)
@@ -309,13 +335,13 @@ class Imported:
         if not len(places) or not (np.abs(places) < FARTHEST).all():
             self.leave_out("shape without a place that can be")
             return None
-        return self._frames[key].moved(places, of_pixels)
+        return self.frame(key).moved(places, of_pixels)
 
     def _fitting(self, key: str, shape: tuple[int, ...], where: str) -> Frame | None:
         """The frame of a mask; None where its image cannot be read."""
         if key in self._unreadable:
             return None
-        frame = self._frames[key]
+        frame = self.frame(key)
         if shape == frame.declared:
             return frame
         if shape == frame.size:
@@ -325,7 +351,7 @@ class Imported:
 
     def _canvas(self, key: str) -> NDArray[np.uint8]:
         if key not in self.regions:
-            self.regions[key] = np.full(self._frames[key].size, UNLABELLED, dtype=np.uint8)
+            self.regions[key] = np.full(self._sizes[key], UNLABELLED, dtype=np.uint8)
         return self.regions[key]
 
 

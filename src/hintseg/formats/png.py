@@ -1,38 +1,45 @@
-"""Label maps as PNG → masks: index colours or grey values, or colours that CVAT's labelmap.txt names.
+"""Label maps → masks: index colours, grey values, or colours that `labelmap.txt` and its like name.
 
 Maps lie in `SegmentationClass/`, `masks/` or their like, images anywhere else below the same folder under the same
-names. Class names come from `labelmap.txt` (`name:r,g,b::`, a line each) or `classes.txt` (a name a line, in order
-of the values).
+names. `labelmap.txt` (`name:r,g,b::`, a line each), `class_dict.csv` or `label_colors.txt` say which colour is which
+class; without one the values are classes, which `classes.txt` names, one a line. 255 and what is transparent is void.
 """
 
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
-from hintseg.errors import InputError
-from hintseg.formats.finding import images_below
+from hintseg.errors import ConfigError, InputError
+from hintseg.formats import label_colours
+from hintseg.formats.finding import MAPS, files_below
 from hintseg.formats.imported import Imported
-from hintseg.hints.description import read_text
+from hintseg.formats.label_colours import Colour, means_background, means_nothing
+from hintseg.formats.split_lists import read_split_lists
 from hintseg.hints.labels import VOID
-from hintseg.images import read_image, read_labels
+from hintseg.images import read_image_size, read_labels
 
-FOLDERS = ("SegmentationClass", "masks", "labels", "annotations")
-INSTANCES = "SegmentationObject"  # maps of objects, which nobody needs here
-COLOURS, NAMES = "labelmap.txt", "classes.txt"
+FOLDERS = ("SegmentationClass", "SegmentationClassPNG", "masks", "labels", "annotations", "mask", "label", "gt")
+SUFFIXES = (".png", ".tif", ".tiff", ".bmp", ".gif")
+LOSSY = (".jpg", ".jpeg", ".jfif", ".webp")
+ENDS = ("_L", "_mask", "_label", "_labels", "_gt")  # of a map's name beside its image's
 BORDER = (224, 224, 192)  # VOC's colour of what is void
-
-Colour = tuple[int, int, int]
+OPEN = 0.97  # of all pixels: as much of one value looks like nothing drawn
 
 
 def maps_below(root: Path) -> list[Path]:
     """The label maps of the first folder of `FOLDERS` that holds any."""
-    return next(filter(None, (sorted((root / name).rglob("*.png")) for name in FOLDERS)), [])
+    for name in FOLDERS:
+        paths = files_below(root / name) if (root / name).is_dir() else []
+        if maps := [path for path in paths if path.suffix.lower() in SUFFIXES]:
+            return maps
+    return []
 
 
 def matches(root: Path) -> bool:
     """Whether a folder holds label maps and says what their values mean."""
-    return bool(maps_below(root)) and any((root / name).is_file() for name in (COLOURS, NAMES))
+    return bool(maps_below(root)) and label_colours.meanings_file(root) is not None
 
 
 def read_root(root: Path, found: Imported) -> None:
@@ -40,70 +47,112 @@ def read_root(root: Path, found: Imported) -> None:
 
     Raises:
         InputError: no map, no class names, a value or colour without a name, a map of another size than its image, or
-            two maps or images of one name.
+            two maps of one image.
+        ConfigError: `found.unlabelled` is no value or class of the maps.
     """
-    paths = maps_below(root)
+    paths, meanings = maps_below(root), label_colours.meanings_file(root)
     if not paths:
-        raise InputError(f"{root}: has no label maps; looked for PNG files in {', '.join(FOLDERS)}.")
-    maps = _by_stem(paths)
-    colours, values = {}, []
-    if (root / COLOURS).is_file():
-        colours = _colours(root / COLOURS, found)
-    elif (root / NAMES).is_file():
-        values = [found.label(line.strip()) for line in read_text(root / NAMES).splitlines() if line.strip()]
-    else:
-        raise InputError(f"{root}: has no class names; looked for {COLOURS} and {NAMES}.")
-    other = {*FOLDERS, INSTANCES}
-    images = _by_stem([path for path in images_below(root) if not other & set(path.relative_to(root).parts)])
-    for stem, path in maps.items():
-        if stem not in images:
-            raise InputError(f"{path}: there is no image of this name below {root}.")
-        key = found.add_image(str(images[stem].relative_to(root)), root / NAMES)
-        labels = _by_colour(path, colours) if colours else _by_index(path, values)
-        for label in np.unique(labels[labels != VOID]).tolist():
-            found.paint(key, labels == label, label, str(path))
-        found.whole.add(key)
-
-
-def _colours(path: Path, found: Imported) -> dict[Colour, int]:
-    colours: dict[Colour, int] = {BORDER: VOID}
-    for number, line in enumerate(read_text(path).splitlines(), start=1):
-        if not line.strip() or line.startswith("#"):
-            continue
-        name, *rest = line.split(":")
-        try:
-            red, green, blue = (int(value) for value in rest[0].split(","))
-        except (ValueError, IndexError):
-            raise InputError(f"{path}, line {number}: {line!r:.80} is not name:red,green,blue.") from None
-        colours[red, green, blue] = found.label(name.strip())
-    return colours
-
-
-def _by_stem(paths: list[Path]) -> dict[str, Path]:
-    found: dict[str, Path] = {}
+        raise InputError(f"{root}: has no label maps; looked for {', '.join(SUFFIXES)} files in {', '.join(FOLDERS)}.")
+    if meanings is None:
+        raise InputError(f"{root}: has no class names; looked for {', '.join(label_colours.FILES)}.")
+    for path in files_below(paths[0].parent):
+        if path.suffix.lower() in LOSSY:
+            found.leave_out("label map in a format that changes values (JPEG, WebP)")
+    keys: dict[str, Path] = {}
     for path in paths:
-        if found.setdefault(path.stem, path) != path:
-            raise InputError(f"{path}: {found[path.stem]} has the same name; rename one of the two.")
-    return found
+        key = _image_of(path, found)
+        if keys.setdefault(key, path) != path:
+            raise InputError(f"{path}: {keys[key]} has the same name; rename one of the two.")
+    colours = label_colours.read_colours(meanings)
+    if colours is None:
+        _add_by_index(keys, label_colours.read_values(meanings), meanings, found)
+    else:
+        _add_by_colour(keys, colours, meanings, found)
+    for folder in (root, root / "ImageSets" / "Segmentation"):
+        read_split_lists(folder, found)
 
 
-def _by_index(path: Path, classes: list[int]) -> NDArray[np.uint8]:
-    labels = read_labels(path)
-    strange = labels[(labels >= len(classes)) & (labels != VOID)]
-    if strange.size:
-        raise InputError(f"{path}: has the value {strange[0]}, but {NAMES} names 0..{len(classes) - 1} (255 is void).")
+def _image_of(path: Path, found: Imported) -> str:
+    variants = [path.stem, *(path.stem.removesuffix(end) for end in ENDS if path.stem.endswith(end))]
+    for name in variants:
+        if found.finder.find(name, path, without=MAPS) is not None:
+            return found.add_image(name, path, without=MAPS)
+    raise InputError(f"{path}: there is no image of this name below {found.root}.")
+
+
+def _add_by_index(keys: dict[str, Path], names: list[str], meanings: Path, found: Imported) -> None:
+    maps = {key: read_labels(path) for key, path in keys.items()}
+    counts = sum((np.bincount(labels.ravel(), minlength=256) for labels in maps.values()), np.zeros(256, np.int64))
+    first = _first_value(names, meanings, found)
     table = np.full(256, VOID, np.uint8)
-    table[: len(classes)] = classes
-    return table[labels]
+    for value, name in enumerate(names, start=first):
+        if not (means_nothing(name) or found.unlabelled in (str(value), name)):
+            table[value] = found.label(name)
+    known = range(first, first + len(names))
+    nothing = {VOID, *([int(found.unlabelled)] if (found.unlabelled or "").isdecimal() else [])}
+    strange = [value for value in np.flatnonzero(counts).tolist() if value not in known and value not in nothing]
+    if strange:
+        path = next(path for key, path in keys.items() if (maps[key] == strange[0]).any())
+        raise InputError(
+            f"{path}: has the value {strange[0]}, but {meanings.name} names {known[0]}..{known[-1]} (255 is void); "
+            "where 0 means that nothing was drawn, import with --unlabelled 0."
+        )
+    if len(names) == 2 and counts[VOID] and not counts[1:VOID].any() and found.unlabelled is None:
+        table[VOID] = found.label(names[1])
+        found.note(f"the label maps hold only 0 and 255; 255 is read as {names[1]!r}.")
+    elif counts[0] > (OPEN if means_background(names[0]) else 0.5) * counts.sum() and found.unlabelled is None:
+        found.note(
+            f"{counts[0] / counts.sum():.0%} of the label maps is 0, read as {names[0]!r}; where 0 means that nothing "
+            "was drawn, import with --unlabelled 0."
+        )
+    for key, labels in maps.items():
+        found.paint_map(key, table[labels], str(keys[key]))
 
 
-def _by_colour(path: Path, colours: dict[Colour, int]) -> NDArray[np.uint8]:
-    picture = read_image(path)
-    codes = picture.astype(np.int64) @ [1 << 16, 1 << 8, 1]
-    labels = np.full(codes.shape, VOID, np.uint8)
-    for code in np.unique(codes).tolist():
-        colour = (code >> 16, code >> 8 & 255, code & 255)
-        if colour not in colours:
-            raise InputError(f"{path}: has the colour {colour}, which {COLOURS} does not name.")
-        labels[codes == code] = colours[colour]
-    return labels
+def _first_value(names: list[str], meanings: Path, found: Imported) -> int:
+    """The value of the first name: 1 where 0 is unlabelled, unless the first name is one for that."""
+    if not names:
+        raise InputError(f"{meanings}: names no class.")
+    first = int(found.unlabelled == "0" and not (means_nothing(names[0]) or means_background(names[0])))
+    if first + len(names) > VOID:
+        raise InputError(f"{meanings}: names {len(names)} classes, more than a label map can hold.")
+    if found.unlabelled is not None and not found.unlabelled.isdecimal() and found.unlabelled not in names:
+        raise ConfigError(f"--unlabelled: {found.unlabelled!r} is no class of {meanings} and no value.")
+    return first
+
+
+def _add_by_colour(keys: dict[str, Path], colours: list[tuple[str, Colour]], meanings: Path, found: Imported) -> None:
+    if found.unlabelled is not None and found.unlabelled not in (name for name, _ in colours):
+        raise ConfigError(f"--unlabelled: {found.unlabelled!r} is no class of {meanings}; name one, as it has colours.")
+    labels_of = {_code(BORDER): VOID}
+    for name, colour in colours:
+        nothing = means_nothing(name) or name == found.unlabelled
+        labels_of[_code(colour)] = VOID if nothing else found.label(name)
+    clear = 0
+    for key, path in keys.items():
+        codes, transparent = _codes(path)
+        clear += bool(transparent.any())
+        labels = np.full(codes.shape, VOID, np.uint8)
+        for code in np.unique(codes[~transparent]).tolist():
+            if code not in labels_of:
+                colour = (code >> 16, code >> 8 & 255, code & 255)
+                raise InputError(f"{path}: has the colour {colour}, which {meanings.name} does not name.")
+            labels[(codes == code) & ~transparent] = labels_of[code]
+        found.paint_map(key, labels, str(path))
+    if clear:
+        found.note(f"what is transparent in {clear} label maps is unlabelled.")
+
+
+def _code(colour: Colour) -> int:
+    return colour[0] << 16 | colour[1] << 8 | colour[2]
+
+
+def _codes(path: Path) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Colour of each pixel as one number, and where it is transparent."""
+    read_image_size(path)  # refuses what is no image, or too large
+    try:
+        with Image.open(path) as image:
+            pixels = np.array(image.convert("RGBA"), np.int64)
+    except (OSError, ValueError, SyntaxError, EOFError) as error:
+        raise InputError(f"{path}: cannot be decoded ({error}); the file is truncated or damaged.") from error
+    return pixels[..., :3] @ [1 << 16, 1 << 8, 1], pixels[..., 3] == 0

@@ -1,12 +1,21 @@
-"""Pascal VOC: annotation XML → boxes, whose pixels count from 1 and include both ends; masks → SegmentationClass."""
+"""Pascal VOC: annotation XML → boxes, whose pixels count from 1 and include both ends; masks ↔ SegmentationClass.
+
+`ImageSets/Segmentation` (where there are masks) or `ImageSets/Main` say what the splits are.
+"""
 
 from collections.abc import Iterable
 from pathlib import Path
+from xml.etree.ElementTree import Element
+
+import numpy as np
 
 from hintseg.errors import InputError
-from hintseg.formats.exported import Classes, Labelled
+from hintseg.formats import png
+from hintseg.formats.exported import Classes, Labelled, require_lines
 from hintseg.formats.folder import number, read_xml, text
 from hintseg.formats.imported import Imported
+from hintseg.formats.label_colours import COMMENT
+from hintseg.formats.split_lists import read_split_lists
 from hintseg.images import atomic_path, label_palette, write_labels
 
 
@@ -22,17 +31,43 @@ def read(path: Path, found: Imported) -> None:
         InputError: malformed, naming file and field.
     """
     root = read_xml(path)
-    key = found.add_image(text(root, "filename", path), path)
+    name = text(root, "filename", path)
+    folder = (root.findtext("folder") or "").strip()
+    if folder and not (path.parent / name).is_file():
+        name = f"{folder}/{name}"
+    size, declared = root.find("size"), None
+    if size is not None:
+        declared = (int(number(size, "height", path)), int(number(size, "width", path)))
+    key = found.add_image(name, path, declared)
     for element in root.iter("object"):
-        frame = element.find("bndbox")
-        if frame is None:
-            raise InputError(f"{path}: an <object> has no <bndbox>.")
-        x0, y0, x1, y1 = (number(frame, tag, path) for tag in ("xmin", "ymin", "xmax", "ymax"))
-        found.boxes.setdefault(key, []).append([x0 - 1, y0 - 1, x1, y1, found.label(text(element, "name", path))])
+        _add(element, key, found, path)
+
+
+def read_rest(paths: list[Path], found: Imported) -> None:
+    """Add the masks and splits that lie beside folders of annotation files.
+
+    Raises:
+        InputError: malformed masks, naming file and value.
+    """
+    for base in sorted({found.root, *(path.parent.parent for path in paths if path.parent != found.root)}):
+        masked = png.matches(base)
+        if masked:
+            png.read_root(base, found)
+        elif png.maps_below(base):
+            found.note(f"{base}: its masks are not read; labelmap.txt must say which colour is which class.")
+        sets = [
+            base / "ImageSets" / name for name in (("Segmentation", "Main") if masked else ("Main", "Segmentation"))
+        ]
+        read_split_lists(next((folder for folder in sets if folder.is_dir()), base), found)
 
 
 def write(out: Path, items: Iterable[Labelled], classes: Classes) -> None:
-    """OUT/SegmentationClass/*.png in VOC's colours, ImageSets/Segmentation/default.txt and labelmap.txt."""
+    """OUT/SegmentationClass/*.png in VOC's colours, ImageSets/Segmentation/default.txt and labelmap.txt.
+
+    Raises:
+        InputError: a class name that labelmap.txt cannot hold.
+    """
+    require_lines(classes.names, "labelmap.txt", COMMENT)
     keys = []
     for item in items:
         write_labels(out / "SegmentationClass" / f"{item.key}.png", item.labels)
@@ -42,3 +77,21 @@ def write(out: Path, items: Iterable[Labelled], classes: Classes) -> None:
     for name, content in (("labelmap.txt", lines), ("ImageSets/Segmentation/default.txt", keys)):
         with atomic_path(out / name) as temporary:
             temporary.write_text("".join(f"{line}\n" for line in content), "utf-8")
+
+
+def _add(element: Element, key: str, found: Imported, path: Path) -> None:
+    label = found.label(text(element, "name", path))
+    frame, turned = element.find("bndbox"), element.find("robndbox")
+    if turned is not None:
+        x, y, w, h, angle = (number(turned, tag, path) for tag in ("cx", "cy", "w", "h", "angle"))
+        along, across = (
+            np.array([np.cos(angle), np.sin(angle)]) * w / 2,
+            np.array([-np.sin(angle), np.cos(angle)]) * h / 2,
+        )
+        corners = [along + across, along - across, -along - across, across - along]
+        found.add_rotated_box(key, np.array(corners) + [x, y], label)
+    elif frame is not None:
+        x0, x1, y0, y1 = (number(frame, tag, path) for tag in ("xmin", "xmax", "ymin", "ymax"))
+        found.add_box(key, min(x0, x1) - 1, min(y0, y1) - 1, max(x0, x1), max(y0, y1), label)
+    else:
+        raise InputError(f"{path}: an <object> has no <bndbox>.")

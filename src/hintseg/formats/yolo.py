@@ -1,73 +1,164 @@
-"""YOLO: one text file an image, `class x y w h` as shares of the image → boxes, `class x y x y x y …` → regions.
+"""YOLO: one text file an image, a row an object, coordinates as shares of the image.
 
-Class names come from `data.yaml` (`names:`), `classes.txt` or `obj.names` at the top of the data set.
+`class x y w h` is a box, `class x y x y x y …` a region; with `kpt_shape:` in the YAML file a box is followed by key
+points. Rows of four corners are turned boxes where `task: obb` says so, or where all rows of all files are turned
+rectangles. Class names and splits come from `data.yaml`, or names from `classes.txt` or `obj.names`.
 """
 
-import re
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hintseg.errors import InputError
-from hintseg.formats.finding import images_below
+from hintseg.formats.finding import files_below
 from hintseg.formats.imported import Imported
+from hintseg.formats.yolo_yaml import LISTS, Description, describe, split_members
 from hintseg.hints.description import as_coordinate, read_text
-from hintseg.images import read_image_size
 
-LISTS = ("classes.txt", "obj.names", "predefined_classes.txt")
+SLACK = 0.5  # of the image's side: farther outside, coordinates are no shares
+SQUARE = 0.05  # cosine of a corner that counts as right
 
 
-def names_of(root: Path) -> list[str] | None:
-    """Class names, or None where no file gives them."""
-    for path in sorted([*root.glob("*.yaml"), *root.glob("*.yml")]):
-        text = read_text(path)
-        inline = re.search(r"^names\s*:\s*\[(.*?)\]", text, re.M | re.S)
-        if inline:
-            return [name.strip().strip("'\"") for name in inline.group(1).split(",") if name.strip()]
-        block = re.search(r"^names\s*:[ \t]*\n((?:[ \t]+\S.*\n?|-.*\n?)+)", text, re.M)
-        if block:
-            rows = [row.strip() for row in block.group(1).splitlines() if row.strip()]
-            return [re.sub(r"^(-|\d+\s*:)\s*", "", row).strip("'\"") for row in rows]
-    for name in LISTS:
-        if (root / name).is_file():
-            lines = read_text(root / name).splitlines()
-            return [line.strip() for line in lines if line.strip()]
-    return None
+class _Row(NamedTuple):
+    key: str
+    index: int
+    values: list[float]
+    where: str
+
+
+def matches(root: Path) -> bool:
+    """Whether a folder names classes as YOLO does."""
+    return describe(root) is not None
 
 
 def read_root(root: Path, found: Imported) -> None:
-    """Add every image below `root` that has a label file.
+    """Add every image below `root` that has a label file, lies beside one that has, or is in a split.
 
     Raises:
         InputError: no class names, or a malformed line, naming file, line and value.
     """
-    names = names_of(root)
-    if names is None:
+    described = describe(root)
+    if described is None:
         raise InputError(f"{root}: has no class names; looked for 'names:' in a .yaml file, {', '.join(LISTS)}.")
-    classes = [found.label(name) for name in names]
-    written = {path.stem: path for path in sorted(root.rglob("*.txt")) if path.name not in LISTS}
-    for image in images_below(root):
-        if image.stem not in written:
+    labels = {index: found.label(name) for index, name in described.names.items()}
+    rows, folders = [], set()
+    written: dict[str, Path] = {}
+    for path in files_below(root):
+        if path.suffix.lower() != ".txt" or path.name in LISTS or path in described.lists:
             continue
-        key = found.add_image(str(image.relative_to(root)), root / "data.yaml")
-        for number, line in enumerate(read_text(written[image.stem]).splitlines(), start=1):
-            if line.strip():
-                _add(line.split(), key, classes, found, f"{written[image.stem]}, line {number}")
+        if found.finder.find(path.stem, path) is None:
+            if "labels" in path.relative_to(root).parts:
+                found.leave_out("label file without an image")
+            continue
+        key = found.add_image(path.stem, path)
+        if written.setdefault(key, path) != path:
+            raise InputError(
+                f"{path}: {written[key]} labels the same image, {found.images[key]}; remove one of the two."
+            )
+        folders.add(found.images[key].parent)
+        rows += _rows(path, key)
+    _add_others(folders, described, found)
+    turned = described.task == "obb" or _all_turned(rows, found)
+    for row in rows:
+        if row.index not in labels:
+            known = f"0..{len(labels) - 1}" if list(labels) == list(range(len(labels))) else ", ".join(map(str, labels))
+            raise InputError(f"{row.where}: class {row.index} is not in {known}.")
+        _add(row, labels[row.index], turned, described, found)
 
 
-def _add(words: list[str], key: str, classes: list[int], found: Imported, where: str) -> None:
-    try:
-        index, *values = int(words[0]), *(as_coordinate(word) for word in words[1:])
-    except ValueError:
-        raise InputError(f"{where}: {' '.join(words)!r:.80} is no class index followed by numbers.") from None
-    if not 0 <= index < len(classes):
-        raise InputError(f"{where}: class {index} is not in 0..{len(classes) - 1}.")
-    height, width = read_image_size(found.images[key])
-    if len(values) in (4, 5):  # the fifth is a confidence
-        x, y, w, h = values[:4]
-        box = [(x - w / 2) * width, (y - h / 2) * height, (x + w / 2) * width, (y + h / 2) * height]
-        found.boxes.setdefault(key, []).append([*box, classes[index]])
-    elif len(values) >= 6 and len(values) % 2 == 0:
-        found.fill(key, np.array(values).reshape(-1, 2) * [width, height], classes[index])
+def _rows(path: Path, key: str) -> list[_Row]:
+    rows = []
+    for number, line in enumerate(read_text(path).splitlines(), start=1):
+        where = f"{path}, line {number}"
+        if not (words := line.split()):
+            continue
+        try:
+            index, *values = (as_coordinate(word) for word in words)
+        except ValueError:
+            index, values = 0.5, []
+        if not index.is_integer():
+            raise InputError(f"{where}: {' '.join(words)!r:.80} is no class index followed by numbers.")
+        rows.append(_Row(key, int(index), values, where))
+    return rows
+
+
+def _add_others(folders: set[Path], described: Description, found: Imported) -> None:
+    """Images without a label file, and which splits images belong to."""
+    labelled = set(found.images.values())
+    members = {split: split_members(described, split, found) for split in described.splits}
+    listed = {path for paths in members.values() for path in paths}
+    beside = {path for path in found.finder.images if path.parent in folders}
+    keys = {path: found.add_file(path) for path in sorted(labelled | listed | beside)}
+    if alone := len(keys) - len(labelled):
+        found.note(f"{alone} images have no label file and stay unlabelled.")
+    for split, paths in members.items():
+        for path in paths:
+            found.split(split, keys[path])
+
+
+def _add(row: _Row, label: int, turned: bool, described: Description, found: Imported) -> None:
+    height, width = found.frame(row.key).declared
+    count, values = len(row.values), row.values
+    points: list[float] = []
+    if described.keypoints is not None and count in (4 + described.values, 5 + described.values):
+        points, values = values[4 : 4 + described.values], values[:4]
+    elif described.keypoints is not None and count not in (4, 5):
+        shape = " × ".join(map(str, described.keypoints))
+        raise InputError(f"{row.where}: {count} values after the class are no box with {shape} key points (kpt_shape).")
+    elif _is_pose(values):
+        raise InputError(f"{row.where}: is a box with key points; write their number as kpt_shape into data.yaml.")
+    if len(values) == 5 and not 0 <= values.pop() <= 1:
+        raise InputError(f"{row.where}: the fifth value after the class is no confidence from 0 to 1.")
+    if not (len(values) == 4 or (len(values) >= 6 and len(values) % 2 == 0)):
+        raise InputError(
+            f"{row.where}: {count} values after the class are neither a box (4) nor a polygon; key points need "
+            "kpt_shape in data.yaml."
+        )
+    if any(not -SLACK <= value <= 1 + SLACK for value in values):
+        raise InputError(f"{row.where}: coordinates are shares of the image, from 0 to 1, but one is {max(values):g}.")
+    if len(values) == 4:
+        x, y, w, h = np.multiply(values, [width, height, width, height]).tolist()
+        found.add_box(row.key, x - w / 2, y - h / 2, x + w / 2, y + h / 2, label)
+    elif turned and len(values) == 8:
+        found.add_rotated_box(row.key, _corners(row, found), label)
     else:
-        raise InputError(f"{where}: {len(values)} values after the class are neither a box (4) nor a polygon.")
+        found.fill(row.key, _corners(row, found), label)
+    _add_points(row.key, points, label, described, found)
+
+
+def _add_points(key: str, points: list[float], label: int, described: Description, found: Imported) -> None:
+    """Key points that are seen: 2 says so, 1 that something hides them; without that, those at 0, 0 are none."""
+    height, width = found.frame(key).declared
+    step = described.keypoints[1] if described.keypoints else 2
+    for x, y, *seen in (points[start : start + step] for start in range(0, len(points), step)):
+        if seen == [2] or (not seen and (x or y)):
+            found.add_point(key, x * width, y * height, label)
+        elif seen != [0] and seen:
+            found.leave_out("key point that is hidden")
+
+
+def _is_pose(values: list[float]) -> bool:
+    """Whether every third value after a box says how well a point is seen, which no coordinate can: 2."""
+    seen = values[6::3]
+    return len(values) >= 7 and (len(values) - 4) % 3 == 0 and set(seen) <= {0, 1, 2} and 2 in seen
+
+
+def _all_turned(rows: list[_Row], found: Imported) -> bool:
+    """Whether all rows are rectangles of four corners, of which one at least is turned."""
+    if not rows or any(len(row.values) != 8 for row in rows):
+        return False
+    sides = [np.diff(corners, axis=0, append=corners[:1]) for corners in (_corners(row, found) for row in rows)]
+    return all(map(_is_rectangle, sides)) and any(np.abs(side).min(axis=1).max() > 1 for side in sides)
+
+
+def _is_rectangle(sides: NDArray[np.float64]) -> bool:
+    lengths = np.hypot(*sides.T)
+    cosines = (sides * np.roll(sides, -1, axis=0)).sum(axis=1)
+    return bool((np.abs(cosines) <= SQUARE * lengths * np.roll(lengths, -1) + 1).all())
+
+
+def _corners(row: _Row, found: Imported) -> NDArray[np.float64]:
+    height, width = found.frame(row.key).declared
+    return np.array(row.values).reshape(-1, 2) * [width, height]

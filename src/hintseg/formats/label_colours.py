@@ -1,0 +1,86 @@
+"""What the values or colours of label maps mean, as tools write it beside them."""
+
+import csv
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from hintseg.errors import InputError
+from hintseg.formats.folder import read_names
+from hintseg.hints.description import read_text
+
+COLOURS = ("labelmap.txt", "class_dict.csv", "class_dict_seg.csv", "label_colors.txt")
+NAMES = ("classes.txt", "class_names.txt")
+FILES = (*COLOURS, *NAMES)
+BACKGROUND = frozenset({"background", "_background_", "__background__", "bg"})
+NOTHING = frozenset({"unlabeled", "unlabelled", "void", "ignore", "_ignore_", "__ignore__"})
+COMMENT = "# "
+
+Colour = tuple[int, int, int]
+
+
+def means_nothing(name: str) -> bool:
+    """Whether a class of this name says that nothing is known."""
+    return name.strip().casefold() in NOTHING
+
+
+def means_background(name: str) -> bool:
+    """Whether a class of this name is all the rest."""
+    return name.strip().casefold() in BACKGROUND
+
+
+def meanings_file(root: Path) -> Path | None:
+    """The file that says what label maps mean."""
+    return next((root / name for name in FILES if (root / name).is_file()), None)
+
+
+def read_colours(path: Path) -> list[tuple[str, Colour]] | None:
+    """(name, colour) of each class; None where the file names values, see `read_names`.
+
+    Raises:
+        InputError: a malformed line, or a colour of two classes.
+    """
+    if path.name in NAMES:
+        return None
+    rows = _csv(path) if path.suffix == ".csv" else _lines(path)
+    classes: dict[Colour, str] = {}
+    for where, name, values in rows:
+        colour = (int(values[0]), int(values[1]), int(values[2]))
+        if max(colour) > 255:
+            raise InputError(f"{where}: {colour} is no colour; each value is at most 255.")
+        if classes.setdefault(colour, name) != name:
+            raise InputError(f"{where}: the colour {colour} is of {classes[colour]!r} already.")
+    return [(name, colour) for colour, name in classes.items()]
+
+
+def read_values(path: Path) -> list[str]:
+    """Names in order of their values."""
+    return read_names(path)
+
+
+def _lines(path: Path) -> Iterator[tuple[str, str, tuple[str, ...]]]:
+    """`name:r,g,b:parts:actions` (names may hold colons), or CamVid's `r g b name`."""
+    for number, line in enumerate(read_text(path).splitlines(), start=1):
+        if not line.strip() or line.startswith(COMMENT):
+            continue
+        where = f"{path}, line {number}"
+        if path.name == "labelmap.txt":
+            found = re.fullmatch(r"(.*):\s*(\d+)\s*,\s*(\d+)\s*,\s*(\d+)\s*(?::[^:]*){0,2}", line)
+            name, values = (found[1], found.groups()[1:]) if found else ("", ())
+        else:
+            found = re.fullmatch(r"\s*(\d+)\s+(\d+)\s+(\d+)\s+(\S.*)", line)
+            name, values = (found[4], found.groups()[:3]) if found else ("", ())
+        if not name.strip():
+            raise InputError(f"{where}: {line!r:.80} is not name:red,green,blue.")
+        yield where, name.strip(), values
+
+
+def _csv(path: Path) -> Iterator[tuple[str, str, tuple[str, ...]]]:
+    """`name,r,g,b` with a line of titles."""
+    for number, row in enumerate(csv.reader(read_text(path).splitlines()), start=1):
+        cells = [cell.strip() for cell in row]
+        if not any(cells) or (number == 1 and not "".join(cells[1:4]).isdecimal()):
+            continue
+        if len(cells) < 4 or not cells[0] or not all(re.fullmatch(r"\d+", cell) for cell in cells[1:4]):
+            raise InputError(f"{path}, line {number}: {','.join(row)!r:.80} is not name,red,green,blue.")
+        yield f"{path}, line {number}", cells[0], tuple(cells[1:4])

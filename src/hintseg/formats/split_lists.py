@@ -1,0 +1,37 @@
+"""Splits that folders of annotations carry as lists: `train.txt`, `val.txt`, `test.txt`, an image a line."""
+
+from pathlib import Path
+
+from hintseg.formats.imported import Imported
+from hintseg.hints.description import read_text
+
+NAMES = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
+
+
+def read_split_lists(folder: Path, found: Imported) -> None:
+    """Add the splits that text files of a folder list; images that were not read are counted and said.
+
+    Raises:
+        InputError: a name may be that of several images.
+    """
+    keys = {path: key for key, path in found.images.items()}
+    for path in sorted(folder.glob("*.txt")):
+        if path.stem not in NAMES:
+            continue
+        missing = 0
+        for line in filter(None, map(str.strip, read_text(path).splitlines())):
+            image = _image(line, path, found)
+            if image in keys:
+                found.split(NAMES[path.stem], keys[image])
+            else:
+                missing += 1
+        if missing:
+            found.note(f"{path}: {missing} of the images listed are not among the annotated ones.")
+
+
+def _image(line: str, path: Path, found: Imported) -> Path | None:
+    """A name, or one followed by numbers or the name of its label map."""
+    for name in dict.fromkeys((line, line.split()[0])):
+        if (image := found.finder.find(name, path, without=frozenset({"segmentationclass", "masks"}))) is not None:
+            return image
+    return None

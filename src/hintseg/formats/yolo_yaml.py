@@ -1,0 +1,159 @@
+"""What a YOLO data set says about itself: `data.yaml`, or a list of class names."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from hintseg.errors import InputError
+from hintseg.formats.finding import parts_of
+from hintseg.formats.folder import read_names
+from hintseg.formats.imported import Imported
+from hintseg.hints.description import read_text
+
+LISTS = ("classes.txt", "obj.names", "predefined_classes.txt")
+SPLITS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
+MOST_CLASSES = 10_000
+
+
+@dataclass(frozen=True)
+class Description:
+    """A data set's description.
+
+    Attributes:
+        path: the file that it was read from.
+        names: class number → name.
+        keypoints: (number, values each: 2 or 3) of pose labels, or None.
+        task: "obb" where it says so.
+        splits: name → folders or lists of images, below the data set's folder.
+        lists: the lists among them.
+    """
+
+    path: Path
+    names: dict[int, str]
+    keypoints: tuple[int, int] | None = None
+    task: str = ""
+    splits: dict[str, list[Path]] = field(default_factory=dict)
+
+    @property
+    def values(self) -> int:
+        """Values of all key points of a row."""
+        return 0 if self.keypoints is None else self.keypoints[0] * self.keypoints[1]
+
+    @property
+    def lists(self) -> set[Path]:
+        """Text files that list a split's images."""
+        return {path for paths in self.splits.values() for path in paths if path.suffix == ".txt"}
+
+
+def describe(root: Path) -> Description | None:
+    """The description of the data set in a folder; None where no file names classes.
+
+    Raises:
+        InputError: a malformed file, or two that contradict each other.
+    """
+    found = [
+        (path, content)
+        for path in sorted([*root.glob("*.yaml"), *root.glob("*.yml")])
+        if "names" in (content := _read_yaml(path))
+    ]
+    if found:
+        described = [_description(path, content, root) for path, content in found]
+        other = next((one for one in described if one.names != described[0].names), None)
+        if other is not None:
+            raise InputError(f"{other.path}: names other classes than {described[0].path}; remove one of the two.")
+        return described[0]
+    for path in (folder / name for name in LISTS for folder in (root, root / "labels")):
+        if path.is_file():
+            return Description(path, dict(enumerate(read_names(path))))
+    return None
+
+
+def split_members(described: Description, split: str, found: Imported) -> list[Path]:
+    """The images of a split.
+
+    Raises:
+        InputError: a list names an image that may be several.
+    """
+    members = []
+    for path in described.splits[split]:
+        if path.suffix == ".txt":
+            named = [line.strip() for line in read_text(path).splitlines() if line.strip()]
+            images = [found.finder.find(name, path) for name in named]
+            members += [image for image in images if image is not None]
+            if None in images:
+                found.note(f"{path}: {images.count(None)} of the images listed do not exist.")
+        else:
+            members += [image for image in found.finder.images if image.is_relative_to(path)]
+    return members
+
+
+class _Loader(yaml.BaseLoader):
+    """Every value as it is written: `no` is a name, not a truth value. Keys that come twice are refused."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+        keys = [key.value for key, _ in node.value]
+        twice = next((key for key in keys if isinstance(key, str) and keys.count(key) > 1), None)
+        if twice is not None:
+            raise yaml.YAMLError(f"{twice!r} comes twice")
+        return super().construct_mapping(node, deep)
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    """A YAML file's entries; none of one that is no mapping."""
+    try:
+        content = yaml.load(read_text(path), _Loader)
+    except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
+        raise InputError(f"{path}: is not valid YAML ({' '.join(str(error).split())[:200]}).") from error
+    return content if isinstance(content, dict) else {}
+
+
+def _description(path: Path, content: dict[str, Any], root: Path) -> Description:
+    splits: dict[str, list[Path]] = {}
+    for entry, split in SPLITS.items():
+        given = content.get(entry)
+        for place in given if isinstance(given, list) else [given]:
+            if isinstance(place, str) and place.strip():
+                target = _below(root, str(content.get("path") or ""), place)
+                if target is not None:
+                    splits.setdefault(split, []).append(target)
+    return Description(
+        path, _names(path, content["names"]), _keypoints(path, content), str(content.get("task")), splits
+    )
+
+
+def _names(path: Path, names: object) -> dict[int, str]:
+    rows = dict(enumerate(names)) if isinstance(names, list) else names
+    if not isinstance(rows, dict) or not rows:
+        raise InputError(f"{path}: 'names' must be a list of class names, or a mapping of numbers to them.")
+    numbered: dict[int, str] = {}
+    for number, name in rows.items():
+        if not str(number).isdecimal() or int(number) >= MOST_CLASSES or not isinstance(name, str) or not name:
+            raise InputError(f"{path}: 'names' has {number!r:.40}: {name!r:.40}, no number with a class name.")
+        if int(number) in numbered:
+            raise InputError(f"{path}: 'names' has the number {int(number)} twice.")
+        numbered[int(number)] = name
+    return dict(sorted(numbered.items()))
+
+
+def _keypoints(path: Path, content: dict[str, Any]) -> tuple[int, int] | None:
+    shape = content.get("kpt_shape")
+    if shape is None:
+        return None
+    if not (isinstance(shape, list) and len(shape) == 2 and all(str(side).isdecimal() for side in shape)):
+        raise InputError(f"{path}: 'kpt_shape' must be [number of points, 2 or 3] but is {shape!r:.80}.")
+    count, each = (int(side) for side in shape)
+    if not (0 < count < MOST_CLASSES and each in (2, 3)):
+        raise InputError(f"{path}: 'kpt_shape' must be [number of points, 2 or 3] but is {shape!r:.80}.")
+    return count, each
+
+
+def _below(root: Path, base: str, place: str) -> Path | None:
+    """A folder or list that a description names, wherever the data set's folder was when it was written."""
+    for parts in (parts_of(f"{base}/{place}"), parts_of(place)):
+        for start in range(len(parts) + 1):
+            target = root.joinpath(*parts[start:])
+            if target.is_dir() or (target.is_file() and target.suffix == ".txt"):
+                return target if start < len(parts) or not parts else None
+    return None
