@@ -42,8 +42,14 @@ def read(path: Path, found: Imported) -> None:
         InputError: malformed, naming file and field.
     """
     content = read_json(path)
+    name = entry(content, "imagePath", str, str(path))
     size = declared_size(content.get("imageHeight"), content.get("imageWidth"), str(path))
-    key = found.add_image(entry(content, "imagePath", str, str(path)), path, size)
+    if content.get("imageData") and not found.has_image(name, path):
+        raise InputError(
+            f"{path}: holds the image {name!r:.80} in itself, which lies nowhere below {found.root}; write it beside "
+            "with labelme_export_json."
+        )
+    key = found.add_image(name, path, size)
     if not found.is_readable(key):
         return
     flags = content.get("flags")
@@ -104,9 +110,7 @@ def _fill(
         found.fill(key, vertices, label)
 
 
-def _mask(
-    shape: dict[str, Any], vertices: NDArray[np.float64], size: tuple[int, int], where: str
-) -> NDArray[np.bool_]:
+def _mask(shape: dict[str, Any], vertices: NDArray[np.float64], size: tuple[int, int], where: str) -> NDArray[np.bool_]:
     """A PNG in base64 of the rectangle that the two points, both inclusive, span; what leaves the image is cut off."""
     low = np.round(vertices.min(axis=0)).astype(np.int64)
     span = np.round(vertices.max(axis=0)).astype(np.int64) - low + 1
