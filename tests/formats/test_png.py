@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 from PIL import Image
 from tests.conftest import TINY, draw_scene
+from tests.formats.test_imported import photograph
 
 from hintseg import train
-from hintseg.errors import InputError
+from hintseg.errors import HintsegError, InputError
 from hintseg.formats.by_name import import_dataset
+from hintseg.hints.check import inspect
 from hintseg.images import write_image, write_labels
 
 COLOURS = np.array([(0, 0, 0), (250, 50, 83), (51, 221, 255)], np.uint8)
@@ -113,3 +115,159 @@ def test_what_is_wrong_is_named(source, tmp_path, scenes_of_two):
     for path in (source / "SegmentationClass").iterdir():
         path.unlink()
     refused(r"has no label maps; looked for \.png, .* files in SegmentationClass, .*masks")
+
+
+def folder_of(tmp_path, picture, meanings, content, name="SegmentationClass/a.png", **settings):
+    root = tmp_path / "in"
+    photograph(root / "images" / "a.jpg")
+    (root / name).parent.mkdir(parents=True)
+    picture.save(root / name, **settings)
+    (root / meanings).write_bytes(content if isinstance(content, bytes) else content.encode())
+    return root
+
+
+COW = np.zeros((48, 64), np.uint8)
+COW[10:30, 10:40] = 1
+RGBA = np.where(COW[..., None] == 1, np.array([250, 50, 83, 255]), 0).astype(np.uint8)
+TWO_COLOURS = "background:0,0,0::\ncow:250,50,83::\n"
+
+
+def palette():
+    image = Image.fromarray(COW, "P")
+    image.putpalette([0, 0, 0, 250, 50, 83, *[0] * 750])
+    return image
+
+
+@pytest.mark.parametrize(
+    ("picture", "meanings", "content", "settings"),
+    [
+        (Image.fromarray(RGBA), "labelmap.txt", TWO_COLOURS, {}),
+        (Image.fromarray(RGBA[..., :3]), "labelmap.txt", b"\xef\xbb\xbf" + TWO_COLOURS.encode(), {}),
+        (palette(), "labelmap.txt", TWO_COLOURS, {}),
+        (palette(), "labelmap.txt", TWO_COLOURS, {"transparency": 0}),
+        (Image.fromarray(RGBA[..., :3]), "class_dict.csv", "name,r,g,b\nbackground,0,0,0\n\"cow\",250,50,83\n", {}),
+        (Image.fromarray(RGBA[..., :3]), "label_colors.txt", "0 0 0\tbackground\r\n250 50 83\tcow\r\n", {}),
+        (Image.fromarray(COW), "classes.txt", b"\xef\xbb\xbfbackground\r\ncow\r\n", {}),
+        (Image.fromarray(COW), "class_names.txt", "background\ncow\n", {}),
+        (Image.fromarray(COW * 255), "classes.txt", "background\ncow\n", {}),
+        (Image.fromarray(COW > 0), "classes.txt", "background\ncow\n", {}),
+    ],
+)  # fmt: skip
+def test_label_maps_of_every_kind(tmp_path, picture, meanings, content, settings):
+    root = folder_of(tmp_path, picture, meanings, content, **settings)
+    dataset, found = import_dataset(root, tmp_path / "data")
+    assert (dataset.mask("a") == dataset.classes.index("cow")).sum() == 600
+    clear = picture.mode == "RGBA" or settings
+    assert (dataset.mask("a") == (255 if clear else dataset.classes.index("background"))).sum() == 48 * 64 - 600
+    assert any("background, by its name" in note or "is the background" in note for note in found.notes)
+    if picture.mode == "L" and np.asarray(picture).max() == 255:
+        assert any("255 is read as 'cow'" in note for note in found.notes)
+
+
+@pytest.mark.parametrize("name", ["masks/a.tif", "masks/a.bmp", "masks/a.PNG", "masks/a_mask.png", "mask/a_L.png"])
+def test_names_and_suffixes_of_maps(tmp_path, name):
+    root = folder_of(tmp_path, Image.fromarray(COW), "classes.txt", "soil\ncow\n", name)
+    dataset, _ = import_dataset(root, tmp_path / "data")
+    np.testing.assert_array_equal(dataset.mask("a"), COW)
+
+
+@pytest.mark.parametrize(
+    ("names", "unlabelled", "classes", "label"),
+    [
+        ("cow\n", "0", ("cow",), 0),
+        ("background\ncow\n", "0", ("cow",), 0),
+        ("soil\ncow\n", "soil", ("cow",), 0),
+        ("void\ncow\n", None, ("cow",), 0),
+        ("unlabeled\ncow\n", None, ("cow",), 0),
+        ("soil\ncow\n", "7", ("soil", "cow"), 1),
+    ],
+)
+def test_what_means_nothing_drawn(tmp_path, names, unlabelled, classes, label):
+    labels = COW.copy()
+    labels[0] = 7 if unlabelled == "7" else 0
+    root = folder_of(tmp_path, Image.fromarray(labels), "classes.txt", names)
+    dataset, _ = import_dataset(root, tmp_path / "data", unlabelled=unlabelled)
+    assert dataset.classes == classes
+    assert (dataset.mask("a") == label).sum() == 600
+    assert (dataset.mask("a")[0] == 255).all()
+
+
+@pytest.mark.parametrize("names", ["soil\ncow\n", "background\ncow\n"])
+def test_zero_that_may_mean_nothing_is_suspected(tmp_path, names):
+    labels = np.zeros((48, 64), np.uint8)
+    labels[5, 5:30] = 1
+    _, found = import_dataset(folder_of(tmp_path, Image.fromarray(labels), "classes.txt", names), tmp_path / "data")
+    assert any("import with --unlabelled 0" in note for note in found.notes)
+
+
+@pytest.mark.parametrize(
+    ("meanings", "content", "unlabelled", "message"),
+    [
+        ("classes.txt", "cow\n", None, "where 0 means that nothing was drawn, import with --unlabelled 0"),
+        ("classes.txt", "soil\ncow\n", "tree", "'tree' is no class"),
+        ("labelmap.txt", "soil:0,0,0::\ncow:1,1,1::\n", "0", "'0' is no class of .*it has colours"),
+        ("labelmap.txt", "soil:0,0,0::\ncow:0,0,0::\n", None, "is of 'soil' already"),
+        ("labelmap.txt", "soil:0,0,300::\n", None, "is no colour"),
+        ("class_dict.csv", "name,r,g,b\nsoil,0,0\n", None, "line 2: 'soil,0,0' is not name,red,green,blue"),
+        ("classes.txt", "\n", None, "names no class"),
+    ],
+)
+def test_meanings_that_are_not_sure_are_refused(tmp_path, meanings, content, unlabelled, message):
+    root = folder_of(tmp_path, Image.fromarray(COW), meanings, content)
+    with pytest.raises(HintsegError, match=message):
+        import_dataset(root, tmp_path / "data", "png", unlabelled=unlabelled)
+
+
+def test_unlabelled_is_for_label_maps(tmp_path):
+    photograph(tmp_path / "in" / "a.jpg")
+    (tmp_path / "in" / "a.xml").write_text("<annotation><filename>a.jpg</filename></annotation>")
+    with pytest.raises(HintsegError, match="--unlabelled: is for label maps"):
+        import_dataset(tmp_path / "in", tmp_path / "data", unlabelled="0")
+
+
+BOX = "<bndbox><xmin>{}</xmin><ymin>11</ymin><xmax>{}</xmax><ymax>30</ymax></bndbox>"
+
+
+def annotate(path, name, frame, more=""):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(
+        f"<annotation><filename>{name}</filename>{more}<object><name>cow</name>{frame}</object></annotation>"
+    )
+
+
+def test_voc_with_boxes_masks_and_splits(tmp_path):
+    root = folder_of(tmp_path, Image.fromarray(RGBA[..., :3]), "labelmap.txt", TWO_COLOURS)
+    photograph(root / "images" / "b.jpg")
+    for name in "ab":
+        annotate(root / "Annotations" / f"{name}.xml", f"{name}.jpg", BOX.format(40, 11))
+    for folder, name, content in (
+        ("Main", "train", "a\n"), ("Segmentation", "train", "a 1\n"), ("Segmentation", "val", "b\ngone\n"),
+        ("Main", "cow_train", "a  1\nb -1\n"),
+    ):  # fmt: skip
+        path = root / "ImageSets" / folder / f"{name}.txt"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content)
+    dataset, found = import_dataset(root, tmp_path / "data")
+    cow = dataset.classes.index("cow")
+    assert (dataset.mask("a") == cow).sum() == 600
+    assert dataset.mask("b") is None
+    assert [(box.x0, box.y0, box.x1, box.y1) for box in dataset.hints("b").boxes] == [(10, 10, 40, 30)]
+    assert dataset.splits == ("train", "val")
+    assert (dataset.keys("train"), dataset.keys("val")) == (("a",), ("b",))
+    assert any("val.txt: 1 of the images listed" in note for note in found.notes)
+    assert inspect(dataset, dataset.keys()).errors == []
+
+
+def test_voc_sizes_names_and_turned_boxes(tmp_path):
+    root = tmp_path / "in"
+    for folder in "ab":
+        photograph(root / "img" / folder / "1.jpg")
+    size = "<folder>VOC</folder><size><width>128</width><height>96</height></size>"
+    annotate(root / "ann" / "a" / "1.xml", "1.jpg", BOX.format(21, 80), size)
+    turned = "<robndbox><cx>32</cx><cy>24</cy><w>20</w><h>10</h><angle>1.5707963</angle></robndbox>"
+    annotate(root / "ann" / "b" / "1.xml", "1", turned)
+    dataset, found = import_dataset(root, tmp_path / "data")
+    (first,), (second,) = dataset.hints("a/1").boxes, dataset.hints("b/1").boxes
+    assert (first.x0, first.y0, first.x1, first.y1) == pytest.approx((10, 5, 40, 15))
+    assert (second.x0, second.y0, second.x1, second.y1) == pytest.approx((27, 14, 37, 34), abs=1e-3)
+    assert "1 images have another size" in found.notes[0]

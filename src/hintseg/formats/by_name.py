@@ -12,6 +12,7 @@ from hintseg.formats.exported import Classes, Labelled
 from hintseg.formats.folder import Progress, require_empty, write_folder
 from hintseg.formats.imported import Imported
 from hintseg.formats.label_colours import means_background
+from hintseg.formats.names import is_showable
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.labels import UNLABELLED, VOID
 from hintseg.images import read_image_size, read_labels, write_labels
@@ -121,10 +122,14 @@ def export_masks(
 
     Raises:
         ConfigError: unknown format.
-        InputError: no mask at all, one of another size than its photograph, or `out` is not empty.
+        InputError: a class name that the format cannot hold, no mask at all, one of another size than its photograph,
+            or `out` is not empty.
     """
     if name not in WRITERS:
         raise unknown_name("format", name, WRITERS)
+    for label in classes.names:
+        if not is_showable(label):
+            raise InputError(f"the class name {label!r:.80} is empty or has letters that cannot be shown; rename it.")
     require_empty(out)
     chosen = {key: path for key, path in photographs.items() if (masks / f"{key}.png").exists()}
     if not chosen:

@@ -77,8 +77,8 @@ class ImageFinder:
         """The file that an annotation file `where` means; None where there is none, but in folders `without`.
 
         Of several, the one beside `where` is meant, then the one whose path has most last parts in common with the
-        name, then the one whose folders are called like those of `where`, then one in `PLACES`, then one that is in
-        no folder of label maps.
+        name, then one that is in no folder of label maps, then the one whose folders are called like those of
+        `where`, then one in `PLACES`.
 
         Raises:
             InputError: several that nothing tells apart, or a file that is no image.
@@ -101,9 +101,9 @@ class ImageFinder:
         places = {self.root / place / "/".join(parts) for place in PLACES}
         likenesses: tuple[Callable[[Path], Any], ...] = (
             lambda path: matching(self._cased(path, parts), parts),
+            lambda path: not MAPS & {part.lower() for part in self._parts(path)[:-1]},
             lambda path: (self._folders(path) == here, matching(self._folders(path), here)),
             lambda path: path in places,
-            lambda path: not MAPS & {part.lower() for part in self._parts(path)[:-1]},
         )
         for likeness in likenesses:
             best = max(map(likeness, candidates))

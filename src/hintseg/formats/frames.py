@@ -55,7 +55,7 @@ class Frame:
         if self.orientation >= 5:
             x, y, height, width = y, x, width, height
         scale = np.array([self.size[1] / width, self.size[0] / height])
-        return np.stack([x, y], axis=1) * scale - middle
+        return (np.stack([x, y], axis=1) - middle) * scale
 
     def moved_map(self, labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """A label map of the declared size as one of the image's."""

@@ -8,10 +8,9 @@ import re
 from collections import Counter
 from dataclasses import dataclass, field
 from functools import cached_property
-from os.path import commonpath, dirname
 from pathlib import Path, PurePosixPath
 from typing import Any
-from unicodedata import category, normalize
+from unicodedata import normalize
 from urllib.parse import unquote
 
 import numpy as np
@@ -20,13 +19,13 @@ from numpy.typing import ArrayLike, NDArray
 from hintseg.errors import InputError
 from hintseg.formats.finding import ImageFinder, matching, parts_of
 from hintseg.formats.frames import Frame, frame_of
+from hintseg.formats.names import is_showable, shortest_keys
 from hintseg.formats.polygons import clipped_line, filled
 from hintseg.hints.labels import MAX_CLASSES, UNLABELLED, VOID
 from hintseg.images import read_image_size
 
 FARTHEST = 1_000_000  # pixels from the image's corner
 EDGE = 0.5  # pixels; a point as little outside was rounded, and is moved inside
-HIDDEN = ("Cc", "Cs", "Zl", "Zp")  # kinds of letters that cannot be shown: control, surrogates, line ends
 
 
 @dataclass
@@ -76,7 +75,7 @@ class Imported:
         label = self._labels.get(name)
         if label is not None:
             return label
-        if not name.strip() or any(category(letter) in HIDDEN for letter in name):
+        if not is_showable(name):
             raise InputError(f"{self.root}: the class name {name!r:.80} is empty or has letters that cannot be shown.")
         composed = [normalize("NFC", known) for known in (*self.classes, name)]
         label = composed.index(composed[-1])
@@ -277,12 +276,9 @@ class Imported:
         scaled = sum(not frame.is_identity for frame in self._frames.values())
         if scaled:
             self.note(f"{scaled} images have another size than their annotation file says; hints were scaled.")
-        names = {key: key.rsplit("/", 1)[-1] for key in self.images}
-        if len({name.casefold() for name in names.values()}) < len(names):
-            common = len(commonpath([dirname(key) for key in names]))
-            names = {key: key[common:].lstrip("/") for key in names}
+        names = shortest_keys(self.images)
         for key in names.values():
-            if any(category(letter) in HIDDEN for letter in key):
+            if not is_showable(key):
                 raise InputError(f"{self.root}: the image name {key!r:.80} has letters that cannot be shown.")
         for table in (
             self.images,
@@ -305,9 +301,17 @@ class Imported:
     def _found(self, name: str, where: Path, without: frozenset[str]) -> Path | None:
         """The file of a name as it is, then without a URL's query, then without its escapes."""
         plain = re.split("[?#]", name)[0]
+        unsure = None
         for variant in dict.fromkeys((name, plain, unquote(plain))):
-            if (path := self.finder.find(variant, where, without)) is not None:
-                return path
+            try:
+                path = self.finder.find(variant, where, without)
+            except InputError as error:
+                unsure = unsure or error
+            else:
+                if path is not None:
+                    return path
+        if unsure is not None:
+            raise unsure
         return None
 
     def _key(self, path: Path) -> str:
@@ -316,7 +320,7 @@ class Imported:
 
     def _require_one_name(self, key: str, name: str, where: Path) -> None:
         """Two names of one file are of two images unless one is the other's end."""
-        parts = parts_of(re.split("[?#]", name)[0].casefold())
+        parts = parts_of(unquote(re.split("[?#]", name)[0]).casefold())
         parts = (*parts[:-1], PurePosixPath(parts[-1]).stem if parts else "")
         known = self._names.setdefault(key, parts)
         if matching(parts, known) < min(len(parts), len(known)):

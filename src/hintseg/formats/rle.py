@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+from hintseg.formats.polygons import filled
 
 MOST_CELLS = 400_000_000
 
@@ -56,11 +57,15 @@ def decode_polygons(segmentation: object, size: Sequence[int]) -> NDArray[np.boo
         return decode_rle(segmentation)
     if not isinstance(segmentation, list):
         raise ValueError(f"{segmentation!r} is no segmentation")
-    mask = np.zeros((size[0], size[1]), np.uint8)
+    mask = np.zeros((size[0], size[1]), np.bool_)
     for polygon in segmentation:
-        vertices = np.round(np.array(polygon, dtype=np.float64).reshape(-1, 2)).astype(np.int32)
-        cv2.fillPoly(mask, [vertices], 1)
-    return mask.astype(np.bool_)
+        vertices = np.array(polygon, dtype=np.float64).reshape(-1, 2)
+        if not np.isfinite(vertices).all():
+            raise ValueError("a corner that is no place")
+        if len(vertices):
+            window, inside = filled(mask.shape, vertices)
+            mask[window] |= inside
+    return mask
 
 
 def _runs(text: str | bytes) -> list[int]:

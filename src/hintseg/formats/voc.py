@@ -84,12 +84,9 @@ def _add(element: Element, key: str, found: Imported, path: Path) -> None:
     frame, turned = element.find("bndbox"), element.find("robndbox")
     if turned is not None:
         x, y, w, h, angle = (number(turned, tag, path) for tag in ("cx", "cy", "w", "h", "angle"))
-        along, across = (
-            np.array([np.cos(angle), np.sin(angle)]) * w / 2,
-            np.array([-np.sin(angle), np.cos(angle)]) * h / 2,
-        )
-        corners = [along + across, along - across, -along - across, across - along]
-        found.add_rotated_box(key, np.array(corners) + [x, y], label)
+        sides = np.array([[-w, -h], [w, -h], [w, h], [-w, h]]) / 2
+        turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
+        found.add_rotated_box(key, sides @ turn + np.array([x, y]), label)
     elif frame is not None:
         x0, x1, y0, y1 = (number(frame, tag, path) for tag in ("xmin", "xmax", "ymin", "ymax"))
         found.add_box(key, min(x0, x1) - 1, min(y0, y1) - 1, max(x0, x1), max(y0, y1), label)

@@ -1,0 +1,206 @@
+"""YOLO: what data.yaml says, rows of every kind, splits, images without labels."""
+
+import pytest
+from tests.formats.test_imported import photograph
+
+from hintseg.errors import InputError
+from hintseg.formats.by_name import import_dataset
+from hintseg.hints.check import inspect
+
+POSE = "0 0.5 0.5 0.4 0.4 "
+TURNED = "0 0.5 0.1 0.9 0.5 0.5 0.9 0.1 0.5"  # of a square image
+
+
+def data_set(root, yaml, *rows, size=(64, 48)):
+    photograph(root / "images" / "a.jpg", *size)
+    (root / "labels").mkdir(exist_ok=True)
+    (root / "labels" / "a.txt").write_text("".join(f"{row}\n" for row in rows))
+    (root / "data.yaml").write_bytes(yaml if isinstance(yaml, bytes) else yaml.encode())
+    return root
+
+
+def imported(root):
+    dataset, found = import_dataset(root, root.parent / "out", "yolo")
+    assert inspect(dataset, dataset.keys()).errors == []
+    return dataset, found
+
+
+@pytest.mark.parametrize(
+    ("yaml", "index", "name"),
+    [
+        ("names:\n  0: cow\n  2: pig\n  5: dog\n", 2, "pig"),
+        ("names:\n  5: dog\n  2: pig\n  0: cow\n", 5, "dog"),
+        ("names:\n  0: cow  # big\n  1: dog\n", 0, "cow"),
+        ("names: ['cow, brown', 'dog']\n", 0, "cow, brown"),
+        ('names: {0: cow, 1: "dog: big"}\n', 1, "dog: big"),
+        (b"\xef\xbb\xbfnames: ['cow', 'dog']\r\n", 1, "dog"),
+        ("names: ['cow', 'cow', 'dog']\n", 2, "dog"),
+        ("names: [no, yes, on]\n", 0, "no"),
+        ("names:\n- 1.0\n- 1e3\n- ~\n", 1, "1e3"),
+        ("names: &n\n- 'it''s'\n- '#weed'\nother: *n\n", 1, "#weed"),
+        ("names: [\n  cow,\n  dog,\n]\nnc: 2\n", 1, "dog"),
+    ],
+)
+def test_names_are_yaml(tmp_path, yaml, index, name):
+    dataset, _ = imported(data_set(tmp_path / "in", yaml, f"{index} 0.5 0.5 0.4 0.4"))
+    assert dataset.classes[dataset.hints("a").boxes[0].label] == name
+
+
+@pytest.mark.parametrize(
+    ("yaml", "message"),
+    [
+        ("names: {0: cow, 0: dog}\n", "'0' comes twice"),
+        ("names: {0: cow, 00: dog}\n", "the number 0 twice"),
+        ("names: {cow: 0}\n", "no number with a class name"),
+        ("names: {-1: cow}\n", "no number with a class name"),
+        ("names: {99999999: cow}\n", "no number with a class name"),
+        ("names: [[cow]]\n", "no number with a class name"),
+        ("names: cow\n", "must be a list of class names"),
+        ("names: []\n", "must be a list of class names"),
+        ("names: [cow\n", "is not valid YAML"),
+        ("names: " + "[" * 3000, "is not valid YAML"),
+        ("names: [cow]\nkpt_shape: [17]\n", "'kpt_shape' must be"),
+        ("names: [cow]\nkpt_shape: [17, 4]\n", "'kpt_shape' must be"),
+        ('names: ["a\\nb"]\n', "letters that cannot be shown"),
+    ],
+)
+def test_malformed_descriptions_are_refused(tmp_path, yaml, message):
+    with pytest.raises(InputError, match=message):
+        imported(data_set(tmp_path / "in", yaml, "0 0.5 0.5 0.4 0.4"))
+
+
+@pytest.mark.parametrize(
+    ("shape", "row", "points"),
+    [
+        ("[2, 3]", POSE + "0.4 0.4 2 0.6 0.6 2", 2),
+        ("[4, 3]", POSE + "0.4 0.4 2 0.6 0.4 1 0.6 0.6 2 0 0 0", 2),
+        ("[3, 2]", POSE + "0.5 0.45 0 0 0.6 0.6", 2),
+        ("[1, 2]", POSE + "0.5 0.45", 1),
+        ("[2, 3]", "0 0.5 0.5 0.4 0.4", 0),
+    ],
+)
+def test_key_points(tmp_path, shape, row, points):
+    dataset, found = imported(data_set(tmp_path / "in", f"names: [cow]\nkpt_shape: {shape}\n", row))
+    box = dataset.hints("a").boxes[0]
+    assert (box.x0, box.y0, box.x1, box.y1) == pytest.approx((19.2, 14.4, 44.8, 33.6))
+    assert len(dataset.hints("a").points) == points
+    assert not found.regions
+
+
+@pytest.mark.parametrize(
+    ("yaml", "rows", "regions", "box"),
+    [
+        ("names: [cow]\n", [TURNED], False, (10, 10, 90, 90)),
+        ("names: [cow]\ntask: obb\n", ["0 0.1 0.1 0.5 0.1 0.5 0.5 0.1 0.5"], False, (10, 10, 50, 50)),
+        ("names: [cow]\n", ["0 0.1 0.1 0.5 0.1 0.5 0.5 0.1 0.5"], True, None),
+        ("names: [cow]\n", [TURNED, "0 0.1 0.1 0.5 0.1 0.5 0.5"], True, None),
+        ("names: [cow]\n", ["0 0.5 0.1 0.9 0.5 0.5 0.9 0.3 0.5"], True, None),
+    ],
+)
+def test_turned_boxes(tmp_path, yaml, rows, regions, box):
+    dataset, found = imported(data_set(tmp_path / "in", yaml, *rows, size=(100, 100)))
+    assert bool(found.regions) == regions
+    if box:
+        (hint,) = dataset.hints("a").boxes
+        assert (hint.x0, hint.y0, hint.x1, hint.y1) == pytest.approx(box)
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ("0 32 24 10 10", "shares of the image, from 0 to 1"),
+        (POSE + "0.4 0.4 2 0.6 0.6 2", "write their number as kpt_shape"),
+        ("0 0.5 0.5 0.4 0.4 90", "no confidence"),
+        ("0.5 0.5 0.5 0.4 0.4", "no class index"),
+        ("-1 0.5 0.5 0.4 0.4", "class -1 is not in 0..0"),
+        ("1 0.5 0.5 0.4 0.4", "class 1 is not in 0..0"),
+        ("0 0.5 0.5 0.4", "neither a box"),
+        ("0", "neither a box"),
+    ],
+)
+def test_rows_that_may_mean_something_else_are_refused(tmp_path, row, message):
+    with pytest.raises(InputError, match=rf"a\.txt, line 1: .*{message}"):
+        imported(data_set(tmp_path / "in", "names: [cow]\n", row))
+
+
+def test_a_byte_order_mark_and_a_box_of_no_width(tmp_path):
+    root = data_set(tmp_path / "in", "names: [cow]\n")
+    (root / "labels" / "a.txt").write_bytes(b"\xef\xbb\xbf0.0 0.5 0.5 0.2 0.2 0.9\r\n0 0.5 0.5 0.0 0.4\r\n")
+    dataset, found = imported(root)
+    assert len(dataset.hints("a").boxes) == 1
+    assert sum(found.lost.values()) == 1
+
+
+@pytest.mark.parametrize(
+    ("yaml", "lists"),
+    [
+        ("path: ../datasets/x\ntrain: images/train\nval: images/val\ntest: images/test\n", {}),
+        ("train: ../images/train\nval: [images/val]\n", {}),
+        ("train: train.txt\nval: lists/val.txt\n", {"train.txt": "./images/train/1.jpg\n/far/images/train/2.jpg\n",
+                                                    "lists/val.txt": "../images/val/1.jpg\n../images/val/gone.jpg\n"}),
+    ],
+)  # fmt: skip
+def test_splits_survive_with_images_of_one_name(tmp_path, yaml, lists):
+    root = tmp_path / "in"
+    for split, name, index in (("train", "1", 0), ("train", "2", 0), ("val", "1", 1)):
+        photograph(root / "images" / split / f"{name}.jpg")
+        (root / "labels" / split).mkdir(parents=True, exist_ok=True)
+        (root / "labels" / split / f"{name}.txt").write_text(f"{index} 0.5 0.5 0.4 0.4\n")
+    for name, content in lists.items():
+        (root / name).parent.mkdir(exist_ok=True)
+        (root / name).write_text(content)
+    (root / "data.yaml").write_text(f"{yaml}names: [cow, dog]\n")
+    dataset, _ = imported(root)
+    assert dataset.keys("train") == ("train/1", "train/2")
+    assert dataset.keys("val") == ("val/1",)
+    assert [dataset.hints(key).boxes[0].label for key in ("train/1", "val/1")] == [0, 1]
+
+
+def test_folders_of_splits_with_images_and_labels_in_each(tmp_path):
+    root = tmp_path / "in"
+    for split, index in (("train", 0), ("valid", 1)):
+        photograph(root / split / "images" / "1.jpg")
+        (root / split / "labels").mkdir(parents=True)
+        (root / split / "labels" / "1.txt").write_text(f"{index} 0.5 0.5 0.4 0.4\n")
+    (root / "data.yaml").write_text(
+        "train: ../train/images\nval: ../valid/images\ntest: ../test/images\nnames: [a, b]\n"
+    )
+    dataset, _ = imported(root)
+    assert dataset.keys("train") == ("train/images/1",)
+    assert dataset.keys("val") == ("valid/images/1",)
+    assert [dataset.hints(key).boxes[0].label for key in dataset.paths] == [0, 1]
+
+
+def test_images_without_labels_and_labels_without_images_are_said(tmp_path):
+    root = data_set(tmp_path / "in", "names: [cow]\n", "0 0.5 0.5 0.4 0.4")
+    photograph(root / "images" / "empty.jpg")
+    (root / "labels" / "gone.txt").write_text("0 0.5 0.5 0.4 0.4\n")
+    (root / "README.txt").write_text("Made by hand\n")
+    dataset, found = imported(root)
+    assert dataset.keys() == ("a", "empty")
+    assert found.notes == ["1 images have no label file and stay unlabelled."]
+    assert found.lost == {"label file without an image": 1}
+
+
+def test_two_label_files_of_an_image_are_refused(tmp_path):
+    root = data_set(tmp_path / "in", "names: [cow]\n", "0 0.5 0.5 0.4 0.4")
+    (root / "runs" / "labels").mkdir(parents=True)
+    (root / "runs" / "labels" / "a.txt").write_text("0 0.5 0.5 0.4 0.4\n")
+    with pytest.raises(InputError, match=r"labels/a\.txt: .*labels/a\.txt labels the same image"):
+        imported(root)
+
+
+def test_a_list_of_names_with_a_gap_is_refused(tmp_path):
+    root = data_set(tmp_path / "in", "", "0 0.5 0.5 0.4 0.4")
+    (root / "data.yaml").unlink()
+    (root / "classes.txt").write_text("cow\n\ndog\n")
+    with pytest.raises(InputError, match=r"classes\.txt, line 2: is empty"):
+        imported(root)
+
+
+def test_two_descriptions_that_differ_are_refused_and_one_may_be_given(tmp_path):
+    root = data_set(tmp_path / "in", "names: [cow]\n", "0 0.5 0.5 0.4 0.4")
+    assert import_dataset(root / "data.yaml", tmp_path / "data")[0].classes == ("cow",)
+    (root / "other.yml").write_text("names: [dog]\n")
+    with pytest.raises(InputError, match=r"other\.yml: names other classes than"):
+        imported(root)
