@@ -1,4 +1,4 @@
-"""COCO, CVAT, LabelMe and Label Studio: what is said of a shape is kept, or left out and counted; nothing is guessed."""
+"""COCO, CVAT, LabelMe and Label Studio: what is said of a shape is kept, or left out and counted."""
 
 import base64
 import io
@@ -192,9 +192,10 @@ def test_the_declared_size_counts(root, name, size):
         coco(root, [{"segmentation": [np.ravel(twice).tolist()]}], images=[image])
     elif name == "cvat":
         points = ";".join(f"{x},{y}" for x, y in twice)
+        shape = f'<polygon label="cow" points="{points}"/>'
         cvat(
             root,
-            f'<image name="a.png" width="{width}" height="{height}"><polygon label="cow" points="{points}"/></image>',
+            f'<image name="a.png" width="{width}" height="{height}">{shape}</image>',
         )
     elif name == "label-studio":
         label_studio(root, [polygon(original_width=width, original_height=height)])
@@ -234,7 +235,7 @@ def test_masks_of_labelme(root):
     [
         ("AAAA", "no PNG image"),
         ("é", "no PNG image"),
-        (png(np.full((9, 9), True)), "is 9×9, but its points span 20×10"),
+        (png(np.full((9, 9), True)), "9×9, but its points span"),
     ],
 )
 def test_a_mask_that_does_not_fit_is_refused(root, mask, message):
@@ -259,7 +260,7 @@ def test_a_mask_that_does_not_fit_is_refused(root, mask, message):
 def test_shapes_of_labelme(root, shape, pixels, table, lost):
     labelme(root, shape, {"label": "dog", "points": [[0, 0], [1, 0], [1, 1], [0, 1]]})
     result = Result(root)
-    assert ("cow" in result.classes and result.pixels("cow")) == (pixels or 0) or not pixels
+    assert (result.pixels("cow") if "cow" in result.classes else 0) == pixels
     assert [row[:4] for row in result.table("boxes")] == ([[10, 10, 14, 14]] if table else [])
     assert result.lost == lost
 
@@ -277,7 +278,7 @@ def test_what_is_to_be_ignored_is_no_class(root, kind):
 
 def test_an_image_that_only_the_annotations_hold_is_refused(root):
     labelme(root, {}, imagePath="z.png", imageData="AAAA")
-    with pytest.raises(InputError, match="holds the image 'z.png' in itself"):
+    with pytest.raises(InputError, match=r"holds the image 'z\.png' in itself"):
         Result(root)
 
 
@@ -306,7 +307,8 @@ def test_shapes_of_cvat(root):
         <polygon label="dog" z_order="2" {square}/><polygon label="cow" z_order="1" {square}/>
         <ellipse label="cow" cx="40" cy="24" rx="8" ry="4" rotation="90"/><cuboid label="cow"/>
         <skeleton label="dog"><points label="1" outside="0" occluded="0" points="5,6"/>
-        <points label="2" outside="1" occluded="0" points="7,8"/></skeleton>""", more='subset="Validation"')  # fmt: skip
+        <points label="2" outside="1" occluded="0" points="7,8"/></skeleton>""",
+        more='subset="Validation"')  # fmt: skip
     result = Result(root)
     assert result.pixels("dog") == 16, "the higher z_order lies above"
     assert result.pixels("cow") == pytest.approx(np.pi * 8 * 4, abs=4)
@@ -359,7 +361,7 @@ def test_pages_of_a_task(root):
     ("results", "tags", "lost"),
     [
         ([choice("cow"), choice("dog")], ["cow", "dog"], 0),
-        ([choice("cow"), choice("blurred", "quality")], [], 2),
+        ([choice("cow"), choice("blurred", "quality"), polygon("dog")], [], 2),
         ([polygon(), choice("cow"), choice("dog"), choice("blurred", "quality")], ["cow", "dog"], 1),
         ([polygon(), choice("occluded", id="p")], [], 1),
         ([polygon(), choice("occluded", parentID="p")], [], 1),
@@ -367,9 +369,6 @@ def test_pages_of_a_task(root):
     ],
 )
 def test_only_choices_of_classes_are_tags(root, results, tags, lost):
-    label_studio(root, results)
-    if not tags and results[0]["type"] == "choices":
-        results.append(polygon("other"))
     label_studio(root, results)
     result = Result(root)
     assert [result.classes[label] for label in result.table("tags")] == tags

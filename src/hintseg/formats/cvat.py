@@ -126,8 +126,8 @@ def _add(shape: Element, name: str, key: str, found: Imported, where: str) -> No
     elif shape.tag == "polygon":
         found.fill(key, _vertices(shape, place), label)
     elif shape.tag == "ellipse":
-        middle_and_radii = (_number(shape, name, place) for name in ("cx", "cy", "rx", "ry"))
-        found.fill(key, ellipse(*middle_and_radii, _number(shape, "rotation", place, "0")), label)
+        x, y, radius_x, radius_y = (_number(shape, name, place) for name in ("cx", "cy", "rx", "ry"))
+        found.fill(key, ellipse(x, y, radius_x, radius_y, _number(shape, "rotation", place, "0")), label)
     elif shape.tag == "polyline":
         found.add_stroke(key, _vertices(shape, place), label)
     elif shape.tag == "points":

@@ -105,7 +105,7 @@ def _fill(
         found.paint(key, _mask(shape, vertices, found.frame(key).declared, where), label, where)
     elif kind == "circle":
         radius = float(np.hypot(*(vertices[1] - vertices[0])))
-        found.fill(key, ellipse(*vertices[0].tolist(), radius, radius), label)
+        found.fill(key, ellipse(vertices[0, 0], vertices[0, 1], radius, radius), label)
     else:
         found.fill(key, vertices, label)
 
