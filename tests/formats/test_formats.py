@@ -176,7 +176,8 @@ def test_a_background_shifts_no_index(source, tmp_path):
     ("name", "file", "old", "new", "message"),
     [
         ("coco", "labels.json", '"category_id": 3', '"category_id": 4', "annotations[0]: the field 'category_id' is 4"),
-        ("coco", "labels.json", '"id": 7', '"id": "7"', "images[0]: the field 'id' is missing or malformed"),
+        ("coco", "labels.json", '"id": 7', '"id": [7]', "images[0]: the field 'id' is missing or malformed"),
+        ("coco", "labels.json", '"id": 9', '"id": 7', "images[1]: the id 7 is also that of 'a.jpg'"),
         ("coco", "labels.json", "a.jpg", "z.jpg", "names the image 'z.jpg', which lies nowhere below"),
         ("coco", "labels.json", '3, "bbox": [10, 20, 20,', '3, "bbox": [10, 20,', "annotations[2], bbox: [10, 20, 20]"),
         ("coco", "labels.json", '"counts": "', '"counts": "~', "annotations[1]: the field 'segmentation'"),

@@ -1,7 +1,9 @@
 """COCO: polygons and RLE masks → regions; boxes without a mask → boxes; visible keypoints → points.
 
-An annotation with a `segmentation` of polygons or run lengths is a region and its `bbox` says nothing more.
-Written, every class of an image is one annotation with run lengths.
+An annotation with a `segmentation` of polygons or run lengths is a region and its `bbox` says nothing more. Where
+regions overlap, crowds lie lowest, and a later annotation lies over an earlier one. `ignore: 1` makes a region void.
+Categories that no annotation uses become no classes. Files or folders called train, val or test become splits.
+Written, every class of an image is one annotation with run lengths, the background's too.
 """
 
 import json
@@ -13,10 +15,12 @@ import numpy as np
 
 from hintseg.errors import InputError
 from hintseg.formats.exported import Classes, Labelled, extent
-from hintseg.formats.imported import Imported, entry
+from hintseg.formats.imported import Imported, entry, tables
 from hintseg.formats.rle import decode_rle, encode_rle
+from hintseg.formats.shapes import declared_size, identifier, label_used, rectangle, split_of, turned
 from hintseg.hints.description import read_json
 from hintseg.hints.forms.form import numbers
+from hintseg.hints.labels import VOID
 from hintseg.images import atomic_path
 
 
@@ -30,25 +34,29 @@ def read(path: Path, found: Imported) -> None:
     """Add one annotation file.
 
     Raises:
-        InputError: malformed, naming file and field.
+        InputError: malformed, naming file and field, or made for panoptic segmentation or captions.
     """
     content = read_json(path)
-    labels = {}
-    for row, category in enumerate(entry(content, "categories", list, str(path))):
-        where = f"{path}, categories[{row}]"
-        labels[entry(category, "id", int, where)] = found.label(entry(category, "name", str, where))
-    keys = {}
-    for row, image in enumerate(entry(content, "images", list, str(path))):
-        where = f"{path}, images[{row}]"
-        keys[entry(image, "id", int, where)] = found.add_image(entry(image, "file_name", str, where), path)
-    for row, annotation in enumerate(entry(content, "annotations", list, str(path))):
-        where = f"{path}, annotations[{row}]"
-        image, category = entry(annotation, "image_id", int, where), entry(annotation, "category_id", int, where)
-        if image not in keys:
-            raise InputError(f"{where}: the field 'image_id' is {image}, which no image has.")
-        if category not in labels:
-            raise InputError(f"{where}: the field 'category_id' is {category}, which no category has.")
-        _add(annotation, keys[image], labels[category], found, where)
+    annotations = tables(entry(content, "annotations", list, str(path)), f"{path}, annotations")
+    _require_instances(annotations, path)
+    names = _by_id(content, "categories", "name", path)
+    rows = [_row(annotation, names, f"{path}, annotations[{row}]") for row, annotation in enumerate(annotations)]
+    label_used(found, [str(category["name"]) for category in names.values()], {name for _, name in rows})
+    images = _by_id(content, "images", "file_name", path)
+    unknown = next((row for row, (image, _) in enumerate(rows) if image not in images), None)
+    if unknown is not None:
+        raise InputError(
+            f"{path}, annotations[{unknown}]: the field 'image_id' is {rows[unknown][0]}, which no image has."
+        )
+    keys = _add_images(images, found, path)
+    empty = len(keys.keys() - {image for image, _ in rows})
+    if empty:
+        found.note(f"{empty} images have no annotation in {path.name}; they are unlabelled.")
+    # Crowds lie round single objects: those are painted over them.
+    for row in sorted(range(len(rows)), key=lambda row: not annotations[row].get("iscrowd")):
+        image, name = rows[row]
+        if found.is_readable(keys[image]):
+            _add(annotations[row], keys[image], found.label(name), found, f"{path}, annotations[{row}]")
 
 
 def write(out: Path, items: Iterable[Labelled], classes: Classes) -> None:
@@ -69,35 +77,105 @@ def write(out: Path, items: Iterable[Labelled], classes: Classes) -> None:
         temporary.write_text(json.dumps(content, ensure_ascii=False), "utf-8")
 
 
+def _require_instances(annotations: list[dict[str, Any]], path: Path) -> None:
+    for annotation in annotations[:1]:
+        if "segments_info" in annotation:
+            raise InputError(
+                f"{path}: is COCO's panoptic format, which is not read; give the instances file, or make label maps of "
+                "it with panopticapi's converters and import these."
+            )
+        if "caption" in annotation and "category_id" not in annotation:
+            raise InputError(f"{path}: holds captions, which say nothing of classes; give the instances file.")
+
+
+def _by_id(content: object, name: str, needed: str, path: Path) -> dict[str, dict[str, Any]]:
+    """Rows of a list by their ids, which are numbers or text.
+
+    Raises:
+        InputError: malformed, or one id for two things.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for row, value in enumerate(tables(entry(content, name, list, str(path)), f"{path}, {name}")):
+        where = f"{path}, {name}[{row}]"
+        entry(value, needed, str, where)
+        known = found.setdefault(_id(value, "id", where), value)
+        if known[needed] != value[needed]:
+            raise InputError(f"{where}: the id {value['id']!r:.80} is also that of {known[needed]!r:.80}.")
+    return found
+
+
+def _id(value: dict[str, Any], name: str, where: str) -> str:
+    found = identifier(value.get(name))
+    if found is None:
+        raise InputError(f"{where}: the field {name!r} is missing or malformed (got {value.get(name)!r:.80}).")
+    return found
+
+
+def _row(annotation: dict[str, Any], categories: dict[str, dict[str, Any]], where: str) -> tuple[str, str]:
+    """Id of an annotation's image, and name of its category."""
+    image, category = (_id(annotation, name, where) for name in ("image_id", "category_id"))
+    if category not in categories:
+        raise InputError(f"{where}: the field 'category_id' is {category}, which no category has.")
+    return image, str(categories[category]["name"])
+
+
+def _add_images(images: dict[str, dict[str, Any]], found: Imported, path: Path) -> dict[str, str]:
+    split = split_of(path, found.root)
+    keys = {}
+    for number, image in images.items():
+        size = declared_size(image.get("height"), image.get("width"), f"{path}, image {number}")
+        keys[number] = found.add_image(image["file_name"], path, size)
+        if split is not None:
+            found.split(split, keys[number])
+    return keys
+
+
 def _add(annotation: dict[str, Any], key: str, label: int, found: Imported, where: str) -> None:
+    ignored = annotation.get("ignore") in (1, True)
+    drawn = _add_region(annotation, key, VOID if ignored else label, found, where)
+    if ignored:
+        if not drawn:
+            found.leave_out("annotation without a region that is marked to be ignored")
+        return
+    points = numbers(annotation.get("keypoints") or [], None, f"{where}, keypoints")
+    if len(points) % 3:
+        raise InputError(f"{where}: the field 'keypoints' has {len(points)} values, not three a point.")
+    for x, y, visible in zip(points[::3], points[1::3], points[2::3], strict=True):
+        if visible == 1:
+            found.leave_out("key point that is hidden behind something")
+        elif visible > 1:
+            found.add_point(key, x, y, label)
+    if annotation.get("bbox") and not drawn:
+        x, y, width, height = numbers(annotation["bbox"], 4, f"{where}, bbox")
+        attributes = annotation.get("attributes")
+        angle = attributes.get("rotation") if isinstance(attributes, dict) else None
+        (degrees,) = numbers([angle or 0], 1, f"{where}, attributes.rotation")
+        corners = rectangle(x, y, x + width, y + height)
+        found.add_rotated_box(key, turned(corners, (x + width / 2, y + height / 2), degrees), label)
+    elif not drawn and not points:
+        found.add_tag(key, label)
+
+
+def _add_region(annotation: dict[str, Any], key: str, label: int, found: Imported, where: str) -> bool:
+    """Draw the `segmentation`; whether there was one that can be."""
     segmentation = annotation.get("segmentation")
-    drawn = False
     if isinstance(segmentation, dict):
         try:
             mask = decode_rle(segmentation)
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"{where}: the field 'segmentation' is no run-length mask ({error}).") from error
         found.paint(key, mask, label, where)
-        drawn = True
-    elif segmentation:
-        if not isinstance(segmentation, list):
-            raise InputError(f"{where}: the field 'segmentation' is neither polygons nor run lengths.")
-        for polygon in segmentation:
-            corners = numbers(polygon, None, f"{where}, segmentation")
-            if len(corners) < 6 or len(corners) % 2:
-                raise InputError(
-                    f"{where}: a polygon needs x, y of three or more corners but has {len(corners)} values."
-                )
+        return True
+    if not segmentation:
+        return False
+    if not isinstance(segmentation, list):
+        raise InputError(f"{where}: the field 'segmentation' is neither polygons nor run lengths.")
+    drawn = False
+    for polygon in segmentation if isinstance(segmentation[0], list) else [segmentation]:
+        corners = numbers(polygon, None, f"{where}, segmentation")
+        if len(corners) < 6 or len(corners) % 2:
+            found.leave_out("polygon of fewer than three corners")
+        else:
             found.fill(key, np.array(corners).reshape(-1, 2), label)
-        drawn = True
-    points = numbers(annotation.get("keypoints", []), None, f"{where}, keypoints")
-    for x, y, visible in zip(points[::3], points[1::3], points[2::3], strict=False):
-        if visible > 0:
-            found.points.setdefault(key, []).append([x, y, label])
             drawn = True
-    if "bbox" in annotation and not drawn:
-        x, y, width, height = numbers(annotation["bbox"], 4, f"{where}, bbox")
-        found.boxes.setdefault(key, []).append([x, y, x + width, y + height, label])
-        drawn = True
-    if not drawn:
-        found.tags.setdefault(key, []).append(label)
+    return drawn

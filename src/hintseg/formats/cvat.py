@@ -1,9 +1,14 @@
-"""CVAT for images 1.1: tag, box, polygon, mask, polyline → scribble, points.
+"""CVAT for images 1.1 and for video 1.1: tag, box, polygon, ellipse, mask, polyline → scribble, points, skeleton.
 
-Its points are pixels of the image; several points of one `<points>` are several hints of its class. Written,
-every class of an image is one mask.
+Coordinates are pixels of the image; several points of one `<points>`, and the visible ones of a skeleton, are several
+hints of its class. A turned box becomes the box round it. Shapes are painted in the order of `z_order`, then of the
+file. Of a video's tracks those frames are taken that the file lists, keyframes and what CVAT put between them; the
+frames are images called `frame_000000` and on. Labels that no shape uses become no classes. `subset` names the split.
+Written, every class of an image is one mask, the background's too.
 """
 
+import re
+from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 from xml.etree.ElementTree import Element, SubElement, tostring
@@ -15,8 +20,11 @@ from hintseg.errors import InputError
 from hintseg.formats.exported import Classes, Labelled, extent
 from hintseg.formats.folder import read_xml
 from hintseg.formats.imported import Imported
+from hintseg.formats.shapes import SPLITS, declared_size, ellipse, label_used, rectangle, turned
 from hintseg.hints.description import as_coordinate
-from hintseg.images import atomic_path, read_image_size
+from hintseg.images import atomic_path
+
+Shape = tuple[Element, str | None]  # and the name of its class
 
 
 def matches(path: Path) -> bool:
@@ -31,13 +39,18 @@ def read(path: Path, found: Imported) -> None:
         InputError: malformed, naming file and field.
     """
     root = read_xml(path)
-    for name in root.iterfind("meta//labels/label/name"):
-        found.label(str(name.text))
+    used = {shape.get("label") or "" for image in root.iter("image") for shape in image}
+    used |= {track.get("label") or "" for track in root.iter("track")}
+    listed = [name.text or "" for name in root.iterfind("meta//labels/label/name")]
+    label_used(found, [name for name in listed if name], used - {""})
     for image in root.iter("image"):
         where = f"{path}, image {image.get('name')!r}"
-        key = found.add_image(_attribute(image, "name", where), path)
-        for shape in image:
-            _add(shape, key, found, where)
+        size = declared_size(image.get("height"), image.get("width"), where)
+        key = found.add_image(_attribute(image, "name", where), path, size)
+        if (subset := image.get("subset")) and subset.lower() != "default":
+            found.split(SPLITS.get(subset.lower(), re.sub(r"[^\w.-]+", "_", subset)), key)
+        _add_shapes([(shape, shape.get("label")) for shape in image], key, found, where)
+    _read_tracks(root, path, found)
 
 
 def write(out: Path, items: Iterable[Labelled], classes: Classes) -> None:
@@ -64,24 +77,74 @@ def write(out: Path, items: Iterable[Labelled], classes: Classes) -> None:
         temporary.write_bytes(tostring(root, encoding="utf-8", xml_declaration=True))
 
 
-def _add(shape: Element, key: str, found: Imported, where: str) -> None:
-    label = found.label(_attribute(shape, "label", f"{where}, <{shape.tag}>"))
-    place = f"{where}, <{shape.tag}> of {found.classes[label]!r}"
+def _read_tracks(root: Element, path: Path, found: Imported) -> None:
+    frames: dict[int, list[Shape]] = defaultdict(list)
+    for track in root.iter("track"):
+        where = f"{path}, track {track.get('id')}"
+        for shape in track:
+            if shape.get("outside") != "1":
+                frames[int(_number(shape, "frame", where))].append((shape, track.get("label")))
+    size = next(iter(root.iterfind("meta//original_size")), None)
+    declared = None if size is None else declared_size(size.findtext("height"), size.findtext("width"), str(path))
+    for number, shapes in sorted(frames.items()):
+        where = f"{path}, frame {number}"
+        try:
+            key = found.add_image(f"frame_{number:06d}", path, declared)
+        except InputError as error:
+            raise InputError(
+                f"{error} A video's frames are images called frame_000000 and on, which CVAT exports with the "
+                "annotations (Save images)."
+            ) from error
+        _add_shapes(shapes, key, found, where)
+    if frames:
+        found.note(f"{path.name} is about a video: only frames for which it lists a shape were taken.")
+
+
+def _add_shapes(shapes: list[Shape], key: str, found: Imported, where: str) -> None:
+    """Shapes of one image, the lowest first."""
+    if not found.is_readable(key):
+        return
+    for shape, name in sorted(shapes, key=lambda pair: _number(pair[0], "z_order", where, "0")):
+        if not name:
+            raise InputError(f"{where}, <{shape.tag}>: the field 'label' is missing.")
+        _add(shape, name, key, found, where)
+
+
+def _add(shape: Element, name: str, key: str, found: Imported, where: str) -> None:
+    place = f"{where}, <{shape.tag}> of {name!r:.80}"
+    if shape.tag not in ("tag", "box", "polygon", "ellipse", "mask", "polyline", "points", "skeleton"):
+        found.leave_out(f"CVAT <{shape.tag}>")
+        return
+    label = found.label(name)
     if shape.tag == "tag":
-        found.tags.setdefault(key, []).append(label)
+        found.add_tag(key, label)
     elif shape.tag == "box":
-        corners = [_number(shape, name, place) for name in ("xtl", "ytl", "xbr", "ybr")]
-        found.boxes.setdefault(key, []).append([*corners, label])
+        x0, y0, x1, y1 = (_number(shape, name, place) for name in ("xtl", "ytl", "xbr", "ybr"))
+        degrees = _number(shape, "rotation", place, "0")
+        corners = turned(rectangle(x0, y0, x1, y1), ((x0 + x1) / 2, (y0 + y1) / 2), degrees)
+        found.add_rotated_box(key, corners, label)
     elif shape.tag == "polygon":
         found.fill(key, _vertices(shape, place), label)
+    elif shape.tag == "ellipse":
+        x, y, radius_x, radius_y = (_number(shape, name, place) for name in ("cx", "cy", "rx", "ry"))
+        found.fill(key, ellipse(x, y, radius_x, radius_y, _number(shape, "rotation", place, "0")), label)
     elif shape.tag == "polyline":
-        found.scribbles.setdefault(key, []).append([label, _vertices(shape, place).tolist()])
+        found.add_stroke(key, _vertices(shape, place), label)
     elif shape.tag == "points":
-        found.points.setdefault(key, []).extend([x, y, label] for x, y in _vertices(shape, place).tolist())
-    elif shape.tag == "mask":
-        found.paint(key, _mask(shape, read_image_size(found.images[key]), place), label, place)
+        _add_points(shape, key, label, found, place)
+    elif shape.tag == "skeleton":
+        for part in shape.iter("points"):
+            if part.get("outside") == "1" or part.get("occluded") == "1":
+                found.leave_out("key point that is hidden behind something")
+            else:
+                _add_points(part, key, label, found, place)
     else:
-        found.lost[f"CVAT <{shape.tag}>"] += 1
+        found.paint(key, _mask(shape, found.frame(key).declared, place), label, place)
+
+
+def _add_points(shape: Element, key: str, label: int, found: Imported, where: str) -> None:
+    for x, y in _vertices(shape, where).tolist():
+        found.add_point(key, x, y, label)
 
 
 def _vertices(shape: Element, where: str) -> NDArray[np.float64]:
@@ -116,8 +179,9 @@ def _attribute(element: Element, name: str, where: str) -> str:
     return value
 
 
-def _number(element: Element, name: str, where: str) -> float:
-    value = _attribute(element, name, where)
+def _number(element: Element, name: str, where: str, absent: str | None = None) -> float:
+    """A field as a number; `absent`, where it may be, stands for none."""
+    value = _attribute(element, name, where) if absent is None else element.get(name) or absent
     try:
         return as_coordinate(value)
     except ValueError:

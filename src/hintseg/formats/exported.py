@@ -30,9 +30,9 @@ class Classes(NamedTuple):
     background: int | None
 
     def masks(self, labels: NDArray[np.uint8]) -> Iterator[tuple[int, NDArray[np.bool_]]]:
-        """(label, mask) of every class in a label map but the background; void belongs to none."""
+        """(label, mask) of every class in a label map; void belongs to none."""
         for label in np.unique(labels).tolist():
-            if label < len(self.names) and label != self.background:
+            if label < len(self.names):
                 yield label, labels == label
 
 

@@ -245,6 +245,17 @@ class Imported:
         size = self._sizes.get(key, (1, 1))
         return self._frames.get(key) or Frame(size, size)
 
+    def has_image(self, name: str, where: Path) -> bool:
+        """Whether `add_image` would look at a file, be it of a wrong kind."""
+        try:
+            return self._found(name, where, frozenset()) is not None
+        except InputError:
+            return True
+
+    def is_readable(self, key: str) -> bool:
+        """Whether an image can be read; of one that cannot, nothing is taken over."""
+        return key not in self._unreadable
+
     @cached_property
     def finder(self) -> ImageFinder:
         """Finds images below `root`."""

@@ -1,37 +1,44 @@
-"""Label Studio's JSON export: choices → tags, rectangles → boxes, key points → points, polygons and brush → regions.
+"""Label Studio's JSON export: choices → tags, rectangles → boxes, key points → points, the rest → regions.
 
-Positions are percent of the image. Brush strokes are its own run lengths of an RGBA picture, of which the
-alpha channel is the mask. `data` names the image by path or URL; its last part is looked for below the folder,
-with and without the upload's prefix ("3f2a91bc-cow.jpg" → "cow.jpg"). Written, masks are predictions that a
-person can correct: tasks for a labelling page with `<Image name="image">` and `<BrushLabels name="brush">`.
+Positions are percent of the image. A turned rectangle becomes the box round it. Later regions lie over earlier ones.
+Of several annotators of an image see `annotators`; of how images are named, `addresses`. Choices are tags where their
+control names classes of shapes, too, or is the only control of a file without shapes; other choices say something
+else ("occluded", "blurred"), as those about one region do. Written, masks are predictions that a person can correct:
+tasks for a labelling page with `<Image name="image">` and `<BrushLabels name="brush">`.
 """
 
 import json
-import re
+from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hintseg.errors import InputError
+from hintseg.formats.addresses import Addresses
+from hintseg.formats.annotators import merge, sheet
+from hintseg.formats.brush import decode_brush, encode_brush
 from hintseg.formats.exported import Classes, Labelled
 from hintseg.formats.imported import Imported, entry, tables
+from hintseg.formats.shapes import declared_size, ellipse, rectangle, turned
 from hintseg.hints.description import read_json
 from hintseg.hints.forms.form import numbers
-from hintseg.images import atomic_path, read_image_size
+from hintseg.images import atomic_path
 
 NUMBER = (int, float)
-KINDS = ("choices", "rectanglelabels", "keypointlabels", "polygonlabels", "brushlabels", "labels")
+LABELS = ("rectanglelabels", "polygonlabels", "keypointlabels", "brushlabels", "ellipselabels", "labels")
+SHAPES = (*LABELS, "rectangle", "polygon", "keypoint", "brush", "ellipse")
+VIDEO = ("videorectangle", "timelinelabels")
 
 
 def matches(path: Path) -> bool:
     """Whether a JSON file is Label Studio's."""
     content = read_json(path)
-    return isinstance(content, list) and bool(content) and all(isinstance(task, dict) for task in content) and all(
-        "data" in task and "annotations" in task for task in content
+    return isinstance(content, list) and bool(content) and all(isinstance(task, dict) for task in content) and (
+        all("data" in task and "annotations" in task for task in content)
+        or all({"annotation_id", "annotator", "lead_time"} <= set(task) for task in content)  # JSON-MIN, to refuse
     )  # fmt: skip
 
 
@@ -39,27 +46,26 @@ def read(path: Path, found: Imported) -> None:
     """Add one export.
 
     Raises:
-        InputError: malformed, naming file and field.
+        InputError: malformed, naming file and field, of the format JSON-MIN, or about videos.
     """
     content = read_json(path)
     if not isinstance(content, list):
         raise InputError(f"{path}: is no list of tasks.")
-    for row, task in enumerate(tables(content, str(path))):
-        where = f"{path}, task {task.get('id', row)}"
-        data = entry(task, "data", dict, where)
-        names = [value for value in data.values() if isinstance(value, str) and re.search(r"\.\w{3,4}$", value)]
-        if not names:
-            raise InputError(f"{where}: the field 'data' names no image.")
-        key = _image(unquote(names[0].rsplit("/", 1)[-1].rsplit("=", 1)[-1]), path, found)
-        for annotation in tables(entry(task, "annotations", list, where), f"{where}, annotations"):
-            if annotation.get("was_cancelled"):
-                continue
-            for result in tables(entry(annotation, "result", list, where), f"{where}, result"):
-                _add(result, key, found, where)
+    tasks = tables(content, str(path))
+    if tasks and "data" not in tasks[0] and "annotation_id" in tasks[0]:
+        raise InputError(f"{path}: is Label Studio's JSON-MIN, which leaves out what is needed; export as JSON.")
+    done = [_annotations(task, f"{path}, task {task.get('id', row)}") for row, task in enumerate(tasks)]
+    controls = _tag_controls(result for annotations in done for results in annotations for result in results)
+    addresses = Addresses(path, found)
+    for row, (task, annotations) in enumerate(zip(tasks, done, strict=True)):
+        _read_task(task, annotations, controls, addresses, found, f"{path}, task {task.get('id', row)}")
+    empty = sum(not any(annotations) for annotations in done)
+    if empty:
+        found.note(f"{empty} tasks have no annotation in {path.name} (predictions are not read); they are unlabelled.")
 
 
 def write(out: Path, items: Iterable[Labelled], classes: Classes) -> None:
-    """OUT/tasks.json; the background is left to the page's own canvas."""
+    """OUT/tasks.json."""
     tasks = []
     for item in items:
         named = {"from_name": "brush", "to_name": "image"}
@@ -82,122 +88,144 @@ def brush_result(mask: NDArray[np.bool_], name: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _image(name: str, path: Path, found: Imported) -> str:
-    without = re.sub(r"^[0-9a-f]{8}-", "", name)
-    try:
-        return found.add_image(name, path)
-    except InputError:
-        if without == name:
-            raise
-        return found.add_image(without, path)
+def _annotations(task: dict[str, Any], where: str) -> list[list[dict[str, Any]]]:
+    """Results of every annotation that was not cancelled."""
+    return [
+        tables(entry(annotation, "result", list, where), f"{where}, result")
+        for annotation in tables(entry(task, "annotations", list, where), f"{where}, annotations")
+        if not annotation.get("was_cancelled")
+    ]
+
+
+def _tag_controls(results: Iterable[dict[str, Any]]) -> set[str]:
+    """Names of the controls whose choices are classes of images."""
+    classes: set[str] = set()
+    choices: dict[str, set[str]] = defaultdict(set)
+    for result in results:
+        value = result.get("value")
+        if isinstance(value, dict) and result.get("type") == "choices" and not _is_place(value):
+            choices[str(result.get("from_name"))] |= _names(value, "choices")
+        elif isinstance(value, dict):
+            classes |= {name for kind in LABELS for name in _names(value, kind)}
+    if not classes:
+        return set(choices) if len(choices) == 1 else set()
+    return {control for control, names in choices.items() if names & classes}
+
+
+def _names(value: dict[str, Any], kind: str) -> set[str]:
+    names = value.get(kind)
+    return {str(name) for name in names} if isinstance(names, list) else set()
+
+
+def _is_place(value: dict[str, Any]) -> bool:
+    return any(name in value for name in ("x", "points", "rle"))
+
+
+def _read_task(
+    task: dict[str, Any], annotations: list[list[dict[str, Any]]], controls: set[str], addresses: Addresses,
+    found: Imported, where: str,
+) -> None:  # fmt: skip
+    data = entry(task, "data", dict, where)
+    if any(result.get("type") in VIDEO for results in annotations for result in results):
+        raise InputError(f"{where}: is about a video, which is not read; annotate single frames as images.")
+    images = addresses.of_task(data, where)
+    drawn: dict[str, list[list[dict[str, Any]]]] = {image: [[] for _ in annotations] for image in images.values()}
+    for number, results in enumerate(annotations):
+        regions = {str(result.get("id")) for result in results if result.get("type") in SHAPES}
+        for result in results:
+            image = addresses.of_result(result, images, data)
+            if result.get("type") == "choices" and _is_about_region(result, regions):
+                found.leave_out("Label Studio choice about one region")
+            elif result.get("type") not in (*SHAPES, "choices"):
+                found.leave_out(f"Label Studio {result.get('type')!r:.80}")
+            elif image is None:
+                found.leave_out("result of a Label Studio task of which it is not known to which image it belongs")
+            elif result["type"] == "choices" and str(result.get("from_name")) not in controls:
+                found.leave_out("Label Studio choice that may not be a class")
+            else:
+                drawn[image][number].append(result)
+    for image, sheets in drawn.items():
+        _read_image(image, sheets, addresses, found, where)
+
+
+def _is_about_region(result: dict[str, Any], regions: set[str]) -> bool:
+    value = result.get("value")
+    mine = {str(result[name]) for name in ("id", "parentID") if result.get(name) is not None}
+    return bool(mine & regions) or (isinstance(value, dict) and _is_place(value))
+
+
+def _read_image(
+    image: str, sheets: list[list[dict[str, Any]]], addresses: Addresses, found: Imported, where: str
+) -> None:
+    sizes = {
+        declared_size(result.get("original_height"), result.get("original_width"), where)
+        for results in sheets for result in results
+    } - {None}  # fmt: skip
+    if len(sizes) > 1:
+        raise InputError(f"{where}: was drawn on images of several sizes ({sizes}); one of them is not {image!r:.80}.")
+    key = addresses.add(image, next(iter(sizes), None), where)
+    if not found.is_readable(key):
+        return
+    if len(sheets) == 1:
+        _add_all(sheets[0], key, found, where)
+        return
+    drawn = [sheet(found) for _ in sheets]
+    for results, one in zip(sheets, drawn, strict=True):
+        _add_all(results, key, one, where)
+    merge(found, key, drawn)
+
+
+def _add_all(results: list[dict[str, Any]], key: str, found: Imported, where: str) -> None:
+    for result in results:
+        _add(result, key, found, f"{where}, result {result.get('id')}")
 
 
 def _add(result: dict[str, Any], key: str, found: Imported, where: str) -> None:
-    kind = result.get("type")
-    place = f"{where}, result {result.get('id')}"
-    if kind not in KINDS:
-        found.lost[f"Label Studio {kind!r}"] += 1
+    value = entry(result, "value", dict, where)
+    if result["type"] == "choices":
+        for name in entry(value, "choices", list, where):
+            found.add_tag(key, found.label(str(name)))
         return
-    value = entry(result, "value", dict, place)
-    if kind == "labels":  # the control tag that gives any region its label
-        kind = next((name for name in KINDS if name in value), "labels")
-    labels = [found.label(str(name)) for name in entry(value, kind, list, place)]
-    if kind == "choices":
-        found.tags.setdefault(key, []).extend(labels)
-        return
-    height, width = read_image_size(found.images[key])
-    for label in labels[:1]:
-        if kind == "rectanglelabels":
-            if value.get("rotation"):
-                found.lost["Label Studio rotation of a rectangle"] += 1
-            x, y, w, h = numbers(
-                [entry(value, name, NUMBER, place) for name in ("x", "y", "width", "height")], 4, place
-            )
-            box = [x * width / 100, y * height / 100, (x + w) * width / 100, (y + h) * height / 100]
-            found.boxes.setdefault(key, []).append([*box, label])
-        elif kind == "keypointlabels":
-            x, y = numbers([entry(value, name, NUMBER, place) for name in ("x", "y")], 2, place)
-            found.points.setdefault(key, []).append([x * width / 100, y * height / 100, label])
-        elif kind == "polygonlabels":
-            corners = [numbers(pair, 2, f"{place}, points") for pair in entry(value, "points", list, place)]
-            if len(corners) < 3:
-                raise InputError(f"{place}: the field 'points' has {len(corners)} corners; a polygon needs three.")
-            found.fill(key, np.array(corners).reshape(-1, 2) * [width / 100, height / 100], label)
-        elif kind == "brushlabels":
-            if value.get("format") != "rle":
-                raise InputError(f"{place}: the field 'format' of a brush must be 'rle'.")
-            try:
-                mask = decode_brush(entry(value, "rle", list, place), height, width)
-            except ValueError as error:
-                raise InputError(f"{place}: the field 'rle' is no brush mask of {width}×{height} ({error}).") from error
-            found.paint(key, mask, label, place)
+    kind = next((name for name in LABELS if name in value), None)
+    names = [] if kind is None else entry(value, kind, list, where)
+    if len(names) != 1:
+        found.leave_out("Label Studio shape of several classes" if names else "Label Studio shape without a class")
+    elif result.get("image_rotation"):
+        found.leave_out("Label Studio shape on an image that was turned on the page")
+    else:
+        _draw(value, result["type"], key, found.label(str(names[0])), found, where)
 
 
-def decode_brush(codes: list[int], height: int, width: int) -> NDArray[np.bool_]:
-    """Label Studio's run lengths → (H, W) bool, where the alpha channel is not zero.
+def _draw(value: dict[str, Any], kind: str, key: str, label: int, found: Imported, where: str) -> None:
+    height, width = found.frame(key).declared
+    scale = [width / 100, height / 100]
 
-    The bytes are a stream of bits: 32 for the number of values, 5 for the length of a value less one, four
-    times 4 for lengths of counts less one; then blocks of one bit (1: a value repeated, 0: values one by
-    one), two bits (which length of count), the count less one, and the value or values.
+    def take(*names: str) -> list[float]:
+        return numbers([entry(value, name, NUMBER, where) for name in names], len(names), where)
 
-    Raises:
-        ValueError: not such a stream, or of another size.
-    """
-    try:
-        bits = np.unpackbits(np.array(codes, dtype=np.int64).astype(np.uint8))
-    except (OverflowError, TypeError) as error:
-        raise ValueError("values that are no bytes") from error
-    place = 0
-
-    def take(count: int) -> int:
-        nonlocal place
-        if place + count > bits.size:
-            raise ValueError("the stream ends too soon")
-        value = 0
-        for bit in bits[place : place + count].tolist():
-            value = value * 2 + bit
-        place += count
-        return value
-
-    total = take(32)
-    if total != height * width * 4:
-        raise ValueError(f"{total} values")
-    word = take(5) + 1
-    lengths = [take(4) + 1 for _ in range(4)]
-    values = np.zeros(total, dtype=np.int64)
-    done = 0
-    weights = 1 << np.arange(word)[::-1]
-    while done < total:
-        repeated = take(1)
-        count = take(lengths[take(2)]) + 1
-        if done + count > total:
-            raise ValueError("more values than announced")
-        if repeated:
-            values[done : done + count] = take(word)
+    (degrees,) = numbers([value.get("rotation") or 0], 1, f"{where}, rotation")
+    if kind.startswith("brush") or "rle" in value:
+        if value.get("format") != "rle":
+            raise InputError(f"{where}: the field 'format' of a brush must be 'rle'.")
+        try:
+            mask = decode_brush(entry(value, "rle", list, where), height, width)
+        except ValueError as error:
+            raise InputError(f"{where}: the field 'rle' is no brush mask of {width}×{height} ({error}).") from error
+        found.paint(key, mask, label, where)
+    elif kind.startswith("polygon") or "points" in value:
+        corners = [numbers(pair, 2, f"{where}, points") for pair in entry(value, "points", list, where)]
+        if value.get("closed") is False:
+            found.leave_out("polygon that was not closed")
+        elif len(corners) < 3:
+            found.leave_out("polygon of fewer than three corners")
         else:
-            if place + count * word > bits.size:
-                raise ValueError("the stream ends too soon")
-            values[done : done + count] = bits[place : place + count * word].reshape(count, word) @ weights
-            place += count * word
-        done += count
-    return values.reshape(height, width, 4)[..., 3] > 0
-
-
-def encode_brush(mask: NDArray[np.bool_]) -> list[int]:
-    """(H, W) bool → Label Studio's run lengths of a white picture with this alpha channel."""
-    height, width = mask.shape
-    values = np.repeat(mask.ravel().astype(np.uint8) * 255, 4)
-    edges = np.flatnonzero(np.diff(values)) + 1
-    starts = np.concatenate([[0], edges])
-    counts = np.diff(np.concatenate([starts, [values.size]]))
-    lengths = (3, 4, 8, 16)
-    text = [f"{height * width * 4:032b}", f"{7:05b}", *(f"{length - 1:04b}" for length in lengths)]
-    for start, count in zip(starts.tolist(), counts.tolist(), strict=True):
-        while count > 0:
-            part = min(count, 1 << 16)
-            which = next(index for index, length in enumerate(lengths) if part <= 1 << length)
-            text.append(f"1{which:02b}{part - 1:0{lengths[which]}b}{values[start]:08b}")
-            count -= part
-    stream = "".join(text)
-    stream += "0" * (-len(stream) % 8)
-    return [int(stream[index : index + 8], 2) for index in range(0, len(stream), 8)]
+            found.fill(key, np.array(corners).reshape(-1, 2) * scale, label)
+    elif kind.startswith("ellipse") or "radiusX" in value:
+        x, y, radius_x, radius_y = np.array(take("x", "y", "radiusX", "radiusY")) * [*scale, *scale]
+        found.fill(key, ellipse(x, y, radius_x, radius_y, degrees), label)
+    elif kind.startswith("keypoint") or "height" not in value:  # a point's width is that of its dot
+        x, y = np.array(take("x", "y")) * scale
+        found.add_point(key, x, y, label)
+    else:
+        x, y, w, h = np.array(take("x", "y", "width", "height")) * [*scale, *scale]
+        found.add_rotated_box(key, turned(rectangle(x, y, x + w, y + h), (x, y), degrees), label)

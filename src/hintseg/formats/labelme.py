@@ -1,15 +1,32 @@
-"""LabelMe: polygon and circle → region, rectangle → box, point(s) → points, line(strip) → scribble, flags → tags."""
+"""LabelMe: polygon, circle, mask → region, rectangle → box, point(s) → points, line(strip) → scribble, flags → tags.
 
+Shapes of tools that write the same files (X-AnyLabeling) are known, too. A turned rectangle becomes the box round it.
+`__ignore__` is LabelMe's name of what is void. Where regions overlap, a later shape lies over an earlier one.
+"""
+
+import base64
+import binascii
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from hintseg.errors import InputError
 from hintseg.formats.imported import Imported, entry
+from hintseg.formats.shapes import declared_size, ellipse, rectangle
 from hintseg.hints.description import read_json
 from hintseg.hints.forms.form import numbers
+from hintseg.hints.labels import VOID
+
+IGNORED = "__ignore__"
+NEEDED = {
+    "polygon": 3, "quadrilateral": 3, "rectangle": 2, "oriented_rectangle": 3, "rotation": 3, "circle": 2, "mask": 2,
+    "point": 1, "points": 1, "line": 2, "linestrip": 2,
+}  # fmt: skip
+BOXES = ("rectangle", "oriented_rectangle", "rotation")
 
 
 def matches(path: Path) -> bool:
@@ -25,39 +42,91 @@ def read(path: Path, found: Imported) -> None:
         InputError: malformed, naming file and field.
     """
     content = read_json(path)
-    key = found.add_image(entry(content, "imagePath", str, str(path)), path)
+    name = entry(content, "imagePath", str, str(path))
+    size = declared_size(content.get("imageHeight"), content.get("imageWidth"), str(path))
+    if content.get("imageData") and not found.has_image(name, path):
+        raise InputError(
+            f"{path}: holds the image {name!r:.80} in itself, which lies nowhere below {found.root}; write it beside "
+            "with labelme_export_json."
+        )
+    key = found.add_image(name, path, size)
+    if not found.is_readable(key):
+        return
     flags = content.get("flags")
     for name, present in entry(content, "flags", dict, str(path)).items() if flags else ():
         if present is True:
-            found.tags.setdefault(key, []).append(found.label(name))
-    for row, shape in enumerate(entry(content, "shapes", list, str(path))):
+            found.add_tag(key, found.label(name))
+    shapes = content.get("shapes")
+    for row, shape in enumerate(entry(content, "shapes", list, str(path)) if shapes is not None else ()):
         _add(shape, key, found, f"{path}, shapes[{row}]")
 
 
 def _add(shape: dict[str, Any], key: str, found: Imported, where: str) -> None:
-    label = found.label(entry(shape, "label", str, where))
+    name = entry(shape, "label", str, where)
     rows = entry(shape, "points", list, where)
     vertices = np.array([numbers(pair, 2, f"{where}, points") for pair in rows]).reshape(-1, 2)
-    kind = entry(shape, "shape_type", str, where) if "shape_type" in shape else "polygon"
-    needed = {"polygon": 3, "rectangle": 2, "circle": 2, "point": 1, "points": 1, "line": 2, "linestrip": 2}
-    if kind not in needed:
-        found.lost[f"LabelMe shape {kind!r}"] += 1
-        return
-    if len(vertices) < needed[kind]:
-        raise InputError(f"{where}: the field 'points' has {len(vertices)} points; a {kind} needs {needed[kind]}.")
-    if kind == "polygon":
-        found.fill(key, vertices, label)
-    elif kind == "circle":
-        found.fill(key, _circle(vertices[0], vertices[1]), label)
-    elif kind == "rectangle":
-        low, high = vertices.min(axis=0), vertices.max(axis=0)
-        found.boxes.setdefault(key, []).append([*low.tolist(), *high.tolist(), label])
+    # The first versions had polygons alone, and did not say so.
+    kind = entry(shape, "shape_type", str, where) if shape.get("shape_type") is not None else "polygon"
+    if kind not in NEEDED:
+        found.leave_out(f"LabelMe shape {kind!r:.80}")
+    elif len(vertices) < NEEDED[kind]:
+        found.leave_out(f"{kind} of fewer than {NEEDED[kind]} points")
+    elif name == IGNORED:
+        _ignore(shape, kind, vertices, key, found, where)
+    elif kind in BOXES:
+        found.add_rotated_box(key, vertices, found.label(name))
     elif kind in ("point", "points"):
-        found.points.setdefault(key, []).extend([x, y, label] for x, y in vertices.tolist())
+        label = found.label(name)
+        for x, y in vertices.tolist():
+            found.add_point(key, x, y, label)
+    elif kind in ("line", "linestrip"):
+        found.add_stroke(key, vertices, found.label(name))
     else:
-        found.scribbles.setdefault(key, []).append([label, vertices.tolist()])
+        _fill(shape, kind, vertices, key, found.label(name), found, where)
 
 
-def _circle(centre: NDArray[np.float64], edge: NDArray[np.float64]) -> NDArray[np.float64]:
-    angles = np.linspace(0, 2 * np.pi, 64, endpoint=False)
-    return centre + np.hypot(*(edge - centre)) * np.stack([np.cos(angles), np.sin(angles)], axis=1)
+def _ignore(
+    shape: dict[str, Any], kind: str, vertices: NDArray[np.float64], key: str, found: Imported, where: str
+) -> None:
+    """An area of which nothing is to be learnt; points and lines have none."""
+    if kind == "rectangle" and len(vertices) == 2:
+        (x0, y0), (x1, y1) = vertices.tolist()
+        vertices = rectangle(x0, y0, x1, y1)
+    if kind in ("point", "points", "line", "linestrip"):
+        found.leave_out(f"{kind} called {IGNORED}")
+    else:
+        _fill(shape, kind, vertices, key, VOID, found, where)
+
+
+def _fill(
+    shape: dict[str, Any], kind: str, vertices: NDArray[np.float64], key: str, label: int, found: Imported, where: str
+) -> None:
+    if kind == "mask":
+        found.paint(key, _mask(shape, vertices, found.frame(key).declared, where), label, where)
+    elif kind == "circle":
+        radius = float(np.hypot(*(vertices[1] - vertices[0])))
+        found.fill(key, ellipse(vertices[0, 0], vertices[0, 1], radius, radius), label)
+    else:
+        found.fill(key, vertices, label)
+
+
+def _mask(shape: dict[str, Any], vertices: NDArray[np.float64], size: tuple[int, int], where: str) -> NDArray[np.bool_]:
+    """A PNG in base64 of the rectangle that the two points, both inclusive, span; what leaves the image is cut off."""
+    low = np.round(vertices.min(axis=0)).astype(np.int64)
+    span = np.round(vertices.max(axis=0)).astype(np.int64) - low + 1
+    try:
+        with Image.open(BytesIO(base64.b64decode(entry(shape, "mask", str, where))), formats=("PNG",)) as image:
+            if (np.abs(image.size - span) > 1).any():  # versions differ by one
+                raise InputError(
+                    f"{where}: its mask is {image.width}×{image.height}, but its points span {span[0]}×{span[1]}."
+                )
+            pixels = np.array(image.convert("L")) > 0
+    except (binascii.Error, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise InputError(f"{where}: the field 'mask' is no PNG image in base64 ({error}).") from error
+    mask = np.zeros(size, np.bool_)
+    (left, top), (right, bottom) = low.tolist(), (low + pixels.shape[::-1]).tolist()
+    inside = np.s_[max(top, 0) : max(bottom, 0), max(left, 0) : max(right, 0)]
+    part = pixels[max(-top, 0) :, max(-left, 0) :]
+    target = mask[inside]
+    target[:] = part[: target.shape[0], : target.shape[1]]
+    return mask

@@ -1,0 +1,106 @@
+"""Which images a Label Studio task is about: by path or URL, uploaded, local, presigned, several of them."""
+
+import base64
+import binascii
+import re
+from pathlib import Path, PurePosixPath
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from hintseg.errors import InputError
+from hintseg.formats.imported import Imported
+from hintseg.images import IMAGE_SUFFIXES
+
+UPLOADED = re.compile(r"(^|/)[0-9a-f]{8}-(?=[^/]*$)")  # what the server puts before a file's name
+VIDEOS = (".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v")
+Place = tuple[str, int | None]  # a field of a task's data, and the row where it is a list
+
+
+class Addresses:
+    """Images that the tasks of one export name.
+
+    Args:
+        path: the export.
+        found: where images are added.
+    """
+
+    def __init__(self, path: Path, found: Imported) -> None:
+        self.path = path
+        self.found = found
+        self.named: dict[str, str] = {}  # key → its address
+
+    def of_task(self, data: dict[str, Any], where: str) -> dict[Place, str]:
+        """Place in a task's data → address. Of several, those that exist, if any does.
+
+        Raises:
+            InputError: it names none.
+        """
+        texts: dict[Place, str] = {}
+        for name, value in data.items():
+            rows: list[Any] = value if isinstance(value, list) else [value]
+            for row, text in enumerate(rows):
+                if isinstance(text, str):
+                    texts[name, row if isinstance(value, list) else None] = plain(text)
+        images = {place: text for place, text in texts.items() if suffix(text) in IMAGE_SUFFIXES}
+        if not images:
+            images = {place: text for place, text in texts.items() if self._exists(text)}
+        if not images:
+            if any(suffix(text) in VIDEOS for text in texts.values()):
+                raise InputError(f"{where}: is about a video, which is not read; annotate single frames as images.")
+            raise InputError(f"{where}: the field 'data' names no image.")
+        if len(images) > 1:
+            return {place: text for place, text in images.items() if self._exists(text)} or images
+        return images
+
+    def of_result(self, result: dict[str, Any], images: dict[Place, str], data: dict[str, Any]) -> str | None:
+        """Address of the image that a result is about; None where it cannot be told.
+
+        A result says the name of its `<Image>` tag, which is taken for the field of that name, and the page.
+        """
+        name, row = result.get("to_name"), result.get("item_index")
+        if not isinstance(name, str):
+            name = None
+        if name in data and not any(field == name for field, _ in images):
+            return None  # about a text, or another thing that is no image
+        of_field = {place: text for place, text in images.items() if place[0] == name} or images
+        if len(of_field) > 1 and isinstance(row, int) and len({field for field, _ in of_field}) == 1:
+            of_field = {place: text for place, text in of_field.items() if place[1] == row}
+        return next(iter(of_field.values())) if len(set(of_field.values())) == 1 else None
+
+    def add(self, address: str, declared: tuple[int, int] | None, where: str) -> str:
+        """Key of an image, with and without the prefix of an upload.
+
+        Raises:
+            InputError: there is none, or another address means the same file.
+        """
+        name = address if self.found.has_image(address, self.path) else UPLOADED.sub(r"\1", address)
+        key = self.found.add_image(name, self.path, declared)
+        known = self.named.setdefault(key, address)
+        if UPLOADED.search(known) and UPLOADED.search(address) and known != address and name != address:
+            raise InputError(
+                f"{where}: {known!r:.80} and {address!r:.80} were uploaded one by one, but only "
+                f"{self.found.images[key]} is there; name the files as they are called in Label Studio."
+            )
+        return key
+
+    def _exists(self, address: str) -> bool:
+        return any(self.found.has_image(name, self.path) for name in (address, UPLOADED.sub(r"\1", address)))
+
+
+def plain(address: str) -> str:
+    """The path in an address of Label Studio's own: of local files, and of a cloud's that it signs."""
+    if "/data/local-files" in address:
+        return next(iter(parse_qs(urlsplit(address).query).get("d", ())), address)
+    if re.search(r"/(resolve|presign)/?\?", address):
+        encoded = next(iter(parse_qs(urlsplit(address).query).get("fileuri", ())), "")
+        try:
+            return base64.urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)).decode() or address
+        except (binascii.Error, ValueError):
+            return address
+    return address
+
+
+def suffix(address: str) -> str:
+    """The suffix in lower case, of an address with or without a query."""
+    found = PurePosixPath(address).suffix.lower()
+    return found if found in IMAGE_SUFFIXES else PurePosixPath(re.split("[?#]", address)[0]).suffix.lower()

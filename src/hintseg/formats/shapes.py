@@ -1,0 +1,92 @@
+"""What several readers share: sizes that are declared, turned rectangles, ellipses, and names of no class."""
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hintseg.errors import InputError
+from hintseg.formats.imported import Imported
+from hintseg.formats.rle import MOST_CELLS
+from hintseg.hints.description import as_coordinate
+
+SPLITS = {
+    "train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "test",
+}  # fmt: skip
+CORNERS = 64  # of the polygon that stands for an ellipse
+MOST_NAMED = 10  # names in a sentence
+
+
+def declared_size(height: object, width: object, where: str) -> tuple[int, int] | None:
+    """(height, width) as an annotation file says; None where it does not, or says zero.
+
+    Raises:
+        InputError: one of them is no number, or they are those of no image.
+    """
+    sides = []
+    for name, value in (("height", height), ("width", width)):
+        if value is None or value == "":
+            return None
+        try:
+            sides.append(int(as_coordinate(str(value))))
+        except ValueError:
+            raise InputError(f"{where}: the image's {name} is {value!r:.80}, not a number.") from None
+    if sides[0] * sides[1] > MOST_CELLS:
+        raise InputError(f"{where}: the image's size is {sides[1]}×{sides[0]}, larger than an image can be.")
+    return (sides[0], sides[1]) if min(sides) > 0 else None
+
+
+def turned(vertices: NDArray[np.float64], pivot: tuple[float, float], degrees: float) -> NDArray[np.float64]:
+    """(N, 2) x, y turned clockwise, as seen on the screen, about a point."""
+    cos, sin = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+    return np.array((vertices - pivot) @ np.array([[cos, sin], [-sin, cos]]) + pivot)
+
+
+def rectangle(x0: float, y0: float, x1: float, y1: float) -> NDArray[np.float64]:
+    """(4, 2) x, y of its corners, all the way round."""
+    return np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]], np.float64)
+
+
+def ellipse(x: float, y: float, radius_x: float, radius_y: float, degrees: float = 0.0) -> NDArray[np.float64]:
+    """(N, 2) x, y of the outline of an ellipse that is turned clockwise about its middle."""
+    angles = np.linspace(0, 2 * np.pi, CORNERS, endpoint=False)
+    outline = np.stack([x + radius_x * np.cos(angles), y + radius_y * np.sin(angles)], axis=1)
+    return turned(outline, (x, y), degrees)
+
+
+def split_of(path: Path, root: Path) -> str | None:
+    """The split that a file's name, or else its folder's, says: `instances_val2017.json`, `valid/labels.json`."""
+    below = path.relative_to(root) if path.is_relative_to(root) else Path(path.name)
+    for part in (below.stem, *(folder.name for folder in below.parents)):
+        named = {SPLITS[word] for word in re.findall("[a-z]+", part.lower()) if word in SPLITS}
+        if len(named) == 1:
+            return named.pop()
+    return None
+
+
+def label_used(found: Imported, names: Iterable[str], used: set[str]) -> None:
+    """Make classes of those names of a file's list that its annotations use; of all where there are no annotations.
+
+    A name that nothing uses may be a heading over other classes, and would be a class that is nowhere.
+    """
+    listed = list(dict.fromkeys(names))
+    for name in listed:
+        if name in used or not used:
+            found.label(name)
+    unused = [name for name in listed if used and name not in used and name not in found.classes]
+    if unused:
+        more = f" and {len(unused) - MOST_NAMED} more" if len(unused) > MOST_NAMED else ""
+        found.note(
+            f"{len(unused)} of {len(listed)} listed classes are used by no annotation and were left out: "
+            f"{', '.join(unused[:MOST_NAMED])}{more}."
+        )
+
+
+def identifier(value: Any) -> str | None:
+    """An id of JSON as text, so that 7 and "7" are one; None: it is no id."""
+    if isinstance(value, bool) or not isinstance(value, int | str | float):
+        return None
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)

@@ -1,0 +1,470 @@
+"""COCO, CVAT, LabelMe and Label Studio: what is said of a shape is kept, or left out and counted."""
+
+import base64
+import io
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from hintseg.errors import InputError
+from hintseg.formats.brush import encode_brush
+from hintseg.formats.by_name import export_masks, import_dataset
+from hintseg.formats.exported import Classes
+from hintseg.formats.rle import encode_rle
+from hintseg.images import read_labels, write_image, write_labels
+
+HEIGHT, WIDTH = 48, 64
+SQUARE = [[10, 10], [14, 10], [14, 14], [10, 14]]  # 16 pixels
+FLAT = np.ravel(SQUARE).tolist()
+
+
+def add_image(path, height=HEIGHT, width=WIDTH):
+    write_image(path, np.full((height, width, 3), 90, np.uint8))
+
+
+@pytest.fixture
+def root(tmp_path):
+    add_image(tmp_path / "in" / "a.png")
+    return tmp_path / "in"
+
+
+class Result:
+    """What was imported from a folder."""
+
+    def __init__(self, root):
+        out = root.parent / "out"
+        self.dataset, found = import_dataset(root, out)
+        self.classes, self.lost, self.notes = self.dataset.classes, dict(found.lost), " ".join(found.notes)
+        self.splits = {name: self.dataset.keys(name) for name in self.dataset.splits}
+        self.root = out
+
+    def table(self, name, key="a"):
+        path = self.root / f"{name}.json"
+        return json.loads(path.read_text()).get(key, []) if path.exists() else []
+
+    def pixels(self, name, key="a"):
+        path = self.root / "scribbles" / f"{key}.png"
+        return int((read_labels(path) == self.classes.index(name)).sum()) if path.exists() else 0
+
+
+def coco(root, annotations, categories=None, images=None, name="labels.json"):
+    content = {
+        "images": images or [{"id": 1, "file_name": "a.png"}],
+        "categories": categories or [{"id": 1, "name": "cow"}, {"id": 2, "name": "dog"}],
+        "annotations": [{"image_id": 1, "category_id": 1} | annotation for annotation in annotations],
+    }
+    (root / name).parent.mkdir(exist_ok=True)
+    (root / name).write_text(json.dumps(content))
+
+
+def labelme(root, *shapes, **more):
+    shapes = [{"label": "cow", "shape_type": "polygon", "points": SQUARE} | shape for shape in shapes]
+    (root / "a.json").write_text(json.dumps({"imagePath": "a.png", "shapes": shapes} | more))
+
+
+def cvat(root, body, meta=""):
+    (root / "annotations.xml").write_text(f"<annotations><meta>{meta}</meta>{body}</annotations>")
+
+
+def cvat_image(root, body, name="a.png", more=""):
+    cvat(root, f'<image id="0" name="{name}" width="{WIDTH}" height="{HEIGHT}" {more}>{body}</image>')
+
+
+def polygon(name="cow", **more):
+    points = [[x * 100 / WIDTH, y * 100 / HEIGHT] for x, y in SQUARE]
+    return {"type": "polygonlabels", "id": "p", "value": {"points": points, "polygonlabels": [name]}} | more
+
+
+def choice(name, control="kind", **more):
+    return {"type": "choices", "id": "c", "from_name": control, "value": {"choices": [name]}} | more
+
+
+def label_studio(root, *annotations, data=None):
+    annotations = [{"result": results} for results in annotations]
+    (root / "tasks.json").write_text(
+        json.dumps([{"id": 1, "data": data or {"image": "a.png"}, "annotations": annotations}])
+    )
+
+
+# COCO
+
+
+def test_categories_that_nothing_uses_are_no_classes(root):
+    roots = [{"id": 0, "name": "animals", "supercategory": "none"}, {"id": 3, "name": "cow"}, {"id": 5, "name": "dog"}]
+    coco(root, [{"category_id": 5}, {"category_id": 3}], roots)
+    result = Result(root)
+    assert result.classes == ("cow", "dog"), "in the order of the file"
+    assert "1 of 3 listed classes are used by no annotation and were left out: animals." in result.notes
+
+
+def test_a_list_of_more_categories_than_labels_is_no_obstacle(root):
+    coco(root, [{"category_id": 900}], [{"id": number, "name": f"c{number}"} for number in range(1200)])
+    assert Result(root).classes == ("c900",)
+
+
+@pytest.mark.parametrize(
+    ("annotation", "pixels", "boxes", "lost"),
+    [
+        ({"segmentation": [FLAT]}, 16, 0, {}),
+        ({"segmentation": FLAT}, 16, 0, {}),
+        ({"segmentation": [[1, 1, 2, 2]], "bbox": [1, 1, 2, 2]}, 0, 1, {"polygon of fewer than three corners": 1}),
+        ({"segmentation": [FLAT, [1, 1, 2]]}, 16, 0, {"polygon of fewer than three corners": 1}),
+        ({"segmentation": [[1, 1, 9, 9, 5, 5]]}, 0, 0, {"polygon that covers no pixel of its image": 1}),
+        ({"segmentation": [FLAT], "ignore": 1}, 0, 0, {}),
+        ({"bbox": [1, 1, 9, 9], "ignore": 1}, 0, 0, {"annotation without a region that is marked to be ignored": 1}),
+        ({"bbox": [5, 5, 0, 9]}, 0, 0, {"box that is empty or outside its image": 1}),
+        ({"segmentation": [], "bbox": [1, 1, 9, 9], "keypoints": [2, 2, 2, 3, 3, 1, 0, 0, 0]}, 0, 1,
+         {"key point that is hidden behind something": 1}),
+        ({"image_id": "1", "category_id": 1.0, "segmentation": [FLAT]}, 16, 0, {}),
+    ],
+)  # fmt: skip
+def test_shapes_of_coco(root, annotation, pixels, boxes, lost):
+    coco(root, [annotation])
+    result = Result(root)
+    assert (result.pixels("cow"), len(result.table("boxes"))) == (pixels, boxes)
+    assert result.lost == lost
+
+
+@pytest.mark.parametrize("compressed", [True, False])
+def test_a_crowd_lies_below(root, compressed):
+    mask = np.zeros((HEIGHT, WIDTH), np.bool_)
+    mask[8:16, 8:16] = True
+    flat = mask.T.ravel()
+    runs = np.diff([0, *(np.flatnonzero(np.diff(flat)) + 1), flat.size]).tolist()
+    crowd = encode_rle(mask) if compressed else {"size": [HEIGHT, WIDTH], "counts": runs}
+    coco(root, [{"category_id": 2, "segmentation": [FLAT]}, {"iscrowd": 1, "segmentation": crowd}])
+    result = Result(root)
+    assert (result.pixels("dog"), result.pixels("cow")) == (16, 48)
+
+
+@pytest.mark.parametrize(
+    ("annotation", "message"),
+    [
+        ({"segments_info": []}, "panoptic format, which is not read"),
+        ({"keypoints": [1, 2]}, "'keypoints' has 2 values"),
+        ({"image_id": 4}, "annotations\\[0\\]: the field 'image_id' is 4"),
+    ],
+)
+def test_what_coco_cannot_mean_is_refused(root, annotation, message):
+    coco(root, [annotation])
+    with pytest.raises(InputError, match=message):
+        Result(root)
+
+
+def test_splits_of_coco(root):
+    for split, name in (("train", "instances_train2017.json"), ("val", "valid/_annotations.coco.json")):
+        add_image(root / f"{split}.png")
+        coco(root, [{}], images=[{"id": 1, "file_name": f"{split}.png"}], name=name)
+    assert Result(root).splits == {"train": ("train",), "val": ("val",)}
+
+
+def test_images_without_annotations_are_said(root):
+    coco(root, [], images=[{"id": 1, "file_name": "a.png"}])
+    assert "1 images have no annotation in labels.json; they are unlabelled." in Result(root).notes
+
+
+# Turned boxes, in the three formats that have them: 40 x 10 about its middle (32, 24) by 90 degrees is 10 x 40.
+
+
+@pytest.mark.parametrize("name", ["coco", "cvat", "label-studio", "labelme"])
+def test_a_turned_box_is_its_extent(root, name):
+    if name == "coco":
+        coco(root, [{"bbox": [12, 19, 40, 10], "segmentation": [], "attributes": {"rotation": 90}}])
+    elif name == "cvat":
+        cvat_image(root, '<box label="cow" xtl="12" ytl="19" xbr="52" ybr="29" rotation="90"/>')
+    elif name == "label-studio":  # about its upper left corner
+        value = {"x": 3700 / WIDTH, "y": 400 / HEIGHT, "width": 4000 / WIDTH, "height": 1000 / HEIGHT, "rotation": 90}
+        label_studio(root, [{"type": "rectanglelabels", "value": value | {"rectanglelabels": ["cow"]}}])
+    else:
+        labelme(root, {"shape_type": "rotation", "points": [[27, 4], [37, 4], [37, 44], [27, 44]]})
+    assert Result(root).table("boxes") == [pytest.approx([27, 4, 37, 44, 0], abs=0.01)]
+
+
+@pytest.mark.parametrize("name", ["coco", "cvat", "label-studio", "labelme"])
+@pytest.mark.parametrize("size", [(2 * HEIGHT, 2 * WIDTH), (HEIGHT, 2 * WIDTH)])
+def test_the_declared_size_counts(root, name, size):
+    height, width = size
+    twice = (np.array(SQUARE) * 2).tolist()
+    if name == "coco":
+        image = {"id": 1, "file_name": "a.png", "height": height, "width": width}
+        coco(root, [{"segmentation": [np.ravel(twice).tolist()]}], images=[image])
+    elif name == "cvat":
+        points = ";".join(f"{x},{y}" for x, y in twice)
+        shape = f'<polygon label="cow" points="{points}"/>'
+        cvat(
+            root,
+            f'<image name="a.png" width="{width}" height="{height}">{shape}</image>',
+        )
+    elif name == "label-studio":
+        label_studio(root, [polygon(original_width=width, original_height=height)])
+    else:
+        labelme(root, {"points": twice}, imageHeight=height, imageWidth=width)
+    if height == HEIGHT:
+        with pytest.raises(InputError, match=r"64×48.*128×48"):
+            Result(root)
+    else:
+        result = Result(root)
+        assert result.pixels("cow") == 16
+        assert "1 images have another size" in result.notes
+
+
+# LabelMe
+
+
+def png(mask):
+    target = io.BytesIO()
+    Image.fromarray(mask).save(target, "PNG")
+    return base64.b64encode(target.getvalue()).decode()
+
+
+def test_masks_of_labelme(root):
+    ones = png(np.full((10, 20), True))
+    labelme(
+        root,
+        {"shape_type": "mask", "points": [[29, 19], [10, 10]], "mask": ones},
+        {"label": "dog", "shape_type": "mask", "points": [[54, 43], [73, 52]], "mask": ones},  # half of it outside
+    )
+    result = Result(root)
+    assert (result.pixels("cow"), result.pixels("dog")) == (200, 50)
+
+
+@pytest.mark.parametrize(
+    ("mask", "message"),
+    [
+        ("AAAA", "no PNG image"),
+        ("é", "no PNG image"),
+        (png(np.full((9, 9), True)), "9×9, but its points span"),
+    ],
+)
+def test_a_mask_that_does_not_fit_is_refused(root, mask, message):
+    labelme(root, {"shape_type": "mask", "points": [[10, 10], [29, 19]], "mask": mask})
+    with pytest.raises(InputError, match=message):
+        Result(root)
+
+
+@pytest.mark.parametrize(
+    ("shape", "pixels", "table", "lost"),
+    [
+        ({"shape_type": None}, 16, None, {}),
+        ({"shape_type": "quadrilateral"}, 16, None, {}),
+        ({"points": SQUARE[:2]}, 0, None, {"polygon of fewer than 3 points": 1}),
+        ({"points": []}, 0, None, {"polygon of fewer than 3 points": 1}),
+        ({"shape_type": "rectangle", "points": SQUARE}, 0, "boxes", {}),
+        ({"shape_type": "oriented_rectangle"}, 0, "boxes", {}),
+        ({"shape_type": "rectangle", "points": [[14, 10], [10, 14]]}, 0, "boxes", {}),
+        ({"shape_type": "cuboid"}, 0, None, {"LabelMe shape 'cuboid'": 1}),
+    ],
+)
+def test_shapes_of_labelme(root, shape, pixels, table, lost):
+    labelme(root, shape, {"label": "dog", "points": [[0, 0], [1, 0], [1, 1], [0, 1]]})
+    result = Result(root)
+    assert (result.pixels("cow") if "cow" in result.classes else 0) == pixels
+    assert [row[:4] for row in result.table("boxes")] == ([[10, 10, 14, 14]] if table else [])
+    assert result.lost == lost
+
+
+@pytest.mark.parametrize("kind", ["polygon", "rectangle", "point"])
+def test_what_is_to_be_ignored_is_no_class(root, kind):
+    square = {"polygon": SQUARE, "rectangle": [SQUARE[0], SQUARE[2]], "point": SQUARE[:1]}[kind]
+    wide = [[8, 8], [16, 8], [16, 16], [8, 16]]
+    labelme(root, {"points": wide}, {"label": "__ignore__", "shape_type": kind, "points": square})
+    result = Result(root)
+    assert result.classes == ("cow",)
+    assert result.pixels("cow") == (64 if kind == "point" else 48)
+    assert result.lost == ({"point called __ignore__": 1} if kind == "point" else {})
+
+
+def test_an_image_that_only_the_annotations_hold_is_refused(root):
+    labelme(root, {}, imagePath="z.png", imageData="AAAA")
+    with pytest.raises(InputError, match=r"holds the image 'z\.png' in itself"):
+        Result(root)
+
+
+# CVAT
+
+
+def test_frames_of_a_video(root):
+    def shape(frame, outside):
+        points = "10,10;14,10;14,14;10,14"
+        return f'<polygon frame="{frame}" keyframe="1" outside="{outside}" points="{points}" z_order="0"/>'
+
+    for frame in (0, 1, 2):
+        add_image(root / "images" / f"frame_{frame:06d}.png")
+    cvat(root, f'<track id="0" label="cow">{shape(0, 0)}{shape(1, 0)}{shape(2, 1)}</track>')
+    result = Result(root)
+    assert [result.pixels("cow", f"frame_{frame:06d}") for frame in (0, 1, 2)] == [16, 16, 0]
+    assert "about a video" in result.notes
+    (root / "images" / "frame_000001.png").unlink()
+    with pytest.raises(InputError, match=r"'frame_000001'.*A video's frames are images called frame_000000"):
+        import_dataset(root, root.parent / "again")
+
+
+def test_shapes_of_cvat(root):
+    square = 'points="10,10;14,10;14,14;10,14"'
+    cvat_image(root, f"""
+        <polygon label="dog" z_order="2" {square}/><polygon label="cow" z_order="1" {square}/>
+        <ellipse label="cow" cx="40" cy="24" rx="8" ry="4" rotation="90"/><cuboid label="cow"/>
+        <skeleton label="dog"><points label="1" outside="0" occluded="0" points="5,6"/>
+        <points label="2" outside="1" occluded="0" points="7,8"/></skeleton>""",
+        more='subset="Validation"')  # fmt: skip
+    result = Result(root)
+    assert result.pixels("dog") == 16, "the higher z_order lies above"
+    assert result.pixels("cow") == pytest.approx(np.pi * 8 * 4, abs=4)
+    rows, columns = np.nonzero(read_labels(result.root / "scribbles" / "a.png") == result.classes.index("cow"))
+    assert np.ptp(rows) > np.ptp(columns)
+    assert result.table("points") == [[5, 6, result.classes.index("dog")]]
+    assert result.lost == {"CVAT <cuboid>": 1, "key point that is hidden behind something": 1}
+    assert result.splits == {"val": ("a",)}
+
+
+# Label Studio
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://b.s3.amazonaws.com/k/a.png?X-Amz-Expires=60&X-Amz-Signature=0/0",
+        "s3://bucket/folder/a.png",
+        "/data/local-files/?d=photos/a.png",
+        "/data/upload/3/12ab34cd-a.png",
+        "/tasks/1/presign/?fileuri=" + base64.b64encode(b"s3://bucket/a.png").decode(),
+    ],
+)
+def test_addresses_of_label_studio(root, address):
+    label_studio(root, [polygon()], data={"source": "camera.toml", "image": address})
+    assert Result(root).pixels("cow") == 16
+
+
+def test_a_task_of_several_images(root):
+    add_image(root / "b.png")
+    data = {"left": "a.png", "right": "b.png", "note": "text"}
+    results = [polygon(to_name="left"), polygon("dog", to_name="right"), polygon(), polygon(to_name="note")]
+    label_studio(root, results, data=data)
+    result = Result(root)
+    assert [result.pixels(name, key) for name, key in (("cow", "a"), ("dog", "b"), ("cow", "b"))] == [16, 16, 0]
+    assert result.lost == {"result of a Label Studio task of which it is not known to which image it belongs": 2}
+
+
+def test_pages_of_a_task(root):
+    add_image(root / "b.png")
+    label_studio(
+        root, [polygon(item_index=0), polygon("dog", item_index=1), polygon()], data={"pages": ["a.png", "b.png"]}
+    )
+    result = Result(root)
+    assert [result.pixels(name, key) for name, key in (("cow", "a"), ("dog", "b"))] == [16, 16]
+    assert sum(result.lost.values()) == 1
+
+
+@pytest.mark.parametrize(
+    ("results", "tags", "lost"),
+    [
+        ([choice("cow"), choice("dog")], ["cow", "dog"], 0),
+        ([choice("cow"), choice("blurred", "quality"), polygon("dog")], [], 2),
+        ([polygon(), choice("cow"), choice("dog"), choice("blurred", "quality")], ["cow", "dog"], 1),
+        ([polygon(), choice("occluded", id="p")], [], 1),
+        ([polygon(), choice("occluded", parentID="p")], [], 1),
+        ([polygon(), choice("occluded")], [], 1),
+    ],
+)
+def test_only_choices_of_classes_are_tags(root, results, tags, lost):
+    label_studio(root, results)
+    result = Result(root)
+    assert [result.classes[label] for label in result.table("tags")] == tags
+    assert sum(result.lost.values()) == lost
+    assert not {"occluded", "blurred"} & set(result.classes)
+
+
+@pytest.mark.parametrize(
+    ("change", "lost"),
+    [
+        ({"image_rotation": 90}, "Label Studio shape on an image that was turned on the page"),
+        ({"value": {**polygon()["value"], "closed": False}}, "polygon that was not closed"),
+        ({"value": {**polygon()["value"], "polygonlabels": ["cow", "dog"]}}, "Label Studio shape of several classes"),
+        ({"value": {**polygon()["value"], "polygonlabels": []}}, "Label Studio shape without a class"),
+        ({"type": "rating", "value": {"rating": 3}}, "Label Studio 'rating'"),
+    ],
+)
+def test_what_cannot_be_placed_is_counted(root, change, lost):
+    label_studio(root, [polygon("dog"), polygon() | change])
+    result = Result(root)
+    assert result.lost == {lost: 1}
+    assert result.pixels("dog") == 16
+
+
+def test_a_shape_with_a_label_of_its_own_control(root):
+    value = polygon()["value"]
+    label_studio(root, [{"type": "labels", "id": "p", "value": {"points": value["points"], "labels": ["cow"]}}])
+    assert Result(root).pixels("cow") == 16
+
+
+def test_an_ellipse_of_label_studio(root):
+    value = {"x": 50, "y": 50, "radiusX": 800 / WIDTH, "radiusY": 400 / HEIGHT, "ellipselabels": ["cow"]}
+    label_studio(root, [{"type": "ellipselabels", "value": value}])
+    assert Result(root).pixels("cow") == pytest.approx(np.pi * 8 * 4, abs=4)
+
+
+def test_two_annotators(root):
+    def box(name):
+        return {
+            "type": "rectanglelabels",
+            "value": {"x": 0, "y": 0, "width": 9, "height": 9, "rectanglelabels": [name]},
+        }
+
+    wide = np.zeros((HEIGHT, WIDTH), np.bool_)
+    wide[10:14, 10:18] = True
+    brush = {"type": "brushlabels", "value": {"format": "rle", "rle": encode_brush(wide), "brushlabels": ["cow"]}}
+    label_studio(root, [polygon(), box("dog")], [brush])
+    result = Result(root)
+    assert result.pixels("cow") == 16, "where both have it"
+    assert result.table("boxes") == []
+    assert [result.classes[label] for label in result.table("tags")] == ["dog"], "it may be there"
+    assert len(result.lost) == 2
+
+
+def test_two_annotators_of_two_opinions(root):
+    label_studio(root, [polygon()], [polygon("dog")])
+    result = Result(root)
+    assert (result.pixels("cow"), result.pixels("dog")) == (0, 0)
+    assert list(result.lost) == ["image with regions on which annotators do not agree (unlabelled there)"]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ([{"image": "a.png", "annotation_id": 1, "annotator": 1, "lead_time": 3}], "JSON-MIN"),
+        ([{"data": {"video": "a.mp4"}, "annotations": []}], "is about a video"),
+        ([{"data": {"image": "a.png"}, "annotations": [{"result": [{"type": "videorectangle"}]}]}], "about a video"),
+        ([{"data": {"image": "/1/12345678-a.png"}, "annotations": []},
+          {"data": {"image": "/1/87654321-a.png"}, "annotations": []}], "were uploaded one by one"),
+    ],
+)  # fmt: skip
+def test_what_label_studio_exports_otherwise_is_refused(root, content, message):
+    (root / "tasks.json").write_text(json.dumps(content))
+    with pytest.raises(InputError, match=message):
+        Result(root)
+
+
+# Writers
+
+
+@pytest.mark.parametrize("name", ["coco", "cvat", "label-studio"])
+def test_what_is_written_is_read_again(tmp_path, name):
+    labels = np.random.default_rng(0).integers(0, 3, (HEIGHT, WIDTH)).astype(np.uint8)
+    labels[:4] = 255
+    photographs = {key: tmp_path / "in" / f"{key}.png" for key in ("a/1", "b/1")}
+    for key, path in photographs.items():
+        add_image(path)
+        write_labels(tmp_path / "masks" / f"{key}.png", labels)
+    export_masks(photographs, tmp_path / "masks", tmp_path / "out", name, Classes(("field", "cow", "sky"), 0))
+    written = next(path for path in (tmp_path / "out").iterdir())
+    text = written.read_text()
+    if name == "label-studio":  # people correct predictions into annotations
+        text = text.replace('"annotations": []', '"drafts": []').replace('"predictions"', '"annotations"')
+    (tmp_path / "in" / written.name).write_text(text)
+    dataset, found = import_dataset(tmp_path / "in", tmp_path / "data")
+    assert not found.lost
+    assert dataset.classes == ("field", "cow", "sky")
+    for key in photographs:
+        assert (read_labels(tmp_path / "data" / "scribbles" / f"{key}.png") == labels).all()
