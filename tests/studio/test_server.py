@@ -12,7 +12,7 @@ from PIL import Image
 
 from hintseg.errors import InputError
 from hintseg.hints.dataset import Dataset
-from hintseg.images import read_labels, write_image
+from hintseg.images import read_labels
 
 pytest.importorskip("fastapi")
 from fastapi.testclient import TestClient

@@ -88,7 +88,10 @@ def _holder(path: Path) -> dict[str, Any]:
         found = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError):
         return {}
-    return found if isinstance(found, dict) and isinstance(found.get("pid"), int) else {}
+    expected = {"pid": int, "machine": str, "address": str}
+    if not isinstance(found, dict) or not all(isinstance(found.get(name), kind) for name, kind in expected.items()):
+        return {}
+    return found
 
 
 def _refusal(root: Path, holder: dict[str, Any]) -> str:

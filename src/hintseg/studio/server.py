@@ -239,10 +239,10 @@ def serve(root: Path, host: str, port: int, weights: str, settings: tuple[str, .
     """
     import uvicorn
 
-    require_port(host, port)
     shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host
     address = f"http://{shown}:{port}/"
     with locked_folder(root, address):
+        require_port(host, port)
         project = Project.open(root)
         token = None if host in LOOPBACK else secrets.token_urlsafe(16)
         app = create_app(project, Trainer(project, weights, settings), token)
