@@ -101,6 +101,12 @@ def tab(client):
 
 
 @pytest.fixture
+def tab_of():
+    """A page on a server."""
+    return Tab
+
+
+@pytest.fixture
 def another():
     """A second page on the same server."""
     return lambda tab: Tab(tab.client)

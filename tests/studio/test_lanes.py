@@ -3,6 +3,7 @@
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import httpx
 import pytest
@@ -13,7 +14,6 @@ import uvicorn
 from hintseg.studio.project import Project
 from hintseg.studio.server import create_app
 from hintseg.studio.trainer import Model, Trainer
-from tests.studio.conftest import Tab
 
 
 @pytest.fixture
@@ -49,16 +49,14 @@ def address(folder):
     thread.join(10)
 
 
-def test_a_save_does_not_wait_for_48_masks(address, gate):
+def test_a_save_does_not_wait_for_48_masks(address, gate, tab_of):
     with httpx.Client(base_url=address, timeout=20) as client, ThreadPoolExecutor(48) as many:
-        tab = Tab(client)
+        tab = tab_of(client)
         tab.classes(["sky", "roof"])
 
         def ask():
-            try:
+            with suppress(httpx.HTTPError):
                 httpx.get(f"{address}/api/mask/b", timeout=3)
-            except httpx.HTTPError:
-                pass
 
         asked = [many.submit(ask) for _ in range(48)]
         while len(gate) < 2:

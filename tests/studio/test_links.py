@@ -12,7 +12,6 @@ from hintseg.images import read_labels, write_image, write_labels
 pytest.importorskip("fastapi")
 from hintseg.studio.lock import locked_folder
 from hintseg.studio.project import Project
-from tests.studio.conftest import Tab
 
 STROKE = {"strokes": [{"label": 1, "vertices": [[3, 5], [60, 5]], "width": 4}]}
 
@@ -117,8 +116,8 @@ def test_a_photograph_that_another_program_put_there_is_not_replaced(tab, folder
     assert (folder / "images" / "new.png").read_bytes() == before
 
 
-def test_two_tabs_upload_one_name(client, folder):
+def test_two_tabs_upload_one_name(client, folder, tab_of):
     for code in (200, 422):
         assert client.post("/api/images", params={"name": "new.png"}, content=png()).status_code == code
-    assert Tab(client).project["images"][-1]["key"] == "été 1"
+    assert tab_of(client).project["images"][-1]["key"] == "été 1"
     assert not list(folder.rglob(".partial-*"))

@@ -44,9 +44,9 @@ def noted(folder, **changes):
 
 
 def test_a_second_server_is_refused_and_the_first_one_named(holder, tmp_path):
-    with pytest.raises(RunError, match=rf"http://127\.0\.0\.1:8801/ \(process {holder.pid} on"):
-        with locked_folder(tmp_path, "x"):
-            pass
+    named = rf"http://127\.0\.0\.1:8801/ \(process {holder.pid} on"
+    with pytest.raises(RunError, match=named), locked_folder(tmp_path, "x"):
+        pass
 
 
 def test_another_name_of_the_folder_is_the_same_folder(holder, tmp_path):

@@ -9,7 +9,6 @@ from hintseg.images import read_labels, write_labels
 
 pytest.importorskip("fastapi")
 import numpy as np
-from tests.studio.conftest import Tab
 
 STROKE = {"strokes": [{"label": 1, "vertices": [[3, 5], [60, 5]], "width": 4}]}
 OTHER = {"strokes": [{"label": 2, "vertices": [[9, 30], [60, 30]], "width": 4}]}
@@ -83,9 +82,9 @@ def test_edits_by_other_programs_are_seen(tab, folder, table):
     assert json.loads((folder / f"{table}.json").read_text("utf-8")) == {"b": rows, "été 1": rows}
 
 
-def test_versions_survive_a_restart(tab, start):
+def test_versions_survive_a_restart(tab, start, tab_of):
     tab.save("b", STROKE)
-    again = Tab(start())
+    again = tab_of(start())
     assert again.ids == tab.ids
     assert again.project["version"] == tab.project["version"]
     assert again.open("b")["version"] == tab.versions["b"]
@@ -140,10 +139,10 @@ def test_a_class_that_another_program_removed_takes_no_stroke(tab, folder):
 
 
 @pytest.mark.parametrize("content", ["{", "[]", '{"sky": 3}', '{"sky": "a", "roof": "a"}'])
-def test_damaged_identifiers_make_every_class_new(tab, start, folder, content):
+def test_damaged_identifiers_make_every_class_new(tab, start, folder, content, tab_of):
     tab.open("b")
     (folder / "studio" / "classes.json").write_text(content, "utf-8")
-    fresh = Tab(start())
+    fresh = tab_of(start())
     assert not set(fresh.ids) & set(tab.ids)
     tab.client = fresh.client
     assert tab.save("b", STROKE).status_code == 409
