@@ -17,8 +17,9 @@ from hintseg.images import read_labels
 pytest.importorskip("fastapi")
 from fastapi.testclient import TestClient
 
+from hintseg.studio.colours import COLOURS
 from hintseg.studio.drawn import DrawnHints, Stroke
-from hintseg.studio.project import COLOURS, Project
+from hintseg.studio.project import Project
 from hintseg.studio.server import create_app, require_port
 from hintseg.studio.trainer import Trainer
 
@@ -239,7 +240,11 @@ def test_training_gives_masks_doubts_neighbours_and_exports(scenes, tiny):
         assert any(name in entry for entry in packed.namelist()), packed.namelist()
     assert client.get("/api/export", params={"form": "magic"}).status_code == 422
     client.post("/api/train", json={"effort": "thorough"})
-    client.post("/api/stop")
+    # The server is killed and started again: it finds the training, starts no second one, and stops it.
+    again = TestClient(create_app(project, Trainer(project, "none", tuple(tiny))))
+    assert again.get("/api/state").json()["run"] == "run-002"
+    assert again.post("/api/train", json={"effort": "quick"}).status_code == 422
+    assert not again.post("/api/stop").json()["training"]
     assert not client.get("/api/state").json()["training"]
     assert client.get("/api/state").json()["newest"] == "run-001"
 

@@ -2,13 +2,14 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
-from typing import Annotated, Any
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, Field
 
 from hintseg.errors import InputError
 from hintseg.hints.labels import MAX_CLASSES
+from hintseg.hints.model import ImageHints
 
 TABLES = ("scribbles", "points", "boxes", "tags")  # what can be drawn: TABLE.json of the folder format
 
@@ -50,6 +51,29 @@ class DrawnHints(BaseModel):
     points: list[DrawnPoint] = Field(default_factory=list, max_length=10_000)
     boxes: list[DrawnBox] = Field(default_factory=list, max_length=10_000)
     tags: list[ClassId] = Field(default_factory=list, max_length=MAX_CLASSES)
+
+    @classmethod
+    def of(cls, hints: ImageHints, identifiers: Sequence[str]) -> Self:
+        """What a data set holds of one image.
+
+        Args:
+            identifiers: of the classes, by label.
+
+        Raises:
+            ValidationError: it is more than a page can show.
+        """
+        return cls(
+            strokes=[
+                Stroke(label=identifiers[one.label], vertices=list(one.vertices), width=one.width)
+                for one in hints.scribbles
+            ],
+            points=[DrawnPoint(label=identifiers[one.label], x=one.x, y=one.y) for one in hints.points],
+            boxes=[
+                DrawnBox(label=identifiers[one.label], x0=one.x0, y0=one.y0, x1=one.x1, y1=one.y1)
+                for one in hints.boxes
+            ],
+            tags=[identifiers[one.label] for one in hints.tags],
+        )
 
     def identifiers(self) -> set[str]:
         """Of all classes that are named."""

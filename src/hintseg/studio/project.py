@@ -1,11 +1,8 @@
 """A data set folder that grows while someone draws: classes, photographs and hints, every change on disk at once."""
 
-import colorsys
 import hashlib
 import json
-import re
 import secrets
-import tempfile
 import threading
 import unicodedata
 from collections.abc import Callable, Sequence
@@ -20,36 +17,15 @@ from hintseg.errors import InputError, RunError
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.description import read_json, read_table
 from hintseg.hints.forms.by_name import FORMS
-from hintseg.hints.labels import MAX_CLASSES
-from hintseg.images import (
-    IMAGE_SUFFIXES,
-    atomic_path,
-    link_or_copy,
-    read_image,
-    read_image_size,
-    read_labels,
-    write_labels,
-)
+from hintseg.images import IMAGE_SUFFIXES, atomic_path, link_or_copy, read_image_size, read_labels, write_labels
+from hintseg.studio.class_names import checked_names
+from hintseg.studio.colours import COLOURS
 from hintseg.studio.conflict import ConflictError
-from hintseg.studio.drawn import TABLES, DrawnBox, DrawnHints, DrawnPoint, Rows, Stroke, version_of
+from hintseg.studio.drawn import TABLES, DrawnHints, Rows, version_of
 from hintseg.studio.identifiers import identify, remember
 from hintseg.studio.kept import drop, drop_held, keep, keep_mask, kept
 from hintseg.studio.links import writable, write_new
-
-LONGEST_NAME = 200  # bytes of a file name
-LONGEST_CLASS = 100
-
-
-def _colours() -> tuple[str, ...]:
-    """Okabe and Ito's colours, which colour-blind people tell apart; then hues a golden angle apart, light and dark."""
-    chosen = ["#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#f0e442"]
-    for number in range(MAX_CLASSES - len(chosen)):
-        parts = colorsys.hls_to_rgb(0.618034 * number % 1, (0.35, 0.65, 0.5)[number % 3], (0.9, 0.6)[number % 2])
-        chosen.append("#" + "".join(f"{round(255 * part):02x}" for part in parts))
-    return tuple(chosen)
-
-
-COLOURS = _colours()
+from hintseg.studio.uploads import decoded_upload
 
 
 class Project:
@@ -165,15 +141,7 @@ class Project:
             table = self.table()
             if version != table["version"]:
                 raise ConflictError("the classes were changed elsewhere since this page read them.", table)
-            names = [checked_name(name) for _, name in classes]
-            if tuple(one for one, _ in classes[: len(self.identifiers)]) != self.identifiers:
-                raise InputError("a class that exists cannot be removed, since hints hold its number; rename it.")
-            if any(one is not None for one, _ in classes[len(self.identifiers) :]):
-                raise InputError("a new class has no identifier yet.")
-            if len({unicodedata.normalize("NFC", name) for name in names}) < len(names):
-                raise InputError("every class needs a name of its own.")
-            if len(names) > MAX_CLASSES:
-                raise InputError(f"{len(names)} classes are more than the {MAX_CLASSES} a label map can hold.")
+            names = checked_names(classes, self.identifiers)
             if background is not None and background not in self.identifiers:
                 raise InputError(f"background {background} is no class.")
             if self.dataset.void < len(names):
@@ -207,18 +175,7 @@ class Project:
             found = self.dataset.hints(key, TABLES)
             version, identifiers = self.hints_version(key), self.identifiers
         try:
-            drawn = DrawnHints(
-                strokes=[
-                    Stroke(label=identifiers[stroke.label], vertices=list(stroke.vertices), width=stroke.width)
-                    for stroke in found.scribbles
-                ],
-                points=[DrawnPoint(label=identifiers[point.label], x=point.x, y=point.y) for point in found.points],
-                boxes=[
-                    DrawnBox(label=identifiers[box.label], x0=box.x0, y0=box.y0, x1=box.x1, y1=box.y1)
-                    for box in found.boxes
-                ],
-                tags=[identifiers[tag.label] for tag in found.tags],
-            )
+            drawn = DrawnHints.of(found, identifiers)
         except ValidationError as error:
             raise InputError(f"{key}: its hints are more than the page can show; draw on it elsewhere.") from error
         imported = found.scribble_map is not None
@@ -297,19 +254,8 @@ class Project:
             InputError: no image, of an unknown format, or its name is taken.
             RunError: images/ is a link, or cannot be written.
         """
-        last = unicodedata.normalize("NFC", Path(name.replace("\\", "/")).name)
-        plain = re.sub(r"[^\w. -]", "_", last).lstrip(". ")
-        key, suffix = Path(plain).stem, Path(plain).suffix.lower()
-        if suffix not in IMAGE_SUFFIXES or not key or len(plain.encode()) > LONGEST_NAME:
-            raise InputError(f"{name:.80}: is no photograph; use {', '.join(IMAGE_SUFFIXES)} and a shorter name.")
-        target = writable(self.root, "images", plain)
-        with tempfile.TemporaryDirectory() as folder:  # decoding takes time, in which others can save
-            copy = Path(folder) / f"upload{suffix}"
-            copy.write_bytes(content)
-            try:
-                read_image(copy)
-            except InputError as error:
-                raise InputError(str(error).replace(str(copy), name)) from error
+        plain = decoded_upload(name, content)  # takes time, in which others can save
+        key, target = Path(plain).stem, writable(self.root, "images", plain)
         with self._lock:
             self._reload()
             if key in {unicodedata.normalize("NFC", known) for known in self.dataset.paths}:
@@ -378,20 +324,6 @@ class Project:
         return self.root / "masks" / f"{key}.png"
 
 
-def checked_name(name: str) -> str:
-    """A class name without blanks at its ends.
-
-    Raises:
-        InputError: it is empty, too long, or holds what cannot be shown.
-    """
-    name = name.strip()
-    if not name or len(name) > LONGEST_CLASS:
-        raise InputError(f"every class needs a name of its own, at most {LONGEST_CLASS} letters long.")
-    if any(unicodedata.category(letter) in ("Cc", "Cs", "Zl", "Zp") for letter in name):
-        raise InputError(f"class name {name!r}: holds a character that cannot be shown; leave it out.")
-    return name
-
-
 def _rows(tables: dict[str, dict[str, list[Any]]], key: str) -> Rows:
     return {name: tables[name].get(key, []) for name in TABLES}
 
@@ -403,8 +335,3 @@ def _mark(path: Path) -> tuple[int, ...]:
     except OSError:
         return ()
     return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
-
-
-def hexadecimal(colour: str) -> tuple[int, int, int]:
-    """ "#rrggbb" → bytes."""
-    return int(colour[1:3], 16), int(colour[3:5], 16), int(colour[5:7], 16)

@@ -23,11 +23,12 @@ from hintseg.formats.by_name import WRITERS, export_masks
 from hintseg.formats.exported import Classes
 from hintseg.hints.labels import MAX_CLASSES
 from hintseg.images import reduced, repeated, write_labels
+from hintseg.studio.colours import COLOURS, hexadecimal
 from hintseg.studio.conflict import ConflictError
 from hintseg.studio.drawn import ClassId, DrawnHints
 from hintseg.studio.lanes import Lane
 from hintseg.studio.lock import locked_folder
-from hintseg.studio.project import COLOURS, Project, hexadecimal
+from hintseg.studio.project import Project
 from hintseg.studio.trainer import Effort, Model, Trainer
 
 PAGE = Path(__file__).parent / "page"

@@ -85,11 +85,12 @@ class Trainer:
             RunError: that it was stopped cannot be noted.
         """
         with self._lock:
-            if not self._is_training() or self._record is None or self._record.born is None:
+            training, record = self._is_training(), self._record
+            if not training or record is None or record.born is None:
                 return
-            self._record = replace(self._record, stopped=True)
+            self._record = replace(record, stopped=True)
             self._record.save(self.project.root)
-            end(self._record.pid, self._record.born)
+            end(record.pid, record.born)
 
     def _is_training(self) -> bool:
         if self._process is not None:
