@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from hintseg.errors import HintsegError
+from hintseg.errors import HintsegError, RunError
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.forms.by_name import FORMS
 from hintseg.inference.description import RunDescription
@@ -139,8 +139,8 @@ class Model:
     @property
     def run(self) -> str | None:
         """Name of the run in use."""
-        newest = self.trainer.newest()
-        return newest.name if newest else None
+        run = self.usable()
+        return run.name if run else None
 
     def usable(self) -> Path | None:
         """The newest finished run; None where nothing was trained with today's classes."""
@@ -148,11 +148,13 @@ class Model:
         if newest is None:
             return None
         record = RunRecord.load(self.trainer.folder, newest.name)
-        if record is None:  # of an older studio: names may have changed, numbers have not
-            known = len(RunDescription.load(newest / "run.json").classes) == len(self.project.identifiers)
-        else:
-            known = record.classes == self.project.identifiers
-        return newest if known else None
+        if record is not None:
+            return newest if record.classes == self.project.identifiers else None
+        try:  # of an older studio: names may have changed, numbers have not
+            classes = RunDescription.load(newest / "run.json").classes
+        except RunError:
+            return None
+        return newest if len(classes) == len(self.project.identifiers) else None
 
     def segmenter(self) -> Segmenter | None:
         """The usable run, loaded once."""
