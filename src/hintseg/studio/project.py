@@ -15,16 +15,17 @@ from pydantic import ValidationError
 
 from hintseg.errors import InputError, RunError
 from hintseg.hints.dataset import Dataset
-from hintseg.hints.description import read_json, read_table
+from hintseg.hints.description import read_json
 from hintseg.hints.forms.by_name import FORMS
 from hintseg.images import IMAGE_SUFFIXES, atomic_path, link_or_copy, read_image_size, read_labels, write_labels
 from hintseg.studio.class_names import checked_names
 from hintseg.studio.colours import COLOURS
 from hintseg.studio.conflict import ConflictError
-from hintseg.studio.drawn import TABLES, DrawnHints, Rows, version_of
+from hintseg.studio.drawn import TABLES, DrawnHints, version_of
 from hintseg.studio.identifiers import identify, remember
 from hintseg.studio.kept import drop, drop_held, keep, keep_mask, kept
 from hintseg.studio.links import writable, write_new
+from hintseg.studio.tables import HintTables, Marks, mark
 from hintseg.studio.uploads import decoded_upload
 
 
@@ -45,8 +46,8 @@ class Project:
         self.dataset = Dataset(root, (), tags_complete=False)
         self.identifiers: tuple[str, ...] = ()
         self._lock = threading.RLock()
-        self._marks: list[tuple[int, ...]] = []
-        self._read: tuple[list[tuple[int, ...]], dict[str, dict[str, list[Any]]]] | None = None
+        self._tables = HintTables(root)
+        self._marks: Marks = ()
         self._reload()
 
     @classmethod
@@ -77,9 +78,9 @@ class Project:
             if self._marks != self._marked():
                 self._reload()
 
-    def _marked(self) -> list[tuple[int, ...]]:
+    def _marked(self) -> Marks:
         files = [self.root / name for name in ("images", "dataset.json", "looked_for.json")]
-        return [_mark(path) for path in (*files, *(self.root / f"{name}.json" for name in TABLES))]
+        return (*map(mark, files), *self._tables.marks())
 
     def _reload(self) -> None:
         self._marks = self._marked()
@@ -188,13 +189,7 @@ class Project:
         """Changes with what the folder holds for one image of what can be drawn."""
         with self._lock:
             self.refresh()
-            return version_of(_rows(self._tables(), key))
-
-    def _tables(self) -> dict[str, dict[str, list[Any]]]:
-        marks = self._marked()
-        if self._read is None or self._read[0] != marks:
-            self._read = marks, {name: read_table(self.root / f"{name}.json") for name in TABLES}
-        return self._read[1]
+            return version_of(self._tables.rows(key))
 
     def save_hints(self, key: str, drawn: DrawnHints, version: str) -> str:
         """Replace what was drawn on one image; on disk when this returns.
@@ -212,15 +207,13 @@ class Project:
         with self._lock:
             self._reload()
             drawn.require_inside(*reversed(read_image_size(self.dataset.path(key))))
-            tables = {name: read_table(self.root / f"{name}.json") for name in TABLES}
-            current = _rows(tables, key)
+            self._tables.forget()
+            current = self._tables.rows(key)
             missing = drawn.identifiers() - set(self.identifiers)
             rows = None if missing else drawn.rows(self.labels)
             if rows is None or (version != version_of(current) and rows != current):
                 raise self._conflict(key, drawn, len(missing))
-            for name in TABLES:
-                if rows[name] != current[name]:
-                    self._replace(name, tables[name], key, rows[name])
+            self._tables.replace(key, rows)
             self._reload()
             drop_held(self.root, key, drawn)
             return version_of(rows)
@@ -234,13 +227,6 @@ class Project:
             else "the hints of this photograph were changed elsewhere since this page read them"
         )
         return ConflictError(f"{key}: {why}; yours are kept in studio/kept/{copy}.", self.hints(key) | {"copy": copy})
-
-    def _replace(self, name: str, table: dict[str, list[Any]], key: str, rows: list[Any]) -> None:
-        table.pop(key, None)
-        if rows:
-            table[key] = rows
-        with atomic_path(writable(self.root, f"{name}.json")) as temporary:
-            temporary.write_text(json.dumps(table, ensure_ascii=False), "utf-8")
 
     def forget_kept(self, key: str, name: str) -> None:
         """Delete a copy of hints that could not be saved."""
@@ -322,16 +308,3 @@ class Project:
     def _mask(self, key: str) -> Path:
         self.dataset.path(key)  # keys come from the folder's own listing: none leads outside
         return self.root / "masks" / f"{key}.png"
-
-
-def _rows(tables: dict[str, dict[str, list[Any]]], key: str) -> Rows:
-    return {name: tables[name].get(key, []) for name in TABLES}
-
-
-def _mark(path: Path) -> tuple[int, ...]:
-    """Changes when another program writes a file."""
-    try:
-        found = path.stat()
-    except OSError:
-        return ()
-    return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
