@@ -46,7 +46,8 @@ from hintseg.inference.retrieval import load_index
 from hintseg.network.backbone import Backbone, read_state
 from hintseg.recipes.by_name import RECIPES
 from hintseg.studio.backend import Backend, LabelStudio, _tasks, control_tag
-from hintseg.studio.project import DrawnHints, Project
+from hintseg.studio.drawn import DrawnHints
+from hintseg.studio.project import Project
 from hintseg.training.checkpoint import VERSION, read_checkpoint
 
 SECONDS = 10
@@ -256,17 +257,21 @@ def requests(folder: Path, image: np.ndarray, exports: list[bytes]) -> Iterator[
     """What the studio's page and Label Studio send."""
     images.write_image(folder / "studio" / "images" / "a.png", image)
     project = Project.open(folder / "studio")
-    project.set_classes(["a", "b"], 0)
+    project.set_classes([(None, "a"), (None, "b")], None, None, project.table()["version"])
+    one, two = project.identifiers
     drawn = {
-        "tags": [0], "boxes": [{"label": 1, "x0": 1, "y0": 2, "x1": 30, "y1": 40}],
-        "points": [{"label": 0, "x": 5, "y": 6}], "strokes": [{"label": 1, "width": 5, "vertices": [[1, 2], [30, 40]]}],
+        "tags": [one], "boxes": [{"label": two, "x0": 1, "y0": 2, "x1": 30, "y1": 40}],
+        "points": [{"label": one, "x": 5, "y": 6}],
+        "strokes": [{"label": two, "width": 5, "vertices": [[1, 2], [30, 40]]}],
     }  # fmt: skip
 
     def save(path: Path) -> None:
         try:
-            project.save_hints("a", DrawnHints.model_validate_json(path.read_bytes()))
+            project.save_hints("a", DrawnHints.model_validate_json(path.read_bytes()), project.hints_version("a"))
         except ValidationError:
             return  # the server answers 422
+        finally:
+            shutil.rmtree(project.root / "studio" / "kept", ignore_errors=True)
         project.hints("a")
 
     yield Reader("drawn.json", [json.dumps(drawn).encode()], save)

@@ -64,8 +64,7 @@ def test_backgrounds_are_matched_by_their_role():
         match_classes(["dog", "rest"], ["background", "dog"], learned_background=0)
 
 
-def test_a_class_renamed_in_place_keeps_its_number():
-    assert match_classes("ab", "ac", renamed_in_place=True).run_label == {0: 0, 1: 1}
+def test_swapped_names_are_matched_by_name():
     assert same_names("ab", "ba") == {0: 1, 1: 0}
 
 

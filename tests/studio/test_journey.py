@@ -266,3 +266,142 @@ def test_a_killed_server_loses_no_stroke_that_was_shown_as_saved(browser, serve,
     expect(page.locator("#undo")).to_be_disabled()
     assert len(Dataset.open(photographs).hints("astronaut").scribbles) == 7
     page.close()
+
+
+def tabs(browser, port):
+    """Two pages of one browser, both with the first photograph open."""
+    context = browser.new_context(viewport={"width": 1280, "height": 800})
+    pages = [context.new_page() for _ in range(2)]
+    for page in pages:
+        # Pages follow each other by asking for versions; here both stay as stale as a sleeping tab.
+        page.route("**/api/state*", lambda route: route.abort())
+        page.goto(f"http://127.0.0.1:{port}/")
+        expect(page.locator("#images [aria-current=true] span")).to_have_text("astronaut")
+    return context, *pages
+
+
+def add(page, name):
+    page.fill("#name", name)
+    page.click("#add button")
+
+
+def scribble(page, start, end):
+    hand = Hand(page)
+    page.mouse.move(*hand.at(*start))
+    page.mouse.down()
+    page.mouse.move(*hand.at(*end), steps=4)
+    page.mouse.up()
+
+
+def stored(folder):
+    """Class names of the strokes on disk."""
+    classes = json.loads((folder / "dataset.json").read_text("utf-8"))["classes"]
+    return sorted(classes[row[0]] for row in _table(folder, "scribbles").get("astronaut", []))
+
+
+@pytest.mark.slow
+def test_two_tabs_lose_neither_classes_nor_strokes(browser, serve, photographs):
+    port = free_port()
+    serve(photographs, port)
+    context, one, two = tabs(browser, port)
+
+    # Both add a class; the second page knows nothing of the first one's, and says so.
+    add(one, "dog")
+    expect(one.locator("#classes li")).to_have_count(1)
+    scribble(one, (0.1, 0.2), (0.6, 0.2))
+    expect(one.locator("#saved")).to_have_text("saved")
+    add(two, "tree")
+    expect(two.locator("#notice")).to_contain_text("add “tree”")
+    expect(two.locator("#classes li")).to_have_text(["dog"])
+    shoot(two, "studio-classes-changed")
+    two.click("text=Merge: keep both")
+    expect(two.locator("#classes li")).to_have_text(["dog", "tree"])
+    expect(two.locator("#notice")).to_be_hidden()
+    assert stored(photographs) == ["dog"]
+
+    # The second page, opened before the stroke, draws: both are kept, and merged when the user says so.
+    two.locator("#classes .pick").nth(1).click()
+    scribble(two, (0.1, 0.5), (0.6, 0.5))
+    expect(two.locator("#notice")).to_contain_text("There: 1 stroke. Here: 1 stroke.")
+    expect(two.locator("#saved")).to_have_text(re.compile("^NOT saved"))
+    assert stored(photographs) == ["dog"]
+    scribble(two, (0.1, 0.6), (0.6, 0.6))
+    expect(two.locator("#notice")).to_contain_text("Here: 2 strokes.")
+    shoot(two, "studio-conflict")
+    two.click("text=Merge: keep both")
+    expect(two.locator("#saved")).to_have_text("saved")
+    expect(two.locator("#notice")).to_be_hidden()
+    assert stored(photographs) == ["dog", "tree", "tree"]
+    expect(two.locator("#undo")).to_be_disabled()
+    assert not list((photographs / "studio" / "kept").glob("*.json"))
+
+    # The first page is the stale one now; it takes what is there.
+    scribble(one, (0.1, 0.8), (0.6, 0.8))
+    expect(one.locator("#notice")).to_contain_text("There: 3 strokes. Here: 2 strokes.")
+    one.click("text=Reload: keep theirs only")
+    expect(one.locator("#saved")).to_have_text("saved")
+    expect(one.locator("#classes li")).to_have_text(["dog", "tree"])
+    assert stored(photographs) == ["dog", "tree", "tree"]
+
+    # A page that is closed in a conflict leaves a copy, which the next one offers.
+    scribble(one, (0.2, 0.9), (0.7, 0.9))
+    expect(one.locator("#saved")).to_have_text("saved")
+    scribble(two, (0.2, 0.3), (0.7, 0.3))
+    expect(two.locator("#notice")).to_be_visible()
+    two.close()
+    one.reload()
+    expect(one.locator("#notice")).to_contain_text("Hints of “astronaut” were not saved on")
+    shoot(one, "studio-kept")
+    one.click("text=Add them")
+    expect(one.locator("#notice")).to_be_hidden()
+    eventually(lambda: len(stored(photographs)) == 5)
+    context.close()
+
+
+@pytest.mark.slow
+def test_a_tab_follows_what_another_one_saves(browser, serve, photographs):
+    port = free_port()
+    serve(photographs, port)
+    context, one, two = tabs(browser, port)
+    two.unroute("**/api/state*")
+    add(one, "dog")
+    scribble(one, (0.1, 0.2), (0.6, 0.2))
+    expect(two.locator("#classes li")).to_have_text(["dog"], timeout=15_000)
+    expect(two.locator("#saved")).to_have_text("shown as changed elsewhere", timeout=15_000)
+    scribble(two, (0.1, 0.5), (0.6, 0.5))
+    expect(two.locator("#saved")).to_have_text("saved")
+    assert stored(photographs) == ["dog", "dog"]
+    context.close()
+
+
+@pytest.mark.slow
+def test_a_photograph_whose_hints_do_not_load_is_not_drawn_on(browser, serve, photographs):
+    port = free_port()
+    serve(photographs, port)
+    context, page, other = tabs(browser, port)
+    other.close()
+    add(page, "dog")
+    page.route("**/api/hints/cat", lambda route: route.fulfill(status=500, body="no"))
+    page.locator("#images button", has_text="cat").click()
+    expect(page.locator("#error")).to_be_visible()
+    scribble(page, (0.1, 0.2), (0.6, 0.2))
+    expect(page.locator("#saved")).to_have_text("saved")
+    assert set(_table(photographs, "scribbles")) == {"astronaut"}
+    context.close()
+
+
+@pytest.mark.slow
+def test_masks_that_nobody_looks_at_are_given_up(browser, serve, photographs):
+    port = free_port()
+    serve(photographs, port)
+    context, page, other = tabs(browser, port)
+    other.close()
+    ended = []
+    page.on("requestfailed", lambda request: ended.append(request.url))
+    add(page, "dog")
+    page.route("**/api/mask/astronaut*", lambda route: None)  # never answered
+    scribble(page, (0.1, 0.2), (0.6, 0.2))
+    expect(page.locator("#source")).to_have_text("finding the mask …")
+    page.locator("#images button", has_text="cat").click()
+    eventually(lambda: any("/api/mask/astronaut" in url for url in ended) or page.wait_for_timeout(50))
+    context.close()

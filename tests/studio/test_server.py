@@ -12,12 +12,14 @@ from PIL import Image
 
 from hintseg.errors import InputError
 from hintseg.hints.dataset import Dataset
-from hintseg.images import read_labels, write_image
+from hintseg.images import read_labels
 
 pytest.importorskip("fastapi")
 from fastapi.testclient import TestClient
 
-from hintseg.studio.project import COLOURS, DrawnHints, Project, Stroke
+from hintseg.studio.colours import COLOURS
+from hintseg.studio.drawn import DrawnHints, Stroke
+from hintseg.studio.project import Project
 from hintseg.studio.server import create_app, require_port
 from hintseg.studio.trainer import Trainer
 
@@ -29,26 +31,6 @@ DRAWN = {
 }
 
 
-@pytest.fixture
-def folder(tmp_path):
-    for name in ("été 1", "b"):
-        pixels = np.random.default_rng(len(name)).integers(0, 255, (72, 96, 3)).astype(np.uint8)
-        write_image(tmp_path / "photos" / f"{name}.png", pixels)
-    return tmp_path / "photos"
-
-
-@pytest.fixture
-def client(folder):
-    project = Project.open(folder)
-    return TestClient(create_app(project, Trainer(project, "none")))
-
-
-@pytest.fixture
-def named(client):
-    assert client.put("/api/classes", json={"names": ["sky", "roof", "été"], "background": 0}).status_code == 200
-    return client
-
-
 def test_a_folder_of_photographs_becomes_a_data_set(client, folder):
     found = client.get("/api/project").json()
     assert [image["key"] for image in found["images"]] == ["b", "été 1"]
@@ -57,57 +39,63 @@ def test_a_folder_of_photographs_becomes_a_data_set(client, folder):
     assert (folder / "images" / "b.png").exists()
 
 
-def test_hints_are_on_disk_in_the_folder_format(named, folder):
-    assert named.put("/api/hints/été 1", json=DRAWN).json() == {"saved": True}
+def test_hints_are_on_disk_in_the_folder_format(tab, folder):
+    assert tab.save("été 1", DRAWN).json()["saved"]
     hints = Dataset.open(folder).hints("été 1")
     assert hints.scribbles[0].vertices == ((3, 5), (60, 5))
     assert hints.scribbles[0].width == 4
     assert (hints.points[0].x, hints.points[0].label) == (30, 1)
     assert hints.boxes[0].y1 == 60
     assert [tag.label for tag in hints.tags] == [0, 2]
-    back = named.get("/api/hints/été 1").json()
-    assert {name: back[name] for name in DRAWN} == DRAWN
+    back = tab.open("été 1")
+    assert {name: back[name] for name in DRAWN} == tab.drawn(DRAWN)
     assert (back["width"], back["height"], back["raster"], back["accepted"]) == (96, 72, False, False)
-    forms = {image["key"]: image["forms"] for image in named.get("/api/project").json()["images"]}
+    forms = {image["key"]: image["forms"] for image in tab.reload()["images"]}
     assert forms == {"b": [], "été 1": ["tags", "boxes", "points", "scribbles"]}
-    named.put("/api/hints/été 1", json={})
+    tab.save("été 1", {})
     assert json.loads((folder / "scribbles.json").read_text("utf-8")) == {}
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"points": [{"label": 7, "x": 1, "y": 1}]}, "no class"),
+        ({"strokes": [{"label": 0, "vertices": [[1, 2]] * 20_001}]}, None),
         ({"points": [{"label": 0, "x": 96, "y": 1}]}, "outside the 96×72"),
         ({"strokes": [{"label": 0, "vertices": [[-1, 2]]}]}, "outside"),
         ({"boxes": [{"label": 0, "x0": 5, "y0": 5, "x1": 5, "y1": 9}]}, "empty"),
-        ({"tags": [-1]}, "no class"),
         ({"strokes": [{"label": 0, "vertices": []}]}, None),
         ({"strokes": [{"label": 0, "vertices": [[1, 2]], "width": 9999}]}, None),
         ({"points": [{"label": 0, "x": "inf", "y": 1}]}, "outside"),
         ({"points": [{"label": 0, "x": "nan", "y": 1}]}, "outside"),
     ],
 )
-def test_wrong_hints_are_refused_and_change_nothing(named, folder, change, message):
-    named.put("/api/hints/b", json=DRAWN)
-    answer = named.put("/api/hints/b", json={**DRAWN, **change})
+def test_wrong_hints_are_refused_and_change_nothing(tab, folder, change, message):
+    tab.save("b", DRAWN)
+    answer = tab.save("b", {**DRAWN, **change})
     assert answer.status_code == 422
     if message:
         assert message in answer.json()["detail"]
-    back = named.get("/api/hints/b").json()
-    assert {name: back[name] for name in DRAWN} == DRAWN
+    back = tab.open("b")
+    assert {name: back[name] for name in DRAWN} == tab.drawn(DRAWN)
 
 
-def test_classes_are_renamed_and_added_but_never_lost(named, folder):
-    for names, message in [(["sky"], "cannot be removed"), (["a", "a", "b"], "of its own"), (["a", " ", "b"], "name")]:
-        answer = named.put("/api/classes", json={"names": names})
+def test_classes_are_renamed_and_added_but_never_lost(tab, folder):
+    for names, message in [
+        (["sky"], "cannot be removed"),
+        (["a", "a", "b"], "of its own"),
+        (["a", " ", "b"], "name"),
+        (["a", "\x00", "b"], "cannot be shown"),
+        (["a", "e\u0301", "\u00e9"], "of its own"),
+        (["a", "b" * 101, "c"], "100 letters"),
+    ]:
+        answer = tab.classes(names)
         assert answer.status_code == 422
         assert message in answer.json()["detail"]
-    named.put("/api/classes", json={"names": ["sky", "wall", "été", "x" * 100], "background": None})
+    tab.classes(["sky", "wall", "été", "x" * 100])
     assert Dataset.open(folder).classes == ("sky", "wall", "été", "x" * 100)
     assert Dataset.open(folder).background is None
     assert not Dataset.open(folder).tags_complete
-    answer = named.put("/api/classes", json={"names": ["sky", "wall", "été", "x"], "complete": True})
+    answer = tab.classes(["sky", "wall", "été", "x"], complete=True)
     assert answer.json()["complete"] is Dataset.open(folder).tags_complete is True
     assert len(set(COLOURS)) == len(COLOURS)
 
@@ -122,30 +110,35 @@ def test_a_port_that_is_taken_is_said():
 
 def test_the_rest_of_a_description_is_kept(folder):
     Project.open(folder)
-    (folder / "dataset.json").write_text(json.dumps({"classes": ["a"], "void": 3, "tags_complete": False}), "utf-8")
+    described = {"classes": ["a"], "void": 3, "tags_complete": False, "author": "me"}
+    (folder / "dataset.json").write_text(json.dumps(described), "utf-8")
     project = Project.open(folder)
-    project.set_classes(["b", "c"], 1)
+    (first,) = project.identifiers
+    project.set_classes([(first, "b"), (None, "c")], first, None, project.table()["version"])
     kept = Dataset.open(folder)
-    assert (kept.classes, kept.void, kept.tags_complete, kept.background) == (("b", "c"), 3, False, 1)
+    assert (kept.classes, kept.void, kept.tags_complete, kept.background) == (("b", "c"), 3, False, 0)
+    assert json.loads((folder / "dataset.json").read_text("utf-8"))["author"] == "me"
+    assert project.identifiers[0] == first
+    more = [*zip(project.identifiers, "ab", strict=True), (None, "c"), (None, "d")]
     with pytest.raises(InputError, match="void"):
-        project.set_classes(list("abcd"), None)
+        project.set_classes(more, None, None, project.table()["version"])
 
 
 @pytest.mark.parametrize("key", ["../secret", "..%2fsecret", "/etc/passwd", "b/../../secret", "nothing"])
-def test_no_path_leads_outside(named, folder, key):
+def test_no_path_leads_outside(tab, folder, key):
     (folder.parent / "secret.png").write_bytes(b"secret")
     for kind in ("image", "hints", "mask", "raster", "accept"):
-        call = named.post if kind == "accept" else named.get
-        answer = call(f"/api/{kind}/{key}")
+        call = tab.client.post if kind == "accept" else tab.client.get
+        answer = call(f"/api/{kind}/{key}", headers={"If-Match": "x"})
         assert answer.status_code in (404, 405, 422)
         assert b"secret\n" not in answer.content
-    assert named.get("/page/..%2f..%2fserver.py").status_code == 404
+    assert tab.client.get("/page/..%2f..%2fserver.py").status_code == 404
 
 
-def test_uploads_are_checked(named, folder):
+def test_uploads_are_checked(client, folder):
     content = io.BytesIO()
     Image.fromarray(np.zeros((5, 6, 3), np.uint8)).save(content, "PNG")
-    answer = named.post("/api/images", params={"name": "../../new ü.png"}, content=content.getvalue())
+    answer = client.post("/api/images", params={"name": "../../new ü.png"}, content=content.getvalue())
     assert answer.json() == {"key": "new ü"}
     assert (folder / "images" / "new ü.png").exists()
     for name, body, message in [
@@ -153,27 +146,28 @@ def test_uploads_are_checked(named, folder):
         ("x.exe", content.getvalue(), "no photograph"),
         (".png", content.getvalue(), "no photograph"),
         ("torn.png", content.getvalue()[:40], "torn.png"),
+        ("new u\u0308.png", content.getvalue(), "is there already"),
+        ("x" * 300 + ".png", content.getvalue(), "shorter name"),
     ]:
-        answer = named.post("/api/images", params={"name": name}, content=body)
+        answer = client.post("/api/images", params={"name": name}, content=body)
         assert answer.status_code == 422
         assert message in answer.json()["detail"]
         assert str(folder.parent) not in answer.json()["detail"]
     assert len(list((folder / "images").iterdir())) == 3
 
 
-def test_an_upload_that_is_too_large_is_refused(named, monkeypatch):
+def test_an_upload_that_is_too_large_is_refused(client, monkeypatch):
     monkeypatch.setattr("hintseg.studio.server.LARGEST_UPLOAD", 1000)
-    answer = named.post("/api/images", params={"name": "big.png"}, content=b"x" * 1001)
+    answer = client.post("/api/images", params={"name": "big.png"}, content=b"x" * 1001)
     assert answer.status_code == 422
     assert "big.png" in answer.json()["detail"]
 
 
 def test_other_sites_and_other_names_are_refused(client):
     assert client.get("/api/project", headers={"host": "evil.example"}).status_code == 403
-    assert (
-        client.put("/api/classes", json={"names": ["a"]}, headers={"origin": "http://evil.example"}).status_code == 403
-    )
-    assert client.put("/api/classes", json={"names": ["a"]}, headers={"origin": "http://testserver"}).status_code == 200
+    for origin, code in (("http://evil.example", 403), ("http://testserver", 200)):
+        headers = {"origin": origin, "if-match": client.get("/api/project").json()["version"]}
+        assert client.put("/api/classes", json={"classes": [{"name": "a"}]}, headers=headers).status_code == code
     assert "default-src 'self'" in client.get("/").headers["content-security-policy"]
 
 
@@ -186,33 +180,35 @@ def test_a_token_is_needed_where_there_is_one(folder):
     assert client.get("/api/project").status_code == 200  # the cookie
 
 
-def test_masks_come_from_hints_before_anything_is_trained(named, folder):
+def test_masks_come_from_hints_before_anything_is_trained(tab, folder):
+    named = tab.client
     assert named.get("/api/mask/b").status_code == 422
-    named.put("/api/hints/b", json=DRAWN)
+    tab.save("b", DRAWN)
     answer = named.get("/api/mask/b", params={"source": "hints"})
     pixels = np.asarray(Image.open(io.BytesIO(answer.content)))
     assert pixels.shape == (72, 96, 4)
     assert tuple(pixels[5, 30]) == (0x00, 0x72, 0xB2, 255)
-    assert named.post("/api/accept/b").json() == {"accepted": True}
+    seen = {"If-Match": answer.headers["etag"]}
+    assert named.post("/api/accept/b", headers=seen).json() == {"accepted": True}
     assert read_labels(folder / "masks" / "b.png")[5, 30] == 0
     assert named.get("/api/mask/b", params={"source": "accepted"}).status_code == 200
-    assert named.delete("/api/accept/b").json() == {"accepted": False}
+    seen = {"If-Match": tab.mask_tag("b", "accepted")}
+    assert named.delete("/api/accept/b", headers=seen).json() == {"accepted": False}
     assert not (folder / "masks" / "b.png").exists()
     assert named.get("/api/mask/b", params={"source": "accepted"}).status_code == 404
-    assert named.get("/api/nearest/b", params={"x": 1, "y": 1}).status_code == 409
+    assert named.get("/api/nearest/b", params={"x": 1, "y": 1}).status_code == 422
 
 
 def test_training_without_hints_and_with_bad_weights_says_what_is_wrong(folder):
     project = Project.open(folder)
-    project.set_classes(["a", "b"], None)
+    project.set_classes([(None, "a"), (None, "b")], None, None, project.table()["version"])
     trainer = Trainer(project, "nowhere.safetensors")
     client = TestClient(create_app(project, trainer))
     answer = client.post("/api/train", json={"effort": "quick"})
     assert answer.status_code == 422
     assert "no photograph carries a hint" in answer.json()["detail"]
-    project.save_hints(
-        "b", DrawnHints(strokes=[Stroke(label=label, vertices=[(9, 9 + 30 * label)]) for label in (0, 1)])
-    )
+    strokes = [Stroke(label=one, vertices=[(9, 9 + 30 * label)]) for label, one in enumerate(project.identifiers)]
+    project.save_hints("b", DrawnHints(strokes=strokes), project.hints_version("b"))
     client.post("/api/train", json={"effort": "quick"})
     state = _finished(client)
     assert "nowhere.safetensors" in state["error"]
@@ -244,7 +240,11 @@ def test_training_gives_masks_doubts_neighbours_and_exports(scenes, tiny):
         assert any(name in entry for entry in packed.namelist()), packed.namelist()
     assert client.get("/api/export", params={"form": "magic"}).status_code == 422
     client.post("/api/train", json={"effort": "thorough"})
-    client.post("/api/stop")
+    # The server is killed and started again: it finds the training, starts no second one, and stops it.
+    again = TestClient(create_app(project, Trainer(project, "none", tuple(tiny))))
+    assert again.get("/api/state").json()["run"] == "run-002"
+    assert again.post("/api/train", json={"effort": "quick"}).status_code == 422
+    assert not again.post("/api/stop").json()["training"]
     assert not client.get("/api/state").json()["training"]
     assert client.get("/api/state").json()["newest"] == "run-001"
 

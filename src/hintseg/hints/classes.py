@@ -97,15 +97,12 @@ class ClassMap:
 
 def match_classes(
     own: Sequence[str], learned: Sequence[str], *, own_background: int | None = None,
-    learned_background: int | None = None, where: str = "the data set", renamed_in_place: bool = False,
+    learned_background: int | None = None, where: str = "the data set",
 ) -> ClassMap:  # fmt: skip
     """Match the classes of a data set and of a run.
 
     By name; what is left by a name that differs only in case or Unicode form, and the two backgrounds by their role. A
     list without names ("class 0", "class 1", …, as hints without dataset.json have it) is matched by number.
-
-    Args:
-        renamed_in_place: a class that is left over on both sides under one number has been renamed.
 
     Raises:
         InputError: classes are left over on both sides, so that one may be another name of the other.
@@ -120,10 +117,6 @@ def match_classes(
     ends = own_background, learned_background
     if None not in ends and ends[0] not in found and ends[1] not in found.values():
         found[ends[0]] = ends[1]  # type: ignore[index, assignment]
-    if renamed_in_place:
-        met = set(found.values())
-        places = range(min(len(own), len(learned)))
-        found |= {label: label for label in places if label not in found and label not in met}
     pairs = [(own[here], learned[there]) for here, there in found.items() if own[here] != learned[there]]
     if pairs and not notes:
         notes += [f"the class {here!r} of {where} is taken for {there!r} of the run." for here, there in pairs]

@@ -43,9 +43,6 @@ log = logging.getLogger("hintseg")
 class Segmenter:
     """A trained network with its segment memory.
 
-    Attributes:
-        renamed_in_place: classes of data sets keep their numbers when they are renamed, as in the studio.
-
     Example:
         >>> segmenter = Segmenter.open("runs/a")              # doctest: +SKIP
         >>> mask = segmenter.predict(image)                   # doctest: +SKIP
@@ -59,7 +56,6 @@ class Segmenter:
         self.classes = description.classes
         self.data: Dataset | str | Path | None = None  # of training, as the caller names it
         self._size_warned = False
-        self.renamed_in_place = False
         self._told: set[str] = set()
 
     @classmethod
@@ -272,7 +268,7 @@ class Segmenter:
         """
         found = match_classes(
             dataset.classes, self.classes, own_background=dataset.background, where=str(dataset.root),
-            learned_background=self.description.background, renamed_in_place=self.renamed_in_place,
+            learned_background=self.description.background,
         )  # fmt: skip
         for note in found.notes:
             if note not in self._told:

@@ -1,96 +1,54 @@
 """A data set folder that grows while someone draws: classes, photographs and hints, every change on disk at once."""
 
-import colorsys
+import hashlib
 import json
-import re
-import tempfile
+import secrets
 import threading
-from dataclasses import replace
+import unicodedata
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, Field
+from pydantic import ValidationError
 
 from hintseg.errors import InputError, RunError
 from hintseg.hints.dataset import Dataset
-from hintseg.hints.description import read_table
+from hintseg.hints.description import read_json
 from hintseg.hints.forms.by_name import FORMS
-from hintseg.hints.labels import MAX_CLASSES
-from hintseg.images import (
-    atomic_path,
-    link_or_copy,
-    read_image,
-    read_image_size,
-    read_labels,
-    write_labels,
-)
-from hintseg.listing import IMAGE_SUFFIXES, is_image_name
-
-Pixel = tuple[float, float]
-Label = int
-
-
-def _colours() -> tuple[str, ...]:
-    """Okabe and Ito's colours, which colour-blind people tell apart; then hues a golden angle apart, light and dark."""
-    chosen = ["#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#f0e442"]
-    for number in range(MAX_CLASSES - len(chosen)):
-        parts = colorsys.hls_to_rgb(0.618034 * number % 1, (0.35, 0.65, 0.5)[number % 3], (0.9, 0.6)[number % 2])
-        chosen.append("#" + "".join(f"{round(255 * part):02x}" for part in parts))
-    return tuple(chosen)
-
-
-COLOURS = _colours()
-
-
-class Stroke(BaseModel):
-    """One scribble."""
-
-    label: Label
-    vertices: list[Pixel] = Field(min_length=1, max_length=20_000)
-    width: int = Field(5, ge=1, le=200)
-
-
-class DrawnPoint(BaseModel):
-    """One click."""
-
-    label: Label
-    x: float
-    y: float
-
-
-class DrawnBox(BaseModel):
-    """One object's extent, ends exclusive."""
-
-    label: Label
-    x0: float
-    y0: float
-    x1: float
-    y1: float
-
-
-class DrawnHints(BaseModel):
-    """All that was drawn on one image."""
-
-    strokes: list[Stroke] = Field(default_factory=list, max_length=10_000)
-    points: list[DrawnPoint] = Field(default_factory=list, max_length=10_000)
-    boxes: list[DrawnBox] = Field(default_factory=list, max_length=10_000)
-    tags: list[Label] = Field(default_factory=list, max_length=MAX_CLASSES)
+from hintseg.images import atomic_path, link_or_copy, read_image_size, read_labels, write_labels
+from hintseg.listing import is_image_name
+from hintseg.studio.class_names import checked_names
+from hintseg.studio.colours import COLOURS
+from hintseg.studio.conflict import ConflictError
+from hintseg.studio.drawn import TABLES, DrawnHints, version_of
+from hintseg.studio.identifiers import identify, remember
+from hintseg.studio.kept import drop, drop_held, keep, keep_mask, kept
+from hintseg.studio.links import writable, write_new
+from hintseg.studio.tables import HintTables, Marks, mark
+from hintseg.studio.uploads import decoded_upload
 
 
 class Project:
     """A data set folder under work. Every method may be called from any thread.
 
+    What is replaced must be what the writer has seen: versions tell, which follow from the files' content, so that they
+    survive a restart and see what other programs wrote.
+
     Attributes:
         root: the folder.
         dataset: as it is now; a new object after every change, so that nothing stale is cached.
+        identifiers: of the classes, by label.
     """
 
     def __init__(self, root: Path) -> None:
         self.root = root
         self.dataset = Dataset(root, (), tags_complete=False)
+        self.identifiers: tuple[str, ...] = ()
         self._lock = threading.RLock()
+        self._tables = HintTables(root)
+        self._marks: Marks = ()
         self._reload()
 
     @classmethod
@@ -111,10 +69,22 @@ class Project:
             except OSError as error:
                 raise RunError(f"{images}: cannot be made ({error.strerror}); choose another folder.") from error
             for path in loose:
-                link_or_copy(path, images / path.name)
+                if path.is_file():
+                    link_or_copy(path.resolve(), images / path.name)  # a link to a link would lead astray
         return cls(root)
 
+    def refresh(self) -> None:
+        """See what other programs changed."""
+        with self._lock:
+            if self._marks != self._marked():
+                self._reload()
+
+    def _marked(self) -> Marks:
+        files = [self.root / name for name in ("images", "dataset.json", "looked_for.json")]
+        return (*map(mark, files), *self._tables.marks())
+
     def _reload(self) -> None:
+        self._marks = self._marked()
         try:
             self.dataset = Dataset.open(self.root)
         except InputError:
@@ -122,163 +92,220 @@ class Project:
                 raise
             # Until somebody says otherwise a hint says what is there, and nothing of the rest of the photograph.
             self.dataset = Dataset(self.root, (), tags_complete=False)
+        self.identifiers = identify(self.root, self.dataset.classes)
+
+    @property
+    def labels(self) -> dict[str, int]:
+        """Identifier → class index."""
+        return {identifier: label for label, identifier in enumerate(self.identifiers)}
 
     def describe(self) -> dict[str, Any]:
         """Classes with colours, and images with their forms of hints."""
         with self._lock:
+            self._reload()
             named = self.dataset.hint_keys()
             images = [
                 {"key": key, "forms": [form for form in FORMS if key in named[form]]} for key in self.dataset.keys(None)
             ]
-        return {
-            "name": self.root.resolve().name,
-            "classes": [{"name": name, "colour": COLOURS[label]} for label, name in enumerate(self.dataset.classes)],
-            "background": self.dataset.background,
-            "complete": self.dataset.tags_complete,
-            "images": images,
-        }
+            return {"name": self.root.resolve().name, "images": images} | self.table()
 
-    def set_classes(self, names: list[str], background: int | None, complete: bool | None = None) -> None:
+    def table(self) -> dict[str, Any]:
+        """The class table and its version."""
+        with self._lock:
+            dataset, identifiers = self.dataset, self.identifiers
+        found = {
+            "classes": [
+                {"id": identifier, "name": name, "colour": COLOURS[label]}
+                for label, (identifier, name) in enumerate(zip(identifiers, dataset.classes, strict=True))
+            ],
+            "background": None if dataset.background is None else identifiers[dataset.background],
+            "complete": dataset.tags_complete,
+        }
+        return found | {"version": version_of(found)}
+
+    def set_classes(
+        self, classes: Sequence[tuple[str | None, str]], background: str | None, complete: bool | None, version: str
+    ) -> None:
         """Rename classes and add new ones; existing ones keep their place, since files hold their numbers.
 
         Args:
+            classes: identifier, None for a new class, and name.
+            background: identifier of the background class.
             complete: `tags_complete` of the folder format; None leaves it as it is.
+            version: of the table that this replaces.
 
         Raises:
-            InputError: fewer classes than before, an empty name, one used twice, or too many.
+            ConflictError: the table is another one by now.
+            InputError: a class less than before, an empty name, one used twice, or too many.
         """
-        names = [name.strip() for name in names]
         with self._lock:
-            if len(names) < len(self.dataset.classes):
-                raise InputError("a class that exists cannot be removed, since hints hold its number; rename it.")
-            if not all(names) or len(set(names)) < len(names) or any(len(name) > 100 for name in names):
-                raise InputError("every class needs a name of its own, at most 100 letters long.")
-            if len(names) > MAX_CLASSES:
-                raise InputError(f"{len(names)} classes are more than the {MAX_CLASSES} a label map can hold.")
-            if background is not None and not 0 <= background < len(names):
+            self._reload()
+            table = self.table()
+            if version != table["version"]:
+                raise ConflictError("the classes were changed elsewhere since this page read them.", table)
+            names = checked_names(classes, self.identifiers)
+            if background is not None and background not in self.identifiers:
                 raise InputError(f"background {background} is no class.")
             if self.dataset.void < len(names):
                 raise InputError(
                     f"label {self.dataset.void} is the void of this data set; it cannot hold more classes."
                 )
             complete = self.dataset.tags_complete if complete is None else complete
-            replace(
-                self.dataset, classes=tuple(names), background=background, tags_complete=complete
-            ).save_description()
+            self._write_table(names, None if background is None else self.labels[background], complete)
             self._reload()
+
+    def _write_table(self, names: list[str], background: int | None, complete: bool) -> None:
+        """dataset.json with other classes; what else it says stays."""
+        path = self.root / "dataset.json"
+        content = read_json(path) if path.exists() else {"void": self.dataset.void}
+        added = [secrets.token_hex(4) for _ in names[len(self.identifiers) :]]
+        remember(self.root, (*self.identifiers, *added), names)
+        content |= {"classes": names, "background": background, "tags_complete": complete}
+        with atomic_path(path) as temporary:
+            temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False), "utf-8")
 
     def hints(self, key: str) -> dict[str, Any]:
-        """What `DrawnHints` holds, with the image's size; scribbles that came as a raster are told, not listed."""
-        with self._lock:
-            height, width = read_image_size(self.dataset.path(key))
-            found = self.dataset.hints(key, ("tags", "boxes", "points", "scribbles"))
-        drawn = DrawnHints(
-            strokes=[
-                Stroke(label=stroke.label, vertices=list(stroke.vertices), width=stroke.width)
-                for stroke in found.scribbles
-            ],
-            points=[DrawnPoint(label=point.label, x=point.x, y=point.y) for point in found.points],
-            boxes=[DrawnBox(label=box.label, x0=box.x0, y0=box.y0, x1=box.x1, y1=box.y1) for box in found.boxes],
-            tags=[tag.label for tag in found.tags],
-        )
-        imported = found.scribble_map is not None
-        return {**drawn.model_dump(), "width": width, "height": height, "raster": imported}
-
-    def save_hints(self, key: str, drawn: DrawnHints) -> None:
-        """Replace what was drawn on one image; on disk when this returns.
+        """What `DrawnHints` holds, with version and the image's size; scribbles that came as a raster are told, not
+        listed.
 
         Raises:
-            InputError: no such image or class, a coordinate outside, or an empty box.
+            InputError: no such image, its hints cannot be read, or are more than the page can show.
         """
         with self._lock:
+            self.refresh()
             height, width = read_image_size(self.dataset.path(key))
-            self._check(drawn, width, height)
-            tables: dict[str, list[Any]] = {
-                "scribbles": [
-                    [stroke.label, [[round(x, 1), round(y, 1)] for x, y in stroke.vertices], stroke.width]
-                    for stroke in drawn.strokes
-                ],
-                "points": [[round(point.x, 1), round(point.y, 1), point.label] for point in drawn.points],
-                "boxes": [[box.x0, box.y0, box.x1, box.y1, box.label] for box in drawn.boxes],
-                "tags": sorted(set(drawn.tags)),
-            }
-            for name, rows in tables.items():
-                self._replace(name, key, rows)
+            found = self.dataset.hints(key, TABLES)
+            version, identifiers = self.hints_version(key), self.identifiers
+        try:
+            drawn = DrawnHints.of(found, identifiers)
+        except ValidationError as error:
+            raise InputError(f"{key}: its hints are more than the page can show; draw on it elsewhere.") from error
+        imported = found.scribble_map is not None
+        copies = kept(self.root, key)
+        return drawn.model_dump() | {
+            "version": version, "width": width, "height": height, "raster": imported, "kept": copies
+        }  # fmt: skip
+
+    def hints_version(self, key: str) -> str:
+        """Changes with what the folder holds for one image of what can be drawn."""
+        with self._lock:
+            self.refresh()
+            return version_of(self._tables.rows(key))
+
+    def save_hints(self, key: str, drawn: DrawnHints, version: str) -> str:
+        """Replace what was drawn on one image; on disk when this returns.
+
+        Args:
+            version: of the hints that this replaces.
+
+        Returns:
+            The version from now on.
+
+        Raises:
+            ConflictError: the hints are others by now, or a class is gone; a copy of `drawn` is kept.
+            InputError: no such image, a coordinate outside, or an empty box.
+        """
+        with self._lock:
             self._reload()
+            drawn.require_inside(*reversed(read_image_size(self.dataset.path(key))))
+            self._tables.forget()
+            current = self._tables.rows(key)
+            missing = drawn.identifiers() - set(self.identifiers)
+            rows = None if missing else drawn.rows(self.labels)
+            if rows is None or (version != version_of(current) and rows != current):
+                raise self._conflict(key, drawn, len(missing))
+            self._tables.replace(key, rows)
+            self._reload()
+            drop_held(self.root, key, drawn)
+            return version_of(rows)
 
-    def _replace(self, name: str, key: str, rows: list[Any]) -> None:
-        path = self.root / f"{name}.json"
-        table = read_table(path)
-        if table.get(key, []) == rows:
-            return
-        table.pop(key, None)
-        if rows:
-            table[key] = rows
-        with atomic_path(path) as temporary:
-            temporary.write_text(json.dumps(table, ensure_ascii=False), "utf-8")
-
-    def _check(self, drawn: DrawnHints, width: int, height: int) -> None:
-        labels = {hint.label for group in (drawn.strokes, drawn.points, drawn.boxes) for hint in group} | set(
-            drawn.tags
+    def _conflict(self, key: str, drawn: DrawnHints, missing: int) -> ConflictError:
+        names = dict(zip(self.identifiers, self.dataset.classes, strict=True))
+        copy = keep(self.root, key, drawn, names)
+        why = (
+            "a class that these hints name is gone"
+            if missing
+            else "the hints of this photograph were changed elsewhere since this page read them"
         )
-        for label in sorted(labels):
-            self.dataset.label(label, "drawn hint")
-        pixels = [vertex for stroke in drawn.strokes for vertex in stroke.vertices]
-        pixels += [(point.x, point.y) for point in drawn.points]
-        for x, y in pixels:
-            if not (0 <= x < width and 0 <= y < height):
-                raise InputError(f"({x:g}, {y:g}) lies outside the {width}×{height} image.")
-        for box in drawn.boxes:
-            if not (0 <= box.x0 < box.x1 <= width and 0 <= box.y0 < box.y1 <= height):
-                raise InputError(f"box {box.x0:g}, {box.y0:g}, {box.x1:g}, {box.y1:g} is empty or leaves the image.")
+        return ConflictError(f"{key}: {why}; yours are kept in studio/kept/{copy}.", self.hints(key) | {"copy": copy})
+
+    def forget_kept(self, key: str, name: str) -> None:
+        """Delete a copy of hints that could not be saved."""
+        with self._lock:
+            drop(self.root, key, name)
 
     def add_image(self, name: str, content: bytes) -> str:
         """Store an uploaded photograph under its name and return its key.
 
         Raises:
             InputError: no image, of an unknown format, or its name is taken.
+            RunError: images/ is a link, or cannot be written.
         """
-        plain = re.sub(r"[^\w. -]", "_", Path(name.replace("\\", "/")).name).lstrip(". ")
-        suffix = Path(plain).suffix.lower()
-        if suffix not in IMAGE_SUFFIXES or not Path(plain).stem:
-            raise InputError(f"{name}: is no photograph; use {', '.join(IMAGE_SUFFIXES)}.")
-        key = Path(plain).stem
-        with self._lock, tempfile.TemporaryDirectory() as folder:
-            if key in self.dataset.paths:
+        plain = decoded_upload(name, content)  # takes time, in which others can save
+        key, target = Path(plain).stem, writable(self.root, "images", plain)
+        with self._lock:
+            self._reload()
+            if key in {unicodedata.normalize("NFC", known) for known in self.dataset.paths}:
                 raise InputError(f"{name}: a photograph of this name is there already; rename it.")
-            copy = Path(folder) / plain
-            copy.write_bytes(content)
-            try:
-                read_image(copy)
-            except InputError as error:
-                raise InputError(str(error).replace(str(copy), name)) from error
-            with atomic_path(self.root / "images" / plain) as temporary:
-                temporary.write_bytes(content)
+            write_new(target, content)
             self._reload()
         return key
 
-    def accept(self, key: str, mask: NDArray[np.uint8]) -> None:
-        """Take a mask as the image's own: masks/KEY.png, which training then uses as it stands."""
+    def mask_version(self, key: str) -> str:
+        """Changes with masks/KEY.png."""
+        path = self._mask(key)
+        return hashlib.sha256(path.read_bytes()).hexdigest()[:16] if path.exists() else ""
+
+    def accept(self, key: str, mask: NDArray[np.uint8], is_current: Callable[[], bool] = lambda: True) -> None:
+        """Take a mask as the image's own: masks/KEY.png, which training then uses as it stands.
+
+        Args:
+            is_current: asked before anything is written whether the mask is still the one that was seen.
+
+        Raises:
+            ConflictError: it is not.
+            RunError: masks/ is a link, or cannot be written.
+        """
         with self._lock:
-            write_labels(self._inside("masks", key), mask)
+            self.require(is_current)
+            path = writable(self.root, self._mask(key).relative_to(self.root).as_posix())
+            if path.exists():
+                keep_mask(self.root, path)
+            write_labels(path, mask)
             self._reload()
 
-    def withdraw(self, key: str) -> None:
-        """Remove an accepted mask."""
+    def withdraw(self, key: str, is_current: Callable[[], bool] = lambda: True) -> None:
+        """Remove an accepted mask; a copy stays in studio/kept/masks.
+
+        Raises:
+            ConflictError: it is not the one that was seen.
+            RunError: masks/ is a link.
+        """
         with self._lock:
-            self._inside("masks", key).unlink(missing_ok=True)
+            self.require(is_current)
+            path = writable(self.root, self._mask(key).relative_to(self.root).as_posix())
+            if path.exists():
+                keep_mask(self.root, path)
+            path.unlink(missing_ok=True)
             self._reload()
+
+    @staticmethod
+    def require(is_current: Callable[[], bool]) -> None:
+        """Raise where what was seen is not what is.
+
+        Raises:
+            ConflictError: it is not.
+        """
+        if not is_current():
+            raise ConflictError(
+                "this mask, or what it was made of, has changed since it was shown; look at it again.", {}
+            )
 
     def accepted(self, key: str) -> NDArray[np.uint8] | None:
         """The mask that was accepted, if one was."""
-        path = self._inside("masks", key)
+        path = self._mask(key)
         return read_labels(path) if path.exists() else None
 
-    def _inside(self, folder: str, key: str) -> Path:
+    def _mask(self, key: str) -> Path:
         self.dataset.path(key)  # keys come from the folder's own listing: none leads outside
-        return self.root / folder / f"{key}.png"
-
-
-def hexadecimal(colour: str) -> tuple[int, int, int]:
-    """ "#rrggbb" → bytes."""
-    return int(colour[1:3], 16), int(colour[3:5], 16), int(colour[5:7], 16)
+        return self.root / "masks" / f"{key}.png"

@@ -6,12 +6,12 @@ import shutil
 import socket
 import tempfile
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 import cv2
 import numpy as np
-from fastapi import FastAPI, HTTPException, Request, Response
+from fastapi import FastAPI, Header, HTTPException, Request, Response
 from fastapi.responses import FileResponse, JSONResponse
 from fastapi.staticfiles import StaticFiles
 from numpy.typing import NDArray
@@ -21,8 +21,14 @@ from pydantic import BaseModel, Field
 from hintseg.errors import HintsegError, InputError
 from hintseg.formats.by_name import WRITERS, export_masks
 from hintseg.formats.exported import Classes
+from hintseg.hints.labels import MAX_CLASSES
 from hintseg.images import reduced, repeated, write_labels
-from hintseg.studio.project import COLOURS, DrawnHints, Project, hexadecimal
+from hintseg.studio.colours import COLOURS, hexadecimal
+from hintseg.studio.conflict import ConflictError
+from hintseg.studio.drawn import ClassId, DrawnHints
+from hintseg.studio.lanes import Lane
+from hintseg.studio.lock import locked_folder
+from hintseg.studio.project import Project
 from hintseg.studio.trainer import Effort, Model, Trainer
 
 PAGE = Path(__file__).parent / "page"
@@ -30,13 +36,23 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1", "testserver")
 LONGEST_SHOWN = 2048  # larger photographs are shown reduced; hints keep the photograph's own pixels
 LARGEST_UPLOAD = 200 * 2**20
 COOKIE = "hintseg-token"
+LANES = {"masks": 2, "images": 4, "uploads": 1, "exports": 1}  # threads of the slow work; all else has its own
+
+IfMatch = Annotated[str | None, Header()]
 
 
-class ClassNames(BaseModel):
-    """All class names, which is background, and whether hints name all that a photograph holds (None: as it is)."""
+class NamedClass(BaseModel):
+    """A class; one without an identifier is new."""
 
-    names: list[str] = Field(max_length=254)
-    background: int | None = None
+    id: ClassId | None = None
+    name: str = Field(max_length=1000)
+
+
+class ClassTable(BaseModel):
+    """All classes, which is background, and whether hints name all that a photograph holds (None: as it is)."""
+
+    classes: list[NamedClass] = Field(max_length=MAX_CLASSES)
+    background: ClassId | None = None
     complete: bool | None = None
 
 
@@ -71,32 +87,63 @@ def create_app(project: Project, trainer: Trainer, token: str | None = None) -> 
     async def explain(request: Request, error: HintsegError) -> JSONResponse:
         return JSONResponse({"detail": str(error)}, status_code=422)
 
+    @app.exception_handler(ConflictError)
+    async def disagree(request: Request, error: ConflictError) -> JSONResponse:
+        return JSONResponse({"detail": str(error), "current": error.current}, status_code=409)
+
     @app.get("/")
     def page() -> FileResponse:
         return FileResponse(PAGE / "index.html")
 
+    lanes = {name: Lane(name, threads) for name, threads in LANES.items()}
+    app.state.lanes = lanes
     _serve_hints(app, project, model, trainer)
-    _serve_masks(app, project, model)
-    _serve_training(app, project, model, trainer)
+    _serve_images(app, project, lanes)
+    _serve_masks(app, project, model, lanes["masks"])
+    _serve_training(app, project, model, trainer, lanes["exports"])
     app.mount("/page", StaticFiles(directory=PAGE), name="page")
     return app
 
 
 def _serve_hints(app: FastAPI, project: Project, model: Model, trainer: Trainer) -> None:
-    """Classes, photographs and what is drawn on them."""
+    """Classes and what is drawn; nothing here computes, so that a save never waits."""
 
     @app.get("/api/project")
     def describe() -> dict[str, Any]:
         return project.describe() | {"doubts": model.doubts(), "run": model.run, "state": trainer.state()}
 
     @app.get("/api/state")
-    def state() -> dict[str, Any]:
-        return trainer.state() | {"newest": model.run, "doubts": model.doubts()}
+    def state(key: str | None = None) -> dict[str, Any]:
+        project.refresh()
+        versions = {"classes": project.table()["version"], "images": len(project.dataset.paths)}
+        if key is not None and key in project.dataset.paths:
+            versions["hints"] = project.hints_version(key)
+        return trainer.state() | {"newest": model.run, "doubts": model.doubts(), "versions": versions}
 
     @app.put("/api/classes")
-    def classes(body: ClassNames) -> dict[str, Any]:
-        project.set_classes(body.names, body.background, body.complete)
+    def classes(body: ClassTable, if_match: IfMatch = None) -> dict[str, Any]:
+        named = [(one.id, one.name) for one in body.classes]
+        project.set_classes(named, body.background, body.complete, _required(if_match))
         return project.describe()
+
+    @app.get("/api/hints/{key:path}")
+    def hints(key: str) -> dict[str, Any]:
+        return project.hints(key) | {"accepted": project.accepted(key) is not None}
+
+    @app.put("/api/hints/{key:path}")
+    def save(key: str, body: DrawnHints, if_match: IfMatch = None) -> dict[str, Any]:
+        version = project.save_hints(key, body, _required(if_match))
+        model.forget(key)
+        return {"saved": True, "version": version}
+
+    @app.delete("/api/kept/{key:path}")
+    def discard(key: str, name: str) -> dict[str, bool]:
+        project.forget_kept(key, name)
+        return {"kept": False}
+
+
+def _serve_images(app: FastAPI, project: Project, lanes: dict[str, Lane]) -> None:
+    """Photographs in and out."""
 
     @app.post("/api/images")
     async def upload(request: Request, name: str) -> dict[str, str]:
@@ -105,35 +152,33 @@ def _serve_hints(app: FastAPI, project: Project, model: Model, trainer: Trainer)
             content += part
             if len(content) > LARGEST_UPLOAD:
                 raise InputError(f"{name}: is larger than {LARGEST_UPLOAD // 2**20} MiB; put it into images/ by hand.")
-        return {"key": project.add_image(name, bytes(content))}
+        return {"key": await lanes["uploads"].run(request, lambda: project.add_image(name, bytes(content)))}
 
     @app.get("/api/image/{key:path}")
-    def image(key: str, side: int = LONGEST_SHOWN) -> Response:
-        content = io.BytesIO()
-        shown = reduced(project.dataset.image(key), min(max(side, 16), LONGEST_SHOWN))
-        Image.fromarray(shown).save(content, "JPEG", quality=92)
-        return Response(content.getvalue(), media_type="image/jpeg", headers={"Cache-Control": "max-age=600"})
+    async def image(request: Request, key: str, side: int = LONGEST_SHOWN) -> Response:
+        def encoded() -> bytes:
+            content = io.BytesIO()
+            shown = reduced(project.dataset.image(key), min(max(side, 16), LONGEST_SHOWN))
+            Image.fromarray(shown).save(content, "JPEG", quality=92)
+            return content.getvalue()
 
-    @app.get("/api/hints/{key:path}")
-    def hints(key: str) -> dict[str, Any]:
-        return project.hints(key) | {"accepted": project.accepted(key) is not None}
-
-    @app.put("/api/hints/{key:path}")
-    def save(key: str, body: DrawnHints) -> dict[str, bool]:
-        project.save_hints(key, body)
-        model.forget(key)
-        return {"saved": True}
+        shown = await lanes["images"].run(request, encoded)
+        return Response(shown, media_type="image/jpeg", headers={"Cache-Control": "max-age=600"})
 
 
-def _serve_masks(app: FastAPI, project: Project, model: Model) -> None:
+def _serve_masks(app: FastAPI, project: Project, model: Model, lane: Lane) -> None:
     """What hints and networks say of a photograph."""
 
     @app.get("/api/mask/{key:path}")
-    def mask(key: str, source: Literal["model", "hints", "accepted"] = "model") -> Response:
-        labels = project.accepted(key) if source == "accepted" else model.mask(key, source)
-        if labels is None:
-            raise HTTPException(404, "no mask was accepted for this photograph")
-        return _picture(_coloured(labels))
+    async def mask(request: Request, key: str, source: Literal["model", "hints", "accepted"] = "model") -> Response:
+        def found() -> Response:
+            tag = model.tag(key)
+            labels = project.accepted(key) if source == "accepted" else model.mask(key, source)
+            if labels is None:
+                raise HTTPException(404, "no mask was accepted for this photograph")
+            return _picture(_coloured(labels), tag)
+
+        return await lane.run(request, found)
 
     @app.get("/api/raster/{key:path}")
     def raster(key: str) -> Response:
@@ -143,26 +188,33 @@ def _serve_masks(app: FastAPI, project: Project, model: Model) -> None:
         return _picture(_coloured(found.labels))
 
     @app.post("/api/accept/{key:path}")
-    def accept(key: str) -> dict[str, bool]:
-        project.accept(key, model.mask(key, "model"))
+    async def accept(request: Request, key: str, if_match: IfMatch = None) -> dict[str, bool]:
+        seen = _required(if_match)
+
+        def take() -> None:
+            project.require(lambda: model.tag(key) == seen)  # before anything is computed
+            project.accept(key, model.mask(key, "model"), lambda: model.tag(key) == seen)
+
+        await lane.run(request, take)
         return {"accepted": True}
 
     @app.delete("/api/accept/{key:path}")
-    def withdraw(key: str) -> dict[str, bool]:
-        project.withdraw(key)
+    def withdraw(key: str, if_match: IfMatch = None) -> dict[str, bool]:
+        seen = _required(if_match)
+        project.withdraw(key, lambda: model.tag(key) == seen)
         return {"accepted": False}
 
     @app.get("/api/nearest/{key:path}")
-    def nearest(key: str, x: float, y: float) -> dict[str, Any]:
-        found = model.nearest(key, (x, y))
+    async def nearest(request: Request, key: str, x: float, y: float) -> dict[str, Any]:
+        found = await lane.run(request, lambda: model.nearest(key, (x, y)))
         if found is None:
-            raise HTTPException(409, "train first: there are no training segments to compare with yet")
+            raise HTTPException(422, "train first: there are no training segments to compare with yet")
         segment, neighbours = found
         outline = cv2.findContours(segment.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)[0]
         return {"outline": [part[:, 0].tolist() for part in outline], "neighbours": neighbours}
 
 
-def _serve_training(app: FastAPI, project: Project, model: Model, trainer: Trainer) -> None:
+def _serve_training(app: FastAPI, project: Project, model: Model, trainer: Trainer, lane: Lane) -> None:
     """Runs, and taking masks away."""
 
     @app.post("/api/train")
@@ -176,8 +228,8 @@ def _serve_training(app: FastAPI, project: Project, model: Model, trainer: Train
         return trainer.state()
 
     @app.get("/api/export")
-    def export(form: str = "png") -> Response:
-        return _archive(project, model, form)
+    async def export(request: Request, form: str = "png") -> Response:
+        return await lane.run(request, lambda: _archive(project, model, form))
 
 
 def serve(root: Path, host: str, port: int, weights: str, settings: tuple[str, ...] = ()) -> None:
@@ -188,13 +240,19 @@ def serve(root: Path, host: str, port: int, weights: str, settings: tuple[str, .
     """
     import uvicorn
 
-    require_port(host, port)
-    project = Project.open(root)
-    token = None if host in LOOPBACK else secrets.token_urlsafe(16)
-    app = create_app(project, Trainer(project, weights, settings), token)
     shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host
-    print(f"hintseg studio: http://{shown}:{port}/{f'?token={token}' if token else ''}   (Ctrl+C ends it)", flush=True)
-    uvicorn.run(app, host=host, port=port, log_level="warning")
+    address = f"http://{shown}:{port}/"
+    with locked_folder(root, address):
+        require_port(host, port)
+        project = Project.open(root)
+        token = None if host in LOOPBACK else secrets.token_urlsafe(16)
+        app = create_app(project, Trainer(project, weights, settings), token)
+        print(f"hintseg studio: {address}{f'?token={token}' if token else ''}   (Ctrl+C ends it)", flush=True)
+        try:
+            uvicorn.run(app, host=host, port=port, log_level="warning")
+        finally:
+            for lane in app.state.lanes.values():
+                lane.close()
 
 
 def require_port(host: str, port: int) -> None:
@@ -227,6 +285,17 @@ def _refused(request: Request, token: str | None) -> Response | None:
     return None
 
 
+def _required(if_match: str | None) -> str:
+    """The version that a request replaces.
+
+    Raises:
+        HTTPException: it names none.
+    """
+    if not if_match:
+        raise HTTPException(428, "say in If-Match which version this replaces; reload the page")
+    return if_match.removeprefix("W/").strip('"')
+
+
 def _coloured(labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """(H, W) labels → (h, w, 4), transparent where there is none."""
     share = min(1.0, LONGEST_SHOWN / max(labels.shape))
@@ -237,10 +306,12 @@ def _coloured(labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return table[small]
 
 
-def _picture(pixels: NDArray[np.uint8]) -> Response:
+def _picture(pixels: NDArray[np.uint8], tag: str = "") -> Response:
     content = io.BytesIO()
     Image.fromarray(pixels).save(content, "PNG", compress_level=1)
-    return Response(content.getvalue(), media_type="image/png", headers={"Cache-Control": "no-store"})
+    return Response(
+        content.getvalue(), media_type="image/png", headers={"Cache-Control": "no-store", "ETag": f'"{tag}"'}
+    )
 
 
 def _archive(project: Project, model: Model, form: str) -> Response:

@@ -5,19 +5,25 @@ import re
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hintseg.errors import HintsegError, InputError
-from hintseg.hints.classes import ClassMap
+from hintseg.errors import HintsegError, RunError
+from hintseg.hints.dataset import Dataset
 from hintseg.hints.forms.by_name import FORMS
+from hintseg.inference.description import RunDescription
 from hintseg.inference.segmenter import Segmenter
 from hintseg.inference.suggest import Suggestion, suggest
 from hintseg.inference.untrained import complete_key
+from hintseg.studio.drawn import version_of
+from hintseg.studio.links import writable
+from hintseg.studio.processes import end
 from hintseg.studio.project import Project
+from hintseg.studio.run_record import RunRecord, running
 
 Effort = Literal["quick", "normal", "thorough"]
 
@@ -27,7 +33,7 @@ LINE = re.compile(r"iteration (\d+) of (\d+)")
 
 
 class Trainer:
-    """Starts `hintseg train` beside the page; a killed page does not kill it.
+    """Starts `hintseg train` beside the page; a killed page does not kill it, and the next one finds it again.
 
     Attributes:
         folder: where runs lie, PROJECT/studio.
@@ -38,8 +44,8 @@ class Trainer:
         self.weights = weights
         self.settings = settings
         self.folder = project.root / "studio"
-        self._process: subprocess.Popen[bytes] | None = None
-        self._out: Path | None = None
+        self._process: subprocess.Popen[bytes] | None = None  # of this server; it leaves no zombie
+        self._record = running(self.folder)
         self._lock = threading.Lock()
 
     def start(self, effort: Effort) -> None:
@@ -49,40 +55,57 @@ class Trainer:
             HintsegError: one is training already, or nothing is hinted.
         """
         with self._lock:
-            if self._process is not None and self._process.poll() is None:
+            if self._is_training():
                 raise HintsegError("a run is training already; wait for it or stop it.")
-            dataset = self.project.dataset
+            self.project.refresh()
+            dataset, classes = self.project.dataset, self.project.identifiers
             if not any(dataset.hints(key).forms() for named in dataset.hint_keys().values() for key in named):
                 raise HintsegError("no photograph carries a hint yet; draw some, of every class.")
             number = max(
                 [int(path.name[4:]) for path in self.folder.glob("run-*") if path.name[4:].isdigit()], default=0
             )
-            self._out = self.folder / f"run-{number + 1:03d}"
-            self._out.parent.mkdir(parents=True, exist_ok=True)
+            out = writable(self.project.root, "studio", f"run-{number + 1:03d}")
+            out.parent.mkdir(parents=True, exist_ok=True)
             frozen = ["--freeze"] if effort == "quick" and self.weights != "none" else []
             chosen = ["checkpoint_every=20", *self.settings]
             command = [
-                sys.executable, "-m", "hintseg.cli.app", "train", str(self.project.root), "--out", str(self._out),
+                sys.executable, "-m", "hintseg.cli.app", "train", str(self.project.root), "--out", str(out),
                 "--weights", self.weights, "--iterations", str(EFFORTS[effort]), "--on-error", "skip", *frozen,
                 *(part for setting in chosen for part in ("--set", setting)),
             ]  # fmt: skip
-            with (self.folder / "last.log").open("wb") as log:
+            with writable(self.project.root, "studio", "last.log").open("wb") as log:
                 self._process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+            self._record = RunRecord.of(out.name, self._process.pid, classes)
+            self._record.save(self.project.root)
 
     def stop(self) -> None:
-        """End training; nothing is kept of that run but its folder."""
+        """End training, whichever server started it; nothing is kept of that run but its folder.
+
+        Raises:
+            RunError: that it was stopped cannot be noted.
+        """
         with self._lock:
-            if self._process is not None and self._process.poll() is None:
-                self._process.terminate()
-                self._process.wait(timeout=30)
+            training, record = self._is_training(), self._record
+            if not training or record is None or record.born is None:
+                return
+            self._record = replace(record, stopped=True)
+            self._record.save(self.project.root)
+            end(record.pid, record.born)
+
+    def _is_training(self) -> bool:
+        if self._process is not None:
+            self._process.poll()  # reaps it
+        if self._record is None or not self._record.runs():
+            self._record = running(self.folder) or self._record
+        return self._record is not None and self._record.runs()
 
     def state(self) -> dict[str, Any]:
         """Whether a run is training, how far it is, and the sentence it ended with where it failed."""
-        process, out = self._process, self._out
-        if process is None or out is None:
+        training, record = self._is_training(), self._record
+        if record is None:
             return {"training": False}
-        code = process.poll()
-        found = {"training": code is None, "run": out.name, "done": 0, "total": 0, "stage": "starting"}
+        out = self.folder / record.run
+        found = {"training": training, "run": record.run, "done": 0, "total": 0, "stage": "starting"}
         lines = _lines(out / "log.txt")
         steps = [LINE.search(line) for line in lines]
         if any(steps):
@@ -90,9 +113,9 @@ class Trainer:
             found |= {"done": int(last[1]), "total": int(last[2]), "stage": "training"}
         if lines and "completing" in lines[-1]:
             found["stage"] = "completing masks"
-        if code not in (None, 0, -15):
+        if not training and not record.stopped and not is_finished(out):
             said = [line for line in _lines(self.folder / "last.log") if line.startswith("hintseg: ")]
-            found["error"] = said[-1].removeprefix("hintseg: ") if said else f"training ended with code {code}."
+            found["error"] = said[-1].removeprefix("hintseg: ") if said else "it ended before it was finished."
         return found | {"losses": _losses(out / "metrics.csv")}
 
     def newest(self) -> Path | None:
@@ -101,42 +124,55 @@ class Trainer:
 
 
 class Model:
-    """The newest finished run in memory: masks, doubts and neighbours."""
+    """The newest finished run in memory: masks, doubts and neighbours. Computing holds no lock that a save needs."""
 
     def __init__(self, project: Project, trainer: Trainer) -> None:
         self.project = project
         self.trainer = trainer
-        self._lock = threading.RLock()
+        self._network = threading.RLock()  # one computation at a time
         self._segmenter: Segmenter | None = None
+        self._lock = threading.Lock()  # of what follows, never held for long
         self._doubts: dict[str, Suggestion | None] = {}
+        self._ranked: str | None = None  # the run that the doubts are of
         self._ranking: threading.Thread | None = None
 
     @property
     def run(self) -> str | None:
         """Name of the run in use."""
+        run = self.usable()
+        return run.name if run else None
+
+    def usable(self) -> Path | None:
+        """The newest finished run; None where nothing was trained with today's classes."""
         newest = self.trainer.newest()
-        return newest.name if newest else None
+        if newest is None:
+            return None
+        record = RunRecord.load(self.trainer.folder, newest.name)
+        if record is not None:
+            return newest if record.classes == self.project.identifiers else None
+        try:  # of an older studio: names may have changed, numbers have not
+            classes = RunDescription.load(newest / "run.json").classes
+        except RunError:
+            return None
+        return newest if len(classes) == len(self.project.identifiers) else None
 
     def segmenter(self) -> Segmenter | None:
-        """The newest finished run, loaded once; None where nothing was trained with today's classes."""
-        newest = self.trainer.newest()
-        with self._lock:
-            if newest is not None and (self._segmenter is None or self._segmenter.run != newest):
-                self._segmenter = Segmenter.open(newest)
-                self._segmenter.renamed_in_place = True
-                self._doubts = {}
-            segmenter = self._segmenter
-        if segmenter is None or self._classes(segmenter) is None:
+        """The usable run, loaded once."""
+        run = self.usable()
+        if run is None:
             return None
-        return segmenter
+        with self._network:
+            if self._segmenter is None or self._segmenter.run != run:
+                self._segmenter = Segmenter.open(run)
+            return self._segmenter
 
-    def _classes(self, segmenter: Segmenter) -> ClassMap | None:
-        """How the run's classes are numbered here; None where it learned others."""
-        try:
-            found = segmenter.class_map(self.project.dataset)
-        except InputError:
-            return None
-        return None if found.unlearned or found.unknown else found
+    def tag(self, key: str) -> str:
+        """Changes with all that the mask of an image follows from: the run, its hints and its accepted mask."""
+        run = self.usable()
+        project = self.project
+        return version_of(
+            [run.name if run else None, project.hints_version(key), project.mask_version(key), project.identifiers]
+        )
 
     def mask(self, key: str, source: Literal["model", "hints"]) -> NDArray[np.uint8]:
         """(H, W) uint8: the model's mask, completed with the image's hints; or what the hints alone say.
@@ -145,39 +181,41 @@ class Model:
             InputError: no hint to spread, or the image cannot be read.
         """
         segmenter = self.segmenter() if source == "model" else None
+        self.project.refresh()
         dataset = self.project.dataset
         if segmenter is None:
             return complete_key(dataset, key, tuple(FORMS))
-        with self._lock:
+        with self._network:
             if dataset.hints(key, segmenter.description.forms).forms():
-                return segmenter.complete(dataset, key)
-            labels = segmenter.predict_picture(segmenter.picture(dataset, key))
-            return labels if (found := self._classes(segmenter)) is None else found.own_labels(labels)
+                return segmenter.complete(_named_as(dataset, segmenter), key)
+            return segmenter.predict_picture(segmenter.picture(dataset, key))
 
     def nearest(self, key: str, at: tuple[float, float]) -> tuple[NDArray[np.bool_], list[dict[str, Any]]] | None:
         """The clicked segment and the training segments nearest to it; None where nothing was trained."""
         segmenter = self.segmenter()
         if segmenter is None:
             return None
-        with self._lock:
+        with self._network:
             mask, found = segmenter.retrieve(segmenter.picture(self.project.dataset, key).pixels, at, 12)
-            classes = segmenter.class_map(self.project.dataset)
-        labels = classes.own_labels(np.array([one.label for one in found], np.uint8)).tolist()
+        identifiers = self.project.identifiers
         return mask, [
-            {"key": one.key, "label": label, "similarity": round(one.similarity, 3), "box": one.box}
-            for one, label in zip(found, labels, strict=True)
+            {"key": one.key, "label": identifiers[one.label], "similarity": round(one.similarity, 3), "box": one.box}
+            for one in found
         ]
 
     def doubts(self) -> dict[str, dict[str, Any]]:
         """Key → how doubtful its most doubtful region is, and where; filled in the background after training."""
-        segmenter = self.segmenter()
-        if segmenter is None:
+        run = self.usable()
+        if run is None:
             return {}
+        training = self.trainer.state()["training"]
         with self._lock:
+            if self._ranked != run.name:
+                self._ranked, self._doubts = run.name, {}
             waiting = [key for key in self.project.dataset.keys(None) if key not in self._doubts]
             idle = self._ranking is None or not self._ranking.is_alive()
-            if waiting and idle and not self.trainer.state()["training"]:
-                self._ranking = threading.Thread(target=self._rank, args=(segmenter, waiting), daemon=True)
+            if waiting and idle and not training:
+                self._ranking = threading.Thread(target=self._rank, args=(run.name, waiting), daemon=True)
                 self._ranking.start()
             return {
                 key: {"doubt": one.worth, "x": one.x, "y": one.y}
@@ -190,23 +228,38 @@ class Model:
         with self._lock:
             self._doubts.pop(key, None)
 
-    def _rank(self, segmenter: Segmenter, keys: list[str]) -> None:
+    def _rank(self, run: str, keys: list[str]) -> None:
         for key in keys:
-            with self._lock:
-                if self._segmenter is not segmenter:
+            found: list[Suggestion] = []
+            try:
+                segmenter = self.segmenter()
+                if segmenter is None or segmenter.run.name != run:
                     return
-                try:
-                    found = suggest(segmenter, self.project.dataset, [key])
-                except HintsegError:
-                    found = []
+                with self._network:
+                    found = suggest(segmenter, _named_as(self.project.dataset, segmenter), [key])
+            except HintsegError:
+                pass
+            with self._lock:
+                if self._ranked != run:
+                    return
                 self._doubts[key] = found[0] if found else None
+
+
+def _named_as(dataset: Dataset, segmenter: Segmenter) -> Dataset:
+    """The data set with the class names of the run, which have the same places: classes are renamed, never moved."""
+    return dataset.with_classes(segmenter.classes)
 
 
 def newest_run(folder: Path, pattern: str) -> Path | None:
     """The last finished run among folders of a pattern."""
     runs = sorted(path.parent for path in folder.glob(f"{pattern}/weights.safetensors"))
-    finished = [run for run in runs if (run / "memory.safetensors").exists()]
+    finished = [run for run in runs if is_finished(run)]
     return finished[-1] if finished else None
+
+
+def is_finished(run: Path) -> bool:
+    """Whether a run can be used."""
+    return all((run / f"{name}.safetensors").exists() for name in ("weights", "memory"))
 
 
 def _lines(path: Path) -> list[str]:

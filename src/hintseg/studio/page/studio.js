@@ -7,23 +7,27 @@ const view = { key: null, width: 1, height: 1, scale: 1, x: 0, y: 0, photo: null
 const EMPTY = { strokes: [], points: [], boxes: [], tags: [] };
 let drawn = structuredClone(EMPTY); // what the server holds, or is about to
 let past = [], future = []; // of this photograph
-let tool = "scribble", label = 0, current = null, panning = null, spaceHeld = false;
+let tool = "scribble", label = null, current = null, panning = null, spaceHeld = false;
 const fingers = new Map();
 
 // ---- server
+
+class Refusal extends Error {
+  constructor(message, status, current) { super(message); this.status = status; this.current = current; }
+}
 
 async function ask(path, options = {}) {
   const response = await fetch(path, options);
   if (!response.ok) {
     const body = await response.json().catch(() => ({}));
     const detail = typeof body.detail === "string" ? body.detail : `the server answered ${response.status}`;
-    throw new Error(detail);
+    throw new Refusal(detail, response.status, body.current);
   }
   return response;
 }
 const asJson = async (path, options) => (await ask(path, options)).json();
-const send = (path, method, body) =>
-  asJson(path, { method, headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
+const send = (path, method, body, version) =>
+  asJson(path, { method, headers: { "Content-Type": "application/json", ...(version && { "If-Match": version }) }, body: JSON.stringify(body) });
 const address = (kind, key) => `/api/${kind}/${key.split("/").map(encodeURIComponent).join("/")}`;
 
 function complain(error) {
@@ -31,13 +35,41 @@ function complain(error) {
   $("error").hidden = !error;
 }
 const attempt = (work) => async (...given) => {
-  try { complain(null); return await work(...given); } catch (error) { complain(error); }
+  try { complain(null); return await work(...given); } catch (error) { if (error.name !== "AbortError") complain(error); }
 };
+
+// One request at a time of a kind that nobody needs twice: the newer one ends the older.
+const running = {};
+function instead(kind) {
+  running[kind]?.abort();
+  running[kind] = new AbortController();
+  return running[kind].signal;
+}
 
 // ---- saving: the newest state of a photograph is sent until the server has it
 
 const waiting = new Map(); // key → state still to be sent
+const versions = new Map(); // key → version on disk that this page's state follows from
+const sent = new Map(); // key → states that were sent, but not answered
+const conflicts = new Map(); // key → { theirs, copies }: changed elsewhere
+const refused = new Map(); // key → state that the server cannot take
 let sending = false;
+
+const only = ({ strokes, points, boxes, tags }) => ({ strokes, points, boxes, tags });
+const plain = (hint) => JSON.stringify(hint, (name, value) => (value && !Array.isArray(value) && typeof value === "object"
+  ? Object.fromEntries(Object.entries(value).sort(([one], [other]) => (one < other ? -1 : 1))) : value));
+const same = (one, other) => Object.keys(EMPTY).every((form) => {
+  const [mine, theirs] = [one, other].map((state) => state[form].map(plain));
+  return JSON.stringify(form === "tags" ? mine.sort() : mine) === JSON.stringify(form === "tags" ? theirs.sort() : theirs);
+});
+function union(one, other) {
+  const both = {};
+  for (const form of Object.keys(EMPTY)) {
+    const known = new Set(one[form].map(plain));
+    both[form] = [...one[form], ...other[form].filter((hint) => !known.has(plain(hint)))];
+  }
+  return both;
+}
 
 function save() {
   waiting.set(view.key, structuredClone(drawn));
@@ -51,27 +83,52 @@ async function flush() {
   while (waiting.size) {
     const [key, state] = waiting.entries().next().value;
     try {
-      await send(address("hints", key), "PUT", state);
+      const answer = await send(address("hints", key), "PUT", state, versions.get(key));
+      versions.set(key, answer.version);
+      for (const store of [sent, conflicts, refused]) store.delete(key);
       if (waiting.get(key) === state) waiting.delete(key);
-      mark("saved");
+      mark(waiting.size ? "saving …" : "saved");
       complain(null);
       noteForms(key, state);
-      if (key === view.key && !waiting.has(key)) showMask();
+      if (key === view.key && !waiting.has(key)) { showNotice(); showMask(); }
     } catch (error) {
-      if (!(error instanceof TypeError)) waiting.delete(key); // refused: sending it again would not help
-      mark("NOT saved", true);
-      complain(error instanceof TypeError ? new Error("the server does not answer; what you drew is kept here and sent again") : error);
-      await new Promise((resolve) => setTimeout(resolve, 2000));
+      if (error.status === 409) await disagree(key, state, error);
+      else if (error.status) { // refused: sending it again would not help; it stays in the page
+        waiting.delete(key);
+        refused.set(key, state);
+        mark("NOT saved", true);
+        complain(error);
+      } else {
+        sent.set(key, [...(sent.get(key) ?? []), state]);
+        mark("NOT saved", true);
+        complain(new Error("the server does not answer; what you drew is kept here and sent again"));
+        await new Promise((resolve) => setTimeout(resolve, 2000));
+      }
     }
   }
   sending = false;
+}
+
+// The disk holds something else than this page has seen: its own state whose answer was lost, or somebody else's.
+async function disagree(key, state, { message, current }) {
+  if (sent.get(key)?.some((one) => same(one, current))) {
+    versions.set(key, current.version);
+    sent.delete(key);
+    return;
+  }
+  if (waiting.get(key) === state) waiting.delete(key);
+  const copies = [...(conflicts.get(key)?.copies ?? []), current.copy];
+  conflicts.set(key, { theirs: current, mine: state, copies, message });
+  mark("NOT saved: changed elsewhere", true);
+  await readProject().catch(() => {});
+  showNotice();
 }
 
 function mark(text, bad = false) {
   $("saved").textContent = text;
   $("saved").classList.toggle("bad", bad);
 }
-window.addEventListener("beforeunload", (event) => { if (waiting.size) event.preventDefault(); });
+window.addEventListener("beforeunload", (event) => { if (waiting.size || conflicts.size || refused.size) event.preventDefault(); });
 
 function noteForms(key, state) {
   const image = project.images.find((entry) => entry.key === key);
@@ -80,6 +137,83 @@ function noteForms(key, state) {
   const kept = image.forms.filter((form) => !(form in forms));
   image.forms = [...Object.keys(forms).filter((form) => forms[form].length), ...kept];
   listImages();
+}
+
+// ---- what others changed: both states are shown as numbers, and the user chooses
+
+function counted(state) {
+  const names = { strokes: "stroke", points: "point", boxes: "box", tags: "ticked class" };
+  const plural = (name, count) => (count === 1 ? name : /[sx]$/.test(name) ? `${name}es` : `${name}s`);
+  return Object.keys(names).filter((form) => state[form].length).map((form) => `${state[form].length} ${plural(names[form], state[form].length)}`).join(", ") || "no hints";
+}
+
+function notice(text, choices) {
+  $("notice").hidden = !text;
+  if (!text) return;
+  $("notice-text").textContent = text;
+  $("notice-choices").replaceChildren(...choices.map(([name, title, action], place) => {
+    const button = Object.assign(document.createElement("button"), { textContent: name, title, className: place ? "" : "main" });
+    button.onclick = attempt(action);
+    return button;
+  }));
+}
+
+let tableConflict = null; // the change of the class table that came too late
+function showNotice() {
+  const key = view.key, conflict = conflicts.get(key), copies = view.kept ?? [];
+  if (tableConflict) return notice(...tableNotice());
+  if (conflict) {
+    return notice(`“${key}” was changed elsewhere, in another tab or by another program. There: ${counted(conflict.theirs)}. Here: ${counted(drawn)}. Nothing is lost yet.`, [
+      ["Merge: keep both", "save the hints of both", () => merge(key, conflict.theirs)],
+      ["Reload: keep theirs only", "drop what was drawn here since", () => reload(key, conflict.copies)],
+    ]);
+  }
+  if (copies.length) {
+    const copy = copies[0], when = new Date(copy.time).toLocaleString();
+    return notice(`Hints of “${key}” were not saved on ${when}, because it was changed elsewhere then: ${counted(copy.hints)}.`, [
+      ["Add them", "save them beside the hints shown", () => merge(key, { ...copy.hints, version: versions.get(key) }, only(drawn))],
+      ["Discard them", "delete the copy", async () => { await forgetCopies(key, [copy.name]); }],
+    ]);
+  }
+  notice(null);
+}
+
+// Undo would take back what others drew, so that it begins anew.
+function adopt(state) {
+  drawn = structuredClone(only(state));
+  past = []; future = [];
+  refresh();
+}
+
+async function merge(key, other, mine = drawn) {
+  if (key !== view.key) return;
+  const known = new Set(project.classes.map((entry) => entry.id));
+  const both = union(only(other), only(mine));
+  let left = 0;
+  const kept = (label) => known.has(label) || (left += 1, false);
+  for (const form of Object.keys(EMPTY)) both[form] = both[form].filter((hint) => kept(form === "tags" ? hint : hint.label));
+  versions.set(key, other.version);
+  conflicts.delete(key);
+  sent.delete(key);
+  view.kept = [];
+  adopt(both);
+  save();
+  showNotice();
+  while (waiting.has(key)) await new Promise((resolve) => setTimeout(resolve, 50));
+  if (left) complain(new Error(`${left} hints of classes that exist no more were left out; a copy lies in studio/kept`));
+}
+
+async function reload(key, copies) {
+  await forgetCopies(key, copies);
+  for (const store of [conflicts, waiting, sent, refused]) store.delete(key);
+  await open(key);
+  mark("saved");
+}
+
+async function forgetCopies(key, copies) {
+  for (const name of copies.filter(Boolean)) await asJson(`${address("kept", key)}?name=${encodeURIComponent(name)}`, { method: "DELETE" });
+  view.kept = (view.kept ?? []).filter((copy) => !copies.includes(copy.name));
+  showNotice();
 }
 
 // ---- editing with undo
@@ -111,48 +245,85 @@ function refresh() {
 
 // ---- lists
 
+const classOf = (id) => project.classes.find((entry) => entry.id === id);
+
 function listClasses() {
+  if (!classOf(label)) label = project.classes[0]?.id ?? null;
   const used = new Set([...drawn.strokes, ...drawn.points, ...drawn.boxes].map((hint) => hint.label));
   $("classes").replaceChildren(...project.classes.map((entry, index) => {
+    const { id } = entry;
     const row = document.createElement("li");
     const tick = Object.assign(document.createElement("input"), {
-      type: "checkbox", checked: drawn.tags.includes(index) || used.has(index), disabled: used.has(index) || !view.key,
+      type: "checkbox", checked: drawn.tags.includes(id) || used.has(id), disabled: used.has(id) || !view.key,
       title: `${entry.name} is somewhere in this photograph`,
     });
     tick.setAttribute("aria-label", tick.title);
     tick.onchange = () => edit((state) => {
-      state.tags = tick.checked ? [...state.tags, index] : state.tags.filter((tag) => tag !== index);
+      state.tags = tick.checked ? [...state.tags, id] : state.tags.filter((tag) => tag !== id);
     });
     const pick = document.createElement("button");
     pick.className = "pick";
     pick.title = index < 9 ? `key ${index + 1}; double-click renames` : "double-click renames";
-    pick.setAttribute("aria-pressed", index === label);
+    pick.setAttribute("aria-pressed", id === label);
     const swatch = document.createElement("span");
     swatch.className = "swatch";
     swatch.style.background = entry.colour;
     const name = document.createElement("b");
     name.textContent = entry.name;
     pick.append(swatch, name);
-    pick.onclick = () => { label = index; listClasses(); };
+    pick.onclick = () => { label = id; listClasses(); };
     pick.ondblclick = attempt(async () => {
       const chosen = prompt("Name of this class", entry.name);
-      if (chosen) await saveClasses({ names: project.classes.map((one, place) => (place === index ? chosen : one.name)) });
+      if (chosen && chosen !== entry.name) await saveClasses({ rename: { id, name: chosen, before: entry.name } });
     });
     row.append(tick, pick);
     return row;
   }));
-  const options = [new Option("none", ""), ...project.classes.map((entry, index) => new Option(entry.name, index))];
+  const options = [new Option("none", ""), ...project.classes.map((entry) => new Option(entry.name, entry.id))];
   $("background").replaceChildren(...options);
   $("background").value = project.background ?? "";
   $("complete").checked = project.complete;
 }
 
-async function saveClasses(changes) {
-  const { classes, background, complete } = project;
-  const now = { names: classes.map((entry) => entry.name), background, complete };
-  Object.assign(project, await send("/api/classes", "PUT", { ...now, ...changes }));
-  label = Math.min(label, project.classes.length - 1);
+async function readProject() {
+  Object.assign(project, await asJson("/api/project"));
   refresh();
+  listImages();
+}
+
+// A change is one of: add a name, rename a class, choose the background, say that every class is named.
+function changed(table, { add, rename, ...rest }) {
+  const classes = table.classes.map(({ id, name }) => ({ id, name: id === rename?.id ? rename.name : name }));
+  if (add && !classes.some((entry) => entry.name === add)) classes.push({ id: null, name: add });
+  return { classes, background: table.background, complete: table.complete, ...rest };
+}
+
+async function saveClasses(change) {
+  try {
+    Object.assign(project, await send("/api/classes", "PUT", changed(project, change), project.version));
+    tableConflict = null;
+  } catch (error) {
+    if (error.status !== 409) { refresh(); throw error; }
+    tableConflict = { change, before: project.classes };
+    await readProject();
+  }
+  if (change.add && !tableConflict) label = project.classes.find((entry) => entry.name === change.add)?.id ?? label;
+  refresh();
+  listImages();
+  showNotice();
+}
+
+function tableNotice() {
+  const { change, before } = tableConflict;
+  const names = (table) => table.map((entry) => entry.name).join(", ") || "none";
+  const mine = change.add ? `add “${change.add}”` : change.rename ? `rename “${change.rename.before}” to “${change.rename.name}”`
+    : "complete" in change ? (change.complete ? "tick “every class named”" : "untick “every class named”")
+    : `make “${classOf(change.background)?.name ?? "none"}” the background`;
+  const there = names(before) === names(project.classes) ? "The class table" : `The classes (now: ${names(project.classes)})`;
+  return [`${there} ${there.endsWith(")") ? "were" : "was"} changed elsewhere, in another tab or by another program. Your change is not saved: ${mine}.`, [
+    ["Merge: keep both", "apply your change to the classes as they are now", () => saveClasses(change)],
+    ["Reload: keep theirs only", "forget your change", async () => { tableConflict = null; await readProject(); showNotice(); }],
+  ]];
 }
 
 const ordered = () => {
@@ -186,21 +357,28 @@ function listImages() {
 
 // ---- one photograph
 
-function picture(source) {
-  return new Promise((resolve, reject) => {
-    const image = new Image();
-    image.onload = () => resolve(image);
-    image.onerror = () => reject(new Error("this photograph cannot be shown; hintseg check says why"));
-    image.src = source;
-  });
+async function picture(source, signal) {
+  const answer = await ask(source, { signal });
+  try { return await createImageBitmap(await answer.blob()); } catch { throw new Error("this photograph cannot be shown; hintseg check says why"); }
 }
 
+// A photograph is on the page only when all of it was read: what failed to load is never taken for "no hints".
 async function open(key) {
-  const found = waiting.get(key) ? { ...(await asJson(address("hints", key))), ...waiting.get(key) } : await asJson(address("hints", key));
-  const photo = await picture(address("image", key));
-  const raster = found.raster ? await picture(address("raster", key)) : null;
-  Object.assign(view, { key, raster, width: found.width, height: found.height, photo, mask: null, outline: null, accepted: found.accepted });
-  drawn = { strokes: found.strokes, points: found.points, boxes: found.boxes, tags: found.tags };
+  const signal = instead("open");
+  running.mask?.abort();
+  let found, before;
+  do { // until no save came between
+    before = versions.get(key);
+    found = await asJson(address("hints", key), { signal });
+  } while (before !== versions.get(key));
+  const photo = await picture(address("image", key), signal);
+  const raster = found.raster ? await picture(address("raster", key), signal) : null;
+  if (signal.aborted) return;
+  const mine = waiting.get(key) ?? conflicts.get(key)?.mine ?? refused.get(key);
+  if (!mine && before === versions.get(key)) versions.set(key, found.version);
+  else if (!mine) return open(key);
+  Object.assign(view, { key, raster, width: found.width, height: found.height, photo, mask: null, tag: null, outline: null, accepted: found.accepted, kept: mine ? [] : found.kept });
+  drawn = structuredClone(only(mine ?? found));
   past = []; future = []; current = null;
   $("empty").hidden = true;
   $("neighbours").hidden = true;
@@ -208,6 +386,22 @@ async function open(key) {
   listImages();
   document.querySelector("#images [aria-current=true]")?.scrollIntoView({ block: "nearest" });
   refresh();
+  showNotice();
+  showMask();
+}
+
+// What others saved on the photograph that is open, while nothing of this page waits.
+async function follow() {
+  const key = view.key, before = versions.get(key);
+  const found = await asJson(address("hints", key));
+  if (key !== view.key || before !== versions.get(key) || current || waiting.size || conflicts.has(key) || refused.has(key) || sending) return;
+  Object.assign(view, { accepted: found.accepted, kept: found.kept });
+  if (found.version !== versions.get(key)) {
+    versions.set(key, found.version);
+    adopt(found);
+    mark("shown as changed elsewhere");
+  }
+  showNotice();
   showMask();
 }
 
@@ -217,9 +411,8 @@ function move(by) {
   if (place >= 0 && place < keys.length) attempt(open)(keys[place]);
 }
 
-let asked = 0;
 async function showMask() {
-  const key = view.key, ticket = ++asked;
+  const key = view.key, signal = instead("mask");
   $("accept").textContent = view.accepted ? "Withdraw mask" : "Accept mask";
   if (!key || !$("show").checked) { view.mask = null; $("source").textContent = ""; return draw(); }
   const placed = view.raster || drawn.strokes.length || drawn.points.length || drawn.boxes.length;
@@ -227,13 +420,13 @@ async function showMask() {
   if (!source) { view.mask = null; $("source").textContent = "no mask yet"; return draw(); }
   if (!view.mask) $("source").textContent = "finding the mask …";
   try {
-    const answer = await ask(`${address("mask", key)}?source=${source}`);
+    const answer = await ask(`${address("mask", key)}?source=${source}`, { signal });
     const mask = await createImageBitmap(await answer.blob());
-    if (ticket !== asked || key !== view.key) return;
-    view.mask = mask;
+    if (signal.aborted || key !== view.key) return;
+    Object.assign(view, { mask, tag: answer.headers.get("ETag") });
     $("source").textContent = { accepted: "accepted mask", model: `mask of ${project.run}`, hints: "from this photograph's hints alone" }[source];
   } catch (error) {
-    if (ticket !== asked) return;
+    if (signal.aborted) return;
     view.mask = null;
     $("source").textContent = error.message;
   }
@@ -244,7 +437,7 @@ async function showMask() {
 
 const canvas = $("canvas");
 const pen = canvas.getContext("2d");
-const colour = (index) => project.classes[index]?.colour ?? "#888";
+const colour = (id) => classOf(id)?.colour ?? "#888";
 
 function fit() {
   const { clientWidth: w, clientHeight: h } = canvas;
@@ -425,7 +618,9 @@ function erase([x, y]) {
 }
 
 async function look([x, y]) {
-  const found = await asJson(`${address("nearest", view.key)}?x=${x}&y=${y}`);
+  const key = view.key, signal = instead("look");
+  const found = await asJson(`${address("nearest", key)}?x=${x}&y=${y}`, { signal });
+  if (key !== view.key) return;
   view.outline = found.outline;
   draw();
   const strip = $("neighbours");
@@ -434,10 +629,10 @@ async function look([x, y]) {
     const figure = document.createElement("figure");
     const small = Object.assign(document.createElement("canvas"), { width: 220, height: 160 });
     const caption = document.createElement("figcaption");
-    caption.textContent = `${project.classes[one.label]?.name ?? one.label} · ${one.similarity.toFixed(2)} · ${one.key}`;
+    caption.textContent = `${classOf(one.label)?.name ?? "?"} · ${one.similarity.toFixed(2)} · ${one.key}`;
     figure.append(small, caption);
     figure.onclick = attempt(() => open(one.key));
-    picture(`${address("image", one.key)}?side=512`).then((photo) => {
+    picture(`${address("image", one.key)}?side=512`, signal).then((photo) => {
       const [x0, y0, x1, y1] = one.box;
       const [bx, by, bw, bh] = [x0 * photo.width, y0 * photo.height, (x1 - x0) * photo.width, (y1 - y0) * photo.height];
       const scale = Math.min(220 / (bw * 1.6), 160 / (bh * 1.6), 6);
@@ -473,13 +668,16 @@ async function poll() {
   clearTimeout(polling);
   let wait = 4000;
   try {
-    const state = await asJson("/api/state");
+    const state = await asJson(`/api/state${view.key ? `?key=${encodeURIComponent(view.key)}` : ""}`);
     showState(state);
     if (state.training) wait = 1000;
     const ranked = JSON.stringify(state.doubts) !== JSON.stringify(project.doubts);
     project.doubts = state.doubts;
     if (ranked) { listImages(); draw(); }
     if (state.newest !== project.run) { project.run = state.newest; showMask(); }
+    const { classes, images, hints } = state.versions;
+    if (!tableConflict && (classes !== project.version || images !== project.images.length)) await readProject();
+    if (hints && hints !== versions.get(view.key)) await follow();
   } catch { /* the next poll tries again */ }
   polling = setTimeout(poll, wait);
 }
@@ -505,11 +703,20 @@ $("previous").onclick = () => move(-1);
 $("next").onclick = () => move(1);
 $("help").onclick = () => $("keys").showModal();
 $("accept").onclick = attempt(async () => {
-  if (!view.key) return;
-  const answer = await asJson(address("accept", view.key), { method: view.accepted ? "DELETE" : "POST" });
-  view.accepted = answer.accepted;
-  const image = project.images.find((entry) => entry.key === view.key);
-  image.forms = answer.accepted ? [...image.forms, "masks"] : image.forms.filter((form) => form !== "masks");
+  const { key, tag } = view;
+  if (!key) return;
+  if (!tag) throw new Error("show the mask first, then accept it");
+  let answer;
+  try {
+    answer = await asJson(address("accept", key), { method: view.accepted ? "DELETE" : "POST", headers: { "If-Match": tag } });
+  } catch (error) {
+    if (error.status !== 409) throw error;
+    await follow();
+    throw new Error("this mask has changed since it was shown; the new one is shown now: look at it, then decide again");
+  }
+  const image = project.images.find((entry) => entry.key === key);
+  if (key === view.key) view.accepted = answer.accepted;
+  image.forms = answer.accepted ? [...new Set([...image.forms, "masks"])] : image.forms.filter((form) => form !== "masks");
   listImages();
   showMask();
 });
@@ -531,14 +738,12 @@ $("add").onsubmit = attempt(async (event) => {
   event.preventDefault();
   const name = $("name").value.trim();
   if (!name) return;
-  await saveClasses({ names: [...project.classes.map((entry) => entry.name), name] });
   $("name").value = "";
-  label = project.classes.length - 1;
-  listClasses();
+  try { await saveClasses({ add: name }); } catch (error) { $("name").value = name; throw error; }
 });
 $("background").onchange = attempt(async () => {
   const chosen = $("background").value;
-  await saveClasses({ background: chosen === "" ? null : +chosen });
+  await saveClasses({ background: chosen === "" ? null : chosen });
 });
 $("complete").onchange = attempt(() => saveClasses({ complete: $("complete").checked }));
 $("upload").onchange = attempt(async () => {
@@ -573,7 +778,7 @@ document.addEventListener("keydown", (event) => {
     arrowleft: () => move(-1), arrowright: () => move(1), m: () => $("show").click(), h: () => $("hints").click(), a: () => $("accept").click(),
     "?": () => $("keys").showModal(), escape: () => { current = null; draw(); }, " ": () => { spaceHeld = true; },
   };
-  if (/^[1-9]$/.test(key) && +key <= project.classes.length) { label = +key - 1; return listClasses(); }
+  if (/^[1-9]$/.test(key) && +key <= project.classes.length) { label = project.classes[+key - 1].id; return listClasses(); }
   if (key in actions) { if (event.target.tagName !== "BUTTON" || key !== " ") event.preventDefault(); actions[key](); }
 });
 document.addEventListener("keyup", (event) => { if (event.key === " ") spaceHeld = false; });
@@ -581,12 +786,10 @@ new ResizeObserver(() => (view.photo ? fit() : draw())).observe(canvas);
 
 attempt(async () => {
   chooseTool("scribble");
-  Object.assign(project, await asJson("/api/project"));
+  await readProject();
   document.title = `${project.name} · hintseg studio`;
   $("project").textContent = project.name;
   showState(project.state);
-  refresh();
-  listImages();
   if (project.images.length) await open(project.images[0].key);
   poll();
 })();

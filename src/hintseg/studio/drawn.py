@@ -1,0 +1,134 @@
+"""What the page draws: hints that name their class by its identifier, and the rows that the folder format keeps."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Self
+
+from pydantic import BaseModel, Field
+
+from hintseg.errors import InputError
+from hintseg.hints.labels import MAX_CLASSES
+from hintseg.hints.model import ImageHints
+
+TABLES = ("scribbles", "points", "boxes", "tags")  # what can be drawn: TABLE.json of the folder format
+
+Pixel = tuple[float, float]
+ClassId = Annotated[str, Field(min_length=1, max_length=64)]
+Rows = dict[str, list[Any]]
+
+
+class Stroke(BaseModel):
+    """One scribble."""
+
+    label: ClassId
+    vertices: list[Pixel] = Field(min_length=1, max_length=20_000)
+    width: int = Field(5, ge=1, le=200)
+
+
+class DrawnPoint(BaseModel):
+    """One click."""
+
+    label: ClassId
+    x: float
+    y: float
+
+
+class DrawnBox(BaseModel):
+    """One object's extent, ends exclusive."""
+
+    label: ClassId
+    x0: float
+    y0: float
+    x1: float
+    y1: float
+
+
+class DrawnHints(BaseModel):
+    """All that was drawn on one image."""
+
+    strokes: list[Stroke] = Field(default_factory=list, max_length=10_000)
+    points: list[DrawnPoint] = Field(default_factory=list, max_length=10_000)
+    boxes: list[DrawnBox] = Field(default_factory=list, max_length=10_000)
+    tags: list[ClassId] = Field(default_factory=list, max_length=MAX_CLASSES)
+
+    @classmethod
+    def of(cls, hints: ImageHints, identifiers: Sequence[str]) -> Self:
+        """What a data set holds of one image.
+
+        Args:
+            identifiers: of the classes, by label.
+
+        Raises:
+            ValidationError: it is more than a page can show.
+        """
+        return cls(
+            strokes=[
+                Stroke(label=identifiers[one.label], vertices=list(one.vertices), width=one.width)
+                for one in hints.scribbles
+            ],
+            points=[DrawnPoint(label=identifiers[one.label], x=one.x, y=one.y) for one in hints.points],
+            boxes=[
+                DrawnBox(label=identifiers[one.label], x0=one.x0, y0=one.y0, x1=one.x1, y1=one.y1)
+                for one in hints.boxes
+            ],
+            tags=[identifiers[one.label] for one in hints.tags],
+        )
+
+    def identifiers(self) -> set[str]:
+        """Of all classes that are named."""
+        return {hint.label for group in (self.strokes, self.points, self.boxes) for hint in group} | set(self.tags)
+
+    def require_inside(self, width: int, height: int) -> None:
+        """Raise where a hint leaves an image of that size.
+
+        Raises:
+            InputError: a coordinate outside, or an empty box.
+        """
+        pixels = [vertex for stroke in self.strokes for vertex in stroke.vertices]
+        pixels += [(point.x, point.y) for point in self.points]
+        for x, y in pixels:
+            if not (0 <= x < width and 0 <= y < height):
+                raise InputError(f"({x:g}, {y:g}) lies outside the {width}×{height} image.")
+        for box in self.boxes:
+            if not (0 <= box.x0 < box.x1 <= width and 0 <= box.y0 < box.y1 <= height):
+                raise InputError(f"box {box.x0:g}, {box.y0:g}, {box.x1:g}, {box.y1:g} is empty or leaves the image.")
+
+    def rows(self, labels: Mapping[str, int]) -> Rows:
+        """Table → what the folder format keeps of one image.
+
+        Args:
+            labels: identifier → class index.
+        """
+        return {
+            "scribbles": [
+                [labels[stroke.label], [[round(x, 1), round(y, 1)] for x, y in stroke.vertices], stroke.width]
+                for stroke in self.strokes
+            ],
+            "points": [[round(point.x, 1), round(point.y, 1), labels[point.label]] for point in self.points],
+            "boxes": [[box.x0, box.y0, box.x1, box.y1, labels[box.label]] for box in self.boxes],
+            "tags": sorted({labels[tag] for tag in self.tags}),
+        }
+
+    def holds(self, other: "DrawnHints") -> bool:
+        """Whether every hint of another state is one of these."""
+        return not set(other.hints()) - set(self.hints())
+
+    def hints(self) -> list[str]:
+        """Every hint as text, to be compared with others."""
+        drawn = self.model_dump()
+        return [json.dumps([name, _rounded(hint)], sort_keys=True) for name in sorted(drawn) for hint in drawn[name]]
+
+
+def version_of(content: Any) -> str:
+    """A short text that changes with the content, the same after a restart."""
+    return hashlib.sha256(json.dumps(content, ensure_ascii=True, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _rounded(value: Any) -> Any:
+    """Numbers as the folder format keeps them."""
+    if isinstance(value, dict):
+        return {name: _rounded(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_rounded(part) for part in value]
+    return round(float(value), 1) if isinstance(value, int | float) else value

@@ -1,0 +1,123 @@
+"""A training outlives its server: the next one finds it, shows it, stops it, and starts no second one."""
+
+import json
+import subprocess
+import sys
+import time
+
+import pytest
+
+from hintseg.errors import HintsegError
+
+pytest.importorskip("fastapi")
+from hintseg.studio.drawn import DrawnHints, DrawnPoint
+from hintseg.studio.processes import birth, end
+from hintseg.studio.project import Project
+from hintseg.studio.run_record import RunRecord
+from hintseg.studio.trainer import Model, Trainer
+
+SLEEP = [sys.executable, "-c", "import time; print('up', flush=True); time.sleep(60)"]
+DEAF = [
+    sys.executable,
+    "-c",
+    "import signal, time; signal.signal(15, signal.SIG_IGN); print('up', flush=True); time.sleep(60)",
+]
+
+
+@pytest.fixture
+def process():
+    started = []
+
+    def start(command=SLEEP):
+        started.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
+        assert started[-1].stdout.readline() == "up\n"
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.kill()
+        one.wait()
+        one.stdout.close()
+
+
+@pytest.fixture
+def project(folder):
+    project = Project.open(folder)
+    project.set_classes([(None, "a"), (None, "b")], None, None, project.table()["version"])
+    point = DrawnPoint(label=project.identifiers[0], x=1, y=1)
+    project.save_hints("b", DrawnHints(points=[point]), project.hints_version("b"))
+    return project
+
+
+@pytest.fixture
+def left(project, process):
+    """What a killed server leaves behind: a training, its record and its log."""
+    running = process()
+    out = project.root / "studio" / "run-004"
+    out.mkdir(parents=True)
+    (out / "log.txt").write_text("INFO iteration 7 of 120\n", "utf-8")
+    RunRecord.of("run-004", running.pid, project.identifiers).save(project.root)
+    return running
+
+
+def test_a_running_training_is_found_again_and_stopped(project, left):
+    trainer = Trainer(project, "none")
+    state = trainer.state()
+    assert (state["training"], state["run"], state["done"], state["total"]) == (True, "run-004", 7, 120)
+    with pytest.raises(HintsegError, match="training already"):
+        trainer.start("quick")
+    trainer.stop()
+    left.wait(timeout=10)
+    state = trainer.state()
+    assert not state["training"]
+    assert "error" not in state
+    assert Trainer(project, "none").state() == {"training": False}
+
+
+def test_a_training_that_dies_alone_is_told(project, left):
+    trainer = Trainer(project, "none")
+    (project.root / "studio" / "last.log").write_text("WARNING x\nhintseg: the disk is full.\n", "utf-8")
+    left.kill()
+    left.wait()
+    assert trainer.state()["error"] == "the disk is full."
+
+
+@pytest.mark.parametrize(
+    "change", [{"born": "another life"}, {"machine": "elsewhere"}, {"born": None}, {"pid": 2**22 + 7}, {"classes": 3}]
+)
+def test_a_number_that_another_process_has_by_now_is_no_training(project, left, change):
+    path = project.root / "studio" / "run-004.json"
+    path.write_text(json.dumps(json.loads(path.read_text("utf-8")) | change), "utf-8")
+    trainer = Trainer(project, "none")
+    assert trainer.state() == {"training": False}
+    trainer.stop()
+    assert left.poll() is None
+
+
+def test_a_process_that_hears_nothing_is_ended(process):
+    deaf = process(DEAF)
+    end(deaf.pid, birth(deaf.pid), patience=0.3)
+    deaf.wait(timeout=10)
+
+
+def test_a_process_that_ended_but_was_not_reaped_does_not_run(process):
+    ended = process()
+    assert birth(ended.pid) == birth(ended.pid) is not None
+    ended.kill()
+    deadline = time.monotonic() + 10
+    while birth(ended.pid) is not None:
+        assert time.monotonic() < deadline
+
+
+def test_a_run_serves_as_long_as_its_classes_are_todays(project, left):
+    out = project.root / "studio" / "run-004"
+    for name in ("weights", "memory"):
+        (out / f"{name}.safetensors").write_bytes(b"")
+    model = Model(project, Trainer(project, "none"))
+    assert model.usable() == out
+    ids = project.identifiers
+    project.set_classes([(ids[0], "renamed"), (ids[1], "b")], None, None, project.table()["version"])
+    assert model.usable() == out
+    (project.root / "dataset.json").write_text(json.dumps({"classes": ["b", "renamed"]}), "utf-8")
+    project.refresh()
+    assert model.usable() is None
