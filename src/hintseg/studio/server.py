@@ -1,35 +1,33 @@
 """The page's server: FastAPI on loopback, one data set folder, nothing outside it."""
 
 import io
-import secrets
 import shutil
 import socket
 import tempfile
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import urlsplit
 
 import cv2
 import numpy as np
 from fastapi import FastAPI, HTTPException, Request, Response
-from fastapi.responses import FileResponse, JSONResponse
+from fastapi.responses import FileResponse
 from fastapi.staticfiles import StaticFiles
 from numpy.typing import NDArray
 from PIL import Image
 from pydantic import BaseModel, Field
 
-from hintseg.errors import HintsegError, InputError
+from hintseg.errors import InputError
 from hintseg.formats.by_name import WRITERS, export_masks
 from hintseg.formats.exported import Classes
 from hintseg.images import reduced, repeated, write_labels
+from hintseg.studio.guard import Guard, explain_errors, new_token
+from hintseg.studio.listen import listen
 from hintseg.studio.project import COLOURS, DrawnHints, Project, hexadecimal
 from hintseg.studio.trainer import Effort, Model, Trainer
 
 PAGE = Path(__file__).parent / "page"
-LOOPBACK = ("127.0.0.1", "localhost", "::1", "testserver")
 LONGEST_SHOWN = 2048  # larger photographs are shown reduced; hints keep the photograph's own pixels
 LARGEST_UPLOAD = 200 * 2**20
-COOKIE = "hintseg-token"
 
 
 class ClassNames(BaseModel):
@@ -55,21 +53,8 @@ def create_app(project: Project, trainer: Trainer, token: str | None = None) -> 
     app = FastAPI(title="hintseg studio", docs_url=None, redoc_url=None, openapi_url=None)
     model = Model(project, trainer)
 
-    @app.middleware("http")
-    async def guard(request: Request, answer: Any) -> Response:
-        refused = _refused(request, token)
-        if refused is not None:
-            return refused
-        response: Response = await answer(request)
-        response.headers["Content-Security-Policy"] = "default-src 'self'; img-src 'self' data: blob:"
-        response.headers["X-Content-Type-Options"] = "nosniff"
-        if token is not None and request.query_params.get("token") == token:
-            response.set_cookie(COOKIE, token, httponly=True, samesite="strict")
-        return response
-
-    @app.exception_handler(HintsegError)
-    async def explain(request: Request, error: HintsegError) -> JSONResponse:
-        return JSONResponse({"detail": str(error)}, status_code=422)
+    app.add_middleware(Guard, token=token, uploads={"/api/images": LARGEST_UPLOAD})
+    explain_errors(app)
 
     @app.get("/")
     def page() -> FileResponse:
@@ -186,15 +171,13 @@ def serve(root: Path, host: str, port: int, weights: str, settings: tuple[str, .
     Raises:
         HintsegError: the folder cannot be used.
     """
-    import uvicorn
-
     require_port(host, port)
     project = Project.open(root)
-    token = None if host in LOOPBACK else secrets.token_urlsafe(16)
+    token = new_token(host)
     app = create_app(project, Trainer(project, weights, settings), token)
     shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host
     print(f"hintseg studio: http://{shown}:{port}/{f'?token={token}' if token else ''}   (Ctrl+C ends it)", flush=True)
-    uvicorn.run(app, host=host, port=port, log_level="warning")
+    listen(app, host, port)
 
 
 def require_port(host: str, port: int) -> None:
@@ -210,21 +193,6 @@ def require_port(host: str, port: int) -> None:
             probe.bind((host, port))
     except OSError as error:
         raise InputError(f"{host}:{port} cannot be listened on ({error.strerror}); choose another --port.") from error
-
-
-def _refused(request: Request, token: str | None) -> Response | None:
-    """Requests that another site's page, or another machine, could have made."""
-    host = urlsplit(f"//{request.headers.get('host', '')}").hostname or ""
-    if token is None and host not in LOOPBACK:
-        return JSONResponse({"detail": "this page answers to localhost alone"}, status_code=403)
-    if token is not None:
-        given = request.query_params.get("token") or request.cookies.get(COOKIE) or ""
-        if not secrets.compare_digest(given.encode(), token.encode()):
-            return JSONResponse({"detail": "open the address with the token that the server printed"}, status_code=403)
-    origin = request.headers.get("origin")
-    if origin is not None and urlsplit(origin).netloc != request.headers.get("host"):
-        return JSONResponse({"detail": "requests from other sites are refused"}, status_code=403)
-    return None
 
 
 def _coloured(labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
