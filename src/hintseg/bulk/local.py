@@ -8,6 +8,7 @@ import numpy as np
 from hintseg.bulk.output import Made, Output, digest_of
 from hintseg.bulk.photographs import Photograph
 from hintseg.config import InferenceConfig
+from hintseg.exhausted import SMALLER, memory_explained
 from hintseg.inference.segmenter import Segmenter
 from hintseg.network.exported import digest
 
@@ -36,11 +37,12 @@ def computation(segmenter: Segmenter, config: InferenceConfig, soft: bool) -> Ca
     """A function from a photograph's path to its mask."""
 
     def compute(path: Path) -> Made:
-        image = segmenter.read(path)
-        if not soft:
-            return Made(segmenter.predict(image, config))
-        probabilities = segmenter.probabilities(image, config)
-        return Made(probabilities.argmax(axis=0).astype(np.uint8), probabilities)
+        with memory_explained(str(path), SMALLER):
+            image = segmenter.read(path)
+            if not soft:
+                return Made(segmenter.predict(image, config))
+            probabilities = segmenter.probabilities(image, config)
+            return Made(probabilities.argmax(axis=0).astype(np.uint8), probabilities)
 
     return compute
 

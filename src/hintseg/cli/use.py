@@ -40,6 +40,7 @@ def complete(
     """Write dense masks for hinted images."""
     from hintseg.bulk.output import Made, Output, digest_of
     from hintseg.cli.progress import progress_bar
+    from hintseg.exhausted import memory_explained
     from hintseg.hints.dataset import Dataset
     from hintseg.hints.description import hint_files
     from hintseg.hints.forms.by_name import parse_forms
@@ -66,7 +67,8 @@ def complete(
         for number, key in enumerate(keys):
             try:
                 if key not in finished:
-                    mask = trained.complete(dataset, key) if trained else complete_key(dataset, key, forms, method)
+                    with memory_explained(key, "reduce the image, or cut it into tiles"):
+                        mask = trained.complete(dataset, key) if trained else complete_key(dataset, key, forms, method)
                     output.write(key, Made(mask))
             except InputError as error:
                 broken += 1
@@ -164,9 +166,12 @@ def evaluate(
         config = _inference(
             segmenter, method=method, scales=scales, longest_side=longest_side, flip=flip, crf=crf, presence=presence,
         )  # fmt: skip
+        wrong: list[str] = []
         matrix, images = evaluate_split(
-            segmenter, dataset, split, config, lambda done, total: show("evaluate", done, total, {})
+            segmenter, dataset, split, config, lambda done, total: show("evaluate", done, total, {}), wrong.append
         )
+        for sentence in wrong:
+            print(f"hintseg: {sentence}", file=sys.stderr)
         content = scores_as_json(matrix, segmenter.classes, split, config)
         target = out or folder / f"evaluation-{split}.json"
         with atomic_path(target) as temporary:
@@ -178,6 +183,9 @@ def evaluate(
     console.print(table)
     print(f"mean IoU {100 * content['mean_iou']:.2f} %, pixel accuracy {100 * content['pixel_accuracy']:.2f} %")
     print(f"{target}\nReport: {page}")
+    if wrong:
+        print(f"{len(images)} of {len(images) + len(wrong)} images; the others could not be evaluated")
+        raise typer.Exit(2)
 
 
 def retrieve(

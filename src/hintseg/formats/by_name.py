@@ -1,5 +1,6 @@
 """Formats by name, one line each, and reading a folder or file of any of them."""
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,6 +15,8 @@ from hintseg.formats.imported import Imported
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.labels import UNLABELLED, VOID
 from hintseg.images import read_image_size, read_labels, write_labels
+
+log = logging.getLogger("hintseg")
 
 
 class Format(NamedTuple):
@@ -119,19 +122,28 @@ def export_masks(
     if not chosen:
         raise InputError(f"{masks}: holds no mask of any of the {len(photographs)} photographs; make masks first.")
 
+    written: list[str] = []
+
     def items() -> Iterator[Labelled]:
         for done, (key, path) in enumerate(chosen.items()):
-            labels, size = read_labels(masks / f"{key}.png"), read_image_size(path)
+            try:
+                labels, size = read_labels(masks / f"{key}.png"), read_image_size(path)
+            except InputError as error:
+                log.warning("%s It is left out.", error)
+                continue
             if labels.shape != size:
                 raise InputError(
                     f"{masks / key}.png: is {labels.shape[1]}×{labels.shape[0]} but {path} is {size[1]}×{size[0]}."
                 )
+            written.append(key)
             yield Labelled(f"{key}{path.suffix}", labels, path)
             if progress is not None:
                 progress("export", done + 1, len(chosen), {})
 
     WRITERS[name](out, items(), classes)
-    return len(chosen)
+    if not written:
+        raise InputError(f"{masks}: none of the {len(chosen)} masks can be exported; mend the files named above.")
+    return len(written)
 
 
 def annotation_files(source: Path, name: str) -> list[tuple[str, Path]]:

@@ -28,6 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hintseg.errors import InputError
+from hintseg.exhausted import memory_explained
 from hintseg.hints.description import classes_from_hints, parse_description, read_table, read_text
 from hintseg.hints.forms.by_name import FORMS
 from hintseg.hints.forms.form import Hint, Row
@@ -139,7 +140,9 @@ class Dataset:
 
     def image(self, key: str) -> NDArray[np.uint8]:
         """(H, W, 3) uint8, upright."""
-        return read_image(self.path(key), self.view)
+        path = self.path(key)
+        with memory_explained(str(path), "reduce the image, or cut it into tiles"):
+            return read_image(path, self.view)
 
     def mask(self, key: str) -> NDArray[np.uint8] | None:
         """(H, W) uint8 dense label map with `VOID` for void, or None when there is none.

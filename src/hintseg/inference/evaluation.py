@@ -7,6 +7,7 @@ import numpy as np
 
 from hintseg.config import InferenceConfig
 from hintseg.errors import InputError
+from hintseg.exhausted import SMALLER, memory_explained
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.labels import VOID
 from hintseg.inference.segmenter import Segmenter
@@ -19,8 +20,12 @@ def evaluate_split(
     split: str,
     config: InferenceConfig | None = None,
     progress: Callable[[int, int], None] | None = None,
+    wrong: Callable[[str], None] | None = None,
 ) -> tuple[ConfusionMatrix, list[tuple[str, float]]]:
     """Predict every image of a split that has a mask.
+
+    Args:
+        wrong: called with a sentence for every image that cannot be evaluated, which is left out; None: it is raised.
 
     Returns:
         The confusion matrix over the whole split, and (key, own mean IoU), worst first.
@@ -28,7 +33,7 @@ def evaluate_split(
     Raises:
         InputError: other classes than the run's, or no mask in the split.
     """
-    return evaluate_ways(segmenter, dataset, split, [config or segmenter.recipe.inference], progress)[0]
+    return evaluate_ways(segmenter, dataset, split, [config or segmenter.recipe.inference], progress, wrong)[0]
 
 
 def evaluate_ways(
@@ -37,6 +42,7 @@ def evaluate_ways(
     split: str,
     ways: Sequence[InferenceConfig],
     progress: Callable[[int, int], None] | None = None,
+    wrong: Callable[[str], None] | None = None,
 ) -> list[tuple[ConfusionMatrix, list[tuple[str, float]]]]:
     """`evaluate_split` for several ways of looking at an image; what they have in common is computed once.
 
@@ -53,9 +59,16 @@ def evaluate_ways(
     matrices = [ConfusionMatrix(len(dataset.classes), VOID) for _ in ways]
     images: list[list[tuple[str, float]]] = [[] for _ in ways]
     for number, key in enumerate(keys):
-        truth = dataset.mask(key)
+        try:
+            with memory_explained(key, SMALLER):
+                truth = dataset.mask(key)
+                predictions = [] if truth is None else segmenter.predict_ways(dataset.image(key), ways)
+        except InputError as error:
+            if wrong is None:
+                raise
+            wrong(str(error))
+            truth = None
         if truth is not None:
-            predictions = segmenter.predict_ways(dataset.image(key), ways)
             for matrix, scored, prediction in zip(matrices, images, predictions, strict=True):
                 alone = ConfusionMatrix(len(dataset.classes), VOID)
                 alone.update(truth, prediction)
@@ -63,6 +76,8 @@ def evaluate_ways(
                 scored.append((key, alone.scores().mean_iou))
         if progress is not None:
             progress(number + 1, len(keys))
+    if not images[0]:
+        raise InputError(f"{dataset.root}: no image of split {split!r} can be evaluated.")
     sort = [sorted(scored, key=lambda entry: entry[1]) for scored in images]
     return list(zip(matrices, sort, strict=True))
 

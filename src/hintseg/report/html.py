@@ -4,7 +4,7 @@ import base64
 import csv
 import html
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from hintseg.errors import InputError
+from hintseg.exhausted import memory_explained
 from hintseg.hints.dataset import Dataset
 from hintseg.images import atomic_path, deepest, label_palette, reduced, repeated
 from hintseg.inference.retrieval import image_segments
@@ -71,13 +73,19 @@ def write_report(
         parts.append(_scores(evaluated, segmenter.classes))
     if training:
         parts.append("<h2>From hints to masks</h2>")
-        parts += [picture_row(training_pictures(segmenter, dataset, key)) for key in training]
+        parts += _rows(training, lambda key: picture_row(training_pictures(segmenter, dataset, key)))
     if others:
-        predictions = {key: segmenter.predict(dataset.image(key)) for key in others}
+        predictions: dict[str, NDArray[np.uint8]] = {}
+
+        def predicted(key: str) -> str:
+            predictions[key] = segmenter.predict(dataset.image(key))
+            return _prediction_row(dataset, key, predictions[key])
+
         parts.append("<h2>Predictions on photographs it was not trained on</h2>")
-        parts += [_prediction_row(dataset, key, predictions[key]) for key in others]
+        parts += _rows(others, predicted)
         parts.append("<h2>Segments of such photographs and the nearest segments of training</h2>")
-        parts += [_retrieval_row(segmenter, dataset, key, predictions[key]) for key in others[:RETRIEVED]]
+        some = list(predictions)[:RETRIEVED]
+        parts += _rows(some, lambda key: _retrieval_row(segmenter, dataset, key, predictions[key]))
     parts.append("<h2>Training</h2>" + _curves(segmenter.run / "metrics.csv"))
     parts.append(
         "<h2>Configuration</h2><details><summary>Every constant of the run</summary><pre>"
@@ -85,6 +93,18 @@ def write_report(
     )  # fmt: skip
     with atomic_path(path) as temporary:
         temporary.write_text(page(title, parts), "utf-8")
+
+
+def _rows(keys: Iterable[str], make: Callable[[str], str]) -> list[str]:
+    """A row of pictures for every image, or the sentence that says why there is none."""
+    rows = []
+    for key in keys:
+        try:
+            with memory_explained(key, "reduce the image, or cut it into tiles"):
+                rows.append(make(key))
+        except InputError as error:
+            rows.append(f"<p>Left out: {html.escape(str(error))}</p>")
+    return rows
 
 
 def page(title: str, parts: Iterable[str]) -> str:

@@ -17,6 +17,7 @@ from fastapi import FastAPI
 from numpy.typing import NDArray
 
 from hintseg.errors import HintsegError, InputError
+from hintseg.exhausted import memory_explained
 from hintseg.formats.by_name import import_dataset
 from hintseg.images import atomic_path
 from hintseg.inference.segmenter import Segmenter
@@ -254,7 +255,8 @@ def _predicted(
     scores = []
     try:
         for photograph, control in zip(photographs, controls, strict=True):
-            labels, score = _labels(segmenter, segmenter.read(photograph))
+            with memory_explained(photograph.name, "reduce the image, or cut it into tiles"):
+                labels, score = _labels(segmenter, segmenter.read(photograph))
             scores.append(score)
             for label, name in enumerate(segmenter.classes):
                 if name in control["labels"] and (labels == label).any():

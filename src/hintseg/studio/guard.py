@@ -8,10 +8,12 @@ import secrets
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
+import cv2
 from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
 
 from hintseg.errors import HintsegError
+from hintseg.exhausted import is_exhausted
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 LARGEST_BODY = 32 * 2**20
@@ -227,6 +229,14 @@ def explain_errors(app: FastAPI, field: str = "detail") -> None:
     @app.exception_handler(HintsegError)
     async def explain(request: Request, error: HintsegError) -> Response:
         return sentence_response(422, str(error), field)
+
+    @app.exception_handler(MemoryError)
+    @app.exception_handler(RuntimeError)
+    @app.exception_handler(cv2.error)
+    async def exhausted(request: Request, error: Exception) -> Response:
+        if not is_exhausted(error):
+            raise error
+        return sentence_response(422, "This image does not fit into memory; reduce it, or cut it into tiles.", field)
 
     @app.exception_handler(RequestValidationError)
     async def misfit(request: Request, error: RequestValidationError) -> Response:

@@ -17,6 +17,7 @@ from PIL import Image
 from pydantic import BaseModel, Field
 
 from hintseg.errors import InputError
+from hintseg.exhausted import memory_explained
 from hintseg.formats.by_name import WRITERS, export_masks
 from hintseg.formats.exported import Classes
 from hintseg.images import reduced, repeated, write_labels
@@ -217,20 +218,26 @@ def _archive(project: Project, model: Model, form: str) -> Response:
         raise InputError(f"{form!r} is no format; known: png, {', '.join(WRITERS)}.")
     dataset = project.dataset
     with tempfile.TemporaryDirectory() as folder:
-        masks = Path(folder) / "masks"
+        masks, wrong = Path(folder) / "masks", []
         for key in dataset.keys(None):
-            labels = project.accepted(key)
-            if labels is None and (model.run is not None or dataset.hints(key).placed()):
-                labels = model.mask(key, "model")
+            try:
+                labels = project.accepted(key)
+                if labels is None and (model.run is not None or dataset.hints(key).placed()):
+                    with memory_explained(key, "reduce the image, or cut it into tiles"):
+                        labels = model.mask(key, "model")
+            except InputError as error:
+                wrong.append(str(error))
+                continue
             if labels is not None:
                 write_labels(masks / f"{key}.png", labels)
         if not masks.is_dir():
-            raise InputError("there is no mask to export yet; draw hints or train first.")
+            raise InputError(wrong[0] if wrong else "there is no mask to export yet; draw hints or train first.")
         if form != "png":
             classes = Classes(tuple(dataset.classes), dataset.background)
             export_masks(dict(dataset.paths), masks, Path(folder) / "out", form, classes)
-        packed = shutil.make_archive(
-            str(Path(folder) / "packed"), "zip", masks if form == "png" else Path(folder) / "out"
-        )
+        chosen = masks if form == "png" else Path(folder) / "out"
+        if wrong:
+            (chosen / "left-out.txt").write_text("\n".join(wrong) + "\n", "utf-8", "replace")
+        packed = shutil.make_archive(str(Path(folder) / "packed"), "zip", chosen)
         headers = {"Content-Disposition": f'attachment; filename="masks-{form}.zip"'}
         return Response(Path(packed).read_bytes(), media_type="application/zip", headers=headers)
