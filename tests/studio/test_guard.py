@@ -2,10 +2,12 @@
 
 import asyncio
 import base64
+import io
 import json
 import socket
 import threading
 import time
+import zipfile
 
 import numpy as np
 import pytest
@@ -318,3 +320,19 @@ def status_of(app, scope, body):
 
     asyncio.run(app(scope, receive, send))
     return sent[0]["status"]
+
+
+def test_a_torn_photograph_is_named_once_and_exhausted_memory_is_a_sentence(make, tmp_path, monkeypatch):
+    app = make("studio")
+    images = tmp_path / "photos" / "images"
+    write_image(images / "torn.png", np.random.default_rng(0).integers(0, 255, (72, 96, 3)).astype(np.uint8))
+    (images / "torn.png").write_bytes((images / "torn.png").read_bytes()[:3000])
+    points = {key: [[5, 5, 0], [50, 50, 1]] for key in ("b", "torn")}
+    (images.parent / "points.json").write_text(json.dumps(points), "utf-8")
+    client = TestClient(make("studio"), base_url="http://localhost")
+    packed = zipfile.ZipFile(io.BytesIO(client.get("/api/export").content))
+    assert sorted(packed.namelist()) == ["b.png", "left-out.txt"]
+    assert packed.read("left-out.txt").decode().count("torn.png") == 1
+    monkeypatch.setattr("hintseg.studio.server.reduced", lambda *_: (_ for _ in ()).throw(MemoryError()))
+    answer = TestClient(app, base_url="http://localhost").get("/api/image/b")
+    assert (answer.status_code, "memory" in answer.json()["detail"]) == (422, True)
