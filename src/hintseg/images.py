@@ -259,10 +259,11 @@ def _umask() -> int:
 def read_arrays(path: Path, *names: str) -> tuple[NDArray[Any], ...] | None:
     """Arrays of an .npz file that can be made again; None where it is absent, damaged or lacks one."""
     try:
-        # Opened here: numpy leaves the file of a damaged archive open.
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
-            return tuple(stored[name] for name in names)
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        # Members are read whole: numpy stops at the last value, before their checksum is looked at.
+        with zipfile.ZipFile(path) as stored:
+            members = [io.BytesIO(stored.read(f"{name}.npy")) for name in names]
+        return tuple(np.lib.format.read_array(member, allow_pickle=False) for member in members)
+    except Exception:  # a flipped bit of an archive's head is an error of almost any kind; all mean the same here
         return None
 
 

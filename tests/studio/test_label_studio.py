@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 import urllib.request
+from contextlib import suppress
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -18,13 +19,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hintseg.errors import InputError
+from hintseg.errors import ConfigError, HintsegError, InputError
 from hintseg.formats.label_studio import decode_brush, encode_brush
+from hintseg.images import read_image
 
 pytest.importorskip("fastapi")
 from fastapi.testclient import TestClient
 
-from hintseg.studio.backend import Backend, LabelStudio, control_tag, create_backend, regions
+from hintseg.studio.backend import Backend, create_backend
+from hintseg.studio.label_studio import LabelStudio
+from hintseg.studio.labelling import control_tag, regions
 
 BROWSER = next((path for name in ("chromium", "google-chrome", "chrome") if (path := shutil.which(name))), None)
 SCREENSHOTS = os.environ.get("HINTSEG_SCREENSHOTS")
@@ -77,6 +81,22 @@ def _result(tag, kind, value):
     return {"from_name": tag, "to_name": "photo", "type": kind, "value": value, **size}
 
 
+def drip(file):
+    file.write(b"HTTP/1.0 200 OK\r\n\r\n")
+    with suppress(OSError):
+        for _ in range(40):
+            file.write(b"x")
+            time.sleep(0.05)
+
+
+ODD = {
+    "/garbage": lambda file: file.write(b"\x00\x01\r\n\r\n"),
+    "/short": lambda file: file.write(b"HTTP/1.0 200 OK\r\nContent-Length: 100\r\n\r\nx"),
+    "/huge": lambda file: file.write(b"HTTP/1.0 200 OK\r\n\r\n" + b"x" * 20_000),
+    "/drip": drip,
+}
+
+
 class StandIn(BaseHTTPRequestHandler):
     """Photographs and an export, for the right token alone."""
 
@@ -85,6 +105,10 @@ class StandIn(BaseHTTPRequestHandler):
 
     def do_GET(self):
         self.seen.append((self.path, self.headers.get("Authorization")))
+        if self.path.startswith("/open/"):
+            return self.answer(200, photograph(int(self.path[-5]))[0])
+        if self.path in ODD:
+            return ODD[self.path](self.wfile)
         if self.path.startswith("/away"):
             self.send_response(302)
             self.send_header("Location", self.path.split("=", 1)[1])
@@ -92,6 +116,10 @@ class StandIn(BaseHTTPRequestHandler):
             return None
         if self.headers.get("Authorization") not in (f"Token {TOKEN}", "Bearer short"):
             return self.answer(401, b"{}")
+        if self.path.startswith("/api/projects/5") and isinstance(self.tasks, str):
+            return self.answer(200, self.tasks.encode())
+        if self.path == "/api/projects/5":
+            return self.answer(200, json.dumps({"id": 5, "label_config": PAGE}).encode())
         if self.path.startswith("/api/projects/5/export"):
             return self.answer(200, json.dumps(self.tasks).encode())
         if self.path.startswith("/data/upload/5/"):
@@ -100,8 +128,11 @@ class StandIn(BaseHTTPRequestHandler):
 
     def do_POST(self):
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        odd = {"a.b.page": b"<html>", "a.b.nothing": b"[]"}.get(body["refresh"])
+        if odd:
+            return self.answer(200, odd)
         right = self.path == "/api/token/refresh" and body == {"refresh": "a.b.c"}
-        self.answer(200 if right else 401, b'{"access": "short"}')
+        return self.answer(200 if right else 401, b'{"access": "short"}')
 
     def answer(self, code, content):
         self.send_response(code)
@@ -125,7 +156,7 @@ def stand_in():
     ]
     StandIn.seen = []
     server = ThreadingHTTPServer(("127.0.0.1", 0), StandIn)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}"
     server.shutdown()
     server.server_close()
@@ -202,10 +233,238 @@ def test_what_cannot_be_fetched_is_said(service, stand_in):
 
 def test_the_token_goes_nowhere_else(stand_in):
     other = stand_in.replace("127.0.0.1", "localhost")
-    for address in (f"{other}/data/upload/5/1.png", f"/away?to={other}/data/upload/5/1.png"):
+    for address in (
+        f"{other}/data/upload/5/1.png", f"/away?to={other}/data/upload/5/1.png", "/away?to=/data/upload/5/1.png",
+    ):  # fmt: skip
         with pytest.raises(InputError):
             LabelStudio(stand_in, TOKEN).get(address)
         assert StandIn.seen[-1] == ("/data/upload/5/1.png", None)
+    with pytest.raises(InputError):  # the same host and port by another scheme
+        LabelStudio(stand_in.replace("http:", "https:"), TOKEN).get(f"{stand_in}/data/upload/5/1.png")
+    assert StandIn.seen[-1] == ("/data/upload/5/1.png", None)
+
+
+@pytest.mark.parametrize(
+    ("address", "sentence"),
+    [
+        ("http://[", "no address"), ("http://a:b/x.png", "no address"), ("http://host:99999/", "no address"),
+        ("http://?", "could not be fetched"), ("http://user:key@host/x.png", "no address"),
+        ("http://a..b/x.png", "no address"), ("http://" + "a" * 70 + "/x", "no address"), ("http://a b/", "no address"),
+        ("http://\ud800/x.png", "no address"), ("/\ud800.png", "no address"), ("http://ho\x00st/", "no address"),
+        ("file:///etc/passwd", "only http"), ("s3://bucket/a.png", "only http"), ("data:image/png,AA", "only http"),
+        ("/away?to=file:///etc/passwd", "not allowed"), ("/away?to=ftp://host/a.png", "only http"),
+        ("/away?to=http://[", "could not be fetched"), ("/away?to=/away?to=/away?to=/x", "could not be fetched"),
+        ("http://127.0.0.1:1/x.png?key=secret", "could not be fetched"), ("http://0.0.0.0:1/x", "private network"),
+        ("http://169.254.169.254/latest", "private network"), ("http://[fe80::1]/", "private network"),
+        ("http://[::ffff:169.254.169.254]/", "private network"), ("http://2852039166/", "private network"),
+        ("http://[64:ff9b::a9fe:a9fe]/", "private network"), ("/away?to=http://169.254.169.254/", "private network"),
+        ("/garbage", "could not be fetched"), ("/short", "missing"), ("/drip", "slowly"), ("/huge", "larger"),
+    ],
+)  # fmt: skip
+def test_addresses_that_cannot_be_fetched_are_one_sentence(stand_in, monkeypatch, address, sentence):
+    monkeypatch.setattr("hintseg.studio.label_studio.TIMEOUT", 0.4)
+    monkeypatch.setattr("hintseg.studio.label_studio.LARGEST_DOWNLOAD", 10_000)
+    with pytest.raises(InputError, match=sentence) as caught:
+        LabelStudio(stand_in, TOKEN).get(address)
+    assert "secret" not in str(caught.value)
+    assert TOKEN not in str(caught.value)
+
+
+def test_a_service_open_to_others_asks_no_private_machine_it_was_not_told_of(stand_in):
+    other = f"{stand_in.replace('127.0.0.1', 'localhost')}/open/0.png"
+    port = stand_in.rsplit(":", 1)[1]
+    assert LabelStudio("http://[::1]", TOKEN).get(other) == photograph(0)[0]
+    for allow in ((), ("localhost:1",), ("127.0.0.1",)):
+        with pytest.raises(InputError, match="--allow localhost"):
+            LabelStudio("http://[::1]", TOKEN, allow, private=False).get(other)
+    for allow in (("localhost",), (f"LOCALHOST:{port}",)):
+        assert LabelStudio("http://[::1]", TOKEN, allow, private=False).get(other) == photograph(0)[0]
+    assert LabelStudio(stand_in, TOKEN, private=False).get("/data/upload/5/1.png") == photograph(1)[0]
+
+
+def test_letters_of_any_script_are_asked_for(stand_in):
+    studio = LabelStudio(stand_in, TOKEN)
+    for address in ("/data/upload/5/été 猫 100%-0.png", "/data/upload/5/%C3%A9t%C3%A9-0.png"):
+        assert studio.get(address) == photograph(0)[0]
+    assert [path for path, _ in StandIn.seen] == [
+        "/data/upload/5/%C3%A9t%C3%A9%20%E7%8C%AB%20100%25-0.png", "/data/upload/5/%C3%A9t%C3%A9-0.png",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("url", ["localhost:8080", "ftp://host", "http://[", ""])
+def test_a_malformed_address_of_label_studio_is_said_at_once(url):
+    with pytest.raises(InputError, match=r"only http|no address"):
+        LabelStudio(url, TOKEN)
+
+
+def test_a_malformed_token_is_said_without_it():
+    with pytest.raises(ConfigError, match="--token") as caught:
+        LabelStudio("http://localhost", "secret\n")
+    assert "secret" not in str(caught.value)
+
+
+def test_a_login_page_is_no_export(stand_in):
+    StandIn.tasks = "<html>"
+    for token, call in (
+        (TOKEN, lambda studio: studio.tasks(5)), (TOKEN, lambda studio: studio.page(5)),
+        ("a.b.page", lambda studio: studio.get("/")),
+    ):  # fmt: skip
+        with pytest.raises(InputError, match=r"web page, perhaps to log in.*--token"):
+            call(LabelStudio(stand_in, token))
+    with pytest.raises(InputError, match="without an access token"):
+        LabelStudio(stand_in, "a.b.nothing").get("/")
+
+
+class Untrained:
+    """Photographs by address; what a network would say of them."""
+
+    def __init__(self, answers):
+        self.answers = answers
+        self.asked = []
+        self.run = Path("run")
+        self.classes = ("ground", "disc")
+
+    def get(self, url):
+        self.asked.append(url)
+        found = self.answers[url]
+        if isinstance(found, Exception):
+            raise found
+        return found() if callable(found) else found
+
+    def read(self, path):
+        return read_image(path)
+
+    def probabilities(self, image):
+        disc = image[..., 0] > 150
+        return np.stack([~disc, disc]).astype(np.float32)
+
+
+@pytest.fixture
+def predicting(tmp_path, monkeypatch):
+    """(address → photograph or error) → a backend with a network that tells bright from dark."""
+
+    def make(answers):
+        backend = Backend(tmp_path / "work", Untrained(answers), Path("run"))
+        monkeypatch.setattr("hintseg.studio.backend.Segmenter.open", lambda run: backend.studio)
+        return backend
+
+    return make
+
+
+def task(number, **data):
+    return {"id": number, "data": data}
+
+
+def test_one_unreadable_photograph_costs_that_task_only(predicting):
+    good, html = photograph(0)[0], b"<html>log in</html>"
+    backend = predicting(
+        {"/a.png": good, "/page.png": html, "/lost.png": InputError("gone"), "http://[.png": InputError("x")}
+    )
+    rows = [
+        (task(1, image="/a.png"), ""), (task(2, image="/page.png"), "task 2: /page.png is a web page"),
+        (task(3, image="/lost.png"), "task 3: gone"), (task(4, text="none"), "task 4: the field 'image'"),
+        (task(5, image=7), "task 5: the field 'image'"), (task("x", image="/a.png"), "task 'x': its 'id'"),
+        (task(True, image="/a.png"), "its 'id'"), ({"id": 6, "data": []}, "task 6: its 'data'"), ({}, "task None"),
+        (task(7, image="http://[.png"), "task 7"), (task(8, page="https://a.example/x", image="/a.png"), ""),
+        (task(9, image=["/a.png", "/a.png"]), "one image"), (task(10, image=["/a.png"]), ""),
+    ]  # fmt: skip
+    found = backend.predict([one for one, _ in rows], PAGE)
+    assert [bool(one["result"]) for one in found] == [not sentence for _, sentence in rows]
+    for one, sentence in rows:
+        (result,) = backend.predict([one], PAGE)
+        assert bool(result["result"]) == (not sentence)
+        assert sentence in backend.state().get("error", "")
+    assert not list((backend.folder / "photographs").glob(".*"))
+    assert "error" not in backend.state()  # the last one went well
+
+
+def test_another_image_of_a_task_is_fetched_and_a_new_signature_is_none(predicting):
+    pictures = {f"/{n}.png": photograph(n)[0] for n in range(2)}
+    signed = [f"https://b.example/0.png?v=1&X-Amz-Signature={n}&X-Amz-Date={n}" for n in range(2)]
+    other = "https://b.example/0.png?v=2&X-Amz-Signature=0&X-Amz-Date=0"
+    backend = predicting({**pictures, **dict.fromkeys([*signed, other], photograph(0)[0])})
+    for address in ("/0.png", "/1.png", "/0.png", *signed, other):
+        backend.predict([task(1, image=address)], PAGE)
+    assert backend.studio.asked == ["/0.png", "/1.png", signed[0], other]
+
+
+def test_each_tag_gets_the_image_that_the_page_shows(predicting):
+    tools = "".join(
+        f'<Image name="{side}" value="${side}_photo"/><BrushLabels name="on-{side}" toName="{side}">'
+        '<Label value="disc"/></BrushLabels>' for side in ("left", "right")
+    )  # fmt: skip
+    backend = predicting({f"/{n}.png": photograph(n)[0] for n in range(2)})
+    (found,) = backend.predict([task(1, right_photo="/1.png", left_photo="/0.png")], f"<View>{tools}</View>")
+    assert [(one["from_name"], one["to_name"]) for one in found["result"]] == [
+        ("on-left", "left"),
+        ("on-right", "right"),
+    ]
+    for number, region in enumerate(found["result"]):
+        disc = photograph(number)[1]
+        assert (decode_brush(region["value"]["rle"], HEIGHT, WIDTH) == disc).mean() > 0.95
+
+
+def test_a_slow_photograph_holds_up_nobody_else(predicting):
+    go = threading.Event()
+    backend = predicting({"/slow.png": lambda: go.wait(20) and photograph(0)[0], "/a.png": photograph(1)[0]})
+    waiting = threading.Thread(target=backend.predict, args=([task(1, image="/slow.png")], PAGE))
+    training = threading.Thread(
+        target=backend.train, args=([task(3, image="/slow.png") | {"annotations": [{"result": annotation(0)}]}],)
+    )
+    backend._make = lambda project: Idle()
+    for thread in (waiting, training):
+        thread.start()
+    try:
+        assert backend.predict([task(2, image="/a.png")], PAGE)[0]["result"]
+        assert not backend.state()["training"]
+        with pytest.raises(HintsegError, match="training already"):
+            backend.train([task(4, image="/a.png") | {"annotations": [{"result": annotation(0)}]}])
+    finally:
+        go.set()
+        for thread in (waiting, training):
+            thread.join(20)
+
+
+class Idle:
+    """A trainer that does nothing."""
+
+    def start(self, effort):
+        pass
+
+    def state(self):
+        return {"training": False}
+
+
+def test_training_leaves_out_what_cannot_be_read_and_says_so(predicting):
+    backend = predicting({"/0.png": photograph(0)[0], "/1.png": photograph(1)[0], "/lost.png": InputError("gone")})
+    backend._make = lambda project: Idle()
+    two = '<View><Image name="photo" value="$a"/><Image name="other" value="$b"/></View>'
+    tasks = [
+        task(1, a="/0.png", b="/1.png") | {"annotations": [{"result": annotation(0)}]},
+        task(2, a="/lost.png") | {"annotations": [{"result": annotation(1)}]},
+    ]
+    backend.train(tasks, two)
+    assert backend.state()["error"].startswith("1 of 2 tasks are left out of training; the first: task 2: gone")
+    assert [path.name[:7] for path in (backend.folder / "data-001" / "images").iterdir()] == ["task-1-"]
+    with pytest.raises(InputError, match="task 2: gone"):
+        backend.train(tasks[1:], two)
+    with pytest.raises(InputError, match="name 2 images; the labelling page"):
+        backend.train(tasks[:1])
+    other = [{**part, "to_name": "other"} for part in annotation(1)]
+    backend.train([{**tasks[0], "annotations": [{"result": [*annotation(0), *other]}]}], two)
+    assert len(list((backend.folder / "data-002" / "images").iterdir())) == 2
+
+
+def test_health_tells_what_failed_in_the_background(predicting):
+    backend = predicting({})
+
+    def fail(*_):
+        raise RuntimeError("boom \ud800")
+
+    backend.train = fail
+    client = TestClient(create_backend(backend))
+    client.post("/train", json={"annotations": []})
+    assert "boom" in trained(client)["error"]
 
 
 ENTITY = "<!DOCTYPE View [<!ENTITY a 'b'>]><View/>"

@@ -8,6 +8,7 @@ import numpy as np
 from hintseg.bulk.output import Made, Output, digest_of
 from hintseg.bulk.photographs import Photograph
 from hintseg.config import InferenceConfig
+from hintseg.exhausted import SMALLER, memory_explained
 from hintseg.inference.segmenter import Segmenter, without_data
 from hintseg.network.exported import digest
 
@@ -37,14 +38,15 @@ def computation(segmenter: Segmenter, config: InferenceConfig, soft: bool) -> Ca
     """A function from a photograph's path to its mask."""
 
     def compute(path: Path) -> Made:
-        picture = segmenter.read_picture(path)
-        if not soft:
-            return Made(segmenter.predict_picture(picture, config))
-        probabilities = segmenter.probabilities(picture.pixels, config)
-        labels = without_data(probabilities.argmax(axis=0).astype(np.uint8), picture.valid)
-        if picture.valid is not None:
-            probabilities[:, ~picture.valid] = 0
-        return Made(labels, probabilities)
+        with memory_explained(str(path), SMALLER):
+            picture = segmenter.read_picture(path)
+            if not soft:
+                return Made(segmenter.predict_picture(picture, config))
+            probabilities = segmenter.probabilities(picture.pixels, config)
+            labels = without_data(probabilities.argmax(axis=0).astype(np.uint8), picture.valid)
+            if picture.valid is not None:
+                probabilities[:, ~picture.valid] = 0
+            return Made(labels, probabilities)
 
     return compute
 

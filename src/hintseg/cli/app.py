@@ -11,6 +11,7 @@ from hintseg.cli.learn import compare, train
 from hintseg.cli.places import label_studio, studio
 from hintseg.cli.use import complete, evaluate, export, predict, report, retrieve, suggest
 from hintseg.errors import HintsegError
+from hintseg.exhausted import is_exhausted
 from hintseg.ranks import first_process
 
 app = typer.Typer(
@@ -48,6 +49,11 @@ def main() -> None:
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(1)
+    except Exception as error:
+        if not is_exhausted(error):
+            raise
+        print("hintseg: Memory is exhausted; give smaller images, or close other programs.", file=sys.stderr)
+        sys.exit(2)
 
 
 if __name__ == "__main__":

@@ -29,7 +29,13 @@ def label_studio(
     url: Annotated[str, typer.Option(help="of Label Studio")] = "http://localhost:8080",
     run: Annotated[Path | None, typer.Option(help="run to predict with until the first training")] = None,
     background: Annotated[str | None, typer.Option(help="class of everything that annotated regions leave")] = None,
-    host: Annotated[str, typer.Option(help="address to listen on")] = "127.0.0.1",
+    host: Annotated[str, typer.Option(help="address; others than loopback need the password")] = "127.0.0.1",
+    password: Annotated[
+        str | None, typer.Option(envvar="HINTSEG_PASSWORD", help="for Label Studio's form; default: a new one")
+    ] = None,
+    allow: Annotated[
+        list[str] | None, typer.Option(help="with --host: host or host:port of a private network to fetch images from")
+    ] = None,
     port: Annotated[int, typer.Option(min=1, max=65535)] = 9090,
     weights: Annotated[str, typer.Option(help="of the backbone: timm, none, or a file")] = "timm",
     effort: Annotated[Literal["quick", "normal", "thorough"], typer.Option(help="of a training")] = "normal",
@@ -37,16 +43,23 @@ def label_studio(
 ) -> None:
     """Serve predictions and training to Label Studio."""
     try:
-        import uvicorn
-
         from hintseg.inference.description import RunDescription
-        from hintseg.studio.backend import Backend, LabelStudio, create_backend
+        from hintseg.studio.backend import Backend, create_backend
+        from hintseg.studio.guard import new_token
+        from hintseg.studio.label_studio import LabelStudio
+        from hintseg.studio.listen import listen
         from hintseg.studio.server import require_port
     except ImportError as error:
         raise ConfigError(f"{error.name} is not installed; pip install 'hintseg[studio]'.") from error
-    backend = Backend(folder, LabelStudio(url, token), run, background, weights, effort, tuple(set_ or ()))
+    generated = new_token(host)  # none on loopback
+    studio = LabelStudio(url, token, tuple(allow or ()), private=generated is None)
+    backend = Backend(folder, studio, run, background, weights, effort, tuple(set_ or ()))
     require_port(host, port)
     if run is not None:
         RunDescription.load(run / "run.json")
+    password = password or generated
     print(f"hintseg for Label Studio: http://{host}:{port}   (Ctrl+C ends it)", flush=True)
-    uvicorn.run(create_backend(backend), host=host, port=port, log_level="warning")
+    if password:
+        named = "the one you chose" if password != generated else password
+        print(f"In Label Studio's form choose basic authentication, user hintseg, password: {named}", flush=True)
+    listen(create_backend(backend, password), host, port)

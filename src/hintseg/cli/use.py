@@ -47,6 +47,7 @@ def complete(
     from hintseg.bulk.output import Made, Output, digest_of
     from hintseg.bulk.photographs import Photograph
     from hintseg.cli.progress import progress_bar
+    from hintseg.exhausted import memory_explained
     from hintseg.hints.dataset import Dataset
     from hintseg.hints.description import hint_files
     from hintseg.hints.forms.by_name import parse_forms
@@ -80,7 +81,8 @@ def complete(
         for number, key in enumerate(keys):
             try:
                 if key not in finished:
-                    mask = trained.complete(dataset, key) if trained else complete_key(dataset, key, forms, method)
+                    with memory_explained(key, "reduce the image, or cut it into tiles"):
+                        mask = trained.complete(dataset, key) if trained else complete_key(dataset, key, forms, method)
                     output.write(key, Made(mask))
             except InputError as error:
                 broken += 1
@@ -182,9 +184,12 @@ def evaluate(
         config = _inference(
             segmenter, method=method, scales=scales, longest_side=longest_side, flip=flip, crf=crf, presence=presence,
         )  # fmt: skip
+        wrong: list[str] = []
         matrix, images = evaluate_split(
-            segmenter, dataset, split, config, lambda done, total: show("evaluate", done, total, {})
+            segmenter, dataset, split, config, lambda done, total: show("evaluate", done, total, {}), wrong.append
         )
+        for sentence in wrong:
+            print(f"hintseg: {sentence}", file=sys.stderr)
         content = scores_as_json(matrix, segmenter.class_map(dataset), split, config)
         target = write_result(out or folder / f"evaluation-{split}.json", content, out is None or overwrite)
         page = report_run(segmenter, Evaluated(split, matrix, images), dataset)
@@ -194,6 +199,9 @@ def evaluate(
     console.print(table)
     print(f"mean IoU {100 * content['mean_iou']:.2f} %, pixel accuracy {100 * content['pixel_accuracy']:.2f} %")
     print(f"{target}\nReport: {page}")
+    if wrong:
+        print(f"{len(images)} of {len(images) + len(wrong)} images; the others could not be evaluated")
+        raise typer.Exit(2)
 
 
 def retrieve(

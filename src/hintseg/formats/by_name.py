@@ -1,5 +1,6 @@
 """Formats by name, one line each, and reading a folder or file of any of them."""
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,6 +17,8 @@ from hintseg.formats.names import is_showable
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.labels import UNLABELLED, VOID
 from hintseg.images import read_image_size, read_labels, write_labels
+
+log = logging.getLogger("hintseg")
 
 
 class Format(NamedTuple):
@@ -135,9 +138,15 @@ def export_masks(
     if not chosen:
         raise InputError(f"{masks}: holds no mask of any of the {len(photographs)} photographs; make masks first.")
 
+    written: list[str] = []
+
     def items() -> Iterator[Labelled]:
         for done, (key, path) in enumerate(chosen.items()):
-            labels, size = read_labels(masks / f"{key}.png"), read_image_size(path)
+            try:
+                labels, size = read_labels(masks / f"{key}.png"), read_image_size(path)
+            except InputError as error:
+                log.warning("%s It is left out.", error)
+                continue
             if labels.shape != size:
                 raise InputError(
                     f"{masks / key}.png: is {labels.shape[1]}×{labels.shape[0]} but {path} is {size[1]}×{size[0]}."
@@ -148,12 +157,15 @@ def export_masks(
                     f"{masks / key}.png: has label {largest}, but there are {len(classes.names)} classes "
                     f"({', '.join(classes.names)}); give the masks of these classes."
                 )
+            written.append(key)
             yield Labelled(f"{key}{path.suffix}", labels, path)
             if progress is not None:
                 progress("export", done + 1, len(chosen), {})
 
     WRITERS[name](out, items(), classes)
-    return len(chosen)
+    if not written:
+        raise InputError(f"{masks}: none of the {len(chosen)} masks can be exported; mend the files named above.")
+    return len(written)
 
 
 def annotation_files(source: Path, name: str) -> list[tuple[str, Path]]:

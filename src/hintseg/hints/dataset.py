@@ -29,6 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hintseg.errors import InputError
+from hintseg.exhausted import memory_explained
 from hintseg.hints.description import classes_from_hints, parse_description, read_table, read_text
 from hintseg.hints.forms.by_name import FORMS
 from hintseg.hints.forms.form import Hint, Row
@@ -159,7 +160,9 @@ class Dataset:
 
     def picture(self, key: str) -> Picture:
         """An image, and which of its pixels hold data."""
-        return read_picture(self.path(key), self.shown)
+        path = self.path(key)
+        with memory_explained(str(path), "reduce the image, or cut it into tiles"):
+            return read_picture(path, self.shown)
 
     def image(self, key: str) -> NDArray[np.uint8]:
         """(H, W, 3) uint8, upright."""

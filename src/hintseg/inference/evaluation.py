@@ -8,10 +8,11 @@ import numpy as np
 
 from hintseg.config import InferenceConfig
 from hintseg.errors import InputError
+from hintseg.exhausted import SMALLER, memory_explained
 from hintseg.hints.classes import ClassMap
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.labels import VOID
-from hintseg.inference.segmenter import Segmenter
+from hintseg.inference.segmenter import Segmenter, without_data
 from hintseg.metrics import ConfusionMatrix
 
 log = logging.getLogger("hintseg")
@@ -23,11 +24,15 @@ def evaluate_split(
     split: str,
     config: InferenceConfig | None = None,
     progress: Callable[[int, int], None] | None = None,
+    wrong: Callable[[str], None] | None = None,
 ) -> tuple[ConfusionMatrix, list[tuple[str, float]]]:
     """Predict every image of a split that has a mask.
 
     Classes are matched by name and numbered as the data set has them. Pixels of a class that the run never learned
     count as missed, with an IoU of 0; pixels predicted as a class that the data set lacks count as wrong.
+
+    Args:
+        wrong: called with a sentence for every image that cannot be evaluated, which is left out; None: it is raised.
 
     Returns:
         The confusion matrix over the whole split, and (key, own mean IoU), worst first.
@@ -35,7 +40,7 @@ def evaluate_split(
     Raises:
         InputError: the classes do not match, see `match_classes`, or no mask is in the split.
     """
-    return evaluate_ways(segmenter, dataset, split, [config or segmenter.recipe.inference], progress)[0]
+    return evaluate_ways(segmenter, dataset, split, [config or segmenter.recipe.inference], progress, wrong)[0]
 
 
 def evaluate_ways(
@@ -44,6 +49,7 @@ def evaluate_ways(
     split: str,
     ways: Sequence[InferenceConfig],
     progress: Callable[[int, int], None] | None = None,
+    wrong: Callable[[str], None] | None = None,
 ) -> list[tuple[ConfusionMatrix, list[tuple[str, float]]]]:
     """`evaluate_split` for several ways of looking at an image; what they have in common is computed once.
 
@@ -58,12 +64,18 @@ def evaluate_ways(
     matrices = [ConfusionMatrix(len(dataset.classes), VOID) for _ in ways]
     images: list[list[tuple[str, float]]] = [[] for _ in ways]
     for number, key in enumerate(keys):
-        truth = dataset.mask(key)
+        try:
+            with memory_explained(key, SMALLER):
+                if (truth := dataset.mask(key)) is not None:
+                    image, valid = segmenter.picture(dataset, key)
+                    truth = without_data(truth, valid)
+                    predictions = segmenter.predict_ways(image, ways)
+        except InputError as error:
+            if wrong is None:
+                raise
+            wrong(str(error))
+            truth = None
         if truth is not None:
-            image, valid = segmenter.picture(dataset, key)
-            if valid is not None:
-                truth = np.where(valid, truth, np.uint8(VOID))
-            predictions = segmenter.predict_ways(image, ways)
             for matrix, scored, prediction in zip(matrices, images, predictions, strict=True):
                 alone = ConfusionMatrix(len(dataset.classes), VOID)
                 alone.update(truth, classes.own_labels(prediction))
@@ -71,6 +83,8 @@ def evaluate_ways(
                 scored.append((key, alone.scores().mean_iou))
         if progress is not None:
             progress(number + 1, len(keys))
+    if not images[0]:
+        raise InputError(f"{dataset.root}: no image of split {split!r} can be evaluated.")
     sort = [sorted(scored, key=lambda entry: entry[1]) for scored in images]
     return list(zip(matrices, sort, strict=True))
 

@@ -48,6 +48,7 @@ def embedding_colours(embeddings: NDArray[np.float32]) -> Picture:
     # The sign of a principal axis is arbitrary; fix it so that pictures can be compared.
     signs = np.sign(axes[np.arange(len(axes)), np.abs(axes).argmax(axis=1)])
     components = centred @ (axes * signs[:, None])[:3].T
+    components = np.pad(components, ((0, 0), (0, 3 - components.shape[1])))  # fewer pixels than axes
     low, high = np.percentile(components, [2, 98], axis=0)
     scaled = np.clip((components - low) / np.maximum(high - low, 1e-9), 0, 1)
     return (scaled.reshape(height, width, -1) * 255).astype(np.uint8)

@@ -4,7 +4,7 @@ import base64
 import csv
 import html
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,6 +15,7 @@ from PIL import Image
 from torch import Tensor
 
 from hintseg.errors import InputError
+from hintseg.exhausted import memory_explained
 from hintseg.hints.dataset import Dataset
 from hintseg.images import atomic_path, deepest, label_palette, reduced, repeated
 from hintseg.inference.retrieval import image_segments
@@ -72,15 +73,21 @@ def write_report(
         parts.append(_scores(evaluated, dataset.classes))
     if training:
         parts.append("<h2>From hints to masks</h2>")
-        parts += [picture_row(training_pictures(segmenter, dataset, key)) for key in training]
+        parts += _rows(training, lambda key: picture_row(training_pictures(segmenter, dataset, key)))
     if others:
-        predictions = {key: segmenter.predict(segmenter.picture(dataset, key).pixels) for key in others}
-        parts.append("<h2>Predictions on photographs it was not trained on</h2>")
+        predictions: dict[str, NDArray[np.uint8]] = {}
         shown = segmenter.class_map(dataset).own_labels
-        parts += [_prediction_row(dataset, key, shown(predictions[key])) for key in others]
+
+        def predicted(key: str) -> str:
+            predictions[key] = segmenter.predict(segmenter.picture(dataset, key).pixels)
+            return _prediction_row(dataset, key, shown(predictions[key]))
+
+        parts.append("<h2>Predictions on images it was not trained on</h2>")
+        parts += _rows(others, predicted)
         if (home := known_home(segmenter)) is not None:
-            parts.append("<h2>Segments of such photographs and the nearest segments of training</h2>")
-            parts += [_retrieval_row(segmenter, dataset, key, predictions[key], home) for key in others[:RETRIEVED]]
+            parts.append("<h2>Segments of such images and the nearest segments of training</h2>")
+            some = list(predictions)[:RETRIEVED]
+            parts += _rows(some, lambda key: _retrieval_row(segmenter, dataset, key, predictions[key], home))
     parts.append("<h2>Training</h2>" + _curves(segmenter.run / "metrics.csv"))
     parts.append(
         "<h2>Configuration</h2><details><summary>Every constant of the run</summary><pre>"
@@ -88,6 +95,18 @@ def write_report(
     )  # fmt: skip
     with atomic_path(path) as temporary:
         temporary.write_text(page(title, parts), "utf-8")
+
+
+def _rows(keys: Iterable[str], make: Callable[[str], str]) -> list[str]:
+    """A row of pictures for every image, or the sentence that says why there is none."""
+    rows = []
+    for key in keys:
+        try:
+            with memory_explained(key, "reduce the image, or cut it into tiles"):
+                rows.append(make(key))
+        except InputError as error:
+            rows.append(f"<p>Left out: {html.escape(str(error))}</p>")
+    return rows
 
 
 def page(title: str, parts: Iterable[str]) -> str:

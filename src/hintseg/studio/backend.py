@@ -5,92 +5,35 @@ train, as releases without that webhook call it. Photographs and annotations are
 """
 
 import json
+import logging
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path, PurePosixPath
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
-from urllib.error import URLError
-from urllib.parse import parse_qs, unquote, urljoin, urlsplit
-from urllib.request import Request as Call
-from urllib.request import urlopen
 
-import cv2
 import numpy as np
-from fastapi import FastAPI, Request
-from fastapi.responses import JSONResponse
+from fastapi import FastAPI
 from numpy.typing import NDArray
 
 from hintseg.errors import HintsegError, InputError
+from hintseg.exhausted import memory_explained
 from hintseg.formats.by_name import import_dataset
-from hintseg.formats.folder import parse_xml
-from hintseg.formats.label_studio import brush_result
 from hintseg.hints.classes import same_names
-from hintseg.images import IMAGE_SUFFIXES, atomic_path, read_image
-from hintseg.inference.segmenter import Segmenter
+from hintseg.images import atomic_path
+from hintseg.inference.segmenter import Segmenter, without_data
+from hintseg.samples import Picture
+from hintseg.studio.guard import Guard, explain_errors
+from hintseg.studio.label_studio import LabelStudio
+from hintseg.studio.labelling import annotations_of, control_tag, control_tags, image_fields, regions
+from hintseg.studio.photographs import kept_photograph
 from hintseg.studio.project import Project
 from hintseg.studio.trainer import Effort, Trainer, newest_run
 
-LARGEST_DOWNLOAD = 400 * 2**20
+LARGEST_REQUEST = 64 * 2**20
 MOST_SHARES = 200_000_000  # larger photographs get a mask but no score
-TIMEOUT = 60
-
-
-class LabelStudio:
-    """A running Label Studio, asked as one user.
-
-    Attributes:
-        address: http://host:port.
-    """
-
-    def __init__(self, address: str, token: str) -> None:
-        self.address = address.rstrip("/") + "/"
-        self.token = token
-
-    def get(self, url: str) -> bytes:
-        """Fetch a path of Label Studio's or another http address; only the former sees the token.
-
-        Raises:
-            InputError: not http, unreachable, refused, or too large.
-        """
-        whole = urljoin(self.address, url)
-        if urlsplit(whole).scheme not in ("http", "https"):
-            raise InputError(f"{url}: only http and https addresses are fetched.")
-        call = Call(whole)
-        if urlsplit(whole).netloc == urlsplit(self.address).netloc:
-            call.add_unredirected_header("Authorization", self._authorization())
-        return self._open(call)
-
-    def tasks(self, project: int) -> list[dict[str, Any]]:
-        """All annotated tasks of a project.
-
-        Raises:
-            InputError: as `get`, or the answer is no export.
-        """
-        tasks = json.loads(self.get(f"api/projects/{project}/export?exportType=JSON"))
-        if not isinstance(tasks, list):
-            raise InputError(f"{self.address}: the export of project {project} is no list of tasks.")
-        return tasks
-
-    def _authorization(self) -> str:
-        """A legacy token stands for itself; a personal access token buys one that lasts minutes."""
-        if self.token.count(".") != 2:
-            return f"Token {self.token}"
-        body = json.dumps({"refresh": self.token}).encode()
-        call = Call(urljoin(self.address, "api/token/refresh"), body, {"Content-Type": "application/json"})
-        return f"Bearer {json.loads(self._open(call))['access']}"
-
-    def _open(self, call: Call) -> bytes:
-        try:
-            with urlopen(call, timeout=TIMEOUT) as answer:
-                content: bytes = answer.read(LARGEST_DOWNLOAD + 1)
-        except (URLError, OSError) as error:
-            raise InputError(
-                f"{call.full_url}: could not be fetched ({error}); check --url and --token, and where it is a legacy "
-                "token, that Label Studio runs with --enable-legacy-api-token."
-            ) from error
-        if len(content) > LARGEST_DOWNLOAD:
-            raise InputError(f"{call.full_url}: is larger than {LARGEST_DOWNLOAD // 2**20} MiB.")
-        return content
+STREAMS = 4  # photographs fetched at once
+log = logging.getLogger("hintseg")
 
 
 class Backend:
@@ -100,6 +43,9 @@ class Backend:
         folder: photographs/, data-NNN/ with one run each.
         run: a run to predict with until the first training here.
         background: class of everything that annotated regions leave, see `import_dataset`.
+
+    Attributes:
+        faults: what went wrong last, by what was being done ("training", "prediction"); gone when it goes well again.
     """
 
     def __init__(
@@ -111,11 +57,12 @@ class Backend:
         self.run = run
         self.background = background
         self.effort = effort
-        self.fault: str | None = None
+        self.faults: dict[str, str] = {}
         self._make: Callable[[Project], Trainer] = lambda project: Trainer(project, weights, settings)
         self._trainer: Trainer | None = None
         self._segmenter: Segmenter | None = None
-        self._lock = threading.RLock()
+        self._lock = threading.RLock()  # the network's; never held while something is fetched
+        self._preparing = threading.Lock()
 
     def newest(self) -> Path | None:
         """The newest finished run."""
@@ -127,87 +74,117 @@ class Backend:
         run = self.newest()
         return "untrained" if run is None else run.name if run == self.run else run.parents[1].name
 
-    def train(self, tasks: list[dict[str, Any]]) -> None:
+    def train(self, tasks: list[dict[str, Any]], config: str = "") -> None:
         """Write the annotated tasks as a data set and start a run on it.
 
+        Args:
+            config: of the labelling page; needed where tasks name several images.
+
         Raises:
-            HintsegError: a run is training, a photograph cannot be fetched, or nothing is annotated.
+            HintsegError: a run is training, no photograph can be fetched, or nothing is annotated.
         """
-        with self._lock:
+        if not self._preparing.acquire(blocking=False):
+            raise HintsegError("a run is training already.")
+        try:
             if self._trainer is not None and self._trainer.state()["training"]:
                 raise HintsegError("a run is training already.")
-            annotated = [task for task in tasks if any(one.get("result") for one in task.get("annotations", []))]
+            annotated = [task for task in tasks if any(one["result"] for one in annotations_of(task))]
             if not annotated:
                 raise InputError("no task is annotated yet.")
-            rewritten = [{**task, "data": {"image": self._photograph(task).name}} for task in annotated]
-            listing = self.folder / "photographs" / "annotations.json"
-            with atomic_path(listing) as temporary:
-                temporary.write_text(json.dumps(rewritten), "utf-8")
-            number = 1 + max([int(path.name[5:]) for path in self.folder.glob("data-[0-9][0-9][0-9]")], default=0)
-            out = self.folder / f"data-{number:03d}"
-            import_dataset(listing, out, "label-studio", self.background)
-            self._trainer = self._make(Project.open(out))
-            self._trainer.start(self.effort)
+            fields = image_fields(config) if config else {}
+            with ThreadPoolExecutor(STREAMS) as pool:
+                found = list(pool.map(lambda task: self._rewritten(task, fields), annotated))
+            rewritten = [one for ones in found if not isinstance(ones, HintsegError) for one in ones]
+            self._note("training", "left out of training", found)
+            if not rewritten:
+                raise InputError(self.faults["training"])
+            self._start(rewritten)
+        finally:
+            self._preparing.release()
+
+    def _start(self, tasks: list[dict[str, Any]]) -> None:
+        listing = self.folder / "photographs" / "annotations.json"
+        with atomic_path(listing) as temporary:
+            temporary.write_text(json.dumps(tasks), "utf-8")
+        numbers = [int(path.name[5:]) for path in self.folder.glob("data-*") if path.name[5:].isdecimal()]
+        out = self.folder / f"data-{1 + max(numbers, default=0):03d}"
+        import_dataset(listing, out, "label-studio", self.background)
+        self._trainer = self._make(Project.open(out))
+        self._trainer.start(self.effort)
 
     def state(self) -> dict[str, Any]:
-        """Of the last training."""
+        """Of the last training, and what went wrong last."""
         found = self._trainer.state() if self._trainer else {"training": False}
-        return found | ({"error": self.fault} if self.fault else {})
+        said = [found.get("error"), *self.faults.values()]
+        error = " ".join(dict.fromkeys(str(sentence) for sentence in said if sentence))
+        return found | ({"error": error.encode("utf-8", "replace").decode()} if error else {})
 
     def predict(self, tasks: list[dict[str, Any]], config: str) -> list[dict[str, Any]]:
         """One prediction a task; without a run, or for a photograph that cannot be read, an empty one."""
+        empty = {"result": [], "score": 0.0, "model_version": self.version}
+        run = self.newest()
+        if run is None:
+            return [dict(empty) for _ in tasks]
+        controls = control_tags(config)
         with self._lock:
-            run = self.newest()
-            if run is None:
-                return [{"result": [], "score": 0.0, "model_version": self.version} for _ in tasks]
             if self._segmenter is None or self._segmenter.run != run:
                 self._segmenter = Segmenter.open(run)
-            control = control_tag(config)
-            control["names"] = _page_names(self._segmenter.classes, control["labels"])
-            return [self._predict(task, control, self._segmenter) for task in tasks]
+            segmenter = self._segmenter
+        for control in controls:
+            control["names"] = _page_names(segmenter.classes, control["labels"])
+        with ThreadPoolExecutor(STREAMS) as pool:
+            fetched = list(pool.map(lambda task: self._photographs(task, controls), tasks))
+        found: list[dict[str, Any] | HintsegError] = []
+        for photographs in fetched:
+            with self._lock:
+                found.append(_predicted(photographs, controls, segmenter, self.version))
+        self._note("prediction", "without a prediction", found)
+        return [dict(empty) if isinstance(one, HintsegError) else one for one in found]
 
-    def _predict(self, task: dict[str, Any], control: dict[str, Any], segmenter: Segmenter) -> dict[str, Any]:
-        image = segmenter.read(self._photograph(task))
-        score = None
-        if image.shape[0] * image.shape[1] * len(segmenter.classes) <= MOST_SHARES:
-            shares = segmenter.probabilities(image)
-            labels, score = shares.argmax(axis=0).astype(np.uint8), round(float(shares.max(axis=0).mean()), 4)
-        else:
-            labels = segmenter.predict(image)
-        result = [
-            region
-            for label, name in control["names"].items()
-            if (labels == label).any()
-            for region in regions(labels == label, name, control)
-        ]
-        return {"result": result, "score": score, "model_version": self.version}
+    def _note(self, what: str, lack: str, found: Iterable[object]) -> None:
+        """Keep what went wrong with some of the tasks, or forget it where nothing did."""
+        ones = list(found)
+        wrong = [one for one in ones if isinstance(one, HintsegError)]
+        self.faults.pop(what, None)
+        if wrong:
+            self.faults[what] = f"{len(wrong)} of {len(ones)} tasks are {lack}; the first: {wrong[0]}"
+            log.warning("%s", self.faults[what])
 
-    def _photograph(self, task: dict[str, Any]) -> Path:
-        """The task's photograph on disk, fetched once.
+    def _photographs(self, task: dict[str, Any], controls: list[dict[str, Any]]) -> list[Path] | HintsegError:
+        try:
+            return [kept_photograph(self.folder, self.studio, task, control["field"]) for control in controls]
+        except HintsegError as error:
+            return error
 
-        Raises:
-            InputError: the task names none, or it cannot be fetched or decoded.
-        """
-        values = [value for value in task.get("data", {}).values() if isinstance(value, str)]
-        named = [value for value in values if _suffix(value) or value.startswith(("/", "http"))]
-        if not named or not isinstance(task.get("id"), int) or not 0 <= task["id"] < 2**63:
-            raise InputError(f"task {task.get('id')}: its data name no photograph.")
-        path = self.folder / "photographs" / f"task-{task['id']}{_suffix(named[0]) or '.png'}"
-        if not path.exists():
-            content = self.studio.get(named[0])
-            with atomic_path(path) as temporary:
-                temporary.write_bytes(content)
-                read_image(temporary)
-        return path
+    def _rewritten(self, task: dict[str, Any], fields: dict[str, str]) -> list[dict[str, Any]] | HintsegError:
+        """A task as one for every image on which something was annotated, which is named by its file here."""
+        try:
+            if len(fields) < 2:
+                field = next(iter(fields.values()), None)
+                return [{**task, "data": {"image": kept_photograph(self.folder, self.studio, task, field).name}}]
+            made = []
+            for name, field in fields.items():
+                annotations = [
+                    {**one, "result": [part for part in one["result"] if part.get("to_name") == name]}
+                    for one in annotations_of(task)
+                ]
+                if any(one["result"] for one in annotations):
+                    image = kept_photograph(self.folder, self.studio, task, field).name
+                    made.append({**task, "data": {"image": image}, "annotations": annotations})
+            return made
+        except HintsegError as error:
+            return error
 
 
-def create_backend(backend: Backend) -> FastAPI:
-    """The service; Label Studio is told its address under Settings, Model."""
+def create_backend(backend: Backend, password: str | None = None) -> FastAPI:
+    """The service; Label Studio is told its address under Settings, Model.
+
+    Args:
+        password: of its form there, with any user; None serves loopback names alone.
+    """
     app = FastAPI(title="hintseg for Label Studio", docs_url=None, redoc_url=None, openapi_url=None)
-
-    @app.exception_handler(HintsegError)
-    async def explain(request: Request, error: HintsegError) -> JSONResponse:
-        return JSONResponse({"error": str(error)}, status_code=422)
+    app.add_middleware(Guard, token=password, field="error", largest=LARGEST_REQUEST)
+    explain_errors(app, "error")
 
     @app.get("/")
     @app.get("/health")
@@ -225,51 +202,42 @@ def create_backend(backend: Backend) -> FastAPI:
 
     @app.post("/predict")
     def predict(body: dict[str, Any]) -> dict[str, Any]:
-        return {"results": backend.predict(_tasks(body, "tasks"), str(body.get("label_config", "")))}
+        return {"results": backend.predict(_tasks(body, "tasks"), str(body.get("label_config") or ""))}
 
     @app.post("/webhook")
     def webhook(body: dict[str, Any]) -> dict[str, str]:
         if body.get("action") != "START_TRAINING":
             return {"status": "ignored"}
-        project = body.get("project") or {}
-        if not isinstance(project, dict) or not isinstance(project.get("id"), int):
+        project = body.get("project")
+        number = project.get("id") if isinstance(project, dict) else None
+        if type(number) is not int or not 0 <= number < 2**63:
             raise InputError("START_TRAINING names no project.")
-        return _start(lambda: backend.train(backend.studio.tasks(project["id"])))
+        given = str(project.get("label_config") or "") if isinstance(project, dict) else ""
+        return _begin(backend, lambda: backend.train(backend.studio.tasks(number), given or _page(backend, number)))
 
     @app.post("/train")
     def train(body: dict[str, Any]) -> dict[str, str]:
         tasks = _tasks(body, "annotations")
-        return _start(lambda: backend.train(tasks))
-
-    def _start(work: Callable[[], None]) -> dict[str, str]:
-        # Label Studio waits for this answer, and its own server may have to serve the photographs meanwhile.
-        def go() -> None:
-            backend.fault = None
-            try:
-                work()
-            except HintsegError as error:
-                backend.fault = str(error)
-
-        threading.Thread(target=go, daemon=True).start()
-        return {"status": "started", "job": "hintseg"}
+        return _begin(backend, lambda: backend.train(tasks, str(body.get("label_config") or "")))
 
     return app
 
 
-def control_tag(config: str) -> dict[str, Any]:
-    """Where predictions go: name, image, kind and labels of the page's brush or polygon tool.
+def _begin(backend: Backend, work: Callable[[], None]) -> dict[str, str]:
+    """Answer at once: Label Studio waits, and its own server may have to serve the photographs meanwhile."""
 
-    Raises:
-        InputError: not XML, or the page has neither.
-    """
-    root = parse_xml(config.encode(), "the labelling configuration")
-    for kind in ("BrushLabels", "PolygonLabels"):
-        for element in root.iter(kind):
-            return {
-                "from_name": element.get("name"), "to_name": element.get("toName"), "kind": kind.lower(),
-                "labels": {str(label.get("value")) for label in element.iter("Label")},
-            }  # fmt: skip
-    raise InputError("the labelling configuration has neither BrushLabels nor PolygonLabels to put masks into.")
+    def go() -> None:
+        backend.faults.pop("training", None)
+        try:
+            work()
+        except HintsegError as error:
+            backend.faults["training"] = str(error)
+        except Exception as error:
+            log.exception("training could not be started")
+            backend.faults["training"] = f"training could not be started ({type(error).__name__}: {error})."
+
+    threading.Thread(target=go, daemon=True).start()
+    return {"status": "started", "job": "hintseg"}
 
 
 def _page_names(classes: Sequence[str], labels: Iterable[str]) -> dict[int, str]:
@@ -287,41 +255,50 @@ def _page_names(classes: Sequence[str], labels: Iterable[str]) -> dict[int, str]
     return {label: labels[there] for label, there in found.items()}
 
 
-def regions(mask: NDArray[np.bool_], name: str, control: dict[str, Any]) -> list[dict[str, Any]]:
-    """A class's mask as Label Studio's results: one brush region, or a polygon round every part."""
-    named = {"from_name": control["from_name"], "to_name": control["to_name"]}
-    if control["kind"] == "brushlabels":
-        return [brush_result(mask, name) | named]
-    height, width = mask.shape
-    found = []
-    for contour in cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)[0]:
-        corners = cv2.approxPolyDP(contour, 1.0, True)[:, 0]
-        if len(corners) >= 3 and cv2.contourArea(corners) >= 16:
-            points = (corners * [100 / width, 100 / height]).round(3).tolist()
-            found.append(
-                named
-                | {"type": "polygonlabels", "original_width": width, "original_height": height, "image_rotation": 0}
-                | {"value": {"points": points, "closed": True, "polygonlabels": [name]}}
-            )
-    return found
+def _page(backend: Backend, project: int) -> str:
+    """The labelling configuration, or none where it cannot be had: then tasks with several images are refused."""
+    try:
+        return backend.studio.page(project)
+    except InputError as error:
+        log.warning("%s", error)
+        return ""
 
 
-def _suffix(address: str) -> str | None:
-    """Of an image address: the path's, or that of a file its query names."""
-    parts = urlsplit(address)
-    candidates = [parts.path, *(value for values in parse_qs(parts.query).values() for value in values)]
-    suffixes = (PurePosixPath(unquote(candidate)).suffix.lower() for candidate in candidates)
-    return next((suffix for suffix in suffixes if suffix in IMAGE_SUFFIXES), None)
+def _predicted(
+    photographs: list[Path] | HintsegError, controls: list[dict[str, Any]], segmenter: Segmenter, version: str
+) -> dict[str, Any] | HintsegError:
+    """What a task's images show, or why nothing can be said."""
+    if isinstance(photographs, HintsegError):
+        return photographs
+    result: list[dict[str, Any]] = []
+    scores = []
+    try:
+        for photograph, control in zip(photographs, controls, strict=True):
+            with memory_explained(photograph.name, "reduce the image, or cut it into tiles"):
+                labels, score = _labels(segmenter, segmenter.read_picture(photograph))
+            scores.append(score)
+            for label, name in control["names"].items():
+                if (labels == label).any():
+                    result += regions(labels == label, name, control)
+    except HintsegError as error:
+        return error
+    known = [score for score in scores if score is not None]
+    return {"result": result, "score": min(known) if len(known) == len(scores) else None, "model_version": version}
+
+
+def _labels(segmenter: Segmenter, picture: Picture) -> tuple[NDArray[np.uint8], float | None]:
+    """A mask, and the mean certainty of its pixels where the image is not too large."""
+    image = picture.pixels
+    if image.shape[0] * image.shape[1] * len(segmenter.classes) > MOST_SHARES:
+        return segmenter.predict_picture(picture), None
+    shares = segmenter.probabilities(image)
+    return without_data(shares.argmax(axis=0).astype(np.uint8), picture.valid), round(
+        float(shares.max(axis=0).mean()), 4
+    )
 
 
 def _tasks(body: dict[str, Any], field: str) -> list[dict[str, Any]]:
     tasks = body.get(field)
     if not isinstance(tasks, list) or not all(isinstance(task, dict) for task in tasks):
         raise InputError(f"the field {field!r} must be a list of tasks.")
-    for task in tasks:
-        annotations = task.get("annotations", [])
-        if not isinstance(task.get("data"), dict) or not isinstance(annotations, list):
-            raise InputError(f"task {task.get('id')!r}: 'data' must be an object and 'annotations' a list.")
-        if not all(isinstance(annotation, dict) for annotation in annotations):
-            raise InputError(f"task {task.get('id')!r}: every annotation must be an object.")
     return tasks

@@ -1,13 +1,11 @@
 """The page's server: FastAPI on loopback, one data set folder, nothing outside it."""
 
 import io
-import secrets
 import shutil
 import socket
 import tempfile
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
 import cv2
 import numpy as np
@@ -18,7 +16,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from pydantic import BaseModel, Field
 
-from hintseg.errors import HintsegError, InputError
+from hintseg.errors import InputError
+from hintseg.exhausted import memory_explained
 from hintseg.formats.by_name import WRITERS, export_masks
 from hintseg.formats.exported import Classes
 from hintseg.hints.labels import MAX_CLASSES
@@ -26,16 +25,16 @@ from hintseg.images import reduced, repeated, write_labels
 from hintseg.studio.colours import COLOURS, hexadecimal
 from hintseg.studio.conflict import ConflictError
 from hintseg.studio.drawn import ClassId, DrawnHints
+from hintseg.studio.guard import Guard, explain_errors, new_token
 from hintseg.studio.lanes import Lane
+from hintseg.studio.listen import listen
 from hintseg.studio.lock import locked_folder
 from hintseg.studio.project import Project
 from hintseg.studio.trainer import Effort, Model, Trainer
 
 PAGE = Path(__file__).parent / "page"
-LOOPBACK = ("127.0.0.1", "localhost", "::1", "testserver")
 LONGEST_SHOWN = 2048  # larger photographs are shown reduced; hints keep the photograph's own pixels
 LARGEST_UPLOAD = 200 * 2**20
-COOKIE = "hintseg-token"
 LANES = {"masks": 2, "images": 4, "uploads": 1, "exports": 1}  # threads of the slow work; all else has its own
 
 IfMatch = Annotated[str | None, Header()]
@@ -71,21 +70,8 @@ def create_app(project: Project, trainer: Trainer, token: str | None = None) -> 
     app = FastAPI(title="hintseg studio", docs_url=None, redoc_url=None, openapi_url=None)
     model = Model(project, trainer)
 
-    @app.middleware("http")
-    async def guard(request: Request, answer: Any) -> Response:
-        refused = _refused(request, token)
-        if refused is not None:
-            return refused
-        response: Response = await answer(request)
-        response.headers["Content-Security-Policy"] = "default-src 'self'; img-src 'self' data: blob:"
-        response.headers["X-Content-Type-Options"] = "nosniff"
-        if token is not None and request.query_params.get("token") == token:
-            response.set_cookie(COOKIE, token, httponly=True, samesite="strict")
-        return response
-
-    @app.exception_handler(HintsegError)
-    async def explain(request: Request, error: HintsegError) -> JSONResponse:
-        return JSONResponse({"detail": str(error)}, status_code=422)
+    app.add_middleware(Guard, token=token, uploads={"/api/images": LARGEST_UPLOAD})
+    explain_errors(app)
 
     @app.exception_handler(ConflictError)
     async def disagree(request: Request, error: ConflictError) -> JSONResponse:
@@ -238,18 +224,16 @@ def serve(root: Path, host: str, port: int, weights: str, settings: tuple[str, .
     Raises:
         HintsegError: the folder cannot be used.
     """
-    import uvicorn
-
     shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host
     address = f"http://{shown}:{port}/"
     with locked_folder(root, address):
         require_port(host, port)
         project = Project.open(root)
-        token = None if host in LOOPBACK else secrets.token_urlsafe(16)
+        token = new_token(host)
         app = create_app(project, Trainer(project, weights, settings), token)
         print(f"hintseg studio: {address}{f'?token={token}' if token else ''}   (Ctrl+C ends it)", flush=True)
         try:
-            uvicorn.run(app, host=host, port=port, log_level="warning")
+            listen(app, host, port)
         finally:
             for lane in app.state.lanes.values():
                 lane.close()
@@ -268,21 +252,6 @@ def require_port(host: str, port: int) -> None:
             probe.bind((host, port))
     except OSError as error:
         raise InputError(f"{host}:{port} cannot be listened on ({error.strerror}); choose another --port.") from error
-
-
-def _refused(request: Request, token: str | None) -> Response | None:
-    """Requests that another site's page, or another machine, could have made."""
-    host = urlsplit(f"//{request.headers.get('host', '')}").hostname or ""
-    if token is None and host not in LOOPBACK:
-        return JSONResponse({"detail": "this page answers to localhost alone"}, status_code=403)
-    if token is not None:
-        given = request.query_params.get("token") or request.cookies.get(COOKIE) or ""
-        if not secrets.compare_digest(given.encode(), token.encode()):
-            return JSONResponse({"detail": "open the address with the token that the server printed"}, status_code=403)
-    origin = request.headers.get("origin")
-    if origin is not None and urlsplit(origin).netloc != request.headers.get("host"):
-        return JSONResponse({"detail": "requests from other sites are refused"}, status_code=403)
-    return None
 
 
 def _required(if_match: str | None) -> str:
@@ -320,20 +289,26 @@ def _archive(project: Project, model: Model, form: str) -> Response:
         raise InputError(f"{form!r} is no format; known: png, {', '.join(WRITERS)}.")
     dataset = project.dataset
     with tempfile.TemporaryDirectory() as folder:
-        masks = Path(folder) / "masks"
+        masks, wrong = Path(folder) / "masks", []
         for key in dataset.keys(None):
-            labels = project.accepted(key)
-            if labels is None and (model.run is not None or dataset.hints(key).placed()):
-                labels = model.mask(key, "model")
+            try:
+                labels = project.accepted(key)
+                if labels is None and (model.run is not None or dataset.hints(key).placed()):
+                    with memory_explained(key, "reduce the image, or cut it into tiles"):
+                        labels = model.mask(key, "model")
+            except InputError as error:
+                wrong.append(str(error))
+                continue
             if labels is not None:
                 write_labels(masks / f"{key}.png", labels)
         if not masks.is_dir():
-            raise InputError("there is no mask to export yet; draw hints or train first.")
+            raise InputError(wrong[0] if wrong else "there is no mask to export yet; draw hints or train first.")
         if form != "png":
             classes = Classes(tuple(dataset.classes), dataset.background)
             export_masks(dict(dataset.paths), masks, Path(folder) / "out", form, classes)
-        packed = shutil.make_archive(
-            str(Path(folder) / "packed"), "zip", masks if form == "png" else Path(folder) / "out"
-        )
+        chosen = masks if form == "png" else Path(folder) / "out"
+        if wrong:
+            (chosen / "left-out.txt").write_text("\n".join(wrong) + "\n", "utf-8", "replace")
+        packed = shutil.make_archive(str(Path(folder) / "packed"), "zip", chosen)
         headers = {"Content-Disposition": f'attachment; filename="masks-{form}.zip"'}
         return Response(Path(packed).read_bytes(), media_type="application/zip", headers=headers)

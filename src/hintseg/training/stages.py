@@ -16,6 +16,7 @@ from lightning_fabric import Fabric
 
 from hintseg.config import NetworkConfig, Recipe, TermConfig
 from hintseg.errors import TrainingError
+from hintseg.exhausted import is_exhausted
 from hintseg.hints.dataset import Dataset
 from hintseg.images import atomic_path
 from hintseg.inference.description import RunDescription
@@ -25,7 +26,7 @@ from hintseg.inference.segmenter import Segmenter
 from hintseg.network.backbone import WEIGHTS_NONE
 from hintseg.network.embedder import Embedder
 from hintseg.training.augment import SoftMask
-from hintseg.training.checkpoint import read_checkpoint, restore, save_checkpoint
+from hintseg.training.checkpoint import damage_explained, read_checkpoint, restore, save_checkpoint
 from hintseg.training.completed import completed_masks, remembered_segments
 from hintseg.training.data import TrainingImages
 from hintseg.training.inputs import HintWatch, agree_on_inputs, first_process_decides, run_inputs
@@ -126,7 +127,8 @@ def run_training(
         final = replace(description, recipe=recipe.model_copy(update={"network": run.network_config()}))
         disconnect(fabric)
         if fabric.is_global_zero:
-            run.finish()
+            with memory_errors_explained():
+                run.finish()
             log.info("finished; weights, segment memory and metrics are in %s", out)
             with atomic_path(out / "run.json") as temporary:
                 temporary.write_text(final.dump(), "utf-8")
@@ -146,7 +148,9 @@ def memory_errors_explained() -> Iterator[None]:
     """Exhausted memory, on either device, becomes a sentence that says which setting to lower."""
     try:
         yield
-    except (torch.OutOfMemoryError, MemoryError) as error:
+    except Exception as error:
+        if not is_exhausted(error):
+            raise
         raise TrainingError(
             "Memory is exhausted; lower data.batch or data.crop with --set, or choose a smaller backbone. "
             "Everything up to the last checkpoint is kept."
@@ -187,15 +191,17 @@ class _Run:
         self.validate = validate
         self.watch = watch
         self.history: list[dict[str, float]] = []
+        self.warned: set[str] = set()
         self.checkpoint = out / "checkpoint.pt"
         self.interruption = Interruption()
 
     def train(self, resume: bool) -> None:
         if resume and self.checkpoint.exists():
             content = read_checkpoint(self.checkpoint, self.fingerprint)
-            if content["start"] > 0:
-                self._begin_second_network(content["start"])
-            self.history = restore(content, self.state)
+            with damage_explained(self.checkpoint):
+                if content["start"] > 0:
+                    self._begin_second_network(content["start"])
+                self.history = restore(content, self.state)
             log.info("resumed at iteration %d", self.state.step)
         renewals, separate = renewal_steps(self.recipe), is_separate(self.recipe)
         while self.state.step < self.recipe.iterations:
@@ -258,9 +264,14 @@ class _Run:
             return
         segmenter = Segmenter(self.state.average.network, self.description, self.out)
         softmax = segmenter.with_inference(method="softmax", crf=False, presence=0)
-        matrix, _ = evaluate_split(segmenter, self.images.dataset, self.validate, softmax)
+        matrix, _ = evaluate_split(segmenter, self.images.dataset, self.validate, softmax, wrong=self._warn_once)
         self.history[-1][f"mean_iou_{self.validate}"] = matrix.scores().mean_iou
         log.info("mean IoU of %s: %.4f", self.validate, matrix.scores().mean_iou)
+
+    def _warn_once(self, sentence: str) -> None:
+        if sentence not in self.warned:
+            self.warned.add(sentence)
+            log.warning("%s It is left out of the validation.", sentence)
 
     def _completed(self, step: int) -> dict[str, SoftMask]:
         """Soft masks made with the averaged weights of `step`; made now unless they lie on disk.
