@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from hintseg.cli.terminal import say
 from hintseg.ranks import first_process
 
 
@@ -47,7 +48,7 @@ def train(
         if first_process():
             report_run(segmenter)
     if first_process():
-        print(f"Run: {out}\nReport: {below(out, 'report.html')}")
+        say(f"Run: {out}\nReport: {below(out, 'report.html')}")
 
 
 def compare(
@@ -86,4 +87,4 @@ def compare(
     for line in lines:
         table.add_row(*line.values())
     console.print(table)
-    print(f"{out / 'compare.json'}\n{out / 'compare.html'}")
+    say(f"{out / 'compare.json'}\n{out / 'compare.html'}")
