@@ -23,7 +23,6 @@ from hintseg.images import (
     link_or_copy,
     read_image,
     read_image_size,
-    read_labels,
     write_labels,
 )
 from hintseg.listing import IMAGE_SUFFIXES, is_image_name
@@ -157,7 +156,7 @@ class Project:
                 raise InputError(f"{len(names)} classes are more than the {MAX_CLASSES} a label map can hold.")
             if background is not None and not 0 <= background < len(names):
                 raise InputError(f"background {background} is no class.")
-            if self.dataset.void < len(names):
+            if 0 < self.dataset.void < len(names) + self.dataset.first_label:
                 raise InputError(
                     f"label {self.dataset.void} is the void of this data set; it cannot hold more classes."
                 )
@@ -260,7 +259,7 @@ class Project:
     def accept(self, key: str, mask: NDArray[np.uint8]) -> None:
         """Take a mask as the image's own: masks/KEY.png, which training then uses as it stands."""
         with self._lock:
-            write_labels(self._inside("masks", key), mask)
+            write_labels(self._inside("masks", key), self.dataset.coding.encode(mask))
             self._reload()
 
     def withdraw(self, key: str) -> None:
@@ -271,8 +270,7 @@ class Project:
 
     def accepted(self, key: str) -> NDArray[np.uint8] | None:
         """The mask that was accepted, if one was."""
-        path = self._inside("masks", key)
-        return read_labels(path) if path.exists() else None
+        return self.dataset.mask(key)
 
     def _inside(self, folder: str, key: str) -> Path:
         self.dataset.path(key)  # keys come from the folder's own listing: none leads outside
