@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageOps
 from PIL.PngImagePlugin import PngInfo
 
 from hintseg.errors import HintsegError, InputError, RunError
@@ -114,20 +114,33 @@ def read_labels(path: Path) -> NDArray[np.uint8]:
         (H, W) uint8.
 
     Raises:
-        InputError: missing, truncated, not single-channel, or values above 255.
+        InputError: missing, truncated, not single-channel, several pictures, or values above 255.
     """
     with opened_image(path) as image:
-        if image.mode not in ("L", "P", "1", "I", "I;16"):
+        if image.mode not in ("L", "P", "1", "I", "I;16", "I;16B", "I;16L"):
             raise InputError(
                 f"{path}: a label map must have one channel (grey or palette) but this is {image.mode}; "
                 "save class indices, not colours."
             )
-        labels = np.array(image)
+        if (pages := getattr(image, "n_frames", 1)) > 1:
+            raise InputError(
+                f"{path}: a label map is one picture but this has {pages}; save each as a file of its own."
+            )
+        stretched = _stretched(image)
+        labels = np.array(ImageOps.exif_transpose(image)) // stretched
     if labels.dtype != np.uint8:
         if labels.min(initial=0) < 0 or labels.max(initial=0) > 255:
             raise InputError(f"{path}: label values must lie in 0..255 but reach {labels.max()}.")
         labels = labels.astype(np.uint8)
     return labels
+
+
+def _stretched(image: Image.Image) -> int:
+    """By what Pillow multiplies grey values of 2 or 4 bits; call it before the pixels are loaded."""
+    tiles = getattr(image, "tile", ())
+    coding = tiles[0][3] if tiles else None
+    bits = coding[0] if isinstance(coding, tuple) and coding else coding
+    return {"L;2": 85, "L;4": 17}.get(bits, 1) if isinstance(bits, str) else 1
 
 
 def write_labels(path: Path, labels: NDArray[np.uint8], palette: NDArray[np.uint8] | None = None) -> None:

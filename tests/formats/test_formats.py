@@ -182,7 +182,7 @@ def test_a_background_shifts_no_index(source, tmp_path):
         ("coco", "labels.json", '3, "bbox": [10, 20, 20,', '3, "bbox": [10, 20,', "annotations[2], bbox: [10, 20, 20]"),
         ("coco", "labels.json", '"counts": "', '"counts": "~', "annotations[1]: the field 'segmentation'"),
         ("label-studio", "export.json", '"rle": [', '"rle": [9, ', "task 1, result brushlabels: the field 'rle'"),
-        ("label-studio", "export.json", '"x": 5.2', '"y": 5.2', "result keypointlabels: the field 'x' is missing"),
+        ("label-studio", "export.json", '"x": 5.2', '"z": 5.2', "result keypointlabels: the field 'x' is missing"),
         ("labelme", "a.json", '"label": "cow"', '"label": 3', "a.json, shapes[0]: the field 'label'"),
         ("labelme", "b.json", "[[5, 6]]", '[["5", 6]]', "b.json, shapes[1], points: '5' is no number that"),
         ("cvat", "annotations.xml", 'xtl="10"', 'xtl="ten"', "image 'b.jpg', <box> of 'cow': the field 'xtl' is 'ten'"),

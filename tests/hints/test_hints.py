@@ -99,7 +99,7 @@ def test_all_forms_are_read(folder):
         ({"dataset_json": []}, "must be an object"),
         ({"dataset_json": {"classes": []}}, "'classes' must be a list"),
         ({"dataset_json": {"classes": ["a", "a"]}}, "listed twice"),
-        ({"dataset_json": {"classes": ["a"], "void": 0}}, "'void' must be"),
+        ({"dataset_json": {"classes": ["a", "b"], "void": 1}}, "'void' must be"),
         ({"dataset_json": {"classes": ["a"], "background": 3}}, "'background' must be"),
         ({"dataset_json": {"classes": ["a"], "tags_complete": 3}}, "'tags_complete' must be"),
         ({"dataset_json": {"classes": ["a"] * 300}}, "more than the 254"),

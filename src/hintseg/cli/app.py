@@ -9,6 +9,7 @@ import typer
 from hintseg.cli.data import check, demo, import_, prepare, recipe, simulate
 from hintseg.cli.learn import compare, train
 from hintseg.cli.places import label_studio, studio
+from hintseg.cli.terminal import PlainFormatter, say, tolerate
 from hintseg.cli.use import complete, evaluate, export, predict, report, retrieve, suggest
 from hintseg.errors import HintsegError
 from hintseg.exhausted import is_exhausted
@@ -33,7 +34,10 @@ def main() -> None:
     """Run the command line; what the user can mend becomes one sentence and exit code 2."""
     screen = logging.StreamHandler(sys.stderr)
     screen.setLevel(logging.WARNING if first_process() else logging.ERROR)  # the run's log.txt takes more
-    logging.basicConfig(format="%(levelname)s: %(message)s", handlers=[screen])
+    screen.setFormatter(PlainFormatter("%(levelname)s: %(message)s"))
+    logging.basicConfig(handlers=[screen])
+    tolerate(sys.stdout)
+    tolerate(sys.stderr)
     # Idle threads of GNU OpenMP spin for long and starve a second process; after this many turns they sleep
     # (python -m benchmarks.pair).
     if "OMP_WAIT_POLICY" not in os.environ:
@@ -41,7 +45,7 @@ def main() -> None:
     try:
         app()
     except HintsegError as error:
-        print(f"hintseg: {error}", file=sys.stderr)
+        say(f"hintseg: {error}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         print("hintseg: interrupted; everything up to the last checkpoint is kept.", file=sys.stderr)

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from hintseg.cli.terminal import say
 from hintseg.errors import InputError
 from hintseg.storage.addresses import local_path
 
@@ -38,12 +39,14 @@ def check(
         table.add_row(name, str(found.images_of_class[label]), str(found.hinted_pixels[label]))
     console.print(table)
     forms_found = ", ".join(f"{form} in {count}" for form, count in found.forms.items()) or "none"
-    print(f"{found.images} images, {len(found.usable)} readable; hints: {forms_found}")
-    print(f"{dataset.passed_over.total()} files under images/ not read")
+    say(f"{found.images} images, {len(found.usable)} readable; hints: {forms_found}")
+    say(f"{dataset.passed_over.total()} files under images/ not read")
+    if described := dataset.coding.described(dataset.classes):
+        say(described)
     for sentence in found.warnings:
-        print(f"warning: {sentence}")
+        say(f"warning: {sentence}")
     for sentence in found.errors:
-        print(f"error: {sentence}")
+        say(f"error: {sentence}")
     if found.errors:
         raise typer.Exit(2)
 
@@ -70,7 +73,7 @@ def simulate(
     from hintseg.hints.simulate_dataset import simulate_dataset
 
     made = simulate_dataset(Dataset.open(data), out, style=style, coverage=coverage, split=split, seed=seed)
-    print(f"{made} images with simulated hints in {out}")
+    say(f"{made} images with simulated hints in {out}")
 
 
 def import_(
@@ -97,11 +100,11 @@ def import_(
         "scribbles": len(found.scribbles), "regions": len(found.regions),
     }  # fmt: skip
     said = ", ".join(f"{name} in {count}" for name, count in counted.items() if count) or "no hints"
-    print(f"{len(found.images)} images, {len(dataset.classes)} classes; {said}; next: hintseg check {out}")
+    say(f"{len(found.images)} images, {len(dataset.classes)} classes; {said}; next: hintseg check {out}")
     for sentence in found.notes:
-        print(f"note: {sentence}")
+        say(f"note: {sentence}")
     for what, count in found.lost.items():
-        print(f"left out: {what}, {count} times")
+        say(f"left out: {what}, {count} times")
 
 
 def prepare(
@@ -120,7 +123,7 @@ def prepare(
         raise unknown_name("benchmark", name, ("voc12", "densepose"))
     with progress_bar() as show:
         made = prepare_voc12(root, out, points, show) if name == "voc12" else prepare_densepose(root, out, show)
-    print(f"{len(made.paths)} images in {out}; next: hintseg check {out}")
+    say(f"{len(made.paths)} images in {out}; next: hintseg check {out}")
 
 
 def recipe(
@@ -133,7 +136,7 @@ def recipe(
 
     if objectives:
         for key, terms in OBJECTIVES.items():
-            print(f"{key}: {', '.join(terms)}")
+            say(f"{key}: {', '.join(terms)}")
     elif name is None:
         print("\n".join(RECIPES))
     elif name in RECIPES:
@@ -158,4 +161,4 @@ def demo(
     claim_folder(out)
     with progress_bar() as show:
         report = run_demo(out, iterations, show)
-    print(f"Report: {report.resolve()}")
+    say(f"Report: {report.resolve()}")

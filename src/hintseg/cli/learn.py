@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from hintseg.cli.terminal import say
 from hintseg.errors import InputError
 from hintseg.ranks import first_process
 from hintseg.storage.addresses import local_path
@@ -55,7 +56,7 @@ def train(
             except InputError as error:  # hints or classes were edited while the run trained
                 log.warning("the run is finished, but its report could not be written: %s", error)
     if first_process():
-        print(f"Run: {out}\nReport: {below(out, 'report.html')}")
+        say(f"Run: {out}\nReport: {below(out, 'report.html')}")
 
 
 def compare(
@@ -96,4 +97,4 @@ def compare(
     for line in lines:
         table.add_row(*line.values())
     console.print(table)
-    print(f"{out / 'compare.json'}\n{out / 'compare.html'}")
+    say(f"{out / 'compare.json'}\n{out / 'compare.html'}")

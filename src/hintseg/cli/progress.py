@@ -8,7 +8,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from hintseg.ranks import first_process
 
-console = Console(stderr=True)
+# Names of classes and images are data: "[red]" and ":smile:" are shown as they stand.
+console = Console(stderr=True, markup=False, emoji=False, highlight=False)
 
 
 @contextmanager

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from hintseg.cli.terminal import plain, say
 from hintseg.errors import InputError, unknown_name
 from hintseg.storage.addresses import local_path
 
@@ -86,9 +87,9 @@ def complete(
                     output.write(key, Made(mask))
             except InputError as error:
                 broken += 1
-                print(f"hintseg: {error}", file=sys.stderr)
+                say(f"hintseg: {error}", file=sys.stderr)
             show("complete", number + 1, len(keys), {})
-    print(f"{len(keys) - broken} of {len(keys)} masks in {output.folder}")
+    say(f"{len(keys) - broken} of {len(keys)} masks in {output.folder}")
     if broken:
         raise typer.Exit(2)
 
@@ -142,9 +143,9 @@ def predict(
         for number, (_, wrong) in enumerate(results):
             if wrong is not None:
                 broken += 1
-                print(f"hintseg: {wrong}", file=sys.stderr)
+                say(f"hintseg: {wrong}", file=sys.stderr)
             show("predict", before + number + 1, len(found), {})
-    print(f"{len(found) - broken} of {len(found)} masks in {out}")
+    say(f"{len(found) - broken} of {len(found)} masks in {out}")
     if broken:
         raise typer.Exit(2)
 
@@ -197,10 +198,10 @@ def evaluate(
     for name, value in content["iou"].items():
         table.add_row(name, "–" if value is None else f"{100 * value:.1f}")
     console.print(table)
-    print(f"mean IoU {100 * content['mean_iou']:.2f} %, pixel accuracy {100 * content['pixel_accuracy']:.2f} %")
-    print(f"{target}\nReport: {page}")
+    say(f"mean IoU {100 * content['mean_iou']:.2f} %, pixel accuracy {100 * content['pixel_accuracy']:.2f} %")
+    say(f"{target}\nReport: {page}")
     if wrong:
-        print(f"{len(images)} of {len(images) + len(wrong)} images; the others could not be evaluated")
+        say(f"{len(images)} of {len(images) + len(wrong)} images; the others could not be evaluated")
         raise typer.Exit(2)
 
 
@@ -235,8 +236,8 @@ def retrieve(
         mask, found = segmenter.retrieve(image, (x, y), neighbours)
         picture, listing = save_retrieval(segmenter, image, mask, found, target, path.stem)
     for neighbour in found[:5]:
-        print(f"{neighbour.similarity:.3f}  {segmenter.classes[neighbour.label]}  {neighbour.key}")
-    print(f"{picture}\n{listing}")
+        say(f"{neighbour.similarity:.3f}  {segmenter.classes[neighbour.label]}  {neighbour.key}")
+    say(f"{picture}\n{listing}")
 
 
 def suggest(
@@ -277,11 +278,11 @@ def suggest(
     table = Table("image", "click at x, y", "doubtful pixels", "likely")
     for suggestion in found:
         likely = ", ".join(f"{name} {share:.0%}" for name, share in suggestion.classes)
-        table.add_row(suggestion.key, f"{suggestion.x}, {suggestion.y}", f"{suggestion.doubt:.0f}", likely)
+        table.add_row(plain(suggestion.key), f"{suggestion.x}, {suggestion.y}", f"{suggestion.doubt:.0f}", likely)
     console.print(table)
     for sentence in [*inspected.warnings, *inspected.errors]:
-        print(f"warning: {sentence}")
-    print(target)
+        say(f"warning: {sentence}")
+    say(target)
 
 
 def report(run: Run, data: Data = None, device: Device = "auto") -> None:
@@ -291,7 +292,7 @@ def report(run: Run, data: Data = None, device: Device = "auto") -> None:
     from hintseg.storage.mirror import published
 
     with published(run) as folder:
-        print(report_run(Segmenter.open(folder, device, data=data)))
+        say(report_run(Segmenter.open(folder, device, data=data)))
 
 
 def export(
@@ -327,7 +328,7 @@ def export(
     background = next((own for own, label in found.run_label.items() if label == described.background), None)
     with published(out) as target, progress_bar() as show:
         written = export_masks(files, chosen, target, format_, Classes(found.own, background), show)
-    print(f"{written} masks in {out}")
+    say(f"{written} masks in {out}")
 
 
 def _inference(segmenter, **options):  # type: ignore[no-untyped-def]

@@ -280,16 +280,10 @@ class Imported:
         for key in names.values():
             if not is_showable(key):
                 raise InputError(f"{self.root}: the image name {key!r:.80} has letters that cannot be shown.")
-        for table in (
-            self.images,
-            self.tags,
-            self.boxes,
-            self.points,
-            self.scribbles,
-            self.regions,
-            self._frames,
-            self._sizes,
-        ):
+        tables: tuple[dict[str, Any], ...] = (
+            self.images, self.tags, self.boxes, self.points, self.scribbles, self.regions, self._frames, self._sizes,
+        )  # fmt: skip
+        for table in tables:
             renamed = {names[key]: rows for key, rows in table.items()}
             table.clear()
             table.update(renamed)

@@ -11,6 +11,7 @@ from hintseg.hints.dataset import Dataset
 from hintseg.hints.digest import hint_digest, pixel_digest
 from hintseg.hints.forms.by_name import FORMS
 from hintseg.hints.labels import UNLABELLED
+from hintseg.hints.suspicions import PictureCounts, suspicions
 from hintseg.listing import passed_over_sentence
 from hintseg.targets.target import weak_target
 
@@ -28,6 +29,7 @@ class Inspection:
         images_of_class: class → images whose hints name it.
         largest: longest side of the largest usable image, pixels.
         digests: usable key → digests of its pixels and of its hints, where they were asked for.
+        corrections: what was done to hints that leave their image → how often.
         errors: sentences, each naming a file that cannot be used.
         warnings: sentences about what is missing.
     """
@@ -40,6 +42,7 @@ class Inspection:
     images_of_class: Counter[int] = field(default_factory=Counter)
     largest: int = 0
     digests: dict[str, tuple[str, str]] = field(default_factory=dict)
+    corrections: Counter[str] = field(default_factory=Counter)
     errors: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
@@ -59,7 +62,7 @@ def inspect(
     """
     forms = tuple(forms)
     found = Inspection()
-    hinted = 0
+    hinted, pictures = 0, PictureCounts()
     for number, key in enumerate(keys):
         found.images += 1
         try:
@@ -73,15 +76,19 @@ def inspect(
             found.usable.append(key)
             found.largest = max(found.largest, *image.shape[:2])
             found.forms.update(hints.forms())
+            found.corrections.update(hints.corrections)
+            pictures.add(hints)
             hinted += bool(hints.forms())
             labels = weak_target(hints, image.shape[:2], len(dataset.classes), valid=valid).likely
             found.pixels += labels.size
-            values, counts = np.unique(labels[labels < UNLABELLED], return_counts=True)
-            found.hinted_pixels.update(dict(zip(values.tolist(), counts.tolist(), strict=True)))
+            counts = np.bincount(labels.ravel(), minlength=256)[:UNLABELLED]
+            found.hinted_pixels.update({int(label): int(counts[label]) for label in np.flatnonzero(counts)})
             found.images_of_class.update(hints.classes())
         if progress is not None:
             progress(number + 1)
     _warn(found, dataset, hinted)
+    found.warnings += [f"{what}: {count}." for what, count in found.corrections.items()]
+    found.warnings += suspicions(dataset, pictures)
     return found
 
 
@@ -133,8 +140,3 @@ def _warn(found: Inspection, dataset: Dataset, hinted: int) -> None:
         found.warnings.append(f"{found.images - len(found.errors) - hinted} of {found.images} images have no hint.")
     if dataset.passed_over:
         found.warnings.append(passed_over_sentence("images/", dataset.passed_over))
-    known = frozenset(dataset.paths)
-    for table, keys in dataset.hint_keys().items():
-        lost = sorted(keys - known)
-        if lost:
-            found.warnings.append(f"{table}: {len(lost)} entries name no image, first {lost[0]!r}.")

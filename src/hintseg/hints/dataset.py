@@ -1,8 +1,9 @@
 """Dataset: images and hints in a folder.
 
-    dataset.json     classes (names, index = label), void (255), background (index or null), tags_complete
+    dataset.json     classes (names, index = label), background (index or null), tags_complete;
+                     void (255), unlabelled (null), first_label (0): values of label pictures, see `coding`
     images/KEY.jpg           any format of `listing.IMAGE_SUFFIXES`
-    masks/KEY.png            dense label map, void where nobody knows
+    masks/KEY.png            dense label map, void where nobody knows; any format of `pictures.LABEL_SUFFIXES`
     scribbles/KEY.png        label map, 255 = unlabelled
     scribbles.json           KEY → [[class, [[x, y], …]], …]       strokes, beside or in place of the PNGs;
                              a third entry is a stroke's width in pixels, 3 without it
@@ -19,10 +20,11 @@ dataset.json the classes are read off the hints' largest index.
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from functools import cache, cached_property, partial
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -30,14 +32,19 @@ from numpy.typing import NDArray
 
 from hintseg.errors import InputError
 from hintseg.exhausted import memory_explained
-from hintseg.hints.description import classes_from_hints, parse_description, read_table, read_text
+from hintseg.hints.coding import LabelCoding
+from hintseg.hints.description import classes_from_hints, parse_description, read_table
 from hintseg.hints.forms.by_name import FORMS
 from hintseg.hints.forms.form import Hint, Row
-from hintseg.hints.labels import UNLABELLED, VOID
+from hintseg.hints.keys import by_key, key_of, near_key
+from hintseg.hints.labels import VOID
 from hintseg.hints.model import ImageHints
+from hintseg.hints.names import plain_name, require_names
+from hintseg.hints.pictures import Pictures, list_pictures
 from hintseg.hints.stretch import with_stretch
 from hintseg.images import atomic_path, read_image, read_image_size, read_labels, read_picture
-from hintseg.listing import Listing, list_images
+from hintseg.listing import Listing, composed, list_images
+from hintseg.reading import read_text
 from hintseg.samples import PLAIN, Picture, View
 from hintseg.storage.addresses import is_remote, local_path
 from hintseg.storage.mirror import Progress, fetch
@@ -51,7 +58,9 @@ class Dataset:
         root: the folder.
         classes: names; the position is the label.
         background: label of the background class, or None.
-        void: value of void pixels in `masks/`.
+        void: value of void pixels in `masks/`, beside 255.
+        unlabelled: value of unlabelled pixels in `masks/` and `scribbles/`, beside 255 in the latter.
+        first_label: value of the first class in `masks/` and `scribbles/`.
         tags_complete: whether classes that no hint of an image names are absent from it.
         view: which channels of its rasters are shown, and which samples become black and white.
         address: what `open` was given: the folder, or the URL that `root` is a copy of.
@@ -64,6 +73,8 @@ class Dataset:
     tags_complete: bool = True
     view: View = PLAIN
     address: str = ""
+    unlabelled: int | None = None
+    first_label: int = 0
 
     @classmethod
     def open(cls, root: str | Path, progress: Progress | None = None) -> Self:
@@ -95,13 +106,7 @@ class Dataset:
         Raises:
             InputError: two images share a key.
         """
-        found: dict[str, Path] = {}
-        for name, path in self._listing.images.items():
-            key = PurePosixPath(name).with_suffix("").as_posix()
-            if key in found:
-                raise InputError(f"{path}: {found[key].name} has the same name; rename one of the two.")
-            found[key] = path
-        return found
+        return by_key(self._listing)
 
     @cached_property
     def _listing(self) -> Listing:
@@ -135,7 +140,8 @@ class Dataset:
         if not path.exists():
             known = ", ".join(self.splits) or "none"
             raise InputError(f"{path}: no such split; known: {known}.")
-        keys = tuple(dict.fromkeys(line.strip() for line in read_text(path).splitlines() if line.strip()))
+        lines = (composed(line.strip()) for line in read_text(path).split("\n"))
+        keys = tuple(dict.fromkeys(key_of(line, self.paths) for line in lines if line))
         if not keys:
             raise InputError(f"{path}: lists no image.")
         return keys
@@ -149,8 +155,9 @@ class Dataset:
         try:
             return self.paths[key]
         except KeyError:
+            near = near_key(key, self.paths)
             raise InputError(
-                f"{self.root / 'images'}: has no image {key!r}, which a split or hint file names."
+                f"{self.root / 'images'}: has no image {key!r}, which a split or hint file names{near}."
             ) from None
 
     @cached_property
@@ -182,8 +189,8 @@ class Dataset:
         Raises:
             InputError: another size than the image.
         """
-        path = self.root / "contours" / f"{key}.png"
-        if not path.exists():
+        path = self.label_path("contours", key)
+        if path is None:
             return None
         strength = read_image(path)[..., 0]
         self._require_size(path, strength.shape, key)
@@ -201,7 +208,27 @@ class Dataset:
 
     def has_mask(self, key: str) -> bool:
         """Whether `masks/` holds a label map for the key."""
-        return (self.root / "masks" / f"{key}.png").exists()
+        return self.label_path("masks", key) is not None
+
+    def label_path(self, folder: str, key: str) -> Path | None:
+        """The file of an image in `masks/`, `scribbles/` or `contours/`; None where there is none."""
+        # What was written since the folder was listed is a PNG.
+        path = self.root / folder / f"{key}.png"
+        if path.exists():
+            return path
+        other = self.pictures[folder].files.get(key)
+        return other if other is not None and other.exists() else None
+
+    @cached_property
+    def pictures(self) -> Mapping[str, Pictures]:
+        """Folder of label pictures → its files, as they were when first asked for."""
+        folders = [*(name for name, form in FORMS.items() if form.picture), "contours"]
+        return {folder: list_pictures(self.root / folder) for folder in folders}
+
+    @cached_property
+    def coding(self) -> LabelCoding:
+        """Which value of a label picture means which class."""
+        return LabelCoding(len(self.classes), self.void, self.unlabelled, self.first_label)
 
     def hints(self, key: str, forms: Iterable[str] = FORMS) -> ImageHints:
         """All hints of one image, of the chosen forms.
@@ -209,21 +236,25 @@ class Dataset:
         Raises:
             InputError: a malformed hint, naming file, image and value.
         """
-        chosen = frozenset(forms)
+        chosen, corrections, size = frozenset(forms), list[str](), cache(partial(self._size, key))
         return ImageHints(
-            {name: self._hints(name, key) for name in FORMS if name in chosen},
+            {name: self._hints(name, key, size, corrections.append) for name in FORMS if name in chosen},
             tags_complete=self.tags_complete,
             background=self.background,
             looked_for=self._looked_for(key),
+            corrections=tuple(corrections),
         )
 
-    def _hints(self, name: str, key: str) -> tuple[Hint, ...]:
+    def _hints(
+        self, name: str, key: str, size: Callable[[], tuple[int, int]], correct: Callable[[str], None]
+    ) -> tuple[Hint, ...]:
         """Hints of one form: those of its table, then its picture."""
         form, found = FORMS[name], []
         if form.parse is not None:
             where = f"{self.root / name}.json, image {key}"
-            label, size = partial(self.label, where=where), cache(partial(self._size, key))
-            found += [form.parse(Row(values, where, label, size)) for values in self._tables[name].get(key, ())]
+            label = partial(self.label, where=where)
+            rows = (Row(values, where, label, size, correct) for values in self._tables[name].get(key, ()))
+            found += [hint for row in rows if (hint := form.parse(row)) is not None]
         if form.picture is not None and (labels := self._label_map(name, key)) is not None:
             found.append(form.picture(labels))
         return tuple(found)
@@ -234,26 +265,40 @@ class Dataset:
         Raises:
             InputError: no such class.
         """
-        if isinstance(value, str) and value in self.classes:
-            return self.classes.index(value)
+        if isinstance(value, str) and (label := self._label_of.get(plain_name(value))) is not None:
+            return label
         if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < len(self.classes):
             return value
+        near = get_close_matches(value, self.classes, n=1) if isinstance(value, str) else ()
         raise InputError(
-            f"{where}: {value!r} is no class; use an index 0..{len(self.classes) - 1} or a name from dataset.json."
+            f"{where}: {value!r:.80} is no class; use an index 0..{len(self.classes) - 1} or a name from dataset.json"
+            f"{f' (did you mean {near[0]!r}?)' if near else ''}."
         )
 
+    @cached_property
+    def _label_of(self) -> dict[str, int]:
+        return {plain_name(name): label for label, name in enumerate(self.classes)}
+
     def with_classes(self, classes: Iterable[str]) -> Self:
-        """The same folder with other class names."""
-        return replace(self, classes=tuple(classes))
+        """The same folder with other class names.
+
+        Raises:
+            InputError: a name that cannot be shown, or two that cannot be told apart.
+        """
+        names = tuple(classes)
+        require_names(names, self.root)
+        return replace(self, classes=names)
 
     def save_description(self) -> None:
         """Write dataset.json."""
-        content = {
+        content: dict[str, Any] = {
             "classes": list(self.classes),
             "void": self.void,
             "background": self.background,
             "tags_complete": self.tags_complete,
         }
+        if self.unlabelled is not None or self.first_label:
+            content |= {"unlabelled": self.unlabelled, "first_label": self.first_label}
         if self.view.stated:
             content |= {"bands": list(self.view.bands) or None, "range": self.view.limits}
         with atomic_path(self.root / "dataset.json") as temporary:
@@ -273,27 +318,14 @@ class Dataset:
         """Name of each hint table → keys it names, known images or not."""
         named = {name: frozenset(table) for name, table in self._tables.items()}
         for folder in (name for name, form in FORMS.items() if form.picture):
-            base = self.root / folder
-            files = frozenset(path.relative_to(base).with_suffix("").as_posix() for path in base.rglob("*.png"))
-            named[folder] = named.get(folder, frozenset()) | files
+            named[folder] = named.get(folder, frozenset()) | self.pictures[folder].files.keys()
         return named
 
     def _label_map(self, folder: str, key: str) -> NDArray[np.uint8] | None:
         """FOLDER/KEY.png; what it leaves open is `UNLABELLED`, or `VOID` in a dense form."""
-        path = self.root / folder / f"{key}.png"
-        if not path.exists():
+        path = self.label_path(folder, key)
+        if path is None:
             return None
-        labels = read_labels(path)
-        self._require_size(path, labels.shape, key)
-        empty, filler, what = (self.void, VOID, "void") if FORMS[folder].dense else (255, UNLABELLED, "unlabelled")
-        present = np.unique(labels)
-        wrong = present[
-            (present >= len(self.classes)) & (present != empty) & (present != 255) & (present != UNLABELLED)
-        ]
-        if wrong.size:
-            raise InputError(
-                f"{path}: has label {int(wrong[0])} but there are {len(self.classes)} classes "
-                f"(0..{len(self.classes) - 1}) and {empty} for {what}."
-            )
-        silent = (labels == empty) | (labels == 255) | (labels == UNLABELLED)
-        return np.where(silent, filler, labels).astype(np.uint8)
+        values = read_labels(path)
+        self._require_size(path, values.shape, key)
+        return self.coding.decode(values, FORMS[folder].dense, path)

@@ -1,44 +1,28 @@
 """dataset.json and the hint tables: JSON read with errors that name file, image and value."""
 
-import json
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from hintseg.errors import InputError
+from hintseg.hints.coding import parse_coding
 from hintseg.hints.forms.by_name import FORMS
 from hintseg.hints.forms.form import LARGEST
-from hintseg.hints.labels import MAX_CLASSES, UNLABELLED, VOID
+from hintseg.hints.labels import MAX_CLASSES, UNLABELLED
+from hintseg.hints.names import plain_name, require_names
+from hintseg.hints.pictures import list_pictures
 from hintseg.images import read_labels
+from hintseg.listing import composed
+from hintseg.reading import read_json as read_json
+from hintseg.reading import read_text as read_text
 from hintseg.samples import View
 from hintseg.storage.files import mark_of
 
-
-def read_text(path: Path) -> str:
-    """Content of a text file.
-
-    Raises:
-        InputError: it cannot be read, or is not UTF-8.
-    """
-    try:
-        return path.read_text("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: is not UTF-8 text.") from error
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}).") from error
-
-
-def read_json(path: Path) -> Any:
-    """Parse a JSON file.
-
-    Raises:
-        InputError: it cannot be read, is not UTF-8 or not JSON.
-    """
-    try:
-        return json.loads(read_text(path))
-    except (ValueError, RecursionError) as error:  # ValueError: also a number of too many digits
-        raise InputError(f"{path}: is not valid JSON ({error}).") from error
+ENTRIES = (
+    "classes", "background", "void", "unlabelled", "first_label", "tags_complete", "bands", "range",
+)  # fmt: skip
 
 
 def as_coordinate(text: str) -> float:
@@ -54,7 +38,7 @@ def as_coordinate(text: str) -> float:
 
 
 def read_table(path: Path) -> dict[str, list[Any]]:
-    """A hint table KEY → list; empty where the file is absent.
+    """A hint table KEY → list, keys composed (NFC); empty where the file is absent.
 
     Raises:
         InputError: of another shape.
@@ -64,10 +48,15 @@ def read_table(path: Path) -> dict[str, list[Any]]:
     table = read_json(path)
     if not isinstance(table, dict):
         raise InputError(f"{path}: must be an object that maps image names to lists.")
+    found: dict[str, list[Any]] = {}
     for key, rows in table.items():
         if not isinstance(rows, list):
-            raise InputError(f"{path}, image {key}: must be a list but is {rows!r}.")
-    return table
+            raise InputError(f"{path}, image {key!r:.80}: must be a list but is {rows!r:.80}.")
+        if found.setdefault(composed(key), rows) is not rows:
+            raise InputError(
+                f"{path}: image {key!r:.80} stands there twice, with accents stored in two ways; keep one."
+            )
+    return found
 
 
 def parse_description(path: Path) -> dict[str, Any]:
@@ -80,29 +69,29 @@ def parse_description(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise InputError(f"{path}: must be an object with the entry 'classes'.")
     classes = content.get("classes")
-    if not isinstance(classes, list) or not classes or not all(isinstance(name, str) and name for name in classes):
+    if not isinstance(classes, list) or not classes:
         raise InputError(f"{path}: 'classes' must be a list of names.")
     if len(classes) > MAX_CLASSES:
         raise InputError(f"{path}: {len(classes)} classes are more than the {MAX_CLASSES} a label map can hold.")
-    if len(set(classes)) != len(classes):
-        twice = next(name for name in classes if classes.count(name) > 1)
-        raise InputError(f"{path}: class {twice!r} is listed twice.")
-    void = content.get("void", VOID)
-    if not isinstance(void, int) or isinstance(void, bool) or not len(classes) <= void <= 255:
-        raise InputError(f"{path}: 'void' must be a value from {len(classes)} to 255 but is {void!r}.")
+    require_names(classes, path)
+    for entry in content.keys() - ENTRIES:
+        if near := get_close_matches(entry, ENTRIES, n=1, cutoff=0.85):
+            raise InputError(f"{path}: has no entry {entry!r:.80}; did you mean {near[0]!r}?")
+    coding = parse_coding(content, len(classes), path)
     background = content.get("background")
-    if isinstance(background, str) and background in classes:
-        background = classes.index(background)
+    names = [plain_name(name) for name in classes]
+    if isinstance(background, str) and plain_name(background) in names:
+        background = names.index(plain_name(background))
     if background is not None and (
         not isinstance(background, int) or isinstance(background, bool) or not 0 <= background < len(classes)
     ):
-        raise InputError(f"{path}: 'background' must be null, a class index or a class name but is {background!r}.")
+        raise InputError(f"{path}: 'background' must be null, a class index or a class name but is {background!r:.80}.")
     complete = content.get("tags_complete", True)
     if not isinstance(complete, bool):
-        raise InputError(f"{path}: 'tags_complete' must be true or false but is {complete!r}.")
+        raise InputError(f"{path}: 'tags_complete' must be true or false but is {complete!r:.80}.")
     return {
-        "classes": tuple(classes), "background": background, "void": void, "tags_complete": complete,
-        "view": parse_view(content, path),
+        "classes": tuple(classes), "background": background, "tags_complete": complete,
+        "view": parse_view(content, path), **coding,
     }  # fmt: skip
 
 
@@ -116,7 +105,7 @@ def parse_view(content: dict[str, Any], path: Path) -> View:
     if bands is not None and not (
         isinstance(bands, list) and len(bands) in (1, 3) and all(type(band) is int and band >= 0 for band in bands)
     ):
-        raise InputError(f"{path}: 'bands' must be one or three channel numbers from 0 but is {bands!r}.")
+        raise InputError(f"{path}: 'bands' must be one or three channel numbers from 0 but is {bands!r:.80}.")
     if limits is not None and not (
         isinstance(limits, list)
         and len(limits) == 2
@@ -151,12 +140,12 @@ def classes_from_hints(root: Path) -> tuple[str, ...]:
                     value = None
                 if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < MAX_CLASSES:
                     raise InputError(
-                        f"{root / name}.json, image {key}: {value!r} is no class index; "
+                        f"{root / name}.json, image {key}: {value!r:.80} is no class index; "
                         "write a dataset.json with the class names."
                     )
                 largest = max(largest, value)
     for name, form in FORMS.items():
-        for path in sorted((root / name).rglob("*.png")) if form.picture else ():
+        for path in list_pictures(root / name).files.values() if form.picture else ():
             labels = read_labels(path)
             largest = max([largest, *np.unique(labels[labels < UNLABELLED]).tolist()])
     if largest < 0:

@@ -27,12 +27,14 @@ class ImageHints:
         tags_complete: whether a class that no hint names is absent from the image.
         background: the class of everything else, which needs no hint to be present.
         looked_for: the only classes whose absence from the hints says anything; None: all classes.
+        corrections: what was done to hints that leave the image, each as often as it was done.
     """
 
     by_form: Mapping[str, tuple[Hint, ...]] = field(default_factory=dict)
     tags_complete: bool = True
     background: int | None = None
     looked_for: frozenset[int] | None = None
+    corrections: tuple[str, ...] = ()
 
     def of(self, kind: type[H]) -> tuple[H, ...]:
         """All hints of one kind."""

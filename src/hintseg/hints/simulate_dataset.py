@@ -40,7 +40,7 @@ def simulate_dataset(
             continue
         made += 1
         drawn = simulate_scribbles(mask, cast(Style, style), coverage, seed=seed + number)
-        write_labels(out / "scribbles" / f"{key}.png", _blank_to_void(drawn))
+        write_labels(out / "scribbles" / f"{key}.png", dataset.coding.encode(drawn))
         tables["points"][key] = [[point.x, point.y, point.label] for point in simulate_points(mask, seed + number)]
         boxes = simulate_boxes(mask, dataset.background)
         tables["boxes"][key] = [[box.x0, box.y0, box.x1, box.y1, box.label] for box in boxes]
@@ -53,16 +53,9 @@ def simulate_dataset(
     for path in dataset.paths.values():
         link_or_copy(path, out / path.relative_to(dataset.root))
     for key in set(dataset.paths) - set(keys):
-        if dataset.has_mask(key):
-            link_or_copy(dataset.root / "masks" / f"{key}.png", out / "masks" / f"{key}.png")
+        if (mask_path := dataset.label_path("masks", key)) is not None:
+            link_or_copy(mask_path, out / mask_path.relative_to(dataset.root))
     for path in dataset.root.glob("*.txt"):
         shutil.copyfile(path, out / path.name)
-    replace(dataset, root=out, void=255).save_description()
+    replace(dataset, root=out).save_description()
     return made
-
-
-def _blank_to_void(drawn: Any) -> Any:
-    from hintseg.hints.labels import UNLABELLED
-
-    drawn[drawn == UNLABELLED] = 255
-    return drawn

@@ -17,7 +17,7 @@ from hintseg.errors import InputError, RunError
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.description import read_json
 from hintseg.hints.forms.by_name import FORMS
-from hintseg.images import atomic_path, link_or_copy, read_image_size, read_labels, write_labels
+from hintseg.images import atomic_path, link_or_copy, read_image_size, write_labels
 from hintseg.listing import is_image_name
 from hintseg.studio.class_names import checked_names
 from hintseg.studio.colours import COLOURS
@@ -146,7 +146,7 @@ class Project:
             names = checked_names(classes, self.identifiers)
             if background is not None and background not in self.identifiers:
                 raise InputError(f"background {background} is no class.")
-            if self.dataset.void < len(names):
+            if 0 < self.dataset.void < len(names) + self.dataset.first_label:
                 raise InputError(
                     f"label {self.dataset.void} is the void of this data set; it cannot hold more classes."
                 )
@@ -271,7 +271,7 @@ class Project:
             path = writable(self.root, self._mask(key).relative_to(self.root).as_posix())
             if path.exists():
                 keep_mask(self.root, path)
-            write_labels(path, mask)
+            write_labels(path, self.dataset.coding.encode(mask))
             self._reload()
 
     def withdraw(self, key: str, is_current: Callable[[], bool] = lambda: True) -> None:
@@ -303,8 +303,7 @@ class Project:
 
     def accepted(self, key: str) -> NDArray[np.uint8] | None:
         """The mask that was accepted, if one was."""
-        path = self._mask(key)
-        return read_labels(path) if path.exists() else None
+        return self.dataset.mask(key)
 
     def _mask(self, key: str) -> Path:
         self.dataset.path(key)  # keys come from the folder's own listing: none leads outside

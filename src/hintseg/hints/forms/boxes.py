@@ -25,14 +25,24 @@ class Box:
         return frozenset({self.label})
 
 
-def parse(row: Row) -> Box:
-    """[x0, y0, x1, y1, class]."""
+def parse(row: Row) -> Box | None:
+    """[x0, y0, x1, y1, class]; the part inside the image."""
     row.require(5)
     x0, y0, x1, y1 = row.numbers(row.values[:4])
+    label = row.label(row.values[4])
     try:
-        return Box(x0, y0, x1, y1, row.label(row.values[4]))
+        box = Box(x0, y0, x1, y1, label)
     except InputError as error:
         raise InputError(f"{row.where}: {error}") from error
+    height, width = row.size()
+    if x0 >= 0 and y0 >= 0 and x1 <= width and y1 <= height:
+        return box
+    x0, y0, x1, y1 = max(x0, 0), max(y0, 0), min(x1, width), min(y1, height)
+    if not (x1 > x0 and y1 > y0):
+        row.correct("boxes outside their image left out")
+        return None
+    row.correct("boxes clipped to their image")
+    return Box(x0, y0, x1, y1, label)
 
 
 BOXES = HintForm(parse, label_of=lambda row: row[4])

@@ -32,12 +32,14 @@ class Row:
         where: file and image, for errors.
         label: class index of an index or a name; raises InputError.
         size: (height, width) of the image.
+        correct: takes what was done to a hint that does not fit the image ("boxes clipped to the image").
     """
 
     values: Any
     where: str
     label: Callable[[object], int]
     size: Callable[[], tuple[int, int]]
+    correct: Callable[[str], None] = lambda what: None
 
     def require(self, *lengths: int) -> None:
         """Raises InputError unless the entry is a list of one of these lengths."""
@@ -55,14 +57,14 @@ class HintForm(Generic[H]):
     """A form: where its hints stand in a data set's folder, and which pixels they label.
 
     Attributes:
-        parse: a row of NAME.json → hint; None: the form has no table.
+        parse: a row of NAME.json → hint, or None where it lies outside the image; None: the form has no table.
         label_of: the class in a row as it stands there; raises LookupError or TypeError where there is none.
         picture: a label map (H, W) uint8, from NAME/KEY.png → hint; None: the form has no pictures.
         dense: whether what a picture leaves open is `VOID` (255 or the data set's void), not `UNLABELLED` (255).
         draw: (hints of one image, labels (H, W) uint8 to draw on, radius of a point in pixels) → nothing.
     """
 
-    parse: Callable[[Row], H] | None = None
+    parse: Callable[[Row], H | None] | None = None
     label_of: Callable[[Any], object] = lambda row: row
     picture: Callable[[NDArray[np.uint8]], H] | None = None
     dense: bool = False

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,19 +35,27 @@ def parse(row: Row) -> Point:
 
 
 def draw(points: Sequence[Point], labels: NDArray[np.uint8], radius: int) -> None:
-    """Each point becomes a disc; where discs of two classes overlap, the nearer point wins."""
-    distance = np.full(labels.shape, np.inf)
-    for point in points:
-        x, y = int(point.x), int(point.y)
-        top, left = max(y - radius, 0), max(x - radius, 0)
-        rows, columns = np.ogrid[
-            top : min(y + radius + 1, labels.shape[0]), left : min(x + radius + 1, labels.shape[1])
-        ]
-        here = np.hypot(rows - y, columns - x)
-        window = np.s_[top : top + here.shape[0], left : left + here.shape[1]]
-        nearer = (here <= radius) & (here < distance[window])
-        labels[window][nearer] = point.label
-        distance[window][nearer] = here[nearer]
+    """Each point becomes a disc; where discs of two classes overlap, the nearer point wins, then the earlier."""
+    if not points:
+        return
+    height, width = labels.shape
+    # Of several values assigned to a pixel the last one stays: the earlier point, the nearer ring.
+    x, y, label = np.array([(point.x, point.y, point.label) for point in reversed(points)]).astype(np.int64).T
+    for ring in _rings(radius):
+        rows = (y[:, None] + ring[:, 0]).ravel()
+        columns = (x[:, None] + ring[:, 1]).ravel()
+        inside = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
+        labels[rows[inside], columns[inside]] = np.repeat(label, len(ring))[inside]
+
+
+@cache
+def _rings(radius: int) -> list[NDArray[np.int64]]:
+    """(N, 2) offsets (row, column) of a disc's pixels by their distance from its centre, the farthest first."""
+    offsets = np.array(
+        [(row, column) for row in range(-radius, radius + 1) for column in range(-radius, radius + 1)], np.int64
+    )
+    squares = (offsets**2).sum(axis=1)
+    return [offsets[squares == square] for square in np.unique(squares)[::-1] if square <= radius**2]
 
 
 POINTS = HintForm(parse, label_of=lambda row: row[2], draw=draw)

@@ -38,8 +38,8 @@ class ScribbleMap:
         return picture_classes(self.labels)
 
 
-def parse(row: Row) -> Scribble:
-    """[class, [[x, y], …]] or [class, [[x, y], …], width]."""
+def parse(row: Row) -> Scribble | None:
+    """[class, [[x, y], …]] or [class, [[x, y], …], width]; None where it lies outside the image."""
     row.require(2, 3)
     label, path, *rest = row.values
     if not isinstance(path, list) or not path:
@@ -48,26 +48,47 @@ def parse(row: Row) -> Scribble:
     (width,) = row.numbers(rest) or (3,)
     if not 1 <= width <= MAX_WIDTH:
         raise InputError(f"{row.where}: a stroke is 1 to {MAX_WIDTH} pixels wide, not {width:g}.")
-    return Scribble(vertices, row.label(label), round(width))
+    stroke = Scribble(vertices, row.label(label), round(width))
+    left, top, right, bottom = bounds(stroke.vertices)
+    height, size = row.size()
+    if right < 0 or bottom < 0 or left > size or top > height:
+        row.correct("strokes outside their image left out")
+        return None
+    if left < 0 or top < 0 or right > size or bottom > height:
+        row.correct("strokes clipped to their image")
+    return stroke
+
+
+def bounds(vertices: Sequence[tuple[float, float]]) -> tuple[float, float, float, float]:
+    """Left, top, right and bottom of a stroke's vertices."""
+    across, down = zip(*vertices, strict=True)
+    return min(across), min(down), max(across), max(down)
 
 
 def draw(scribbles: Sequence[Scribble | ScribbleMap], labels: NDArray[np.uint8], radius: int) -> None:
     """Strokes, and the picture over them; strokes of different classes become void where they cross."""
     drawn = np.full(labels.shape, UNLABELLED, dtype=np.uint8)
+    strokes = [scribble for scribble in scribbles if isinstance(scribble, Scribble)]
+    for label in sorted({stroke.label for stroke in strokes}):
+        plane = np.zeros(labels.shape, dtype=np.uint8)
+        for stroke in strokes:
+            if stroke.label == label:
+                _draw_stroke(stroke, plane)
+        here = plane.astype(bool)
+        conflict = here & (drawn != UNLABELLED)
+        drawn[here] = label
+        drawn[conflict] = VOID
     for scribble in scribbles:
         if isinstance(scribble, ScribbleMap):
             there = scribble.labels != UNLABELLED
             drawn[there] = scribble.labels[there]
-            continue
-        stroke = np.zeros(labels.shape, dtype=np.uint8)
-        vertices = np.round(np.array(scribble.vertices)).astype(np.int32).reshape(-1, 1, 2)
-        vertices = np.concatenate([vertices, vertices[-1:]])  # a line of one vertex would not be drawn
-        cv2.polylines(stroke, [vertices], isClosed=False, color=1, thickness=scribble.width)
-        here = stroke.astype(bool)
-        conflict = here & (drawn != UNLABELLED) & (drawn != scribble.label)
-        drawn[here] = scribble.label
-        drawn[conflict] = VOID
     labels[drawn != UNLABELLED] = drawn[drawn != UNLABELLED]
+
+
+def _draw_stroke(stroke: Scribble, plane: NDArray[np.uint8]) -> None:
+    vertices = np.round(np.array(stroke.vertices)).astype(np.int32).reshape(-1, 1, 2)
+    vertices = np.concatenate([vertices, vertices[-1:]])  # a line of one vertex would not be drawn
+    cv2.polylines(plane, [vertices], isClosed=False, color=1, thickness=stroke.width)
 
 
 SCRIBBLES = HintForm[Scribble | ScribbleMap](parse, label_of=lambda row: row[0], picture=ScribbleMap, draw=draw)

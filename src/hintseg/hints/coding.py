@@ -1,0 +1,132 @@
+"""Which value of a label picture means which class.
+
+A pixel's value is the class index plus `first_label`. The values of `void` and `unlabelled` mean no class; where one
+of them is 0, classes count from 1.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hintseg.errors import InputError
+from hintseg.hints.labels import UNLABELLED, VOID
+
+
+@dataclass(frozen=True)
+class LabelCoding:
+    """Values of label pictures.
+
+    Attributes:
+        num_classes: how many classes there are.
+        void: value of ignored pixels in masks, beside 255.
+        unlabelled: value of pixels that nobody labelled, in masks and scribbles; None: there is none in masks.
+        first_label: value of the first class.
+    """
+
+    num_classes: int
+    void: int = VOID
+    unlabelled: int | None = None
+    first_label: int = 0
+
+    @cached_property
+    def _tables(self) -> dict[bool, NDArray[np.uint8]]:
+        """Dense or not → label by value; meaningless where `known` is false."""
+        tables = {}
+        for dense in (True, False):
+            table = (np.arange(256) - self.first_label).clip(0).astype(np.uint8)
+            table[[UNLABELLED, 255, self.void]] = VOID if dense else UNLABELLED
+            if self.unlabelled is not None:
+                table[self.unlabelled] = UNLABELLED
+            tables[dense] = table
+        return tables
+
+    @cached_property
+    def known(self) -> NDArray[np.bool_]:
+        """(256,) bool: whether a value means anything."""
+        known = np.zeros(256, np.bool_)
+        known[self.first_label : self.first_label + self.num_classes] = True
+        known[[UNLABELLED, 255, self.void]] = True
+        if self.unlabelled is not None:
+            known[self.unlabelled] = True
+        return known
+
+    def decode(self, values: NDArray[np.uint8], dense: bool, path: Path) -> NDArray[np.uint8]:
+        """Label map of a picture; what it leaves open is `UNLABELLED`, or `VOID` in a dense one.
+
+        Raises:
+            InputError: a value means nothing.
+        """
+        wrong = np.flatnonzero((np.bincount(values.ravel(), minlength=256) > 0) & ~self.known)
+        if wrong.size:
+            raise InputError(self._unknown(int(wrong[0]), path, dense))
+        return self._tables[dense][values]
+
+    def encode(self, labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """The picture of a label map; what it leaves open becomes 255, or the value of unlabelled in it.
+
+        Raises:
+            InputError: the value of a class means something else.
+        """
+        values = labels.astype(np.int64) + self.first_label
+        taken = {self.void, VOID, UNLABELLED} | ({self.unlabelled} if self.unlabelled is not None else set())
+        if lost := sorted(taken & set(np.unique(values[labels < UNLABELLED]).tolist())):
+            raise InputError(f"class {lost[0] - self.first_label} has no value in label pictures; see dataset.json.")
+        values[labels == VOID] = VOID
+        values[labels == UNLABELLED] = VOID if self.unlabelled is None else self.unlabelled
+        return values.astype(np.uint8)
+
+    def described(self, classes: Sequence[str]) -> str:
+        """A sentence about what values mean; empty where they are class indices and 255."""
+        if not self.first_label and self.void and self.unlabelled is None:
+            return ""
+        means = {self.first_label + label: repr(name) for label, name in enumerate(classes[:5])}
+        means[self.void] = "void"
+        if self.unlabelled is not None:
+            means[self.unlabelled] = "unlabelled"
+        said = ", ".join(f"{value} is {what}" for value, what in sorted(means.items()))
+        return f"in label pictures {said}{', …' if len(classes) > 5 else ''}"
+
+    def _unknown(self, value: int, path: Path, dense: bool) -> str:
+        last = self.first_label + self.num_classes - 1
+        silent = f"{self.void} for void" if dense else "255 for unlabelled"
+        if self.unlabelled is not None:
+            silent = f"{silent}, {self.unlabelled} for unlabelled" if dense else f"{self.unlabelled} for unlabelled"
+        advice = ""
+        if self.first_label == 0 and value == self.num_classes:
+            advice = '; if 0 means void or unlabelled here, write "void": 0 or "unlabelled": 0 into dataset.json'
+        return (
+            f"{path}: has label {value} but there are {self.num_classes} classes "
+            f"({self.first_label}..{last}) and {silent}{advice}."
+        )
+
+
+def parse_coding(content: dict[str, Any], num_classes: int, path: Path) -> dict[str, Any]:
+    """The entries 'void', 'unlabelled' and 'first_label' of dataset.json.
+
+    Raises:
+        InputError: one is invalid, or is the value of a class.
+    """
+    void, unlabelled = content.get("void", VOID), content.get("unlabelled")
+    first = content.get("first_label", int(void == 0 or unlabelled == 0))
+    if type(first) is not int or first not in (0, 1) or first + num_classes > UNLABELLED:
+        raise InputError(
+            f"{path}: 'first_label' must be 0, or 1 with less than {UNLABELLED} classes, but is {first!r:.80}."
+        )
+    for name, value in (("void", void), ("unlabelled", unlabelled)):
+        if value is None and name == "unlabelled":
+            continue
+        if type(value) is not int or not 0 <= value <= 255:
+            raise InputError(f"{path}: {name!r} must be a value from 0 to 255 but is {value!r:.80}.")
+        if first <= value < first + num_classes and not (value == 0 and "first_label" in content):
+            raise InputError(
+                f"{path}: {name!r} must be a value of no class (these have {first} to {first + num_classes - 1}) "
+                f"but is {value}."
+            )
+    if unlabelled is not None and unlabelled in (void, VOID):
+        raise InputError(f"{path}: 'unlabelled' and 'void' are both {unlabelled}; they mean different things.")
+    return {"void": void, "unlabelled": unlabelled, "first_label": first}

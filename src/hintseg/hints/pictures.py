@@ -1,0 +1,65 @@
+"""Label pictures of a folder (masks/, scribbles/): which file belongs to which image."""
+
+from collections import Counter
+from pathlib import Path
+from typing import NamedTuple
+
+from hintseg.hints.keys import without_suffix
+from hintseg.listing import composed, list_images
+
+# Formats that keep every value; the first one is looked for first.
+LABEL_SUFFIXES = (".png", ".tif", ".tiff", ".bmp", ".gif")
+
+
+class Pictures(NamedTuple):
+    """Label pictures below a folder.
+
+    Attributes:
+        files: KEY → file.
+        passed_over: suffix → files of a format that changes or cannot hold labels.
+        doubled: files whose image has another picture already.
+    """
+
+    files: dict[str, Path]
+    passed_over: Counter[str]
+    doubled: tuple[Path, ...]
+
+
+def list_pictures(folder: Path) -> Pictures:
+    """Label pictures below a folder, which may be absent; of two for one image the PNG is the picture."""
+    if not folder.is_dir():
+        return Pictures({}, Counter(), ())
+    found, doubled = list_images(folder), []
+    files: dict[str, Path] = {}
+    passed_over = Counter(found.passed_over)
+    for name, path in sorted(found.images.items(), key=lambda item: _order(item[1])):
+        if path.suffix.lower() not in LABEL_SUFFIXES:
+            passed_over[path.suffix.lower()] += 1
+        elif files.setdefault(composed(without_suffix(name)), path) is not path:
+            doubled.append(path)
+    return Pictures(files, passed_over, tuple(doubled))
+
+
+def passed_over_pictures(folder: str, pictures: Pictures) -> list[str]:
+    """Sentences about files that were not looked at."""
+    said = []
+    if pictures.passed_over:
+        kinds = ", ".join(
+            f"{count} {suffix or 'without suffix'}" for suffix, count in pictures.passed_over.most_common(8)
+        )
+        said.append(
+            f"{folder}/: {pictures.passed_over.total()} files were not read ({kinds}); "
+            f"label pictures end in {', '.join(LABEL_SUFFIXES)}."
+        )
+    if pictures.doubled:
+        first = pictures.doubled[0].name
+        said.append(
+            f"{folder}/: {len(pictures.doubled)} files were not read, first {first!r}: its image has another picture."
+        )
+    return said
+
+
+def _order(path: Path) -> tuple[int, bool, str]:
+    suffix = path.suffix.lower()
+    rank = LABEL_SUFFIXES.index(suffix) if suffix in LABEL_SUFFIXES else len(LABEL_SUFFIXES)
+    return rank, path.suffix != suffix, str(path)

@@ -1,0 +1,122 @@
+"""What a data set says that its author probably did not mean."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hintseg.errors import InputError
+from hintseg.hints.dataset import Dataset
+from hintseg.hints.keys import near_key
+from hintseg.hints.labels import UNLABELLED, VOID
+from hintseg.hints.model import ImageHints
+from hintseg.hints.names import is_background_name, is_void_name
+from hintseg.hints.pictures import passed_over_pictures
+
+COMMON_SPLITS = ("train", "val", "test")
+
+
+@dataclass
+class PictureCounts:
+    """Label pictures that were looked at.
+
+    Attributes:
+        scribbles: pictures in `scribbles/`.
+        covering: of these, such as leave no pixel open and are mostly class 0.
+        masks: pictures in `masks/`.
+        zero_and_void: of these, such as hold class 0 and void, and nothing else.
+        with_zero: of these, such as are mostly class 0 and hold another class.
+    """
+
+    scribbles: int = 0
+    covering: int = 0
+    masks: int = 0
+    zero_and_void: int = 0
+    with_zero: int = 0
+
+    def add(self, hints: ImageHints) -> None:
+        """Count the pictures of one image."""
+        if hints.scribble_map is not None:
+            self.scribbles += 1
+            counts = _counts(hints.scribble_map.labels)
+            self.covering += bool(2 * counts[0] > counts.sum() and not counts[UNLABELLED:].any())
+        if hints.mask is not None:
+            self.masks += 1
+            counts = _counts(hints.mask.labels)
+            others = counts[1:UNLABELLED].any()
+            self.zero_and_void += bool(counts[0] and counts[VOID] and not others)
+            self.with_zero += bool(2 * counts[0] > counts.sum() and others)
+
+
+def suspicions(dataset: Dataset, pictures: PictureCounts) -> Iterator[str]:
+    """Sentences about label pictures, names, tables and splits."""
+    yield from _of_pictures(dataset, pictures)
+    yield from _of_names(dataset)
+    for folder, listed in dataset.pictures.items():
+        yield from passed_over_pictures(folder, listed)
+    for table, keys in dataset.hint_keys().items():
+        if lost := sorted(keys - dataset.paths.keys()):
+            yield f"{table}: {_entries(len(lost))} no image, first {lost[0]!r}{near_key(lost[0], dataset.paths)}."
+    yield from _of_splits(dataset)
+
+
+def _of_pictures(dataset: Dataset, pictures: PictureCounts) -> Iterator[str]:
+    name = dataset.classes[0]
+    if dataset.first_label or dataset.unlabelled == 0:
+        return
+    if pictures.covering:
+        yield (
+            f"scribbles/: {pictures.covering} of {pictures.scribbles} pictures label every pixel, mostly as 0 "
+            f'({name!r}); if 0 means that nothing was drawn, write "unlabelled": 0 into dataset.json.'
+        )
+    if pictures.zero_and_void and len(dataset.classes) > 1:
+        yield (
+            f"masks/: {pictures.zero_and_void} of {pictures.masks} masks hold 0 ({name!r}) and 255 only, and 255 is "
+            f"void; if 255 means the object, write its class (1: {dataset.classes[1]!r}) instead."
+        )
+    if pictures.masks and pictures.with_zero == pictures.masks and dataset.background != 0 and not _is_rest(name):
+        yield (
+            f"masks/: 0, which is {name!r}, covers most of every mask; if 0 means void or unlabelled, write "
+            f'"void": 0 or "unlabelled": 0 into dataset.json; if it means the background, name that class first.'
+        )
+
+
+def _of_names(dataset: Dataset) -> Iterator[str]:
+    for label, name in enumerate(dataset.classes):
+        if dataset.background is None and is_background_name(name):
+            yield (
+                f"class {name!r} is not taken as the background; if it is, "
+                f'write "background": {label} into dataset.json.'
+            )
+        if is_void_name(name):
+            yield (
+                f"class {name!r} is learned like any other; if its pixels shall be ignored, take it out of the classes "
+                'and write its value as "void" into dataset.json.'
+            )
+        if name.isdecimal() and int(name) != label:
+            yield f"class {name!r} has the index {label}; numbers in hints are indices, names stand in quotes."
+
+
+def _of_splits(dataset: Dataset) -> Iterator[str]:
+    for split in dataset.splits:
+        try:
+            keys = dataset.keys(split)
+        except InputError:
+            continue  # not a list of images; said when the split is asked for
+        lost = [key for key in keys if key not in dataset.paths]
+        if lost and (split in COMMON_SPLITS or len(lost) < len(keys)):
+            near = near_key(lost[0], dataset.paths)
+            yield f"{split}.txt: {_entries(len(lost))} no image, first {lost[0]!r:.80}{near}."
+
+
+def _entries(count: int) -> str:
+    return "1 entry names" if count == 1 else f"{count} entries name"
+
+
+def _is_rest(name: str) -> bool:
+    return is_background_name(name) or is_void_name(name)
+
+
+def _counts(labels: NDArray[np.uint8]) -> NDArray[np.intp]:
+    return np.bincount(labels.ravel(), minlength=256)
