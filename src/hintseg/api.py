@@ -25,7 +25,7 @@ def choose_recipe(
     config: Path | None = None,
     objective: str | None = None,
     backbone: str | None = None,
-    weights: str = "timm",
+    weights: str = "auto",
     iterations: int | None = None,
     seed: int | None = None,
     freeze: bool = False,
@@ -81,7 +81,7 @@ def train(
     out: str | Path = "runs/run",
     *,
     recipe: str | Recipe = "small",
-    weights: str = "timm",
+    weights: str = "auto",
     split: str = "train",
     device: str = "auto",
     devices: int = 1,
@@ -100,7 +100,7 @@ def train(
         hints: forms to use, "scribbles" or "points,scribbles"; None uses all that are there.
         out: run folder or its URL, to which it is copied out every minute.
         recipe: a name, or a `Recipe`, which is taken as it is.
-        weights: of the backbone: "timm", "none" or a file.
+        weights: of the backbone: "auto" (packaged ones where there are any, else timm's), "timm", "none", or a file.
         split: images to train on.
         device: "auto", "cpu", "cuda", "cuda:1", …
         devices: how many of them, a process each; `data.batch` is shared out among them. The script is started again

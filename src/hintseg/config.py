@@ -16,6 +16,8 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
 
+DEFAULT_BACKBONE = "tf_efficientnet_lite0"  # its weights are a dependency
+
 
 class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
@@ -24,7 +26,7 @@ class _Section(BaseModel):
 class NetworkConfig(_Section):
     """Backbone, decoder, embedding and classifier."""
 
-    backbone: str = Field("mobilenetv2_100", description="any timm network that returns features")
+    backbone: str = Field(DEFAULT_BACKBONE, description="any timm network that returns features")
     output_stride: Literal[8, 16, 32] = Field(16, description="input pixels per cell of the deepest map")
     decoder: Literal["light", "dilated", "pyramid"] = Field("light", description="what joins the backbone's maps")
     width: int = Field(128, ge=8, description="channels of the decoder")
