@@ -10,7 +10,9 @@ from hintseg.hints.check import Inspection, inspect, require_trainable
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.forms.by_name import parse_forms
 from hintseg.inference.segmenter import Segmenter
+from hintseg.instant.fit import run_instant
 from hintseg.recipes.by_name import ALONE, ALONE_SETTINGS, OBJECTIVE_SETTINGS, OBJECTIVES, RECIPES
+from hintseg.recipes.instant import INSTANT
 from hintseg.recipes.small import SMALL
 from hintseg.storage.mirror import published
 from hintseg.training.stages import Progress, run_training
@@ -70,7 +72,7 @@ def choose_recipe(
     completed = chosen.objective.get("completed")
     if chosen.stage_two.kind == "joint" and (completed is None or completed.weight == 0):
         chosen = override(chosen, ['stage_two.kind="none"'])
-    if not chosen.objective:
+    if not chosen.objective and chosen.instant is None:
         raise ConfigError("the objective has no term; choose one with --objective.")
     return chosen
 
@@ -81,6 +83,7 @@ def train(
     out: str | Path = "runs/run",
     *,
     recipe: str | Recipe = "small",
+    engine: str = "train",
     weights: str = "auto",
     split: str = "train",
     device: str = "auto",
@@ -100,6 +103,8 @@ def train(
         hints: forms to use, "scribbles" or "points,scribbles"; None uses all that are there.
         out: run folder or its URL, to which it is copied out every minute.
         recipe: a name, or a `Recipe`, which is taken as it is.
+        engine: "train" fits the whole network in minutes; "instant" a head on frozen features in seconds (recipe
+            "instant").
         weights: of the backbone: "auto" (packaged ones where there are any, else timm's), "timm", "none", or a file.
         split: images to train on.
         device: "auto", "cpu", "cuda", "cuda:1", …
@@ -127,6 +132,10 @@ def train(
         raise unknown_name("--on-error", on_error, ("refuse", "skip"))
     if precision not in ("32-true", "bf16-mixed", "16-mixed"):
         raise unknown_name("precision", precision, ("32-true", "bf16-mixed", "16-mixed"))
+    if engine not in ("train", "instant"):
+        raise unknown_name("engine", engine, ("train", "instant"))
+    if engine == "instant" and recipe == SMALL.name:
+        recipe = INSTANT.name
     chosen = recipe if isinstance(recipe, Recipe) else choose_recipe(recipe, weights=weights, **choices)  # type: ignore[arg-type]
     dataset = dataset if isinstance(dataset, Dataset) else Dataset.open(dataset, progress)
     keys = dataset.keys(split)
@@ -140,6 +149,12 @@ def train(
     if validate is not None and not any(dataset.has_mask(key) for key in dataset.keys(validate)):
         raise InputError(f"{dataset.root}: split {validate!r} has no masks to validate with; put them into masks/.")
     with published(out) as folder:
+        if chosen.instant is not None:
+            return run_instant(
+                dataset, usable, forms, chosen, folder, weights=weights, resume=resume, version=__version__,
+                notes=[*found.errors, *found.warnings], largest=found.largest, progress=progress,
+                cache=None if cache is None else Path(cache),
+            )  # fmt: skip
         return run_training(
             dataset, usable, forms, chosen, folder, weights=weights, device=device, devices=devices,
             precision=precision, resume=resume, version=__version__, notes=[*found.errors, *found.warnings],

@@ -15,6 +15,9 @@ def train(
         str | None, typer.Option(help="forms to use, e.g. points,scribbles; default all that are there")
     ] = None,
     recipe: Annotated[str, typer.Option(help="named recipe; see hintseg recipe")] = "small",
+    engine: Annotated[
+        str, typer.Option(help="train: the whole network, minutes; instant: a head on frozen features, seconds")
+    ] = "train",
     objective: Annotated[str | None, typer.Option(help="named objective in place of the recipe's")] = None,
     backbone: Annotated[str | None, typer.Option(help="any timm network that returns features")] = None,
     weights: Annotated[str, typer.Option(help="of the backbone: auto, timm, none, a file or its URL")] = "auto",
@@ -40,8 +43,9 @@ def train(
 
     with published(out) as folder, progress_bar() as show:
         segmenter = run(
-            data, hints, folder, recipe=recipe, weights=weights, split=split, device=device, devices=devices,
-            precision=precision, resume=resume, on_error=on_error, progress=show, config=config, objective=objective,
+            data, hints, folder, recipe=recipe, engine=engine, weights=weights, split=split, device=device,
+            devices=devices, precision=precision, resume=resume, on_error=on_error, progress=show, config=config,
+            objective=objective,
             backbone=backbone, iterations=iterations, seed=seed, freeze=freeze, validate=validate, settings=set_ or (),
         )  # fmt: skip
         if first_process():
