@@ -11,7 +11,7 @@ from hintseg.hints.dataset import Dataset
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path)
-    parser.add_argument("--weights", default="timm")
+    parser.add_argument("--weights", default="auto")
     parser.add_argument("--hints", default="scribbles")
     parser.add_argument("--rows", default="partial_cross_entropy,default", help="as hintseg compare --objectives")
     parser.add_argument("--seeds", type=int, default=1)

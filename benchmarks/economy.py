@@ -29,7 +29,7 @@ def affordable(seconds: dict[str, float], budget: float) -> list[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path, help="data set with every form on train, masks for train and val")
-    parser.add_argument("--weights", default="timm")
+    parser.add_argument("--weights", default="auto")
     parser.add_argument("--hours", default="0.5,1,1.5")
     parser.add_argument("--forms", default="tags,boxes,points,scribbles,masks")
     parser.add_argument("--rows", default="default")

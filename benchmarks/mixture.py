@@ -15,7 +15,7 @@ from hintseg.hints.dataset import Dataset
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path)
-    parser.add_argument("--weights", default="timm")
+    parser.add_argument("--weights", default="auto")
     parser.add_argument("--strong", type=int, default=100, help="images with scribbles")
     parser.add_argument("--weak", default="train_tags", help="split with tags alone")
     parser.add_argument("--tagged", type=int, help="images of that split; all unless given")

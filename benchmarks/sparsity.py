@@ -16,7 +16,7 @@ from hintseg.hints.simulate_dataset import simulate_dataset
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path, help="data set with masks for train and val")
-    parser.add_argument("--weights", default="timm")
+    parser.add_argument("--weights", default="auto")
     parser.add_argument("--coverage", default="1,0.8,0.5,0.3,0", help="shares of the length")
     parser.add_argument("--rows", default="partial_cross_entropy,default", help="as hintseg compare --objectives")
     parser.add_argument("--seeds", type=int, default=1)

@@ -37,7 +37,7 @@ def measure(
 
     name, _, own = objective.partition(":")
     settings = [*settings, *(part for part in own.split(";") if part)]
-    recipe = choose_recipe(recipe_name, objective=None if name == "recipe" else name, weights="timm", settings=settings)
+    recipe = choose_recipe(recipe_name, objective=None if name == "recipe" else name, weights="auto", settings=settings)
     fabric = make_fabric("auto", precision)
     torch.manual_seed(0)
     state = new_state(Embedder(recipe.network, 21), recipe, None, fabric)

@@ -66,7 +66,7 @@ def journey(page: Any, expect: Any) -> tuple[list[float], float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--weights", default="timm")
+    parser.add_argument("--weights", default="auto")
     options = parser.parse_args()
     from playwright.sync_api import expect, sync_playwright
 

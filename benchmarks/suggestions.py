@@ -63,7 +63,7 @@ def with_clicks(source: Dataset, clicks: Clicks, out: Path) -> Dataset:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path, help="data set with masks for train and val")
-    parser.add_argument("--weights", default="timm")
+    parser.add_argument("--weights", default="auto")
     parser.add_argument("--ways", default="random,suggested")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--step", type=int, default=148, help="clicks a round adds")

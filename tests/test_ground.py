@@ -159,6 +159,7 @@ STOREYS = [
     {"tensor_cores", "pairwise", "segments", "relations", "losses", "propagation"},
     {"network"},
     {"inference", "training"},
+    {"instant"},
     {"bulk", "report", "api", "compare", "functional", "demo", "studio", "cli", "__init__", "__main__"},
 ]
 MATHEMATICS = STOREYS[2]

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from hintseg.config import Recipe, load_recipe, override
 from hintseg.errors import ConfigError, InputError, unknown_name
@@ -11,8 +12,10 @@ from hintseg.hints.dataset import Dataset
 from hintseg.hints.forms.by_name import parse_forms
 from hintseg.inference.description import RunDescription
 from hintseg.inference.segmenter import Segmenter
+from hintseg.instant.fit import run_instant
 from hintseg.ranks import first_process
 from hintseg.recipes.by_name import ALONE, ALONE_SETTINGS, OBJECTIVE_SETTINGS, OBJECTIVES, RECIPES
+from hintseg.recipes.instant import INSTANT
 from hintseg.recipes.small import SMALL
 from hintseg.storage.mirror import published
 from hintseg.storage.outputs import claim_folder
@@ -28,7 +31,7 @@ def choose_recipe(
     config: Path | None = None,
     objective: str | None = None,
     backbone: str | None = None,
-    weights: str = "timm",
+    weights: str = "auto",
     iterations: int | None = None,
     seed: int | None = None,
     freeze: bool = False,
@@ -73,7 +76,7 @@ def choose_recipe(
     completed = chosen.objective.get("completed")
     if chosen.stage_two.kind == "joint" and (completed is None or completed.weight == 0):
         chosen = override(chosen, ['stage_two.kind="none"'])
-    if not chosen.objective:
+    if not chosen.objective and chosen.instant is None:
         raise ConfigError("the objective has no term; choose one with --objective.")
     return chosen
 
@@ -84,7 +87,8 @@ def train(
     out: str | Path = "runs/run",
     *,
     recipe: str | Recipe = "small",
-    weights: str = "timm",
+    engine: str = "train",
+    weights: str = "auto",
     split: str = "train",
     device: str = "auto",
     devices: int = 1,
@@ -103,7 +107,9 @@ def train(
         hints: forms to use, "scribbles" or "points,scribbles"; None uses all that are there.
         out: run folder or its URL, to which it is copied out every minute.
         recipe: a name, or a `Recipe`, which is taken as it is.
-        weights: of the backbone: "timm", "none" or a file.
+        engine: "train" fits the whole network in minutes; "instant" a head on frozen features in seconds (recipe
+            "instant").
+        weights: of the backbone: "auto" (packaged ones where there are any, else timm's), "timm", "none", or a file.
         split: images to train on.
         device: "auto", "cpu", "cuda", "cuda:1", …
         devices: how many of them, a process each; `data.batch` is shared out among them. The script is started again
@@ -130,6 +136,10 @@ def train(
         raise unknown_name("--on-error", on_error, ("refuse", "skip"))
     if precision not in ("32-true", "bf16-mixed", "16-mixed"):
         raise unknown_name("precision", precision, ("32-true", "bf16-mixed", "16-mixed"))
+    if engine not in ("train", "instant"):
+        raise unknown_name("engine", engine, ("train", "instant"))
+    if engine == "instant" and recipe == SMALL.name:
+        recipe = INSTANT.name
     chosen = recipe if isinstance(recipe, Recipe) else choose_recipe(recipe, weights=weights, **choices)  # type: ignore[arg-type]
     dataset = dataset if isinstance(dataset, Dataset) else Dataset.open(dataset, progress)
     keys = dataset.keys(split)
@@ -145,12 +155,18 @@ def train(
     with published(out) as folder:
         if first_process():
             claim_run_folder(folder)
-        segmenter = run_training(
-            dataset, usable, forms, chosen, folder, weights=weights, device=device, devices=devices,
-            precision=precision, resume=resume, version=__version__, notes=[*found.errors, *found.warnings],
-            largest=found.largest, progress=progress, cache=None if cache is None else Path(cache), validate=validate,
-            digests=found.digests,
-        )  # fmt: skip
+        common: dict[str, Any] = {
+            "weights": weights, "device": device, "resume": resume, "version": __version__, "largest": found.largest,
+            "notes": [*found.errors, *found.warnings], "digests": found.digests, "progress": progress,
+            "cache": None if cache is None else Path(cache),
+        }  # fmt: skip
+        if chosen.instant is not None:
+            segmenter = run_instant(dataset, usable, forms, chosen, folder, **common)
+        else:
+            segmenter = run_training(
+                dataset, usable, forms, chosen, folder, devices=devices, precision=precision, validate=validate,
+                **common,
+            )  # fmt: skip
     segmenter.data = dataset
     return segmenter
 

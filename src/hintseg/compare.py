@@ -58,7 +58,7 @@ class Result:
 
 def compare(
     dataset: Dataset, rows: Sequence[str], hints: str | None = None, out: Path = Path("runs/compare"), *,
-    seeds: Sequence[int] = (0,), split: str = "val", recipe: str = "small", weights: str = "timm",
+    seeds: Sequence[int] = (0,), split: str = "val", recipe: str = "small", weights: str = "auto",
     iterations: int | None = None, settings: Sequence[str] = (), device: str = "auto", precision: str = "32-true",
     completed: bool = True, progress: Progress | None = None,
 ) -> list[Result]:  # fmt: skip

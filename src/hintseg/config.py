@@ -17,6 +17,8 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
 
+DEFAULT_BACKBONE = "tf_efficientnet_lite0"  # its weights are a dependency
+
 
 class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
@@ -25,13 +27,17 @@ class _Section(BaseModel):
 class NetworkConfig(_Section):
     """Backbone, decoder, embedding and classifier."""
 
-    backbone: str = Field("mobilenetv2_100", description="any timm network that returns features")
+    backbone: str = Field(DEFAULT_BACKBONE, description="any timm network that returns features")
     output_stride: Literal[8, 16, 32] = Field(16, description="input pixels per cell of the deepest map")
-    decoder: Literal["light", "dilated", "pyramid"] = Field("light", description="what joins the backbone's maps")
+    decoder: Literal["light", "dilated", "pyramid", "none"] = Field(
+        "light", description="what joins the backbone's maps; none: they are joined as they are"
+    )
     width: int = Field(128, ge=8, description="channels of the decoder")
     embedding_dim: int = Field(64, ge=2, description="D, length of the unit embedding")
-    classifier: Literal["joint", "embedding", "detached"] = Field(
-        "joint", description="reads decoder features (joint), the embedding, or the detached embedding (paper)"
+    classifier: Literal["joint", "embedding", "detached", "hidden"] = Field(
+        "joint",
+        description="reads decoder features (joint), the embedding, the detached embedding (paper), or what becomes "
+        "the embedding before it has unit length (hidden)",
     )
     dropout: Fraction = Field(0.1, description="before the classifier's last layer")
     freeze_stride: int = Field(4, ge=0, description="backbone stages up to this stride get no gradient; 0 frees all")
@@ -182,6 +188,18 @@ class StageTwoConfig(_Section):
     renewals: tuple[Fraction, ...] = Field((0.4, 0.7), description="when masks are completed, shares of the iterations")
 
 
+class InstantConfig(_Section):
+    """A head on frozen features, fitted in seconds (--engine instant)."""
+
+    image_side: int = Field(448, ge=64, description="longest side of the largest image before the backbone, pixels")
+    pixels_per_image: int = Field(400, ge=1, description="labelled pixels drawn from an image, shared by its classes")
+    batch_size: int = Field(2048, ge=1, description="pixels in a step")
+    steps: int = Field(300, ge=1, description="steps of each fit")
+    lr: Positive = Field(2e-3, description="learning rate, which falls linearly to 0")
+    weight_decay: NonNegative = Field(1e-2, description="of AdamW")
+    confidence: Fraction = Field(0.8, description="minimum probability of a pseudo-label")
+
+
 class InferenceConfig(_Section):
     """How new images are segmented."""
 
@@ -221,6 +239,7 @@ class Recipe(_Section):
     completion: CompletionConfig = CompletionConfig()
     stage_two: StageTwoConfig = StageTwoConfig()
     inference: InferenceConfig = InferenceConfig()
+    instant: InstantConfig | None = Field(None, description="null: the network is trained with the objective")
     checkpoint_every: int = Field(100, ge=1, description="iterations between checkpoints")
 
 

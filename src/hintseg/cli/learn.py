@@ -21,9 +21,12 @@ def train(
         str | None, typer.Option(help="forms to use, e.g. points,scribbles; default all that are there")
     ] = None,
     recipe: Annotated[str, typer.Option(help="named recipe; see hintseg recipe")] = "small",
+    engine: Annotated[
+        str, typer.Option(help="train: the whole network, minutes; instant: a head on frozen features, seconds")
+    ] = "train",
     objective: Annotated[str | None, typer.Option(help="named objective in place of the recipe's")] = None,
     backbone: Annotated[str | None, typer.Option(help="any timm network that returns features")] = None,
-    weights: Annotated[str, typer.Option(help="of the backbone: timm, none, a file or its URL")] = "timm",
+    weights: Annotated[str, typer.Option(help="of the backbone: auto, timm, none, a file or its URL")] = "auto",
     iterations: Annotated[int | None, typer.Option(min=1, help="in place of the recipe's")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="in place of the recipe's")] = None,
     freeze: Annotated[bool, typer.Option("--freeze", help="train decoder and heads alone; features once")] = False,
@@ -46,8 +49,9 @@ def train(
 
     with published(out) as folder, progress_bar() as show:
         segmenter = run(
-            data, hints, folder, recipe=recipe, weights=weights, split=split, device=device, devices=devices,
-            precision=precision, resume=resume, on_error=on_error, progress=show, config=config, objective=objective,
+            data, hints, folder, recipe=recipe, engine=engine, weights=weights, split=split, device=device,
+            devices=devices, precision=precision, resume=resume, on_error=on_error, progress=show, config=config,
+            objective=objective,
             backbone=backbone, iterations=iterations, seed=seed, freeze=freeze, validate=validate, settings=set_ or (),
         )  # fmt: skip
         if first_process():
@@ -71,7 +75,7 @@ def compare(
     seeds: Annotated[int, typer.Option(min=1, help="how many seeds, 0, 1, …")] = 1,
     split: Annotated[str, typer.Option(help="images with masks to evaluate on")] = "val",
     recipe: Annotated[str, typer.Option(help="named recipe")] = "small",
-    weights: Annotated[str, typer.Option(help="of the backbone: timm, none, or a file")] = "timm",
+    weights: Annotated[str, typer.Option(help="of the backbone: auto, timm, none, or a file")] = "auto",
     iterations: Annotated[int | None, typer.Option(min=1, help="of every run")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", help="section.key=value, for every run")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps")] = "auto",

@@ -12,7 +12,7 @@ def studio(
     data: Annotated[Path, typer.Argument(help="data set folder, or a folder of photographs", show_default=False)],
     host: Annotated[str, typer.Option(help="address; others than loopback need the token it prints")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535)] = 8801,
-    weights: Annotated[str, typer.Option(help="of the backbone: timm, none, or a file")] = "timm",
+    weights: Annotated[str, typer.Option(help="of the backbone: auto, timm, none, or a file")] = "auto",
     set_: Annotated[list[str] | None, typer.Option("--set", help="section.key=value, for training")] = None,
 ) -> None:
     """Open a page to draw hints, train, look at masks and export them."""
@@ -37,7 +37,7 @@ def label_studio(
         list[str] | None, typer.Option(help="with --host: host or host:port of a private network to fetch images from")
     ] = None,
     port: Annotated[int, typer.Option(min=1, max=65535)] = 9090,
-    weights: Annotated[str, typer.Option(help="of the backbone: timm, none, or a file")] = "timm",
+    weights: Annotated[str, typer.Option(help="of the backbone: auto, timm, none, or a file")] = "auto",
     effort: Annotated[Literal["quick", "normal", "thorough"], typer.Option(help="of a training")] = "normal",
     set_: Annotated[list[str] | None, typer.Option("--set", help="section.key=value, for training")] = None,
 ) -> None:

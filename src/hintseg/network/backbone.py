@@ -6,11 +6,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from hintseg.config import DEFAULT_BACKBONE
 from hintseg.errors import ConfigError, WeightsError, unknown_name
 from hintseg.network.dilated import phase_depthwise
 from hintseg.network.folded import fold_norms
+from hintseg.network.packaged import packaged_file, read_packaged
 from hintseg.storage.mirror import fetch
 
+WEIGHTS_AUTO = "auto"
 WEIGHTS_TIMM = "timm"
 WEIGHTS_NONE = "none"
 
@@ -31,8 +34,8 @@ class Backbone(nn.Module):
         Args:
             name: any timm model that can return features (CNN or ViT).
             output_stride: input pixels per cell of the deepest map, where the model allows a choice.
-            weights: "none" (random), "timm" (downloaded by timm), or a .safetensors / .pth file in timm's names or
-                its URL.
+            weights: "auto" (packaged ones where there are any, else timm's), "timm" (downloaded by timm), "none"
+                (random), or a .safetensors / .pth file in timm's names or its URL.
 
         Raises:
             ConfigError: unknown name, or a network without feature maps.
@@ -49,7 +52,10 @@ class Backbone(nn.Module):
         config: dict[str, Any] = getattr(self.body, "pretrained_cfg", None) or {}
         self.mean = tuple(config.get("mean", (0.485, 0.456, 0.406)))
         self.std = tuple(config.get("std", (0.229, 0.224, 0.225)))
-        if weights == WEIGHTS_TIMM:
+        packaged = packaged_file(name) if weights == WEIGHTS_AUTO else None
+        if packaged is not None:
+            _fit(self.body, read_packaged(name, packaged), str(packaged), name)
+        elif weights in (WEIGHTS_AUTO, WEIGHTS_TIMM):
             _load_from_timm(self.body, name)
         elif weights != WEIGHTS_NONE:
             _load_from_file(self.body, fetch(weights), name)
@@ -111,8 +117,9 @@ def _load_from_timm(body: nn.Module, name: str) -> None:
         pretrained = timm.create_model(name, pretrained=True)
     except Exception as error:  # timm and its hub client raise many kinds; all mean the same to the user
         raise WeightsError(
-            f"timm could not download weights for {name!r} ({type(error).__name__}). Without network, give a file "
-            "with --weights FILE (a .safetensors in timm's names) or start from random weights with --weights none."
+            f"timm could not download weights for {name!r} ({type(error).__name__}). Without network, leave out "
+            f"--backbone (the weights of {DEFAULT_BACKBONE} are installed), or give a file with --weights FILE "
+            "(a .safetensors in timm's names)."
         ) from error
     _fit(body, pretrained.state_dict(), f"timm's weights for {name}", name)
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from hintseg.config import NetworkConfig
 from hintseg.network.aggregation import RegionAttention
 from hintseg.network.backbone import Backbone
-from hintseg.network.heads import DECODERS, embedding_classifier, joint_classifier
+from hintseg.network.heads import DECODERS, embedding_classifier, hidden_classifier, joint_classifier
 
 
 class PixelMaps(NamedTuple):
@@ -55,7 +55,8 @@ class Embedder(nn.Module):
     def __init__(self, config: NetworkConfig, num_classes: int, weights: str = "none") -> None:
         super().__init__()
         self.num_classes = num_classes
-        self.classifier_reads_embedding = config.classifier != "joint"
+        self.classifier_reads_embedding = config.classifier in ("embedding", "detached")
+        self.classifier_reads_hidden = config.classifier == "hidden"
         self.classifier_detached = config.classifier == "detached"
         self.backbone = Backbone(config.backbone, config.output_stride, weights)
         self.decoder = DECODERS[config.decoder](self.backbone.channels, self.backbone.strides, config.width)
@@ -68,6 +69,8 @@ class Embedder(nn.Module):
         self.dim = dim
         if self.classifier_reads_embedding:
             self.classifier = embedding_classifier(dim, num_classes, config.dropout)
+        elif self.classifier_reads_hidden:
+            self.classifier = hidden_classifier(dim, num_classes, config.dropout)
         else:
             self.classifier = joint_classifier(self.decoder.width, num_classes, config.dropout)
         self.aggregation: RegionAttention | None = None
@@ -107,8 +110,9 @@ class Embedder(nn.Module):
             features = self.aggregation(features)
         if bottom or right:
             features = features[..., : -(-height // self.stride), : -(-width // self.stride)]
-        embeddings = F.normalize(self.embedding(features).float(), dim=1, eps=1e-12)
-        return PixelMaps(embeddings, self.classify(features, embeddings))
+        hidden = self.embedding(features).float()
+        embeddings = F.normalize(hidden, dim=1, eps=1e-12)
+        return PixelMaps(embeddings, self.classify(hidden if self.classifier_reads_hidden else features, embeddings))
 
     def with_new_classifier(self, dropout: float) -> "Embedder":
         """A frozen copy with a fresh classifier on the embedding [SPML, stage 2]."""
@@ -118,7 +122,7 @@ class Embedder(nn.Module):
         return twin
 
     def classify(self, features: Tensor, embeddings: Tensor) -> Tensor:
-        """Logits from decoder features (B, width, h, w) and unit embeddings (B, D, h, w)."""
+        """Logits from features or hidden units (B, width, h, w) and unit embeddings (B, D, h, w)."""
         source = features
         if self.classifier_reads_embedding:
             source = embeddings.detach() if self.classifier_detached else embeddings

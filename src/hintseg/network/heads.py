@@ -112,16 +112,41 @@ class PyramidPooling(nn.Module):
         return resize(fused, [max(side // self.stride, 1) for side in size])
 
 
-DECODERS: dict[str, type[LightDecoder] | type[DilatedSum] | type[PyramidPooling]] = {
+class UnitPyramid(nn.Module):
+    """The backbone's last maps as they are, each of unit length in every cell, joined at the finest one's stride.
+
+    Nothing here learns: what reads it is a probe of the backbone's features.
+    """
+
+    def __init__(self, channels: Sequence[int], strides: Sequence[int], width: int = 0) -> None:
+        super().__init__()
+        finest = min(8, strides[-1])
+        self.count = sum(stride >= finest for stride in strides)
+        self.width = sum(channels[-self.count :])
+        self.stride = strides[-self.count]
+
+    def forward(self, maps: Sequence[Tensor], size: Sequence[int]) -> Tensor:
+        """Pyramid of an image of `size` (H, W), or its last maps → (B, width, H / stride, W / stride)."""
+        used = [F.normalize(level.float(), dim=1) for level in maps[-self.count :]]
+        return torch.cat([resize(level, used[0].shape[-2:]) for level in used], dim=1)
+
+
+DECODERS: dict[str, type[LightDecoder] | type[DilatedSum] | type[PyramidPooling] | type[UnitPyramid]] = {
     "light": LightDecoder,
     "dilated": DilatedSum,
     "pyramid": PyramidPooling,
+    "none": UnitPyramid,
 }
 
 
 def joint_classifier(width: int, num_classes: int, dropout: float) -> nn.Module:
     """Classifier on the decoder's features, trained end to end with everything else."""
     return nn.Sequential(nn.Dropout2d(dropout), nn.Conv2d(width, num_classes, 1))
+
+
+def hidden_classifier(dim: int, num_classes: int, dropout: float) -> nn.Module:
+    """The second layer of a perceptron whose first layer makes the embedding."""
+    return nn.Sequential(nn.GELU(), nn.Dropout(dropout), nn.Conv2d(dim, num_classes, 1))
 
 
 def embedding_classifier(dim: int, num_classes: int, dropout: float) -> nn.Module:

@@ -2,11 +2,13 @@
 
 from hintseg.config import Recipe, TermConfig
 from hintseg.recipes.densepose import DENSEPOSE_POINTS
+from hintseg.recipes.instant import INSTANT
 from hintseg.recipes.small import BALANCE, SMALL
 from hintseg.recipes.voc12 import VOC12_BOXES, VOC12_POINTS, VOC12_SCRIBBLES, VOC12_TAGS
 
 RECIPES: dict[str, Recipe] = {
-    recipe.name: recipe for recipe in (SMALL, VOC12_TAGS, VOC12_BOXES, VOC12_POINTS, VOC12_SCRIBBLES, DENSEPOSE_POINTS)
+    recipe.name: recipe
+    for recipe in (SMALL, INSTANT, VOC12_TAGS, VOC12_BOXES, VOC12_POINTS, VOC12_SCRIBBLES, DENSEPOSE_POINTS)
 }
 
 _PCE = TermConfig(weight=1.0)

@@ -50,7 +50,7 @@ class Backend:
 
     def __init__(
         self, folder: Path, studio: LabelStudio, run: Path | None = None, background: str | None = None,
-        weights: str = "timm", effort: Effort = "normal", settings: tuple[str, ...] = (),
+        weights: str = "auto", effort: Effort = "normal", settings: tuple[str, ...] = (),
     ) -> None:  # fmt: skip
         self.folder = folder
         self.studio = studio

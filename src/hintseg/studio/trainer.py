@@ -39,7 +39,7 @@ class Trainer:
         folder: where runs lie, PROJECT/studio.
     """
 
-    def __init__(self, project: Project, weights: str = "timm", settings: tuple[str, ...] = ()) -> None:
+    def __init__(self, project: Project, weights: str = "auto", settings: tuple[str, ...] = ()) -> None:
         self.project = project
         self.weights = weights
         self.settings = settings

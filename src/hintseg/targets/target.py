@@ -42,6 +42,10 @@ class WeakTarget(NamedTuple):
         found = np.unique(self.likely[self.likely < len(self.allowed)])
         return bool(self.allowed.sum() > len(found))
 
+    def says_nothing(self) -> bool:
+        """No hint of any form: such an image teaches nothing and is not completed."""
+        return bool(self.allowed.all() and not self.present.any() and not (self.likely < UNLABELLED).any())
+
 
 def weak_target(
     hints: ImageHints, size: tuple[int, int], num_classes: int, point_radius: int = 3,

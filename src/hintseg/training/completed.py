@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hintseg.config import CompletionConfig, Recipe
-from hintseg.hints.labels import UNLABELLED, VOID
+from hintseg.hints.labels import VOID
 from hintseg.images import kept_arrays
 from hintseg.inference.completion import complete_image
 from hintseg.inference.retrieval import SegmentIndex, index_image, merge
@@ -78,9 +78,9 @@ def _completed_mask(
     network: Embedder, images: TrainingImages, config: CompletionConfig, key: str, least: NDArray[np.floating] | None
 ) -> SoftMask:
     image, target = images.target(key)
-    if _nothing_known(target):
+    if target.says_nothing():
         return SoftMask(np.zeros(0, np.uint8), np.zeros((1, 1, 0), np.uint8))
-    probabilities = _complete(network, images, key, image, target, config, least=least).numpy()
+    probabilities = complete_training_image(network, images, key, image, target, config, least=least).numpy()
     classes = np.flatnonzero(target.allowed)
     scaled = np.round(probabilities[classes] * 255).astype(np.uint8)
     return SoftMask(classes.astype(np.uint8), np.ascontiguousarray(np.moveaxis(scaled, 0, 2)))
@@ -88,13 +88,15 @@ def _completed_mask(
 
 @torch.no_grad()
 def remembered_segments(
-    network: Embedder, images: TrainingImages, recipe: Recipe, progress: Progress
-) -> SegmentIndex | None:
+    network: Embedder, images: TrainingImages, recipe: Recipe, progress: Progress,
+    maps_of: Callable[[NDArray[np.uint8]], PixelMaps] | None = None,
+) -> SegmentIndex | None:  # fmt: skip
     """Segments of all training images with the labels that most of their cells have; None where no image is hinted.
 
     Args:
         network: in evaluation mode.
         progress: called with (done, total).
+        maps_of: `image_maps` of an image at the scale of retrieval, where they are at hand.
     """
     # Neither borders nor mirror images matter to what most of a segment's cells are.
     scale = retrieval_scale(recipe.inference.scales)
@@ -103,9 +105,9 @@ def remembered_segments(
     parts = []
     for number, key in enumerate(images.keys):
         image, target = images.target(key)
-        if not _nothing_known(target):
-            maps = image_maps(network, image, scale=scale)
-            completed = _complete(network, images, key, image, target, quick, maps)
+        if not target.says_nothing():
+            maps = image_maps(network, image, scale=scale) if maps_of is None else maps_of(image)
+            completed = complete_training_image(network, images, key, image, target, quick, maps)
             embeddings = maps.embeddings.cpu()
             labels = F.interpolate(completed[None], size=embeddings.shape[-2:], mode="bilinear", align_corners=False)
             void = torch.from_numpy(target.labels == VOID)[None, None].float()
@@ -116,7 +118,7 @@ def remembered_segments(
     return merge(parts) if parts else None
 
 
-def _complete(
+def complete_training_image(
     network: Embedder, images: TrainingImages, key: str, image: NDArray[np.uint8], target: WeakTarget,
     config: CompletionConfig, maps: PixelMaps | None = None, least: NDArray[np.floating] | None = None,
 ) -> Tensor:  # fmt: skip
@@ -128,8 +130,3 @@ def _complete(
     return complete_image(
         network, image, target, config, SOFT_STRIDE, regions, shares, maps, images.dataset.background, least
     )
-
-
-def _nothing_known(target: WeakTarget) -> bool:
-    """No hint of any form: such an image teaches nothing and is not completed."""
-    return bool(target.allowed.all() and not target.present.any() and not (target.likely < UNLABELLED).any())

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from hintseg.errors import HintsegError, RunError
 from hintseg.images import atomic_path
+from hintseg.network.embedder import Embedder
 
 
 def write_metrics(out: Path, history: list[dict[str, float]]) -> None:
@@ -38,6 +39,14 @@ def write_tensorboard(out: Path, history: list[dict[str, float]], first: int) ->
             if row["iteration"] >= first:
                 for name, value in row.items():
                     writer.add_scalar(name, value, int(row["iteration"]))
+
+
+def save_network(network: Embedder, out: Path) -> None:
+    """weights.safetensors, which makes a run complete."""
+    from safetensors.torch import save_file
+
+    with atomic_path(out / "weights.safetensors") as temporary:
+        save_file({name: tensor.contiguous() for name, tensor in network.state_dict().items()}, temporary)
 
 
 @contextmanager

@@ -36,7 +36,7 @@ from hintseg.training.loop import TrainingState, new_state, train_steps
 from hintseg.training.objective import require_known_terms, uses_spread_labels
 from hintseg.training.presence import learn_presence
 from hintseg.training.processes import disconnect, images_a_process, interrupted, make_fabric, run_folder
-from hintseg.training.run_folder import write_metrics, write_tensorboard
+from hintseg.training.run_folder import save_network, write_metrics, write_tensorboard
 from hintseg.training.tags import place_tags
 from hintseg.training.words import agree_on_words
 
@@ -296,8 +296,6 @@ class _Run:
 
     def finish(self) -> None:
         """Weights, segment memory and summary."""
-        from safetensors.torch import save_file
-
         self.watch.tell()
         network = self.state.average.network.eval()
         memory = remembered_segments(network, self.images, self.recipe, partial(self._progress, "memory"))
@@ -313,5 +311,4 @@ class _Run:
         }
         with atomic_path(self.out / "metrics.json") as temporary:
             temporary.write_text(json.dumps(summary, indent=1), "utf-8")
-        with atomic_path(self.out / "weights.safetensors") as temporary:
-            save_file({name: tensor.contiguous() for name, tensor in network.state_dict().items()}, temporary)
+        save_network(network, self.out)

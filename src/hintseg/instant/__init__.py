@@ -1,0 +1,1 @@
+"""Masks in seconds: a small head on frozen features that are computed once."""

@@ -1,0 +1,172 @@
+"""A whole instant run: features → propagated hints → head → pseudo-labels → head → memory bank.
+
+What full training does with thousands of steps through the backbone is done here with two fits of a perceptron: the
+first on the hints and on the superpixels that label propagation is sure of, the second on what the first makes of the
+training images, where the hints say which classes an image holds. Nothing is kept between the stages but features, so
+that an interrupted run starts again from them.
+"""
+
+import json
+import logging
+import platform
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from hintseg.config import Recipe
+from hintseg.errors import ConfigError, RunError, TrainingError
+from hintseg.exhausted import memory_explained
+from hintseg.hints.dataset import Dataset
+from hintseg.hints.labels import UNLABELLED
+from hintseg.images import atomic_path
+from hintseg.inference.description import RunDescription
+from hintseg.inference.device import pick_device
+from hintseg.inference.retrieval import save_index
+from hintseg.inference.segmenter import Segmenter
+from hintseg.instant.features import FeatureStore
+from hintseg.instant.head import MOST_PIXELS, LabelledPixels, draw_pixels, fit_head, gathered
+from hintseg.instant.tags import place_tagged
+from hintseg.network.embedder import Embedder
+from hintseg.training.completed import complete_training_image, remembered_segments
+from hintseg.training.data import TrainingImages
+from hintseg.training.inputs import agree_on_inputs, run_inputs
+from hintseg.training.run_folder import locked, logged, save_network
+
+log = logging.getLogger("hintseg")
+
+FEATURES_LIMIT = 20 * 10**9  # bytes of cached features
+ADVICE = "lower instant.pixels_per_image or instant.image_side with --set"
+FIRST_FIT = (
+    3  # the first fit takes this part of the steps: propagated labels are noisy, and a longer fit learns the noise
+)
+
+Progress = Callable[[str, int, int, dict[str, float]], None]
+
+
+def run_instant(
+    dataset: Dataset,
+    keys: tuple[str, ...],
+    forms: tuple[str, ...],
+    recipe: Recipe,
+    out: Path,
+    *,
+    weights: str,
+    digests: Mapping[str, tuple[str, str]],
+    device: str = "cpu",
+    resume: bool = False,
+    version: str = "",
+    notes: Sequence[str] = (),
+    progress: Progress | None = None,
+    cache: Path | None = None,
+    largest: int = 0,
+) -> Segmenter:
+    """Fit a head to all hints, and leave a run folder that `Segmenter.open` reads.
+
+    Args: as for `run_training`; the recipe has a section `instant`.
+
+    Raises:
+        RunError: the folder is in use, holds another run, or cannot be written.
+        ConfigError: weights "none".
+        TrainingError: no pixel is labelled.
+    """
+    if recipe.instant is None or weights == "none":
+        raise ConfigError("the instant engine reads a pretrained backbone's features: use --weights auto or a file.")
+    progress = progress or (lambda stage, done, total, values: None)
+    side = min(largest or recipe.data.longest_side, recipe.data.longest_side)
+    scale = round(recipe.instant.image_side / side, 3)
+    inference = recipe.inference.model_copy(update={"scales": (scale,)})
+    recipe = recipe.model_copy(update={"inference": inference})
+    description = RunDescription(
+        recipe, dataset.classes, dataset.background, dataset.address or str(dataset.root.resolve()), forms, keys,
+        version, dataset.shown, largest,
+    )  # fmt: skip
+    with locked(out), logged(out), memory_explained("the head", ADVICE, TrainingError):
+        if (out / "run.json").exists() and not resume:
+            raise RunError(f"{out}: already holds a run; add --resume to go on with it, or choose another --out.")
+        for note in notes:
+            log.warning(note)
+        started = time.monotonic()
+        network = Embedder(recipe.network, len(dataset.classes), weights).to(pick_device(device)).eval()
+        folder = cache or out / "cache"
+        pixels, hints = ({key: digests[key][which] for key in keys} for which in (0, 1))
+        inputs = run_inputs(description, dataset, network, weights, "32-true", network.mean.device.type, pixels, hints)
+        agree_on_inputs(out, inputs, description, "32-true")
+        write_text(out / "run.json", description.dump())
+        images = TrainingImages(dataset, keys, forms, recipe.data, folder, pixels)
+        store = FeatureStore(folder / "features", network, scale, FEATURES_LIMIT)
+        fit_from_hints(network, images, store, recipe, progress)
+        memory = remembered_segments(
+            network, images, recipe, lambda done, total: progress("memory", done, total, {}), store.maps
+        )
+        if memory is not None:
+            save_index(memory, out / "memory.safetensors")
+        save_network(network, out)
+        machine = {"system": platform.system(), "processor": platform.machine(), "torch": torch.__version__}
+        summary = {"seconds": time.monotonic() - started, "machine": machine}
+        write_text(out / "metrics.json", json.dumps(summary, indent=1))
+        log.info("finished; weights, memory bank and metrics are in %s", out)
+    return Segmenter(network, description, out)
+
+
+def fit_from_hints(
+    network: Embedder, images: TrainingImages, store: FeatureStore, recipe: Recipe, progress: Progress
+) -> None:
+    """Fit the network's head to the hints of all images, then to the pseudo-labels that it gives them."""
+    config = recipe.instant
+    if config is None:
+        raise ValueError("the recipe has no section 'instant'")
+    total = len(images.keys)
+    for done, key in enumerate(images.keys, start=1):
+        store.pyramid(images.image(key))
+        progress("features", done, total, {})
+    place_tagged(images, store, recipe, progress)
+    parts = []
+    for done, key in enumerate(images.keys, start=1):
+        parts.append(_pixels(store, images, key, images.sample(key).spread, recipe))
+        progress("hints", done, total, {})
+    progress("fit", 0, 2, {})
+    fit_head(network, gathered(parts), config, max(config.steps // FIRST_FIT, 1), recipe.seed)
+    progress("fit", 1, 2, {})
+    parts = []
+    for done, key in enumerate(images.keys, start=1):
+        if (labels := pseudo_labels(network, images, store, key, recipe)) is not None:
+            parts.append(_pixels(store, images, key, labels, recipe))
+        progress("pseudo-labels", done, total, {})
+    fit_head(network, gathered(parts), config, config.steps, recipe.seed)
+    progress("fit", 2, 2, {})
+
+
+def pseudo_labels(
+    network: Embedder, images: TrainingImages, store: FeatureStore, key: str, recipe: Recipe
+) -> NDArray[np.uint8] | None:
+    """(h, w) uint8 at `SOFT_STRIDE`: the classes that the network is sure of among those that the image may hold.
+
+    None where no hint says anything of the image.
+    """
+    image, target = images.target(key)
+    if target.says_nothing():
+        return None
+    maps = store.maps(image)
+    probabilities = complete_training_image(network, images, key, image, target, recipe.completion, maps)
+    best, labels = probabilities.max(dim=0)
+    confident = best.numpy() >= (recipe.instant.confidence if recipe.instant else 0.0)
+    return np.where(confident, labels.numpy(), UNLABELLED).astype(np.uint8)
+
+
+def write_text(path: Path, text: str) -> None:
+    """A whole text file or none."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, "utf-8")
+
+
+def _pixels(
+    store: FeatureStore, images: TrainingImages, key: str, labels: NDArray[np.uint8], recipe: Recipe
+) -> LabelledPixels:
+    config, number = recipe.instant, images.keys.index(key)
+    count = min(config.pixels_per_image if config else 1, max(MOST_PIXELS // len(images.keys), 1))
+    image, random = images.image(key), np.random.default_rng((recipe.seed, number))
+    return draw_pixels(store.pyramid(image), labels, images.num_classes, count, store.extent(image), random)

@@ -1,0 +1,130 @@
+"""A perceptron on the features of labelled pixels: drawn from all images, fitted in seconds, put into the network."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from hintseg.config import InstantConfig
+from hintseg.errors import TrainingError
+from hintseg.network.embedder import Embedder
+
+MOST_PIXELS = 200_000  # held in memory, about 400 MB of EfficientNet-Lite0's features
+
+
+class LabelledPixels(NamedTuple):
+    """Features of pixels with a known class.
+
+    Attributes:
+        features: (N, D) float32.
+        labels: (N,) int64.
+        weights: (N,) float32: how often a pixel is drawn; every class of an image counts alike.
+    """
+
+    features: Tensor
+    labels: Tensor
+    weights: Tensor
+
+
+def joined_features(levels: Sequence[Tensor], places: Tensor) -> Tensor:
+    """Features at places between the cells, every level of unit length in every cell [as `UnitPyramid`].
+
+    Args:
+        levels: (C, h, w) each.
+        places: (N, 2) x, y in [0, 1] of the extent that the levels cover.
+
+    Returns:
+        (N, sum of C) float32.
+    """
+    grid = (2 * places - 1).view(1, 1, -1, 2)
+    found = [
+        F.grid_sample(
+            F.normalize(level.float(), dim=0)[None], grid, mode="bilinear", padding_mode="border", align_corners=False
+        )[0, :, 0].T
+        for level in levels
+    ]
+    return torch.cat(found, dim=1)
+
+
+def draw_pixels(
+    levels: Sequence[Tensor], labels: NDArray[np.uint8], num_classes: int, count: int,
+    extent: tuple[float, float], random: np.random.Generator,
+) -> LabelledPixels:  # fmt: skip
+    """Pixels of one image, as many of every class that is labelled there.
+
+    Args:
+        levels: (C, h, w) each, of the image.
+        labels: (H, W) uint8, of any size; values ≥ num_classes are no labels.
+        count: pixels at most.
+        extent: which share of the levels' height and width the image covers; the rest is padding.
+    """
+    rows, columns = np.nonzero(labels < num_classes)
+    found = labels[rows, columns]
+    present = np.unique(found)
+    chosen = []
+    for label in present:
+        among = np.flatnonzero(found == label)
+        chosen.append(random.choice(among, min(max(count // len(present), 1), len(among)), replace=False))
+    picked = np.concatenate(chosen) if chosen else np.zeros(0, np.int64)
+    places = np.stack(
+        [(columns[picked] + 0.5) / labels.shape[1] * extent[1], (rows[picked] + 0.5) / labels.shape[0] * extent[0]], 1
+    )
+    classes = torch.from_numpy(found[picked].astype(np.int64))
+    weights = 1 / torch.bincount(classes, minlength=num_classes)[classes].float()
+    return LabelledPixels(joined_features(levels, torch.from_numpy(places.astype(np.float32))), classes, weights)
+
+
+def fit_head(network: Embedder, pixels: LabelledPixels, config: InstantConfig, steps: int, seed: int) -> None:
+    """Fit the network's embedding and classifier to labelled pixels, from a fresh start.
+
+    Cross-entropy, AdamW, a learning rate that falls linearly to zero. Features are standardised while the head is
+    fitted; the first layer takes that along afterwards.
+
+    Args:
+        network: with decoder "none" and classifier "hidden"; its head is replaced.
+        steps: of `config.batch_size` pixels.
+
+    Raises:
+        TrainingError: there is no pixel.
+    """
+    if not len(pixels.labels):
+        raise TrainingError("no labelled pixel is left to fit the head to; add points, strokes or masks.")
+    torch.manual_seed(seed)
+    mean, scale = pixels.features.mean(dim=0), pixels.features.std(dim=0, correction=0) + 1e-5
+    embedding, classifier, drop = _layers(network)
+    first, second = nn.Linear(network.decoder.width, network.dim), nn.Linear(network.dim, network.num_classes)
+    head = nn.Sequential(first, nn.GELU(), drop, second)
+    optimizer = torch.optim.AdamW(head.parameters(), lr=config.lr, weight_decay=config.weight_decay)
+    edges = pixels.weights.double().cumsum(0)
+    edges /= edges[-1].clone()
+    for step in range(steps):
+        optimizer.param_groups[0]["lr"] = config.lr * (1 - step / steps)
+        drawn = torch.searchsorted(edges, torch.rand(config.batch_size, dtype=torch.float64))
+        drawn.clamp_(max=len(edges) - 1)
+        loss = F.cross_entropy(head((pixels.features[drawn] - mean) / scale), pixels.labels[drawn])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    with torch.no_grad():
+        weight = first.weight / scale
+        embedding.load_state_dict({"weight": weight[:, :, None, None], "bias": first.bias - weight @ mean})
+        classifier.load_state_dict({"weight": second.weight[:, :, None, None], "bias": second.bias})
+
+
+def _layers(network: Embedder) -> tuple[nn.Conv2d, nn.Conv2d, nn.Dropout]:
+    """The network's two layers and the dropout between them."""
+    classifier = network.classifier
+    if isinstance(network.embedding, nn.Conv2d) and isinstance(classifier, nn.Sequential):
+        _, drop, last = classifier
+        if isinstance(drop, nn.Dropout) and isinstance(last, nn.Conv2d):
+            return network.embedding, last, drop
+    raise ValueError("the network's head is no perceptron: it needs decoder 'none' and classifier 'hidden'")
+
+
+def gathered(parts: Sequence[LabelledPixels]) -> LabelledPixels:
+    """The pixels of all images."""
+    return LabelledPixels(*(torch.cat(column) for column in zip(*parts, strict=True)))

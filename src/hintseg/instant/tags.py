@@ -1,0 +1,158 @@
+"""Where the classes are that images are only known to contain, by a linear layer on frozen features.
+
+Multiple-instance learning first: an image's score of a class is the log-sum-exp of its cells' [Pinheiro & Collobert,
+CVPR 2015]. Then expectation-maximisation over the candidate classes of every cell [as EM-Adapt, Papandreou et al.,
+ICCV 2015, does with a network].
+"""
+
+import logging
+import math
+from collections.abc import Callable
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from hintseg.config import Recipe
+from hintseg.inference.completion import balanced
+from hintseg.instant.features import FeatureStore
+from hintseg.instant.head import joined_features
+from hintseg.targets.activation import expected_shares
+from hintseg.targets.target import WeakTarget
+from hintseg.training.data import TrainingImages
+from hintseg.training.tags import image_seeds, tagged_shares, unplaced
+
+log = logging.getLogger("hintseg")
+
+CELLS = 14  # along each side of an image
+STEPS, BATCH, LR = 60, 48, 5e-3  # of multiple-instance learning; with more the scores retreat to the surest places
+ROUNDS, ROUND_STEPS, ROUND_BATCH, SHARPER = 3, 300, 2048, 1.5  # of expectation-maximisation
+
+
+def place_tagged(
+    images: TrainingImages, store: FeatureStore, recipe: Recipe,
+    progress: Callable[[str, int, int, dict[str, float]], None],
+) -> None:  # fmt: skip
+    """Set seeds in images with classes that no hint of any image points at; nothing where there is none."""
+    keys = unplaced(images)
+    if not keys or all_placed(images, keys):
+        return
+    log.info("%d images have classes that no hint points at: they are located by tags first", len(keys))
+    background = images.dataset.background
+    targets = {key: images.target(key) for key in keys}
+    cells = torch.stack([_cells(store, targets[key][0]) for key in keys])
+    flat = cells.flatten(0, 1)
+    mean, scale = flat.mean(dim=0), flat.std(dim=0) + 1e-5
+    cells = (cells - mean) / scale
+    layer = multiple_instance_layer(cells, torch.from_numpy(_present(targets)), recipe.seed)
+    shares = [
+        tagged_shares(_scores(layer, own), targets[key][1], background, recipe, pixels=False)
+        for key, own in zip(keys, cells, strict=True)
+    ]
+    for number in range(ROUNDS):
+        progress("tags", number, ROUNDS, {})
+        layer = _maximised(cells, shares, targets, recipe.seed + number)
+        shares = [
+            _candidate_shares(layer, own, targets[key][1], background, recipe)
+            for key, own in zip(keys, cells, strict=True)
+        ]
+    progress("tags", ROUNDS, ROUNDS, {})
+    images.plant(
+        {
+            key: image_seeds(_enlarged(own, image), image, target, recipe.tags)
+            for own, (key, (image, target)) in zip(shares, targets.items(), strict=True)
+        }
+    )
+
+
+def all_placed(images: TrainingImages, keys: list[str]) -> bool:
+    """Whether every class that these images hold is pointed at in some image."""
+    placed: set[int] = set()
+    named: set[int] = set()
+    for key in images.keys:
+        hints = images.dataset.hints(key, images.forms)
+        placed |= hints.placed()
+        named |= hints.classes()
+    return named <= placed
+
+
+def multiple_instance_layer(cells: Tensor, present: Tensor, seed: int) -> nn.Linear:
+    """A linear layer whose log-mean-exp over an image's cells tells the image's tags.
+
+    Args:
+        cells: (N, P, D) standardised features.
+        present: (N, C) bool.
+    """
+    torch.manual_seed(seed)
+    layer = nn.Linear(cells.shape[2], present.shape[1])
+    nn.init.zeros_(layer.weight)
+    optimizer = torch.optim.AdamW(layer.parameters(), lr=LR)
+    for step in range(STEPS):
+        optimizer.param_groups[0]["lr"] = LR * (1 - step / STEPS)
+        drawn = torch.randint(len(cells), (BATCH,))
+        scores = layer(cells[drawn]).logsumexp(dim=1) - math.log(cells.shape[1])
+        loss = F.binary_cross_entropy_with_logits(scores, present[drawn].float())
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return layer
+
+
+def _maximised(
+    cells: Tensor, shares: list[Tensor], targets: dict[str, tuple[NDArray[np.uint8], WeakTarget]], seed: int
+) -> nn.Linear:
+    """A linear layer fitted to soft labels: the shares of the classes that each image may hold, sharpened."""
+    num_classes = len(next(iter(targets.values()))[1].allowed)
+    soft = torch.zeros(len(cells), num_classes, CELLS, CELLS)
+    for row, (own, (_, target)) in enumerate(zip(shares, targets.values(), strict=True)):
+        sharper = own**SHARPER
+        soft[row, torch.from_numpy(np.flatnonzero(target.allowed))] = sharper / sharper.sum(dim=0, keepdim=True)
+    features, labels = cells.flatten(0, 1), soft.flatten(2).transpose(1, 2).flatten(0, 1)
+    torch.manual_seed(seed)
+    layer = nn.Linear(features.shape[1], num_classes)
+    optimizer = torch.optim.AdamW(layer.parameters(), lr=LR)
+    for step in range(ROUND_STEPS):
+        optimizer.param_groups[0]["lr"] = LR * (1 - step / ROUND_STEPS)
+        drawn = torch.randint(len(features), (ROUND_BATCH,))
+        loss = F.cross_entropy(layer(features[drawn]), labels[drawn])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return layer
+
+
+@torch.no_grad()
+def _candidate_shares(
+    layer: nn.Linear, cells: Tensor, target: WeakTarget, background: int | None, recipe: Recipe
+) -> Tensor:
+    """(T, CELLS, CELLS) softmax over the classes that an image may hold, none of which may take all of it."""
+    classes = np.flatnonzero(target.allowed)
+    shares = _scores(layer, cells)[torch.from_numpy(classes)].softmax(dim=0)
+    return balanced(
+        shares, recipe.completion.balance, expected_shares(classes, background, recipe.completion.background)
+    )
+
+
+@torch.no_grad()
+def _scores(layer: nn.Linear, cells: Tensor) -> Tensor:
+    scores: Tensor = layer(cells).T.unflatten(1, (CELLS, CELLS))
+    return scores
+
+
+def _cells(store: FeatureStore, image: NDArray[np.uint8]) -> Tensor:
+    """(CELLS², D) features of an even grid."""
+    height, width = store.extent(image)
+    centres = (torch.arange(CELLS) + 0.5) / CELLS
+    rows, columns = torch.meshgrid(centres * height, centres * width, indexing="ij")
+    return joined_features(store.pyramid(image), torch.stack([columns.flatten(), rows.flatten()], dim=1))
+
+
+def _present(targets: dict[str, tuple[NDArray[np.uint8], WeakTarget]]) -> NDArray[np.bool_]:
+    return np.stack([target.present for _, target in targets.values()])
+
+
+def _enlarged(shares: Tensor, image: NDArray[np.uint8]) -> Tensor:
+    size = [max(side // 4, 1) for side in image.shape[:2]]
+    return F.interpolate(shares[None], size=size, mode="bilinear", align_corners=False)[0]

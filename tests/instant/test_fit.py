@@ -1,0 +1,58 @@
+"""Instant runs, from hints of every type to an ordinary run folder."""
+
+import numpy as np
+import pytest
+
+from hintseg.api import train
+from hintseg.errors import ConfigError, RunError
+from hintseg.inference.evaluation import evaluate_split
+from hintseg.inference.segmenter import Segmenter
+
+QUICK = ["instant.image_side=160", "instant.steps=90", "data.regions=12", "data.spread_regions=60"]
+
+
+@pytest.mark.parametrize("hints", ["scribbles", "points", "boxes", "masks", "points,tags"])
+def test_placed_hints_teach_a_segmenter(scenes, tmp_path, hints):
+    segmenter = train(scenes, hints, tmp_path / "run", engine="instant", device="cpu", settings=QUICK)
+    matrix, _ = evaluate_split(segmenter, scenes, "val", segmenter.recipe.inference)
+    assert matrix.scores().mean_iou > 0.6
+
+
+def test_tags_alone_are_located(scenes, tmp_path):
+    stages = []
+    train(
+        scenes, "tags", tmp_path / "run", engine="instant", device="cpu", settings=QUICK,
+        progress=lambda stage, done, total, values: stages.append(stage),
+    )  # fmt: skip
+    assert list(dict.fromkeys(stages)) == ["check", "features", "tags", "hints", "fit", "pseudo-labels", "memory"]
+
+
+def test_a_run_folder_is_an_ordinary_one_and_a_seed_repeats_it(scenes, tmp_path):
+    first = train(scenes, "scribbles", tmp_path / "a", engine="instant", device="cpu", seed=3, settings=QUICK)
+    train(scenes, "scribbles", tmp_path / "b", engine="instant", device="cpu", seed=3, settings=QUICK)
+    name = "weights.safetensors"
+    assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+    opened = Segmenter.open(tmp_path / "a", "cpu")
+    image = scenes.image(scenes.keys("val")[0])
+    np.testing.assert_array_equal(opened.predict(image), first.predict(image))
+    assert opened.complete(scenes, scenes.keys("train")[0]).shape == image.shape[:2]
+    assert opened.retrieve(image, (5, 5))[1]
+
+
+def test_resuming_makes_it_again_from_cached_features_and_nothing_else_is_overwritten(scenes, tmp_path):
+    out = tmp_path / "run"
+    train(scenes, "scribbles", out, engine="instant", device="cpu", settings=QUICK)
+    weights = (out / "weights.safetensors").read_bytes()
+    kept = {path: path.stat().st_mtime_ns for path in (out / "cache" / "features").iterdir()}
+    with pytest.raises(RunError, match="--resume"):
+        train(scenes, "scribbles", out, engine="instant", device="cpu", settings=QUICK)
+    train(scenes, "scribbles", out, engine="instant", device="cpu", resume=True, settings=QUICK)
+    assert (out / "weights.safetensors").read_bytes() == weights
+    assert {path: path.stat().st_mtime_ns for path in (out / "cache" / "features").iterdir()} == kept
+
+
+def test_wrong_choices_are_refused(scenes, tmp_path):
+    with pytest.raises(ConfigError, match="pretrained"):
+        train(scenes, "scribbles", tmp_path / "a", engine="instant", weights="none")
+    with pytest.raises(ConfigError, match="Unknown engine"):
+        train(scenes, "scribbles", tmp_path / "b", engine="quick")
