@@ -48,7 +48,7 @@ def make(tmp_path):
         write_image(tmp_path / "photos" / "images" / "b.png", np.zeros((72, 96, 3), np.uint8))
         project = Project.open(tmp_path / "photos")
         if not project.dataset.classes:
-            project.set_classes(["a", "b"], None)
+            project.set_classes([(None, "a"), (None, "b")], None, None, project.table()["version"])
         return create_app(project, Trainer(project, "none"), token)
 
     return build

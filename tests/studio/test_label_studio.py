@@ -21,7 +21,7 @@ from PIL import Image
 
 from hintseg.errors import ConfigError, HintsegError, InputError
 from hintseg.formats.label_studio import decode_brush, encode_brush
-from hintseg.images import read_image
+from hintseg.images import read_picture
 
 pytest.importorskip("fastapi")
 from fastapi.testclient import TestClient
@@ -331,8 +331,8 @@ class Untrained:
             raise found
         return found() if callable(found) else found
 
-    def read(self, path):
-        return read_image(path)
+    def read_picture(self, path):
+        return read_picture(path)
 
     def probabilities(self, image):
         disc = image[..., 0] > 150
