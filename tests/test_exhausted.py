@@ -14,10 +14,12 @@ from hintseg.bulk.local import computation
 from hintseg.cli.app import app
 from hintseg.errors import HintsegError, InputError, RunError, TrainingError
 from hintseg.exhausted import is_exhausted, memory_explained
+from hintseg.hints.classes import match_classes
 from hintseg.hints.dataset import Dataset
 from hintseg.images import kept_arrays, read_arrays, write_image, write_labels
 from hintseg.inference.evaluation import evaluate_split
 from hintseg.inference.segmenter import Segmenter
+from hintseg.samples import Picture
 from hintseg.training.stages import memory_errors_explained
 
 ERRORS = [
@@ -62,11 +64,17 @@ class Small:
             raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
         return [np.zeros(image.shape[:2], np.uint8) for _ in ways]
 
-    def predict(self, image, config):
-        return self.predict_ways(image, [config])[0]
+    def predict_picture(self, picture, config):
+        return self.predict_ways(picture.pixels, [config])[0]
 
-    def read(self, path):
-        return np.zeros((10, int(path.stem), 3), np.uint8)
+    def picture(self, dataset, key):
+        return dataset.picture(key)
+
+    def class_map(self, dataset):
+        return match_classes(dataset.classes, self.classes)
+
+    def read_picture(self, path):
+        return Picture(np.zeros((10, int(path.stem), 3), np.uint8), None)
 
 
 def test_one_image_that_cannot_be_held_costs_that_image_only(scenes, tmp_path):

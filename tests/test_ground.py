@@ -154,7 +154,22 @@ def test_a_class_seen_nowhere_does_not_count():
 
 
 STOREYS = [
-    {"errors", "ranks", "config", "images", "rasters", "storage", "metrics", "recipes"},
+    {
+        "errors",
+        "exhausted",
+        "ranks",
+        "config",
+        "reading",
+        "listing",
+        "samples",
+        "pillow",
+        "rasters",
+        "images",
+        "georeference",
+        "storage",
+        "metrics",
+        "recipes",
+    },
     {"hints", "targets", "formats", "prepare"},
     {"tensor_cores", "pairwise", "segments", "relations", "losses", "propagation"},
     {"network"},

@@ -10,15 +10,12 @@ from hintseg.errors import ConfigError, InputError, unknown_name
 from hintseg.hints.check import Inspection, inspect, require_trainable
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.forms.by_name import parse_forms
-from hintseg.inference.description import RunDescription
 from hintseg.inference.segmenter import Segmenter
 from hintseg.instant.fit import run_instant
-from hintseg.ranks import first_process
 from hintseg.recipes.by_name import ALONE, ALONE_SETTINGS, OBJECTIVE_SETTINGS, OBJECTIVES, RECIPES
 from hintseg.recipes.instant import INSTANT
 from hintseg.recipes.small import SMALL
 from hintseg.storage.mirror import published
-from hintseg.storage.outputs import claim_folder
 from hintseg.training.stages import Progress, run_training
 
 FROZEN_VIEWS = 8
@@ -153,8 +150,6 @@ def train(
     if validate is not None and not any(dataset.has_mask(key) for key in dataset.keys(validate)):
         raise InputError(f"{dataset.root}: split {validate!r} has no masks to validate with; put them into masks/.")
     with published(out) as folder:
-        if first_process():
-            claim_run_folder(folder)
         common: dict[str, Any] = {
             "weights": weights, "device": device, "resume": resume, "version": __version__, "largest": found.largest,
             "notes": [*found.errors, *found.warnings], "digests": found.digests, "progress": progress,
@@ -169,17 +164,6 @@ def train(
             )  # fmt: skip
     segmenter.data = dataset
     return segmenter
-
-
-def claim_run_folder(folder: Path) -> None:
-    """Make a folder a run's own: a new one, or one that holds a run.
-
-    Raises:
-        RunError: it holds something else.
-    """
-    claim_folder(folder, "run.json")
-    if (folder / "run.json").exists():
-        RunDescription.load(folder / "run.json")
 
 
 def form_alone(found: Inspection) -> str | None:

@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hintseg.errors import ConfigError, InputError
-from hintseg.hints.labels import VOID
 
 UNTURNED = {6: 8, 8: 6}  # the orientation that takes another one back; all others take themselves back
+
+NODATA = 255  # `hints.labels.VOID`
 
 
 def write_georeferenced(path: Path, labels: NDArray[np.uint8], like: Path) -> None:
@@ -32,7 +33,7 @@ def write_georeferenced(path: Path, labels: NDArray[np.uint8], like: Path) -> No
         labels = turned(labels, UNTURNED.get(orientation, orientation))
         profile = {
             "driver": "GTiff", "height": labels.shape[0], "width": labels.shape[1], "count": 1, "dtype": "uint8",
-            "compress": "deflate", "tiled": True, "nodata": VOID, **placed,
+            "compress": "deflate", "tiled": True, "nodata": NODATA, **placed,
         }  # fmt: skip
         with rasterio.open(path, "w", **profile) as target:
             target.write(labels, 1)

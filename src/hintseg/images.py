@@ -227,6 +227,12 @@ def label_palette() -> NDArray[np.uint8]:
     return colours
 
 
+def write_text(path: Path, text: str) -> None:
+    """A whole UTF-8 text file, or none."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, "utf-8")
+
+
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
     """A temporary path beside `path` that replaces it when the block ends without error.

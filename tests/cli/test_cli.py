@@ -251,6 +251,7 @@ def test_two_photographs_never_share_a_mask(hintseg, trained, scenes, tmp_path):
 def test_recipes_and_simulation(hintseg, scenes, tmp_path):
     assert hintseg("recipe")[1].split() == [
         "small",
+        "instant",
         "voc12-tags",
         "voc12-boxes",
         "voc12-points",

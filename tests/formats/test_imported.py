@@ -10,6 +10,7 @@ from PIL import Image
 
 from hintseg.errors import InputError
 from hintseg.formats.by_name import _write
+from hintseg.formats.finish import finish
 from hintseg.formats.imported import Imported
 from hintseg.hints.check import inspect
 from hintseg.hints.labels import UNLABELLED, VOID
@@ -94,11 +95,11 @@ def test_keys_carry_folders_only_where_names_repeat(tmp_path):
     for number, key in enumerate(keys):
         found.add_box(key, 1, 1, 9, 9, found.label(f"class {number}"))
         found.split("train", key)
-    found.finish()
+    finish(found)
     assert list(found.images) == list(found.boxes) == found.splits["train"] == ["a/1", "b/1", "b/2"]
     alone = found_in(tmp_path / "p" / "a", "deep/3.jpg")
     alone.add_image("3.jpg", tmp_path / "x.json")
-    alone.finish()
+    finish(alone)
     assert list(alone.images) == ["3"]
 
 
@@ -115,7 +116,7 @@ def test_links_are_followed_and_end(tmp_path):
     found = Imported(root)
     for name in ("a.jpg", "linked/b.jpg"):
         found.add_tag(found.add_image(name, root / "x.json"), found.label("cow"))
-    found.finish()
+    finish(found)
     dataset = _write(found, tmp_path / "out", None)
     assert not (tmp_path / "out" / "images" / "a.jpg").is_symlink()
     assert inspect(dataset, dataset.keys()).errors == []
@@ -140,7 +141,7 @@ def test_hints_are_scaled_to_the_image(tmp_path, size, declared, factor):
     mask[: declared[1] // 2] = True
     assert (found.regions[key] == cow).sum() == pytest.approx(16 * 12 * factor**2, rel=0.25)
     found.paint(key, mask, found.label("sky"), "x")
-    found.finish()
+    finish(found)
     assert found.boxes["a"][0][:4] == pytest.approx([8 * factor, 6 * factor, 16 * factor, 12 * factor], abs=0.2)
     assert found.points["a"][0][:2] == pytest.approx([8 * factor, 6 * factor], abs=0.2)
     assert found.scribbles["a"][0][1][1] == pytest.approx([16 * factor, 12 * factor], abs=0.2)
@@ -214,7 +215,7 @@ def test_what_lies_outside_is_clipped_or_left_out(tmp_path):
     found.fill(key, [[0, 0], [64, 0], [64, 48], [0, 48]], cow)
     found.ignore(key, [[0, 0], [10, 0], [10, 10], [0, 10]])
     assert ((found.regions[key] == VOID).sum(), (found.regions[key] == UNLABELLED).sum()) == (100, 0)
-    found.finish()
+    finish(found)
     dataset = _write(found, tmp_path / "out", None)
     assert inspect(dataset, dataset.keys()).errors == []
 
@@ -246,14 +247,14 @@ def test_an_image_that_cannot_be_read_costs_itself(tmp_path):
         found.add_box(key, 1, 1, 9, 9, found.label("cow"))
         found.fill(key, [[1, 1], [9, 1], [9, 9]], 0)
         found.paint(key, np.ones((48, 64), np.bool_), 0, "x")
-    found.finish()
+    finish(found)
     assert list(found.images) == list(found.boxes) == ["a"]
     assert found.lost == {"image that cannot be read": 1}
     assert "b.png" in found.notes[0]
     alone = Imported(tmp_path)
     alone.add_image("b.png", tmp_path / "x.json")
     with pytest.raises(InputError, match=r"b\.png"):
-        alone.finish()
+        finish(alone)
 
 
 @pytest.mark.parametrize("name", ["", "a/b", "..", "a b\n"])

@@ -9,7 +9,8 @@ from hintseg.bulk.output import Made, Output, digest_of
 from hintseg.bulk.photographs import Photograph
 from hintseg.config import InferenceConfig
 from hintseg.exhausted import SMALLER, memory_explained
-from hintseg.inference.segmenter import Segmenter, without_data
+from hintseg.inference.prediction import without_data
+from hintseg.inference.segmenter import Segmenter
 from hintseg.network.exported import digest
 
 SHARD = 256  # photographs in a Parquet shard

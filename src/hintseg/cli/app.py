@@ -9,8 +9,9 @@ import typer
 from hintseg.cli.data import check, demo, import_, prepare, recipe, simulate
 from hintseg.cli.learn import compare, train
 from hintseg.cli.places import label_studio, studio
+from hintseg.cli.results import export, report, retrieve, suggest
 from hintseg.cli.terminal import PlainFormatter, say, tolerate
-from hintseg.cli.use import complete, evaluate, export, predict, report, retrieve, suggest
+from hintseg.cli.use import complete, evaluate, predict
 from hintseg.errors import HintsegError
 from hintseg.exhausted import is_exhausted
 from hintseg.ranks import first_process

@@ -10,6 +10,7 @@ import numpy as np
 from hintseg.errors import ConfigError, InputError, unknown_name
 from hintseg.formats import coco, cvat, geotiff, label_studio, labelme, png, voc, yolo
 from hintseg.formats.exported import Classes, Labelled
+from hintseg.formats.finish import finish
 from hintseg.formats.folder import Progress, require_empty, write_folder
 from hintseg.formats.imported import Imported
 from hintseg.formats.label_colours import means_background
@@ -103,7 +104,7 @@ def import_dataset(
         raise InputError(f"{source}: holds no annotations {wanted}; known: {', '.join(NAMES[1:])}.")
     if unlabelled is not None and not found.whole:
         raise ConfigError(f"--unlabelled: is for label maps, of which {source} has none.")
-    found.finish()
+    finish(found)
     label = found.label(background) if background is not None else _known_background(found)
     return _write(found, out, label), found
 

@@ -15,7 +15,8 @@ import numpy as np
 
 from hintseg.errors import InputError
 from hintseg.formats.exported import Classes, Labelled, extent
-from hintseg.formats.imported import Imported, entry, tables
+from hintseg.formats.fields import entry, tables
+from hintseg.formats.imported import Imported
 from hintseg.formats.rle import decode_rle, encode_rle
 from hintseg.formats.shapes import declared_size, identifier, label_used, rectangle, split_of, turned
 from hintseg.hints.description import read_json

@@ -5,12 +5,14 @@ suffix. Symbolic links are followed; hidden files and folders are passed over.
 """
 
 import os
+import re
 from collections import defaultdict
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any
 from unicodedata import normalize
+from urllib.parse import unquote
 
 from hintseg.errors import InputError
 from hintseg.images import IMAGE_SUFFIXES
@@ -72,6 +74,26 @@ class ImageFinder:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+
+    def find_named(self, name: str, where: Path, without: frozenset[str] = frozenset()) -> Path | None:
+        """`find` of a name as it is, then without a URL's query, then without its escapes.
+
+        Raises:
+            InputError: as `find`.
+        """
+        plain = re.split("[?#]", name)[0]
+        unsure = None
+        for variant in dict.fromkeys((name, plain, unquote(plain))):
+            try:
+                path = self.find(variant, where, without)
+            except InputError as error:
+                unsure = unsure or error
+            else:
+                if path is not None:
+                    return path
+        if unsure is not None:
+            raise unsure
+        return None
 
     def find(self, name: str, where: Path, without: frozenset[str] = frozenset()) -> Path | None:
         """The file that an annotation file `where` means; None where there is none, but in folders `without`.

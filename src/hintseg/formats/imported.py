@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from hintseg.errors import InputError
 from hintseg.formats.finding import ImageFinder, matching, parts_of
 from hintseg.formats.frames import Frame, frame_of
-from hintseg.formats.names import is_showable, shortest_keys
+from hintseg.formats.names import is_showable
 from hintseg.formats.polygons import clipped_line, filled
 from hintseg.hints.labels import MAX_CLASSES, UNLABELLED, VOID
 from hintseg.images import read_image_size
@@ -62,9 +62,9 @@ class Imported:
     unlabelled: str | None = None
     _names: dict[str, tuple[str, ...]] = field(default_factory=dict)
     _labels: dict[str, int] = field(default_factory=dict)
-    _sizes: dict[str, tuple[int, int]] = field(default_factory=dict)
-    _frames: dict[str, Frame] = field(default_factory=dict)
-    _unreadable: dict[str, str] = field(default_factory=dict)
+    sizes: dict[str, tuple[int, int]] = field(default_factory=dict)
+    frames: dict[str, Frame] = field(default_factory=dict)
+    unreadable: dict[str, str] = field(default_factory=dict)
 
     def label(self, name: str) -> int:
         """Index of a class, which is added when it is new.
@@ -101,7 +101,7 @@ class Imported:
             InputError: there is none, several may be meant, two names mean one file, two images would share a key, or
                 the image has another shape than declared.
         """
-        path = self._found(name, where, without)
+        path = self.finder.find_named(name, where, without)
         if path is None:
             raise InputError(f"{where}: names the image {name!r:.80}, which lies nowhere below {self.root}.")
         key = self.add_file(path)
@@ -118,11 +118,11 @@ class Imported:
         key = self._key(path)
         if self.images.setdefault(key, path) != path:
             raise InputError(f"{path}: {self.images[key]} has the same name; rename one of the two.")
-        if key not in self._sizes and key not in self._unreadable:
+        if key not in self.sizes and key not in self.unreadable:
             try:
-                self._sizes[key] = read_image_size(path)
+                self.sizes[key] = read_image_size(path)
             except InputError as error:
-                self._unreadable[key] = str(error)
+                self.unreadable[key] = str(error)
         return key
 
     def split(self, name: str, key: str) -> None:
@@ -242,71 +242,24 @@ class Imported:
 
     def frame(self, key: str) -> Frame:
         """Sizes of an image, as it is and as its annotation file declares it; one pixel where it cannot be read."""
-        size = self._sizes.get(key, (1, 1))
-        return self._frames.get(key) or Frame(size, size)
+        size = self.sizes.get(key, (1, 1))
+        return self.frames.get(key) or Frame(size, size)
 
     def has_image(self, name: str, where: Path) -> bool:
         """Whether `add_image` would look at a file, be it of a wrong kind."""
         try:
-            return self._found(name, where, frozenset()) is not None
+            return self.finder.find_named(name, where, frozenset()) is not None
         except InputError:
             return True
 
     def is_readable(self, key: str) -> bool:
         """Whether an image can be read; of one that cannot, nothing is taken over."""
-        return key not in self._unreadable
+        return key not in self.unreadable
 
     @cached_property
     def finder(self) -> ImageFinder:
         """Finds images below `root`."""
         return ImageFinder(self.root)
-
-    def finish(self) -> None:
-        """Give images the shortest keys: names alone, or, where two share one, paths from their common folder.
-
-        Raises:
-            InputError: a name has letters that cannot be shown.
-        """
-        if self._unreadable and not self._sizes:
-            raise InputError(next(iter(self._unreadable.values())))
-        for key, reason in self._unreadable.items():
-            self.leave_out("image that cannot be read")
-            self.note(reason)
-            del self.images[key]
-        scaled = sum(not frame.is_identity for frame in self._frames.values())
-        if scaled:
-            self.note(f"{scaled} images have another size than their annotation file says; hints were scaled.")
-        names = shortest_keys(self.images)
-        for key in names.values():
-            if not is_showable(key):
-                raise InputError(f"{self.root}: the image name {key!r:.80} has letters that cannot be shown.")
-        tables: tuple[dict[str, Any], ...] = (
-            self.images, self.tags, self.boxes, self.points, self.scribbles, self.regions, self._frames, self._sizes,
-        )  # fmt: skip
-        for table in tables:
-            renamed = {names[key]: rows for key, rows in table.items()}
-            table.clear()
-            table.update(renamed)
-        self.whole = {names[key] for key in self.whole}
-        self.splits = {
-            name: [names[key] for key in dict.fromkeys(keys) if key in names] for name, keys in self.splits.items()
-        }
-
-    def _found(self, name: str, where: Path, without: frozenset[str]) -> Path | None:
-        """The file of a name as it is, then without a URL's query, then without its escapes."""
-        plain = re.split("[?#]", name)[0]
-        unsure = None
-        for variant in dict.fromkeys((name, plain, unquote(plain))):
-            try:
-                path = self.finder.find(variant, where, without)
-            except InputError as error:
-                unsure = unsure or error
-            else:
-                if path is not None:
-                    return path
-        if unsure is not None:
-            raise unsure
-        return None
 
     def _key(self, path: Path) -> str:
         parts = parts_of(str(path.relative_to(self.root).with_suffix("")))
@@ -324,17 +277,17 @@ class Imported:
             )
 
     def _require_one_frame(self, key: str, declared: tuple[int, int] | None, where: Path) -> None:
-        size = self._sizes.get(key)
+        size = self.sizes.get(key)
         if size is None:
             return
         asked = size if declared is None or min(declared) <= 0 else (int(declared[0]), int(declared[1]))
         frame = frame_of(self.images[key], size, asked, where)
-        if self._frames.setdefault(key, frame) != frame:
+        if self.frames.setdefault(key, frame) != frame:
             raise InputError(f"{where}: declares another size of {self.images[key]} than another annotation did.")
 
     def _places(self, key: str, vertices: ArrayLike, of_pixels: bool = False) -> NDArray[np.float64] | None:
         """(N, 2) in the image; None, counted, where they cannot be."""
-        if key in self._unreadable:
+        if key in self.unreadable:
             return None
         places = np.asarray(vertices, np.float64).reshape(-1, 2)
         if not len(places) or not (np.abs(places) < FARTHEST).all():
@@ -344,7 +297,7 @@ class Imported:
 
     def _fitting(self, key: str, shape: tuple[int, ...], where: str) -> Frame | None:
         """The frame of a mask; None where its image cannot be read."""
-        if key in self._unreadable:
+        if key in self.unreadable:
             return None
         frame = self.frame(key)
         if shape == frame.declared:
@@ -356,29 +309,5 @@ class Imported:
 
     def _canvas(self, key: str) -> NDArray[np.uint8]:
         if key not in self.regions:
-            self.regions[key] = np.full(self._sizes[key], UNLABELLED, dtype=np.uint8)
+            self.regions[key] = np.full(self.sizes[key], UNLABELLED, dtype=np.uint8)
         return self.regions[key]
-
-
-def tables(rows: list[Any], where: str) -> list[dict[str, Any]]:
-    """A list of objects.
-
-    Raises:
-        InputError: one is none.
-    """
-    for row, value in enumerate(rows):
-        if not isinstance(value, dict):
-            raise InputError(f"{where}[{row}]: {value!r:.80} is no object with fields.")
-    return rows
-
-
-def entry(content: object, name: str, kind: type | tuple[type, ...], where: str) -> Any:
-    """`content[name]` of a type.
-
-    Raises:
-        InputError: absent or of another type.
-    """
-    value = content.get(name) if isinstance(content, dict) else None
-    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-        raise InputError(f"{where}: the field {name!r} is missing or malformed (got {value!r:.80}).")
-    return value

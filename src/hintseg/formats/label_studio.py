@@ -21,7 +21,8 @@ from hintseg.formats.addresses import Addresses
 from hintseg.formats.annotators import merge, sheet
 from hintseg.formats.brush import decode_brush, encode_brush
 from hintseg.formats.exported import Classes, Labelled
-from hintseg.formats.imported import Imported, entry, tables
+from hintseg.formats.fields import entry, tables
+from hintseg.formats.imported import Imported
 from hintseg.formats.shapes import declared_size, ellipse, rectangle, turned
 from hintseg.hints.description import read_json
 from hintseg.hints.forms.form import numbers

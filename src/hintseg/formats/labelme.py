@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from hintseg.errors import InputError
-from hintseg.formats.imported import Imported, entry
+from hintseg.formats.fields import entry
+from hintseg.formats.imported import Imported
 from hintseg.formats.shapes import declared_size, ellipse, rectangle
 from hintseg.hints.description import read_json
 from hintseg.hints.forms.form import numbers

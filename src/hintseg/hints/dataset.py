@@ -22,7 +22,6 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import Any, Self
@@ -39,10 +38,10 @@ from hintseg.hints.forms.form import Hint, Row
 from hintseg.hints.keys import by_key, key_of, near_key
 from hintseg.hints.labels import VOID
 from hintseg.hints.model import ImageHints
-from hintseg.hints.names import plain_name, require_names
+from hintseg.hints.names import no_class, plain_name, require_names
 from hintseg.hints.pictures import Pictures, list_pictures
 from hintseg.hints.stretch import with_stretch
-from hintseg.images import atomic_path, read_image, read_image_size, read_labels, read_picture
+from hintseg.images import read_image, read_image_size, read_labels, read_picture, write_text
 from hintseg.listing import Listing, composed, list_images
 from hintseg.reading import read_text
 from hintseg.samples import PLAIN, Picture, View
@@ -196,11 +195,8 @@ class Dataset:
         self._require_size(path, strength.shape, key)
         return strength.astype(np.float32) / np.float32(255)
 
-    def _size(self, key: str) -> tuple[int, int]:
-        return read_image_size(self.path(key))
-
     def _require_size(self, path: Path, shape: tuple[int, ...], key: str) -> None:
-        size = self._size(key)
+        size = read_image_size(self.path(key))
         if shape != size:
             raise InputError(
                 f"{path}: is {shape[1]}×{shape[0]} but its image is {size[1]}×{size[0]}; export it at the image's size."
@@ -236,7 +232,7 @@ class Dataset:
         Raises:
             InputError: a malformed hint, naming file, image and value.
         """
-        chosen, corrections, size = frozenset(forms), list[str](), cache(partial(self._size, key))
+        chosen, corrections, size = frozenset(forms), list[str](), cache(lambda: read_image_size(self.path(key)))
         return ImageHints(
             {name: self._hints(name, key, size, corrections.append) for name in FORMS if name in chosen},
             tags_complete=self.tags_complete,
@@ -269,11 +265,7 @@ class Dataset:
             return label
         if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < len(self.classes):
             return value
-        near = get_close_matches(value, self.classes, n=1) if isinstance(value, str) else ()
-        raise InputError(
-            f"{where}: {value!r:.80} is no class; use an index 0..{len(self.classes) - 1} or a name from dataset.json"
-            f"{f' (did you mean {near[0]!r}?)' if near else ''}."
-        )
+        raise no_class(value, self.classes, where)
 
     @cached_property
     def _label_of(self) -> dict[str, int]:
@@ -292,17 +284,14 @@ class Dataset:
     def save_description(self) -> None:
         """Write dataset.json."""
         content: dict[str, Any] = {
-            "classes": list(self.classes),
-            "void": self.void,
-            "background": self.background,
+            "classes": list(self.classes), "void": self.void, "background": self.background,
             "tags_complete": self.tags_complete,
-        }
+        }  # fmt: skip
         if self.unlabelled is not None or self.first_label:
             content |= {"unlabelled": self.unlabelled, "first_label": self.first_label}
         if self.view.stated:
             content |= {"bands": list(self.view.bands) or None, "range": self.view.limits}
-        with atomic_path(self.root / "dataset.json") as temporary:
-            temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False), "utf-8")
+        write_text(self.root / "dataset.json", json.dumps(content, indent=1, ensure_ascii=False))
 
     def _looked_for(self, key: str) -> frozenset[int] | None:
         rows = self._tables["looked_for"].get(key)

@@ -1,7 +1,8 @@
 """What a class can be called: any text that can be shown and told from the others."""
 
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
 
 from hintseg.errors import InputError
 
@@ -61,3 +62,12 @@ def _require_name(name: object, where: object) -> None:
         raise InputError(
             f"{where}: class {name!r:.80} holds the character U+{ord(wrong):04X}, which cannot be shown; rename it."
         )
+
+
+def no_class(value: object, classes: Sequence[str], where: str) -> InputError:
+    """The error of a value that is neither a class's index nor its name."""
+    near = get_close_matches(value, classes, n=1) if isinstance(value, str) else ()
+    return InputError(
+        f"{where}: {value!r:.80} is no class; use an index 0..{len(classes) - 1} or a name from dataset.json"
+        f"{f' (did you mean {near[0]!r}?)' if near else ''}."
+    )

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any, Self
 
 from hintseg.config import Recipe
-from hintseg.errors import RunError
+from hintseg.errors import InputError, RunError
+from hintseg.hints.dataset import Dataset
 from hintseg.listing import require_no_pipe
 from hintseg.samples import PLAIN, View
 from hintseg.storage.addresses import recorded_folder
@@ -44,6 +45,22 @@ class RunDescription:
             InputError: what it names is no local folder, see `storage.addresses.recorded_folder`.
         """
         return recorded_folder(self.data, run)
+
+    def dataset(self, run: Path, named: str | Path | None) -> Dataset:
+        """The data set the run was trained on: the one that the caller names, else `data_folder`.
+
+        Raises:
+            InputError: it has moved, or the run names no local folder that holds its training images.
+        """
+        if named is not None:
+            return Dataset.open(named)
+        found = Dataset.open(self.data_folder(run))
+        if not any(key in found.paths for key in self.keys):
+            raise InputError(
+                f"{run}: says it was trained on {found.root}, which holds none of its training images; name the data "
+                "set by --data."
+            )
+        return found
 
     def dump(self) -> str:
         """As JSON."""

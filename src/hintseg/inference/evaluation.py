@@ -12,7 +12,8 @@ from hintseg.exhausted import SMALLER, memory_explained
 from hintseg.hints.classes import ClassMap
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.labels import VOID
-from hintseg.inference.segmenter import Segmenter, without_data
+from hintseg.inference.prediction import without_data
+from hintseg.inference.segmenter import Segmenter
 from hintseg.metrics import ConfusionMatrix
 
 log = logging.getLogger("hintseg")

@@ -1,7 +1,7 @@
 """Segmenter: a trained run, ready to predict, complete and retrieve."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Literal, Self
@@ -10,25 +10,29 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from torch import Tensor
 
 from hintseg.config import InferenceConfig
 from hintseg.errors import InputError, RunError, WeightsError
 from hintseg.hints.classes import ClassMap, match_classes
 from hintseg.hints.dataset import Dataset
-from hintseg.hints.labels import UNLABELLED, VOID
+from hintseg.hints.labels import UNLABELLED
 from hintseg.hints.model import ImageHints
 from hintseg.images import read_picture, reduced, repeated
 from hintseg.inference import views
 from hintseg.inference.completion import complete_image
 from hintseg.inference.description import RunDescription
 from hintseg.inference.device import pick_device
-from hintseg.inference.presence import PRESENCE_FILE, Presence, agreed
-from hintseg.inference.refine import refined
-from hintseg.inference.retrieval import Neighbour, SegmentIndex, load_index, nearest_to_click, retrieval_probabilities
-from hintseg.inference.views import enlarged_argmax, image_maps, multi_scale_maps, tile_weight, tiled_argmax, tiles
+from hintseg.inference.prediction import Seen, check_image, class_probabilities, of_tiles, without_data
+from hintseg.inference.presence import PRESENCE_FILE, Presence
+from hintseg.inference.retrieval import Neighbour, SegmentIndex, load_index, nearest_to_click
+from hintseg.inference.views import (
+    enlarged_argmax,
+    image_maps,
+    tiled_argmax,
+    tiled_mean,
+)
 from hintseg.listing import require_no_pipe
-from hintseg.network.embedder import Embedder, Network, PixelMaps
+from hintseg.network.embedder import Embedder, Network
 from hintseg.network.exported import digest, exported_network
 from hintseg.network.heads import resize
 from hintseg.samples import Picture
@@ -118,14 +122,6 @@ class Segmenter:
             return None
         return Presence.load(path, self.recipe.network, len(self.classes), self.network.mean.device)
 
-    def read(self, photograph: Path) -> NDArray[np.uint8]:
-        """A photograph as the training images were read, (H, W, 3) uint8.
-
-        Raises:
-            InputError: it cannot be read.
-        """
-        return self.read_picture(photograph).pixels
-
     def read_picture(self, photograph: Path) -> Picture:
         """A photograph as the training images were read, and which of its pixels hold data.
 
@@ -177,16 +173,18 @@ class Segmenter:
         Raises:
             InputError: not an (H, W, 3) uint8 array.
         """
-        _check_image(image)
+        check_image(image)
         size, masks = image.shape[:2], []
-        seen: dict[tuple[int, ...], _Seen] = {}
+        seen: dict[tuple[int, ...], Seen] = {}
         for config in ways:
             small = self.as_in_training(image, config)
             if max(small.shape[:2]) <= config.tile:
-                shares = self._probabilities(small, config, seen.setdefault(small.shape, _Seen()))
+                shares = class_probabilities(self, small, config, seen.setdefault(small.shape, Seen()))
                 masks.append(enlarged_argmax(shares, size))
             else:
-                masks.append(repeated(self._predict_tiled(small, _of_tiles(config)), size))
+                look = self._tile_by_tile(small, of_tiles(config))
+                mask = tiled_argmax(look, len(self.classes), small.shape[:2], config.tile, TILE_OVERLAP)
+                masks.append(repeated(mask, size))
         return masks
 
     def as_in_training(self, image: NDArray[np.uint8], config: InferenceConfig | None = None) -> NDArray[np.uint8]:
@@ -211,54 +209,19 @@ class Segmenter:
     def probabilities(self, image: NDArray[np.uint8], config: InferenceConfig | None = None) -> NDArray[np.float32]:
         """(C, H, W) float32 class probabilities; see `predict`. Holds all classes of the whole image in memory."""
         config = config or self.recipe.inference
-        _check_image(image)
+        check_image(image)
         size, image = image.shape[:2], self.as_in_training(image, config)
         height, width = image.shape[:2]
         if max(height, width) <= config.tile:
-            return resize(self._probabilities(image, config)[None], size)[0].cpu().numpy()
-        config = _of_tiles(config)
-        total = np.zeros((len(self.classes), height, width), dtype=np.float32)
-        weights = np.zeros((height, width), dtype=np.float32)
-        for rows, columns in tiles(height, width, config.tile, TILE_OVERLAP):
-            part = self._probabilities(image[rows, columns], config).cpu().numpy()
-            weight = tile_weight(*part.shape[1:])
-            total[:, rows, columns] += part * weight
-            weights[rows, columns] += weight
-        total /= weights
-        return resize(torch.from_numpy(total)[None], size)[0].numpy()
+            return resize(class_probabilities(self, image, config)[None], size)[0].cpu().numpy()
+        look = self._tile_by_tile(image, of_tiles(config))
+        shares = tiled_mean(look, len(self.classes), (height, width), config.tile, TILE_OVERLAP)
+        return resize(torch.from_numpy(shares)[None], size)[0].numpy()
 
-    def _predict_tiled(self, image: NDArray[np.uint8], config: InferenceConfig) -> NDArray[np.uint8]:
-        def look(rows: slice, columns: slice) -> NDArray[np.float32]:
-            return self._probabilities(image[rows, columns], config).cpu().numpy()
-
-        return tiled_argmax(look, len(self.classes), image.shape[:2], config.tile, TILE_OVERLAP)
-
-    @torch.no_grad()
-    def _probabilities(self, image: NDArray[np.uint8], config: InferenceConfig, seen: "_Seen | None" = None) -> Tensor:
-        height, width = image.shape[:2]
-        seen = _Seen() if seen is None else seen
-        look = (config.scales, config.flip)
-        if look not in seen.maps:
-            seen.maps[look] = multi_scale_maps(self.network, image, config.scales, config.flip)
-        maps = seen.maps[look]
-        result = resize(maps.logits[None], (height, width))[0]
-        if config.method != "softmax":
-            asked = (*look, config.neighbours)
-            if asked not in seen.votes:
-                segments = self.recipe.segments
-                seen.votes[asked] = retrieval_probabilities(
-                    maps.embeddings, self.index, (height, width), segments.inference_grid, segments.iterations,
-                    config.neighbours, len(self.classes),
-                )  # fmt: skip
-            votes = seen.votes[asked]
-            result = votes if config.method == "retrieval" else (result + votes) / 2
-        if config.presence > 0 and self.presence is not None:
-            if seen.presence is None:
-                seen.presence = self.presence.probabilities(image)
-            result = agreed(result, seen.presence, config.presence)
-        if config.crf:
-            result = refined(image, result, config.crf_stride)
-        return result
+    def _tile_by_tile(
+        self, image: NDArray[np.uint8], config: InferenceConfig
+    ) -> Callable[[slice, slice], NDArray[np.float32]]:
+        return lambda rows, columns: class_probabilities(self, image[rows, columns], config).cpu().numpy()
 
     def class_map(self, dataset: Dataset) -> ClassMap:
         """How this run's classes are numbered in a data set; what is not matched by name is logged once.
@@ -291,7 +254,7 @@ class Segmenter:
         Raises:
             InputError: the image or its hints cannot be read, or they name a class that this run never learned.
         """
-        (image, valid), target = self._hinted(dataset, key)
+        (image, valid), target = self.hinted(dataset, key)
         small, reduced = reduce_target(image, target, self.recipe.data.longest_side)
         probabilities = complete_image(
             self.network, small, reduced, self.recipe.completion, background=self.description.background
@@ -302,7 +265,7 @@ class Segmenter:
             mask[hinted] = target.labels[hinted]
         return self.class_map(dataset).own_labels(without_data(mask, valid))
 
-    def hinted(self, dataset: Dataset, key: str) -> tuple[NDArray[np.uint8], WeakTarget]:
+    def hinted(self, dataset: Dataset, key: str) -> tuple[Picture, WeakTarget]:
         """An image and its hints of the forms this run was trained on, as its recipe draws them.
 
         The hints are numbered as this run's classes; only those that the data set has are allowed.
@@ -310,10 +273,6 @@ class Segmenter:
         Raises:
             InputError: either cannot be read, or a hint names a class that this run never learned.
         """
-        picture, target = self._hinted(dataset, key)
-        return picture.pixels, target
-
-    def _hinted(self, dataset: Dataset, key: str) -> tuple[Picture, WeakTarget]:
         picture, hints = self.picture(dataset, key), self.hints(dataset, key)
         inside = box_seeds(picture.pixels, hints.boxes) if self.recipe.data.grabcut else None
         size, radius = picture.pixels.shape[:2], self.recipe.data.point_radius
@@ -336,7 +295,7 @@ class Segmenter:
         Raises:
             InputError: the pixel lies outside the image.
         """
-        _check_image(image)
+        check_image(image)
         height, width = image.shape[:2]
         if not (0 <= at[0] < width and 0 <= at[1] < height):
             raise InputError(f"--at {at[0]:g},{at[1]:g} lies outside the {width}×{height} image.")
@@ -360,37 +319,4 @@ class Segmenter:
         Raises:
             InputError: it has moved, or the run names no local folder that holds its training images.
         """
-        if isinstance(self.data, Dataset):
-            return self.data
-        found = Dataset.open(self.description.data_folder(self.run) if self.data is None else self.data)
-        if self.data is None and not any(key in found.paths for key in self.description.keys):
-            raise InputError(
-                f"{self.run}: says it was trained on {found.root}, which holds none of its training images; name the "
-                "data set by --data."
-            )
-        return found
-
-
-class _Seen:
-    """What was computed of one image, by the settings that decide it."""
-
-    def __init__(self) -> None:
-        self.maps: dict[tuple[object, ...], PixelMaps] = {}
-        self.votes: dict[tuple[object, ...], Tensor] = {}
-        self.presence: Tensor | None = None
-
-
-def without_data(mask: NDArray[np.uint8], valid: NDArray[np.bool_] | None) -> NDArray[np.uint8]:
-    """The mask, void where there is no data."""
-    return mask if valid is None else np.where(valid, mask, np.uint8(VOID))
-
-
-def _of_tiles(config: InferenceConfig) -> InferenceConfig:
-    """How the tiles of a large image are segmented: without what costs most, unless it was asked for by name."""
-    method = "softmax" if config.method == "both" else config.method
-    return config.model_copy(update={"crf": config.crf is True, "method": method, "presence": 0.0})
-
-
-def _check_image(image: NDArray[np.uint8]) -> None:
-    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or 0 in image.shape:
-        raise InputError(f"an image must be (H, W, 3) uint8 but is {image.shape} {image.dtype}; use images.read_image.")
+        return self.data if isinstance(self.data, Dataset) else self.description.dataset(self.run, self.data)

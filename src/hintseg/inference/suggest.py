@@ -69,7 +69,7 @@ def suggest(
     scarcity = class_scarcity(segmenter.index.labels, len(segmenter.classes))
     found = []
     for number, key in enumerate(keys):
-        image, target = segmenter.hinted(dataset, key)
+        (image, _), target = segmenter.hinted(dataset, key)
         tags = segmenter.hints(dataset, key, ("tags",))
         small, target = reduce_target(image, target, segmenter.recipe.data.longest_side)
         shares = segmenter.probabilities(small, config) * ~tags.absent(len(segmenter.classes))[:, None, None]

@@ -103,6 +103,21 @@ def tiled_argmax(
     return result
 
 
+def tiled_mean(
+    look: Callable[[slice, slice], NDArray[np.float32]], classes: int, size: tuple[int, int], side: int, overlap: int
+) -> NDArray[np.float32]:
+    """(C, H, W) blended probabilities of tiles; arguments as for `tiled_argmax`."""
+    total = np.zeros((classes, *size), dtype=np.float32)
+    weights = np.zeros(size, dtype=np.float32)
+    for rows, columns in tiles(*size, side, overlap):
+        part = look(rows, columns)
+        weight = tile_weight(*part.shape[1:])
+        total[:, rows, columns] += part * weight
+        weights[rows, columns] += weight
+    total /= weights
+    return total
+
+
 def tile_weight(rows: int, columns: int) -> NDArray[np.float32]:
     """(rows, columns) blending weight: highest in the middle, small but positive at the border."""
     vertical = np.minimum(np.arange(1, rows + 1), np.arange(rows, 0, -1)).astype(np.float32)

@@ -18,11 +18,11 @@ import torch
 from numpy.typing import NDArray
 
 from hintseg.config import Recipe
-from hintseg.errors import ConfigError, RunError, TrainingError
+from hintseg.errors import ConfigError, TrainingError
 from hintseg.exhausted import memory_explained
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.labels import UNLABELLED
-from hintseg.images import atomic_path
+from hintseg.images import write_text
 from hintseg.inference.description import RunDescription
 from hintseg.inference.device import pick_device
 from hintseg.inference.retrieval import save_index
@@ -34,7 +34,7 @@ from hintseg.network.embedder import Embedder
 from hintseg.training.completed import complete_training_image, remembered_segments
 from hintseg.training.data import TrainingImages
 from hintseg.training.inputs import agree_on_inputs, run_inputs
-from hintseg.training.run_folder import locked, logged, save_network
+from hintseg.training.run_folder import own_folder, save_network
 
 log = logging.getLogger("hintseg")
 
@@ -84,9 +84,7 @@ def run_instant(
         recipe, dataset.classes, dataset.background, dataset.address or str(dataset.root.resolve()), forms, keys,
         version, dataset.shown, largest,
     )  # fmt: skip
-    with locked(out), logged(out), memory_explained("the head", ADVICE, TrainingError):
-        if (out / "run.json").exists() and not resume:
-            raise RunError(f"{out}: already holds a run; add --resume to go on with it, or choose another --out.")
+    with own_folder(out, resume), memory_explained("the head", ADVICE, TrainingError):
         for note in notes:
             log.warning(note)
         started = time.monotonic()
@@ -155,12 +153,6 @@ def pseudo_labels(
     best, labels = probabilities.max(dim=0)
     confident = best.numpy() >= (recipe.instant.confidence if recipe.instant else 0.0)
     return np.where(confident, labels.numpy(), UNLABELLED).astype(np.uint8)
-
-
-def write_text(path: Path, text: str) -> None:
-    """A whole text file or none."""
-    with atomic_path(path) as temporary:
-        temporary.write_text(text, "utf-8")
 
 
 def _pixels(

@@ -21,7 +21,8 @@ from hintseg.exhausted import memory_explained
 from hintseg.formats.by_name import import_dataset
 from hintseg.hints.classes import same_names
 from hintseg.images import atomic_path
-from hintseg.inference.segmenter import Segmenter, without_data
+from hintseg.inference.prediction import without_data
+from hintseg.inference.segmenter import Segmenter
 from hintseg.samples import Picture
 from hintseg.studio.guard import Guard, explain_errors
 from hintseg.studio.label_studio import LabelStudio

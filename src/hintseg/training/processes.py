@@ -23,7 +23,7 @@ from hintseg.errors import ConfigError, InputError, RunError
 from hintseg.network.embedder import PixelMaps
 from hintseg.training.batches import TrainingBatch
 from hintseg.training.interrupt import Interruption
-from hintseg.training.run_folder import locked, logged
+from hintseg.training.run_folder import own_folder
 
 PATIENCE = timedelta(hours=3)  # one process may complete masks for long while the others wait
 
@@ -69,12 +69,7 @@ def run_folder(out: Path, resume: bool, fabric: Fabric) -> Iterator[None]:
         problem = None
         if fabric.is_global_zero:
             try:
-                held.enter_context(locked(out))
-                if (out / "run.json").exists() and not resume:
-                    raise RunError(
-                        f"{out}: already holds a run; add --resume to go on with it, or choose another --out."
-                    )
-                held.enter_context(logged(out))
+                held.enter_context(own_folder(out, resume))
             except RunError as error:
                 problem = str(error)
         problem = fabric.broadcast(problem)

@@ -10,7 +10,9 @@ from pathlib import Path
 
 from hintseg.errors import HintsegError, RunError
 from hintseg.images import atomic_path
+from hintseg.inference.description import RunDescription
 from hintseg.network.embedder import Embedder
+from hintseg.storage.outputs import claim_folder
 
 
 def write_metrics(out: Path, history: list[dict[str, float]]) -> None:
@@ -47,6 +49,22 @@ def save_network(network: Embedder, out: Path) -> None:
 
     with atomic_path(out / "weights.safetensors") as temporary:
         save_file({name: tensor.contiguous() for name, tensor in network.state_dict().items()}, temporary)
+
+
+@contextmanager
+def own_folder(out: Path, resume: bool) -> Iterator[None]:
+    """A new folder, or one that holds a run to go on with: this process's own, and logged to.
+
+    Raises:
+        RunError: it holds something else, is in use, or cannot be written.
+    """
+    if (out / "run.json").exists():
+        if not resume:
+            raise RunError(f"{out}: already holds a run; add --resume to go on with it, or choose another --out.")
+        RunDescription.load(out / "run.json")
+    claim_folder(out, "run.json")
+    with locked(out), logged(out):
+        yield
 
 
 @contextmanager
