@@ -2,6 +2,7 @@
 
 import io
 import json
+import logging
 import os
 import shutil
 import subprocess
@@ -455,7 +456,10 @@ def test_training_leaves_out_what_cannot_be_read_and_says_so(predicting):
     assert len(list((backend.folder / "data-002" / "images").iterdir())) == 2
 
 
-def test_health_tells_what_failed_in_the_background(predicting):
+def test_health_tells_what_failed_in_the_background(predicting, monkeypatch):
+    monkeypatch.setattr(
+        logging.getLogger("hintseg.studio.backend"), "disabled", True
+    )  # test processes send text as UTF-8
     backend = predicting({})
 
     def fail(*_):

@@ -149,7 +149,7 @@ def demo(
     out: Annotated[
         Path, typer.Option(parser=local_path, metavar="FOLDER", help="for the data set, the run and the report")
     ] = Path("runs/demo"),
-    iterations: Annotated[int, typer.Option(min=1, help="training iterations")] = 600,
+    seed: Annotated[int, typer.Option(min=0, help="of the random numbers")] = 0,
 ) -> None:
     """Train on four photographs that scikit-image installs and write a report."""
     from hintseg.cli.progress import progress_bar
@@ -160,5 +160,5 @@ def demo(
         raise InputError(f"{out}: already holds a demo; delete the folder to run it again.")
     claim_folder(out)
     with progress_bar() as show:
-        report = run_demo(out, iterations, show)
+        report = run_demo(out, seed, show)
     say(f"Report: {report.resolve()}")

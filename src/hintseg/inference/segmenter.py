@@ -47,9 +47,7 @@ log = logging.getLogger("hintseg")
 class Segmenter:
     """A trained network with its segment memory.
 
-    Example:
-        >>> segmenter = Segmenter.open("runs/a")              # doctest: +SKIP
-        >>> mask = segmenter.predict(image)                   # doctest: +SKIP
+    Example: `Segmenter.open("runs/a").predict(image)`
     """
 
     def __init__(self, network: Network, description: RunDescription, run: Path) -> None:

@@ -120,11 +120,13 @@ def page(title: str, parts: Iterable[str]) -> str:
 
 def _summary(segmenter: Segmenter) -> str:
     description = segmenter.description
-    network = segmenter.recipe.network
+    recipe = segmenter.recipe
+    effort = f"{recipe.iterations} iterations of batch {recipe.data.batch}, crop {recipe.data.crop}"
+    if recipe.instant is not None:
+        effort = f"a head on frozen features, {recipe.instant.steps} steps"
     return (
         f"<p>{len(description.keys)} training images with {html.escape(', '.join(description.forms))}; "
-        f"{html.escape(network.backbone)}, {segmenter.recipe.iterations} iterations of batch "
-        f"{segmenter.recipe.data.batch}, crop {segmenter.recipe.data.crop}, seed {segmenter.recipe.seed}; "
+        f"{html.escape(recipe.network.backbone)}, {effort}, seed {recipe.seed}; "
         f"hintseg {html.escape(description.version)}.</p>"
     )
 
