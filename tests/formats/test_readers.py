@@ -468,3 +468,111 @@ def test_what_is_written_is_read_again(tmp_path, name):
     assert dataset.classes == ("field", "cow", "sky")
     for key in photographs:
         assert (read_labels(tmp_path / "data" / "scribbles" / f"{key}.png") == labels).all()
+
+
+def coco_of(names, annotations):
+    """COCO's content: images by name, and (image, class, box or area and polygon) rows."""
+    images = [{"id": number, "file_name": name, "width": 64, "height": 64} for number, name in enumerate(names)]
+    categories = [{"id": number, "name": name} for number, name in enumerate("ab")]
+    rows = [
+        {"id": number, "image_id": image, "category_id": category, **more}
+        for number, (image, category, more) in enumerate(annotations)
+    ]
+    return json.dumps({"images": images, "annotations": rows, "categories": categories})
+
+
+def blank(path):
+    write_image(path, np.full((64, 64, 3), 90, np.uint8))
+
+
+def test_hidden_copies_and_leftovers_are_no_annotations(tmp_path):
+    source = tmp_path / "in"
+    blank(source / "1.png")
+    (source / "c.json").write_text(coco_of(["1.png"], [(0, 0, {"bbox": [4, 4, 8, 8]})]))
+    for name in (".ipynb_checkpoints/c-checkpoint.json", "__MACOSX/c.json", "._c.json"):
+        (source / name).parent.mkdir(exist_ok=True)
+        (source / name).write_bytes(b"\0\5\26\7" if "c.json" in name else coco_of(["1.png"], []).encode())
+    dataset, _ = import_dataset(source, tmp_path / "out")
+    assert json.loads((dataset.root / "boxes.json").read_text()) == {"1": [[4, 4, 12, 12, 0]]}
+
+
+def test_an_image_of_a_missing_folder_is_not_taken_from_another(tmp_path):
+    source = tmp_path / "in"
+    blank(source / "a/1.png")
+    blank(source / "a/2.png")
+    (source / "c.json").write_text(coco_of(["b/1.png", "a/2.png"], [(0, 0, {"bbox": [4, 4, 8, 8]})]))
+    with pytest.raises(InputError, match=r"'b/1' of the annotations is not there"):
+        import_dataset(source, tmp_path / "out")
+    (source / "c.json").write_text(coco_of(["train/1.png", "train/2.png"], [(0, 0, {"bbox": [4, 4, 8, 8]})]))
+    import_dataset(source, tmp_path / "moved")  # all of them were moved
+
+
+def test_of_cocos_regions_the_smaller_is_seen(tmp_path):
+    source = tmp_path / "in"
+    blank(source / "1.png")
+    square = lambda low, high: [[low, low, high, low, high, high, low, high]]  # noqa: E731
+    rows = [
+        (0, 0, {"segmentation": square(20, 30), "area": 100}),
+        (0, 1, {"segmentation": square(10, 50), "area": 1600}),
+    ]
+    (source / "c.json").write_text(coco_of(["1.png"], rows))
+    _, found = import_dataset(source, tmp_path / "out")
+    assert np.bincount(found.regions["1"].ravel(), minlength=2)[:2].tolist() == [100, 1500]
+
+
+def test_two_voc_files_about_one_image_are_refused_and_an_object_without_box_is_counted(tmp_path):
+    source = tmp_path / "in"
+    for name in ("1", "renamed"):
+        blank(source / f"{name}.png")
+        box = "<bndbox><xmin>1</xmin><ymin>1</ymin><xmax>9</xmax><ymax>9</ymax></bndbox>"
+        shapes = f"<object><name>a</name>{box}</object><object><name>a</name><polygon/></object>"
+        (source / f"{name}.xml").write_text(f"<annotation><filename>1.png</filename>{shapes}</annotation>")
+    with pytest.raises(InputError, match=r"renamed.xml: is about the same image as .*1.xml"):
+        import_dataset(source, tmp_path / "out")
+    (source / "renamed.xml").unlink()
+    _, found = import_dataset(source, tmp_path / "one")
+    assert found.boxes == {"1": [[0, 0, 9, 9, 0]]}
+    assert found.lost["VOC object without a box"] == 1
+
+
+def test_a_cvat_mask_is_clipped_and_tracks_of_several_tasks_are_refused(tmp_path):
+    source = tmp_path / "in"
+    blank(source / "frame_000000.png")
+    mask = '<mask label="a" rle="0, 20" left="60" top="-1" width="5" height="4"/>'
+    image = f'<image id="0" name="frame_000000.png" width="64" height="64">{mask}</image>'
+    (source / "a.xml").write_text(f"<annotations>{image}</annotations>")
+    _, found = import_dataset(source, tmp_path / "out")
+    rows, columns = np.nonzero(found.regions["frame_000000"] == 0)
+    assert (rows.min(), rows.max(), columns.min(), columns.max(), len(rows)) == (0, 2, 60, 63, 12)
+    box = '<box frame="0" outside="0" xtl="1" ytl="1" xbr="9" ybr="9"/>'
+    tracks = "".join(f'<track id="{n}" task_id="{n}" label="a">{box}</track>' for n in (3, 4))
+    (source / "a.xml").write_text(f"<annotations>{tracks}</annotations>")
+    with pytest.raises(InputError, match=r"tracks of several tasks \(3, 4\)"):
+        import_dataset(source, tmp_path / "two")
+
+
+def test_key_points_without_kpt_shape_are_refused_even_if_none_says_2(tmp_path):
+    source = tmp_path / "in"
+    blank(source / "images/1.png")
+    (source / "data.yaml").write_text("names: [a, b]\n")
+    (source / "labels").mkdir()
+    (source / "labels/1.txt").write_text("0 .5 .5 .4 .6 .35 .3 1 .6 .7 1\n")
+    with pytest.raises(InputError, match="kpt_shape"):
+        import_dataset(source, tmp_path / "out")
+    (source / "labels/1.txt").write_text("0 0 0 1 0 1 1 .5 .5 0 1\n")  # a polygon that follows the image's edge
+    _, found = import_dataset(source, tmp_path / "polygon")
+    assert found.regions
+
+
+def test_what_a_palette_shows_as_transparent_is_void(tmp_path):
+    source = tmp_path / "in"
+    blank(source / "images/1.png")
+    (source / "masks").mkdir()
+    labels = np.zeros((64, 64), np.uint8)
+    labels[:30] = 1
+    picture = Image.fromarray(labels, "P")
+    picture.putpalette([0, 0, 0, 255, 0, 0])
+    picture.save(source / "masks/1.png", transparency=0)
+    (source / "classes.txt").write_text("soil\nplant\n")
+    dataset, _ = import_dataset(source, tmp_path / "out", "png")
+    assert np.unique(dataset.mask("1"), return_counts=True)[1].tolist() == [30 * 64, 34 * 64]

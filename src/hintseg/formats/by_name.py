@@ -10,6 +10,7 @@ import numpy as np
 from hintseg.errors import ConfigError, InputError, unknown_name
 from hintseg.formats import coco, cvat, geotiff, label_studio, labelme, png, voc, yolo
 from hintseg.formats.exported import Classes, Labelled
+from hintseg.formats.finding import files_below
 from hintseg.formats.finish import finish
 from hintseg.formats.folder import Progress, require_empty, write_folder
 from hintseg.formats.imported import Imported
@@ -173,7 +174,7 @@ def annotation_files(source: Path, name: str) -> list[tuple[str, Path]]:
     """(format, file) of every annotation file."""
     if name in FOLDERS:
         return []
-    paths = [source] if source.is_file() else sorted(path for path in source.rglob("*") if path.is_file())
+    paths = [source] if source.is_file() else [path for path in files_below(source) if "__MACOSX" not in path.parts]
     chosen = FORMATS if name == "auto" else {name: FORMATS[name]}
     files = []
     for path in paths:

@@ -1,7 +1,7 @@
 """COCO: polygons and RLE masks → regions; boxes without a mask → boxes; visible keypoints → points.
 
 An annotation with a `segmentation` of polygons or run lengths is a region and its `bbox` says nothing more. Where
-regions overlap, crowds lie lowest, and a later annotation lies over an earlier one. `ignore: 1` makes a region void.
+regions overlap, crowds lie lowest, and smaller ones lie over larger ones. `ignore: 1` makes a region void.
 Categories that no annotation uses become no classes. Files or folders called train, val or test become splits.
 Written, every class of an image is one annotation with run lengths, the background's too.
 """
@@ -53,11 +53,16 @@ def read(path: Path, found: Imported) -> None:
     empty = len(keys.keys() - {image for image, _ in rows})
     if empty:
         found.note(f"{empty} images have no annotation in {path.name}; they are unlabelled.")
-    # Crowds lie round single objects: those are painted over them.
-    for row in sorted(range(len(rows)), key=lambda row: not annotations[row].get("iscrowd")):
+    for row in sorted(range(len(rows)), key=lambda row: _depth(annotations[row])):
         image, name = rows[row]
         if found.is_readable(keys[image]):
             _add(annotations[row], keys[image], found.label(name), found, f"{path}, annotations[{row}]")
+
+
+def _depth(annotation: dict[str, Any]) -> tuple[bool, float]:
+    """Painted first: crowds, which lie round single objects, then the larger, which would hide the smaller."""
+    area = annotation.get("area")
+    return not annotation.get("iscrowd"), -float(area) if isinstance(area, int | float) and abs(area) < 1e18 else 0.0
 
 
 def write(out: Path, items: Iterable[Labelled], classes: Classes) -> None:

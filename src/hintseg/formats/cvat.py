@@ -78,6 +78,12 @@ def write(out: Path, items: Iterable[Labelled], classes: Classes) -> None:
 
 
 def _read_tracks(root: Element, path: Path, found: Imported) -> None:
+    tasks = sorted({task for track in root.iter("track") if (task := track.get("task_id")) is not None})
+    if len(tasks) > 1:
+        raise InputError(
+            f"{path}: has tracks of several tasks ({', '.join(tasks)}), whose frames have the same numbers; export "
+            "every task by itself."
+        )
     frames: dict[int, list[Shape]] = defaultdict(list)
     for track in root.iter("track"):
         where = f"{path}, track {track.get('id')}"
@@ -163,12 +169,15 @@ def _mask(shape: Element, size: tuple[int, int], where: str) -> NDArray[np.bool_
         runs = [int(run) for run in _attribute(shape, "rle", where).split(",")]
     except ValueError as error:
         raise InputError(f"{where}: the field 'rle' must be numbers between commas.") from error
-    inside = 0 <= left <= left + width <= size[1] and 0 <= top <= top + height <= size[0]
-    if not inside or min(runs) < 0 or sum(runs) != width * height:
+    modest = max(abs(left), abs(top), width, height) <= 2 * max(size)
+    if not modest or min(width, height, *runs) < 0 or sum(runs) != width * height:
         raise InputError(f"{where}: the fields 'rle', 'left', 'top', 'width', 'height' do not fit together.")
     mask = np.zeros(size, dtype=np.bool_)
     filled = np.repeat(np.arange(len(runs)) % 2 == 1, runs).reshape(height, width)
-    mask[top : top + height, left : left + width] = filled
+    # What lies outside of the image is cut off.
+    rows, columns = slice(max(top, 0), max(top + height, 0)), slice(max(left, 0), max(left + width, 0))
+    there = mask[rows, columns]
+    there[:] = filled[max(-top, 0) :, max(-left, 0) :][: there.shape[0], : there.shape[1]]
     return mask
 
 

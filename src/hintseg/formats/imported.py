@@ -60,10 +60,11 @@ class Imported:
     lost: Counter[str] = field(default_factory=Counter)
     notes: list[str] = field(default_factory=list)
     unlabelled: str | None = None
-    _names: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    names: dict[str, tuple[str, ...]] = field(default_factory=dict)
     _labels: dict[str, int] = field(default_factory=dict)
     sizes: dict[str, tuple[int, int]] = field(default_factory=dict)
     frames: dict[str, Frame] = field(default_factory=dict)
+    written_by: dict[str, Path] = field(default_factory=dict)
     unreadable: dict[str, str] = field(default_factory=dict)
 
     def label(self, name: str) -> int:
@@ -269,7 +270,7 @@ class Imported:
         """Two names of one file are of two images unless one is the other's end."""
         parts = parts_of(unquote(re.split("[?#]", name)[0]).casefold())
         parts = (*parts[:-1], PurePosixPath(parts[-1]).stem if parts else "")
-        known = self._names.setdefault(key, parts)
+        known = self.names.setdefault(key, parts)
         if matching(parts, known) < min(len(parts), len(known)):
             raise InputError(
                 f"{where}: {name!r:.80} and {'/'.join(known)!r:.80} are two images, but only {self.images[key]} is "

@@ -19,6 +19,7 @@ from hintseg.formats.label_colours import Colour, means_background, means_nothin
 from hintseg.formats.split_lists import read_split_lists
 from hintseg.hints.labels import VOID
 from hintseg.images import read_image_size, read_labels
+from hintseg.pillow import opened_image
 
 FOLDERS = ("SegmentationClass", "SegmentationClassPNG", "masks", "labels", "annotations", "mask", "label", "gt")
 SUFFIXES = (".png", ".tif", ".tiff", ".bmp", ".gif")
@@ -80,8 +81,20 @@ def _image_of(path: Path, found: Imported) -> str:
     raise InputError(f"{path}: there is no image of this name below {found.root}.")
 
 
+def _opaque_labels(path: Path) -> NDArray[np.uint8]:
+    """A label map, void where its palette is transparent."""
+    labels = read_labels(path)
+    with opened_image(path) as image:
+        clear = image.info.get("transparency") if image.mode == "P" else None
+    if isinstance(clear, bytes):
+        labels[np.isin(labels, [value for value, alpha in enumerate(clear) if alpha == 0])] = VOID
+    elif isinstance(clear, int):
+        labels[labels == clear] = VOID
+    return labels
+
+
 def _add_by_index(keys: dict[str, Path], names: list[str], meanings: Path, found: Imported) -> None:
-    maps = {key: read_labels(path) for key, path in keys.items()}
+    maps = {key: _opaque_labels(path) for key, path in keys.items()}
     counts = sum((np.bincount(labels.ravel(), minlength=256) for labels in maps.values()), np.zeros(256, np.int64))
     first = _first_value(names, meanings, found)
     table = np.full(256, VOID, np.uint8)

@@ -39,6 +39,8 @@ def read(path: Path, found: Imported) -> None:
     if size is not None:
         declared = (int(number(size, "height", path)), int(number(size, "width", path)))
     key = found.add_image(name, path, declared)
+    if (earlier := found.written_by.setdefault(key, path)) != path:
+        raise InputError(f"{path}: is about the same image as {earlier} ({found.images[key]}); mend its <filename>.")
     for element in root.iter("object"):
         _add(element, key, found, path)
 
@@ -91,4 +93,4 @@ def _add(element: Element, key: str, found: Imported, path: Path) -> None:
         x0, x1, y0, y1 = (number(frame, tag, path) for tag in ("xmin", "xmax", "ymin", "ymax"))
         found.add_box(key, min(x0, x1) - 1, min(y0, y1) - 1, max(x0, x1), max(y0, y1), label)
     else:
-        raise InputError(f"{path}: an <object> has no <bndbox>.")
+        found.leave_out("VOC object without a box")

@@ -140,9 +140,17 @@ def _add_points(key: str, points: list[float], label: int, described: Descriptio
 
 
 def _is_pose(values: list[float]) -> bool:
-    """Whether every third value after a box says how well a point is seen, which no coordinate can: 2."""
+    """Whether every third value after a box says how well a point is seen.
+
+    No coordinate is 2; where all are 0 or 1, the points that are seen must lie in the box.
+    """
     seen = values[6::3]
-    return len(values) >= 7 and (len(values) - 4) % 3 == 0 and set(seen) <= {0, 1, 2} and 2 in seen
+    if len(values) < 7 or (len(values) - 4) % 3 or not set(seen) <= {0, 1, 2}:
+        return False
+    x, y, width, height = values[:4]
+    points = [(values[at], values[at + 1]) for at in range(4, len(values), 3) if values[at + 2]]
+    inside = [abs(px - x) <= width / 2 and abs(py - y) <= height / 2 for px, py in points]
+    return 2 in seen or (bool(inside) and all(inside))
 
 
 def _all_turned(rows: list[_Row], found: Imported) -> bool:
