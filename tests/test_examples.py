@@ -18,10 +18,9 @@ def test_a_notebook_runs(path, tmp_path, monkeypatch):
     assert notebook["nbformat"] == 4
     sources = ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"]
     assert not any(cell.get("outputs") for cell in notebook["cells"])
-    assert sum("ITERATIONS = 400" in source for source in sources) == 1
     names: dict = {}
     for source in sources:
-        exec(compile(source.replace("ITERATIONS = 400", "ITERATIONS = 2"), path.name, "exec"), names)
+        exec(compile(source, path.name, "exec"), names)
         *_, last = source.splitlines()
         if last.startswith("Image.fromarray("):
             picture = eval(last, names)

@@ -16,8 +16,7 @@ from hintseg.errors import ConfigError, InputError, RunError, WeightsError
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.forms.boxes import Box
 from hintseg.hints.model import ImageHints
-from hintseg.inference import completion
-from hintseg.inference import segmenter as segmenter_module
+from hintseg.inference import completion, prediction
 from hintseg.inference.completion import at_least, complete_image, touch_boxes
 from hintseg.inference.evaluation import evaluate_split
 from hintseg.inference.refine import refined
@@ -185,8 +184,8 @@ def test_ways_that_share_work_give_what_each_gives_alone(segmenter, monkeypatch)
     ]
     expected = [segmenter.predict(image, way) for way in ways]
     looks = []
-    whole = segmenter_module.multi_scale_maps
-    monkeypatch.setattr(segmenter_module, "multi_scale_maps", lambda *a: looks.append(a[2:]) or whole(*a))
+    whole = prediction.multi_scale_maps
+    monkeypatch.setattr(prediction, "multi_scale_maps", lambda *a: looks.append(a[2:]) or whole(*a))
     for one, other in zip(segmenter.predict_ways(image, ways), expected, strict=True):
         assert np.array_equal(one, other)
     assert len(looks) == len(set(looks)) == 2  # with and without its mirror image

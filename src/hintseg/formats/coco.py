@@ -15,11 +15,10 @@ import numpy as np
 
 from hintseg.errors import InputError
 from hintseg.formats.exported import Classes, Labelled, extent
-from hintseg.formats.fields import entry, tables
+from hintseg.formats.fields import annotations_in, entry, tables
 from hintseg.formats.imported import Imported
 from hintseg.formats.rle import decode_rle, encode_rle
 from hintseg.formats.shapes import declared_size, identifier, label_used, rectangle, split_of, turned
-from hintseg.hints.description import read_json
 from hintseg.hints.forms.form import numbers
 from hintseg.hints.labels import VOID
 from hintseg.images import atomic_path
@@ -27,7 +26,7 @@ from hintseg.images import atomic_path
 
 def matches(path: Path) -> bool:
     """Whether a JSON file is COCO's."""
-    content = read_json(path)
+    content = annotations_in(path)
     return isinstance(content, dict) and {"images", "annotations", "categories"} <= set(content)
 
 
@@ -37,7 +36,7 @@ def read(path: Path, found: Imported) -> None:
     Raises:
         InputError: malformed, naming file and field, or made for panoptic segmentation or captions.
     """
-    content = read_json(path)
+    content = annotations_in(path)
     annotations = tables(entry(content, "annotations", list, str(path)), f"{path}, annotations")
     _require_instances(annotations, path)
     names = _by_id(content, "categories", "name", path)

@@ -1,8 +1,29 @@
 """Fields of parsed JSON: there, and of the type they must have."""
 
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from hintseg.errors import InputError
+from hintseg.reading import read_json
+from hintseg.storage.files import mark_of
+
+
+def annotations_in(path: Path) -> Any:
+    """`read_json`, which is done once however many formats look whether a file is theirs.
+
+    Raises:
+        InputError: as `read_json`.
+    """
+    try:
+        return _parsed(path, mark_of(path))
+    except OSError:
+        return read_json(path)  # says what is wrong
+
+
+@lru_cache(maxsize=1)
+def _parsed(path: Path, mark: str) -> Any:
+    return read_json(path)
 
 
 def tables(rows: list[Any], where: str) -> list[dict[str, Any]]:

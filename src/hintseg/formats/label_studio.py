@@ -21,10 +21,9 @@ from hintseg.formats.addresses import Addresses
 from hintseg.formats.annotators import merge, sheet
 from hintseg.formats.brush import decode_brush, encode_brush
 from hintseg.formats.exported import Classes, Labelled
-from hintseg.formats.fields import entry, tables
+from hintseg.formats.fields import annotations_in, entry, tables
 from hintseg.formats.imported import Imported
 from hintseg.formats.shapes import declared_size, ellipse, rectangle, turned
-from hintseg.hints.description import read_json
 from hintseg.hints.forms.form import numbers
 from hintseg.images import atomic_path
 
@@ -36,7 +35,7 @@ VIDEO = ("videorectangle", "timelinelabels")
 
 def matches(path: Path) -> bool:
     """Whether a JSON file is Label Studio's."""
-    content = read_json(path)
+    content = annotations_in(path)
     return isinstance(content, list) and bool(content) and all(isinstance(task, dict) for task in content) and (
         all("data" in task and "annotations" in task for task in content)
         or all({"annotation_id", "annotator", "lead_time"} <= set(task) for task in content)  # JSON-MIN, to refuse
@@ -49,7 +48,7 @@ def read(path: Path, found: Imported) -> None:
     Raises:
         InputError: malformed, naming file and field, of the format JSON-MIN, or about videos.
     """
-    content = read_json(path)
+    content = annotations_in(path)
     if not isinstance(content, list):
         raise InputError(f"{path}: is no list of tasks.")
     tasks = tables(content, str(path))

@@ -15,10 +15,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from hintseg.errors import InputError
-from hintseg.formats.fields import entry
+from hintseg.formats.fields import annotations_in, entry
 from hintseg.formats.imported import Imported
 from hintseg.formats.shapes import declared_size, ellipse, rectangle
-from hintseg.hints.description import read_json
 from hintseg.hints.forms.form import numbers
 from hintseg.hints.labels import VOID
 
@@ -32,7 +31,7 @@ BOXES = ("rectangle", "oriented_rectangle", "rotation")
 
 def matches(path: Path) -> bool:
     """Whether a JSON file is LabelMe's."""
-    content = read_json(path)
+    content = annotations_in(path)
     return isinstance(content, dict) and {"shapes", "imagePath"} <= set(content)
 
 
@@ -42,7 +41,7 @@ def read(path: Path, found: Imported) -> None:
     Raises:
         InputError: malformed, naming file and field.
     """
-    content = read_json(path)
+    content = annotations_in(path)
     name = entry(content, "imagePath", str, str(path))
     size = declared_size(content.get("imageHeight"), content.get("imageWidth"), str(path))
     if content.get("imageData") and not found.has_image(name, path):

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 CHUNK = 1 << 22  # crossings that are held at once
-_ONE = np.uint8(1)
 Window = tuple[slice, slice]
 
 
@@ -25,19 +24,18 @@ def filled(size: tuple[int, int], vertices: NDArray[np.floating]) -> tuple[Windo
         The window (rows, columns) of the image in which the polygon lies, and the mask of this window.
     """
     # In each column of pixels, those below an odd number of the outline's crossings with its middle are inside.
-    x0, y0 = np.ascontiguousarray(vertices.T)
-    x1, y1 = np.append(x0[1:], x0[0]), np.append(y0[1:], y0[0])
+    x, y = np.concatenate([vertices, vertices[:1]]).T
     # The first column whose middle lies beyond a corner, within the image; the first row likewise.
-    across = np.minimum(np.maximum(np.floor(x0 + 0.5), 0), size[1]).astype(np.int64)
-    down = np.minimum(np.maximum(np.floor(y0 + 0.5), 0), size[0])
+    across = np.minimum(np.maximum(np.floor(x + 0.5), 0), size[1]).astype(np.int64)
+    down = np.minimum(np.maximum(np.floor(y + 0.5), 0), size[0])
     left, right, top, bottom = int(across.min()), int(across.max()), int(down.min()), int(down.max())
     height, width = bottom - top, right - left
-    toggles = np.zeros((height + 1) * width, np.uint8)
-    ends = np.append(across[1:], across[0])
-    first, count = np.minimum(across, ends), np.abs(ends - across)
-    crossed = np.flatnonzero(count)
-    slope = (y1[crossed] - y0[crossed]) / (x1[crossed] - x0[crossed])
-    first, count, x0, y0 = first[crossed], count[crossed], x0[crossed], y0[crossed]
+    toggles = np.zeros((height + 1) * width, np.bool_)
+    steps = np.diff(across)
+    crossed = np.flatnonzero(steps)
+    slope = np.diff(y)[crossed] / np.diff(x)[crossed]
+    first, count = np.minimum(across[:-1], across[1:])[crossed], np.abs(steps[crossed])
+    x0, y0 = x[crossed], y[crossed]
     for part in _parts(count):
         times = count[part]
         column = np.arange(int(times.sum())) + np.repeat(first[part] - (np.cumsum(times) - times), times)
@@ -45,9 +43,10 @@ def filled(size: tuple[int, int], vertices: NDArray[np.floating]) -> tuple[Windo
             slope[part], times
         )
         row = np.minimum(np.maximum(np.floor(crossing + 0.5), top), bottom).astype(np.int64)
-        np.add.at(toggles, (row - top) * width + (column - left), _ONE)  # only whether it is odd counts
-    inside = np.bitwise_xor.accumulate((toggles & 1).reshape(height + 1, width)[:height], axis=0)
-    return np.s_[top:bottom, left:right], inside.view(np.bool_)
+        crossings = np.bincount((row - top) * width + (column - left), minlength=len(toggles))
+        toggles ^= (crossings & 1).astype(np.bool_)  # only whether it is odd counts
+    inside = np.logical_xor.accumulate(toggles.reshape(height + 1, width)[:height], axis=0)
+    return np.s_[top:bottom, left:right], inside
 
 
 def _parts(count: NDArray[np.int64]) -> list[slice]:

@@ -85,6 +85,6 @@ def numbers(values: object, count: int | None, where: str) -> list[float]:
     if not isinstance(values, list) or (count is not None and len(values) != count):
         raise InputError(f"{where}: {values!r:.80} is no list of {'' if count is None else f'{count} '}numbers.")
     for value in values:
-        if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < LARGEST:
+        if type(value) not in (int, float) or not abs(value) < LARGEST:  # a bool is an int to isinstance
             raise InputError(f"{where}: {value!r:.80} is no number that a coordinate can be.")
-    return [float(value) for value in values]
+    return list(map(float, values))
