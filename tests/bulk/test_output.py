@@ -137,3 +137,12 @@ def test_names_stay_in_the_folder(tmp_path):
 def test_soft_shards_are_refused(tmp_path):
     with pytest.raises(ConfigError, match="leave out --soft"):
         Output(str(tmp_path), "parquet", soft=True).claim("one", [])
+
+
+@pytest.mark.parametrize("part", [".", "images", "images/a", "masks", "scribbles", "contours"])
+def test_masks_are_not_written_into_a_data_set(tmp_path, part):
+    write_image(tmp_path / "images" / "a" / "x.png", np.zeros((4, 4, 3), np.uint8))
+    (tmp_path / "dataset.json").write_text('{"classes": ["a"]}')
+    with pytest.raises(RunError, match="data set"):
+        Output(str(tmp_path / part)).claim("me", [])
+    Output(str(tmp_path / "predicted")).claim("me", [])

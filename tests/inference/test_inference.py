@@ -18,8 +18,10 @@ from hintseg.hints.forms.boxes import Box
 from hintseg.hints.model import ImageHints
 from hintseg.inference import completion, prediction
 from hintseg.inference.completion import at_least, complete_image, touch_boxes
+from hintseg.inference.description import RunDescription
 from hintseg.inference.evaluation import evaluate_split
 from hintseg.inference.refine import refined
+from hintseg.inference.retrieval import load_index
 from hintseg.inference.segmenter import Segmenter
 from hintseg.inference.suggest import class_scarcity, suggest, worthiest_region
 from hintseg.inference.untrained import METHODS, complete_untrained
@@ -531,3 +533,32 @@ def test_a_gpu_segments_and_completes_as_a_cpu_does(segmenter, scenes, changes):
         assert np.mean(pair[0] == pair[1]) > 0.995
     key = scenes.keys("train")[0]
     assert np.mean(segmenter.complete(scenes, key) == on_gpu.complete(scenes, key)) > 0.995
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"largest": float("inf")},
+        {"background": 99},
+        {"background": "x"},
+        {"classes": ["ground", "\ud800", "disc"]},
+        {"forms": [1]},
+    ],
+    ids=str,
+)
+def test_a_run_description_that_says_what_cannot_be_is_damaged(segmenter, tmp_path, change):
+    content = json.loads((segmenter.run / "run.json").read_text("utf-8")) | change
+    (tmp_path / "run.json").write_text(json.dumps(content))
+    with pytest.raises(RunError, match="is damaged"):
+        RunDescription.load(tmp_path / "run.json")
+
+
+@pytest.mark.parametrize("name", ["labels", "images"])
+def test_a_memory_bank_of_other_classes_or_images_is_damaged(segmenter, tmp_path, name):
+    from safetensors.torch import load_file, save_file
+
+    stored = load_file(segmenter.run / "memory.safetensors")
+    stored[name] = stored[name] + 250
+    save_file(stored, tmp_path / "memory.safetensors")
+    with pytest.raises(RunError, match="missing or damaged"):
+        load_index(tmp_path / "memory.safetensors", 3, 4)

@@ -55,20 +55,20 @@ def stored(tmp_path, monkeypatch):
 
 def test_a_large_memory_has_its_index_on_disk(stored, tmp_path):
     stored(1000)
-    assert load_index(tmp_path / "memory.safetensors").large is None
+    assert load_index(tmp_path / "memory.safetensors", 255, 10**6).large is None
     index = stored(6000)
-    loaded = load_index(tmp_path / "memory.safetensors")
+    loaded = load_index(tmp_path / "memory.safetensors", 255, 10**6)
     when = (tmp_path / "memory.faiss").stat().st_mtime_ns
     queries = index.prototypes[:50]
     assert (loaded.nearest(queries, 1)[1][:, 0] == torch.arange(50)).float().mean() > 0.95
-    load_index(tmp_path / "memory.safetensors")
+    load_index(tmp_path / "memory.safetensors", 255, 10**6)
     assert (tmp_path / "memory.faiss").stat().st_mtime_ns == when
     # Of another memory, or damaged, it is made again.
     stored(5000, seed=1)
-    assert load_index(tmp_path / "memory.safetensors").large is not None
+    assert load_index(tmp_path / "memory.safetensors", 255, 10**6).large is not None
     assert (tmp_path / "memory.faiss").stat().st_mtime_ns > when
     (tmp_path / "memory.faiss").write_bytes(b"damaged")
-    assert load_index(tmp_path / "memory.safetensors").nearest(queries, 3)[1].shape == (50, 3)
+    assert load_index(tmp_path / "memory.safetensors", 255, 10**6).nearest(queries, 3)[1].shape == (50, 3)
 
 
 def test_a_memory_whose_parts_do_not_fit_is_refused(tmp_path):
@@ -77,4 +77,4 @@ def test_a_memory_whose_parts_do_not_fit_is_refused(tmp_path):
         SegmentIndex(prototypes, groups[:9], torch.arange(10), torch.zeros(10, 4)), tmp_path / "memory.safetensors"
     )
     with pytest.raises(RunError, match="missing or damaged"):
-        load_index(tmp_path / "memory.safetensors")
+        load_index(tmp_path / "memory.safetensors", 255, 10**6)

@@ -192,3 +192,11 @@ def test_the_state_tells_versions(tab):
     tab.save("b", STROKE)
     assert tab.client.get("/api/state", params={"key": "b"}).json()["versions"]["hints"] == tab.versions["b"]
     assert "hints" not in tab.client.get("/api/state", params={"key": "gone"}).json()["versions"]
+
+
+@pytest.mark.parametrize("names", [["a\u202eb"], ["big dog", "big  dog"]])
+def test_a_class_table_that_could_not_be_read_again_is_not_written(tab, folder, names):
+    before = (folder / "dataset.json").read_bytes()
+    assert tab.classes(["sky", "roof", "été", *names]).status_code == 422
+    assert (folder / "dataset.json").read_bytes() == before
+    assert tab.reload()["classes"]

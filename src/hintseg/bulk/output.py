@@ -23,7 +23,7 @@ from hintseg.hints.forms.by_name import FORMS
 from hintseg.images import encode_labels
 from hintseg.storage.addresses import is_remote
 from hintseg.storage.files import below, exists, list_files, local_file, new_file, remove
-from hintseg.storage.outputs import MADE_BY, MARK, identity, require_apart, require_replaceable
+from hintseg.storage.outputs import MADE_BY, MARK, identity, require_apart, require_no_part, require_replaceable
 
 Kind = Literal["png", "geotiff", "parquet"]
 
@@ -88,6 +88,7 @@ class Output:
         """
         self._require_packages()
         self._require_own_classes()
+        require_no_part(self.folder)
         require_apart(self.folder, [photograph.source for photograph in photographs])
         mark = {"maker": maker, "kind": self.kind, "soft": self.soft}
         listed = list_files(self.folder)

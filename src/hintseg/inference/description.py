@@ -8,6 +8,8 @@ from typing import Any, Self
 from hintseg.config import Recipe
 from hintseg.errors import InputError, RunError
 from hintseg.hints.dataset import Dataset
+from hintseg.hints.forms.by_name import FORMS
+from hintseg.hints.names import require_names
 from hintseg.listing import require_no_pipe
 from hintseg.samples import PLAIN, View
 from hintseg.storage.addresses import recorded_folder
@@ -83,6 +85,12 @@ class RunDescription:
                 content[name] = tuple(content[name])
             if not all(isinstance(text, str) for text in (content["data"], *content["classes"], *content["keys"])):
                 raise ValueError("its data, classes and keys must be texts")
+            require_names(content["classes"], path)
+            background = content["background"]
+            if background is not None and not (type(background) is int and 0 <= background < len(content["classes"])):
+                raise ValueError("its background is no class")
+            if not set(content["forms"]) <= set(FORMS):
+                raise ValueError("its hint forms are unknown")
             content["largest"] = int(content.get("largest", 0))
             content["view"] = _view(content.pop("view", PLAIN[:2]), content.pop("stretch", "largest"))
             return cls(**content)
@@ -90,7 +98,16 @@ class RunDescription:
             raise RunError(
                 f"{path.parent}: is no run folder (it has no {path.name}); train one with hintseg train."
             ) from error
-        except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        except (
+            OSError,
+            ValueError,
+            OverflowError,
+            TypeError,
+            KeyError,
+            AttributeError,
+            RecursionError,
+            InputError,
+        ) as error:
             raise RunError(f"{path}: is damaged ({error}).") from error
 
 

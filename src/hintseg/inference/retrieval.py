@@ -119,8 +119,11 @@ def save_index(index: SegmentIndex, path: Path) -> None:
         save_file({name: getattr(index, name).contiguous() for name in FIELDS}, temporary)
 
 
-def load_index(path: Path) -> SegmentIndex:
+def load_index(path: Path, classes: int, images: int) -> SegmentIndex:
     """Read an index.
+
+    Args:
+        classes, images: of the run, to which its labels and images must belong.
 
     Raises:
         RunError: absent or damaged, or the approximate index of a large memory cannot be written beside it.
@@ -135,6 +138,9 @@ def load_index(path: Path) -> SegmentIndex:
         count, _ = index.prototypes.shape
         if (index.labels.shape, index.images.shape, index.boxes.shape) != ((count,), (count,), (count, 4)):
             raise ValueError("tensors that do not belong together")
+        for values, limit in ((index.labels, classes), (index.images, images)):
+            if values.dtype != torch.int64 or (count and not 0 <= int(values.min()) <= int(values.max()) < limit):
+                raise ValueError("segments of other classes or images")
     except (OSError, SafetensorError, KeyError, ValueError) as error:
         raise RunError(
             f"{path}: the segment memory is missing or damaged; run training again with --resume."

@@ -107,7 +107,7 @@ class Segmenter:
         Raises:
             RunError: absent or damaged.
         """
-        return load_index(self.run / "memory.safetensors")
+        return load_index(self.run / "memory.safetensors", len(self.classes), len(self.description.keys))
 
     @cached_property
     def presence(self) -> Presence | None:

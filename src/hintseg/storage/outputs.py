@@ -74,6 +74,27 @@ def require_outside(folder: str, parts: Iterable[str]) -> None:
             raise RunError(f"{folder}: lies in {part}, which is part of the data set; choose a folder of its own.")
 
 
+def require_no_part(folder: str) -> None:
+    """Refuse a data set, and what is read of one, as a folder of outputs.
+
+    Raises:
+        RunError: it is one, lies in its masks, scribbles or contours, or holds images of it.
+    """
+    if is_remote(folder):
+        return
+    own = local_path(folder).resolve()
+    for base in (own, *own.parents):
+        if (base / "dataset.json").is_file() and (base / "images").is_dir():
+            if own == base:
+                raise RunError(f"{folder}: is a data set; choose a folder of its own, such as {folder}/predicted.")
+            require_outside(folder, [str(base / part) for part in ("masks", "scribbles", "contours")])
+            held = own.is_dir() and any(not path.name.startswith(".") for path in own.iterdir())
+            if own == base / "images" or (
+                own.is_relative_to(base / "images") and held and not (own / MADE_BY).exists()
+            ):
+                raise RunError(f"{folder}: holds images of a data set; choose a folder of its own.")
+
+
 def require_replaceable(target: str, overwrite: bool, sources: Collection[object] = ()) -> None:
     """Refuse to write where something is: sources always, what hintseg did not make always, the rest unless asked.
 

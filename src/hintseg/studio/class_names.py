@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from hintseg.errors import InputError
 from hintseg.hints.labels import MAX_CLASSES
+from hintseg.hints.names import require_names
 
 LONGEST = 100  # letters of a name
 
@@ -29,6 +30,7 @@ def checked_names(classes: Sequence[tuple[str | None, str]], identifiers: Sequen
         raise InputError("every class needs a name of its own.")
     if len(names) > MAX_CLASSES:
         raise InputError(f"{len(names)} classes are more than the {MAX_CLASSES} a label map can hold.")
+    require_names(names, "the class table")  # before anything is written: what is there must be readable again
     return names
 
 
