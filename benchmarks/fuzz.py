@@ -242,7 +242,8 @@ def readers(folder: Path) -> Iterator[Reader]:
     torch.save(tensors, folder / "weights.pth")
     yield Reader("weights.pth", [(folder / "weights.pth").read_bytes()], read_state)
     memory = {"prototypes": torch.zeros(3, 2), "labels": torch.arange(3), "images": torch.arange(3)}
-    yield Reader("memory.safetensors", [save(memory | {"boxes": torch.zeros(3, 4)})], load_index)
+    read_index = partial(load_index, classes=3, images=3)
+    yield Reader("memory.safetensors", [save(memory | {"boxes": torch.zeros(3, 4)})], read_index)
     config = NetworkConfig(backbone="mobilenetv2_035")
     read_presence = partial(Presence.load, config=config, num_classes=2, device=torch.device("cpu"))
     backbone = Backbone(config.backbone, config.output_stride)

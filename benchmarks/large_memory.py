@@ -42,12 +42,12 @@ def main() -> None:
         exact = time.monotonic() - started
         with tempfile.TemporaryDirectory() as folder:
             started = time.monotonic()
-            index = LargeIndex(Path(folder) / "memory.faiss", prototypes)
+            index = LargeIndex(Path(folder), prototypes)
             made = time.monotonic() - started
             started = time.monotonic()
             _, found = index.nearest(queries, 20)
             search = time.monotonic() - started
-            size = (Path(folder) / "memory.faiss").stat().st_size
+            size = sum(path.stat().st_size for path in Path(folder).iterdir())
         pairs = zip(found.tolist(), expected.tolist(), strict=True)
         recall = sum(len(set(one) & set(other)) for one, other in pairs) / expected.numel()
         rows.append({

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from functools import partial
 
 import numpy as np
 import pytest
@@ -97,7 +98,7 @@ def test_nothing_waits_for_a_pipe(tmp_path, name, kind):
         path.symlink_to("/dev/zero")
     readers = {
         "run.json": RunDescription.load, "weights.safetensors": read_state, "recipe.json": load_recipe,
-        "memory.safetensors": load_index,
+        "memory.safetensors": partial(load_index, classes=2, images=2),
     }  # fmt: skip
     with pytest.raises(HintsegError, match=name):
         readers[name](path)

@@ -126,7 +126,7 @@ def _files(folder: Path, above: frozenset[tuple[int, int]], out: Path | None) ->
     if here in above:
         return
     if above and (any(entry.name == MADE_BY for entry in entries) or (out is not None and _same(folder, out))):
-        log.warning("%s: is left out; hintseg made what is in it.", folder)
+        log.warning("%s: is left out; hintseg writes its masks there.", folder)
         return
     for entry in entries:
         if entry.name.startswith("."):

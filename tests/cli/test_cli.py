@@ -102,11 +102,12 @@ def test_onnxruntime_predicts_what_torch_predicts(hintseg, trained, scenes, tmp_
 
 
 def test_completing_without_training(hintseg, scenes, tmp_path):
-    code, out, err = hintseg("complete", scenes.root, "--method", "harmonic", "--hints", "scribbles", "--out", tmp_path)
+    command = ("complete", scenes.root, "--method", "harmonic", "--hints", "scribbles")
+    code, out, err = hintseg(*command, "--out", tmp_path / "a")
     assert code == 0, err
     assert "4 of 4 masks" in out
-    assert read_labels(tmp_path / "scene 0 ä.png").shape == (72, 96)
-    code, _, err = hintseg("complete", scenes.root, "--method", "magic", "--out", tmp_path)
+    assert read_labels(tmp_path / "a" / "scene 0 ä.png").shape == (72, 96)
+    code, _, err = hintseg("complete", scenes.root, "--method", "magic", "--out", tmp_path / "a")
     assert code == 2
     assert "crf, harmonic, lgc, ncut, random_walk" in err
     code, out, err = hintseg("complete", scenes.root, "--method", "lgc", "--hints", "tags", "--out", tmp_path / "b")

@@ -100,6 +100,39 @@ def test_outputs_inside_of_inputs_are_left_out(hintseg, trained, scenes, photos)
     assert list(Dataset.open(scenes.root).paths) == list(scenes.paths)
 
 
+def test_a_folder_of_photographs_never_becomes_one_of_masks(hintseg, trained, photos, tmp_path):  # noqa: F811
+    """It would be left out when the folder round it is read."""
+    shutil.copytree(photos, tmp_path / "all" / "more")
+    before = contents(tmp_path / "all")
+    code, _, err = hintseg("predict", trained, photos / "a.png", "--out", tmp_path / "all")
+    assert code == 2
+    assert "hintseg did not make" in err
+    write_labels(tmp_path / "all" / "c.png", np.ones((40, 50), np.uint8))
+    code, _, err = hintseg("predict", trained, photos / "a.png", "--out", tmp_path / "all" / "more")
+    assert code == 2
+    (tmp_path / "all" / "c.png").unlink()
+    assert contents(tmp_path / "all") == before
+
+
+def test_no_result_lies_among_the_parts_of_a_data_set(hintseg, trained, scenes, photos, tmp_path):  # noqa: F811
+    data = scenes.root
+    before = contents(tmp_path)
+    for command in (
+        ("suggest", trained, "--out", data / "tags.json"),
+        ("evaluate", trained, data, "--out", data / "masks" / "e.json"),
+        ("retrieve", trained, photos / "a.png", "--at", "3,3", "--out", photos),
+        ("retrieve", trained, photos / "a.png", "--at", "3,3", "--out", data / "masks"),
+        ("simulate", data, "--out", data / "masks" / "x"),
+        ("simulate", data, "--out", data / "images" / "x"),
+        ("train", data, "--weights", "none", "--iterations", 1, "--out", data),
+        ("train", data, "--weights", "none", "--iterations", 1, "--out", data / "masks" / "run"),
+    ):
+        code, out, err = hintseg(*command)
+        assert code == 2, f"{command}: {out}{err}"
+        assert "of its own" in err, err
+        assert contents(tmp_path) == before, command
+
+
 def test_results_are_replaced_only_when_asked(hintseg, trained, scenes, photos, tmp_path):  # noqa: F811
     for command in (
         ("evaluate", trained, scenes.root, "--out", tmp_path / "e.json"),

@@ -42,6 +42,7 @@ def test_fewer_than_asked_for():
 
 @pytest.fixture
 def stored(tmp_path, monkeypatch):
+    monkeypatch.setenv("HINTSEG_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(large_index, "LARGE", 1000)
 
     def store(count, seed=0):
@@ -54,21 +55,29 @@ def stored(tmp_path, monkeypatch):
 
 
 def test_a_large_memory_has_its_index_on_disk(stored, tmp_path):
+    """In the user's cache: one that came with a run folder is never opened, since faiss trusts what it reads."""
+
+    def made():
+        return {path.name: path.stat().st_mtime_ns for path in (tmp_path / "cache" / "segments").glob("*.faiss")}
+
+    (tmp_path / "memory.faiss").write_bytes(b"a stranger's")
     stored(1000)
     assert load_index(tmp_path / "memory.safetensors", 255, 10**6).large is None
     index = stored(6000)
     loaded = load_index(tmp_path / "memory.safetensors", 255, 10**6)
-    when = (tmp_path / "memory.faiss").stat().st_mtime_ns
+    first = made()
+    assert len(first) == 1
     queries = index.prototypes[:50]
     assert (loaded.nearest(queries, 1)[1][:, 0] == torch.arange(50)).float().mean() > 0.95
     load_index(tmp_path / "memory.safetensors", 255, 10**6)
-    assert (tmp_path / "memory.faiss").stat().st_mtime_ns == when
-    # Of another memory, or damaged, it is made again.
+    assert made() == first
+    # Another memory has one of its own; a damaged one is made again.
     stored(5000, seed=1)
     assert load_index(tmp_path / "memory.safetensors", 255, 10**6).large is not None
-    assert (tmp_path / "memory.faiss").stat().st_mtime_ns > when
-    (tmp_path / "memory.faiss").write_bytes(b"damaged")
+    (second,) = made().keys() - first.keys()
+    (tmp_path / "cache" / "segments" / second).write_bytes(b"damaged")
     assert load_index(tmp_path / "memory.safetensors", 255, 10**6).nearest(queries, 3)[1].shape == (50, 3)
+    assert (tmp_path / "memory.faiss").read_bytes() == b"a stranger's"
 
 
 def test_a_memory_whose_parts_do_not_fit_is_refused(tmp_path):

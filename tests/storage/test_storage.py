@@ -1,6 +1,7 @@
 """Addresses: local paths, a store in memory, and a real S3 server that fails and throttles."""
 
 import json
+import os
 from pathlib import Path
 
 import fsspec
@@ -76,6 +77,19 @@ def test_a_folder_is_fetched_once_and_then_only_what_changed(monkeypatch):
     mirror.fetch("memory://data")
     assert asked == ["/data/images/b.png"]
     assert not (folder / "images" / "a.png").exists()
+
+
+def test_a_damaged_copy_is_made_again():
+    """Any bit, though size and time stay; those of a run that is published here, too."""
+    put("memory://data/images/a.png", b"one")
+    with mirror.published("memory://run") as run:
+        (run / "weights").write_bytes(b"one")
+    for path in (mirror.fetch("memory://data") / "images" / "a.png", mirror.fetch("memory://run") / "weights"):
+        state = path.stat()
+        path.write_bytes(b"onf")
+        os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
+    assert (mirror.fetch("memory://data") / "images" / "a.png").read_bytes() == b"one"
+    assert (mirror.fetch("memory://run") / "weights").read_bytes() == b"one"
 
 
 def test_what_is_absent_or_unknown_is_one_sentence():

@@ -9,7 +9,7 @@ import unicodedata
 import zipfile
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -21,9 +21,18 @@ from hintseg.georeference import require_rasterio, write_georeferenced
 from hintseg.hints.description import parse_description
 from hintseg.hints.forms.by_name import FORMS
 from hintseg.images import encode_labels
+from hintseg.listing import is_image_name
 from hintseg.storage.addresses import is_remote
 from hintseg.storage.files import below, exists, list_files, local_file, new_file, remove
-from hintseg.storage.outputs import MADE_BY, MARK, identity, require_apart, require_no_part, require_replaceable
+from hintseg.storage.outputs import (
+    MADE_BY,
+    MARK,
+    identity,
+    is_made_here,
+    require_apart,
+    require_no_part,
+    require_replaceable,
+)
 
 Kind = Literal["png", "geotiff", "parquet"]
 
@@ -110,6 +119,8 @@ class Output:
         sources = {identity(photograph.source) for photograph in photographs} if met else set()
         for name in met:
             require_replaceable(below(self.folder, name), overwrite or (resumed and allowed) or name in mine, sources)
+        if MADE_BY not in listed:
+            self._require_no_images(listed.keys() - set(met))
         for name in met if clear or self.kind == "parquet" else ():
             remove(below(self.folder, name))
         if claimed != mark or (met and not resumed):
@@ -118,6 +129,15 @@ class Output:
                 content = {**mark, "classes": self.classes, "older": files, "overwrite": overwrite}
                 temporary.write_text(json.dumps(content), "utf-8")
         return kept
+
+    def _require_no_images(self, listed: Collection[str]) -> None:
+        """A folder of outputs is left out where one round it is read; nobody's images may be in it."""
+        for name in sorted(listed):
+            if is_image_name(PurePosixPath(name).name) and not is_made_here(below(self.folder, name)):
+                raise RunError(
+                    f"{self.folder}: holds {name}, which hintseg did not make and which would be left out whenever a "
+                    "folder round it is read; choose a folder for masks alone."
+                )
 
     def _require_own_classes(self) -> None:
         """A data set's own label maps have its classes' numbers."""

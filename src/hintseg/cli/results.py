@@ -26,7 +26,7 @@ def retrieve(
     from hintseg.report.retrieval import save_retrieval
     from hintseg.storage.files import below, local_file
     from hintseg.storage.mirror import published
-    from hintseg.storage.outputs import identity, require_replaceable
+    from hintseg.storage.outputs import identity, require_apart, require_replaceable
     from hintseg.storage.results import require_result
 
     try:
@@ -35,6 +35,7 @@ def retrieve(
         raise InputError(f"--at {at!r}: write x,y in pixels, e.g. 120,80.") from error
     with published(run) as folder, local_file(photograph) as path:
         target = Path(below(str(folder), "retrieval")) if out is None else out
+        require_apart(str(target), [photograph])
         require_replaceable(str(target / f"{path.stem}.png"), out is None or overwrite, {identity(path)})
         require_result(target / f"{path.stem}.json", out is None or overwrite)
         segmenter = Segmenter.open(folder, device, data=data)
@@ -127,7 +128,7 @@ def export(
 
     folder = fetch(run)
     described = RunDescription.load(folder / "run.json")
-    root = photographs or fetch(data or described.data_folder(folder)) / "images"
+    root = photographs or (fetch(data) if data else described.dataset(folder, None).root) / "images"
     files = {photograph.name: Path(photograph.source) for photograph in find_photographs([root])}
     chosen = masks or folder / "masks"
     found = match_classes(classes_of_masks(chosen) or described.classes, described.classes, where=str(chosen))

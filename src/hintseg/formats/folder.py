@@ -12,6 +12,7 @@ from hintseg.hints.dataset import Dataset
 from hintseg.hints.description import as_coordinate, read_text
 from hintseg.images import atomic_path, link_or_copy
 from hintseg.listing import require_no_pipe
+from hintseg.storage.outputs import require_no_part
 
 Progress = Callable[[str, int, int, dict[str, float]], None]
 
@@ -115,11 +116,12 @@ def number(element: ElementTree.Element, tag: str, path: Path) -> float:
 
 
 def require_empty(out: Path) -> None:
-    """Refuse to write into a folder that holds something.
+    """Refuse to write into a folder that holds something, or a part of a data set.
 
     Raises:
-        InputError: it does.
+        InputError, RunError: it does, or is.
     """
+    require_no_part(str(out), told=False)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise InputError(f"{out}: is not empty; choose a new folder.")
 

@@ -1,9 +1,11 @@
 """Nearest segments among many millions: inverted lists of rounded prototypes on disk, then exact cosines.
 
 Lists by nearest of some thousand centres [Sivic and Zisserman 2003; faiss's IVF], four bits a dimension. The index is
-mapped into memory: lists that are not looked at stay on disk.
+mapped into memory: lists that are not looked at stay on disk. It lies in the user's own cache: faiss trusts what it
+reads, so that an index which came with somebody's run folder is never opened.
 """
 
+import hashlib
 import math
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,10 +28,11 @@ CHUNK = 500_000
 class LargeIndex:
     """An approximate index beside the prototypes it was made of."""
 
-    def __init__(self, path: Path, prototypes: Tensor) -> None:
-        """Open the index at `path`, or make it where it is absent or of other segments.
+    def __init__(self, folder: Path, prototypes: Tensor) -> None:
+        """Open the index of these prototypes, or make it where it is absent.
 
         Args:
+            folder: of the user's own indexes.
             prototypes: (M, D) float32 unit.
 
         Raises:
@@ -38,6 +41,8 @@ class LargeIndex:
         import faiss
 
         self.prototypes = prototypes
+        digest = hashlib.sha256(np.ascontiguousarray(prototypes.numpy()).data)
+        path = folder / f"{digest.hexdigest()[:32]}.faiss"
         found = _opened(path)
         if found is None or (found.ntotal, found.d) != tuple(prototypes.shape):
             build_index(prototypes, path)

@@ -19,6 +19,7 @@ from hintseg.network.heads import resize
 from hintseg.propagation.vote import label_shares, nearest_segments
 from hintseg.segments.kmeans import grid_clusters, spherical_kmeans, with_location
 from hintseg.segments.prototypes import segment_prototypes, split_segments
+from hintseg.storage.mirror import cache_folder
 
 FIELDS = ("prototypes", "labels", "images", "boxes")
 
@@ -126,7 +127,7 @@ def load_index(path: Path, classes: int, images: int) -> SegmentIndex:
         classes, images: of the run, to which its labels and images must belong.
 
     Raises:
-        RunError: absent or damaged, or the approximate index of a large memory cannot be written beside it.
+        RunError: absent or damaged, or the approximate index of a large memory cannot be written to the cache.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
@@ -147,7 +148,7 @@ def load_index(path: Path, classes: int, images: int) -> SegmentIndex:
         ) from error
     if count <= large_index.LARGE:
         return index
-    return replace(index, large=LargeIndex(path.with_suffix(".faiss"), index.prototypes))
+    return replace(index, large=LargeIndex(cache_folder() / "segments", index.prototypes))
 
 
 def retrieval_probabilities(

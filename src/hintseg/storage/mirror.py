@@ -11,10 +11,12 @@ import logging
 import os
 import shutil
 import threading
-from collections.abc import Callable, Iterable, Iterator
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from hintseg.errors import ConfigError, HintsegError, InputError, RunError
 from hintseg.ranks import first_process
@@ -80,6 +82,7 @@ def published(address: str | Path, every: float = PUBLISH_EVERY) -> Iterator[Pat
     _bring(address, list_files(address), folder)
     folder.mkdir(parents=True, exist_ok=True)
     sent = _sent_before(folder)
+    checksums = {name: note.checksum for name, note in _read_notes(folder).items()}
     ended = threading.Event()
 
     def copy_out() -> None:
@@ -88,6 +91,7 @@ def published(address: str | Path, every: float = PUBLISH_EVERY) -> Iterator[Pat
             try:
                 state = mark_of(path)
                 if sent.get(name) != state:
+                    checksums[name] = _checksum(path)
                     upload(path, below(address, name))
                     sent[name] = state
                     _write_json(_unsent(folder), sent)
@@ -95,7 +99,9 @@ def published(address: str | Path, every: float = PUBLISH_EVERY) -> Iterator[Pat
                 continue  # replaced or removed while we looked
         if sent != before:
             # So that the next process knows these copies for its own, and fetches none over what is newer here.
-            _write_json(_notes(folder), list_files(address))
+            there = list_files(address)
+            notes = {name: _Note(mark, checksums.get(name, "")) for name, mark in there.items()}
+            _write_notes(folder, notes)
 
     def copy_now_and_then() -> None:
         while not ended.wait(every):
@@ -125,7 +131,7 @@ def _sent_before(folder: Path) -> dict[str, str]:
         before = _read_json(_unsent(folder))
         sent = {name: mark for name, mark in here.items() if before.get(name) == mark}
     else:
-        sent = {name: mark for name, mark in here.items() if name in _read_json(_notes(folder))}
+        sent = {name: mark for name, mark in here.items() if name in _read_notes(folder)}
     _write_json(_unsent(folder), sent)
     return sent
 
@@ -142,9 +148,17 @@ def _publishable(folder: Path) -> Iterable[tuple[str, Path]]:
 
 
 def _bring(address: str, files: dict[str, str], folder: Path, progress: Progress | None = None) -> None:
-    """Files of a remote folder in a local one; those whose mark did not change are kept."""
-    known = _read_json(_notes(folder))
-    wanted = [name for name in files if known.get(name) != files[name] or not (folder / name).is_file()]
+    """Files of a remote folder in a local one; whole ones whose mark did not change are kept."""
+    known = _read_notes(folder)
+    newer = _unsent(folder).exists()  # what is here may have changed since it was noted
+
+    def is_kept(name: str) -> bool:
+        path, note = folder / name, known.get(name)
+        if note is None or note.mark != files[name] or not path.is_file():
+            return False
+        return newer or note.checksum == _checksum(path)
+
+    wanted = [name for name in files if not is_kept(name)]
     system, root = opened(address)
 
     def bring(name: str) -> None:
@@ -152,7 +166,7 @@ def _bring(address: str, files: dict[str, str], folder: Path, progress: Progress
         target.parent.mkdir(parents=True, exist_ok=True)
         with new_file(str(target)) as temporary:
             steadily(lambda: system.get_file(f"{root.rstrip('/')}/{name}", str(temporary)), f"{address}/{name}")
-        known[name] = files[name]
+        known[name] = _Note(files[name], _checksum(target))
 
     try:
         with ThreadPoolExecutor(STREAMS) as pool:
@@ -162,10 +176,33 @@ def _bring(address: str, files: dict[str, str], folder: Path, progress: Progress
         for name in known.keys() - files.keys():
             (folder / name).unlink(missing_ok=True)
     finally:
-        _write_json(_notes(folder), {name: mark for name, mark in known.items() if name in files})
+        _write_notes(folder, {name: note for name, note in known.items() if name in files})
 
 
-def _read_json(path: Path) -> dict[str, str]:
+class _Note(NamedTuple):
+    """What is known of a copy: the mark that the store gave, and a checksum of its content."""
+
+    mark: str
+    checksum: str
+
+
+def _checksum(path: Path) -> str:
+    found = 0
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            found = zlib.crc32(block, found)
+    return f"{found:08x}"
+
+
+def _read_notes(folder: Path) -> dict[str, _Note]:
+    return {name: _Note(*note) for name, note in _read_json(_notes(folder)).items() if isinstance(note, list)}
+
+
+def _write_notes(folder: Path, notes: dict[str, _Note]) -> None:
+    _write_json(_notes(folder), notes)
+
+
+def _read_json(path: Path) -> dict[str, Any]:
     try:
         found = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError):
@@ -173,7 +210,7 @@ def _read_json(path: Path) -> dict[str, str]:
     return found if isinstance(found, dict) else {}
 
 
-def _write_json(path: Path, marks: dict[str, str]) -> None:
+def _write_json(path: Path, marks: Mapping[str, object]) -> None:
     with new_file(str(path)) as temporary:
         temporary.write_text(json.dumps(marks), "utf-8")
 
@@ -188,7 +225,7 @@ def _notes(folder: Path) -> Path:
 
 def _place(address: str) -> Path:
     """The cache's folder for an address; touched, so that it counts as used."""
-    place = _cache() / hashlib.sha256(address.encode()).hexdigest()[:20]
+    place = cache_folder() / hashlib.sha256(address.encode()).hexdigest()[:20]
     try:
         place.mkdir(parents=True, exist_ok=True)
         os.utime(place)
@@ -197,7 +234,8 @@ def _place(address: str) -> Path:
     return place
 
 
-def _cache() -> Path:
+def cache_folder() -> Path:
+    """Where copies and what can be made again lie on this machine."""
     return Path(os.environ.get("HINTSEG_CACHE") or Path.home() / ".cache" / "hintseg")
 
 
@@ -208,7 +246,7 @@ def _make_room(kept: Path) -> None:
         limit = float(given) * 1e9
     except ValueError as error:
         raise ConfigError(f"HINTSEG_CACHE_GB={given!r}: must be a number of gigabytes.") from error
-    places = sorted((path for path in _cache().iterdir() if path.is_dir()), key=lambda path: path.stat().st_mtime)
+    places = sorted((path for path in cache_folder().iterdir() if path.is_dir()), key=lambda path: path.stat().st_mtime)
     sizes = {place: sum(path.stat().st_size for path in place.rglob("*") if path.is_file()) for place in places}
     if sizes[kept] > limit:
         raise InputError(f"{kept}: holds {sizes[kept] / 1e9:.1f} GB, more than HINTSEG_CACHE_GB={given}; raise it.")

@@ -45,7 +45,7 @@ def without_outputs(paths: Iterable[P], root: P, out: P | None = None) -> list[P
     if not made:
         return paths
     for folder in sorted(made):
-        log.warning("%s: is left out; hintseg made what is in it.", folder)
+        log.warning("%s: is left out; hintseg writes its masks there.", folder)
     return [path for path in paths if made.isdisjoint(path.parents)]
 
 
@@ -74,8 +74,11 @@ def require_outside(folder: str, parts: Iterable[str]) -> None:
             raise RunError(f"{folder}: lies in {part}, which is part of the data set; choose a folder of its own.")
 
 
-def require_no_part(folder: str) -> None:
+def require_no_part(folder: str, told: bool = True) -> None:
     """Refuse a data set, and what is read of one, as a folder of outputs.
+
+    Args:
+        told: whether the folder will say that it is one of outputs, so that a new one among the images is left out.
 
     Raises:
         RunError: it is one, lies in its masks, scribbles or contours, or holds images of it.
@@ -88,11 +91,9 @@ def require_no_part(folder: str) -> None:
             if own == base:
                 raise RunError(f"{folder}: is a data set; choose a folder of its own, such as {folder}/predicted.")
             require_outside(folder, [str(base / part) for part in ("masks", "scribbles", "contours")])
-            held = own.is_dir() and any(not path.name.startswith(".") for path in own.iterdir())
-            if own == base / "images" or (
-                own.is_relative_to(base / "images") and held and not (own / MADE_BY).exists()
-            ):
-                raise RunError(f"{folder}: holds images of a data set; choose a folder of its own.")
+            new = told and ((own / MADE_BY).exists() or not own.is_dir() or not any(own.iterdir()))
+            if own == base / "images" or (own.is_relative_to(base / "images") and not new):
+                raise RunError(f"{folder}: lies among the images of a data set; choose a folder of its own.")
 
 
 def require_replaceable(target: str, overwrite: bool, sources: Collection[object] = ()) -> None:
@@ -130,8 +131,9 @@ def claim_folder(folder: Path, *known: str) -> None:
         known: names of files by one of which it is told, too.
 
     Raises:
-        RunError: it holds something else, or cannot be written.
+        RunError: it holds something else, is part of a data set, or cannot be written.
     """
+    require_no_part(str(folder))
     if (folder / MADE_BY).exists():
         return
     told = any((folder / name).exists() for name in known)

@@ -6,17 +6,20 @@ from typing import Any
 
 from hintseg.errors import RunError
 from hintseg.images import atomic_path
+from hintseg.storage.outputs import require_no_part
 
 # Entries by which a result, or each row of it, is told.
 TOLD_BY = ({"confusion", "mean_iou"}, {"doubt", "worth"}, {"similarity", "box"}, {"row", "mean_iou"})
 
 
 def require_result(path: Path, overwrite: bool) -> None:
-    """Refuse a path where something is that must not be written over.
+    """Refuse a path where something is that must not be written over, and one among the parts of a data set.
 
     Raises:
-        RunError: no result lies there but something else, or one does and `overwrite` is not given.
+        RunError: it lies in a data set, or something lies there that is no result, or one does and `overwrite` is not
+            given.
     """
+    require_no_part(str(path.parent))
     if not path.exists() and not path.is_symlink():
         return
     if not _is_result(path):

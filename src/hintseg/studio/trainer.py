@@ -44,7 +44,6 @@ class Trainer:
         self.weights = weights
         self.settings = settings
         self.folder = project.root / "studio"
-        self._process: subprocess.Popen[bytes] | None = None  # of this server; it leaves no zombie
         self._record = running(self.folder)
         self._lock = threading.Lock()
 
@@ -74,8 +73,9 @@ class Trainer:
                 *(part for setting in chosen for part in ("--set", setting)),
             ]  # fmt: skip
             with writable(self.project.root, "studio", "last.log").open("wb") as log:
-                self._process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
-            self._record = RunRecord.of(out.name, self._process.pid, classes)
+                process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+            threading.Thread(target=process.wait, daemon=True).start()  # leaves no zombie
+            self._record = RunRecord.of(out.name, process.pid, classes)
             self._record.save(self.project.root)
 
     def stop(self) -> None:
@@ -93,8 +93,6 @@ class Trainer:
             end(record.pid, record.born)
 
     def _is_training(self) -> bool:
-        if self._process is not None:
-            self._process.poll()  # reaps it
         if self._record is None or not self._record.runs():
             self._record = running(self.folder) or self._record
         return self._record is not None and self._record.runs()
