@@ -11,12 +11,22 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from hintseg.config import Recipe
 from hintseg.images import atomic_path
 from hintseg.inference.views import rescaled, to_tensor
 from hintseg.network.embedder import Embedder, PixelMaps
 from hintseg.network.heads import UnitPyramid
 
 LARGEST = torch.finfo(torch.float16).max
+FEATURES_LIMIT = 20 * 10**9  # bytes of cached features
+
+
+def scale_for(largest: int, recipe: Recipe) -> float:
+    """The scale at which the backbone sees images whose largest has sides up to `largest` pixels; 0: unknown."""
+    if recipe.instant is None:
+        raise ValueError("the recipe has no section 'instant'")
+    side = min(largest or recipe.data.longest_side, recipe.data.longest_side)
+    return round(recipe.instant.image_side / side, 3)
 
 
 class FeatureStore:

@@ -27,7 +27,7 @@ from hintseg.inference.description import RunDescription
 from hintseg.inference.device import pick_device
 from hintseg.inference.retrieval import save_index
 from hintseg.inference.segmenter import Segmenter
-from hintseg.instant.features import FeatureStore
+from hintseg.instant.features import FEATURES_LIMIT, FeatureStore, scale_for
 from hintseg.instant.head import MOST_PIXELS, LabelledPixels, draw_pixels, fit_head, gathered
 from hintseg.instant.tags import place_tagged
 from hintseg.network.embedder import Embedder
@@ -38,7 +38,6 @@ from hintseg.training.run_folder import own_folder, save_network
 
 log = logging.getLogger("hintseg")
 
-FEATURES_LIMIT = 20 * 10**9  # bytes of cached features
 ADVICE = "lower instant.pixels_per_image or instant.image_side with --set"
 FIRST_FIT = (
     3  # the first fit takes this part of the steps: propagated labels are noisy, and a longer fit learns the noise
@@ -76,8 +75,7 @@ def run_instant(
     if recipe.instant is None or weights == "none":
         raise ConfigError("the instant engine reads a pretrained backbone's features: use --weights auto or a file.")
     progress = progress or (lambda stage, done, total, values: None)
-    side = min(largest or recipe.data.longest_side, recipe.data.longest_side)
-    scale = round(recipe.instant.image_side / side, 3)
+    scale = scale_for(largest, recipe)
     inference = recipe.inference.model_copy(update={"scales": (scale,)})
     recipe = recipe.model_copy(update={"inference": inference})
     description = RunDescription(
