@@ -120,6 +120,11 @@ def test_what_holds_no_data_stays_void(scenes, begin):
 def test_wrong_choices_are_refused(scenes, tmp_path):
     with pytest.raises(ConfigError, match="pretrained"):
         Session(scenes, tmp_path, weights="none")
-    scenes.path(scenes.keys("train")[0]).write_bytes(b"torn")
+    first, second = scenes.keys("train")[:2]
+    scenes.path(first).write_bytes(b"torn")
+    session = Session(scenes, tmp_path, device="cpu")
+    assert session.fit([second])
     with pytest.raises(InputError, match="scene 0"):
-        Session(scenes, tmp_path)
+        session.fit([first])
+    with pytest.raises(InputError, match="scene 0"):
+        session.mask(first)

@@ -186,7 +186,7 @@ def test_masks_come_from_hints_before_anything_is_trained(tab, folder):
     named = tab.client
     assert named.get("/api/mask/b").status_code == 422
     tab.save("b", DRAWN)
-    answer = named.get("/api/mask/b", params={"source": "hints"})
+    answer = named.get("/api/mask/b")
     pixels = np.asarray(Image.open(io.BytesIO(answer.content)))
     assert pixels.shape == (72, 96, 4)
     assert tuple(pixels[5, 30]) == (0x00, 0x72, 0xB2, 255)

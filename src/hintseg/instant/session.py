@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from hintseg.config import InstantConfig
-from hintseg.errors import ConfigError
+from hintseg.errors import ConfigError, InputError
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.forms.by_name import FORMS
 from hintseg.hints.labels import UNLABELLED
@@ -47,7 +47,6 @@ class Session:
 
     Raises:
         ConfigError: weights "none".
-        InputError: an image's size cannot be read.
         WeightsError: no weights can be had.
     """
 
@@ -66,10 +65,8 @@ class Session:
     def _begin(self, dataset: Dataset) -> None:
         self.dataset = replace(dataset, tags_complete=False)
         self.network = Embedder(INSTANT.network, max(len(dataset.classes), 1), self._weights).to(self._device).eval()
-        largest = max((max(read_image_size(path)) for path in dataset.paths.values()), default=1)
-        self.store = FeatureStore(
-            self.cache / "features", self.network, scale_for(largest, INSTANT), FEATURES_LIMIT
-        )  # fmt: skip
+        scale = scale_for(max(map(_longest_side, dataset.paths.values()), default=0), INSTANT)
+        self.store = FeatureStore(self.cache / "features", self.network, scale, FEATURES_LIMIT)
         self._pixels: dict[str, LabelledPixels] = {}
 
     def change(self, dataset: Dataset, keys: Iterable[str]) -> None:
@@ -141,6 +138,13 @@ class Session:
                 random,
             )  # fmt: skip
         return self._pixels[key]
+
+
+def _longest_side(path: Path) -> int:
+    try:
+        return max(read_image_size(path))
+    except InputError:  # said when the image is asked for
+        return 0
 
 
 def _touched(labels: NDArray[np.uint8], regions: NDArray[np.integer] | None, num_classes: int) -> NDArray[np.int64]:

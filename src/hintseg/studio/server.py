@@ -96,7 +96,12 @@ def _serve_hints(app: FastAPI, project: Project, model: Model, trainer: Trainer)
 
     @app.get("/api/project")
     def describe() -> dict[str, Any]:
-        return project.describe() | {"doubts": model.doubts(), "run": model.run, "state": trainer.state()}
+        return project.describe() | {
+            "doubts": model.doubts(),
+            "run": model.run,
+            "model": model.name,
+            "state": trainer.state(),
+        }
 
     @app.get("/api/state")
     def state(key: str | None = None) -> dict[str, Any]:
@@ -104,7 +109,12 @@ def _serve_hints(app: FastAPI, project: Project, model: Model, trainer: Trainer)
         versions = {"classes": project.table()["version"], "images": len(project.dataset.paths)}
         if key is not None and key in project.dataset.paths:
             versions["hints"] = project.hints_version(key)
-        return trainer.state() | {"newest": model.run, "doubts": model.doubts(), "versions": versions}
+        return trainer.state() | {
+            "newest": model.run,
+            "model": model.name,
+            "doubts": model.doubts(),
+            "versions": versions,
+        }
 
     @app.put("/api/classes")
     def classes(body: ClassTable, if_match: IfMatch = None) -> dict[str, Any]:
@@ -156,10 +166,10 @@ def _serve_masks(app: FastAPI, project: Project, model: Model, lane: Lane) -> No
     """What hints and networks say of a photograph."""
 
     @app.get("/api/mask/{key:path}")
-    async def mask(request: Request, key: str, source: Literal["model", "hints", "accepted"] = "model") -> Response:
+    async def mask(request: Request, key: str, source: Literal["model", "accepted"] = "model") -> Response:
         def found() -> Response:
             tag = model.tag(key)
-            labels = project.accepted(key) if source == "accepted" else model.mask(key, source)
+            labels = project.accepted(key) if source == "accepted" else model.mask(key)
             if labels is None:
                 raise HTTPException(404, "no mask was accepted for this photograph")
             return _picture(_coloured(labels), tag)
@@ -179,7 +189,7 @@ def _serve_masks(app: FastAPI, project: Project, model: Model, lane: Lane) -> No
 
         def take() -> None:
             project.require(lambda: model.tag(key) == seen)  # before anything is computed
-            project.accept(key, model.mask(key, "model"), lambda: model.tag(key) == seen)
+            project.accept(key, model.mask(key), lambda: model.tag(key) == seen)
 
         await lane.run(request, take)
         return {"accepted": True}
@@ -293,9 +303,9 @@ def _archive(project: Project, model: Model, form: str) -> Response:
         for key in dataset.keys(None):
             try:
                 labels = project.accepted(key)
-                if labels is None and (model.run is not None or dataset.hints(key).placed()):
+                if labels is None and (model.name != "hints" or dataset.hints(key).placed()):
                     with memory_explained(key, "reduce the image, or cut it into tiles"):
-                        labels = model.mask(key, "model")
+                        labels = model.mask(key)
             except InputError as error:
                 wrong.append(str(error))
                 continue

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from hintseg.errors import HintsegError, RunError
+from hintseg.errors import HintsegError, InputError, RunError
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.forms.by_name import FORMS
 from hintseg.inference.description import RunDescription
@@ -20,6 +20,7 @@ from hintseg.inference.segmenter import Segmenter
 from hintseg.inference.suggest import Suggestion, suggest
 from hintseg.inference.untrained import complete_key
 from hintseg.studio.drawn import version_of
+from hintseg.studio.learner import Learner
 from hintseg.studio.links import writable
 from hintseg.studio.processes import end
 from hintseg.studio.project import Project
@@ -122,11 +123,15 @@ class Trainer:
 
 
 class Model:
-    """The newest finished run in memory: masks, doubts and neighbours. Computing holds no lock that a save needs."""
+    """What models say of the photographs: the newest finished run, and before there is one an instant session.
+
+    Computing holds no lock that a save needs.
+    """
 
     def __init__(self, project: Project, trainer: Trainer) -> None:
         self.project = project
         self.trainer = trainer
+        self.learner = None if trainer.weights == "none" else Learner(project, trainer.weights)
         self._network = threading.RLock()  # one computation at a time
         self._segmenter: Segmenter | None = None
         self._lock = threading.Lock()  # of what follows, never held for long
@@ -165,24 +170,36 @@ class Model:
             return self._segmenter
 
     def tag(self, key: str) -> str:
-        """Changes with all that the mask of an image follows from: the run, its hints and its accepted mask."""
+        """Changes with all that the mask of an image follows from: the model, its hints and its accepted mask."""
         run = self.usable()
         project = self.project
+        if run is None and self.learner is not None:
+            return self.learner.version() + project.mask_version(key)
         return version_of(
             [run.name if run else None, project.hints_version(key), project.mask_version(key), project.identifiers]
         )
 
-    def mask(self, key: str, source: Literal["model", "hints"]) -> NDArray[np.uint8]:
-        """(H, W) uint8: the model's mask, completed with the image's hints; or what the hints alone say.
+    @property
+    def name(self) -> str:
+        """Where masks come from: the run's name, "instant", or "hints" where there is no pretrained backbone."""
+        return self.run or ("hints" if self.learner is None else "instant")
+
+    def mask(self, key: str) -> NDArray[np.uint8]:
+        """(H, W) uint8: the run's mask, completed with the image's hints; before there is a run, the session's.
 
         Raises:
-            InputError: no hint to spread, or the image cannot be read.
+            InputError: nothing is hinted yet, or the image cannot be read.
         """
-        segmenter = self.segmenter() if source == "model" else None
+        segmenter = self.segmenter()
         self.project.refresh()
         dataset = self.project.dataset
-        if segmenter is None:
+        if segmenter is None and self.learner is None:
             return complete_key(dataset, key, tuple(FORMS))
+        if segmenter is None:
+            assert self.learner is not None
+            if (mask := self.learner.mask(key)) is None:
+                raise InputError("no photograph has a stroke, point or box yet; draw some, of every class.")
+            return mask
         with self._network:
             if dataset.hints(key, segmenter.description.forms).forms():
                 return segmenter.complete(_named_as(dataset, segmenter), key)

@@ -2,7 +2,7 @@
 // One photograph at a time: draw, save at once, show the mask. Every coordinate is a pixel of the photograph.
 
 const $ = (id) => document.getElementById(id);
-const project = { classes: [], images: [], background: null, complete: false, doubts: {}, run: null };
+const project = { classes: [], images: [], background: null, complete: false, doubts: {}, run: null, model: "hints" };
 const view = { key: null, width: 1, height: 1, scale: 1, x: 0, y: 0, photo: null, mask: null, outline: null };
 const EMPTY = { strokes: [], points: [], boxes: [], tags: [] };
 let drawn = structuredClone(EMPTY); // what the server holds, or is about to
@@ -415,8 +415,9 @@ async function showMask() {
   const key = view.key, signal = instead("mask");
   $("accept").textContent = view.accepted ? "Withdraw mask" : "Accept mask";
   if (!key || !$("show").checked) { view.mask = null; $("source").textContent = ""; return draw(); }
-  const placed = view.raster || drawn.strokes.length || drawn.points.length || drawn.boxes.length;
-  const source = view.accepted ? "accepted" : project.run ? "model" : placed ? "hints" : null;
+  const here = view.raster || drawn.strokes.length || drawn.points.length || drawn.boxes.length;
+  const anywhere = here || project.images.some((entry) => entry.forms.some((form) => form !== "tags"));
+  const source = view.accepted ? "accepted" : project.run || (project.model === "hints" ? here : anywhere) ? "model" : null;
   if (!source) { view.mask = null; $("source").textContent = "no mask yet"; return draw(); }
   if (!view.mask) $("source").textContent = "finding the mask …";
   try {
@@ -424,7 +425,8 @@ async function showMask() {
     const mask = await createImageBitmap(await answer.blob());
     if (signal.aborted || key !== view.key) return;
     Object.assign(view, { mask, tag: answer.headers.get("ETag") });
-    $("source").textContent = { accepted: "accepted mask", model: `mask of ${project.run}`, hints: "from this photograph's hints alone" }[source];
+    const models = { instant: "learned from the hints on all photographs", hints: "from this photograph's hints alone" };
+    $("source").textContent = source === "accepted" ? "accepted mask" : models[project.model] ?? `mask of ${project.model}`;
   } catch (error) {
     if (signal.aborted) return;
     view.mask = null;
@@ -674,7 +676,7 @@ async function poll() {
     const ranked = JSON.stringify(state.doubts) !== JSON.stringify(project.doubts);
     project.doubts = state.doubts;
     if (ranked) { listImages(); draw(); }
-    if (state.newest !== project.run) { project.run = state.newest; showMask(); }
+    if (state.model !== project.model) { Object.assign(project, { run: state.newest, model: state.model }); showMask(); }
     const { classes, images, hints } = state.versions;
     if (!tableConflict && (classes !== project.version || images !== project.images.length)) await readProject();
     if (hints && hints !== versions.get(view.key)) await follow();
