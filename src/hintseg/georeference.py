@@ -1,6 +1,7 @@
 """Masks as GeoTIFF that lie where their photographs lie."""
 
 import warnings
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from hintseg.errors import ConfigError, InputError
 UNTURNED = {6: 8, 8: 6}  # the orientation that takes another one back; all others take themselves back
 
 NODATA = 255  # `hints.labels.VOID`
+MARK = "made by hintseg"  # `storage.outputs.MARK`
 
 
 def write_georeferenced(path: Path, labels: NDArray[np.uint8], like: Path) -> None:
@@ -37,7 +39,7 @@ def write_georeferenced(path: Path, labels: NDArray[np.uint8], like: Path) -> No
         }  # fmt: skip
         with rasterio.open(path, "w", **profile) as target:
             target.write(labels, 1)
-            target.update_tags(TIFFTAG_SOFTWARE="made by hintseg")  # `storage.outputs.MARK`
+            target.update_tags(TIFFTAG_SOFTWARE=f"{MARK}, pixels {zlib.crc32(labels):08x}")
             target.write_colormap(1, {index: (*colour, 255) for index, colour in enumerate(label_palette().tolist())})
             if rpcs is not None:
                 target.rpcs = rpcs

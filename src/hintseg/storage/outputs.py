@@ -1,21 +1,24 @@
 """What hintseg made, and what an output must not write over.
 
 Masks, probabilities, pictures and shards carry `MARK`, in a field of their format that names the software. A file
-without it is somebody's own, or was edited by another program since: it is never written over. A folder of outputs
-holds `MADE_BY`, a run folder `run.json`; both are left out where a folder round them is read.
+without it is somebody's own, or was edited by another program since: it is never written over. Programs for maps keep
+the field of a GeoTIFF, which therefore holds a checksum of the pixels, too. A folder of outputs holds `MADE_BY`, a run
+folder `run.json`; both are left out where a folder round them is read.
 """
 
 import logging
 import os
+import re
+import zlib
 from collections.abc import Collection, Iterable
 from pathlib import Path, PurePath
 from typing import TypeVar
 
-from hintseg.errors import RunError
-from hintseg.images import atomic_path
+from hintseg.errors import InputError, RunError
+from hintseg.images import atomic_path, read_labels
 from hintseg.listing import MADE_BY as MADE_BY
 from hintseg.storage.addresses import is_remote, local_path
-from hintseg.storage.files import read_ends
+from hintseg.storage.files import local_file, read_ends
 
 MARK = "made by hintseg"
 ENDS = 8192  # bytes at either end of a file among which the mark is
@@ -29,7 +32,15 @@ def is_made_here(address: str) -> bool:
     Raises:
         InputError: the store cannot be reached.
     """
-    return MARK.encode() in read_ends(address, ENDS)
+    ends = read_ends(address, ENDS)
+    told = re.search(rb", pixels ([0-9a-f]{8})", ends)
+    if MARK.encode() not in ends or told is None:
+        return MARK.encode() in ends
+    try:
+        with local_file(address) as path:
+            return f"{zlib.crc32(read_labels(path)):08x}".encode() == told[1]
+    except InputError:  # no label map any more
+        return False
 
 
 def without_outputs(paths: Iterable[P], root: P, out: P | None = None) -> list[P]:
