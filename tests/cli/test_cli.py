@@ -355,10 +355,27 @@ def test_everything_takes_addresses(hintseg, scenes, tiny, tmp_path, monkeypatch
         (("retrieve", "memory://run", "memory://data/images/scene 4 ä.png", "--at", "3,3", *data), "/run/retrieval"),
         (("suggest", "memory://run", *data), "/run/suggestions.json"),
         (("export", "memory://run", *data, "--format", "coco", "--out", "memory://coco"), "/coco"),
+        (
+            (
+                "export",
+                "memory://run",
+                "--masks",
+                "memory://masks",
+                "--photographs",
+                "memory://data/images",
+                "--out",
+                "memory://all",
+            ),
+            "/all/annotations.json",
+        ),
+        (("complete", "memory://data", "--method", "crf", "--out", "memory://crf"), "/crf/scene 0 ä.png"),
+        (("report", "memory://run", *data), "/run/report.html"),
     ):
         code, out, err = hintseg(*command)
         assert code == 0, f"{command}: {out}{err}"
         assert store.exists(made), command
+    assert hintseg("check", "memory://data")[0] == 0
+    assert hintseg("simulate", "memory://data", "--out", tmp_path / "simulated")[0] == 0
     code, _, err = hintseg("predict", "memory://nothing", "memory://data/images")
     assert code == 2
     assert "memory://nothing: no such file" in err
