@@ -13,7 +13,6 @@ from hintseg.errors import ConfigError, InputError
 UNTURNED = {6: 8, 8: 6}  # the orientation that takes another one back; all others take themselves back
 
 NODATA = 255  # `hints.labels.VOID`
-MARK = "made by hintseg"  # `storage.outputs.MARK`
 
 
 def write_georeferenced(path: Path, labels: NDArray[np.uint8], like: Path) -> None:
@@ -39,7 +38,9 @@ def write_georeferenced(path: Path, labels: NDArray[np.uint8], like: Path) -> No
         }  # fmt: skip
         with rasterio.open(path, "w", **profile) as target:
             target.write(labels, 1)
-            target.update_tags(TIFFTAG_SOFTWARE=f"{MARK}, pixels {zlib.crc32(labels):08x}")
+            target.update_tags(
+                TIFFTAG_SOFTWARE=f"made by hintseg, pixels {zlib.crc32(labels.data):08x}"
+            )  # `storage.outputs.marked`
             target.write_colormap(1, {index: (*colour, 255) for index, colour in enumerate(label_palette().tolist())})
             if rpcs is not None:
                 target.rpcs = rpcs

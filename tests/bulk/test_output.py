@@ -7,6 +7,7 @@ import fsspec
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from hintseg.bulk.output import Made, Output
 from hintseg.bulk.photographs import Photograph, find_photographs
@@ -157,6 +158,17 @@ def rewrite_with_pillow(path):
     image.save(path)
 
 
+def rewrite_with_its_texts(path, change):
+    with Image.open(path) as image:
+        told = PngInfo()
+        for name, text in image.info.items():
+            if isinstance(text, str):
+                told.add_text(name, text)
+        changed = Image.fromarray(np.asarray(image) + np.uint8(change))
+        changed.putpalette(image.palette)
+    changed.save(path, pnginfo=told)
+
+
 def rewrite_with_gdal(path, change):
     rasterio = pytest.importorskip("rasterio")
     with rasterio.open(path, "r+") as target:
@@ -168,6 +180,8 @@ def rewrite_with_gdal(path, change):
     [
         ("a.png", rewrite_with_pillow, False),
         ("a.png", lambda path: cv2.imwrite(str(path), cv2.imread(str(path))), False),
+        ("a.png", lambda path: rewrite_with_its_texts(path, 1), False),
+        ("a.png", lambda path: rewrite_with_its_texts(path, 0), True),
         ("a.npz", lambda path: np.savez(path, **dict(np.load(path))), False),
         ("a.tif", lambda path: rewrite_with_gdal(path, 1), False),
         ("a.tif", lambda path: rewrite_with_gdal(path, 0), True),
@@ -175,7 +189,7 @@ def rewrite_with_gdal(path, change):
     ],
 )
 def test_what_another_program_saved_is_no_longer_ours(tmp_path, name, edit, ours):
-    """Also where that program kept what the file says made it, as those for maps do."""
+    """Also where that program kept what the file says made it, as those for maps and ImageMagick do."""
     rasterio = pytest.importorskip("rasterio")
     like = tmp_path / "photo.tif"
     shape = {"count": 1, "height": 40, "width": 50, "dtype": "uint8"}

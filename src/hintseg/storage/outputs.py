@@ -1,9 +1,9 @@
 """What hintseg made, and what an output must not write over.
 
 Masks, probabilities, pictures and shards carry `MARK`, in a field of their format that names the software. A file
-without it is somebody's own, or was edited by another program since: it is never written over. Programs for maps keep
-the field of a GeoTIFF, which therefore holds a checksum of the pixels, too. A folder of outputs holds `MADE_BY`, a run
-folder `run.json`; both are left out where a folder round them is read.
+without it is somebody's own, or was edited by another program since: it is never written over. Since some programs keep
+the field, label maps hold a checksum of their pixels in it, too. A folder of outputs holds `MADE_BY`, a run folder
+`run.json`; both are left out where a folder round them is read.
 """
 
 import logging
@@ -13,6 +13,9 @@ import zlib
 from collections.abc import Collection, Iterable
 from pathlib import Path, PurePath
 from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from hintseg.errors import InputError, RunError
 from hintseg.images import atomic_path, read_labels
@@ -24,6 +27,11 @@ MARK = "made by hintseg"
 ENDS = 8192  # bytes at either end of a file among which the mark is
 P = TypeVar("P", bound=PurePath)
 log = logging.getLogger(__name__)
+
+
+def marked(labels: NDArray[np.uint8]) -> str:
+    """What a label map says made it: `MARK`, and a checksum of its pixels."""
+    return f"{MARK}, pixels {zlib.crc32(np.ascontiguousarray(labels).data):08x}"
 
 
 def is_made_here(address: str) -> bool:
@@ -38,7 +46,7 @@ def is_made_here(address: str) -> bool:
         return MARK.encode() in ends
     try:
         with local_file(address) as path:
-            return f"{zlib.crc32(read_labels(path)):08x}".encode() == told[1]
+            return marked(read_labels(path)).encode().endswith(told[0])
     except InputError:  # no label map any more
         return False
 
