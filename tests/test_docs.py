@@ -2,15 +2,21 @@
 
 import json
 import re
+import tomllib
+from importlib import metadata
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from packaging.requirements import Requirement
 
-from hintseg import train
+from hintseg import pillow, train
+from hintseg.bulk.cluster import BATCH
+from hintseg.bulk.local import SHARD
 from hintseg.cli.app import app
+from hintseg.config import DataConfig, InferenceConfig
 from hintseg.errors import InputError
 from hintseg.formats.by_name import FORMATS, Format, import_dataset
 from hintseg.hints.check import inspect, require_trainable
@@ -18,8 +24,12 @@ from hintseg.hints.dataset import Dataset
 from hintseg.hints.forms.by_name import FORMS, parse_forms
 from hintseg.hints.forms.points import Point
 from hintseg.hints.labels import UNLABELLED
+from hintseg.inference.large_index import LARGE
 from hintseg.network.embedder import PixelMaps
 from hintseg.segments.region_memory import RegionMemory
+from hintseg.storage.files import TRIES
+from hintseg.storage.mirror import PUBLISH_EVERY, cache_folder
+from hintseg.studio.lock import SILENT
 from hintseg.targets.target import weak_target
 from hintseg.training.terms import TERMS, TermInputs
 
@@ -101,3 +111,78 @@ def test_documented_commands_and_options_exist(page):
             assert verb in commands, f"{page}: hintseg {verb}"
             for flag in re.findall(r"\s(--[a-z-]+)", rest.split("#")[0]):
                 assert flag in options[verb], f"{page}: hintseg {verb} {flag}"
+
+
+@pytest.mark.parametrize("page", ["docs/how-to/trouble.md"])
+def test_every_sentence_of_the_table_is_one_that_is_said(page):
+    sources = [path.read_text("utf-8") for path in (ROOT / "src").rglob("*.py")]
+    said = re.sub(r'"\s*\n\s*f?"', "", "\n".join(sources)).lower()
+    said = re.sub(r"\{[^{}\n]*\}", "…", said)  # what a sentence names
+    rows = re.findall(r"^\| (\*.*?) \|", (ROOT / page).read_text("utf-8"), re.M)
+    assert len(rows) > 10
+    for sentence in re.findall(r"\*(.+?)\*", " ".join(rows)):
+        assert sentence.rstrip(" …").replace("failed 8", "failed …").lower() in said or sentence in SYSTEMS, sentence
+
+
+SYSTEMS = ("no space left on device",)  # the operating system's own
+
+
+@pytest.mark.parametrize(
+    ("page", "pattern", "number"),
+    [
+        ("SECURITY.md", r"more than (\d+) million pixels", pillow.MAX_PIXELS / 1e6),
+        ("docs/how-to/maps.md", r"above (\d+) million pixels", pillow.MAX_PIXELS / 1e6),
+        ("docs/how-to/trouble.md", r"reduces images to (\d+) pixels", DataConfig().longest_side),
+        ("docs/how-to/trouble.md", r"`inference.tile` \((\d+) px\)", InferenceConfig().tile),
+        ("docs/how-to/trouble.md", r"failed (\d+) times", TRIES),
+        ("docs/how-to/many.md", r"up to (eight) times", TRIES),
+        ("docs/how-to/many.md", r"copied out every (minute)", PUBLISH_EVERY),
+        ("docs/how-to/many.md", r"shards of (\d+) photographs", SHARD),
+        ("docs/how-to/many.md", r"of the (\d+) photographs it had", BATCH),
+        ("docs/how-to/many.md", r"Above (two) million training segments", LARGE / 1e6),
+        ("docs/how-to/studio.md", r"An upload may have (\d+) MiB", "server.LARGEST_UPLOAD"),
+        ("docs/how-to/studio.md", r"any other request (\d+) MiB", "guard.LARGEST_BODY"),
+        ("docs/how-to/studio.md", r"ends a (minute) after its last sign of life", SILENT),
+    ],
+)
+def test_numbers_on_the_pages_are_those_of_the_code(page, pattern, number):
+    if isinstance(number, str):  # of a module that needs the studio's packages
+        module, name = number.split(".")
+        number = getattr(pytest.importorskip(f"hintseg.studio.{module}"), name) / 2**20
+    text = " ".join((ROOT / page).read_text("utf-8").split())
+    (found,) = re.findall(pattern, text)
+    assert {"eight": 8, "two": 2, "minute": 60}.get(found) == number or float(found) == number
+
+
+def test_the_cache_is_where_the_page_says(monkeypatch):
+    for name in ("HINTSEG_CACHE", "HINTSEG_CACHE_GB"):
+        monkeypatch.delenv(name, raising=False)
+    assert cache_folder() == Path.home() / ".cache" / "hintseg"
+    assert "`HINTSEG_CACHE_GB` (50)" in (ROOT / "docs/how-to/many.md").read_text("utf-8")
+
+
+def test_urls_need_nothing_more_than_the_page_says():
+    """hf:// and https:// work with what is always installed, s3:// with hintseg[s3]."""
+    described = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    always = needed(described["dependencies"])
+    assert {"aiohttp", "huggingface-hub"} <= always
+    assert "s3fs" not in always
+    assert "s3fs" in needed(described["optional-dependencies"]["s3"])
+
+
+def needed(requirements):
+    """Names of all that is installed with requirements."""
+    todo, seen = [Requirement(one) for one in requirements], set()
+    while todo:
+        one = todo.pop()
+        name = one.name.lower().replace("_", "-")
+        if (name, frozenset(one.extras)) in seen:
+            continue
+        seen.add((name, frozenset(one.extras)))
+        try:
+            further = [Requirement(text) for text in metadata.requires(one.name) or []]
+        except metadata.PackageNotFoundError:
+            continue
+        extras = ("", *one.extras)
+        todo += [own for own in further if not own.marker or any(own.marker.evaluate({"extra": e}) for e in extras)]
+    return {name for name, _ in seen}

@@ -1,6 +1,7 @@
 """Which files of a folder are images."""
 
 import os
+import socket
 import subprocess
 import sys
 from functools import partial
@@ -17,6 +18,8 @@ from hintseg.inference.description import RunDescription
 from hintseg.inference.retrieval import load_index
 from hintseg.listing import composed, list_images, passed_over_sentence, require_file
 from hintseg.network.backbone import read_state
+from hintseg.reading import read_json
+from hintseg.training.checkpoint import read_checkpoint
 
 
 @pytest.fixture
@@ -66,11 +69,15 @@ def test_names_with_accents_are_one(tmp_path):
     assert composed("u\u0308.png") == composed("ü.png")
 
 
-@pytest.mark.parametrize("kind", ["pipe", "folder", "device", "absent", "loop"])
-def test_only_files_are_opened(tmp_path, kind):
+@pytest.mark.parametrize("kind", ["pipe", "socket", "folder", "device", "absent", "loop"])
+def test_only_files_are_opened(tmp_path, monkeypatch, kind):
     path = tmp_path / "a.png"
+    monkeypatch.chdir(tmp_path)  # a socket's path must be short
     if kind == "pipe":
         os.mkfifo(path)
+    elif kind == "socket":
+        with socket.socket(socket.AF_UNIX) as bound:
+            bound.bind("a.png")
     elif kind == "folder":
         path.mkdir()
     elif kind == "device":
@@ -89,7 +96,9 @@ def test_a_file_is_a_file(tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["pipe", "device"])
-@pytest.mark.parametrize("name", ["run.json", "weights.safetensors", "recipe.json", "memory.safetensors"])
+@pytest.mark.parametrize(
+    "name", ["run.json", "weights.safetensors", "recipe.json", "memory.safetensors", "checkpoint.pt", "points.json"]
+)
 def test_nothing_waits_for_a_pipe(tmp_path, name, kind):
     path = tmp_path / name
     if kind == "pipe":
@@ -99,6 +108,7 @@ def test_nothing_waits_for_a_pipe(tmp_path, name, kind):
     readers = {
         "run.json": RunDescription.load, "weights.safetensors": read_state, "recipe.json": load_recipe,
         "memory.safetensors": partial(load_index, classes=2, images=2),
+        "checkpoint.pt": partial(read_checkpoint, fingerprint=""), "points.json": read_json,
     }  # fmt: skip
     with pytest.raises(HintsegError, match=name):
         readers[name](path)

@@ -9,6 +9,7 @@ import pytest
 import rasterio
 import tifffile
 from PIL import Image
+from rasterio.control import GroundControlPoint
 from rasterio.transform import from_origin
 from typer.testing import CliRunner
 
@@ -137,10 +138,23 @@ def test_a_mask_lies_where_its_photograph_lies(tmp_path):
         assert (found.crs, found.transform) == (source.crs, source.transform)
         assert (found.read(1) == labels).all()
         assert found.colormap(1)[2][:3] == tuple(label_palette()[2])
+        assert (found.count, found.nodata) == (1, 255)
     assert (tmp_path / "out" / "classes.txt").read_text() == "soil\nwheat\nweed\n"
     tifffile.imwrite(tmp_path / "nowhere.tif", samples(20, 24))
     with pytest.raises(InputError, match="carries no georeference"):
         write_georeferenced(tmp_path / "x.tif", labels, tmp_path / "nowhere.tif")
+
+
+def test_ground_control_points_are_those_of_the_photograph(tmp_path):
+    points = [GroundControlPoint(row, col, 9 + col, 48 - row) for row, col in ((0, 0), (0, 24), (20, 0))]
+    profile = {"driver": "GTiff", "count": 1, "height": 20, "width": 24, "dtype": "uint8"}
+    with rasterio.open(tmp_path / "a.tif", "w", gcps=points, crs="EPSG:4326", **profile) as target:
+        target.write(samples(1, 20, 24, top=255, dtype=np.uint8))
+    write_georeferenced(tmp_path / "mask.tif", np.zeros((20, 24), np.uint8), tmp_path / "a.tif")
+    with rasterio.open(tmp_path / "mask.tif") as found:
+        placed, crs = found.gcps
+    assert [(one.row, one.col, one.x, one.y) for one in placed] == [(p.row, p.col, p.x, p.y) for p in points]
+    assert crs == rasterio.crs.CRS.from_epsg(4326)
 
 
 def test_geotiff_without_rasterio_says_what_to_install(tmp_path, monkeypatch):

@@ -8,7 +8,7 @@ import tifffile
 from PIL import Image
 
 from hintseg.errors import InputError
-from hintseg.images import read_image, read_picture
+from hintseg.images import read_image, read_picture, write_labels
 from hintseg.samples import Samples, View, as_sample, robust_limits, shown
 
 RAMP = np.tile(np.linspace(0, 1, 64), (48, 1))
@@ -148,7 +148,11 @@ def test_runs_of_before_keep_their_rule():
 def test_a_run_shows_new_images_as_those_of_its_data_set(tmp_path, tiny):
     """Two dark images and a bright one; a new image is shown between the limits of all three."""
     from hintseg import Segmenter, train
+    from hintseg.config import DataConfig
     from hintseg.hints.dataset import Dataset
+    from hintseg.hints.labels import VOID
+    from hintseg.inference.evaluation import evaluate_split
+    from hintseg.training.data import TrainingImages
 
     (tmp_path / "data" / "images").mkdir(parents=True)
     for number, top in enumerate((1000, 1000, 9000)):
@@ -174,3 +178,10 @@ def test_a_run_shows_new_images_as_those_of_its_data_set(tmp_path, tiny):
     assert (mask[~HOLE] < 2).all()
     assert (segmenter.complete(dataset, "0")[HOLE] == 255).all(), "a hint there is no label"
     assert (segmenter.picture(dataset, "0").pixels == dataset.image("0")).all()
+    _, target = TrainingImages(dataset, dataset.keys(None), ("points",), DataConfig()).target("0")
+    assert (target.labels[HOLE] == VOID).all(), "training ignores it"
+    assert (target.labels[~HOLE] != VOID).all()
+    for key in dataset.keys(None):
+        write_labels(tmp_path / "data" / "masks" / f"{key}.png", np.zeros(HOLE.shape, np.uint8))
+    matrix, _ = evaluate_split(segmenter, Dataset.open(tmp_path / "data"), "train")
+    assert matrix.counts.sum() == 3 * (~HOLE).sum(), "so does evaluation"

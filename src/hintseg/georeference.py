@@ -1,6 +1,7 @@
 """Masks as GeoTIFF that lie where their photographs lie."""
 
 import warnings
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,9 @@ def write_georeferenced(path: Path, labels: NDArray[np.uint8], like: Path) -> No
         }  # fmt: skip
         with rasterio.open(path, "w", **profile) as target:
             target.write(labels, 1)
-            target.update_tags(TIFFTAG_SOFTWARE="made by hintseg")  # `storage.outputs.MARK`
+            target.update_tags(
+                TIFFTAG_SOFTWARE=f"made by hintseg, pixels {zlib.crc32(labels.data):08x}"
+            )  # `storage.outputs.marked`
             target.write_colormap(1, {index: (*colour, 255) for index, colour in enumerate(label_palette().tolist())})
             if rpcs is not None:
                 target.rpcs = rpcs

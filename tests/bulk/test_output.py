@@ -2,14 +2,18 @@
 
 from pathlib import Path
 
+import cv2
 import fsspec
 import numpy as np
 import pytest
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from hintseg.bulk.output import Made, Output
 from hintseg.bulk.photographs import Photograph, find_photographs
 from hintseg.errors import ConfigError, InputError, RunError
 from hintseg.images import read_labels, write_image
+from hintseg.storage.outputs import is_made_here
 
 
 @pytest.fixture
@@ -146,3 +150,86 @@ def test_masks_are_not_written_into_a_data_set(tmp_path, part):
     with pytest.raises(RunError, match="data set"):
         Output(str(tmp_path / part)).claim("me", [])
     Output(str(tmp_path / "predicted")).claim("me", [])
+
+
+def rewrite_with_pillow(path):
+    with Image.open(path) as image:
+        image.load()
+    image.save(path)
+
+
+def rewrite_with_its_texts(path, change):
+    with Image.open(path) as image:
+        told = PngInfo()
+        for name, text in image.info.items():
+            if isinstance(text, str):
+                told.add_text(name, text)
+        changed = Image.fromarray(np.asarray(image) + np.uint8(change))
+        changed.putpalette(image.palette)
+    changed.save(path, pnginfo=told)
+
+
+def rewrite_with_gdal(path, change):
+    rasterio = pytest.importorskip("rasterio")
+    with rasterio.open(path, "r+") as target:
+        target.write(target.read(1) + np.uint8(change), 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "edit", "ours"),
+    [
+        ("a.png", rewrite_with_pillow, False),
+        ("a.png", lambda path: cv2.imwrite(str(path), cv2.imread(str(path))), False),
+        ("a.png", lambda path: rewrite_with_its_texts(path, 1), False),
+        ("a.png", lambda path: rewrite_with_its_texts(path, 0), True),
+        ("a.npz", lambda path: np.savez(path, **dict(np.load(path))), False),
+        ("a.tif", lambda path: rewrite_with_gdal(path, 1), False),
+        ("a.tif", lambda path: rewrite_with_gdal(path, 0), True),
+        ("a.tif", lambda path: path.write_text("made by hintseg, pixels 00000000"), False),
+    ],
+)
+def test_what_another_program_saved_is_no_longer_ours(tmp_path, name, edit, ours):
+    """Also where that program kept what the file says made it, as those for maps and ImageMagick do."""
+    rasterio = pytest.importorskip("rasterio")
+    like = tmp_path / "photo.tif"
+    shape = {"count": 1, "height": 40, "width": 50, "dtype": "uint8"}
+    with rasterio.open(like, "w", driver="GTiff", crs="EPSG:32632", transform=(1, 0, 5, 0, -1, 9), **shape) as target:
+        target.write(np.zeros((1, 40, 50), np.uint8))
+    labels = np.random.default_rng(0).integers(0, 2, (40, 50)).astype(np.uint8)
+    for kind in ("png", "geotiff"):
+        Output(str(tmp_path / "masks"), kind).write("a", Made(labels, np.zeros((2, 40, 50), np.float32)), like)
+    path = tmp_path / "masks" / name
+    assert is_made_here(str(path))
+    edit(path)
+    assert is_made_here(str(path)) == ours
+    before = path.read_bytes()
+    output = Output(str(tmp_path / "masks"), "geotiff" if name.endswith("tif") else "png", soft=name.endswith("npz"))
+    if not ours:
+        with pytest.raises(RunError, match="edited since"):
+            output.claim("one", [Photograph(str(like), "a")], overwrite=True)
+    assert path.read_bytes() == before
+
+
+def test_a_photograph_that_could_not_be_read_is_tried_again_in_another_shard(photographs, tmp_path):
+    parquet = pytest.importorskip("pyarrow.parquet")
+    output, late = Output(str(tmp_path / "shards"), "parquet"), Photograph(str(tmp_path / "photos" / "c.png"), "c")
+    wanted = [*photographs, late]
+    output.claim("one", wanted)
+    output.write_all(wanted, compute, keep=False)
+    write_image(Path(late.source), np.full((4, 5, 3), 3, np.uint8))
+    kept = output.claim("one", wanted, resume=True)
+    assert output.write_all([one for one in wanted if one.name not in kept], compute, keep=True) == [None]
+    shards = list((tmp_path / "shards").glob("*.parquet"))
+    rows = [row for shard in shards for row in parquet.read_table(shard).to_pylist()]
+    assert len(shards) == 2
+    assert sorted(row["name"] for row in rows if row["error"] is None) == ["a", "c", "deep/b"]
+    assert [row["mask"] for row in rows if row["error"] is not None] == [None]
+
+
+def test_masks_are_removed_before_a_cluster_writes_anew(photographs, tmp_path):
+    """A worker that is started again could not tell older ones from those of the first."""
+    output = Output(str(tmp_path / "masks"))
+    output.claim("one", photographs)
+    output.write_all(photographs, compute, keep=False)
+    assert output.claim("one", photographs, overwrite=True, clear=True) == frozenset()
+    assert not list((tmp_path / "masks").rglob("*.png"))

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import socket
 import stat
 
 import fsspec
@@ -144,6 +145,20 @@ def test_results_are_replaced_only_when_asked(hintseg, trained, scenes, photos, 
             assert code == expected, err
 
 
+def test_what_a_run_says_of_itself_is_made_anew(hintseg, trained, scenes, photos):  # noqa: F811
+    for command, made in (
+        (("evaluate", trained, scenes.root), "evaluation-val.json"),
+        (("suggest", trained), "suggestions.json"),
+        (("retrieve", trained, photos / "a.png", "--at", "3,3"), "retrieval/a.json"),
+        (("report", trained), "report.html"),
+    ):
+        assert hintseg(*command)[0] == 0
+        when = (trained / made).stat().st_mtime_ns
+        code, _, err = hintseg(*command)
+        assert code == 0, err
+        assert (trained / made).stat().st_mtime_ns > when
+
+
 @pytest.mark.parametrize("data", ["memory://data", "reference://x", "https://host/x", "//host/x", "/dev", "/"])
 def test_a_strangers_run_reaches_nothing(hintseg, trained, scenes, photos, tmp_path, monkeypatch, data):  # noqa: F811
     described = json.loads((trained / "run.json").read_text("utf-8"))
@@ -154,6 +169,7 @@ def test_a_strangers_run_reaches_nothing(hintseg, trained, scenes, photos, tmp_p
         pytest.fail(f"{address} was opened")
 
     monkeypatch.setattr(fsspec.core, "url_to_fs", reached)
+    monkeypatch.setattr(socket.socket, "connect", lambda self, address: reached(address))
     commands = {
         "complete": (), "report": (), "suggest": (), "retrieve": (photos / "a.png", "--at", "3,3"),
         "export": ("--out", tmp_path / "coco"),

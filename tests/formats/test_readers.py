@@ -213,9 +213,9 @@ def test_the_declared_size_counts(root, name, size):
 # LabelMe
 
 
-def png(mask):
+def png(mask, form="PNG"):
     target = io.BytesIO()
-    Image.fromarray(mask).save(target, "PNG")
+    Image.fromarray(mask).save(target, form)
     return base64.b64encode(target.getvalue()).decode()
 
 
@@ -235,6 +235,7 @@ def test_masks_of_labelme(root):
     [
         ("AAAA", "no PNG image"),
         ("é", "no PNG image"),
+        (png(np.full((20, 20), True), "GIF"), "no PNG image"),  # of another format, which is never opened
         (png(np.full((9, 9), True)), "9×9, but its points span"),
     ],
 )

@@ -1,15 +1,17 @@
 """Backbones of every family, weights that fit and that do not, heads, frozen stages."""
 
+import fsspec
 import pytest
 import torch
 import torch.nn.functional as F
-from safetensors.torch import save_file
+from safetensors.torch import save, save_file
 
 from hintseg.config import NetworkConfig
-from hintseg.errors import ConfigError, WeightsError
+from hintseg.errors import ConfigError, RunError, WeightsError
 from hintseg.network.aggregation import RegionAttention
 from hintseg.network.backbone import Backbone
 from hintseg.network.embedder import Embedder
+from hintseg.training.checkpoint import read_checkpoint
 
 SMALL = NetworkConfig(backbone="test_efficientnet", output_stride=32, width=16, embedding_dim=8)
 
@@ -89,7 +91,20 @@ def test_pickles_are_not_run(tmp_path, capsys):
     torch.save({"a": Evil()}, path)
     with pytest.raises(WeightsError, match="holds more than tensors"):
         Backbone("test_efficientnet", 32, str(path))
+    with pytest.raises(RunError, match="checkpoint is damaged"):
+        read_checkpoint(path, "")
     assert "never" not in capsys.readouterr().out
+
+
+def test_weights_may_lie_at_an_address(tmp_path, monkeypatch):
+    import timm
+
+    monkeypatch.setenv("HINTSEG_CACHE", str(tmp_path / "cache"))
+    state = timm.create_model("test_efficientnet").state_dict()
+    fsspec.filesystem("memory").pipe("/weights/good.safetensors", save(state))
+    loaded = Backbone("test_efficientnet", 32, "memory://weights/good.safetensors")
+    torch.testing.assert_close(loaded.body.state_dict()["conv_stem.weight"], state["conv_stem.weight"])
+    assert list((tmp_path / "cache").rglob("good.safetensors"))
 
 
 def test_weights_that_cannot_be_downloaded_name_the_way_out(monkeypatch):

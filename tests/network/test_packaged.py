@@ -1,5 +1,7 @@
 """Weights that come as packages."""
 
+import socket
+
 import pytest
 import timm
 import torch
@@ -8,6 +10,7 @@ from hintseg.errors import WeightsError
 from hintseg.network import packaged
 from hintseg.network.backbone import Backbone
 from hintseg.network.packaged import packaged_file, read_packaged
+from hintseg.recipes.by_name import RECIPES
 
 NAME = "tf_efficientnet_lite0"
 
@@ -22,7 +25,10 @@ def test_the_default_backbone_recognises_a_cat():
     assert network((pixels - 0.5) / 0.5).argmax().item() in (281, 282, 285)  # tabby, tiger cat, Egyptian cat
 
 
-def test_auto_takes_the_packaged_weights_and_their_normalisation():
+def test_auto_takes_the_packaged_weights_and_their_normalisation(monkeypatch):
+    """Without network; it is the backbone of a recipe that names no other."""
+    monkeypatch.setattr(socket.socket, "connect", lambda self, address: pytest.fail(f"{address} was asked"))
+    assert RECIPES["small"].network.backbone == NAME
     backbone = Backbone(NAME, 32, "auto")
     expected = read_packaged(NAME, packaged_file(NAME))["conv_stem.weight"]
     assert torch.equal(backbone.body.state_dict()["conv_stem.weight"], expected)

@@ -1,15 +1,21 @@
 """Which addresses are opened, and which only when the user names them."""
 
 import http.server
+import os
+import shutil
 import threading
+from functools import partial
 from pathlib import Path
+from typing import ClassVar
+from urllib.parse import unquote
 
 import fsspec
+import numpy as np
 import pytest
 
 from hintseg.bulk.output import Output
 from hintseg.bulk.photographs import find_photographs
-from hintseg.errors import InputError
+from hintseg.errors import InputError, RunError
 from hintseg.hints.dataset import Dataset
 from hintseg.storage import addresses, files, mirror
 
@@ -125,3 +131,62 @@ def test_redirects_lead_nowhere_else(monkeypatch, target):
         server.shutdown()
         server.server_close()
     assert asked
+
+
+class Web(http.server.SimpleHTTPRequestHandler):
+    """Serves and lists a folder, and notes what it is asked."""
+
+    asked: ClassVar[list[str]] = []
+
+    def log_request(self, *arguments):
+        self.asked.append(f"{self.command} {unquote(self.path)}")
+
+
+@pytest.fixture
+def web(tmp_path, monkeypatch):
+    """The address of tmp_path/web on a server that stands for one of https://."""
+    pytest.importorskip("aiohttp")
+    (tmp_path / "web").mkdir()
+    monkeypatch.setenv("HINTSEG_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(files, "FIRST_PAUSE", 0.001)
+    monkeypatch.setattr(addresses, "SCHEMES", {"http"})
+    for module in (files, mirror):
+        monkeypatch.setattr(module, "WEB", "http://")
+    Web.asked = []
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(Web, directory=str(tmp_path / "web")))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+def test_a_folder_that_lists_its_files_is_read_over_https(web, scenes, tmp_path):
+    served = tmp_path / "web" / "data"
+    shutil.copytree(scenes.root, served)
+    key = next(iter(scenes.paths))
+    odd = served / "images" / "100 % a#b?.png"
+    shutil.copy(scenes.path(key), odd)
+    found = Dataset.open(f"{web}/data")
+    assert set(found.paths) == {*scenes.paths, odd.stem}
+    assert np.array_equal(found.image(odd.stem), scenes.image(key))
+    assert found.hints(key).points == scenes.hints(key).points
+    with files.local_file(find_photographs([f"{web}/data/images"])[0].source) as path:
+        assert path.read_bytes() == odd.read_bytes()
+    # Later only what changed.
+    Web.asked.clear()
+    (served / "points.json").write_text("{}".ljust((served / "points.json").stat().st_size))  # as large as before
+    os.utime(served / "points.json", (0, 0))
+    assert (mirror.fetch(f"{web}/data") / "points.json").read_text().strip() == "{}"
+    assert [one for one in Web.asked if one.startswith("GET") and "." in one] == ["GET /data/points.json"]
+    assert mirror.fetch(f"{web}/data/points.json").read_text().strip() == "{}"
+
+
+def test_https_is_read_only(web, tmp_path):
+    for write in (mirror.published, files.new_file):
+        with pytest.raises(RunError, match="read-only"), write(f"{web}/out"):
+            pytest.fail("written after all")
+    with pytest.raises(RunError, match="read-only"):
+        Output(f"{web}/out").claim("one", [])
+    with pytest.raises(RunError, match="read-only"):
+        files.upload(tmp_path / "x", f"{web}/out/x")
+    assert not [one for one in Web.asked if one.startswith(("POST", "PUT"))]

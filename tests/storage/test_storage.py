@@ -128,7 +128,7 @@ def test_the_cache_keeps_to_its_limit(monkeypatch):
         mirror.fetch("memory://a")
 
 
-def test_a_store_that_fails_is_asked_again_and_then_named(monkeypatch):
+def test_a_store_that_fails_is_asked_again_and_then_named(tmp_path, monkeypatch):
     put("memory://f/x", b"content")
     system, tries = type(fsspec.filesystem("memory")), []
     original = system.get_file
@@ -143,13 +143,26 @@ def test_a_store_that_fails_is_asked_again_and_then_named(monkeypatch):
     with files.local_file("memory://f/x") as path:
         assert path.read_bytes() == b"content"
     assert len(tries) == 3
+    assert not path.exists()  # photographs are not kept
+    assert not list(tmp_path.iterdir())
 
     def broken(self, *arguments, **settings):
+        tries.append(1)
         raise OSError("out of order")
 
+    pauses = []
+    tries.clear()
     monkeypatch.setattr(system, "get_file", broken)
-    with pytest.raises(InputError, match=r"failed 8 times.*out of order"), files.local_file("memory://f/x"):
+    monkeypatch.setattr(files.time, "sleep", pauses.append)
+    with (
+        pytest.raises(InputError, match=r"memory://f/x: the store failed 8 times.*out of order"),
+        files.local_file("memory://f/x"),
+    ):
         pass
+    assert len(tries) == 8
+    assert len(pauses) == 7
+    assert pauses == sorted(pauses)
+    assert pauses[-1] > 16 * pauses[0]
 
 
 def test_published_files_appear_while_and_after_writing():
@@ -169,6 +182,25 @@ def test_published_files_appear_while_and_after_writing():
         (folder / "old.txt").write_text("changed")
     assert system.cat("memory://runs/a/old.txt") == b"changed"
     assert sorted(files.list_files("memory://runs/a")) == ["new.txt", "old.txt"]
+
+
+def test_a_file_appears_whole_or_not_at_all():
+    def write():
+        with files.new_file("memory://masks/a.png") as path:
+            path.write_bytes(b"half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write()
+    assert files.list_files("memory://masks") == {}
+
+
+def test_of_several_machines_the_first_one_copies(monkeypatch):
+    monkeypatch.setattr(mirror, "first_process", lambda: False)
+    with mirror.published("memory://runs/d") as folder:
+        folder.mkdir()
+        (folder / "weights").write_text("of another process")
+    assert files.list_files("memory://runs/d") == {}
 
 
 def test_a_checkpoint_is_copied_after_all_that_it_needs(tmp_path):

@@ -405,3 +405,76 @@ def test_masks_that_nobody_looks_at_are_given_up(browser, serve, photographs):
     page.locator("#images button", has_text="cat").click()
     eventually(lambda: any("/api/mask/astronaut" in url for url in ended) or page.wait_for_timeout(50))
     context.close()
+
+
+@pytest.mark.slow
+def test_one_finger_draws_and_two_move_and_zoom(browser, serve, photographs):
+    port = free_port()
+    serve(photographs, port)
+    context = browser.new_context(viewport={"width": 820, "height": 1180}, has_touch=True)
+    page = context.new_page()
+    page.goto(f"http://127.0.0.1:{port}/")
+    expect(page.locator("#images [aria-current=true] span")).to_have_text("astronaut")
+    add(page, "dog")
+    expect(page.locator("#classes li")).to_have_count(1)
+    hand, session = Hand(page), context.new_cdp_session(page)
+
+    def touch(kind, *places):
+        points = [{"x": x, "y": y, "id": number} for number, (x, y) in enumerate(hand.at(*place) for place in places)]
+        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+    touch("touchStart", (0.2, 0.2))
+    touch("touchMove", (0.5, 0.3))
+    touch("touchMove", (0.7, 0.4))
+    touch("touchEnd")
+    expect(page.locator("#saved")).to_have_text("saved")
+    assert stored(photographs) == ["dog"]
+
+    scale, left = page.evaluate("[view.scale, view.x]")
+    touch("touchStart", (0.4, 0.5))
+    touch("touchStart", (0.4, 0.5), (0.6, 0.5))
+    touch("touchMove", (0.3, 0.5), (0.7, 0.5))
+    touch("touchEnd")
+    larger, _ = page.evaluate("[view.scale, view.x]")
+    assert larger > 1.5 * scale
+    left = page.evaluate("view.x")
+    touch("touchStart", (0.4, 0.5), (0.6, 0.5))
+    touch("touchMove", (0.5, 0.5), (0.7, 0.5))
+    touch("touchEnd")
+    assert page.evaluate("view.x") > left + 5
+    assert page.evaluate("drawn.strokes.length") == 1
+    assert stored(photographs) == ["dog"]
+    context.close()
+
+
+@pytest.mark.slow
+def test_keys_are_shown_and_photographs_sorted_by_doubt(browser, serve, photographs):
+    port = free_port()
+    serve(photographs, port)
+    page = browser.new_page(viewport={"width": 1280, "height": 800})
+    doubts = {"cup": {"doubt": 5, "x": 150, "y": 100}, "cat": {"doubt": 9, "x": 3, "y": 4}}
+
+    def doubtful(route):
+        answer = route.fetch()
+        route.fulfill(response=answer, json=answer.json() | {"doubts": doubts})
+
+    for place in ("**/api/project", "**/api/state*"):
+        page.route(place, doubtful)
+    page.goto(f"http://127.0.0.1:{port}/")
+    names = page.locator("#images button span")
+    before = names.all_text_contents()
+    page.keyboard.press("?")
+    expect(page.locator("#keys")).to_be_visible()
+    page.keyboard.press("Escape")
+    page.locator("#images button", has_text="cup").click()
+    expect(page.locator("#images [aria-current=true] span")).to_have_text("cup")
+    pixels = "document.getElementById('canvas').toDataURL()"
+    eventually(lambda: page.evaluate("view.photo !== null"))
+    plain = page.evaluate(pixels)
+    page.check("#unsure")
+    expect(names.first).to_have_text("cat")
+    assert names.all_text_contents() == ["cat", "cup", *(name for name in before if name not in doubts)]
+    assert page.evaluate(pixels) != plain, "a ring"
+    page.uncheck("#unsure")
+    assert page.evaluate(pixels) == plain
+    page.close()

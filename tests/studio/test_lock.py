@@ -9,7 +9,9 @@ import sys
 import time
 
 import pytest
+from typer.testing import CliRunner
 
+from hintseg.cli.app import app
 from hintseg.errors import RunError
 from hintseg.studio.lock import SILENT, locked_folder
 
@@ -111,3 +113,13 @@ def test_the_command_refuses_in_one_sentence(holder, tmp_path):
     assert answer.returncode == 2
     assert len(answer.stderr.splitlines()) == 1
     assert f"process {holder.pid}" in answer.stderr
+
+
+def test_check_and_train_work_on_an_open_folder(scenes, tiny, tmp_path):
+    call = CliRunner().invoke
+    settings = [part for setting in tiny for part in ("--set", setting)]
+    with locked_folder(scenes.root, "http://first/"):
+        assert call(app, ["check", str(scenes.root)]).exit_code == 0
+        command = ["train", str(scenes.root), "--out", str(tmp_path / "run"), "--iterations", "1", "--weights", "none"]
+        done = call(app, [*command, "--hints", "points", "--device", "cpu", *settings])
+        assert done.exit_code == 0, done.output

@@ -2,14 +2,17 @@
 
 import io
 import json
+import re
 import socket
 import time
 import zipfile
 
 import numpy as np
 import pytest
+import typer
 from PIL import Image
 
+from hintseg.cli.app import app as cli
 from hintseg.errors import InputError
 from hintseg.hints.dataset import Dataset
 from hintseg.images import read_labels
@@ -19,8 +22,9 @@ from fastapi.testclient import TestClient
 
 from hintseg.studio.colours import COLOURS
 from hintseg.studio.drawn import DrawnHints, Stroke
+from hintseg.studio.guard import LOOPBACK, new_token
 from hintseg.studio.project import Project
-from hintseg.studio.server import create_app, require_port
+from hintseg.studio.server import create_app, require_port, serve
 from hintseg.studio.trainer import Trainer
 
 DRAWN = {
@@ -249,6 +253,53 @@ def test_training_gives_masks_doubts_neighbours_and_exports(scenes, tiny):
     assert not again.post("/api/stop").json()["training"]
     assert not client.get("/api/state").json()["training"]
     assert client.get("/api/state").json()["newest"] == "run-001"
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
+def test_the_address_that_is_printed_opens_the_page(folder, monkeypatch, capsys, host):
+    """With a token where other machines reach it."""
+    served = []
+    monkeypatch.setattr("hintseg.studio.server.listen", lambda app, host, port: served.append((app, host)))
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    serve(folder, host, port, "none")
+    ((app, where),) = served
+    address = re.search(r"http://\S+", capsys.readouterr().out)[0]
+    assert where == host
+    assert address.startswith(f"http://127.0.0.1:{port}/")
+    assert ("?token=" in address) == (host == "0.0.0.0")
+    assert TestClient(app).get(address).status_code == 200
+    assert TestClient(app, base_url="http://192.0.2.7").get("/").status_code == 403
+
+
+def test_servers_listen_on_this_machine_alone():
+    commands = typer.main.get_command(cli).commands
+    for name in ("studio", "label-studio"):
+        (host,) = (option.default for option in commands[name].params if option.name == "host")
+        assert host in LOOPBACK
+        assert new_token(host) is None
+    assert len({new_token("0.0.0.0") for _ in range(3)}) == 3
+
+
+def test_the_page_exports_every_format_that_it_offers(tab):
+    tab.save("b", DRAWN)
+    page = tab.client.get("/").text
+    offered = re.findall(r'<option value="([\w-]+)">', page.split('id="format"')[1].split("</select>")[0])
+    assert offered == ["png", "coco", "label-studio", "cvat", "voc"]
+    for form in offered:
+        answer = tab.client.get("/api/export", params={"form": form})
+        assert answer.status_code == 200, answer.text
+        assert zipfile.ZipFile(io.BytesIO(answer.content)).namelist()
+
+
+def test_the_page_asks_no_other_site(client):
+    """The browser lets it ask none, either."""
+    assert client.get("/").headers["content-security-policy"].startswith("default-src 'self';")
+    for name in ("/", "/page/studio.js", "/page/studio.css"):
+        answer = client.get(name)
+        assert answer.status_code == 200
+        assert not re.findall(r"""(?:src=|href=|url\(|fetch\(|import )["']?(?:https?:)?//""", answer.text)
 
 
 def test_a_malformed_description_is_refused(tmp_path):

@@ -1,13 +1,18 @@
 """A training outlives its server: the next one finds it, shows it, stops it, and starts no second one."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 
 from hintseg.errors import HintsegError
+from hintseg.hints.dataset import Dataset
+from hintseg.images import read_labels
 
 pytest.importorskip("fastapi")
 from hintseg.studio.drawn import DrawnHints, DrawnPoint
@@ -28,8 +33,8 @@ DEAF = [
 def process():
     started = []
 
-    def start(command=SLEEP):
-        started.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
+    def start(command=SLEEP, **options):
+        started.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True, **options))
         assert started[-1].stdout.readline() == "up\n"
         return started[-1]
 
@@ -121,3 +126,59 @@ def test_a_run_serves_as_long_as_its_classes_are_todays(project, left):
     (project.root / "dataset.json").write_text(json.dumps({"classes": ["b", "renamed"]}), "utf-8")
     project.refresh()
     assert model.usable() is None
+
+
+SERVER = """
+import sys, time
+from pathlib import Path
+from hintseg.studio.project import Project
+from hintseg.studio.trainer import Trainer
+trainer = Trainer(Project.open(Path(sys.argv[1])), "none")
+trainer.start("thorough")
+print("up", flush=True)
+time.sleep(60)
+"""
+
+
+def test_a_training_outlives_its_server(project, process):
+    """Killed with all that a terminal kills when it is closed."""
+    server = process([sys.executable, "-c", SERVER, str(project.root)], start_new_session=True)
+    os.killpg(server.pid, signal.SIGKILL)
+    server.wait()
+    trainer = Trainer(project, "none")
+    assert trainer.state()["training"]
+    assert trainer.state()["run"] == "run-001"
+    trainer.stop()
+    assert not trainer.state()["training"]
+
+
+@pytest.mark.parametrize(
+    ("effort", "weights", "frozen"), [("quick", "auto", True), ("normal", "auto", False), ("quick", "none", False)]
+)
+def test_a_quick_training_leaves_the_backbone_as_it_is(project, monkeypatch, effort, weights, frozen):
+    started = []
+
+    class Ended:
+        pid = 2**22 + 7
+
+        def __init__(self, command, **options):
+            started.append(command)
+
+        def wait(self):
+            return 0
+
+    monkeypatch.setattr("hintseg.studio.trainer.subprocess.Popen", Ended)
+    Trainer(project, weights).start(effort)
+    (command,) = started
+    assert ("--freeze" in command) == frozen
+    assert command[command.index("--weights") + 1] == weights
+
+
+def test_an_accepted_mask_is_a_hint_for_training(project):
+    assert Dataset.open(project.root).hints("b").forms() == ("points",)
+    project.accept("b", np.ones((72, 96), np.uint8))
+    hints = Dataset.open(project.root).hints("b", ("masks",))
+    assert hints.forms() == ("masks",)
+    project.accept("b", np.zeros((72, 96), np.uint8))
+    (copy,) = (project.root / "studio" / "kept" / "masks").iterdir()
+    assert (read_labels(copy) == 1).all()  # what was replaced

@@ -29,6 +29,7 @@ from hintseg.storage.outputs import (
     MARK,
     identity,
     is_made_here,
+    marked,
     require_apart,
     require_no_part,
     require_replaceable,
@@ -183,7 +184,7 @@ class Output:
             if self.kind == "geotiff" and path is not None:
                 write_georeferenced(temporary, made.labels, path)
             else:
-                temporary.write_bytes(encode_labels(made.labels, software=MARK))
+                temporary.write_bytes(encode_labels(made.labels, software=marked(made.labels)))
 
     def _write_one(self, photograph: Photograph, compute: Compute, keep: bool) -> str | None:
         try:

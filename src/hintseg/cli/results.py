@@ -108,12 +108,10 @@ def export(
     format_: Annotated[str, typer.Option("--format", help="coco, label-studio, cvat, voc or geotiff")] = "coco",
     data: Data = None,
     masks: Annotated[
-        Path | None,
-        typer.Option(parser=local_path, metavar="FOLDER", help="label maps; default RUN/masks, which complete writes"),
+        str | None, typer.Option(help="folder of label maps or its URL; default RUN/masks, which complete writes")
     ] = None,
     photographs: Annotated[
-        Path | None,
-        typer.Option(parser=local_path, metavar="FOLDER", help="of the images; default the training data's"),
+        str | None, typer.Option(help="folder of the images or its URL; default the training data's")
     ] = None,
 ) -> None:
     """Write masks in the format of another tool."""
@@ -128,9 +126,12 @@ def export(
 
     folder = fetch(run)
     described = RunDescription.load(folder / "run.json")
-    root = photographs or (fetch(data) if data else described.dataset(folder, None).root) / "images"
+    if photographs is not None:
+        root = fetch(photographs)
+    else:
+        root = (fetch(data) if data else described.dataset(folder, None).root) / "images"
     files = {photograph.name: Path(photograph.source) for photograph in find_photographs([root])}
-    chosen = masks or folder / "masks"
+    chosen = folder / "masks" if masks is None else fetch(masks)
     found = match_classes(classes_of_masks(chosen) or described.classes, described.classes, where=str(chosen))
     background = next((own for own, label in found.run_label.items() if label == described.background), None)
     with published(out) as target, progress_bar() as show:

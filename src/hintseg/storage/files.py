@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, unquote
 
 from hintseg.errors import ConfigError, HintsegError, InputError, RunError
 from hintseg.images import atomic_path
@@ -16,6 +17,7 @@ from hintseg.storage.addresses import is_remote, local_path, require_openable
 
 TRIES = 8
 FIRST_PAUSE = 0.2  # seconds; doubles with every try
+WEB = "https://"  # read-only; names are percent-encoded
 
 
 def below(address: str, name: str) -> str:
@@ -27,7 +29,7 @@ def below(address: str, name: str) -> str:
     if is_remote(address):
         if name.startswith("/") or ".." in name.split("/"):
             raise InputError(f"{name!r} would be written outside {address}; rename it.")
-        return f"{address.rstrip('/')}/{name}"
+        return f"{address.rstrip('/')}/{quote(name) if address.startswith(WEB) else name}"
     folder = local_path(address)
     path = folder / name
     if not path.resolve().is_relative_to(folder.resolve()):
@@ -55,7 +57,8 @@ def list_files(address: str) -> dict[str, str]:
     system.invalidate_cache()
     found = steadily(lambda: system.find(root, detail=True), address)
     prefix = root.rstrip("/") + "/"
-    return {name.removeprefix(prefix): mark(found[name]) for name in sorted(found) if name.startswith(prefix)}
+    plain = unquote if address.startswith(WEB) else str
+    return {plain(name.removeprefix(prefix)): mark(found[name]) for name in sorted(found) if name.startswith(prefix)}
 
 
 def exists(address: str) -> bool:
@@ -138,19 +141,31 @@ def new_file(address: str) -> Iterator[Path]:
         with atomic_path(local_path(address)) as temporary:
             yield temporary
         return
+    require_writable(address)
     with tempfile.TemporaryDirectory(prefix="hintseg-") as folder:
         copy = Path(folder) / Path(address).name
         yield copy
         upload(copy, address)
 
 
+def require_writable(address: str) -> None:
+    """Refuse URLs that are read-only.
+
+    Raises:
+        RunError: it is one.
+    """
+    if address.startswith(WEB):
+        raise RunError(f"{address}: {WEB} is read-only; write to a local folder, s3://, gs:// or hf://.")
+
+
 def upload(path: Path, address: str) -> None:
     """Copy a local file to a URL.
 
     Raises:
-        RunError: the store cannot be reached or refuses.
+        RunError: the store cannot be reached or refuses, or is read-only.
         ConfigError: no package is installed for the URL's scheme.
     """
+    require_writable(address)
     system, target = opened(address)
     try:
         steadily(lambda: system.put_file(str(path), target), address)
@@ -223,8 +238,8 @@ def steadily(request: Callable[[], Any], address: str) -> Any:
 def mark(info: dict[str, Any]) -> str:
     """What tells one content of a remote file from another."""
     stamp = info.get("ETag") or info.get("etag") or info.get("md5Hash") or info.get("blob_id")
-    stamp = stamp or info.get("LastModified") or info.get("mtime") or info.get("created") or ""
-    return f"{info.get('size')} {stamp}"
+    stamp = stamp or info.get("LastModified") or info.get("Last-Modified") or info.get("mtime") or info.get("created")
+    return f"{info.get('size')} {stamp or ''}"
 
 
 def mark_of(path: Path) -> str:

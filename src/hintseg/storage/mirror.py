@@ -21,7 +21,18 @@ from typing import Any, NamedTuple
 from hintseg.errors import ConfigError, HintsegError, InputError, RunError
 from hintseg.ranks import first_process
 from hintseg.storage.addresses import is_remote, local_path, require_openable
-from hintseg.storage.files import below, list_files, mark, mark_of, new_file, opened, steadily, upload
+from hintseg.storage.files import (
+    WEB,
+    below,
+    list_files,
+    mark,
+    mark_of,
+    new_file,
+    opened,
+    require_writable,
+    steadily,
+    upload,
+)
 
 Progress = Callable[[str, int, int, dict[str, float]], None]
 log = logging.getLogger(__name__)
@@ -47,10 +58,13 @@ def fetch(address: str | Path, progress: Progress | None = None) -> Path:
     place = _place(address)
     name = Path(path).name or "root"
     found = steadily(lambda: system.info(path), address)
-    if found["type"] == "file":
+    listed = list_files(address) if found["type"] != "file" or found.get("mimetype") == "text/html" else {}
+    if address.startswith(WEB) and listed:
+        listed = _looked_up(address, listed)
+    if found["type"] == "file" and not listed:
         _bring(address.rpartition("/")[0], {name: mark(found)}, place)
     else:
-        _bring(address, list_files(address), place / name, progress)
+        _bring(address, listed, place / name, progress)
     _make_room(place)
     return place / name
 
@@ -67,7 +81,7 @@ def published(address: str | Path, every: float = PUBLISH_EVERY) -> Iterator[Pat
         every: seconds between two copies.
 
     Raises:
-        RunError: the store cannot be written.
+        RunError: the store cannot be written, or is read-only.
         ConfigError: no package is installed for the URL's scheme.
     """
     if not is_remote(address):
@@ -75,6 +89,7 @@ def published(address: str | Path, every: float = PUBLISH_EVERY) -> Iterator[Pat
         return
     address = str(address).rstrip("/")
     require_openable(address)
+    require_writable(address)
     folder = _place(address) / (Path(address).name or "root")
     if not first_process():
         yield folder
@@ -147,6 +162,18 @@ def _publishable(folder: Path) -> Iterable[tuple[str, Path]]:
             yield name.as_posix(), path
 
 
+def _looked_up(address: str, names: Iterable[str]) -> dict[str, str]:
+    """Marks of the files of a folder that a web server lists, which tells names alone."""
+    system, _ = opened(address)
+
+    def look(name: str) -> str:
+        place = below(address, name)
+        return mark(steadily(lambda: system.info(place), place))
+
+    with ThreadPoolExecutor(STREAMS) as pool:
+        return dict(zip(names, pool.map(look, names), strict=True))
+
+
 def _bring(address: str, files: dict[str, str], folder: Path, progress: Progress | None = None) -> None:
     """Files of a remote folder in a local one; whole ones whose mark did not change are kept."""
     known = _read_notes(folder)
@@ -165,7 +192,8 @@ def _bring(address: str, files: dict[str, str], folder: Path, progress: Progress
         target = Path(below(str(folder), name))
         target.parent.mkdir(parents=True, exist_ok=True)
         with new_file(str(target)) as temporary:
-            steadily(lambda: system.get_file(f"{root.rstrip('/')}/{name}", str(temporary)), f"{address}/{name}")
+            source = below(address, name) if address.startswith(WEB) else f"{root.rstrip('/')}/{name}"
+            steadily(lambda: system.get_file(source, str(temporary)), f"{address}/{name}")
         known[name] = _Note(files[name], _checksum(target))
 
     try:

@@ -1,26 +1,37 @@
 """What hintseg made, and what an output must not write over.
 
 Masks, probabilities, pictures and shards carry `MARK`, in a field of their format that names the software. A file
-without it is somebody's own, or was edited by another program since: it is never written over. A folder of outputs
-holds `MADE_BY`, a run folder `run.json`; both are left out where a folder round them is read.
+without it is somebody's own, or was edited by another program since: it is never written over. Since some programs keep
+the field, label maps hold a checksum of their pixels in it, too. A folder of outputs holds `MADE_BY`, a run folder
+`run.json`; both are left out where a folder round them is read.
 """
 
 import logging
 import os
+import re
+import zlib
 from collections.abc import Collection, Iterable
 from pathlib import Path, PurePath
 from typing import TypeVar
 
-from hintseg.errors import RunError
-from hintseg.images import atomic_path
+import numpy as np
+from numpy.typing import NDArray
+
+from hintseg.errors import InputError, RunError
+from hintseg.images import atomic_path, read_labels
 from hintseg.listing import MADE_BY as MADE_BY
 from hintseg.storage.addresses import is_remote, local_path
-from hintseg.storage.files import read_ends
+from hintseg.storage.files import local_file, read_ends
 
 MARK = "made by hintseg"
 ENDS = 8192  # bytes at either end of a file among which the mark is
 P = TypeVar("P", bound=PurePath)
 log = logging.getLogger(__name__)
+
+
+def marked(labels: NDArray[np.uint8]) -> str:
+    """What a label map says made it: `MARK`, and a checksum of its pixels."""
+    return f"{MARK}, pixels {zlib.crc32(np.ascontiguousarray(labels).data):08x}"
 
 
 def is_made_here(address: str) -> bool:
@@ -29,7 +40,15 @@ def is_made_here(address: str) -> bool:
     Raises:
         InputError: the store cannot be reached.
     """
-    return MARK.encode() in read_ends(address, ENDS)
+    ends = read_ends(address, ENDS)
+    told = re.search(rb", pixels ([0-9a-f]{8})", ends)
+    if MARK.encode() not in ends or told is None:
+        return MARK.encode() in ends
+    try:
+        with local_file(address) as path:
+            return marked(read_labels(path)).encode().endswith(told[0])
+    except InputError:  # no label map any more
+        return False
 
 
 def without_outputs(paths: Iterable[P], root: P, out: P | None = None) -> list[P]:
