@@ -1,6 +1,7 @@
 """Masks that learn while somebody draws, before a run was trained."""
 
 import threading
+from contextlib import suppress
 
 import numpy as np
 from numpy.typing import NDArray
@@ -101,8 +102,6 @@ class Learner:
             with self._lock:
                 if self._session is not session:
                     return
-                try:
+                with suppress(HintsegError):  # said where the photograph is shown
                     session.prepare(key)
-                except HintsegError:  # said where the photograph is shown
-                    pass
             self._prepared.add(key)
