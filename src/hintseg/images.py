@@ -11,6 +11,7 @@ import tempfile
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from hintseg.errors import HintsegError, InputError, RunError
 from hintseg.listing import IMAGE_SUFFIXES as IMAGE_SUFFIXES
-from hintseg.pillow import decoded, deep_samples, is_tiff, opened_image, turned
+from hintseg.pillow import decoded, deep_samples, has_deep_colours, is_tiff, opened_image, turned
 from hintseg.rasters import COLOUR, read_header, read_mask, read_raster, read_samples
 from hintseg.samples import PLAIN, Picture, View
 from hintseg.samples import valid_values as sampled_values
@@ -103,7 +104,7 @@ def valid_samples(path: Path, view: View) -> NDArray[np.float64] | None:
         samples = read_samples(path, header) if header.deep else None
     else:
         with opened_image(path) as image:
-            samples = deep_samples(path, image)
+            samples = deep_samples(path, image, has_deep_colours(path, image))
     return None if samples is None else sampled_values(samples, view, SAMPLED)
 
 
@@ -162,7 +163,7 @@ def encode_labels(labels: NDArray[np.uint8], palette: NDArray[np.uint8] | None =
         software: what the file says made it.
     """
     image, buffer = Image.fromarray(labels, mode="P"), io.BytesIO()
-    image.putpalette((label_palette() if palette is None else palette).tobytes())
+    image.putpalette(_common_palette() if palette is None else palette.tobytes())
     image.save(buffer, format="PNG", pnginfo=_software(software))
     return buffer.getvalue()
 
@@ -225,6 +226,11 @@ def label_palette() -> NDArray[np.uint8]:
         for channel in range(3):
             colours[:, channel] |= (((index >> (3 * bit + channel)) & 1) << (7 - bit)).astype(np.uint8)
     return colours
+
+
+@cache
+def _common_palette() -> bytes:
+    return label_palette().tobytes()
 
 
 def write_text(path: Path, text: str) -> None:

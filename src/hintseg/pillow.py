@@ -3,7 +3,6 @@
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
 from typing import IO, Any
 
@@ -73,12 +72,13 @@ def decoded(
         nodata: sample of 8 bits that means "no data" where all bands have it.
         opaque: (H, W), upright; false where there is nothing.
     """
-    orientation = image.getexif().get(0x0112, 1)
-    if (deep := deep_samples(path, image)) is not None:
+    coloured = has_deep_colours(path, image)
+    orientation = image.getexif().get(0x0112, 1)  # loads the pixels of a PNG
+    if (deep := deep_samples(path, image, coloured)) is not None:
         pixels, valid = shown(deep, view)
         return Picture(turned(pixels, orientation), None if valid is None else turned(valid, orientation))
     image.load()
-    upright = ImageOps.exif_transpose(image)
+    upright = ImageOps.exif_transpose(image) if orientation in range(2, 9) else image
     valid = np.ones(upright.size[::-1], np.bool_) if opaque is None else opaque.copy()
     if nodata is not None and upright.mode in ("L", "RGB", "P", "RGBA", "LA"):
         values = np.asarray(upright).reshape(*valid.shape, -1)
@@ -92,13 +92,33 @@ def decoded(
     return Picture(np.array(_rgb(upright)), None if valid.all() else valid)
 
 
-def deep_samples(path: Path, image: Image.Image) -> Samples | None:
-    """The samples of an opened image that has more than 8 bits, as stored; None for others."""
+def has_deep_colours(path: Path, image: Image.Image) -> bool:
+    """Whether colours have more than 8 bits; to be asked before the pixels are loaded, when Pillow forgets it."""
+    if image.format not in ("PNG", "PPM", "JPEG2000") or image.mode not in ("RGB", "RGBA", "LA"):
+        return False
+    if image.format != "JPEG2000":
+        tile = getattr(image, "tile", None)
+        arguments = tile[0].args if tile else None
+        if image.format == "PNG":
+            return isinstance(arguments, str) and ";16" in arguments
+        return isinstance(arguments, tuple) and isinstance(arguments[-1], int) and arguments[-1] > 255
+    with path.open("rb") as file:
+        start = file.read(4096)
+    box = start.find(b"ihdr")
+    return box >= 0 and len(start) > box + 14 and start[box + 14] & 0x7F > 7
+
+
+def deep_samples(path: Path, image: Image.Image, coloured: bool) -> Samples | None:
+    """The samples of an opened image that has more than 8 bits, as stored; None for others.
+
+    Args:
+        coloured: see `has_deep_colours`.
+    """
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
         grey = np.asarray(image)
         key = image.info.get("transparency")
         return Samples(grey[..., None], 1, nodata=key if isinstance(key, int) else None)
-    if not _has_deep_colours(path, image):
+    if not coloured:
         return None
     import cv2
 
@@ -121,40 +141,25 @@ def turned(pixels: NDArray[Any], orientation: int) -> NDArray[Any]:
     return np.ascontiguousarray(pixels[::rows, ::columns])
 
 
-@cache
-def _plugins() -> tuple[str, ...]:
-    Image.init()
-    return tuple(name for name in FORMATS if name in Image.OPEN)
-
-
 def _identified(path: Path, file: IO[bytes]) -> Image.Image:
     """As `Image.open` of `FORMATS`, which warns of sizes that are allowed here unless a global of Pillow is changed."""
     start = file.read(16)
-    for name in _plugins():
-        factory, accept = Image.OPEN[name]
-        if accept is not None and accept(start) is not True:
-            continue
-        file.seek(0)
-        try:
-            return factory(file, str(path))
-        except (SyntaxError, IndexError, TypeError, struct.error):  # what `Image.open` takes for another format
-            continue
+    tried = set[str]()
+    for load in (Image.preinit, Image.init):  # the second imports forty modules
+        load()
+        for name in FORMATS:
+            if name in tried or name not in Image.OPEN:
+                continue
+            tried.add(name)
+            factory, accept = Image.OPEN[name]
+            if accept is not None and accept(start) is not True:
+                continue
+            file.seek(0)
+            try:
+                return factory(file, str(path))
+            except (SyntaxError, IndexError, TypeError, struct.error):  # what `Image.open` takes for another format
+                continue
     raise InputError(f"{path}: not an image in a format that can be read; replace or remove it.")
-
-
-def _has_deep_colours(path: Path, image: Image.Image) -> bool:
-    if image.format not in ("PNG", "PPM", "JPEG2000") or image.mode not in ("RGB", "RGBA", "LA"):
-        return False
-    if image.format == "PPM":
-        tile = getattr(image, "tile", None)
-        arguments = tile[0].args if tile else None
-        return isinstance(arguments, tuple) and isinstance(arguments[-1], int) and arguments[-1] > 255
-    with path.open("rb") as file:
-        start = file.read(4096)
-    if image.format == "PNG":
-        return start[24:25] == b"\x10"
-    box = start.find(b"ihdr")
-    return box >= 0 and len(start) > box + 14 and start[box + 14] & 0x7F > 7
 
 
 def _rgb(image: Image.Image) -> Image.Image:

@@ -40,8 +40,9 @@ def read(path: Path, found: Imported) -> None:
     annotations = tables(entry(content, "annotations", list, str(path)), f"{path}, annotations")
     _require_instances(annotations, path)
     names = _by_id(content, "categories", "name", path)
-    rows = [_row(annotation, names, f"{path}, annotations[{row}]") for row, annotation in enumerate(annotations)]
-    label_used(found, [str(category["name"]) for category in names.values()], {name for _, name in rows})
+    named = {number: str(category["name"]) for number, category in names.items()}
+    rows = [_row(annotation, named, f"{path}, annotations[{row}]") for row, annotation in enumerate(annotations)]
+    label_used(found, named.values(), {name for _, name in rows})
     images = _by_id(content, "images", "file_name", path)
     unknown = next((row for row, (image, _) in enumerate(rows) if image not in images), None)
     if unknown is not None:
@@ -116,12 +117,12 @@ def _id(value: dict[str, Any], name: str, where: str) -> str:
     return found
 
 
-def _row(annotation: dict[str, Any], categories: dict[str, dict[str, Any]], where: str) -> tuple[str, str]:
+def _row(annotation: dict[str, Any], categories: dict[str, str], where: str) -> tuple[str, str]:
     """Id of an annotation's image, and name of its category."""
-    image, category = (_id(annotation, name, where) for name in ("image_id", "category_id"))
+    image, category = _id(annotation, "image_id", where), _id(annotation, "category_id", where)
     if category not in categories:
         raise InputError(f"{where}: the field 'category_id' is {category}, which no category has.")
-    return image, str(categories[category]["name"])
+    return image, categories[category]
 
 
 def _add_images(images: dict[str, dict[str, Any]], found: Imported, path: Path) -> dict[str, str]:
@@ -142,7 +143,8 @@ def _add(annotation: dict[str, Any], key: str, label: int, found: Imported, wher
         if not drawn:
             found.leave_out("annotation without a region that is marked to be ignored")
         return
-    points = numbers(annotation.get("keypoints") or [], None, f"{where}, keypoints")
+    written = annotation.get("keypoints")
+    points = numbers(written, None, f"{where}, keypoints") if written else []
     if len(points) % 3:
         raise InputError(f"{where}: the field 'keypoints' has {len(points)} values, not three a point.")
     for x, y, visible in zip(points[::3], points[1::3], points[2::3], strict=True):
@@ -154,9 +156,12 @@ def _add(annotation: dict[str, Any], key: str, label: int, found: Imported, wher
         x, y, width, height = numbers(annotation["bbox"], 4, f"{where}, bbox")
         attributes = annotation.get("attributes")
         angle = attributes.get("rotation") if isinstance(attributes, dict) else None
-        (degrees,) = numbers([angle or 0], 1, f"{where}, attributes.rotation")
-        corners = rectangle(x, y, x + width, y + height)
-        found.add_rotated_box(key, turned(corners, (x + width / 2, y + height / 2), degrees), label)
+        if not angle:
+            found.add_box(key, x, y, x + width, y + height, label)
+        else:
+            (degrees,) = numbers([angle], 1, f"{where}, attributes.rotation")
+            corners = rectangle(x, y, x + width, y + height)
+            found.add_rotated_box(key, turned(corners, (x + width / 2, y + height / 2), degrees), label)
     elif not drawn and not points:
         found.add_tag(key, label)
 

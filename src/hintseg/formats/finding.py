@@ -43,7 +43,8 @@ def files_below(root: Path) -> list[Path]:
                     waiting.insert(0 if entry.is_symlink() else len(waiting), entry.path)
                 elif entry.is_file():
                     found.append(entry.path)
-    return sorted(map(Path, found))
+    # As paths are sorted, which takes longer.
+    return [Path(name) for name in sorted(found, key=lambda name: os.path.normcase(name).split(os.sep))]
 
 
 def images_below(root: Path) -> list[Path]:
@@ -108,18 +109,20 @@ class ImageFinder:
         parts = parts_of(name)
         if not parts:
             return None
-        beside = os.path.normpath(where.parent / normalize("NFC", name).replace("\\", "/"))
-        candidates = [
-            path
-            for path in self._candidates(parts[-1])
-            if not without & {part.lower() for part in self._parts(path)[:-1]}
-        ]
-        for path in candidates:
-            if normalize("NFC", os.path.normpath(path)) == beside:
-                return path
+        candidates = self._candidates(parts[-1])
+        if without:
+            candidates = [
+                path for path in candidates if not without & {part.lower() for part in self._parts(path)[:-1]}
+            ]
         if not candidates:
             self._require_no_other(parts[-1])
             return None
+        if len(candidates) == 1:
+            return candidates[0]
+        beside = os.path.normpath(where.parent / normalize("NFC", name).replace("\\", "/"))
+        for path in candidates:
+            if normalize("NFC", os.path.normpath(path)) == beside:
+                return path
         here = self._folders(where)
         places = {self.root / place / "/".join(parts) for place in PLACES}
         likenesses: tuple[Callable[[Path], Any], ...] = (

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -12,6 +13,7 @@ from hintseg.hints.dataset import Dataset
 from hintseg.hints.description import as_coordinate, read_text
 from hintseg.images import atomic_path, link_or_copy
 from hintseg.listing import require_no_pipe
+from hintseg.storage.files import mark_of
 from hintseg.storage.outputs import require_no_part
 
 Progress = Callable[[str, int, int, dict[str, float]], None]
@@ -56,12 +58,19 @@ def read_names(path: Path) -> list[str]:
 
 
 def read_xml(path: Path) -> ElementTree.Element:
-    """Root of an XML file without entities of its own.
+    """Root of an XML file without entities of its own; it must not be changed.
+
+    Several formats look in turn whether a file is theirs; it is parsed once for them.
 
     Raises:
         InputError: not XML, or it declares entities.
     """
     require_no_pipe(path)
+    return _parsed(path, mark_of(path))
+
+
+@lru_cache(maxsize=1)
+def _parsed(path: Path, mark: str) -> ElementTree.Element:
     return parse_xml(path.read_bytes(), str(path))
 
 

@@ -6,6 +6,7 @@ brought to the image as it is; what then lies outside, is empty or no number is 
 
 import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -145,19 +146,15 @@ class Imported:
 
     def add_box(self, key: str, x0: float, y0: float, x1: float, y1: float, label: int) -> None:
         """The extent of one object; its corners may come in any order, its ends are exclusive."""
-        self.add_rotated_box(key, [[x0, y0], [x1, y1]], label)
+        if key in self.frames and self.frames[key].is_identity and all(abs(at) < FARTHEST for at in (x0, y0, x1, y1)):
+            self._add_extent(key, (x0, x1), (y0, y1), label)
+        else:
+            self.add_rotated_box(key, [[x0, y0], [x1, y1]], label)
 
     def add_rotated_box(self, key: str, corners: ArrayLike, label: int) -> None:
         """A turned rectangle, (4, 2) x, y: the extent of its corners is a box. What is in its corners is not known."""
-        places = self._places(key, corners)
-        if places is None:
-            return
-        end = self.frame(key).size[::-1]
-        low, high = places.min(axis=0).clip(0, end), places.max(axis=0).clip(0, end)
-        if (high <= low).any():
-            self.leave_out("box that is empty or outside its image")
-        else:
-            self.boxes.setdefault(key, []).append([*low.tolist(), *high.tolist(), label])
+        if (places := self._places(key, corners)) is not None:
+            self._add_extent(key, places[:, 0].tolist(), places[:, 1].tolist(), label)
 
     def add_point(self, key: str, x: float, y: float, label: int) -> None:
         """A click inside a region; on the image's edge it is moved inside."""
@@ -286,12 +283,21 @@ class Imported:
         if self.frames.setdefault(key, frame) != frame:
             raise InputError(f"{where}: declares another size of {self.images[key]} than another annotation did.")
 
+    def _add_extent(self, key: str, x: Sequence[float], y: Sequence[float], label: int) -> None:
+        height, width = map(float, self.frame(key).size)
+        left, right = max(0.0, min(x)), min(width, max(x))
+        top, bottom = max(0.0, min(y)), min(height, max(y))
+        if right <= left or bottom <= top:
+            self.leave_out("box that is empty or outside its image")
+        else:
+            self.boxes.setdefault(key, []).append([left, top, right, bottom, label])
+
     def _places(self, key: str, vertices: ArrayLike, of_pixels: bool = False) -> NDArray[np.float64] | None:
         """(N, 2) in the image; None, counted, where they cannot be."""
         if key in self.unreadable:
             return None
         places = np.asarray(vertices, np.float64).reshape(-1, 2)
-        if not len(places) or not (np.abs(places) < FARTHEST).all():
+        if not len(places) or not np.abs(places).max() < FARTHEST:  # nor where one is no number
             self.leave_out("shape without a place that can be")
             return None
         return self.frame(key).moved(places, of_pixels)

@@ -4,12 +4,15 @@ A pixel is inside a polygon where its centre is; of centres on the outline, thos
 pycocotools draws the same, but rounds corners to a fifth of a pixel.
 """
 
+from collections.abc import Iterator
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 CHUNK = 1 << 22  # crossings that are held at once
+WORD = 8  # pixels, a byte each, of a machine word
+ONCE = np.uint8(1)
 Window = tuple[slice, slice]
 
 
@@ -24,38 +27,50 @@ def filled(size: tuple[int, int], vertices: NDArray[np.floating]) -> tuple[Windo
         The window (rows, columns) of the image in which the polygon lies, and the mask of this window.
     """
     # In each column of pixels, those below an odd number of the outline's crossings with its middle are inside.
-    x, y = np.concatenate([vertices, vertices[:1]]).T
+    places = np.concatenate([vertices, vertices[:1]], dtype=np.float64).T.copy()
     # The first column whose middle lies beyond a corner, within the image; the first row likewise.
-    across = np.minimum(np.maximum(np.floor(x + 0.5), 0), size[1]).astype(np.int64)
-    down = np.minimum(np.maximum(np.floor(y + 0.5), 0), size[0])
-    left, right, top, bottom = int(across.min()), int(across.max()), int(down.min()), int(down.max())
+    cells = np.maximum(np.floor(places + 0.5), 0.0)
+    across, down = np.minimum(cells[0], size[1]), np.minimum(cells[1], size[0])
+    columns, rows = across.tolist(), down.tolist()
+    left, right, top, bottom = int(min(columns)), int(max(columns)), int(min(rows)), int(max(rows))
     height, width = bottom - top, right - left
-    toggles = np.zeros((height + 1) * width, np.bool_)
-    steps = np.diff(across)
-    crossed = np.flatnonzero(steps)
-    slope = np.diff(y)[crossed] / np.diff(x)[crossed]
-    first, count = np.minimum(across[:-1], across[1:])[crossed], np.abs(steps[crossed])
-    x0, y0 = x[crossed], y[crossed]
-    for part in _parts(count):
-        times = count[part]
-        column = np.arange(int(times.sum())) + np.repeat(first[part] - (np.cumsum(times) - times), times)
-        crossing = np.repeat(y0[part], times) + (column + 0.5 - np.repeat(x0[part], times)) * np.repeat(
-            slope[part], times
-        )
-        row = np.minimum(np.maximum(np.floor(crossing + 0.5), top), bottom).astype(np.int64)
-        crossings = np.bincount((row - top) * width + (column - left), minlength=len(toggles))
-        toggles ^= (crossings & 1).astype(np.bool_)  # only whether it is odd counts
-    inside = np.logical_xor.accumulate(toggles.reshape(height + 1, width)[:height], axis=0)
-    return np.s_[top:bottom, left:right], inside
+    words = -(-width // WORD)  # of a row: `WORD` pixels are toggled at once
+    toggles = np.zeros((height + 1, words), np.uint64)
+    pixels = toggles.view(np.uint8)
+    flat = pixels.reshape(-1)
+    x, y = places[:, :-1]
+    along = places[:, 1:] - places[:, :-1]
+    count = np.abs(across[1:] - across[:-1])
+    slope = np.divide(along[1], along[0], out=np.zeros(len(count)), where=count > 0)
+    # Of an edge's crossings: column = offset + number of the crossing among all.
+    offset = np.minimum(across[:-1], across[1:]) - (count.cumsum() - count)
+    for edges, numbers in _parts(count):
+        times = count[edges].astype(np.int64)
+        column = numbers + offset[edges].repeat(times)
+        row = column + 0.5
+        row -= x[edges].repeat(times)
+        row *= slope[edges].repeat(times)
+        row += y[edges].repeat(times)
+        np.floor(np.add(row, 0.5, out=row), out=row)
+        np.minimum(np.maximum(row, top, out=row), bottom, out=row)
+        row *= words * WORD
+        row += column
+        row -= top * words * WORD + left
+        np.bitwise_xor.at(flat, row.astype(np.int64), ONCE)  # only whether it is odd counts
+    np.bitwise_xor.accumulate(toggles, axis=0, out=toggles)
+    return np.s_[top:bottom, left:right], pixels[:height, :width].view(np.bool_)
 
 
-def _parts(count: NDArray[np.int64]) -> list[slice]:
-    """Edges in groups of about `CHUNK` crossings."""
-    total = np.cumsum(count)
-    if not len(total) or total[-1] <= CHUNK:
-        return [np.s_[:]]
-    cuts = np.searchsorted(total, np.arange(CHUNK, int(total[-1]), CHUNK)).tolist()
-    return [np.s_[start:stop] for start, stop in pairwise([0, *cuts, len(count)])]
+def _parts(count: NDArray[np.float64]) -> Iterator[tuple[slice, NDArray[np.float64]]]:
+    """Edges in groups of about `CHUNK` crossings, and the numbers of these."""
+    total = count.cumsum()
+    if total[-1] <= CHUNK:
+        yield np.s_[:], np.arange(total[-1])
+        return
+    cuts = np.searchsorted(total, np.arange(CHUNK, total[-1], CHUNK)).tolist()
+    for start, stop in pairwise([0, *cuts, len(count)]):
+        first, last = (float(total[edge - 1]) if edge else 0.0 for edge in (start, stop))
+        yield np.s_[start:stop], np.arange(first, last)
 
 
 def clipped_line(size: tuple[int, int], vertices: NDArray[np.float64]) -> list[NDArray[np.float64]]:

@@ -41,6 +41,8 @@ def declared_size(height: object, width: object, where: str) -> tuple[int, int] 
 
 def turned(vertices: NDArray[np.float64], pivot: tuple[float, float], degrees: float) -> NDArray[np.float64]:
     """(N, 2) x, y turned clockwise, as seen on the screen, about a point."""
+    if not degrees:
+        return vertices
     cos, sin = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
     return np.array((vertices - pivot) @ np.array([[cos, sin], [-sin, cos]]) + pivot)
 
@@ -87,6 +89,8 @@ def label_used(found: Imported, names: Iterable[str], used: set[str]) -> None:
 
 def identifier(value: Any) -> str | None:
     """An id of JSON as text, so that 7 and "7" are one; None: it is no id."""
+    if type(value) is int:
+        return str(value)
     if isinstance(value, bool) or not isinstance(value, int | str | float):
         return None
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)

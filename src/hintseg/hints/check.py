@@ -67,7 +67,7 @@ def inspect(
         found.images += 1
         try:
             image, valid = dataset.picture(key)
-            hints = dataset.hints(key, forms)
+            hints = dataset.hints(key, forms, image.shape[:2])
             if digests:
                 found.digests[key] = pixel_digest(image, dataset.contours(key)), hint_digest(hints)
         except HintsegError as error:

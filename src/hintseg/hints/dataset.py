@@ -180,7 +180,7 @@ class Dataset:
         Raises:
             InputError: another size than the image, or a label that is no class.
         """
-        return self._label_map("masks", key)
+        return self._label_map("masks", key, lambda: read_image_size(self.path(key)))
 
     def contours(self, key: str) -> NDArray[np.float32] | None:
         """(H, W) float32 boundary strength in [0, 1] that the user supplies, or None.
@@ -192,15 +192,8 @@ class Dataset:
         if path is None:
             return None
         strength = read_image(path)[..., 0]
-        self._require_size(path, strength.shape, key)
+        _require_size(path, strength.shape, read_image_size(self.path(key)))
         return strength.astype(np.float32) / np.float32(255)
-
-    def _require_size(self, path: Path, shape: tuple[int, ...], key: str) -> None:
-        size = read_image_size(self.path(key))
-        if shape != size:
-            raise InputError(
-                f"{path}: is {shape[1]}×{shape[0]} but its image is {size[1]}×{size[0]}; export it at the image's size."
-            )
 
     def has_mask(self, key: str) -> bool:
         """Whether `masks/` holds a label map for the key."""
@@ -226,15 +219,16 @@ class Dataset:
         """Which value of a label picture means which class."""
         return LabelCoding(len(self.classes), self.void, self.unlabelled, self.first_label)
 
-    def hints(self, key: str, forms: Iterable[str] = FORMS) -> ImageHints:
-        """All hints of one image, of the chosen forms.
+    def hints(self, key: str, forms: Iterable[str] = FORMS, size: tuple[int, int] | None = None) -> ImageHints:
+        """All hints of one image, of the chosen forms; its size (height, width) is read where it is not given.
 
         Raises:
             InputError: a malformed hint, naming file, image and value.
         """
-        chosen, corrections, size = frozenset(forms), list[str](), cache(lambda: read_image_size(self.path(key)))
+        chosen, corrections = frozenset(forms), list[str]()
+        known = cache(lambda: size or read_image_size(self.path(key)))
         return ImageHints(
-            {name: self._hints(name, key, size, corrections.append) for name in FORMS if name in chosen},
+            {name: self._hints(name, key, known, corrections.append) for name in FORMS if name in chosen},
             tags_complete=self.tags_complete,
             background=self.background,
             looked_for=self._looked_for(key),
@@ -251,7 +245,7 @@ class Dataset:
             label = partial(self.label, where=where)
             rows = (Row(values, where, label, size, correct) for values in self._tables[name].get(key, ()))
             found += [hint for row in rows if (hint := form.parse(row)) is not None]
-        if form.picture is not None and (labels := self._label_map(name, key)) is not None:
+        if form.picture is not None and (labels := self._label_map(name, key, size)) is not None:
             found.append(form.picture(labels))
         return tuple(found)
 
@@ -294,8 +288,7 @@ class Dataset:
         write_text(self.root / "dataset.json", json.dumps(content, indent=1, ensure_ascii=False))
 
     def _looked_for(self, key: str) -> frozenset[int] | None:
-        rows = self._tables["looked_for"].get(key)
-        where = f"{self.root / 'looked_for'}.json, image {key}"
+        rows, where = self._tables["looked_for"].get(key), f"{self.root / 'looked_for'}.json, image {key}"
         return None if rows is None else frozenset(self.label(row, where) for row in rows)
 
     @cached_property
@@ -310,11 +303,18 @@ class Dataset:
             named[folder] = named.get(folder, frozenset()) | self.pictures[folder].files.keys()
         return named
 
-    def _label_map(self, folder: str, key: str) -> NDArray[np.uint8] | None:
+    def _label_map(self, folder: str, key: str, size: Callable[[], tuple[int, int]]) -> NDArray[np.uint8] | None:
         """FOLDER/KEY.png; what it leaves open is `UNLABELLED`, or `VOID` in a dense form."""
         path = self.label_path(folder, key)
         if path is None:
             return None
         values = read_labels(path)
-        self._require_size(path, values.shape, key)
+        _require_size(path, values.shape, size())
         return self.coding.decode(values, FORMS[folder].dense, path)
+
+
+def _require_size(path: Path, shape: tuple[int, ...], size: tuple[int, int]) -> None:
+    if shape != size:
+        raise InputError(
+            f"{path}: is {shape[1]}×{shape[0]} but its image is {size[1]}×{size[0]}; export it at the image's size."
+        )

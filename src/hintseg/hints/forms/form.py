@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from hintseg.errors import InputError
 from hintseg.hints.labels import UNLABELLED
 
+KINDS = frozenset({int, float})
 LARGEST = 1e9  # pixels; infinite, NaN and hundred-digit numbers are not below it either
 
 
@@ -84,7 +85,8 @@ def numbers(values: object, count: int | None, where: str) -> list[float]:
     """
     if not isinstance(values, list) or (count is not None and len(values) != count):
         raise InputError(f"{where}: {values!r:.80} is no list of {'' if count is None else f'{count} '}numbers.")
-    for value in values:
-        if type(value) not in (int, float) or not abs(value) < LARGEST:  # a bool is an int to isinstance
-            raise InputError(f"{where}: {value!r:.80} is no number that a coordinate can be.")
+    # A bool is an int to isinstance. All at once: a polygon has many numbers.
+    if not KINDS.issuperset(map(type, values)) or not all(map(LARGEST.__gt__, map(abs, values))):
+        wrong = next(value for value in values if type(value) not in KINDS or not abs(value) < LARGEST)
+        raise InputError(f"{where}: {wrong!r:.80} is no number that a coordinate can be.")
     return list(map(float, values))
