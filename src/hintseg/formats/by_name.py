@@ -207,7 +207,7 @@ def _write(found: Imported, out: Path, background: int | None) -> Dataset:
         rest = background if alone and key not in found.whole else None
         folder = "masks" if key in found.whole or rest is not None else "scribbles"
         labels = np.where(regions == UNLABELLED, np.uint8(VOID if rest is None else rest), regions)
-        write_labels(out / folder / f"{key}.png", labels)
+        write_labels(out / folder / f"{key}.png", labels, quickly=True)
     tables: dict[str, Mapping[str, list[Any]]] = {
         "tags": found.tags,
         "boxes": found.boxes,
