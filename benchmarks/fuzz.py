@@ -1,8 +1,9 @@
 """Damaged and hostile files for every reader: each is read, or refused by an error of hintseg's own.
 
 Files are made by damaging good ones (bits, bytes, numbers, pieces moved, doubled, dropped and joined), a given number
-of times over all readers. Any other exception, and any file that takes longer than ten seconds, is a finding; its
-file is kept in the working folder.
+of times over all readers. Any other exception, any file that takes longer than ten seconds, and any value that no
+reader may give (a class that is none, a place outside the image, another size, what `check` refuses of an import) is a
+finding; its file is kept in the working folder.
 """
 
 import argparse
@@ -16,6 +17,7 @@ import struct
 import tempfile
 import time
 import warnings
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -38,8 +40,11 @@ from hintseg.errors import HintsegError
 from hintseg.formats import label_studio
 from hintseg.formats.by_name import FORMATS, import_dataset
 from hintseg.formats.imported import Imported
+from hintseg.hints.check import inspect
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.description import parse_description
+from hintseg.hints.labels import UNLABELLED
+from hintseg.hints.model import ImageHints
 from hintseg.inference.description import RunDescription
 from hintseg.inference.presence import Presence, Regression
 from hintseg.inference.retrieval import load_index
@@ -48,6 +53,7 @@ from hintseg.recipes.by_name import RECIPES
 from hintseg.studio.backend import Backend, LabelStudio, _tasks, control_tag
 from hintseg.studio.drawn import DrawnHints
 from hintseg.studio.project import Project
+from hintseg.targets.target import weak_target
 from hintseg.training.checkpoint import VERSION, read_checkpoint
 
 SECONDS = 10
@@ -96,6 +102,42 @@ class Reader:
     name: str
     good: list[bytes]
     read: Callable[[Path], object]
+
+
+class WrongValueError(AssertionError):
+    """A reader gave what it should have refused."""
+
+
+def require(holds: bool, what: str) -> None:
+    if not holds:
+        raise WrongValueError(what)
+
+
+def require_hints(hints: ImageHints, size: tuple[int, int], classes: int) -> None:
+    """Every hint is of a class, with a place in the image; what is drawn of them are classes, unlabelled and void."""
+    height, width = size
+    require(all(0 <= label < classes for label in hints.classes()), "a hint of no class")
+    for box in hints.boxes:
+        require(0 <= box.x0 < box.x1 <= width and 0 <= box.y0 < box.y1 <= height, f"{box} outside")
+    for point in hints.points:
+        require(0 <= point.x <= width and 0 <= point.y <= height, f"{point} outside")
+    for stroke in hints.scribbles:
+        require(bool(np.isfinite(stroke.vertices).all()), f"{stroke} nowhere")
+    target = weak_target(hints, size, classes)
+    require(bool(((target.labels < classes) | (target.labels >= UNLABELLED)).all()), "a label of no class")
+    require(target.labels.shape == size, "labels of another size")
+
+
+def require_import(source: Path, kind: str, folder: Path) -> None:
+    """What import writes, `check` accepts."""
+    with tempfile.TemporaryDirectory(dir=folder) as out:
+        dataset, _ = import_dataset(source, Path(out) / "data", kind)
+        known = {hash(path.read_bytes()) for path in source.rglob("*.jpg")}
+        require(all(hash(path.read_bytes()) in known for path in dataset.paths.values()), "another image")
+        found = inspect(dataset, dataset.paths)
+        require(not found.errors, f"check refuses: {found.errors[:1]}")
+        for key in dataset.paths:
+            require_hints(dataset.hints(key), dataset.image(key).shape[:2], len(dataset.classes))
 
 
 def damaged(good: list[bytes], chance: random.Random) -> bytes:
@@ -157,9 +199,11 @@ def readers(folder: Path) -> Iterator[Reader]:
         return path.read_bytes()
 
     def look(path: Path) -> None:
-        for read in (images.read_image_size, images.read_image):
-            with suppress(HintsegError):
-                read(path)
+        with suppress(HintsegError):
+            images.read_image_size(path)
+        found = images.read_image(path)
+        require(found.dtype == np.uint8 and found.ndim == 3 and found.shape[2] == 3, f"{found.dtype} {found.shape}")
+        require(found.shape[:2] == images.read_image_size(path), "two sizes")
 
     yield Reader("a.png", [encoded(image, "png"), encoded(mask, "png")], look)
     yield Reader("a.jpg", [encoded(image, "jpg", quality=quality) for quality in (30, 95)], look)
@@ -174,11 +218,23 @@ def readers(folder: Path) -> Iterator[Reader]:
         tifffile.imwrite(folder / "stack.tif", samples[:24, :24] if samples.shape[0] > 6 else samples, **settings)
         stacks.append((folder / "stack.tif").read_bytes())
     yield Reader("a.tif", [*stacks, encoded(image[:24, :24], "tiff")], look)
-    yield Reader("labels.png", [encoded(mask, "png")], images.read_labels)
+
+    def look_at_labels(path: Path) -> None:
+        found = images.read_labels(path)
+        require(found.dtype == np.uint8 and found.ndim == 2 and found.size > 0, f"{found.dtype} {found.shape}")
+
+    yield Reader("labels.png", [encoded(mask, "png")], look_at_labels)
 
     described = {"classes": ["a", "b", "c"], "background": 0, "void": 255, "tags_complete": True}
     texts = [json.dumps(described), json.dumps({**described, "bands": [2, 1, 0], "range": [0, 300]})]
-    yield Reader("dataset.json", [text.encode() for text in texts], parse_description)
+
+    def read_description(path: Path) -> None:
+        dataset = Dataset(path.parent, **parse_description(path))
+        require(all(name.strip() and name.isprintable() for name in dataset.classes), "a name that cannot be shown")
+        require(dataset.background is None or 0 <= dataset.background < len(dataset.classes), "background is no class")
+        require(0 <= dataset.void <= 255 and type(dataset.tags_complete) is bool, "void, or tags_complete")
+
+    yield Reader("dataset.json", [text.encode() for text in texts], read_description)
     root = folder / "data"
     images.write_image(root / "images" / "a.png", image)
     for name, rows in (
@@ -193,11 +249,9 @@ def readers(folder: Path) -> Iterator[Reader]:
             images.write_image(source / "photos" / f"{letter}.jpg", image)
         EXAMPLES[name](source)
         files = sorted(path for path in source.iterdir() if path.is_file())
-        kind = FORMATS[name].read
         yield Reader(
-            f"{name}/{files[0].name}", [path.read_bytes() for path in files],
-            lambda path, kind=kind: kind(path, Imported(path.parent)),
-        )  # fmt: skip
+            f"{name}/{files[0].name}", [path.read_bytes() for path in files], partial(read_annotations, name, folder)
+        )
     source = folder / "yolo"
     for letter in "ab":
         images.write_image(source / "photos" / f"{letter}.jpg", image)
@@ -205,8 +259,7 @@ def readers(folder: Path) -> Iterator[Reader]:
     labels = [path.read_bytes() for path in sorted((source / "labels").iterdir())]
 
     def read_yolo(path: Path) -> None:
-        with tempfile.TemporaryDirectory(dir=folder) as out:
-            import_dataset(source, Path(out) / "data", "yolo")
+        require_import(source, "yolo", folder)
 
     yield Reader("yolo/labels/a.txt", labels, read_yolo)
     yield Reader("yolo/data.yaml", [(source / "data.yaml").read_bytes()], read_yolo)
@@ -217,8 +270,7 @@ def readers(folder: Path) -> Iterator[Reader]:
     (exported / "labelmap.txt").write_text("ground:0,0,0::\nsquare:128,0,0::\ndisc:0,128,0::\n", "utf-8")
 
     def read_png(path: Path) -> None:
-        with tempfile.TemporaryDirectory(dir=folder) as out:
-            import_dataset(exported, Path(out) / "data", "png")
+        require_import(exported, "png", folder)
 
     yield Reader("png/labelmap.txt", [(exported / "labelmap.txt").read_bytes()], read_png)
     yield Reader("png/masks/a.png", [path.read_bytes() for path in sorted((exported / "masks").iterdir())], read_png)
@@ -242,7 +294,12 @@ def readers(folder: Path) -> Iterator[Reader]:
     torch.save(tensors, folder / "weights.pth")
     yield Reader("weights.pth", [(folder / "weights.pth").read_bytes()], read_state)
     memory = {"prototypes": torch.zeros(3, 2), "labels": torch.arange(3), "images": torch.arange(3)}
-    read_index = partial(load_index, classes=3, images=3)
+
+    def read_index(path: Path) -> None:
+        index = load_index(path, classes=3, images=3)
+        require(bool(index.prototypes.isfinite().all() and index.boxes.isfinite().all()), "no finite numbers")
+        require(index.prototypes.dtype == index.boxes.dtype == torch.float32, "another type")
+
     yield Reader("memory.safetensors", [save(memory | {"boxes": torch.zeros(3, 4)})], read_index)
     config = NetworkConfig(backbone="mobilenetv2_035")
     read_presence = partial(Presence.load, config=config, num_classes=2, device=torch.device("cpu"))
@@ -302,10 +359,18 @@ def requests(folder: Path, image: np.ndarray, exports: list[bytes]) -> Iterator[
     yield Reader("tasks.json", bodies, annotated)
 
 
+def read_annotations(name: str, folder: Path, path: Path) -> None:
+    """Read a file; of some, chosen by their content, import the folder and look at all that came of it."""
+    FORMATS[name].read(path, Imported(path.parent))
+    if zlib.crc32(path.read_bytes()) % 20 == 0:
+        require_import(path.parent, name, folder)
+
+
 def hints_of(root: Path, path: Path) -> None:
     path.replace(root / path.name)
     try:
-        Dataset(root, ("a", "b", "c")).hints("a")
+        dataset = Dataset(root, ("a", "b", "c"))
+        require_hints(dataset.hints("a"), dataset.image("a").shape[:2], 3)
     finally:
         (root / path.name).unlink()
 
