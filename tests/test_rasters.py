@@ -1,6 +1,7 @@
 """TIFF files of microscopes and maps: channels, samples, stacks, codecs, places on Earth."""
 
 import json
+import struct
 import sys
 from dataclasses import replace
 
@@ -103,6 +104,19 @@ def test_stacks_broken_and_missing_files_are_refused(tmp_path):
     for name in ("half", "none", "absent"):
         with pytest.raises(InputError, match=name):
             read_image(tmp_path / f"{name}.tif")
+
+
+@pytest.mark.parametrize("kind", [2, 5])  # a text, a fraction
+def test_a_header_entry_of_the_wrong_type_is_damage(tmp_path, kind):
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, np.zeros((8, 8, 3), np.uint8), photometric="rgb")
+    entry = struct.pack("<HHI", 262, 3, 1)
+    content = path.read_bytes()
+    assert content.count(entry) == 1
+    path.write_bytes(content.replace(entry, struct.pack("<HHI", 262, kind, 1)))
+    for read in (read_image, read_image_size):
+        with pytest.raises(InputError, match=r"a\.tif: cannot be decoded"):
+            read(path)
 
 
 def test_a_bomb_is_refused_before_it_is_decoded(tmp_path, monkeypatch):

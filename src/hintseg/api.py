@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from hintseg.hints.check import Inspection, inspect, require_trainable
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.forms.by_name import parse_forms
 from hintseg.inference.segmenter import Segmenter
-from hintseg.instant.fit import run_instant
+from hintseg.instant.fit import at_scale, run_instant, start_from_head
 from hintseg.recipes.by_name import ALONE, ALONE_SETTINGS, OBJECTIVE_SETTINGS, OBJECTIVES, RECIPES
 from hintseg.recipes.instant import INSTANT
 from hintseg.recipes.small import SMALL
@@ -155,12 +156,16 @@ def train(
             "notes": [*found.errors, *found.warnings], "digests": found.digests, "progress": progress,
             "cache": None if cache is None else Path(cache),
         }  # fmt: skip
-        if chosen.instant is not None:
+        if chosen.instant is not None and not chosen.objective:
             segmenter = run_instant(dataset, usable, forms, chosen, folder, **common)
         else:
+            start = None
+            if chosen.instant is not None:
+                chosen = at_scale(chosen, found.largest)
+                start = partial(start_from_head, recipe=chosen, largest=found.largest)
             segmenter = run_training(
                 dataset, usable, forms, chosen, folder, devices=devices, precision=precision, validate=validate,
-                **common,
+                start=start, **common,
             )  # fmt: skip
     segmenter.data = dataset
     return segmenter

@@ -42,6 +42,7 @@ class NetworkConfig(_Section):
     dropout: Fraction = Field(0.1, description="before the classifier's last layer")
     freeze_stride: int = Field(4, ge=0, description="backbone stages up to this stride get no gradient; 0 frees all")
     frozen: bool = Field(False, description="the backbone does not learn; see data.views")
+    keep_statistics: bool = Field(False, description="the backbone's batch norms keep their means and variances")
     prototypes: int = Field(0, ge=0, description="of regions a class, which pixels attend to (RCA); 0: none")
 
 

@@ -60,13 +60,17 @@ def read_header(path: Path) -> Header:
         page, series = file.pages.first, file.series[0]
         _channels_last(path, series.axes)
         _require_one_image(path, file)
-        alpha = tuple(int(kind) in ALPHA for kind in page.extrasamples)
-        kind, photometric = page.dtype, int(page.photometric)
+        kind = page.dtype
+        try:
+            alpha = tuple(int(each) in ALPHA for each in page.extrasamples)
+            photometric, bits, samples = int(page.photometric), int(page.bitspersample), int(page.samplesperpixel)
+        except (TypeError, ValueError) as error:  # entries of the wrong type
+            raise InputError(f"{path}: cannot be decoded ({error}); the file is truncated or damaged.") from error
         if kind is None or kind.kind not in "iufb":
             raise InputError(f"{path}: its samples are no real numbers ({kind}); save it with 8 or 16 bits.")
         tags = {number: page.tags[number].value for number in (NODATA, ORIENTATION, INK_SET) if number in page.tags}
-        shallow = page.bitspersample <= 8 and series.axes in ("YX", "YXS") and kind in (np.uint8, np.bool_)
-        colours, orientation = page.samplesperpixel - len(alpha), tags.get(ORIENTATION, 1)
+        shallow = bits <= 8 and series.axes in ("YX", "YXS") and kind in (np.uint8, np.bool_)
+        colours, orientation = samples - len(alpha), tags.get(ORIENTATION, 1)
         if photometric in MIXED and not shallow:
             raise InputError(f"{path}: {MIXED[photometric]} of this kind cannot be read; save it as RGB.")
         if photometric == INKS and (colours != 4 or tags.get(INK_SET, 1) != 1):

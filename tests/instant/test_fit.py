@@ -56,3 +56,32 @@ def test_wrong_choices_are_refused(scenes, tmp_path):
         train(scenes, "scribbles", tmp_path / "a", engine="instant", weights="none")
     with pytest.raises(ConfigError, match="Unknown engine"):
         train(scenes, "scribbles", tmp_path / "b", engine="quick")
+
+
+def test_fine_tuning_starts_from_the_head_and_resumes_to_the_bit(scenes, tmp_path):
+    settings = [*QUICK, "data.crop=96", "data.batch=2", "checkpoint_every=2"]
+    choices = {"recipe": "fine-tuned", "device": "cpu", "settings": settings}
+    stages = []
+    whole = train(
+        scenes, "scribbles", tmp_path / "a", iterations=4,
+        progress=lambda stage, done, total, values: stages.append(stage), **choices,
+    )  # fmt: skip
+    order = ["check", "features", "hints", "fit", "pseudo-labels", "complete", "train", "memory"]
+    assert list(dict.fromkeys(stages)) == order
+    matrix, _ = evaluate_split(whole, scenes, "val", whole.recipe.inference)
+    assert matrix.scores().mean_iou > 0.6  # far more than four steps give
+
+    def stop(stage, done, total, values):
+        if stage == "train" and done == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(scenes, "scribbles", tmp_path / "b", iterations=4, progress=stop, **choices)
+    stages.clear()
+    train(
+        scenes, "scribbles", tmp_path / "b", iterations=4, resume=True,
+        progress=lambda stage, done, total, values: stages.append(stage), **choices,
+    )  # fmt: skip
+    assert "fit" not in stages
+    name = "weights.safetensors"
+    assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()

@@ -75,9 +75,7 @@ def run_instant(
     if recipe.instant is None or weights == "none":
         raise ConfigError("the instant engine reads a pretrained backbone's features: use --weights auto or a file.")
     progress = progress or (lambda stage, done, total, values: None)
-    scale = scale_for(largest, recipe)
-    inference = recipe.inference.model_copy(update={"scales": (scale,)})
-    recipe = recipe.model_copy(update={"inference": inference})
+    recipe = at_scale(recipe, largest)
     description = RunDescription(
         recipe, dataset.classes, dataset.background, dataset.address or str(dataset.root.resolve()), forms, keys,
         version, dataset.shown, largest,
@@ -93,7 +91,7 @@ def run_instant(
         agree_on_inputs(out, inputs, description, "32-true")
         write_text(out / "run.json", description.dump())
         images = TrainingImages(dataset, keys, forms, recipe.data, folder, pixels)
-        store = FeatureStore(folder / "features", network, scale, FEATURES_LIMIT)
+        store = FeatureStore(folder / "features", network, scale_for(largest, recipe), FEATURES_LIMIT)
         fit_from_hints(network, images, store, recipe, progress)
         memory = remembered_segments(
             network, images, recipe, lambda done, total: progress("memory", done, total, {}), store.maps
@@ -106,6 +104,31 @@ def run_instant(
         write_text(out / "metrics.json", json.dumps(summary, indent=1))
         log.info("finished; weights, memory bank and metrics are in %s", out)
     return Segmenter(network, description, out)
+
+
+def at_scale(recipe: Recipe, largest: int) -> Recipe:
+    """The recipe for images whose largest has sides up to `largest` pixels: all of a run sees them at one scale."""
+    scale = scale_for(largest, recipe)
+    low, high = recipe.data.scale
+    return recipe.model_copy(
+        update={
+            "data": recipe.data.model_copy(update={"scale": (round(low * scale, 3), round(high * scale, 3))}),
+            "completion": recipe.completion.model_copy(update={"scale": scale}),
+            "inference": recipe.inference.model_copy(update={"scales": (scale,)}),
+        }
+    )
+
+
+def start_from_head(
+    network: Embedder, images: TrainingImages, progress: Progress, *, recipe: Recipe, largest: int
+) -> None:
+    """Give a network that is about to be trained the head of an instant run."""
+    network.eval()
+    folder = images.cache
+    if folder is None:
+        raise ValueError("features need a folder")
+    store = FeatureStore(folder / "features", network, scale_for(largest, recipe), FEATURES_LIMIT)
+    fit_from_hints(network, images, store, recipe, progress)
 
 
 def fit_from_hints(

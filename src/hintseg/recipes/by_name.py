@@ -2,13 +2,14 @@
 
 from hintseg.config import Recipe, TermConfig
 from hintseg.recipes.densepose import DENSEPOSE_POINTS
+from hintseg.recipes.fine_tuned import FINE_TUNED
 from hintseg.recipes.instant import INSTANT
 from hintseg.recipes.small import BALANCE, SMALL
 from hintseg.recipes.voc12 import VOC12_BOXES, VOC12_POINTS, VOC12_SCRIBBLES, VOC12_TAGS
 
 RECIPES: dict[str, Recipe] = {
     recipe.name: recipe
-    for recipe in (SMALL, INSTANT, VOC12_TAGS, VOC12_BOXES, VOC12_POINTS, VOC12_SCRIBBLES, DENSEPOSE_POINTS)
+    for recipe in (SMALL, INSTANT, FINE_TUNED, VOC12_TAGS, VOC12_BOXES, VOC12_POINTS, VOC12_SCRIBBLES, DENSEPOSE_POINTS)
 }
 
 _PCE = TermConfig(weight=1.0)

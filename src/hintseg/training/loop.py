@@ -96,7 +96,7 @@ def train_steps(
     places = range(first, first + count)
     batches = TrainingBatches(images, recipe.data, recipe.iterations, recipe.seed, soft, places)
     state.network.train()
-    freeze_statistics(state.network)
+    freeze_statistics(state.network, recipe.network.keep_statistics)
     unread: deque[tuple[int, Tensor, StepValues]] = deque()
 
     def read(left: int) -> None:
@@ -185,10 +185,15 @@ def renew_prototypes(state: TrainingState) -> None:
         aggregation.prototypes.copy_(state.objective.regions.prototypes(aggregation.prototypes))
 
 
-def freeze_statistics(network: Embedder) -> None:
-    """What does not learn behaves as it will when it predicts: batch norm keeps its statistics, nothing is dropped."""
+def freeze_statistics(network: Embedder, keep: bool) -> None:
+    """What does not learn behaves as it will when it predicts: batch norm keeps its statistics, nothing is dropped.
+
+    Args:
+        keep: every batch norm of the backbone keeps its statistics, whether or not it learns.
+    """
     if network.frozen:
         network.backbone.eval()
-    for module in network.modules():
-        if isinstance(module, torch.nn.modules.batchnorm._BatchNorm) and not module.weight.requires_grad:
+    norms = torch.nn.modules.batchnorm._BatchNorm
+    for name, module in network.named_modules():
+        if isinstance(module, norms) and (not module.weight.requires_grad or (keep and name.startswith("backbone."))):
             module.eval()

@@ -45,6 +45,7 @@ log = logging.getLogger("hintseg")
 LOG_EVERY = 20
 
 Progress = Callable[[str, int, int, dict[str, float]], None]
+Start = Callable[[Embedder, TrainingImages, Progress], None]
 
 
 def run_training(
@@ -66,6 +67,7 @@ def run_training(
     validate: str | None = None,
     largest: int = 0,
     digests: Mapping[str, tuple[str, str]],
+    start: Start | None = None,
 ) -> Segmenter:
     """Train, and leave a run folder that `Segmenter.open` reads.
 
@@ -79,6 +81,8 @@ def run_training(
         cache: folder for over-segments; default OUT/cache.
         largest: longest side of the largest training image, so that photographs can be reduced alike; 0: not known.
         digests: KEY → digests of every training image's pixels and hints, see `inspect`.
+        start: gives the network its weights before the first iteration, in place of whatever else says where classes
+            are that hints do not place.
         validate: split with masks whose mean IoU goes into the metrics at every checkpoint; it decides nothing.
 
     Raises:
@@ -113,11 +117,15 @@ def run_training(
                 temporary.write_text(description.dump(), "utf-8")
         with memory_errors_explained():
             words = None  # random filters see nothing alike
-            if weights != WEIGHTS_NONE:
+            if start is not None:
+                if not (resume and (out / "checkpoint.pt").exists()):
+                    start(network.to(fabric.device), images, progress)
+            elif weights != WEIGHTS_NONE:
                 if recipe.inference.presence > 0:
                     learn_presence(out, network, images, fabric, progress)
                 words = agree_on_words(out, network, images, recipe.seed, fabric, progress)
-            place_tags(out, network, images, recipe, fabric, fingerprint, resume, progress, words)
+            if start is None:
+                place_tags(out, network, images, recipe, fabric, fingerprint, resume, progress, words)
         torch.manual_seed(recipe.seed)
         stop = renewal_steps(recipe)[0] if is_separate(recipe) else recipe.iterations
         state = new_state(network, recipe, dataset.background, fabric, stop=stop)
@@ -169,7 +177,7 @@ def renewal_steps(recipe: Recipe) -> list[int]:
         return []
     if is_separate(recipe):
         return [min(max(round(stage.renewals[0] * last), 1), last - 1)]
-    return sorted({round(share * last) for share in stage.renewals} - {0, last})
+    return sorted({round(share * last) for share in stage.renewals} - {last})
 
 
 class _Run:

@@ -1,0 +1,19 @@
+"""Minutes instead of seconds: the network of an instant run, fine-tuned on hints and on its own pseudo-labels."""
+
+from hintseg.config import DataConfig, OptimizerConfig, StageTwoConfig, TermConfig
+from hintseg.recipes.instant import INSTANT
+
+FINE_TUNED = INSTANT.model_copy(
+    update={
+        "name": "fine-tuned",
+        "iterations": 300,
+        "network": INSTANT.network.model_copy(update={"frozen": False, "keep_statistics": True}),
+        "data": DataConfig(words=0, crop=320, scale=(0.7, 1.35)),
+        "objective": {
+            "partial_cross_entropy": TermConfig(weight=1.0),
+            "completed": TermConfig(weight=1.0, balance=0.5),
+        },
+        "optimizer": OptimizerConfig(rate=3e-4, backbone_rate=1e-4, warmup=30),
+        "stage_two": StageTwoConfig(kind="joint", renewals=(0.0,)),
+    }
+)
