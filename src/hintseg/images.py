@@ -26,6 +26,7 @@ from hintseg.rasters import COLOUR, read_header, read_mask, read_raster, read_sa
 from hintseg.samples import PLAIN, Picture, View
 from hintseg.samples import valid_values as sampled_values
 
+PHOTOMETRIC = 262  # the tag of a TIFF that says what its values mean; 0: white is zero
 LITTLE = 2**20  # bytes; with less a disk counts as full
 SAMPLED = 50_000  # pixels of each image that decide the limits of a data set
 
@@ -114,7 +115,7 @@ def read_labels(path: Path) -> NDArray[np.uint8]:
         (H, W) uint8.
 
     Raises:
-        InputError: missing, truncated, not single-channel, several pictures, or values above 255.
+        InputError: missing, truncated, not single-channel, several pictures, white is zero, or values above 255.
     """
     with opened_image(path) as image:
         if image.mode not in ("L", "P", "1", "I", "I;16", "I;16B", "I;16L"):
@@ -127,6 +128,11 @@ def read_labels(path: Path) -> NDArray[np.uint8]:
                 f"{path}: a label map is one picture but this has {pages}; save each as a file of its own."
             )
         stretched = _stretched(image)
+        if getattr(image, "tag_v2", {}).get(PHOTOMETRIC) == 0:
+            raise InputError(
+                f"{path}: a label map whose white is zero is inverted by some programs only; save it as PNG."
+            )
+        image.load()  # which turns TIFF files upright
         labels = np.array(ImageOps.exif_transpose(image)) // stretched
     if labels.dtype != np.uint8:
         if labels.min(initial=0) < 0 or labels.max(initial=0) > 255:
