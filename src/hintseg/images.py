@@ -10,7 +10,7 @@ import shutil
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -306,9 +306,13 @@ def kept_arrays(
 
 
 def link_or_copy(source: Path, target: Path) -> None:
-    """`target` becomes a hard link to `source`, or to what `source` links to; a copy where there are no hard links."""
+    """`target` becomes a hard link to what `source` leads to, or a copy; a RunError where something is there."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    try:
+    with suppress(OSError):
         os.link(os.path.realpath(source), target)
-    except OSError:
-        shutil.copyfile(source, target)
+        return
+    try:
+        with source.open("rb") as content, target.open("xb") as copy:
+            shutil.copyfileobj(content, copy)
+    except OSError as error:
+        raise RunError(f"{target}: cannot be written ({error.strerror}); choose another folder.") from error

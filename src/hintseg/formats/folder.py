@@ -121,9 +121,9 @@ def require_empty(out: Path) -> None:
     Raises:
         InputError, RunError: it does, or is.
     """
-    require_no_part(str(out), told=False)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise InputError(f"{out}: is not empty; choose a new folder.")
+    require_no_part(str(out), told=False)
 
 
 def write_folder(
