@@ -149,6 +149,7 @@ def test_a_run_shows_new_images_as_those_of_its_data_set(tmp_path, tiny):
     """Two dark images and a bright one; a new image is shown between the limits of all three."""
     from hintseg import Segmenter, train
     from hintseg.hints.dataset import Dataset
+    from hintseg.report.html import training_pictures
 
     (tmp_path / "data" / "images").mkdir(parents=True)
     for number, top in enumerate((1000, 1000, 9000)):
@@ -173,4 +174,9 @@ def test_a_run_shows_new_images_as_those_of_its_data_set(tmp_path, tiny):
     assert (mask[HOLE] == 255).all()
     assert (mask[~HOLE] < 2).all()
     assert (segmenter.complete(dataset, "0")[HOLE] == 255).all(), "a hint there is no label"
+    (tmp_path / "data" / "images" / "2.tif").unlink()
+    left = Dataset.open(tmp_path / "data")
+    assert left.image("0").max() > 200
+    (shown_in_report, _), *_ = training_pictures(segmenter, left, "0")
+    assert shown_in_report.max() < 40, "the report shows what the network sees"
     assert (segmenter.picture(dataset, "0").pixels == dataset.image("0")).all()
