@@ -1,3 +1,6 @@
+import os
+from unittest.mock import Mock
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -8,6 +11,7 @@ from hintseg.images import (
     atomic_path,
     kept_arrays,
     label_palette,
+    link_or_copy,
     read_arrays,
     read_image,
     read_image_size,
@@ -99,6 +103,19 @@ def test_failed_writes_leave_nothing(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(RunError, match="cannot be written"), atomic_path(tmp_path / "file" / "x.txt"):
         pass
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_linking_never_writes_over_a_file(tmp_path, monkeypatch, links):
+    first, second, target = (tmp_path / name for name in ("first", "second", "target"))
+    first.write_text("1")
+    second.write_text("2")
+    if not links:
+        monkeypatch.setattr(os, "link", Mock(side_effect=OSError(18, "other device")))
+    link_or_copy(first, target)
+    with pytest.raises(RunError, match="target: cannot be written"):
+        link_or_copy(second, target)
+    assert (first.read_text(), target.read_text()) == ("1", "1")
 
 
 def test_arrays_that_can_be_made_again_are_read_or_none(tmp_path):

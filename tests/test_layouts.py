@@ -6,7 +6,7 @@ import tifffile
 from PIL import Image, ImageOps
 
 from hintseg.errors import InputError
-from hintseg.images import read_image, read_image_size
+from hintseg.images import read_image, read_image_size, read_labels
 
 COLOURS = np.random.default_rng(0).integers(0, 256, (40, 50, 3)).astype(np.uint8)
 
@@ -27,6 +27,22 @@ def test_every_orientation_is_turned_upright(tmp_path, suffix, orientation):
     got = read_image(path)
     assert got.shape[:2] == read_image_size(path) == expected.shape[:2]
     assert np.abs(got - expected).mean() < 4
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("suffix", ["png", "tif"])
+def test_label_maps_are_turned_as_images_are(tmp_path, suffix, orientation):
+    path, exif = tmp_path / f"a.{suffix}", Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(COLOURS[..., 0]).save(path, exif=exif)
+    assert np.array_equal(read_labels(path), read_image(path)[..., 0])
+
+
+@pytest.mark.parametrize("kind", [np.bool_, np.uint8, np.uint16])
+def test_label_maps_that_programs_read_in_two_ways_are_refused(tmp_path, kind):
+    tifffile.imwrite(tmp_path / "a.tif", np.eye(9, dtype=kind), photometric="miniswhite")
+    with pytest.raises(InputError, match="white is zero"):
+        read_labels(tmp_path / "a.tif")
 
 
 def test_inks_and_inverted_greys(tmp_path):

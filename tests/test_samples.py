@@ -152,6 +152,7 @@ def test_a_run_shows_new_images_as_those_of_its_data_set(tmp_path, tiny):
     from hintseg.hints.dataset import Dataset
     from hintseg.hints.labels import VOID
     from hintseg.inference.evaluation import evaluate_split
+    from hintseg.report.html import training_pictures
     from hintseg.training.data import TrainingImages
 
     (tmp_path / "data" / "images").mkdir(parents=True)
@@ -185,3 +186,8 @@ def test_a_run_shows_new_images_as_those_of_its_data_set(tmp_path, tiny):
         write_labels(tmp_path / "data" / "masks" / f"{key}.png", np.zeros(HOLE.shape, np.uint8))
     matrix, _ = evaluate_split(segmenter, Dataset.open(tmp_path / "data"), "train")
     assert matrix.counts.sum() == 3 * (~HOLE).sum(), "so does evaluation"
+    (tmp_path / "data" / "images" / "2.tif").unlink()
+    left = Dataset.open(tmp_path / "data")
+    assert left.image("0").max() > 200
+    (shown_in_report, _), *_ = training_pictures(segmenter, left, "0")
+    assert shown_in_report.max() < 40, "the report shows what the network sees"

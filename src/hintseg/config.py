@@ -14,7 +14,8 @@ from hintseg.errors import ConfigError
 from hintseg.listing import require_no_pipe
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
-Positive = Annotated[float, Field(gt=0)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Scale = Annotated[float, Field(gt=0, le=10_000)]
 NonNegative = Annotated[float, Field(ge=0)]
 
 DEFAULT_BACKBONE = "tf_efficientnet_lite0"  # its weights are a dependency
@@ -51,7 +52,7 @@ class DataConfig(_Section):
 
     batch: int = Field(8, ge=1, description="images per step")
     crop: int = Field(256, ge=32, multiple_of=32, description="side of the training crop, pixels")
-    scale: tuple[Positive, Positive] = Field((0.75, 1.5), description="random scale, smallest and largest")
+    scale: tuple[Scale, Scale] = Field((0.75, 1.5), description="random scale, smallest and largest")
     mirror: bool = Field(True, description="random left-right flip")
     colour: Fraction = Field(0.3, description="strength of random brightness, contrast and saturation")
     grey: Fraction = Field(0.0, description="probability of a grey-scale image")
@@ -145,7 +146,7 @@ class TagsConfig(_Section):
         1.0, description="a background is e^border as likely at the border of an image as inside (balanced)"
     )
     power: Positive = Field(4.0, description="background = (1 − strongest activation)^power (peaks)")
-    scales: tuple[Positive, ...] = Field((1.0, 1.5), description="of the activation maps, with mirror images")
+    scales: tuple[Scale, ...] = Field((1.0, 1.5), description="of the activation maps, with mirror images")
     confidence: Fraction = Field(0.8, description="least share of a seed, after a dense CRF")
 
 
@@ -168,7 +169,7 @@ class CompletionConfig(_Section):
     )
     hints: NonNegative = Field(2.0, description="exponent of the shares that hints alone give; 0 leaves them out")
     hint_regions: int = Field(1000, ge=2, le=4000, description="over-segments over which hints spread")
-    scale: Positive = Field(1.0, description="of the image that the network sees")
+    scale: Scale = Field(1.0, description="of the image that the network sees")
     crf: bool = Field(True, description="dense CRF")
     crf_stride: int = Field(
         4, ge=1, description="pixels per node of this CRF along each side, at most, where nothing is pointed at"
@@ -207,7 +208,7 @@ class InferenceConfig(_Section):
     method: Literal["softmax", "retrieval", "both"] = Field(
         "softmax", description="both: their mean, on images that need no tiles; softmax on the others"
     )
-    scales: tuple[Positive, ...] = Field(
+    scales: tuple[Scale, ...] = Field(
         (1.0,), min_length=1, description="averaged by softmax; retrieval looks at the one nearest to 1"
     )
     flip: bool = False
@@ -257,7 +258,7 @@ def load_recipe(path: Path) -> Recipe:
         raise ConfigError(f"{path}: no such configuration file.") from error
     except (OSError, ValueError, RecursionError) as error:
         raise ConfigError(f"{path}: is not valid JSON ({error}).") from error
-    return _validate(content, str(path))
+    return validated(content, str(path))
 
 
 def override(recipe: Recipe, assignments: Iterable[str]) -> Recipe:
@@ -287,7 +288,7 @@ def override(recipe: Recipe, assignments: Iterable[str]) -> Recipe:
         if not isinstance(place, dict):
             raise ConfigError(f"--set {assignment!r}: {'.'.join(sections)} has no parts.")
         place[key] = value
-    return _validate(content, "--set")
+    return validated(content, "--set")
 
 
 def save_recipe(recipe: Recipe) -> str:
@@ -295,7 +296,12 @@ def save_recipe(recipe: Recipe) -> str:
     return recipe.model_dump_json(indent=1)
 
 
-def _validate(content: object, source: str) -> Recipe:
+def validated(content: object, source: str) -> Recipe:
+    """A recipe of what JSON holds; `source` names it in errors.
+
+    Raises:
+        ConfigError: an unknown key or an invalid value.
+    """
     try:
         return Recipe.model_validate(content)
     except ValidationError as error:

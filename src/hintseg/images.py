@@ -11,7 +11,7 @@ import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from hintseg.rasters import COLOUR, read_header, read_mask, read_raster, read_sa
 from hintseg.samples import PLAIN, Picture, View
 from hintseg.samples import valid_values as sampled_values
 
+PHOTOMETRIC = 262  # the tag of a TIFF that says what its values mean; 0: white is zero
 LITTLE = 2**20  # bytes; with less a disk counts as full
 SAMPLED = 50_000  # pixels of each image that decide the limits of a data set
 
@@ -116,7 +117,7 @@ def read_labels(path: Path) -> NDArray[np.uint8]:
         (H, W) uint8.
 
     Raises:
-        InputError: missing, truncated, not single-channel, several pictures, or values above 255.
+        InputError: missing, truncated, not single-channel, several pictures, white is zero, or values above 255.
     """
     with opened_image(path) as image:
         if image.mode not in ("L", "P", "1", "I", "I;16", "I;16B", "I;16L"):
@@ -129,6 +130,11 @@ def read_labels(path: Path) -> NDArray[np.uint8]:
                 f"{path}: a label map is one picture but this has {pages}; save each as a file of its own."
             )
         stretched = _stretched(image)
+        if getattr(image, "tag_v2", {}).get(PHOTOMETRIC) == 0:
+            raise InputError(
+                f"{path}: a label map whose white is zero is inverted by some programs only; save it as PNG."
+            )
+        image.load()  # which turns TIFF files upright
         labels = np.array(ImageOps.exif_transpose(image)) // stretched
     if labels.dtype != np.uint8:
         if labels.min(initial=0) < 0 or labels.max(initial=0) > 255:
@@ -312,9 +318,13 @@ def kept_arrays(
 
 
 def link_or_copy(source: Path, target: Path) -> None:
-    """`target` becomes a hard link to `source`, or to what `source` links to; a copy where there are no hard links."""
+    """`target` becomes a hard link to what `source` leads to, or a copy; a RunError where something is there."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    try:
+    with suppress(OSError):
         os.link(os.path.realpath(source), target)
-    except OSError:
-        shutil.copyfile(source, target)
+        return
+    try:
+        with source.open("rb") as content, target.open("xb") as copy:
+            shutil.copyfileobj(content, copy)
+    except OSError as error:
+        raise RunError(f"{target}: cannot be written ({error.strerror}); choose another folder.") from error

@@ -67,6 +67,10 @@ def test_the_image_that_is_meant_is_found(tmp_path, files, where, name, expected
         (["a/1.jpg", "b/1.jpg"], ["1.jpg"], r"may be .*a/1.jpg or .*b/1.jpg"),
         (["a/1.JPG", "b/1.Jpg"], ["1.jpg"], r"may be .*a/1.JPG or .*b/1.Jpg"),
         (["x/1.jpg"], ["a/1.jpg", "b/1.jpg"], "are two images"),
+        (["x/1.jpg"], ["a/1.jpg", "1.jpg"], "are two images"),
+        (["x/1.jpg"], ["1.jpg", "a\\1.jpg"], "are two images"),
+        (["1.jpg"], ["1.JPG", "1.jpg"], "are two images"),
+        ([f"{NFC}.jpg", f"{NFD}.jpg"], [f"{NFC}.jpg", f"{NFD}.jpg"], "are two images"),
         (["1.jpg", "1.png"], ["1.jpg", "1.png"], "has the same name"),
         ([".hidden.jpg"], [".hidden.jpg"], "lies nowhere below"),
         ([], ["a.jpg"], "lies nowhere below"),
@@ -81,6 +85,33 @@ def test_what_may_be_another_image_is_refused(tmp_path, files, names, message):
         found.add_image(name, tmp_path / "x.json")
     with pytest.raises(InputError, match=message):
         found.add_image(names[-1], tmp_path / "x.json")
+
+
+@pytest.mark.parametrize("again", ["1.jpg", "./1.jpg", "1.jpg?signed=2", "1%2Ejpg"])
+def test_one_image_may_be_named_twice(tmp_path, again):
+    found = found_in(tmp_path, "1.jpg")
+    assert found.add_image("1.jpg", tmp_path / "x.json") == found.add_image(again, tmp_path / "x.json")
+
+
+@pytest.mark.parametrize(
+    ("image", "files", "refused"),
+    [
+        ("train/1.jpg", ["train/a.json", "valid/a.json"], True),
+        ("images/1.jpg", ["notes/boxes_train.json", "notes/boxes_val.json"], True),
+        ("a/1.jpg", ["a/x.json", "b/x.json"], True),
+        ("images/1.jpg", ["notes/boxes_train.json", "notes/masks_train.json"], False),
+        ("a/1.jpg", ["x.json", "a/x.json", "a/notes/x.json"], False),
+    ],
+)
+def test_annotation_files_of_two_folders_or_splits_do_not_share_an_image(tmp_path, image, files, refused):
+    found = found_in(tmp_path, image)
+    for name in files:
+        found.add_image("1.jpg", tmp_path / name)
+    if refused:
+        with pytest.raises(InputError, match=r"both name the image '1.jpg', but there is only .*1.jpg"):
+            finish(found)
+    else:
+        finish(found)
 
 
 def test_a_suffix_that_is_no_images_is_named(tmp_path):

@@ -53,6 +53,18 @@ def test_colours_become_classes(source, tmp_path, scenes_of_two):
     assert segmenter.predict(image).shape == mask.shape
 
 
+@pytest.mark.parametrize("suffix", ["png", "tif"])
+def test_colours_are_turned_as_images_are(source, tmp_path, scenes_of_two, suffix):
+    exif = Image.Exif()
+    exif[0x0112] = 3
+    _, mask = scenes_of_two["a"]
+    (source / "SegmentationClass" / "a.png").unlink()
+    turned = Image.fromarray(np.ascontiguousarray(COLOURS[mask][::-1, ::-1]))
+    turned.save(source / "SegmentationClass" / f"a.{suffix}", exif=exif)
+    dataset, _ = import_dataset(source, tmp_path / "data")
+    np.testing.assert_array_equal(dataset.mask("a"), mask)
+
+
 def test_indices_become_classes_and_a_palette_does_not_matter(source, tmp_path, scenes_of_two):
     (source / "labelmap.txt").unlink()
     (source / "classes.txt").write_text("background\nsquare\ndisc\n\n")

@@ -219,6 +219,13 @@ def png(mask, form="PNG"):
     return base64.b64encode(target.getvalue()).decode()
 
 
+def test_two_files_of_labelme_about_one_image_are_refused(root):
+    labelme(root, {})
+    (root / "b.json").write_text((root / "a.json").read_text())
+    with pytest.raises(InputError, match=r"b.json: is about the same image as .*a.json"):
+        Result(root)
+
+
 def test_masks_of_labelme(root):
     ones = png(np.full((10, 20), True))
     labelme(

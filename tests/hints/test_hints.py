@@ -1,10 +1,13 @@
 """The folder format, its errors, targets, simulation and checking."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
 import pytest
+import tifffile
+from PIL import Image
 from tests.conftest import draw_scene
 
 from hintseg.errors import ConfigError, InputError
@@ -237,6 +240,45 @@ def test_checking_counts_and_warns(scenes):
     assert require_trainable(found, scenes, ("points",), "refuse") == scenes.keys("train")
     renamed = scenes.with_classes([*scenes.classes, "unseen"])
     assert any("'unseen' is never hinted" in sentence for sentence in inspect(renamed, renamed.keys("train")).warnings)
+
+
+def test_checking_reads_contours(scenes):
+    folder = scenes.root / "contours"
+    folder.mkdir()
+    Image.new("L", (3, 3)).save(folder / f"{scenes.keys()[0]}.png")
+    found = inspect(Dataset.open(scenes.root), scenes.keys())
+    assert len(found.errors) == 1
+    assert "is 3×3 but its image is" in found.errors[0]
+    shutil.rmtree(folder)
+
+
+def test_checking_counts_what_lies_where_there_is_no_data(tmp_path):
+    (tmp_path / "images").mkdir()
+    (tmp_path / "dataset.json").write_text('{"classes": ["a", "b"]}')
+    (tmp_path / "points.json").write_text('{"x": [[2, 2, "a"], [2, 22, "b"]]}')
+    for name, rows in (("x", 10), ("y", 30)):
+        samples = np.random.default_rng(0).random((30, 40), np.float32)
+        samples[:rows] = np.nan
+        tifffile.imwrite(tmp_path / "images" / f"{name}.tif", samples)
+    dataset = Dataset.open(tmp_path)
+    found = inspect(dataset, dataset.keys())
+    assert "1 of 2 images hold no data at all." in found.warnings
+    assert any("hinted pixels lie where their image holds no data" in line for line in found.warnings)
+    assert set(found.hinted_pixels) == {1}
+
+
+@pytest.mark.parametrize(("train", "said"), [("a\nb\n", "1 of 2 images are in train"), (None, "2 of 2"), ("a\n", None)])
+def test_checking_says_which_images_are_in_two_splits(tmp_path, train, said):
+    (tmp_path / "dataset.json").write_text('{"classes": ["a"]}')
+    for name in "abc":
+        write_image(tmp_path / "images" / f"{name}.png", np.zeros((4, 4, 3), np.uint8))
+    if train is not None:
+        (tmp_path / "train.txt").write_text(train)
+    (tmp_path / "val.txt").write_text("b\nc\n")
+    dataset = Dataset.open(tmp_path)
+    warned = [line for line in inspect(dataset, dataset.keys()).warnings if line.startswith("val.txt: ")]
+    assert len(warned) == (said is not None)
+    assert said is None or said in warned[0]
 
 
 def test_broken_images_are_refused_or_skipped(scenes):

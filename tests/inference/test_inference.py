@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from pydantic import ValidationError
 
 from hintseg import train
 from hintseg.config import CompletionConfig, override
@@ -543,6 +544,15 @@ def test_a_gpu_segments_and_completes_as_a_cpu_does(segmenter, scenes, changes):
         {"background": "x"},
         {"classes": ["ground", "\ud800", "disc"]},
         {"forms": [1]},
+        {"classes": "abc"},
+        {"view": [[-1], None]},
+        {"view": [[0, 1, 2, 3, 4], None]},
+        {"view": ["abc", None]},
+        {"view": [[], [9, 1]]},
+        {"view": [[], [float("nan"), 1]]},
+        {"stretch": [float("nan"), 1]},
+        {"stretch": [9, 1]},
+        {"stretch": [0, float("inf")]},
     ],
     ids=str,
 )
@@ -551,6 +561,12 @@ def test_a_run_description_that_says_what_cannot_be_is_damaged(segmenter, tmp_pa
     (tmp_path / "run.json").write_text(json.dumps(content))
     with pytest.raises(RunError, match="is damaged"):
         RunDescription.load(tmp_path / "run.json")
+
+
+@pytest.mark.parametrize("scale", [0, 1e300, float("inf"), float("nan")])
+def test_scales_that_no_image_can_have_are_refused(segmenter, scale):
+    with pytest.raises(ValidationError, match="scales"):
+        segmenter.with_inference(scales=[1.0, scale])
 
 
 @pytest.mark.parametrize("name", ["labels", "images"])

@@ -238,3 +238,8 @@ def test_many_changes_are_counted():
     now = RunInputs({f"setting {i}": 1 for i in range(9)}, {}, {})
     assert len(list(now.changes(before))) == 9
     assert not list(now.changes(now))
+
+
+def test_images_are_named_before_the_settings_that_may_follow_from_them():
+    before, now = (RunInputs({"setting": n}, {f"{i}": "" for i in range(n)}, {}) for n in (1, 2))
+    assert list(now.changes(before)) == ["image '1' joined the training images", "setting was 1 and is 2"]

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hintseg.errors import InputError
+from hintseg.formats.label_colours import means_nothing
 
 
 class Labelled(NamedTuple):
@@ -40,13 +41,13 @@ def require_lines(names: Iterable[str], file: str, comment: str = "") -> None:
     """Refuse class names that a text file with one name a line cannot hold.
 
     Raises:
-        InputError: one begins or ends with blanks, or as a comment does.
+        InputError: one begins or ends with blanks, or as a comment does, or means that nothing is known.
     """
     for name in names:
-        if name != name.strip() or (comment and name.startswith(comment)):
+        if name != name.strip() or (comment and name.startswith(comment)) or means_nothing(name):
             raise InputError(
-                f"the class name {name!r:.80} cannot be written into {file}, where it would be read as another; "
-                "rename the class, or export in another format."
+                f"the class name {name!r:.80} cannot be written into {file}, where it would be read as another or as "
+                "void; rename the class, or export in another format."
             )
 
 

@@ -1,19 +1,24 @@
 """The end of an import: images that cannot be read leave, and all others get the shortest keys."""
 
+from collections import defaultdict
+from pathlib import Path
 from typing import Any
 
 from hintseg.errors import InputError
 from hintseg.formats.imported import Imported
 from hintseg.formats.names import is_showable, shortest_keys
+from hintseg.formats.shapes import split_of
 
 
 def finish(found: Imported) -> None:
     """Give images the shortest keys: names alone, or, where two share one, paths from their common folder.
 
     Raises:
-        InputError: a name has letters that cannot be shown, or means a folder that is not there.
+        InputError: a name has letters that cannot be shown, or means a folder that is not there, or one image is
+            meant where there should be two.
     """
     _require_own_folders(found)
+    _require_one_place(found)
     if found.unreadable and not found.sizes:
         raise InputError(next(iter(found.unreadable.values())))
     for key, reason in found.unreadable.items():
@@ -51,3 +56,26 @@ def _require_own_folders(found: Imported) -> None:
                 f"{found.root}: the image {'/'.join(found.names[key])!r:.80} of the annotations is not there; "
                 f"{found.images[key]} is another one of its name. Add the missing images, or remove their annotations."
             )
+
+
+def _require_one_place(found: Imported) -> None:
+    """Refuse an image that annotation files of two splits name, or one beside it and one of another folder."""
+    naming: dict[str, list[Path]] = defaultdict(list)
+    for where, key in found.said:
+        naming[key].append(where)
+    splits = {where: split_of(where, found.root) for where, _ in found.said}
+    for key, files in naming.items():
+        first, *others = sorted(files, key=lambda where: splits[where] is None)
+        for other in others:
+            if len({splits[first], splits[other]} - {None}) > 1 or _is_foreign(found.images[key], first, other):
+                raise InputError(
+                    f"{first} and {other} both name the image {found.said[other, key]!r:.80}, but there is only "
+                    f"{found.images[key]}; add the missing image, or import one file at a time."
+                )
+
+
+def _is_foreign(image: Path, *files: Path) -> bool:
+    """Whether an image lies with one of two annotation files, and the other elsewhere."""
+    one, other = (file.parent for file in files)
+    apart = not (one.is_relative_to(other) or other.is_relative_to(one))
+    return apart and image.is_relative_to(one) != image.is_relative_to(other)

@@ -5,10 +5,9 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from hintseg.errors import InputError
-from hintseg.images import repeated
+from hintseg.images import read_orientation, repeated
 
 
 @dataclass(frozen=True)
@@ -82,7 +81,7 @@ def frame_of(path: Path, size: tuple[int, int], declared: tuple[int, int], where
     """
     if declared == size:
         return Frame(size, size)
-    orientation = _orientation(path)
+    orientation = read_orientation(path)
     stored = size[::-1] if orientation >= 5 else size
     if declared == stored or (_same_aspect(declared, stored) and not _same_aspect(declared, size)):
         return Frame(size, declared, orientation)
@@ -92,15 +91,6 @@ def frame_of(path: Path, size: tuple[int, int], declared: tuple[int, int], where
         f"{path}: is {size[1]}×{size[0]}, but {where} was drawn on an image of {declared[1]}×{declared[0]}; use the "
         "image that was annotated."
     )
-
-
-def _orientation(path: Path) -> int:
-    """EXIF's, 1 to 8; 1 where there is none."""
-    try:
-        with Image.open(path) as image:
-            return int(image.getexif().get(0x0112, 1))
-    except (OSError, ValueError, SyntaxError):
-        return 1
 
 
 def _same_aspect(first: tuple[int, int], second: tuple[int, int]) -> bool:

@@ -46,6 +46,7 @@ class Imported:
         lost: what could not be held → how often.
         notes: sentences about what was changed.
         unlabelled: value or class of label maps that says that nothing was drawn, if it was given.
+        said: annotation file, KEY → the image's name in it.
     """
 
     root: Path
@@ -62,6 +63,7 @@ class Imported:
     notes: list[str] = field(default_factory=list)
     unlabelled: str | None = None
     names: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    said: dict[tuple[Path, str], str] = field(default_factory=dict)
     _labels: dict[str, int] = field(default_factory=dict)
     sizes: dict[str, tuple[int, int]] = field(default_factory=dict)
     frames: dict[str, Frame] = field(default_factory=dict)
@@ -264,13 +266,16 @@ class Imported:
         return "/".join(part.strip() for part in parts)
 
     def _require_one_name(self, key: str, name: str, where: Path) -> None:
-        """Two names of one file are of two images unless one is the other's end."""
-        parts = parts_of(unquote(re.split("[?#]", name)[0]).casefold())
+        """Two names of one file are of two images, unless one is the other's end in another annotation file."""
+        plain = PurePosixPath(unquote(re.split("[?#]", name)[0]).replace("\\", "/")).as_posix()
+        said = self.said.setdefault((where, key), plain)
+        parts = parts_of(plain.casefold())
         parts = (*parts[:-1], PurePosixPath(parts[-1]).stem if parts else "")
         known = self.names.setdefault(key, parts)
-        if matching(parts, known) < min(len(parts), len(known)):
+        if said != plain or matching(parts, known) < min(len(parts), len(known)):
+            other = said if said != plain else "/".join(known)
             raise InputError(
-                f"{where}: {name!r:.80} and {'/'.join(known)!r:.80} are two images, but only {self.images[key]} is "
+                f"{where}: {name!r:.80} and {other!r:.80} are two images, but only {self.images[key]} is "
                 f"called so below {self.root}; keep the folders that the annotations name."
             )
 

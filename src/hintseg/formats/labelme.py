@@ -50,6 +50,8 @@ def read(path: Path, found: Imported) -> None:
             "with labelme_export_json."
         )
     key = found.add_image(name, path, size)
+    if (earlier := found.written_by.setdefault(key, path)) != path:
+        raise InputError(f"{path}: is about the same image as {earlier} ({found.images[key]}); mend its 'imagePath'.")
     if not found.is_readable(key):
         return
     flags = content.get("flags")

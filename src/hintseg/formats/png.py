@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import ImageOps
 
 from hintseg.errors import ConfigError, InputError
 from hintseg.formats import label_colours
@@ -18,7 +18,7 @@ from hintseg.formats.imported import Imported
 from hintseg.formats.label_colours import Colour, means_background, means_nothing
 from hintseg.formats.split_lists import read_split_lists
 from hintseg.hints.labels import VOID
-from hintseg.images import read_image_size, read_labels
+from hintseg.images import read_labels
 from hintseg.pillow import opened_image
 
 FOLDERS = ("SegmentationClass", "SegmentationClassPNG", "masks", "labels", "annotations", "mask", "label", "gt")
@@ -163,11 +163,8 @@ def _code(colour: Colour) -> int:
 
 def _codes(path: Path) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     """Colour of each pixel as one number, and where it is transparent."""
-    read_image_size(path)  # refuses what is no image, or too large
-    try:
-        with Image.open(path) as image:
-            pixels = np.array(image.convert("RGBA"), np.int64)
-    except (OSError, ValueError, SyntaxError, EOFError) as error:
-        raise InputError(f"{path}: cannot be decoded ({error}); the file is truncated or damaged.") from error
+    with opened_image(path) as image:
+        image.load()  # which turns TIFF files upright
+        pixels = np.array(ImageOps.exif_transpose(image).convert("RGBA"), np.int64)
     codes: NDArray[np.int64] = pixels[..., 0] << 16 | pixels[..., 1] << 8 | pixels[..., 2]
     return codes, pixels[..., 3] == 0

@@ -10,7 +10,7 @@ from hintseg.errors import HintsegError, InputError
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.digest import hint_digest, pixel_digest
 from hintseg.hints.forms.by_name import FORMS
-from hintseg.hints.labels import UNLABELLED
+from hintseg.hints.labels import UNLABELLED, VOID
 from hintseg.hints.suspicions import PictureCounts, suspicions
 from hintseg.listing import passed_over_sentence
 from hintseg.targets.target import weak_target
@@ -62,14 +62,15 @@ def inspect(
     """
     forms = tuple(forms)
     found = Inspection()
-    hinted, pictures = 0, PictureCounts()
+    hinted = empty = ignored = 0
+    pictures = PictureCounts()
     for number, key in enumerate(keys):
         found.images += 1
         try:
             image, valid = dataset.picture(key)
-            hints = dataset.hints(key, forms, image.shape[:2])
+            hints, contours = dataset.hints(key, forms, image.shape[:2]), dataset.contours(key)
             if digests:
-                found.digests[key] = pixel_digest(image, dataset.contours(key)), hint_digest(hints)
+                found.digests[key] = pixel_digest(image, contours), hint_digest(hints)
         except HintsegError as error:
             found.errors.append(str(error))
         else:
@@ -79,7 +80,11 @@ def inspect(
             found.corrections.update(hints.corrections)
             pictures.add(hints)
             hinted += bool(hints.forms())
-            labels = weak_target(hints, image.shape[:2], len(dataset.classes), valid=valid).likely
+            labels = weak_target(hints, image.shape[:2], len(dataset.classes)).likely
+            if valid is not None:
+                empty += not valid.any()
+                ignored += int(np.count_nonzero(labels[~valid] < UNLABELLED))
+                labels[~valid] = VOID
             found.pixels += labels.size
             counts = np.bincount(labels.ravel(), minlength=256)[:UNLABELLED]
             found.hinted_pixels.update({int(label): int(counts[label]) for label in np.flatnonzero(counts)})
@@ -87,6 +92,10 @@ def inspect(
         if progress is not None:
             progress(number + 1)
     _warn(found, dataset, hinted)
+    if empty:
+        found.warnings.append(f"{empty} of {found.images} images hold no data at all.")
+    if ignored:
+        found.warnings.append(f"{ignored} hinted pixels lie where their image holds no data, and are ignored.")
     found.warnings += [f"{what}: {count}." for what, count in found.corrections.items()]
     found.warnings += suspicions(dataset, pictures)
     return found

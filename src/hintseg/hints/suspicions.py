@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
@@ -108,6 +109,19 @@ def _of_splits(dataset: Dataset) -> Iterator[str]:
         if lost and (split in COMMON_SPLITS or len(lost) < len(keys)):
             near = near_key(lost[0], dataset.paths)
             yield f"{split}.txt: {_entries(len(lost))} no image, first {lost[0]!r:.80}{near}."
+    for one, other in combinations(COMMON_SPLITS, 2):
+        if other in dataset.splits and (one == "train" or one in dataset.splits):
+            yield from _of_two_splits(dataset, one, other)
+
+
+def _of_two_splits(dataset: Dataset, one: str, other: str) -> Iterator[str]:
+    try:
+        first, second = set(dataset.keys(one)), dataset.keys(other)
+    except InputError:
+        return
+    if shared := [key for key in second if key in first]:
+        whole = "" if one in dataset.splits else f", since without {one}.txt every image is"
+        yield f"{other}.txt: {len(shared)} of {len(second)} images are in {one}, too{whole}; first {shared[0]!r:.80}."
 
 
 def _entries(count: int) -> str:

@@ -1,13 +1,15 @@
 """RunDescription: what a run folder says about itself."""
 
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from hintseg.config import Recipe
-from hintseg.errors import InputError, RunError
+from hintseg.config import Recipe, validated
+from hintseg.errors import ConfigError, InputError, RunError
 from hintseg.hints.dataset import Dataset
+from hintseg.hints.description import parse_view
 from hintseg.hints.forms.by_name import FORMS
 from hintseg.hints.names import require_names
 from hintseg.listing import require_no_pipe
@@ -80,8 +82,10 @@ class RunDescription:
         try:
             require_no_pipe(path)
             content = json.loads(path.read_text("utf-8"))
-            content["recipe"] = Recipe.model_validate(content["recipe"])
+            content["recipe"] = validated(content["recipe"], "its recipe")
             for name in ("classes", "forms", "keys"):
+                if not isinstance(content[name], list):
+                    raise ValueError(f"its {name} must be a list")
                 content[name] = tuple(content[name])
             if not all(isinstance(text, str) for text in (content["data"], *content["classes"], *content["keys"])):
                 raise ValueError("its data, classes and keys must be texts")
@@ -92,7 +96,7 @@ class RunDescription:
             if not set(content["forms"]) <= set(FORMS):
                 raise ValueError("its hint forms are unknown")
             content["largest"] = int(content.get("largest", 0))
-            content["view"] = _view(content.pop("view", PLAIN[:2]), content.pop("stretch", "largest"))
+            content["view"] = _view(content.pop("view", PLAIN[:2]), content.pop("stretch", "largest"), path)
             return cls(**content)
         except FileNotFoundError as error:
             raise RunError(
@@ -106,28 +110,27 @@ class RunDescription:
             KeyError,
             AttributeError,
             RecursionError,
+            ConfigError,
             InputError,
         ) as error:
             raise RunError(f"{path}: is damaged ({error}).") from error
 
 
-def _view(shown: Any, stretch: list[float] | str) -> View:
+def _view(shown: Any, stretch: list[float] | str, path: Path) -> View:
     """As JSON holds it.
 
     Raises:
-        ValueError: an unknown stretch.
+        ValueError, InputError: channels, a range or a stretch that no data set can have.
     """
     bands, limits = shown
-    view = View(tuple(bands), None if limits is None else _pair(limits))
+    view = parse_view({"bands": bands or None, "range": limits}, path)
     if not isinstance(stretch, str):
-        return view._replace(stretch=_pair(stretch))
+        low, high = map(float, stretch)
+        if not -math.inf < low <= high < math.inf:
+            raise ValueError(f"unknown stretch {stretch!r:.40}")
+        return view._replace(stretch=(low, high))
     if stretch == "largest":
         return view._replace(stretch="largest")
     if stretch == "image":
         return view
     raise ValueError(f"unknown stretch {stretch!r:.40}")
-
-
-def _pair(limits: list[float]) -> tuple[float, float]:
-    low, high = limits
-    return float(low), float(high)

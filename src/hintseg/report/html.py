@@ -142,7 +142,7 @@ def legend(classes: Sequence[str]) -> str:
 
 def training_pictures(segmenter: Segmenter, dataset: Dataset, key: str) -> list[tuple[Picture, str]]:
     """A training image, its hints, segments, embedding and completed mask, each with a caption."""
-    image = dataset.image(key)
+    image = segmenter.picture(dataset, key).pixels
     target = weak_target(
         dataset.hints(key, segmenter.description.forms), image.shape[:2], len(dataset.classes),
         segmenter.recipe.data.point_radius,
@@ -186,7 +186,7 @@ def _retrieval_row(
     segmenter: Segmenter, dataset: Dataset, key: str, prediction: NDArray[np.uint8], home: Dataset
 ) -> str:
     """The segment in the middle of the largest thing that is no background, and its five nearest ones."""
-    image = dataset.image(key)
+    image = segmenter.picture(dataset, key).pixels
     counts = np.bincount(prediction.ravel(), minlength=len(segmenter.classes))
     if segmenter.description.background is not None and counts.sum() > counts[segmenter.description.background]:
         counts[segmenter.description.background] = 0

@@ -49,15 +49,18 @@ class RunInputs:
         return hashlib.sha256(json.dumps([self.settings, self.images, self.hints]).encode()).hexdigest()
 
     def changes(self, before: "RunInputs") -> Iterator[str]:
-        """What differs from `before`, a phrase each; settings that only one of the two knows are left out."""
-        for name, value in before.settings.items():
-            if name in self.settings and self.settings[name] != value:
-                yield f"{name} was {_shown(value)} and is {_shown(self.settings[name])}"
+        """What differs from `before`, a phrase each; images before settings, some of which follow from them.
+
+        Settings that only one of the two knows are left out.
+        """
         yield from _changed_keys(before.images, self.images)
         for what, old, new in (("pixels", before.images, self.images), ("hints", before.hints, self.hints)):
             changed = [key for key, digest in old.items() if key in new and new[key] != digest]
             if changed:
                 yield f"the {what} of {_counted(changed)} changed since"
+        for name, value in before.settings.items():
+            if name in self.settings and self.settings[name] != value:
+                yield f"{name} was {_shown(value)} and is {_shown(self.settings[name])}"
 
 
 class HintWatch:
