@@ -7,9 +7,10 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from hintseg.images import atomic_path, reduced
+from hintseg.images import reduced
 from hintseg.inference.segmenter import Segmenter
 from hintseg.report.comparison import compared
+from hintseg.writing import atomic_path
 
 GAP = 4  # pixels
 

@@ -6,10 +6,10 @@ from pathlib import Path
 from benchmarks.record import write
 from benchmarks.words import spread_quality
 from hintseg.hints.dataset import Dataset
-from hintseg.images import read_arrays
 from hintseg.inference.segmenter import Segmenter
 from hintseg.training.data import TrainingImages
 from hintseg.training.tags import unplaced
+from hintseg.writing import read_arrays
 
 
 def main() -> None:

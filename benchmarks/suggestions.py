@@ -16,10 +16,10 @@ import numpy as np
 from benchmarks.record import write
 from hintseg.api import choose_recipe, train
 from hintseg.hints.dataset import Dataset
-from hintseg.images import link_or_copy
 from hintseg.inference.evaluation import evaluate_ways
 from hintseg.inference.segmenter import Segmenter
 from hintseg.inference.suggest import suggest
+from hintseg.writing import link_or_copy
 
 Clicks = dict[str, list[list[int]]]
 

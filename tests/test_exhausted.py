@@ -16,11 +16,12 @@ from hintseg.errors import HintsegError, InputError, RunError, TrainingError
 from hintseg.exhausted import is_exhausted, memory_explained
 from hintseg.hints.classes import match_classes
 from hintseg.hints.dataset import Dataset
-from hintseg.images import kept_arrays, read_arrays, write_image, write_labels
+from hintseg.images import write_image, write_labels
 from hintseg.inference.evaluation import evaluate_split
 from hintseg.inference.segmenter import Segmenter
 from hintseg.samples import Picture
 from hintseg.training.stages import memory_errors_explained
+from hintseg.writing import kept_arrays, read_arrays
 
 ERRORS = [
     MemoryError("std::bad_alloc"), RuntimeError("std::bad_alloc"), torch.OutOfMemoryError("CUDA out of memory."),

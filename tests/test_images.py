@@ -7,19 +7,8 @@ from PIL import Image
 
 from hintseg import pillow
 from hintseg.errors import InputError, RunError
-from hintseg.images import (
-    atomic_path,
-    kept_arrays,
-    label_palette,
-    link_or_copy,
-    read_arrays,
-    read_image,
-    read_image_size,
-    read_labels,
-    reduced,
-    repeated,
-    write_labels,
-)
+from hintseg.images import label_palette, read_image, read_image_size, read_labels, reduced, repeated, write_labels
+from hintseg.writing import atomic_path, kept_arrays, link_or_copy, read_arrays
 
 
 @pytest.fixture

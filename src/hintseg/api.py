@@ -17,7 +17,8 @@ from hintseg.recipes.by_name import ALONE, ALONE_SETTINGS, OBJECTIVE_SETTINGS, O
 from hintseg.recipes.instant import INSTANT
 from hintseg.recipes.small import SMALL
 from hintseg.storage.mirror import published
-from hintseg.training.stages import Progress, run_training
+from hintseg.training.run import Progress
+from hintseg.training.stages import run_training
 
 FROZEN_VIEWS = 8
 DENSE = 0.5  # share of pixels

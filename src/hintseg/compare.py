@@ -19,14 +19,14 @@ from hintseg.errors import ConfigError
 from hintseg.hints.check import inspect
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.forms.by_name import parse_forms
-from hintseg.images import atomic_path
 from hintseg.inference.evaluation import evaluate_ways
 from hintseg.inference.segmenter import Segmenter
 from hintseg.metrics import ConfusionMatrix
 from hintseg.report.comparison import write_comparison
 from hintseg.storage.outputs import claim_folder
 from hintseg.storage.results import require_result, write_result
-from hintseg.training.stages import Progress
+from hintseg.training.run import Progress
+from hintseg.writing import atomic_path
 
 
 @dataclass(frozen=True)

@@ -244,7 +244,7 @@ def test_what_lies_outside_is_clipped_or_left_out(tmp_path):
     assert key not in found.regions
     assert sum(found.lost.values()) == 5 + 3 + 2 + 4 + 1
     found.fill(key, [[0, 0], [64, 0], [64, 48], [0, 48]], cow)
-    found.ignore(key, [[0, 0], [10, 0], [10, 10], [0, 10]])
+    found.fill(key, [[0, 0], [10, 0], [10, 10], [0, 10]], VOID)
     assert ((found.regions[key] == VOID).sum(), (found.regions[key] == UNLABELLED).sum()) == (100, 0)
     finish(found)
     dataset = _write(found, tmp_path / "out", None)

@@ -23,8 +23,9 @@ from fastapi.testclient import TestClient
 from hintseg.studio.colours import COLOURS
 from hintseg.studio.drawn import DrawnHints, Stroke
 from hintseg.studio.guard import LOOPBACK, new_token
+from hintseg.studio.listen import require_port
 from hintseg.studio.project import Project
-from hintseg.studio.server import create_app, require_port, serve
+from hintseg.studio.server import create_app, serve
 from hintseg.studio.trainer import Trainer
 
 DRAWN = {

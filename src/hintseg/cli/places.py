@@ -47,8 +47,7 @@ def label_studio(
         from hintseg.studio.backend import Backend, create_backend
         from hintseg.studio.guard import new_token
         from hintseg.studio.label_studio import LabelStudio
-        from hintseg.studio.listen import listen
-        from hintseg.studio.server import require_port
+        from hintseg.studio.listen import listen, require_port
     except ImportError as error:
         raise ConfigError(f"{error.name} is not installed; pip install 'hintseg[studio]'.") from error
     generated = new_token(host)  # none on loopback

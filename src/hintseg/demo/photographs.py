@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from hintseg.images import atomic_path
+from hintseg.writing import atomic_path
 
 TRAINING = {
     "astronaut": "astronaut.png",

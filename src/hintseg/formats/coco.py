@@ -21,7 +21,7 @@ from hintseg.formats.rle import decode_rle, encode_rle
 from hintseg.formats.shapes import declared_size, identifier, label_used, rectangle, split_of, turned
 from hintseg.hints.forms.form import numbers
 from hintseg.hints.labels import VOID
-from hintseg.images import atomic_path
+from hintseg.writing import atomic_path
 
 
 def matches(path: Path) -> bool:

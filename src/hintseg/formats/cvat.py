@@ -22,7 +22,7 @@ from hintseg.formats.folder import read_xml
 from hintseg.formats.imported import Imported
 from hintseg.formats.shapes import SPLITS, declared_size, ellipse, label_used, rectangle, turned
 from hintseg.hints.description import as_coordinate
-from hintseg.images import atomic_path
+from hintseg.writing import atomic_path
 
 Shape = tuple[Element, str | None]  # and the name of its class
 

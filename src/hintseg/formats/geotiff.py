@@ -5,7 +5,7 @@ from pathlib import Path
 
 from hintseg.formats.exported import Classes, Labelled, require_lines
 from hintseg.georeference import write_georeferenced
-from hintseg.images import atomic_path
+from hintseg.writing import atomic_path
 
 
 def write(out: Path, items: Iterable[Labelled], classes: Classes) -> None:

@@ -22,7 +22,7 @@ from hintseg.formats.finding import ImageFinder, matching, parts_of
 from hintseg.formats.frames import Frame, frame_of
 from hintseg.formats.names import is_showable
 from hintseg.formats.polygons import clipped_line, filled
-from hintseg.hints.labels import MAX_CLASSES, UNLABELLED, VOID
+from hintseg.hints.labels import MAX_CLASSES, UNLABELLED
 from hintseg.images import read_image_size
 
 FARTHEST = 1_000_000  # pixels from the image's corner
@@ -222,14 +222,6 @@ class Imported:
         if frame is not None:
             self.regions[key] = frame.moved_map(labels)
             self.whole.add(key)
-
-    def ignore(self, key: str, vertices: ArrayLike) -> None:
-        """A polygon in which nothing is known; regions that are drawn later lie over it."""
-        self.fill(key, vertices, VOID)
-
-    def ignore_mask(self, key: str, mask: NDArray[np.bool_], where: str) -> None:
-        """A mask in which nothing is known, see `ignore` and `paint`."""
-        self.paint(key, mask, VOID, where)
 
     def leave_out(self, reason: str) -> None:
         """Count something that is not taken over; the reason is a noun, as "polygon that covers no pixel"."""

@@ -25,7 +25,7 @@ from hintseg.formats.fields import annotations_in, entry, tables
 from hintseg.formats.imported import Imported
 from hintseg.formats.shapes import declared_size, ellipse, rectangle, turned
 from hintseg.hints.forms.form import numbers
-from hintseg.images import atomic_path
+from hintseg.writing import atomic_path
 
 NUMBER = (int, float)
 LABELS = ("rectanglelabels", "polygonlabels", "keypointlabels", "brushlabels", "ellipselabels", "labels")

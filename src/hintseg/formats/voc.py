@@ -16,7 +16,8 @@ from hintseg.formats.folder import number, read_xml, text
 from hintseg.formats.imported import Imported
 from hintseg.formats.label_colours import COMMENT
 from hintseg.formats.split_lists import read_split_lists
-from hintseg.images import atomic_path, label_palette, write_labels
+from hintseg.images import label_palette, write_labels
+from hintseg.writing import atomic_path
 
 
 def matches(path: Path) -> bool:

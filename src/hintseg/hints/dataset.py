@@ -41,12 +41,13 @@ from hintseg.hints.model import ImageHints
 from hintseg.hints.names import no_class, plain_name, require_names
 from hintseg.hints.pictures import Pictures, list_pictures
 from hintseg.hints.stretch import with_stretch
-from hintseg.images import read_image, read_image_size, read_labels, read_picture, write_text
+from hintseg.images import read_image, read_image_size, read_labels, read_picture
 from hintseg.listing import Listing, composed, list_images
 from hintseg.reading import read_text
 from hintseg.samples import PLAIN, Picture, View
 from hintseg.storage.addresses import is_remote, local_path
 from hintseg.storage.mirror import Progress, fetch
+from hintseg.writing import write_text
 
 
 @dataclass(frozen=True)

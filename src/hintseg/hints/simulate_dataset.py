@@ -10,7 +10,8 @@ from hintseg.errors import InputError, unknown_name
 from hintseg.formats.folder import require_empty
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.simulate import Style, simulate_boxes, simulate_points, simulate_scribbles, simulate_tags
-from hintseg.images import atomic_path, link_or_copy, write_labels
+from hintseg.images import write_labels
+from hintseg.writing import atomic_path, link_or_copy
 
 
 def simulate_dataset(

@@ -14,10 +14,10 @@ from torch import Tensor
 
 from hintseg.config import NetworkConfig
 from hintseg.errors import WeightsError
-from hintseg.images import atomic_path
 from hintseg.listing import require_no_pipe
 from hintseg.network.backbone import Backbone
 from hintseg.network.embedder import padded_to
+from hintseg.writing import atomic_path
 
 PRESENCE_FILE = "presence.safetensors"
 LEAST = 1e-3  # probability that every class keeps

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hintseg.errors import RunError
-from hintseg.images import atomic_path
 from hintseg.inference import large_index
 from hintseg.inference.large_index import LargeIndex
 from hintseg.listing import require_no_pipe
@@ -20,6 +19,7 @@ from hintseg.propagation.vote import label_shares, nearest_segments
 from hintseg.segments.kmeans import grid_clusters, spherical_kmeans, with_location
 from hintseg.segments.prototypes import segment_prototypes, split_segments
 from hintseg.storage.mirror import cache_folder
+from hintseg.writing import atomic_path
 
 FIELDS = ("prototypes", "labels", "images", "boxes")
 

@@ -12,10 +12,10 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from hintseg.config import Recipe
-from hintseg.images import atomic_path
 from hintseg.inference.views import rescaled, to_tensor
 from hintseg.network.embedder import Embedder, PixelMaps
 from hintseg.network.heads import UnitPyramid
+from hintseg.writing import atomic_path
 
 LARGEST = torch.finfo(torch.float16).max
 FEATURES_LIMIT = 20 * 10**9  # bytes of cached features

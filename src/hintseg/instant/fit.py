@@ -22,7 +22,6 @@ from hintseg.errors import ConfigError, TrainingError
 from hintseg.exhausted import memory_explained
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.labels import UNLABELLED
-from hintseg.images import write_text
 from hintseg.inference.description import RunDescription
 from hintseg.inference.device import pick_device
 from hintseg.inference.retrieval import save_index
@@ -35,6 +34,7 @@ from hintseg.training.completed import complete_training_image, remembered_segme
 from hintseg.training.data import TrainingImages
 from hintseg.training.inputs import agree_on_inputs, run_inputs
 from hintseg.training.run_folder import own_folder, save_network
+from hintseg.writing import write_text
 
 log = logging.getLogger("hintseg")
 

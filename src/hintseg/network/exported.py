@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from hintseg.errors import ConfigError, WeightsError
-from hintseg.images import atomic_path
 from hintseg.network.embedder import Embedder, PixelMaps, padded_to
+from hintseg.writing import atomic_path
 
 TOLERANCE = 1e-3  # of logits and embeddings, between torch and onnxruntime
 

@@ -30,7 +30,8 @@ from hintseg.formats.folder import (
 )
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.description import read_json
-from hintseg.images import link_or_copy, read_image_size, write_labels
+from hintseg.images import read_image_size, write_labels
+from hintseg.writing import link_or_copy
 
 CLASSES = (
     "background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow",

@@ -6,11 +6,11 @@ from pathlib import Path
 
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.forms.by_name import FORMS
-from hintseg.images import atomic_path
 from hintseg.inference.segmenter import Segmenter
 from hintseg.report.figures import Picture, hints_over, overlay
 from hintseg.report.html import legend, page, picture_row
 from hintseg.targets.target import weak_target
+from hintseg.writing import atomic_path
 
 
 def write_comparison(

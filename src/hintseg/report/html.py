@@ -17,7 +17,7 @@ from torch import Tensor
 from hintseg.errors import InputError
 from hintseg.exhausted import memory_explained
 from hintseg.hints.dataset import Dataset
-from hintseg.images import atomic_path, deepest, label_palette, reduced, repeated
+from hintseg.images import deepest, label_palette, reduced, repeated
 from hintseg.inference.retrieval import image_segments
 from hintseg.inference.segmenter import Segmenter
 from hintseg.inference.views import image_maps
@@ -25,6 +25,7 @@ from hintseg.metrics import ConfusionMatrix
 from hintseg.report.figures import Picture, embedding_colours, hints_over, overlay, region_borders
 from hintseg.report.retrieval import spotlit, spotlit_neighbour
 from hintseg.targets.target import weak_target
+from hintseg.writing import atomic_path
 
 PAGE = 1150  # pixels that a row of pictures may take
 RETRIEVED = 3  # photographs of which a segment's neighbours are shown

@@ -12,8 +12,8 @@ from typing import Any
 from urllib.parse import quote, unquote
 
 from hintseg.errors import ConfigError, HintsegError, InputError, RunError
-from hintseg.images import atomic_path
 from hintseg.storage.addresses import is_remote, local_path, require_openable
+from hintseg.writing import atomic_path
 
 TRIES = 8
 FIRST_PAUSE = 0.2  # seconds; doubles with every try

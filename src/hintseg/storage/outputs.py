@@ -18,10 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hintseg.errors import InputError, RunError
-from hintseg.images import atomic_path, read_labels
+from hintseg.images import read_labels
 from hintseg.listing import MADE_BY as MADE_BY
 from hintseg.storage.addresses import is_remote, local_path
 from hintseg.storage.files import local_file, read_ends
+from hintseg.writing import atomic_path
 
 MARK = "made by hintseg"
 ENDS = 8192  # bytes at either end of a file among which the mark is

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from hintseg.errors import RunError
-from hintseg.images import atomic_path
 from hintseg.storage.outputs import require_no_part
+from hintseg.writing import atomic_path
 
 # Entries by which a result, or each row of it, is told.
 TOLD_BY = ({"confusion", "mean_iou"}, {"doubt", "worth"}, {"similarity", "box"}, {"row", "mean_iou"})

@@ -20,7 +20,6 @@ from hintseg.errors import HintsegError, InputError
 from hintseg.exhausted import memory_explained
 from hintseg.formats.by_name import import_dataset
 from hintseg.hints.classes import same_names
-from hintseg.images import atomic_path
 from hintseg.inference.prediction import without_data
 from hintseg.inference.segmenter import Segmenter
 from hintseg.samples import Picture
@@ -30,6 +29,7 @@ from hintseg.studio.labelling import annotations_of, control_tag, control_tags, 
 from hintseg.studio.photographs import kept_photograph
 from hintseg.studio.project import Project
 from hintseg.studio.trainer import Effort, Trainer, newest_run
+from hintseg.writing import atomic_path
 
 LARGEST_REQUEST = 64 * 2**20
 MOST_SHARES = 200_000_000  # larger photographs get a mask but no score

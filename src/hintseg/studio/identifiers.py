@@ -9,8 +9,8 @@ import secrets
 from collections.abc import Sequence
 from pathlib import Path
 
-from hintseg.images import atomic_path
 from hintseg.studio.links import writable
+from hintseg.writing import atomic_path
 
 
 def identify(root: Path, names: Sequence[str]) -> tuple[str, ...]:

@@ -9,9 +9,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from hintseg.images import atomic_path
 from hintseg.studio.drawn import DrawnHints, version_of
 from hintseg.studio.links import writable
+from hintseg.writing import atomic_path
 
 
 def keep(root: Path, key: str, drawn: DrawnHints, names: dict[str, str]) -> str:

@@ -1,12 +1,14 @@
 """How both servers listen: HTTP/1.1 alone, with limits on the head of a request and on the time it takes to arrive."""
 
 import asyncio
+import socket
 from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from hintseg.errors import InputError
 from hintseg.studio.guard import LARGEST_HEAD
 
 HEAD_SECONDS = 15.0
@@ -51,3 +53,18 @@ OPTIONS: dict[str, Any] = {
 def listen(app: FastAPI, host: str, port: int) -> None:
     """Serve until interrupted."""
     uvicorn.run(app, host=host, port=port, **OPTIONS)
+
+
+def require_port(host: str, port: int) -> None:
+    """Raise where the address cannot be listened on.
+
+    Raises:
+        InputError: the port is taken, or the host is not this machine's.
+    """
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((host, port))
+    except OSError as error:
+        raise InputError(f"{host}:{port} cannot be listened on ({error.strerror}); choose another --port.") from error

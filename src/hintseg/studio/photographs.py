@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from hintseg.errors import InputError
-from hintseg.images import atomic_path, read_image
+from hintseg.images import read_image
 from hintseg.studio.label_studio import LabelStudio
 from hintseg.studio.labelling import image_address, image_suffix, unsigned
+from hintseg.writing import atomic_path
 
 TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 

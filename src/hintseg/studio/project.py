@@ -17,7 +17,7 @@ from hintseg.errors import InputError, RunError
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.description import read_json
 from hintseg.hints.forms.by_name import FORMS
-from hintseg.images import atomic_path, link_or_copy, read_image_size, write_labels
+from hintseg.images import read_image_size, write_labels
 from hintseg.listing import is_image_name
 from hintseg.studio.class_names import checked_names
 from hintseg.studio.colours import COLOURS
@@ -28,6 +28,7 @@ from hintseg.studio.kept import drop, drop_held, keep, keep_mask, kept
 from hintseg.studio.links import writable, write_new
 from hintseg.studio.tables import HintTables, Marks, mark
 from hintseg.studio.uploads import decoded_upload
+from hintseg.writing import atomic_path, link_or_copy
 
 
 class Project:

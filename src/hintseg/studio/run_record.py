@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from hintseg.images import atomic_path
 from hintseg.studio.links import writable
 from hintseg.studio.processes import birth
+from hintseg.writing import atomic_path
 
 
 @dataclass(frozen=True)

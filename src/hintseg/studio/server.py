@@ -2,7 +2,6 @@
 
 import io
 import shutil
-import socket
 import tempfile
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -27,7 +26,7 @@ from hintseg.studio.conflict import ConflictError
 from hintseg.studio.drawn import ClassId, DrawnHints
 from hintseg.studio.guard import Guard, explain_errors, new_token
 from hintseg.studio.lanes import Lane
-from hintseg.studio.listen import listen
+from hintseg.studio.listen import listen, require_port
 from hintseg.studio.lock import locked_folder
 from hintseg.studio.project import Project
 from hintseg.studio.trainer import Effort, Model, Trainer
@@ -247,21 +246,6 @@ def serve(root: Path, host: str, port: int, weights: str, settings: tuple[str, .
         finally:
             for lane in app.state.lanes.values():
                 lane.close()
-
-
-def require_port(host: str, port: int) -> None:
-    """Raise where the address cannot be listened on.
-
-    Raises:
-        InputError: the port is taken, or the host is not this machine's.
-    """
-    try:
-        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        with socket.socket(family) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind((host, port))
-    except OSError as error:
-        raise InputError(f"{host}:{port} cannot be listened on ({error.strerror}); choose another --port.") from error
 
 
 def _required(if_match: str | None) -> str:

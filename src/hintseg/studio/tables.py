@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from hintseg.hints.description import read_table
-from hintseg.images import atomic_path
 from hintseg.studio.drawn import TABLES, Rows
 from hintseg.studio.links import writable
+from hintseg.writing import atomic_path
 
 Marks = tuple[tuple[int, ...], ...]
 

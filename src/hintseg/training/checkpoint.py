@@ -10,9 +10,9 @@ import torch
 
 from hintseg.errors import HintsegError, RunError, TrainingError
 from hintseg.exhausted import is_exhausted
-from hintseg.images import atomic_path
 from hintseg.listing import require_no_pipe
 from hintseg.training.loop import TrainingState
+from hintseg.writing import atomic_path
 
 VERSION = 2
 

@@ -12,7 +12,6 @@ from torch import Tensor
 
 from hintseg.config import CompletionConfig, Recipe
 from hintseg.hints.labels import VOID
-from hintseg.images import kept_arrays
 from hintseg.inference.completion import complete_image
 from hintseg.inference.retrieval import SegmentIndex, index_image, merge
 from hintseg.inference.views import image_maps, retrieval_scale
@@ -21,6 +20,7 @@ from hintseg.targets.target import WeakTarget
 from hintseg.training.augment import SOFT_STRIDE, SoftMask
 from hintseg.training.data import TrainingImages
 from hintseg.training.processes import shared_work
+from hintseg.writing import kept_arrays
 
 Progress = Callable[[int, int], None]
 

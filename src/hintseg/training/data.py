@@ -22,13 +22,14 @@ from hintseg.hints.forms.boxes import Box
 from hintseg.hints.held import pack, unpack
 from hintseg.hints.labels import UNLABELLED
 from hintseg.hints.model import ImageHints
-from hintseg.images import kept_arrays, reduced
+from hintseg.images import reduced
 from hintseg.propagation.regions import pixel_shares, propagate, spread_labels, weighed
 from hintseg.samples import Picture
 from hintseg.segments.oversegment import partitions
 from hintseg.targets.boxes import box_seeds
 from hintseg.targets.target import WeakTarget, reduce_target, weak_target, with_void
 from hintseg.training.augment import Sample
+from hintseg.writing import kept_arrays
 
 
 class Looks(NamedTuple):

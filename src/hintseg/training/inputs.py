@@ -19,10 +19,10 @@ from hintseg.errors import RunError
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.description import hint_files
 from hintseg.hints.forms.by_name import FORMS
-from hintseg.images import atomic_path
 from hintseg.inference.description import RunDescription
 from hintseg.network.backbone import WEIGHTS_NONE
 from hintseg.network.embedder import Embedder
+from hintseg.writing import atomic_path
 
 log = logging.getLogger("hintseg")
 FILE = "inputs.json"

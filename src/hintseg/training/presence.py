@@ -13,11 +13,11 @@ from lightning_fabric import Fabric
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hintseg.images import kept_arrays
 from hintseg.inference.presence import PRESENCE_FILE, Presence, Regression, pooled_features
 from hintseg.network.embedder import Embedder
 from hintseg.training.data import TrainingImages
 from hintseg.training.processes import shared_work
+from hintseg.writing import kept_arrays
 
 PENALTIES = (1e-3, 1e-2, 1e-1, 1.0)  # of squared weights; each class takes the one that foresees left-out images best
 FOLDS = 5

@@ -18,7 +18,6 @@ from torch import Tensor
 
 from hintseg.config import Recipe, StageTwoConfig, TagsConfig, TermConfig
 from hintseg.hints.labels import UNLABELLED
-from hintseg.images import kept_arrays
 from hintseg.inference.completion import balanced
 from hintseg.network.embedder import Embedder
 from hintseg.propagation.dense_crf import dense_crf
@@ -32,6 +31,7 @@ from hintseg.training.loading import decode
 from hintseg.training.loop import new_state, train_steps
 from hintseg.training.processes import shared_work
 from hintseg.training.words import LEAST_CLAIM, Words, leave_open
+from hintseg.writing import kept_arrays
 
 log = logging.getLogger("hintseg")
 LOG_EVERY = 20

@@ -14,11 +14,11 @@ import torch.nn.functional as F
 from lightning_fabric import Fabric
 from numpy.typing import NDArray
 
-from hintseg.images import kept_arrays
 from hintseg.network.embedder import Embedder
 from hintseg.targets.words import TaggedCells, Vocabulary, explained, foreign, learn_vocabulary, word_table
 from hintseg.training.data import Looks, TrainingImages
 from hintseg.training.processes import shared_work
+from hintseg.writing import kept_arrays
 
 log = logging.getLogger("hintseg")
 WORD_STRIDE = 8  # pixels per cell

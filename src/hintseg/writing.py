@@ -1,0 +1,103 @@
+"""Files that appear whole or not at all, and arrays that are kept until they can no longer be read."""
+
+import io
+import os
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hintseg.errors import HintsegError, RunError
+
+LITTLE = 2**20  # bytes; with less a disk counts as full
+
+
+def write_text(path: Path, text: str) -> None:
+    """A whole UTF-8 text file, or none."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, "utf-8")
+
+
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """A temporary path beside `path` that replaces it when the block ends without error.
+
+    Raises:
+        RunError: the folder cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=".partial-", suffix=path.suffix)
+        os.close(handle)
+    except OSError as error:
+        raise RunError(f"{path.parent}: cannot be written ({error.strerror}); choose another folder.") from error
+    temporary = Path(name)
+    try:
+        yield temporary
+        # Now, since safetensors makes the file anew, readable by its owner alone.
+        os.chmod(temporary, 0o666 & ~_umask())
+        os.replace(temporary, path)
+    except OSError as error:
+        raise RunError(
+            f"{path}: writing failed ({error.strerror or error}); free some space or choose another folder."
+        ) from error
+    except HintsegError:
+        raise
+    except Exception as error:
+        # torch and safetensors have errors of their own for a disk that is full.
+        if shutil.disk_usage(path.parent).free < LITTLE:
+            raise RunError(
+                f"{path}: writing failed (no space left on device); free some or choose another folder."
+            ) from error
+        raise
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def read_arrays(path: Path, *names: str) -> tuple[NDArray[Any], ...] | None:
+    """Arrays of an .npz file that can be made again; None where it is absent, damaged or lacks one."""
+    try:
+        # Members are read whole: numpy stops at the last value, before their checksum is looked at.
+        with zipfile.ZipFile(path) as stored:
+            members = [io.BytesIO(stored.read(f"{name}.npy")) for name in names]
+        return tuple(np.lib.format.read_array(member, allow_pickle=False) for member in members)
+    except Exception:  # a flipped bit of an archive's head is an error of almost any kind; all mean the same here
+        return None
+
+
+def kept_arrays(
+    path: Path, names: Sequence[str], make: Callable[[], Sequence[NDArray[Any]]]
+) -> tuple[NDArray[Any], ...]:
+    """Arrays of an .npz file by name; made and left there where `read_arrays` finds none."""
+    if (found := read_arrays(path, *names)) is not None:
+        return found
+    made = tuple(make())
+    named: dict[str, Any] = dict(zip(names, made, strict=True))
+    with atomic_path(path) as temporary:
+        np.savez_compressed(temporary, **named)
+    return made
+
+
+def link_or_copy(source: Path, target: Path) -> None:
+    """`target` becomes a hard link to what `source` leads to, or a copy; a RunError where something is there."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with suppress(OSError):
+        os.link(os.path.realpath(source), target)
+        return
+    try:
+        with source.open("rb") as content, target.open("xb") as copy:
+            shutil.copyfileobj(content, copy)
+    except OSError as error:
+        raise RunError(f"{target}: cannot be written ({error.strerror}); choose another folder.") from error
