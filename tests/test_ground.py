@@ -160,6 +160,7 @@ STOREYS = [
         "ranks",
         "config",
         "reading",
+        "writing",
         "listing",
         "samples",
         "pillow",
