@@ -202,8 +202,7 @@ class Dataset:
 
     def label_path(self, folder: str, key: str) -> Path | None:
         """The file of an image in `masks/`, `scribbles/` or `contours/`; None where there is none."""
-        # What was written since the folder was listed is a PNG.
-        path = self.root / folder / f"{key}.png"
+        path = self.root / folder / f"{key}.png"  # as what was written since the folder was listed
         if path.exists():
             return path
         other = self.pictures[folder].files.get(key)
