@@ -202,6 +202,13 @@ class InstantConfig(_Section):
     confidence: Fraction = Field(0.8, description="minimum probability of a pseudo-label")
 
 
+class SelectionConfig(_Section):
+    """Post-processing chosen by hints that the network has not learned from."""
+
+    held_out: Fraction = Field(0.0, description="share of the images with placed hints; 0: nothing is chosen")
+    until: Fraction = Field(0.6, description="share of the iterations after which they teach, too")
+
+
 class InferenceConfig(_Section):
     """How new images are segmented."""
 
@@ -240,6 +247,7 @@ class Recipe(_Section):
     tags: TagsConfig = TagsConfig()
     completion: CompletionConfig = CompletionConfig()
     stage_two: StageTwoConfig = StageTwoConfig()
+    selection: SelectionConfig = SelectionConfig()
     inference: InferenceConfig = InferenceConfig()
     instant: InstantConfig | None = Field(None, description="null: the network is trained with the objective")
     checkpoint_every: int = Field(100, ge=1, description="iterations between checkpoints")

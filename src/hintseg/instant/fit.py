@@ -11,6 +11,7 @@ import logging
 import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,7 @@ from hintseg.inference.description import RunDescription
 from hintseg.inference.device import pick_device
 from hintseg.inference.retrieval import save_index
 from hintseg.inference.segmenter import Segmenter
+from hintseg.inference.selection import held_out, with_chosen_crf
 from hintseg.instant.features import FEATURES_LIMIT, FeatureStore, scale_for
 from hintseg.instant.head import MOST_PIXELS, LabelledPixels, draw_pixels, fit_head, gathered
 from hintseg.instant.tags import place_tagged
@@ -92,7 +94,9 @@ def run_instant(
         write_text(out / "run.json", description.dump())
         images = TrainingImages(dataset, keys, forms, recipe.data, folder, pixels)
         store = FeatureStore(folder / "features", network, scale_for(largest, recipe), FEATURES_LIMIT)
-        fit_from_hints(network, images, store, recipe, progress)
+        recipe = fit_from_hints(network, images, store, recipe, progress, Segmenter(network, description, out))
+        description = replace(description, recipe=recipe)
+        write_text(out / "run.json", description.dump())
         memory = remembered_segments(
             network, images, recipe, lambda done, total: progress("memory", done, total, {}), store.maps
         )
@@ -132,23 +136,39 @@ def start_from_head(
 
 
 def fit_from_hints(
-    network: Embedder, images: TrainingImages, store: FeatureStore, recipe: Recipe, progress: Progress
-) -> None:
-    """Fit the network's head to the hints of all images, then to the pseudo-labels that it gives them."""
+    network: Embedder, images: TrainingImages, store: FeatureStore, recipe: Recipe, progress: Progress,
+    segmenter: Segmenter | None = None,
+) -> Recipe:  # fmt: skip
+    """Fit the network's head to the hints of all images, then to the pseudo-labels that it gives them.
+
+    Args:
+        segmenter: of this network; its post-processing is chosen by images held out from a first fit.
+
+    Returns:
+        The recipe with what was chosen.
+    """
     config = recipe.instant
     if config is None:
         raise ValueError("the recipe has no section 'instant'")
+    first = max(config.steps // FIRST_FIT, 1)
     total = len(images.keys)
     for done, key in enumerate(images.keys, start=1):
         store.pyramid(images.image(key))
         progress("features", done, total, {})
     place_tagged(images, store, recipe, progress)
-    parts = []
+    labelled = {}
     for done, key in enumerate(images.keys, start=1):
-        parts.append(_pixels(store, images, key, images.sample(key).spread, recipe))
+        labelled[key] = _pixels(store, images, key, images.sample(key).spread, recipe)
         progress("hints", done, total, {})
+    held = held_out(images.placed, recipe.selection.held_out, recipe.seed) if segmenter is not None else frozenset()
+    if segmenter is not None and held:
+        fit_head(
+            network, gathered([labelled[key] for key in images.keys if key not in held]), config, first, recipe.seed
+        )
+        hinted = ((image, target.labels) for image, target in map(images.target, sorted(held)))
+        recipe = with_chosen_crf(segmenter, hinted, lambda done: progress("selection", done, len(held), {}))
     progress("fit", 0, 2, {})
-    fit_head(network, gathered(parts), config, max(config.steps // FIRST_FIT, 1), recipe.seed)
+    fit_head(network, gathered(list(labelled.values())), config, first, recipe.seed)
     progress("fit", 1, 2, {})
     parts = []
     for done, key in enumerate(images.keys, start=1):
@@ -157,6 +177,7 @@ def fit_from_hints(
         progress("pseudo-labels", done, total, {})
     fit_head(network, gathered(parts), config, config.steps, recipe.seed)
     progress("fit", 2, 2, {})
+    return recipe
 
 
 def pseudo_labels(

@@ -7,6 +7,7 @@ from hintseg.config import (
     InstantConfig,
     NetworkConfig,
     Recipe,
+    SelectionConfig,
     TagsConfig,
 )
 
@@ -16,6 +17,7 @@ INSTANT = Recipe(
     data=DataConfig(words=0),
     tags=TagsConfig(),
     completion=CompletionConfig(walk=False, flip=False, hints=0.0, balance=0.5),
+    selection=SelectionConfig(held_out=0.15),
     inference=InferenceConfig(crf="small", crf_stride=2),
     instant=InstantConfig(),
 )

@@ -3,9 +3,10 @@
 They stay in memory (compactly), over-segments also on disk.
 """
 
+import copy
 import dataclasses
 import hashlib
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Collection, Mapping, Sequence, Set
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
@@ -85,6 +86,13 @@ class TrainingImages:
         changed = self._seeds.keys() | seeds.keys()
         self._seeds = seeds
         self._samples = {key: sample for key, sample in self._samples.items() if key not in changed}
+
+    def only(self, keys: Collection[str]) -> "TrainingImages":
+        """Some of these images; what is known of them is shared."""
+        twin = copy.copy(self)
+        twin.keys = tuple(key for key in self.keys if key in keys)
+        twin.__dict__.pop("placed", None)
+        return twin
 
     @property
     def planted(self) -> Set[str]:

@@ -11,12 +11,14 @@ from pathlib import Path
 import numpy as np
 import torch
 from lightning_fabric import Fabric
+from numpy.typing import NDArray
 
 from hintseg.config import NetworkConfig, Recipe, TermConfig
 from hintseg.inference.description import RunDescription
 from hintseg.inference.evaluation import evaluate_split
 from hintseg.inference.retrieval import save_index
 from hintseg.inference.segmenter import Segmenter
+from hintseg.inference.selection import held_out, with_chosen_crf, without_crf
 from hintseg.network.embedder import Embedder
 from hintseg.training.augment import SoftMask
 from hintseg.training.checkpoint import damage_explained, read_checkpoint, restore, save_checkpoint
@@ -74,6 +76,9 @@ class Run:
         self.warned: set[str] = set()
         self.checkpoint = out / "checkpoint.pt"
         self.interruption = Interruption()
+        self.held_out = frozenset[str]()
+        if (share := self.recipe.selection.held_out) > 0:
+            self.held_out = held_out(images.placed, share, self.recipe.seed)
 
     def train(self, resume: bool) -> None:
         if resume and self.checkpoint.exists():
@@ -84,13 +89,38 @@ class Run:
                 self.history = restore(content, self.state)
             log.info("resumed at iteration %d", self.state.step)
         renewals, separate = renewal_steps(self.recipe), is_separate(self.recipe)
+        stops = [*renewals, self.recipe.iterations]
+        if self.held_out:
+            stops.append(round(self.recipe.selection.until * self.recipe.iterations))
         while self.state.step < self.recipe.iterations:
+            if self.held_out and self.state.step >= stops[-1]:
+                self._select()
             past = [step for step in renewals if step <= self.state.step]
             soft = self._completed(past[-1]) if past else None
             if past and separate and self.state.start == 0:
                 self._begin_second_network(past[-1])
-            later = [step for step in renewals if step > self.state.step]
-            self._train_until(later[0] if later else self.recipe.iterations, soft)
+            self._train_until(min(step for step in stops if step > self.state.step), soft)
+        if self.held_out:
+            self._select()
+
+    def _select(self) -> None:
+        """Choose the post-processing by the images held out, which teach from now on; as before after a resume."""
+        path = self.out / "selection.json"
+        if not path.exists() and self.fabric.is_global_zero:
+            segmenter = Segmenter(self.state.average.network, self.description, self.out)
+            chosen = with_chosen_crf(
+                segmenter, (self._hinted(key) for key in sorted(self.held_out)),
+                lambda done: self._progress("selection", done, len(self.held_out)),
+            )  # fmt: skip
+            write_text(path, json.dumps({"crf": chosen.inference.crf}))
+        self.fabric.barrier()
+        if json.loads(path.read_text("utf-8"))["crf"] != self.recipe.inference.crf:
+            self.recipe = without_crf(self.recipe)
+        self.held_out = frozenset()
+
+    def _hinted(self, key: str) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        image, target = self.images.target(key)
+        return image, target.labels
 
     def _begin_second_network(self, step: int) -> None:
         """A new classifier on the frozen embedding, or a new network, towards completed masks alone."""
@@ -121,12 +151,13 @@ class Run:
                 log.info("iteration %d of %d: %s; %.2f s each", step + 1, self.recipe.iterations, parts, seconds)
             self.progress("train", step + 1, self.recipe.iterations, values)
 
+        images = self.images.only([key for key in self.images.keys if key not in self.held_out])
         decode(self.images, self.recipe.data.workers, partial(self._progress, "decode"))
         every = self.recipe.checkpoint_every
         while self.state.step < stop:
             until = min((self.state.step // every + 1) * every, stop)
             with self.interruption:
-                train_steps(self.state, self.images, self.recipe, until, self.fabric, soft, report, self.interruption)
+                train_steps(self.state, images, self.recipe, until, self.fabric, soft, report, self.interruption)
                 if self.fabric.is_global_zero:
                     self._validate()
                     save_checkpoint(self.checkpoint, self.state, self.fingerprint, self.history)

@@ -117,7 +117,7 @@ def run_training(
         run = Run(out, description, images, state, fabric, fingerprint, weights, progress, validate, watch)
         with memory_errors_explained():
             run.train(resume)
-        final = replace(description, recipe=recipe.model_copy(update={"network": run.network_config()}))
+        final = replace(description, recipe=run.recipe.model_copy(update={"network": run.network_config()}))
         disconnect(fabric)
         if fabric.is_global_zero:
             with memory_errors_explained():

@@ -1,0 +1,67 @@
+"""Post-processing chosen by hints that the network has not learned from.
+
+A dense CRF sharpens photographs and wipes out what is thin or faint elsewhere; masks to see which are rarely at hand.
+Hinted pixels of images that are held out tell it, too: they lie inside of regions, so that a CRF which only moves
+borders changes nothing there, and one that swallows regions does.
+"""
+
+import logging
+from collections.abc import Callable, Iterable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hintseg.config import Recipe
+from hintseg.hints.labels import UNLABELLED, VOID
+from hintseg.inference.segmenter import Segmenter
+from hintseg.metrics import ConfusionMatrix
+
+FEWEST, MOST = 4, 40  # images held out; of fewer nothing can be told, and more only take time
+log = logging.getLogger("hintseg")
+
+
+def held_out(keys: Sequence[str], share: float, seed: int) -> frozenset[str]:
+    """About this share of the images, the same for a seed; none where that would be too few."""
+    count = min(round(share * len(keys)), MOST)
+    if count < FEWEST:
+        return frozenset()
+    chosen = np.random.default_rng(seed).choice(len(keys), count, replace=False)
+    return frozenset(keys[place] for place in chosen.tolist())
+
+
+def with_chosen_crf(
+    segmenter: Segmenter, hinted: Iterable[tuple[NDArray[np.uint8], NDArray[np.uint8]]],
+    progress: Callable[[int], None] = lambda done: None,
+) -> Recipe:  # fmt: skip
+    """The segmenter's recipe, without a dense CRF where held-out hints are met better so.
+
+    Args:
+        hinted: images (H, W, 3) uint8 and their hints (H, W) uint8; values ≥ C are no labels.
+        progress: called with the number of images done.
+    """
+    recipe = segmenter.recipe
+    if not recipe.inference.crf:
+        return recipe
+    ways = [segmenter.with_inference(crf=recipe.inference.crf), segmenter.with_inference(crf=False)]
+    matrices = [ConfusionMatrix(len(segmenter.classes), VOID) for _ in ways]
+    for done, (image, labels) in enumerate(hinted, start=1):
+        truth = np.where(labels < UNLABELLED, labels, np.uint8(VOID))
+        for matrix, mask in zip(matrices, segmenter.predict_ways(image, ways), strict=True):
+            matrix.update(truth, mask)
+        progress(done)
+    refined, plain = (matrix.scores().mean_iou for matrix in matrices)
+    helps = not plain > refined  # not a number where nothing was hinted
+    log.info(
+        "mean IoU at held-out hints: %.1f %% with a dense CRF, %.1f %% without: masks are made %s it",
+        100 * refined, 100 * plain, "with" if helps else "without",
+    )  # fmt: skip
+    return recipe if helps else without_crf(recipe)
+
+
+def without_crf(recipe: Recipe) -> Recipe:
+    """The recipe with no dense CRF, on new images and on training images."""
+    changes = {
+        "inference": recipe.inference.model_copy(update={"crf": False}),
+        "completion": recipe.completion.model_copy(update={"crf": False}),
+    }
+    return recipe.model_copy(update=changes)

@@ -1,0 +1,77 @@
+"""Whether a dense CRF is used is told by hints that the network has not seen."""
+
+import numpy as np
+import pytest
+
+from hintseg.api import train
+from hintseg.hints.labels import UNLABELLED
+from hintseg.inference.description import RunDescription
+from hintseg.inference.selection import held_out, with_chosen_crf
+from hintseg.recipes.instant import INSTANT
+
+TRUTH = np.zeros((24, 32), np.uint8)
+TRUTH[:, 10:12] = 1  # thin
+HINTS = np.full(TRUTH.shape, UNLABELLED, np.uint8)
+HINTS[4:20:4, 2:30:3] = TRUTH[4:20:4, 2:30:3]
+HINTS[12, 10] = 1
+
+
+class Says:
+    """What `with_chosen_crf` asks of a segmenter, with masks that are given."""
+
+    recipe, classes = INSTANT, ("ground", "vein")
+
+    def __init__(self, refined, plain):
+        self.masks = {"small": refined, False: plain}
+
+    def with_inference(self, crf):
+        return self.recipe.inference.model_copy(update={"crf": crf})
+
+    def predict_ways(self, image, ways):
+        return [self.masks[way.crf] for way in ways]
+
+
+@pytest.mark.parametrize(
+    ("refined", "plain", "expected"),
+    [
+        (np.zeros_like(TRUTH), TRUTH, False),  # it wiped out the vein
+        (TRUTH, np.roll(TRUTH, 3, axis=1), "small"),
+        (TRUTH, TRUTH, "small"),  # nothing speaks against it
+    ],
+)
+def test_held_out_hints_decide(refined, plain, expected):
+    image = np.zeros((*TRUTH.shape, 3), np.uint8)
+    chosen = with_chosen_crf(Says(refined, plain), [(image, HINTS)] * 2)
+    assert chosen.inference.crf == expected
+    assert chosen.completion.crf == bool(expected)
+
+
+def test_images_without_a_hint_decide_nothing():
+    image = np.zeros((*TRUTH.shape, 3), np.uint8)
+    nothing = np.full_like(HINTS, UNLABELLED)
+    assert with_chosen_crf(Says(TRUTH, 1 - TRUTH), [(image, nothing)]).inference.crf == "small"
+    assert with_chosen_crf(Says(TRUTH, 1 - TRUTH), []).inference.crf == "small"
+
+
+def test_how_many_are_held_out():
+    keys = [str(number) for number in range(300)]
+    found = held_out(keys, 0.1, 0)
+    assert len(found) == 30
+    assert found == held_out(keys, 0.1, 0) != held_out(keys, 0.1, 1)
+    assert len(held_out(keys, 0.5, 0)) == 40
+    assert held_out(keys[:10], 0.2, 0) == held_out(keys, 0.0, 0) == frozenset()
+
+
+@pytest.mark.parametrize("recipe", ["instant", "fine-tuned"])
+def test_a_run_says_what_was_chosen(scenes, tmp_path, recipe, monkeypatch, caplog):
+    monkeypatch.setattr("hintseg.inference.selection.FEWEST", 1)
+    settings = ["instant.image_side=160", "instant.steps=9", "data.spread_regions=60", "selection.held_out=0.3"]
+    with caplog.at_level("INFO", "hintseg"):
+        segmenter = train(
+            scenes, "scribbles", tmp_path / "run", recipe=recipe, device="cpu",
+            settings=[*settings, "iterations=4", "data.crop=96", "data.batch=2"],
+        )  # fmt: skip
+    (said,) = [one.message for one in caplog.records if "held-out hints" in one.message]
+    written = RunDescription.load(tmp_path / "run" / "run.json").recipe
+    assert written == segmenter.recipe
+    assert bool(written.inference.crf) == written.completion.crf == said.endswith("with it")
