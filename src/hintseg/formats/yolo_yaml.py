@@ -1,5 +1,6 @@
 """What a YOLO data set says about itself: `data.yaml`, or a list of class names."""
 
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from hintseg.hints.description import read_text
 LISTS = ("classes.txt", "obj.names", "predefined_classes.txt")
 SPLITS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 MOST_CLASSES = 10_000
+MOST_BRACKETS = 2000  # in a data.yaml; one that lists names and splits has a few
 
 
 @dataclass(frozen=True)
@@ -93,17 +95,19 @@ class _Loader(yaml.BaseLoader):
     """Every value as it is written: `no` is a name, not a truth value. Keys that come twice are refused."""
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
-        keys = [key.value for key, _ in node.value]
-        twice = next((key for key in keys if isinstance(key, str) and keys.count(key) > 1), None)
-        if twice is not None:
-            raise yaml.YAMLError(f"{twice!r} comes twice")
+        counts = Counter(key.value for key, _ in node.value if isinstance(key.value, str))
+        if twice := [key for key, count in counts.items() if count > 1]:
+            raise yaml.YAMLError(f"{twice[0]!r} comes twice")
         return super().construct_mapping(node, deep)
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:
     """A YAML file's entries; none of one that is no mapping."""
+    text = read_text(path)
+    if text.count("[") + text.count("{") > MOST_BRACKETS:  # the parser's time grows with the square of their depth
+        raise InputError(f"{path}: is not valid YAML (nested too deeply).")
     try:
-        content = yaml.load(read_text(path), _Loader)
+        content = yaml.load(text, _Loader)
     except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
         raise InputError(f"{path}: is not valid YAML ({' '.join(str(error).split())[:200]}).") from error
     return content if isinstance(content, dict) else {}
