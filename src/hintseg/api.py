@@ -13,11 +13,12 @@ from hintseg.hints.dataset import Dataset
 from hintseg.hints.forms.by_name import parse_forms
 from hintseg.inference.segmenter import Segmenter
 from hintseg.instant.fit import at_scale, run_instant, start_from_head
+from hintseg.ranks import first_process
 from hintseg.recipes.by_name import ALONE, ALONE_SETTINGS, OBJECTIVE_SETTINGS, OBJECTIVES, RECIPES
 from hintseg.recipes.instant import INSTANT
 from hintseg.recipes.small import SMALL
 from hintseg.storage.mirror import published
-from hintseg.training.run import Progress
+from hintseg.training.progress import Progress, noted
 from hintseg.training.stages import run_training
 
 FROZEN_VIEWS = 8
@@ -154,7 +155,8 @@ def train(
     with published(out) as folder:
         common: dict[str, Any] = {
             "weights": weights, "device": device, "resume": resume, "version": __version__, "largest": found.largest,
-            "notes": [*found.errors, *found.warnings], "digests": found.digests, "progress": progress,
+            "notes": [*found.errors, *found.warnings], "digests": found.digests,
+            "progress": noted(folder, progress) if first_process() else progress,
             "cache": None if cache is None else Path(cache),
         }  # fmt: skip
         if chosen.instant is not None and not chosen.objective:

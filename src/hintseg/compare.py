@@ -25,7 +25,7 @@ from hintseg.metrics import ConfusionMatrix
 from hintseg.report.comparison import write_comparison
 from hintseg.storage.outputs import claim_folder
 from hintseg.storage.results import require_result, write_result
-from hintseg.training.run import Progress
+from hintseg.training.progress import Progress
 from hintseg.writing import atomic_path
 
 

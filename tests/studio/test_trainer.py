@@ -56,11 +56,11 @@ def project(folder):
 
 @pytest.fixture
 def left(project, process):
-    """What a killed server leaves behind: a training, its record and its log."""
+    """What a killed server leaves behind: a training, its record and its progress."""
     running = process()
     out = project.root / "studio" / "run-004"
     out.mkdir(parents=True)
-    (out / "log.txt").write_text("INFO iteration 7 of 120\n", "utf-8")
+    (out / "progress.json").write_text(json.dumps({"stage": "train", "done": 7, "total": 120}), "utf-8")
     RunRecord.of("run-004", running.pid, project.identifiers).save(project.root)
     return running
 
@@ -153,9 +153,9 @@ def test_a_training_outlives_its_server(project, process):
 
 
 @pytest.mark.parametrize(
-    ("effort", "weights", "frozen"), [("quick", "auto", True), ("normal", "auto", False), ("quick", "none", False)]
+    ("effort", "weights", "instant"), [("quick", "auto", True), ("normal", "auto", False), ("quick", "none", False)]
 )
-def test_a_quick_training_leaves_the_backbone_as_it_is(project, monkeypatch, effort, weights, frozen):
+def test_a_quick_training_is_an_instant_run(project, monkeypatch, effort, weights, instant):
     started = []
 
     class Ended:
@@ -170,7 +170,8 @@ def test_a_quick_training_leaves_the_backbone_as_it_is(project, monkeypatch, eff
     monkeypatch.setattr("hintseg.studio.trainer.subprocess.Popen", Ended)
     Trainer(project, weights).start(effort)
     (command,) = started
-    assert ("--freeze" in command) == frozen
+    assert ("instant" in command) == instant
+    assert ("--iterations" in command) != instant
     assert command[command.index("--weights") + 1] == weights
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from hintseg.api import train
 from hintseg.demo.photographs import HELD_OUT, TRAINING, write_demo
 from hintseg.report.html import write_report
-from hintseg.training.run import Progress
+from hintseg.training.progress import Progress
 
 
 def run_demo(out: Path, seed: int = 0, progress: Progress | None = None) -> Path:

@@ -1,7 +1,7 @@
 """Training in a process of its own, and what the newest finished run says of every image."""
 
 import csv
-import re
+import json
 import subprocess
 import sys
 import threading
@@ -25,12 +25,18 @@ from hintseg.studio.links import writable
 from hintseg.studio.processes import end
 from hintseg.studio.project import Project
 from hintseg.studio.run_record import RunRecord, running
+from hintseg.training.progress import FILE as PROGRESS_FILE
 
 Effort = Literal["quick", "normal", "thorough"]
 
-# Iterations; the quick one leaves the backbone as it is, so that a first network is there within a minute.
+# Iterations; with a pretrained backbone the quick one is an instant run.
 EFFORTS: dict[Effort, int] = {"quick": 120, "normal": 500, "thorough": 1500}
-LINE = re.compile(r"iteration (\d+) of (\d+)")
+STAGES = {
+    "check": "reading hints", "features": "computing features", "tags": "locating ticked classes",
+    "hints": "spreading hints", "fit": "fitting", "pseudo-labels": "labelling training photographs",
+    "selection": "choosing how masks are refined", "complete": "completing masks", "decode": "reading photographs",
+    "train": "training", "memory": "remembering segments",
+}  # fmt: skip
 
 
 class Trainer:
@@ -66,11 +72,12 @@ class Trainer:
             )
             out = writable(self.project.root, "studio", f"run-{number + 1:03d}")
             out.parent.mkdir(parents=True, exist_ok=True)
-            frozen = ["--freeze"] if effort == "quick" and self.weights != "none" else []
+            instant = effort == "quick" and self.weights != "none"
+            how = ["--engine", "instant"] if instant else ["--iterations", str(EFFORTS[effort])]
             chosen = ["checkpoint_every=20", *self.settings]
             command = [
                 sys.executable, "-m", "hintseg.cli.app", "train", str(self.project.root), "--out", str(out),
-                "--weights", self.weights, "--iterations", str(EFFORTS[effort]), "--on-error", "skip", *frozen,
+                "--weights", self.weights, *how, "--on-error", "skip",
                 *(part for setting in chosen for part in ("--set", setting)),
             ]  # fmt: skip
             with writable(self.project.root, "studio", "last.log").open("wb") as log:
@@ -105,13 +112,7 @@ class Trainer:
             return {"training": False}
         out = self.folder / record.run
         found = {"training": training, "run": record.run, "done": 0, "total": 0, "stage": "starting"}
-        lines = _lines(out / "log.txt")
-        steps = [LINE.search(line) for line in lines]
-        if any(steps):
-            last = next(step for step in reversed(steps) if step)
-            found |= {"done": int(last[1]), "total": int(last[2]), "stage": "training"}
-        if lines and "completing" in lines[-1]:
-            found["stage"] = "completing masks"
+        found |= _progress(out)
         if not training and not record.stopped and not is_finished(out):
             said = [line for line in _lines(self.folder / "last.log") if line.startswith("hintseg: ")]
             found["error"] = said[-1].removeprefix("hintseg: ") if said else "it ended before it was finished."
@@ -275,6 +276,15 @@ def newest_run(folder: Path, pattern: str) -> Path | None:
 def is_finished(run: Path) -> bool:
     """Whether a run can be used."""
     return all((run / f"{name}.safetensors").exists() for name in ("weights", "memory"))
+
+
+def _progress(run: Path) -> dict[str, Any]:
+    """Stage, done and total of a run; nothing where it has not said so yet."""
+    try:
+        found = json.loads((run / PROGRESS_FILE).read_text("utf-8"))
+        return {"stage": STAGES.get(found["stage"], found["stage"]), "done": found["done"], "total": found["total"]}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
 
 
 def _lines(path: Path) -> list[str]:

@@ -4,7 +4,6 @@ import json
 import logging
 import platform
 import time
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -29,14 +28,13 @@ from hintseg.training.interrupt import Interruption
 from hintseg.training.loading import decode
 from hintseg.training.loop import TrainingState, new_state, train_steps
 from hintseg.training.processes import interrupted
+from hintseg.training.progress import Progress
 from hintseg.training.run_folder import save_network, write_metrics, write_tensorboard
 from hintseg.writing import write_text
 
 log = logging.getLogger("hintseg")
 
 LOG_EVERY = 20
-
-Progress = Callable[[str, int, int, dict[str, float]], None]
 
 
 def is_separate(recipe: Recipe) -> bool:

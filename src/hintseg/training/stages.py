@@ -23,7 +23,8 @@ from hintseg.training.loop import new_state
 from hintseg.training.objective import require_known_terms, uses_spread_labels
 from hintseg.training.presence import learn_presence
 from hintseg.training.processes import disconnect, images_a_process, make_fabric, run_folder
-from hintseg.training.run import Progress, Run, is_separate, renewal_steps
+from hintseg.training.progress import Progress
+from hintseg.training.run import Run, is_separate, renewal_steps
 from hintseg.training.tags import place_tags
 from hintseg.training.words import agree_on_words
 from hintseg.writing import atomic_path
