@@ -255,6 +255,7 @@ def test_recipes_and_simulation(hintseg, scenes, tmp_path):
     assert hintseg("recipe")[1].split() == [
         "small",
         "instant",
+        "fine-tuned",
         "voc12-tags",
         "voc12-boxes",
         "voc12-points",

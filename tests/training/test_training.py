@@ -30,7 +30,8 @@ from hintseg.relations.by_name import RELATIONS
 from hintseg.targets.boxes import box_seeds
 from hintseg.targets.target import WeakTarget, reduce_to
 from hintseg.targets.words import TaggedCells
-from hintseg.training import data, loop, stages, tags
+from hintseg.training import data, loop, tags
+from hintseg.training import run as run_stages
 from hintseg.training.augment import Sample, SoftMask, augment
 from hintseg.training.batches import TrainingBatches
 from hintseg.training.completed import least_shares, remembered_segments
@@ -704,13 +705,13 @@ def test_seeds_leave_when_hints_of_others_have_completed_masks(run, scenes, monk
     (scenes.root / "scribbles" / f"{keys[0]}.png").unlink()
     (scenes.root / "tags.json").write_text(json.dumps({key: ["ground", "square", "disc"] for key in keys}), "utf-8")
     seen = []
-    train_steps = stages.train_steps
+    train_steps = run_stages.train_steps
 
     def record(state, images, recipe, until, fabric, soft, *rest):
         seen.append((set(images.planted), set(soft or ())))
         train_steps(state, images, recipe, until, fabric, soft, *rest)
 
-    monkeypatch.setattr(stages, "train_steps", record)
+    monkeypatch.setattr(run_stages, "train_steps", record)
     run(hints=forms)
     planted = set(keys) if forms == "tags" else {keys[0]}
     assert seen[0] == (planted, set())
