@@ -462,6 +462,7 @@ def test_keys_are_shown_and_photographs_sorted_by_doubt(browser, serve, photogra
         page.route(place, doubtful)
     page.goto(f"http://127.0.0.1:{port}/")
     names = page.locator("#images button span")
+    expect(names.first).to_be_visible()
     before = names.all_text_contents()
     page.keyboard.press("?")
     expect(page.locator("#keys")).to_be_visible()

@@ -10,11 +10,14 @@ from PIL import Image
 pytest.importorskip("fastapi")
 from fastapi.testclient import TestClient
 
+from hintseg.errors import RunError
 from hintseg.hints.simulate import simulate_points
+from hintseg.instant import features
+from hintseg.instant.session import Session
 from hintseg.studio.colours import COLOURS, hexadecimal
 from hintseg.studio.project import Project
 from hintseg.studio.server import create_app
-from hintseg.studio.trainer import Trainer
+from hintseg.studio.trainer import Model, Trainer
 
 
 @pytest.fixture
@@ -85,3 +88,63 @@ def test_classes_that_are_added_keep_the_masks(page):
     before = labels_of(page, first)
     page.classes(["ground", "square", "disc", "star"])
     assert (labels_of(page, first) == before).mean() > 0.9
+
+
+def test_the_mask_of_an_exchanged_photograph_is_another_one(page, tmp_path):
+    first, second = list(page.truth)[:2]
+    page.save(first, points_on(page, first))
+    seen = page.mask_tag(second)
+    images = tmp_path / "project" / "images"
+    with Image.open(images / f"{second}.png") as image:
+        image.transpose(Image.Transpose.FLIP_TOP_BOTTOM).save(images / f"{second}.png")
+    assert page.client.post(f"/api/accept/{second}", headers={"If-Match": seen}).status_code == 409
+    # One with hints teaches anew.
+    before = page.mask_tag(second)
+    shutil.copy(images / f"{second}.png", images / f"{first}.png")
+    assert page.mask_tag(second) != before
+
+
+def test_hints_that_come_and_go_while_a_mask_is_computed_leave_nothing(page, tmp_path, monkeypatch):
+    first, second = list(page.truth)[:2]
+    learner = Model(Project.open(tmp_path / "project"), Trainer(Project.open(tmp_path / "project"))).learner
+    page.save(first, points_on(page, first, (0, 1)))
+    before, begin = learner.mask(second), Session.change
+
+    def interrupted(session, dataset, keys):
+        begin(session, dataset, keys)
+        page.save(first, points_on(page, first, (0, 2)))
+
+    page.save(first, points_on(page, first, (1, 2)))
+    learner.mask(second)
+    page.save(first, points_on(page, first, (0, 1)))
+    with monkeypatch.context() as patch:
+        patch.setattr(Session, "change", interrupted)
+        learner.mask(second)
+    page.save(first, points_on(page, first, (0, 1)))
+    np.testing.assert_array_equal(learner.mask(second), before)
+
+
+def test_features_are_neither_written_nor_deleted_through_links(page, tmp_path):
+    first = next(iter(page.truth))
+    page.save(first, points_on(page, first))
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    cache = tmp_path / "project" / "studio" / "cache"
+    for link in (cache / "features", cache):
+        shutil.rmtree(cache, ignore_errors=True)
+        link.parent.mkdir(exist_ok=True)
+        link.symlink_to(elsewhere)
+        answer = page.client.get(f"/api/mask/{first}")
+        assert answer.status_code == 422
+        assert "link" in answer.json()["detail"]
+        assert not any(elsewhere.iterdir())
+
+
+def test_a_full_disk_is_said(page, monkeypatch):
+    def full(path):
+        raise RunError(f"{path}: writing failed")
+
+    first = next(iter(page.truth))
+    page.save(first, points_on(page, first))
+    monkeypatch.setattr(features, "atomic_path", full)
+    assert "writing failed" in page.client.get(f"/api/mask/{first}").json()["detail"]

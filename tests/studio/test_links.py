@@ -1,6 +1,7 @@
 """Links inside a project: read through, never written or deleted through."""
 
 import io
+import os
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from hintseg.errors import RunError
 from hintseg.images import read_labels, write_image, write_labels
 
 pytest.importorskip("fastapi")
+from hintseg.studio.drawn import version_of
 from hintseg.studio.lock import locked_folder
 from hintseg.studio.project import Project
 
@@ -121,3 +123,22 @@ def test_two_tabs_upload_one_name(client, folder, tab_of):
         assert client.post("/api/images", params={"name": "new.png"}, content=png()).status_code == code
     assert tab_of(client).project["images"][-1]["key"] == "été 1"
     assert not list(folder.rglob(".partial-*"))
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes have no names here")
+def test_pipes_in_place_of_what_the_studio_keeps_hold_nothing_up(tab, folder, start):
+    kept = folder / "studio" / "kept"
+    kept.mkdir(parents=True, exist_ok=True)
+    (folder / "masks").mkdir(exist_ok=True)
+    (folder / "studio" / "classes.json").unlink()
+    for path in (
+        kept / f"{version_of('b')}-0.json", folder / "studio" / "classes.json", folder / "studio" / "run-001.json",
+        folder / "studio" / "server.lock", folder / "masks" / "b.png",
+    ):  # fmt: skip
+        os.mkfifo(path)
+    client = start()
+    assert client.get("/api/project").status_code == 200
+    client.get("/api/hints/b")  # answered, whatever it says
+    assert client.get("/api/mask/b").status_code == 422
+    with locked_folder(folder, "http://127.0.0.1:1/"):
+        pass

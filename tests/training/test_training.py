@@ -560,6 +560,18 @@ def test_folders_are_not_overwritten_shared_or_mixed(run, tmp_path):
         run("file/run", iterations=2)
 
 
+@pytest.mark.parametrize("name", ["log.txt", ".lock", "cache", "cache/features"])
+def test_nothing_is_written_through_links_in_a_run(run, tmp_path, name):
+    (tmp_path / "elsewhere").mkdir()
+    link = tmp_path / "a" / name
+    link.parent.mkdir(parents=True)
+    link.symlink_to(tmp_path / "elsewhere" / "file")
+    (tmp_path / "a" / ".made-by.json").write_text("{}")
+    with pytest.raises(RunError, match="is a link"):
+        run("a", iterations=1)
+    assert not any((tmp_path / "elsewhere").iterdir())
+
+
 def test_a_run_is_locked_while_it_trains(run):
     messages = []
 

@@ -1,6 +1,7 @@
 """A frozen backbone's feature maps of every image, computed once and kept on disk."""
 
 import hashlib
+import re
 import zlib
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from hintseg.writing import atomic_path
 
 LARGEST = torch.finfo(torch.float16).max
 FEATURES_LIMIT = 20 * 10**9  # bytes of cached features
+NAME = re.compile("[0-9a-f]{32}")
 
 
 def scale_for(largest: int, recipe: Recipe) -> float:
@@ -32,7 +34,7 @@ def scale_for(largest: int, recipe: Recipe) -> float:
 class FeatureStore:
     """Feature maps by image content, backbone and scale, in half precision.
 
-    A damaged file is made again. Beyond `limit` the files unused for longest are removed.
+    A damaged file is made again. Beyond `limit` the files unused for longest are removed, of those that it names.
 
     Args:
         folder: of the files, which several runs on the same images may share.
@@ -48,7 +50,7 @@ class FeatureStore:
         self.limit = limit
         self._levels = network.decoder.count if isinstance(network.decoder, UnitPyramid) else 0
         self._backbone = _digest(network)
-        self._held = sum(path.stat().st_size for path in folder.glob("*.safetensors"))
+        self._held = sum(path.stat().st_size for path in self._files())
         self._checked: set[Path] = set()
 
     def pyramid(self, image: NDArray[np.uint8]) -> list[Tensor]:
@@ -108,8 +110,11 @@ class FeatureStore:
         self._checked.add(path)
         return levels
 
+    def _files(self) -> list[Path]:
+        return [path for path in self.folder.glob("*.safetensors") if NAME.fullmatch(path.stem)]
+
     def _make_room(self, kept: Path) -> None:
-        files = sorted(self.folder.glob("*.safetensors"), key=lambda path: path.stat().st_mtime)
+        files = sorted(self._files(), key=lambda path: path.stat().st_mtime)
         self._held = sum(path.stat().st_size for path in files)
         for path in files:
             if self._held <= self.limit:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from hintseg.config import InstantConfig
 from hintseg.errors import ConfigError, InputError
+from hintseg.exhausted import memory_explained
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.forms.by_name import FORMS
 from hintseg.hints.labels import UNLABELLED
@@ -130,13 +131,13 @@ class Session:
     def _labelled(self, key: str) -> LabelledPixels:
         """Labelled pixels of an image with their features; kept until its hints change."""
         if key not in self._pixels:
-            images = self._images(key)
-            image, labels = images.image(key), images.sample(key).spread
-            random = np.random.default_rng(self.seed)
-            self._pixels[key] = draw_pixels(
-                self.store.pyramid(image), labels, images.num_classes, FIT.pixels_per_image, self.store.extent(image),
-                random,
-            )  # fmt: skip
+            images, random = self._images(key), np.random.default_rng(self.seed)
+            with memory_explained(key, "reduce the image, or cut it into tiles"):
+                image, labels = images.image(key), images.sample(key).spread
+                self._pixels[key] = draw_pixels(
+                    self.store.pyramid(image), labels, images.num_classes, FIT.pixels_per_image,
+                    self.store.extent(image), random,
+                )  # fmt: skip
         return self._pixels[key]
 
 

@@ -9,6 +9,8 @@ import secrets
 from collections.abc import Sequence
 from pathlib import Path
 
+from hintseg.errors import InputError
+from hintseg.reading import read_json
 from hintseg.studio.links import writable
 from hintseg.writing import atomic_path
 
@@ -41,8 +43,8 @@ def remember(root: Path, identifiers: Sequence[str], names: Sequence[str], known
 def _remembered(path: Path) -> dict[str, str]:
     """Name → identifier; nothing where the file is absent or damaged, so that all classes count as new."""
     try:
-        table = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError, RecursionError):
+        table = read_json(path)
+    except InputError:
         return {}
     if not isinstance(table, dict) or not all(isinstance(one, str) and one for one in table.values()):
         return {}

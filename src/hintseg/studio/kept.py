@@ -9,6 +9,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from hintseg.errors import InputError
+from hintseg.reading import read_json
 from hintseg.studio.drawn import DrawnHints, version_of
 from hintseg.studio.links import writable
 from hintseg.writing import atomic_path
@@ -41,8 +43,8 @@ def kept(root: Path, key: str) -> list[dict[str, Any]]:
     """Copies of one image: name, time and hints, oldest first."""
     found = []
     for path in (root / "studio" / "kept").glob(f"{version_of(key)}-*.json"):
-        with suppress(OSError, ValueError, KeyError, TypeError, ValidationError):
-            content = json.loads(path.read_text("utf-8"))
+        with suppress(InputError, KeyError, TypeError, ValidationError):
+            content = read_json(path)
             hints = DrawnHints.model_validate(content["hints"])
             found.append({"name": path.name, "time": str(content["time"]), "hints": hints.model_dump()})
     return sorted(found, key=lambda copy: (copy["time"], copy["name"]))

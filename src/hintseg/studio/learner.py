@@ -6,11 +6,13 @@ from contextlib import suppress
 import numpy as np
 from numpy.typing import NDArray
 
-from hintseg.errors import HintsegError
+from hintseg.errors import HintsegError, InputError
 from hintseg.hints.forms.by_name import FORMS
 from hintseg.instant.session import Session
 from hintseg.studio.drawn import version_of
+from hintseg.studio.links import writable
 from hintseg.studio.project import Project
+from hintseg.studio.tables import mark
 
 PLACED = tuple(name for name in FORMS if name != "tags")  # hints that say where something is
 
@@ -34,7 +36,7 @@ class Learner:
         self._preparing: threading.Thread | None = None
 
     def version(self) -> str:
-        """Changes with whatever a mask follows from: classes, and the hints of any photograph."""
+        """Changes with whatever masks follow from: classes, and every photograph with hints."""
         return version_of([self.project.identifiers, sorted(self._hinted().items())])
 
     def mask(self, key: str) -> NDArray[np.uint8] | None:
@@ -43,11 +45,14 @@ class Learner:
         Raises:
             InputError: the photograph cannot be read.
             WeightsError: the backbone's weights cannot be had.
+            RunError: the folder of cached features is a link, or cannot be written.
         """
         self.project.refresh()
         with self._lock:
             session = self._fit()
             found = None if session is None else session.mask(key)
+            if self._fitted != self._hinted():  # which of the two were read, nobody knows
+                self._fitted = None
         if session is not None:
             self._prepare(session)
         return found
@@ -61,19 +66,21 @@ class Learner:
         dataset, project = self.project.dataset, self.project
         named = dataset.hint_keys()
         hinted = set().union(*(named[form] for form in PLACED)) & dataset.paths.keys()
-        return {key: version_of([project.hints_version(key), project.mask_version(key)]) for key in sorted(hinted)}
+        return {key: content_version(project, key) for key in sorted(hinted)}
 
     def _fit(self) -> Session | None:
         """The session, its head fitted to the hints as they are now; None where they label no pixel."""
         dataset, hinted = self.project.dataset, self._hinted()
         if not hinted:
             return None
+        cache = writable(self.project.root, "studio", "cache", "features", "any").parents[1]
         if self._session is None:
-            self._session = Session(dataset, self.project.root / "studio" / "cache", weights=self.weights)
+            self._session = Session(dataset, cache, weights=self.weights)
         before = self._fitted or {}
         known = (self._session.dataset.classes, self._session.dataset.paths) == (dataset.classes, dataset.paths)
         if self._fitted != hinted or not known:
             changed = [key for key in before.keys() | hinted.keys() if before.get(key) != hinted.get(key)]
+            self._fitted = None  # until it is
             self._session.change(dataset, changed)
             if not self._session.fit(self._readable(self._session, hinted)):
                 return None
@@ -86,7 +93,7 @@ class Learner:
         for key in keys:
             try:
                 session.prepare(key)
-            except HintsegError:
+            except InputError:
                 continue
             found.append(key)
         return found
@@ -105,3 +112,10 @@ class Learner:
                 with suppress(HintsegError):  # said where the photograph is shown
                     session.prepare(key)
             self._prepared.add(key)
+
+
+def content_version(project: Project, key: str) -> str:
+    """Changes with every file of a photograph that masks follow from: itself, its hints and its label pictures."""
+    versions, dataset = [project.hints_version(key), project.mask_version(key)], project.dataset
+    files = [dataset.path(key), *(dataset.label_path(folder, key) for folder in dataset.pictures)]
+    return version_of([versions, [mark(path) for path in files if path is not None]])

@@ -9,7 +9,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from hintseg.errors import RunError
+from hintseg.errors import InputError, RunError
+from hintseg.reading import read_json
 from hintseg.studio.links import writable
 from hintseg.studio.processes import birth
 
@@ -85,8 +86,8 @@ def _lives(holder: dict[str, Any], path: Path, free: bool | None) -> bool:
 
 def _holder(path: Path) -> dict[str, Any]:
     try:
-        found = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError):
+        found = read_json(path)
+    except InputError:
         return {}
     expected = {"pid": int, "machine": str, "address": str}
     if not isinstance(found, dict) or not all(isinstance(found.get(name), kind) for name, kind in expected.items()):

@@ -255,7 +255,10 @@ class Project:
     def mask_version(self, key: str) -> str:
         """Changes with masks/KEY.png."""
         path = self._mask(key)
-        return hashlib.sha256(path.read_bytes()).hexdigest()[:16] if path.exists() else ""
+        try:
+            return hashlib.sha256(path.read_bytes()).hexdigest()[:16] if path.is_file() else ""
+        except FileNotFoundError:  # withdrawn meanwhile
+            return ""
 
     def accept(self, key: str, mask: NDArray[np.uint8], is_current: Callable[[], bool] = lambda: True) -> None:
         """Take a mask as the image's own: masks/KEY.png, which training then uses as it stands.

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from hintseg.errors import InputError
+from hintseg.reading import read_json
 from hintseg.studio.links import writable
 from hintseg.studio.processes import birth
 from hintseg.writing import atomic_path
@@ -39,14 +41,14 @@ class RunRecord:
     def load(cls, folder: Path, run: str) -> Self | None:
         """The record of a run; None where there is none or it is damaged."""
         try:
-            content: dict[str, Any] = json.loads((folder / f"{run}.json").read_text("utf-8"))
+            content: dict[str, Any] = read_json(folder / f"{run}.json")
             classes = tuple(str(one) for one in content["classes"])
             born = content["born"]
             return cls(
                 run, int(content["pid"]), None if born is None else str(born), str(content["machine"]), classes,
                 content["stopped"] is True,
             )  # fmt: skip
-        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        except (InputError, ValueError, KeyError, TypeError):
             return None
 
     def save(self, root: Path) -> None:

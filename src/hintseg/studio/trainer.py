@@ -20,7 +20,7 @@ from hintseg.inference.segmenter import Segmenter
 from hintseg.inference.suggest import Suggestion, suggest
 from hintseg.inference.untrained import complete_key
 from hintseg.studio.drawn import version_of
-from hintseg.studio.learner import Learner
+from hintseg.studio.learner import Learner, content_version
 from hintseg.studio.links import writable
 from hintseg.studio.processes import end
 from hintseg.studio.project import Project
@@ -171,14 +171,11 @@ class Model:
             return self._segmenter
 
     def tag(self, key: str) -> str:
-        """Changes with all that the mask of an image follows from: the model, its hints and its accepted mask."""
-        run = self.usable()
-        project = self.project
+        """Changes with all that the mask of an image follows from: the model, the image, its hints and masks."""
+        run, seen = self.usable(), content_version(self.project, key)
         if run is None and self.learner is not None:
-            return self.learner.version() + project.mask_version(key)
-        return version_of(
-            [run.name if run else None, project.hints_version(key), project.mask_version(key), project.identifiers]
-        )
+            return self.learner.version() + seen
+        return version_of([run.name if run else None, seen, self.project.identifiers])
 
     @property
     def name(self) -> str:

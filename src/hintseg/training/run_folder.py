@@ -62,9 +62,20 @@ def own_folder(out: Path, resume: bool) -> Iterator[None]:
         if not resume:
             raise RunError(f"{out}: already holds a run; add --resume to go on with it, or choose another --out.")
         RunDescription.load(out / "run.json")
+    _require_no_links(out)
     claim_folder(out, "run.json")
     with locked(out), logged(out):
         yield
+
+
+def _require_no_links(out: Path) -> None:
+    """Refuse a run, which may be a stranger's, through which files elsewhere would be written."""
+    for folder, folders, files in os.walk(out):
+        if linked := [name for name in (*folders, *files) if os.path.islink(os.path.join(folder, name))]:
+            raise RunError(
+                f"{os.path.join(folder, linked[0])}: is a link; nothing is written through links in a run. Replace it "
+                "by what it leads to."
+            )
 
 
 @contextmanager
