@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hintseg.api import choose_recipe, form_alone
+from hintseg.api import choose_recipe, form_alone, resolved_recipe, train
 from hintseg.config import Recipe, load_recipe, override, save_recipe
 from hintseg.errors import ConfigError, unknown_name
 from hintseg.hints.check import Inspection
@@ -151,6 +151,19 @@ def test_a_class_seen_nowhere_does_not_count():
     matrix.update(np.array([[0, 0]]), np.array([[0, 0]]))
     assert matrix.scores().mean_iou == 1.0
     assert np.isnan(ConfusionMatrix(2).scores().mean_iou)
+
+
+def test_auto_means_the_recipe_that_fits_what_is_asked_for(scenes, tmp_path, caplog):
+    assert resolved_recipe("train", "auto")[0] == "fine-tuned"
+    assert resolved_recipe("instant", "auto")[0] == "instant"
+    assert resolved_recipe("train", "none")[0] == "small"
+    assert resolved_recipe("train", "auto", objective="spml")[0] == "small"
+    assert resolved_recipe("train", "auto", freeze=True)[0] == "small"
+    settings = ["instant.image_side=96", "instant.steps=9", "data.crop=64", "data.batch=2", "data.spread_regions=60"]
+    with caplog.at_level("INFO", "hintseg"):
+        run = train(scenes, "points", tmp_path / "run", device="cpu", iterations=1, settings=settings)
+    assert run.recipe.name == "fine-tuned"
+    assert "recipe fine-tuned, since pretrained weights" in caplog.text
 
 
 STOREYS = [

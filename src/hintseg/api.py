@@ -1,5 +1,6 @@
 """train(): what the command line calls and a script would."""
 
+import logging
 import os
 from collections.abc import Iterable
 from functools import partial
@@ -15,14 +16,18 @@ from hintseg.inference.segmenter import Segmenter
 from hintseg.instant.fit import at_scale, run_instant, start_from_head
 from hintseg.ranks import first_process
 from hintseg.recipes.by_name import ALONE, ALONE_SETTINGS, OBJECTIVE_SETTINGS, OBJECTIVES, RECIPES
+from hintseg.recipes.fine_tuned import FINE_TUNED
 from hintseg.recipes.instant import INSTANT
 from hintseg.recipes.small import SMALL
 from hintseg.storage.mirror import published
 from hintseg.training.progress import Progress, noted
 from hintseg.training.stages import run_training
 
+log = logging.getLogger("hintseg")
+
 FROZEN_VIEWS = 8
 DENSE = 0.5  # share of pixels
+AUTO = "auto"
 
 
 def choose_recipe(
@@ -81,12 +86,25 @@ def choose_recipe(
     return chosen
 
 
+def resolved_recipe(
+    engine: str, weights: str, *, objective: object = None, freeze: object = False, **others: object
+) -> tuple[str, str]:
+    """The recipe that "auto" means, and why."""
+    if engine == "instant":
+        return INSTANT.name, "--engine instant"
+    if weights == "none":
+        return SMALL.name, "random filters have no features to start from"
+    if objective is not None or freeze:
+        return SMALL.name, "--objective and --freeze are about training from a fresh decoder"
+    return FINE_TUNED.name, "pretrained weights give a first model, which is then fine-tuned"
+
+
 def train(
     dataset: Dataset | str | Path,
     hints: str | None = None,
     out: str | Path = "runs/run",
     *,
-    recipe: str | Recipe = "small",
+    recipe: str | Recipe = "auto",
     engine: str = "train",
     weights: str = "auto",
     split: str = "train",
@@ -106,9 +124,8 @@ def train(
         dataset: a data set, its folder or its URL.
         hints: forms to use, "scribbles" or "points,scribbles"; None uses all that are there.
         out: run folder or its URL, to which it is copied out every minute.
-        recipe: a name, or a `Recipe`, which is taken as it is.
-        engine: "train" fits the whole network in minutes; "instant" a head on frozen features in seconds (recipe
-            "instant").
+        recipe: a name, or a `Recipe`, which is taken as it is; "auto": see `resolved_recipe`, whose choice is logged.
+        engine: "train" fits the whole network in minutes; "instant" a head on frozen features in seconds.
         weights: of the backbone: "auto" (packaged ones where there are any, else timm's), "timm", "none", or a file.
         split: images to train on.
         device: "auto", "cpu", "cuda", "cuda:1", …
@@ -138,8 +155,9 @@ def train(
         raise unknown_name("precision", precision, ("32-true", "bf16-mixed", "16-mixed"))
     if engine not in ("train", "instant"):
         raise unknown_name("engine", engine, ("train", "instant"))
-    if engine == "instant" and recipe == SMALL.name:
-        recipe = INSTANT.name
+    if recipe == AUTO:
+        recipe, why = resolved_recipe(engine, weights, **choices)
+        log.info("recipe %s, since %s", recipe, why)
     chosen = recipe if isinstance(recipe, Recipe) else choose_recipe(recipe, weights=weights, **choices)  # type: ignore[arg-type]
     dataset = dataset if isinstance(dataset, Dataset) else Dataset.open(dataset, progress)
     keys = dataset.keys(split)
