@@ -30,7 +30,7 @@ from hintseg.training.progress import FILE as PROGRESS_FILE
 Effort = Literal["quick", "normal", "thorough"]
 
 # Iterations; with a pretrained backbone the quick one is an instant run.
-EFFORTS: dict[Effort, int] = {"quick": 120, "normal": 500, "thorough": 1500}
+EFFORTS: dict[Effort, int] = {"quick": 120, "normal": 150, "thorough": 400}
 STAGES = {
     "check": "reading hints", "features": "computing features", "tags": "locating ticked classes",
     "hints": "spreading hints", "fit": "fitting", "pseudo-labels": "labelling training photographs",
