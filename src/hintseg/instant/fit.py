@@ -10,7 +10,7 @@ import json
 import logging
 import platform
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -35,17 +35,15 @@ from hintseg.network.embedder import Embedder
 from hintseg.training.completed import complete_training_image, remembered_segments
 from hintseg.training.data import TrainingImages
 from hintseg.training.inputs import agree_on_inputs, run_inputs
+from hintseg.training.progress import Progress
 from hintseg.training.run_folder import own_folder, save_network
 from hintseg.writing import write_text
 
 log = logging.getLogger("hintseg")
 
 ADVICE = "lower instant.pixels_per_image or instant.image_side with --set"
-FIRST_FIT = (
-    3  # the first fit takes this part of the steps: propagated labels are noisy, and a longer fit learns the noise
-)
-
-Progress = Callable[[str, int, int, dict[str, float]], None]
+# The first fit takes this part of the steps: propagated labels are noisy, and a longer fit learns the noise.
+FIRST_FIT = 3
 
 
 def run_instant(
