@@ -7,6 +7,7 @@ from hintseg.api import train
 from hintseg.errors import ConfigError, RunError
 from hintseg.inference.evaluation import evaluate_split
 from hintseg.inference.segmenter import Segmenter
+from hintseg.report.run_report import report_run
 
 QUICK = ["instant.image_side=160", "instant.steps=90", "data.regions=12", "data.spread_regions=60"]
 
@@ -70,6 +71,8 @@ def test_fine_tuning_starts_from_the_head_and_resumes_to_the_bit(scenes, tmp_pat
     assert list(dict.fromkeys(stages)) == order
     matrix, _ = evaluate_split(whole, scenes, "val", whole.recipe.inference)
     assert matrix.scores().mean_iou > 0.6  # far more than four steps give
+    report = report_run(whole).read_text("utf-8")
+    assert "a head on frozen features, 90 steps, then 4 iterations of batch 2, crop 96" in report
 
     def stop(stage, done, total, values):
         if stage == "train" and done == 3:

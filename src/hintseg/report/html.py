@@ -124,7 +124,8 @@ def _summary(segmenter: Segmenter) -> str:
     recipe = segmenter.recipe
     effort = f"{recipe.iterations} iterations of batch {recipe.data.batch}, crop {recipe.data.crop}"
     if recipe.instant is not None:
-        effort = f"a head on frozen features, {recipe.instant.steps} steps"
+        head = f"a head on frozen features, {recipe.instant.steps} steps"
+        effort = f"{head}, then {effort}" if recipe.objective else head
     return (
         f"<p>{len(description.keys)} training images with {html.escape(', '.join(description.forms))}; "
         f"{html.escape(recipe.network.backbone)}, {effort}, seed {recipe.seed}; "
