@@ -87,3 +87,7 @@ def test_a_memory_whose_parts_do_not_fit_is_refused(tmp_path):
     )
     with pytest.raises(RunError, match="missing or damaged"):
         load_index(tmp_path / "memory.safetensors", 255, 10**6)
+    for wrong in (prototypes.double(), prototypes.where(prototypes < 0.5, torch.nan)):
+        save_index(SegmentIndex(wrong, groups, torch.arange(10), torch.zeros(10, 4)), tmp_path / "memory.safetensors")
+        with pytest.raises(RunError, match="missing or damaged"):
+            load_index(tmp_path / "memory.safetensors", 255, 10**6)
