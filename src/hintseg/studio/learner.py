@@ -57,10 +57,6 @@ class Learner:
             self._prepare(session)
         return found
 
-    def close(self) -> None:
-        """Stop computing in the background."""
-        self._session = None
-
     def _hinted(self) -> dict[str, str]:
         """Photograph with placed hints → what changes with them."""
         dataset, project = self.project.dataset, self.project
@@ -106,11 +102,8 @@ class Learner:
 
     def _prepare_all(self, session: Session, keys: list[str]) -> None:
         for key in keys:
-            with self._lock:
-                if self._session is not session:
-                    return
-                with suppress(HintsegError):  # said where the photograph is shown
-                    session.prepare(key)
+            with self._lock, suppress(HintsegError):  # said where the photograph is shown
+                session.prepare(key)
             self._prepared.add(key)
 
 
