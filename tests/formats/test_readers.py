@@ -309,6 +309,15 @@ def test_frames_of_a_video(root):
         import_dataset(root, root.parent / "again")
 
 
+def test_frames_of_two_videos_are_not_taken_for_one(root):
+    add_image(root / "images" / "frame_000000.png")
+    cvat(root, '<track id="0" label="cow"><box frame="0" xtl="10" ytl="10" xbr="14" ybr="14"/></track>')
+    first = next(root.glob("*.xml"))
+    (root / "second.xml").write_text(first.read_text().replace("cow", "pig"))
+    with pytest.raises(InputError, match=r"second\.xml: is about the same frame as"):
+        import_dataset(root, root.parent / "data")
+
+
 def test_shapes_of_cvat(root):
     square = 'points="10,10;14,10;14,14;10,14"'
     cvat_image(root, f"""
