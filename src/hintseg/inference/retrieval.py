@@ -139,6 +139,8 @@ def load_index(path: Path, classes: int, images: int) -> SegmentIndex:
         count, _ = index.prototypes.shape
         if (index.labels.shape, index.images.shape, index.boxes.shape) != ((count,), (count,), (count, 4)):
             raise ValueError("tensors that do not belong together")
+        if index.prototypes.dtype != torch.float32 or not index.prototypes.isfinite().all():
+            raise ValueError("prototypes that are no vectors")
         for values, limit in ((index.labels, classes), (index.images, images)):
             if values.dtype != torch.int64 or (count and not 0 <= int(values.min()) <= int(values.max()) < limit):
                 raise ValueError("segments of other classes or images")
