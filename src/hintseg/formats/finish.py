@@ -1,6 +1,6 @@
 """The end of an import: images that cannot be read leave, and all others get the shortest keys."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,11 @@ def finish(found: Imported) -> None:
         found.leave_out("image that cannot be read")
         found.note(reason)
         del found.images[key]
+    files = Counter(key for _, key in found.said if key in found.regions.keys() - found.whole)
+    if several := sum(count > 1 for count in files.values()):
+        found.note(
+            f"{several} images are in several annotation files; where their regions overlap, the later one counts."
+        )
     scaled = sum(not frame.is_identity for frame in found.frames.values())
     if scaled:
         found.note(f"{scaled} images have another size than their annotation file says; hints were scaled.")
