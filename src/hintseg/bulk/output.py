@@ -207,7 +207,7 @@ class Output:
         target = below(self.folder, f"part-{name}.parquet")
         if keep and exists(target):
             with local_file(target) as path:
-                kept: list[str | None] = pyarrow.parquet.read_table(path, columns=["error"])["error"].to_pylist()
+                kept: list[str | None] = [row["error"] for row in _rows(path, target)]
             return kept
         rows: list[dict[str, Any]] = []
         for photograph in photographs:
@@ -246,12 +246,10 @@ class Output:
     def _names(self, files: Sequence[str]) -> frozenset[str]:
         if self.kind != "parquet":
             return frozenset(file.removesuffix(self.suffix) for file in files)
-        pyarrow = _require_pyarrow()
         names: set[str] = set()
         for file in files:
             with local_file(below(self.folder, file)) as path:
-                table = pyarrow.parquet.read_table(path, columns=["name", "error"])
-            names.update(row["name"] for row in table.to_pylist() if row["error"] is None)
+                names.update(row["name"] for row in _rows(path, file) if row["error"] is None)
         return frozenset(names)
 
     def _claimed(self) -> dict[str, Any]:
@@ -291,6 +289,15 @@ def data_set_of_masks(folder: Path) -> Dataset | None:
 def digest_of(*parts: object) -> str:
     """A short digest of what decides how masks look, for `Output.claim`."""
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:20]
+
+
+def _rows(path: Path, shard: str) -> list[dict[str, Any]]:
+    """Names and errors of a shard."""
+    try:
+        found: list[dict[str, Any]] = _require_pyarrow().parquet.read_table(path, columns=["name", "error"]).to_pylist()
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RunError(f"{shard}: is damaged; remove it, and go on with --resume.") from error
+    return found
 
 
 def _require_pyarrow() -> Any:
