@@ -18,6 +18,7 @@ from hintseg.inference.description import RunDescription
 from hintseg.inference.retrieval import load_index
 from hintseg.listing import composed, list_images, passed_over_sentence, require_file
 from hintseg.network.backbone import read_state
+from hintseg.network.exported import exported_network
 from hintseg.reading import read_json
 from hintseg.training.checkpoint import read_checkpoint
 
@@ -97,7 +98,16 @@ def test_a_file_is_a_file(tmp_path):
 
 @pytest.mark.parametrize("kind", ["pipe", "device"])
 @pytest.mark.parametrize(
-    "name", ["run.json", "weights.safetensors", "recipe.json", "memory.safetensors", "checkpoint.pt", "points.json"]
+    "name",
+    [
+        "run.json",
+        "weights.safetensors",
+        "recipe.json",
+        "memory.safetensors",
+        "checkpoint.pt",
+        "points.json",
+        "network.onnx",
+    ],
 )
 def test_nothing_waits_for_a_pipe(tmp_path, name, kind):
     path = tmp_path / name
@@ -109,6 +119,7 @@ def test_nothing_waits_for_a_pipe(tmp_path, name, kind):
         "run.json": RunDescription.load, "weights.safetensors": read_state, "recipe.json": load_recipe,
         "memory.safetensors": partial(load_index, classes=2, images=2),
         "checkpoint.pt": partial(read_checkpoint, fingerprint=""), "points.json": read_json,
+        "network.onnx": lambda path: exported_network(None, path, "", ()),
     }  # fmt: skip
     with pytest.raises(HintsegError, match=name):
         readers[name](path)

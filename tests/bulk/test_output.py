@@ -233,3 +233,17 @@ def test_masks_are_removed_before_a_cluster_writes_anew(photographs, tmp_path):
     output.write_all(photographs, compute, keep=False)
     assert output.claim("one", photographs, overwrite=True, clear=True) == frozenset()
     assert not list((tmp_path / "masks").rglob("*.png"))
+
+
+@pytest.mark.parametrize("damage", [lambda content: content[:50], lambda content: content[:-40] + b"\xff" * 40])
+def test_a_damaged_shard_is_one_sentence(tmp_path, damage):
+    pytest.importorskip("pyarrow.parquet")
+    Image.new("RGB", (8, 6)).save(tmp_path / "a.png")
+    photographs = [Photograph(str(tmp_path / "a.png"), "a")]
+    output = Output(str(tmp_path / "shards"), "parquet")
+    output.claim("one", photographs)
+    assert output.write_all(photographs, lambda path: Made(np.zeros((6, 8), np.uint8)), keep=False) == [None]
+    (shard,) = (tmp_path / "shards").glob("part-*.parquet")
+    shard.write_bytes(damage(shard.read_bytes()))
+    with pytest.raises(RunError, match="is damaged; remove it"):
+        output.claim("one", photographs, resume=True)

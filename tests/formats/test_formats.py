@@ -220,6 +220,9 @@ def test_wrong_places_and_mixtures_are_refused(source, tmp_path):
     assert len(import_dataset(source, tmp_path / "data", "voc")[0].paths) == 2
     with pytest.raises(InputError, match="is not empty"):
         import_dataset(source, tmp_path / "data", "voc")
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(InputError, match="is not empty, or no folder"):
+        import_dataset(source, tmp_path / "link", "voc")
 
 
 def test_an_image_outside_the_folder_is_not_taken(source, tmp_path):

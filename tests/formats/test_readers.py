@@ -309,6 +309,15 @@ def test_frames_of_a_video(root):
         import_dataset(root, root.parent / "again")
 
 
+def test_frames_of_two_videos_are_not_taken_for_one(root):
+    add_image(root / "images" / "frame_000000.png")
+    cvat(root, '<track id="0" label="cow"><box frame="0" xtl="10" ytl="10" xbr="14" ybr="14"/></track>')
+    first = next(root.glob("*.xml"))
+    (root / "second.xml").write_text(first.read_text().replace("cow", "pig"))
+    with pytest.raises(InputError, match=r"second\.xml: is about the same frame as"):
+        import_dataset(root, root.parent / "data")
+
+
 def test_shapes_of_cvat(root):
     square = 'points="10,10;14,10;14,14;10,14"'
     cvat_image(root, f"""
@@ -584,3 +593,26 @@ def test_what_a_palette_shows_as_transparent_is_void(tmp_path):
     (source / "classes.txt").write_text("soil\nplant\n")
     dataset, _ = import_dataset(source, tmp_path / "out", "png")
     assert np.unique(dataset.mask("1"), return_counts=True)[1].tolist() == [30 * 64, 34 * 64]
+
+
+def test_that_regions_of_two_files_or_tasks_overlap_is_said(tmp_path):
+    source = tmp_path / "in"
+    blank(source / "1.png")
+    square = {"segmentation": [[10, 10, 50, 10, 50, 50, 10, 50]]}
+    (source / "a.json").write_text(coco_of(["1.png"], [(0, 0, square)]))
+    _, found = import_dataset(source, tmp_path / "one")
+    assert not any("overlap" in note for note in found.notes)
+    (source / "b.json").write_text(coco_of(["1.png"], [(0, 1, square)]))
+    _, found = import_dataset(source, tmp_path / "two")
+    assert any("1 images are in several annotation files" in note for note in found.notes)
+    corners = [[10, 10], [90, 10], [90, 90]]
+    tasks = [
+        {"data": {"image": "1.png"}, "annotations": [{"result": [
+            {"type": "polygonlabels", "value": {"points": corners, "polygonlabels": [name]}}
+        ]}]} for name in "ab"
+    ]  # fmt: skip
+    for path in source.glob("*.json"):
+        path.unlink()
+    (source / "t.json").write_text(json.dumps(tasks))
+    _, found = import_dataset(source, tmp_path / "tasks")
+    assert any("images are in several tasks" in note for note in found.notes)

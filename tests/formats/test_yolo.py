@@ -204,3 +204,30 @@ def test_two_descriptions_that_differ_are_refused_and_one_may_be_given(tmp_path)
     (root / "other.yml").write_text("names: [dog]\n")
     with pytest.raises(InputError, match=r"other\.yml: names other classes than"):
         imported(root)
+
+
+@pytest.mark.parametrize("other", ["classes.txt", "labels/classes.txt", "more/classes.txt", "more/data.yaml"])
+def test_lists_that_number_the_classes_otherwise_are_refused(tmp_path, other):
+    root = data_set(tmp_path / "in", "names: [cow, dog]\n", "0 0.5 0.5 0.4 0.4")
+    (root / "more").mkdir()
+    (root / "predefined_classes.txt").write_text("person\ncow\n")  # what a tool offers
+    names = "names: [{}, {}]\n" if other.endswith("yaml") else "{}\n{}\n"
+    (root / other).write_text(names.format("cow", "dog"))
+    assert import_dataset(root, tmp_path / "same")[0].classes == ("cow", "dog")
+    (root / other).write_text(names.format("dog", "cow"))
+    with pytest.raises(InputError, match=r"names other classes than .*data\.yaml, or in another order"):
+        imported(root)
+    assert not (tmp_path / "out").exists()
+
+
+def test_labels_of_a_missing_image_are_not_those_of_another_split(tmp_path):
+    root = data_set(tmp_path / "in", "names: [cow]\n", "0 0.5 0.5 0.4 0.4")
+    for split, name in (("train", "1"), ("train", "2"), ("val", "3")):
+        photograph(root / "images" / split / f"{name}.jpg", 64, 48)
+    for split, name in (("train", "1"), ("val", "3"), ("val", "2")):
+        (root / "labels" / split).mkdir(exist_ok=True)
+        (root / "labels" / split / f"{name}.txt").write_text("0 0.5 0.5 0.4 0.4\n")
+    with pytest.raises(InputError, match=r"is not there; .*train.2\.jpg is another one of its name"):
+        imported(root)
+    (root / "labels" / "val" / "2.txt").unlink()
+    assert sorted(imported(root)[1].boxes) == ["1", "3", "a"]

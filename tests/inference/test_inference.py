@@ -569,6 +569,21 @@ def test_scales_that_no_image_can_have_are_refused(segmenter, scale):
         segmenter.with_inference(scales=[1.0, scale])
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_and_segments_that_are_no_numbers_are_damaged(segmenter, tmp_path, value):
+    from safetensors.torch import load_file, save_file
+
+    for name in ("memory", "weights"):
+        stored = load_file(segmenter.run / f"{name}.safetensors")
+        last = max(key for key in stored if stored[key].dtype == torch.float32 and key != "boxes")
+        stored[last].view(-1)[-1] = value
+        save_file(stored, segmenter.run / f"{name}.safetensors")
+    with pytest.raises(RunError, match="missing or damaged"):
+        load_index(segmenter.run / "memory.safetensors", 3, 4)
+    with pytest.raises(WeightsError, match="damaged"):
+        Segmenter.open(segmenter.run, "cpu")
+
+
 @pytest.mark.parametrize("name", ["labels", "images"])
 def test_a_memory_bank_of_other_classes_or_images_is_damaged(segmenter, tmp_path, name):
     from safetensors.torch import load_file, save_file

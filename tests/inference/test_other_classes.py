@@ -182,3 +182,21 @@ def test_a_label_studio_page_with_other_labels():
     assert _page_names(["ground", "disc"], {"Disc", "tree"}) == {1: "Disc"}
     with pytest.raises(InputError, match="the page has the labels hound, tree, but the run learned ground, disc"):
         _page_names(["ground", "disc"], {"tree", "hound"})
+
+
+def test_label_pictures_of_a_data_set_are_exported_as_it_reads_them(segmenter, scenes, tmp_path, monkeypatch):
+    counted = tmp_path / "counted"
+    shutil.copytree(scenes.root, counted)
+    description = json.loads((counted / "dataset.json").read_text("utf-8"))
+    (counted / "dataset.json").write_text(json.dumps(description | {"first_label": 1, "unlabelled": 0}))
+    key = scenes.keys("train")[0]
+    for path in (counted / "masks").glob("*.png"):
+        path.unlink()
+    values = np.zeros(scenes.mask(key).shape, np.uint8)
+    values[:5] = 2  # the second class, and nothing else is drawn
+    write_labels(counted / "masks" / f"{key}.png", values)
+    given = ("--masks", counted / "masks", "--format", "coco", "--out", tmp_path / "coco")
+    assert command(monkeypatch, "export", segmenter.run, *given) == 0
+    exported = json.loads((tmp_path / "coco" / "annotations.json").read_text("utf-8"))
+    names = {category["id"]: category["name"] for category in exported["categories"]}
+    assert [names[drawn["category_id"]] for drawn in exported["annotations"]] == [scenes.classes[1]]

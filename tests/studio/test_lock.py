@@ -54,7 +54,7 @@ def test_a_second_server_is_refused_and_the_first_one_named(holder, tmp_path):
 def test_another_name_of_the_folder_is_the_same_folder(holder, tmp_path):
     alias = tmp_path.with_name("alias")
     alias.symlink_to(tmp_path, target_is_directory=True)
-    with pytest.raises(RunError, match="another studio"), locked_folder(alias, "x"):
+    with pytest.raises(RunError, match="another server"), locked_folder(alias, "x"):
         pass
 
 

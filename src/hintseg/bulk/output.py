@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from hintseg.bulk.photographs import Photograph
 from hintseg.errors import ConfigError, InputError, RunError
 from hintseg.georeference import require_rasterio, write_georeferenced
+from hintseg.hints.dataset import Dataset
 from hintseg.hints.description import parse_description
 from hintseg.hints.forms.by_name import FORMS
 from hintseg.images import encode_labels
@@ -142,7 +143,8 @@ class Output:
 
     def _require_own_classes(self) -> None:
         """A data set's own label maps have its classes' numbers."""
-        found = None if is_remote(self.folder) else _classes_of_data_set(Path(self.folder))
+        home = None if is_remote(self.folder) else data_set_of_masks(Path(self.folder))
+        found = None if home is None else home.classes
         if self.classes and found is not None and found != self.classes:
             raise RunError(
                 f"{self.folder}: belongs to a data set with the classes {', '.join(found)}, but these masks have "
@@ -205,7 +207,7 @@ class Output:
         target = below(self.folder, f"part-{name}.parquet")
         if keep and exists(target):
             with local_file(target) as path:
-                kept: list[str | None] = pyarrow.parquet.read_table(path, columns=["error"])["error"].to_pylist()
+                kept: list[str | None] = [row["error"] for row in _rows(path, target)]
             return kept
         rows: list[dict[str, Any]] = []
         for photograph in photographs:
@@ -244,12 +246,10 @@ class Output:
     def _names(self, files: Sequence[str]) -> frozenset[str]:
         if self.kind != "parquet":
             return frozenset(file.removesuffix(self.suffix) for file in files)
-        pyarrow = _require_pyarrow()
         names: set[str] = set()
         for file in files:
             with local_file(below(self.folder, file)) as path:
-                table = pyarrow.parquet.read_table(path, columns=["name", "error"])
-            names.update(row["name"] for row in table.to_pylist() if row["error"] is None)
+                names.update(row["name"] for row in _rows(path, file) if row["error"] is None)
         return frozenset(names)
 
     def _claimed(self) -> dict[str, Any]:
@@ -273,22 +273,31 @@ def classes_of_masks(folder: Path) -> tuple[str, ...] | None:
         told = None
     if isinstance(told, list) and told and all(isinstance(name, str) for name in told):
         return tuple(told)
-    return _classes_of_data_set(folder)
+    home = data_set_of_masks(folder)
+    return None if home is None else home.classes
 
 
-def _classes_of_data_set(folder: Path) -> tuple[str, ...] | None:
-    """Classes of the data set whose label maps a folder holds; None where it is none."""
-    description = folder.resolve().parent / "dataset.json"
+def data_set_of_masks(folder: Path) -> Dataset | None:
+    """The data set whose label maps a folder holds, and whose values they have; None where it is none."""
     pictures = [name for name, form in FORMS.items() if form.picture]
-    if folder.name not in pictures or not description.exists():
+    home = folder.resolve().parent
+    if folder.name not in pictures or not (home / "dataset.json").exists():
         return None
-    classes: tuple[str, ...] = parse_description(description)["classes"]
-    return classes
+    return Dataset(root=home, **parse_description(home / "dataset.json"))
 
 
 def digest_of(*parts: object) -> str:
     """A short digest of what decides how masks look, for `Output.claim`."""
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:20]
+
+
+def _rows(path: Path, shard: str) -> list[dict[str, Any]]:
+    """Names and errors of a shard."""
+    try:
+        found: list[dict[str, Any]] = _require_pyarrow().parquet.read_table(path, columns=["name", "error"]).to_pylist()
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RunError(f"{shard}: is damaged; remove it, and go on with --resume.") from error
+    return found
 
 
 def _require_pyarrow() -> Any:

@@ -48,6 +48,7 @@ def label_studio(
         from hintseg.studio.guard import new_token
         from hintseg.studio.label_studio import LabelStudio
         from hintseg.studio.listen import listen, require_port
+        from hintseg.studio.lock import locked_folder
     except ImportError as error:
         raise ConfigError(f"{error.name} is not installed; pip install 'hintseg[studio]'.") from error
     generated = new_token(host)  # none on loopback
@@ -57,8 +58,9 @@ def label_studio(
     if run is not None:
         RunDescription.load(run / "run.json")
     password = password or generated
-    print(f"hintseg for Label Studio: http://{host}:{port}   (Ctrl+C ends it)", flush=True)
-    if password:
-        named = "the one you chose" if password != generated else password
-        print(f"In Label Studio's form choose basic authentication, user hintseg, password: {named}", flush=True)
-    listen(create_backend(backend, password), host, port)
+    with locked_folder(folder, f"http://{host}:{port}"):  # a second server would write over its photographs/
+        print(f"hintseg for Label Studio: http://{host}:{port}   (Ctrl+C ends it)", flush=True)
+        if password:
+            named = "the one you chose" if password != generated else password
+            print(f"In Label Studio's form choose basic authentication, user hintseg, password: {named}", flush=True)
+        listen(create_backend(backend, password), host, port)

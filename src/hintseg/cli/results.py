@@ -115,7 +115,7 @@ def export(
     ] = None,
 ) -> None:
     """Write masks in the format of another tool."""
-    from hintseg.bulk.output import classes_of_masks
+    from hintseg.bulk.output import classes_of_masks, data_set_of_masks
     from hintseg.bulk.photographs import find_photographs
     from hintseg.cli.progress import progress_bar
     from hintseg.formats.by_name import export_masks
@@ -123,6 +123,7 @@ def export(
     from hintseg.hints.classes import match_classes
     from hintseg.inference.description import RunDescription
     from hintseg.storage.mirror import fetch, published
+    from hintseg.storage.outputs import MADE_BY
 
     folder = fetch(run)
     described = RunDescription.load(folder / "run.json")
@@ -133,7 +134,9 @@ def export(
     files = {photograph.name: Path(photograph.source) for photograph in find_photographs([root])}
     chosen = folder / "masks" if masks is None else fetch(masks)
     found = match_classes(classes_of_masks(chosen) or described.classes, described.classes, where=str(chosen))
+    home = None if (chosen / MADE_BY).exists() else data_set_of_masks(chosen)
+    coding = None if home is None else home.coding
     background = next((own for own, label in found.run_label.items() if label == described.background), None)
     with published(out) as target, progress_bar() as show:
-        written = export_masks(files, chosen, target, format_, Classes(found.own, background), show)
+        written = export_masks(files, chosen, target, format_, Classes(found.own, background), show, coding)
     say(f"{written} masks in {out}")

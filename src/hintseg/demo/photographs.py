@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from hintseg.writing import atomic_path
+from hintseg.writing import atomic_path, write_text
 
 TRAINING = {
     "astronaut": "astronaut.png",
@@ -24,13 +24,15 @@ CLASSES = ("background", "person", "cat", "cup", "motorcycle")
 
 
 def write_demo(root: Path) -> None:
-    """Write the data set in the folder format.
+    """Write the data set in the folder format; what is there already stays, since somebody may have drawn on it.
 
     Raises:
         RunError: the folder cannot be written.
     """
     source = files("skimage.data")
     for key, name in {**TRAINING, **HELD_OUT}.items():
+        if (root / "images" / f"{key}.png").exists():
+            continue
         with source.joinpath(name).open("rb") as file:
             pixels = np.array(Image.open(file).convert("RGB"))
         with atomic_path(root / "images" / f"{key}.png") as temporary:
@@ -44,5 +46,5 @@ def write_demo(root: Path) -> None:
         "held_out.txt": "\n".join(HELD_OUT) + "\n",
     }
     for name, text in texts.items():
-        with atomic_path(root / name) as temporary:
-            temporary.write_text(text, "utf-8")
+        if not (root / name).exists():
+            write_text(root / name, text)

@@ -75,6 +75,10 @@ class Addresses:
         """
         name = address if self.found.has_image(address, self.path) else UPLOADED.sub(r"\1", address)
         key = self.found.add_image(name, self.path, declared)
+        if key in self.named:
+            self.found.note(
+                f"{self.path.name}: images are in several tasks; where their regions overlap, the later one counts."
+            )
         known = self.named.setdefault(key, address)
         if UPLOADED.search(known) and UPLOADED.search(address) and known != address and name != address:
             raise InputError(

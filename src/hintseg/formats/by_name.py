@@ -16,6 +16,7 @@ from hintseg.formats.folder import Progress, require_empty, write_folder
 from hintseg.formats.imported import Imported
 from hintseg.formats.label_colours import means_background
 from hintseg.formats.names import is_showable
+from hintseg.hints.coding import LabelCoding
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.labels import UNLABELLED, VOID
 from hintseg.images import read_image_size, read_labels, write_labels
@@ -112,7 +113,7 @@ def import_dataset(
 
 def export_masks(
     photographs: Mapping[str, Path], masks: Path, out: Path, name: str, classes: Classes,
-    progress: Progress | None = None,
+    progress: Progress | None = None, coding: LabelCoding | None = None,
 ) -> int:  # fmt: skip
     """Write masks in another tool's format.
 
@@ -121,6 +122,7 @@ def export_masks(
         masks: folder of label maps.
         out: a new or empty folder.
         name: one of `WRITERS`.
+        coding: what the values of the label maps mean; None: they are the classes.
 
     Returns:
         How many masks were written.
@@ -146,6 +148,7 @@ def export_masks(
         for done, (key, path) in enumerate(chosen.items()):
             try:
                 labels, size = read_labels(masks / f"{key}.png"), read_image_size(path)
+                labels = labels if coding is None else coding.decode(labels, dense=True, path=masks / f"{key}.png")
             except InputError as error:
                 log.warning("%s It is left out.", error)
                 continue

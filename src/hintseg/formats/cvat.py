@@ -101,6 +101,10 @@ def _read_tracks(root: Element, path: Path, found: Imported) -> None:
                 f"{error} A video's frames are images called frame_000000 and on, which CVAT exports with the "
                 "annotations (Save images)."
             ) from error
+        if (earlier := found.written_by.setdefault(key, path)) != path:
+            raise InputError(
+                f"{path}: is about the same frame as {earlier} ({found.images[key]}); import one video at a time."
+            )
         _add_shapes(shapes, key, found, where)
     if frames:
         found.note(f"{path.name} is about a video: only frames for which it lists a shape were taken.")

@@ -123,12 +123,12 @@ class ImageFinder:
         for path in candidates:
             if normalize("NFC", os.path.normpath(path)) == beside:
                 return path
-        here = self._folders(where)
+        here = self.folders(where)
         places = {self.root / place / "/".join(parts) for place in PLACES}
         likenesses: tuple[Callable[[Path], Any], ...] = (
             lambda path: matching(self._cased(path, parts), parts),
             lambda path: not MAPS & {part.lower() for part in self._parts(path)[:-1]},
-            lambda path: (self._folders(path) == here, matching(self._folders(path), here)),
+            lambda path: (self.folders(path) == here, matching(self.folders(path), here)),
             lambda path: path in places,
         )
         for likeness in likenesses:
@@ -162,7 +162,8 @@ class ImageFinder:
     def _parts(self, path: Path) -> tuple[str, ...]:
         return parts_of(str(path.relative_to(self.root) if path.is_relative_to(self.root) else path))
 
-    def _folders(self, path: Path) -> tuple[str, ...]:
+    def folders(self, path: Path) -> tuple[str, ...]:
+        """Folders that say which image a file is, or is about."""
         return tuple(part for part in self._parts(path)[:-1] if part.lower() not in PLAIN)
 
     def _cased(self, path: Path, parts: tuple[str, ...]) -> tuple[str, ...]:

@@ -1,6 +1,6 @@
 """The end of an import: images that cannot be read leave, and all others get the shortest keys."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +17,19 @@ def finish(found: Imported) -> None:
         InputError: a name has letters that cannot be shown, or means a folder that is not there, or one image is
             meant where there should be two.
     """
-    _require_own_folders(found)
     _require_one_place(found)
+    _require_own_folders(found)
     if found.unreadable and not found.sizes:
         raise InputError(next(iter(found.unreadable.values())))
     for key, reason in found.unreadable.items():
         found.leave_out("image that cannot be read")
         found.note(reason)
         del found.images[key]
+    files = Counter(key for _, key in found.said if key in found.regions.keys() - found.whole)
+    if several := sum(count > 1 for count in files.values()):
+        found.note(
+            f"{several} images are in several annotation files; where their regions overlap, the later one counts."
+        )
     scaled = sum(not frame.is_identity for frame in found.frames.values())
     if scaled:
         found.note(f"{scaled} images have another size than their annotation file says; hints were scaled.")
@@ -52,10 +57,22 @@ def _require_own_folders(found: Imported) -> None:
     meant = {folders for key, folders in said.items() if actual[key] == folders[-1]}
     for key, folders in said.items():
         if actual[key] != folders[-1] and (*folders[:-1], actual[key]) in meant:
-            raise InputError(
-                f"{found.root}: the image {'/'.join(found.names[key])!r:.80} of the annotations is not there; "
-                f"{found.images[key]} is another one of its name. Add the missing images, or remove their annotations."
-            )
+            raise _not_there(found, "/".join(found.names[key]), key)
+    # A name without a folder is of an image in the folder of its annotation file, where others have theirs.
+    bare = {(where, key): found.finder.folders(where) for (where, key), name in found.said.items() if "/" not in name}
+    own = {key: found.finder.folders(found.images[key]) for _, key in bare}
+    beside = {folders for (_, key), folders in bare.items() if folders == own[key]}
+    for (where, key), folders in bare.items():
+        common = min(len(folders), len(own[key]))
+        if folders[:common] != own[key][:common] and own[key] in beside:
+            raise _not_there(found, f"{found.said[where, key]} of {where}", key)
+
+
+def _not_there(found: Imported, name: str, key: str) -> InputError:
+    return InputError(
+        f"{found.root}: the image {name!r:.200} of the annotations is not there; {found.images[key]} is another one of "
+        "its name. Add the missing images, or remove their annotations."
+    )
 
 
 def _require_one_place(found: Imported) -> None:

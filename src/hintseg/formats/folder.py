@@ -130,8 +130,8 @@ def require_empty(out: Path) -> None:
     Raises:
         InputError, RunError: it does, or is.
     """
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise InputError(f"{out}: is not empty; choose a new folder.")
+    if (out.exists() or out.is_symlink()) and (not out.is_dir() or any(out.iterdir())):
+        raise InputError(f"{out}: is not empty, or no folder; choose a new one.")
     require_no_part(str(out), told=False)
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from hintseg.errors import InputError
 from hintseg.formats.finding import files_below
 from hintseg.formats.imported import Imported
-from hintseg.formats.yolo_yaml import LISTS, Description, describe, split_members
+from hintseg.formats.yolo_yaml import LISTS, Description, describe, require_same_names, split_members
 from hintseg.hints.description import as_coordinate, read_text
 
 SLACK = 0.5  # of the image's side: farther outside, coordinates are no shares
@@ -37,15 +37,17 @@ def read_root(root: Path, found: Imported) -> None:
     """Add every image below `root` that has a label file, lies beside one that has, or is in a split.
 
     Raises:
-        InputError: no class names, or a malformed line, naming file, line and value.
+        InputError: no class names, other ones in another file, or a malformed line, naming file, line and value.
     """
     described = describe(root)
     if described is None:
         raise InputError(f"{root}: has no class names; looked for 'names:' in a .yaml file, {', '.join(LISTS)}.")
+    files = files_below(root)
+    require_same_names(described, files)
     labels = {index: found.label(name) for index, name in described.names.items()}
     rows, folders = [], set()
     written: dict[str, Path] = {}
-    for path in files_below(root):
+    for path in files:
         if path.suffix.lower() != ".txt" or path.name in LISTS or path in described.lists:
             continue
         if found.finder.find(path.stem, path) is None:

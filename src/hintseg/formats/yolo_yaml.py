@@ -1,6 +1,7 @@
 """What a YOLO data set says about itself: `data.yaml`, or a list of class names."""
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -53,23 +54,34 @@ def describe(root: Path) -> Description | None:
     """The description of the data set in a folder; None where no file names classes.
 
     Raises:
-        InputError: a malformed file, or two that contradict each other.
+        InputError: a malformed file.
     """
-    found = [
-        (path, content)
-        for path in sorted([*root.glob("*.yaml"), *root.glob("*.yml")])
-        if "names" in (content := _read_yaml(path))
-    ]
-    if found:
-        described = [_description(path, content, root) for path, content in found]
-        other = next((one for one in described if one.names != described[0].names), None)
-        if other is not None:
-            raise InputError(f"{other.path}: names other classes than {described[0].path}; remove one of the two.")
-        return described[0]
+    for path in sorted([*root.glob("*.yaml"), *root.glob("*.yml")]):
+        if "names" in (content := _read_yaml(path)):
+            return _description(path, content, root)
     for path in (folder / name for name in LISTS for folder in (root, root / "labels")):
         if path.is_file():
             return Description(path, dict(enumerate(read_names(path))))
     return None
+
+
+def require_same_names(described: Description, paths: Iterable[Path]) -> None:
+    """Refuse files, of sub-folders, too, that say otherwise which number is which class.
+
+    Raises:
+        InputError: one does, or is malformed.
+    """
+    for path in paths:
+        names = None
+        if path.suffix.lower() in (".yaml", ".yml") and "names" in (content := _read_yaml(path)):
+            names = _names(path, content["names"])
+        elif path.name in LISTS[:2]:  # the last is what a tool offers for any images
+            names = dict(enumerate(read_names(path)))
+        if names is not None and names != described.names:
+            raise InputError(
+                f"{path}: names other classes than {described.path}, or in another order; remove one of the two, or "
+                "import one folder at a time."
+            )
 
 
 def split_members(described: Description, split: str, found: Imported) -> list[Path]:

@@ -25,12 +25,7 @@ from hintseg.inference.device import pick_device
 from hintseg.inference.prediction import Seen, check_image, class_probabilities, of_tiles, without_data
 from hintseg.inference.presence import PRESENCE_FILE, Presence
 from hintseg.inference.retrieval import Neighbour, SegmentIndex, load_index, nearest_to_click
-from hintseg.inference.views import (
-    enlarged_argmax,
-    image_maps,
-    tiled_argmax,
-    tiled_mean,
-)
+from hintseg.inference.views import enlarged_argmax, image_maps, tiled_argmax, tiled_mean
 from hintseg.listing import require_no_pipe
 from hintseg.network.embedder import Embedder, Network
 from hintseg.network.exported import digest, exported_network
@@ -89,6 +84,8 @@ class Segmenter:
         try:
             require_no_pipe(weights)
             network.load_state_dict(load_file(weights))
+            if not all(values.isfinite().all() for values in network.state_dict().values()):
+                raise RuntimeError("weights that are no numbers")
         except (SafetensorError, RuntimeError, OSError) as error:
             raise WeightsError(f"{weights}: is damaged or belongs to another network; train again.") from error
         network.to(pick_device(device)).eval()

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from hintseg.errors import ConfigError, WeightsError
+from hintseg.listing import require_no_pipe
 from hintseg.network.embedder import Embedder, PixelMaps, padded_to
 from hintseg.writing import atomic_path
 
@@ -59,6 +60,7 @@ class ExportedEmbedder:
 
 def exported_network(network: Embedder, path: Path, weights: str, classes: tuple[str, ...]) -> ExportedEmbedder:
     """The network of a file, written anew where it is absent or of other weights; see `export_network`."""
+    require_no_pipe(path)
     if path.exists() and (found := ExportedEmbedder(path)).weights == weights:
         return found
     export_network(network, path, weights, classes)

@@ -97,10 +97,10 @@ def _holder(path: Path) -> dict[str, Any]:
 
 def _refusal(root: Path, holder: dict[str, Any]) -> str:
     if not holder:
-        return f"{root}: another studio has this folder open; use its page, or end it first."
+        return f"{root}: another server has this folder open; use that one, or end it first."
     return (
-        f"{root}: another studio has this folder open at {holder.get('address')} "
-        f"(process {holder['pid']} on {holder.get('machine')}); use its page, or end it first."
+        f"{root}: another server has this folder open at {holder.get('address')} "
+        f"(process {holder['pid']} on {holder.get('machine')}); use that one, or end it first."
     )
 
 
