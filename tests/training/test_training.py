@@ -989,7 +989,8 @@ def test_void_is_not_taught_by_completed_masks_and_its_segments_do_not_vote(scen
 
 
 def test_words_are_found_again_where_a_run_goes_on(scenes, tiny, some_weights, tmp_path):
-    options = {"weights": some_weights, "device": "cpu", "iterations": 3, "settings": [*tiny, "data.words=6"]}
+    settings = [*tiny, "data.words=6"]
+    options = {"recipe": "small", "weights": some_weights, "device": "cpu", "iterations": 3, "settings": settings}
     train(scenes, "tags", tmp_path / "a", **options)
     assert len(list((tmp_path / "a" / "words").iterdir())) == 4
     for stage in ("words", "claims"):
