@@ -37,6 +37,7 @@ class Says:
         (np.zeros_like(TRUTH), TRUTH, False),  # it wiped out the vein
         (TRUTH, np.roll(TRUTH, 3, axis=1), "small"),
         (TRUTH, TRUTH, "small"),  # nothing speaks against it
+        (np.where(np.arange(24)[:, None] < 5, 1 - TRUTH, TRUTH).astype(np.uint8), TRUTH, False),
     ],
 )
 def test_held_out_hints_decide(refined, plain, expected):

@@ -7,6 +7,7 @@ from hintseg.api import train
 from hintseg.errors import ConfigError, RunError
 from hintseg.inference.evaluation import evaluate_split
 from hintseg.inference.segmenter import Segmenter
+from hintseg.instant import fit as fit_module
 from hintseg.report.run_report import report_run
 
 QUICK = ["instant.image_side=160", "instant.steps=90", "data.regions=12", "data.spread_regions=60"]
@@ -57,6 +58,20 @@ def test_wrong_choices_are_refused(scenes, tmp_path):
         train(scenes, "scribbles", tmp_path / "a", engine="instant", weights="none")
     with pytest.raises(ConfigError, match="Unknown engine"):
         train(scenes, "scribbles", tmp_path / "b", engine="quick")
+
+
+def test_the_first_head_knows_nothing_of_images_held_out(scenes, tmp_path, monkeypatch):
+    monkeypatch.setattr("hintseg.inference.selection.FEWEST", 1)
+    seen = []
+    fit = fit_module.fit_from_hints
+    monkeypatch.setattr(
+        fit_module,
+        "fit_from_hints",
+        lambda network, images, *rest: seen.append(images.keys) or fit(network, images, *rest),
+    )
+    settings = [*QUICK, "data.crop=96", "data.batch=2", "selection.held_out=0.25"]
+    train(scenes, "scribbles", tmp_path / "run", recipe="fine-tuned", device="cpu", iterations=2, settings=settings)
+    assert len(seen[0]) == 3
 
 
 def test_fine_tuning_starts_from_the_head_and_resumes_to_the_bit(scenes, tmp_path):

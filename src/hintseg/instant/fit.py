@@ -124,13 +124,14 @@ def at_scale(recipe: Recipe, largest: int) -> Recipe:
 def start_from_head(
     network: Embedder, images: TrainingImages, progress: Progress, *, recipe: Recipe, largest: int
 ) -> None:
-    """Give a network that is about to be trained the head of an instant run."""
+    """Give a network that is about to be trained the head of an instant run, which knows nothing of images held out."""
     network.eval()
     folder = images.cache
     if folder is None:
         raise ValueError("features need a folder")
     store = FeatureStore(folder / "features", network, scale_for(largest, recipe), FEATURES_LIMIT)
-    fit_from_hints(network, images, store, recipe, progress)
+    held = held_out(images.placed, recipe.selection.held_out, recipe.seed)
+    fit_from_hints(network, images.only([key for key in images.keys if key not in held]), store, recipe, progress)
 
 
 def fit_from_hints(
