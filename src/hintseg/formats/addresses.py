@@ -63,7 +63,8 @@ class Addresses:
         if name in data and not any(field == name for field, _ in images):
             return None  # about a text, or another thing that is no image
         of_field = {place: text for place, text in images.items() if place[0] == name} or images
-        if len(of_field) > 1 and isinstance(row, int) and len({field for field, _ in of_field}) == 1:
+        listed = len({field for field, _ in of_field}) == 1 and None not in {page for _, page in of_field}
+        if listed and isinstance(row, int):  # though one page alone is left: the others may be missing
             of_field = {place: text for place, text in of_field.items() if place[1] == row}
         return next(iter(of_field.values())) if len(set(of_field.values())) == 1 else None
 
