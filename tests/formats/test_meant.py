@@ -35,6 +35,14 @@ def test_a_page_that_is_missing_gives_its_hints_to_no_other(source, tmp_path, th
     assert bool(found.lost) == (expected is None)
 
 
+@pytest.mark.parametrize(("data", "expected"), [({"one": "a.png", "two": "b.png"}, []), ({"one": "a.png"}, ["a"])])
+def test_of_two_images_of_a_task_the_one_that_is_there_gets_not_the_hints_of_both(source, tmp_path, data, expected):
+    photographs(source, "a.png")
+    results = [page_result(None) | {"to_name": name, "id": name} for name in ("left", "right")]
+    (source / "t.json").write_text(json.dumps([{"data": data, "annotations": [{"result": results}]}]))
+    assert list(import_dataset(source, tmp_path / "out")[1].boxes) == expected
+
+
 def voc(path, name):
     box = "<bndbox><xmin>1</xmin><ymin>1</ymin><xmax>9</xmax><ymax>9</ymax></bndbox>"
     path.with_suffix(".xml").write_text(
