@@ -1,5 +1,6 @@
 """What readers hand over: found images, declared sizes, hints that fit."""
 
+import json
 import os
 import unicodedata
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 from PIL import Image
 
 from hintseg.errors import InputError
-from hintseg.formats.by_name import _write
+from hintseg.formats.by_name import _write, import_dataset
 from hintseg.formats.finish import finish
 from hintseg.formats.imported import Imported
 from hintseg.hints.check import inspect
@@ -302,3 +303,18 @@ def test_a_huge_folder_of_other_files_costs_little(tmp_path):
     found = Imported(tmp_path)
     found.add_image("a.png", Path("x.json"))
     assert found.finder.images == [tmp_path / "a.png"]
+
+
+@pytest.mark.parametrize("name", ["a.json", "a.xml"])
+@pytest.mark.parametrize("times", [1, 2])
+def test_that_one_file_lists_an_image_twice_is_said(tmp_path, name, times):
+    photograph(tmp_path / "in" / "1.png")
+    box = {"category_id": 0, "bbox": [1, 1, 5, 5]}
+    coco = {"images": [{"id": row, "file_name": "1.png"} for row in range(times)]}
+    coco |= {"annotations": [box | {"id": row, "image_id": row} for row in range(times)]}
+    coco |= {"categories": [{"id": 0, "name": "x"}]}
+    image = '<image name="1.png"><box label="x" xtl="1" ytl="1" xbr="5" ybr="5"/></image>'
+    xml = f"<annotations>{image * times}</annotations>"
+    (tmp_path / "in" / name).write_text(json.dumps(coco) if name == "a.json" else xml)
+    _, found = import_dataset(tmp_path / "in", tmp_path / "out")
+    assert any("listed more than once" in note for note in found.notes) == (times == 2)

@@ -4,11 +4,14 @@ import json
 
 import pytest
 
+from hintseg.errors import InputError
 from hintseg.hints.dataset import Dataset
 from hintseg.images import read_labels, write_labels
 
 pytest.importorskip("fastapi")
 import numpy as np
+
+from hintseg.studio.project import Project
 
 STROKE = {"strokes": [{"label": 1, "vertices": [[3, 5], [60, 5]], "width": 4}]}
 OTHER = {"strokes": [{"label": 2, "vertices": [[9, 30], [60, 30]], "width": 4}]}
@@ -200,3 +203,16 @@ def test_a_class_table_that_could_not_be_read_again_is_not_written(tab, folder, 
     assert tab.classes(["sky", "roof", "été", *names]).status_code == 422
     assert (folder / "dataset.json").read_bytes() == before
     assert tab.reload()["classes"]
+
+
+@pytest.mark.parametrize("coding", [{"unlabelled": 2}, {"void": 2}, {"void": 0, "unlabelled": 3}])
+def test_a_new_class_that_would_have_the_value_of_nothing_is_refused_and_the_folder_stays_readable(tab, folder, coding):
+    path = folder / "dataset.json"
+    path.write_text(json.dumps({"classes": ["a", "b"], **coding}), "utf-8")
+    before = path.read_bytes()
+    project = Project.open(folder)
+    more = [*zip(project.identifiers, "ab", strict=True), (None, "c")]
+    with pytest.raises(InputError, match="must be a value of no class"):
+        project.set_classes(more, None, None, project.table()["version"])
+    assert path.read_bytes() == before
+    assert Project.open(folder).dataset.classes == ("a", "b")

@@ -18,7 +18,7 @@ from hintseg.formats.exported import Classes, Labelled, extent
 from hintseg.formats.fields import annotations_in, entry, tables
 from hintseg.formats.imported import Imported
 from hintseg.formats.rle import decode_rle, encode_rle
-from hintseg.formats.shapes import declared_size, identifier, label_used, rectangle, split_of, turned
+from hintseg.formats.shapes import declared_size, identifier, label_used, note_repeated, rectangle, split_of, turned
 from hintseg.hints.forms.form import numbers
 from hintseg.hints.labels import VOID
 from hintseg.writing import atomic_path
@@ -133,6 +133,7 @@ def _add_images(images: dict[str, dict[str, Any]], found: Imported, path: Path) 
         keys[number] = found.add_image(image["file_name"], path, size)
         if split is not None:
             found.split(split, keys[number])
+    note_repeated(found, keys.values(), path)
     return keys
 
 

@@ -20,7 +20,7 @@ from hintseg.errors import InputError
 from hintseg.formats.exported import Classes, Labelled, extent
 from hintseg.formats.folder import read_xml
 from hintseg.formats.imported import Imported
-from hintseg.formats.shapes import SPLITS, declared_size, ellipse, label_used, rectangle, turned
+from hintseg.formats.shapes import SPLITS, declared_size, ellipse, label_used, note_repeated, rectangle, turned
 from hintseg.hints.description import as_coordinate
 from hintseg.writing import atomic_path
 
@@ -43,13 +43,16 @@ def read(path: Path, found: Imported) -> None:
     used |= {track.get("label") or "" for track in root.iter("track")}
     listed = [name.text or "" for name in root.iterfind("meta//labels/label/name")]
     label_used(found, [name for name in listed if name], used - {""})
+    keys = []
     for image in root.iter("image"):
         where = f"{path}, image {image.get('name')!r}"
         size = declared_size(image.get("height"), image.get("width"), where)
         key = found.add_image(_attribute(image, "name", where), path, size)
+        keys.append(key)
         if (subset := image.get("subset")) and subset.lower() != "default":
             found.split(SPLITS.get(subset.lower(), re.sub(r"[^\w.-]+", "_", subset)), key)
         _add_shapes([(shape, shape.get("label")) for shape in image], key, found, where)
+    note_repeated(found, keys, path)
     _read_tracks(root, path, found)
 
 

@@ -141,6 +141,14 @@ class ImageFinder:
             )
         return candidates[0]
 
+    def namesake(self, where: Path, image: Path) -> Path | None:
+        """An image beside another that is called like the annotation file `where`, as that other is not."""
+        stem = normalize("NFC", where.stem)
+        if stem == normalize("NFC", image.stem):
+            return None
+        alike = [path for path in self._by_stem[stem.casefold()] if normalize("NFC", path.stem) == stem]
+        return next((path for path in alike if path.parent == image.parent), None)
+
     def _candidates(self, base: str) -> list[Path]:
         """Files of this name; else in another case; else with an image's suffix after it."""
         alike = self._by_name[base.casefold()]

@@ -17,7 +17,7 @@ from PIL import Image
 from hintseg.errors import InputError
 from hintseg.formats.fields import annotations_in, entry
 from hintseg.formats.imported import Imported
-from hintseg.formats.shapes import declared_size, ellipse, rectangle
+from hintseg.formats.shapes import declared_size, ellipse, rectangle, require_own_file
 from hintseg.hints.forms.form import numbers
 from hintseg.hints.labels import VOID
 
@@ -50,8 +50,7 @@ def read(path: Path, found: Imported) -> None:
             "with labelme_export_json."
         )
     key = found.add_image(name, path, size)
-    if (earlier := found.written_by.setdefault(key, path)) != path:
-        raise InputError(f"{path}: is about the same image as {earlier} ({found.images[key]}); mend its 'imagePath'.")
+    require_own_file(found, key, path, "'imagePath'")
     if not found.is_readable(key):
         return
     flags = content.get("flags")

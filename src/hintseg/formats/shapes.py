@@ -1,6 +1,7 @@
 """What several readers share: sizes that are declared, turned rectangles, ellipses, and names of no class."""
 
 import re
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -84,6 +85,30 @@ def label_used(found: Imported, names: Iterable[str], used: set[str]) -> None:
         found.note(
             f"{len(unused)} of {len(listed)} listed classes are used by no annotation and were left out: "
             f"{', '.join(unused[:MOST_NAMED])}{more}."
+        )
+
+
+def require_own_file(found: Imported, key: str, path: Path, field: str) -> None:
+    """Refuse a file about one image that names another than the one it is called like: one was renamed.
+
+    Raises:
+        InputError: both images are there.
+    """
+    earlier = found.written_by.setdefault(key, path)
+    if earlier != path:
+        raise InputError(f"{path}: is about the same image as {earlier} ({found.images[key]}); mend its {field}.")
+    other = found.finder.namesake(path, found.images[key])
+    if other is not None:
+        raise InputError(f"{path}: may be about {found.images[key]}, which it names, or {other}; mend its {field}.")
+
+
+def note_repeated(found: Imported, keys: Iterable[str], path: Path) -> None:
+    """Say how many images one file lists more than once: entries of one name may be meant for several images."""
+    repeated = [key for key, count in Counter(keys).items() if count > 1]
+    if repeated:
+        found.note(
+            f"{len(repeated)} images are listed more than once in {path.name}, first {repeated[0]!r:.80}; each got the "
+            "hints of all its entries. If these mean several images, write their folders into the names."
         )
 
 

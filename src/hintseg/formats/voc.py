@@ -9,12 +9,12 @@ from xml.etree.ElementTree import Element
 
 import numpy as np
 
-from hintseg.errors import InputError
 from hintseg.formats import png
 from hintseg.formats.exported import Classes, Labelled, require_lines
 from hintseg.formats.folder import number, read_xml, text
 from hintseg.formats.imported import Imported
 from hintseg.formats.label_colours import COMMENT
+from hintseg.formats.shapes import require_own_file
 from hintseg.formats.split_lists import read_split_lists
 from hintseg.images import label_palette, write_labels
 from hintseg.writing import atomic_path
@@ -40,8 +40,7 @@ def read(path: Path, found: Imported) -> None:
     if size is not None:
         declared = (int(number(size, "height", path)), int(number(size, "width", path)))
     key = found.add_image(name, path, declared)
-    if (earlier := found.written_by.setdefault(key, path)) != path:
-        raise InputError(f"{path}: is about the same image as {earlier} ({found.images[key]}); mend its <filename>.")
+    require_own_file(found, key, path, "<filename>")
     for element in root.iter("object"):
         _add(element, key, found, path)
 

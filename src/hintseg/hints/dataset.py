@@ -39,7 +39,7 @@ from hintseg.hints.keys import by_key, key_of, near_key
 from hintseg.hints.labels import VOID
 from hintseg.hints.model import ImageHints
 from hintseg.hints.names import no_class, plain_name, require_names
-from hintseg.hints.pictures import Pictures, list_pictures
+from hintseg.hints.pictures import Pictures, list_pictures, require_own_values
 from hintseg.hints.stretch import with_stretch
 from hintseg.images import read_image, read_image_size, read_labels, read_picture
 from hintseg.listing import Listing, composed, list_images
@@ -308,8 +308,8 @@ class Dataset:
         path = self.label_path(folder, key)
         if path is None:
             return None
-        values = read_labels(path)
-        _require_size(path, values.shape, size())
+        require_own_values(self.root / folder, self.classes, self.first_label)
+        _require_size(path, (values := read_labels(path)).shape, size())
         return self.coding.decode(values, FORMS[folder].dense, path)
 
 

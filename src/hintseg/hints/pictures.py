@@ -1,11 +1,14 @@
 """Label pictures of a folder (masks/, scribbles/): which file belongs to which image."""
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from hintseg.errors import InputError
 from hintseg.hints.keys import without_suffix
-from hintseg.listing import composed, list_images
+from hintseg.listing import MADE_BY, composed, list_images
+from hintseg.reading import read_json
 
 # Formats that keep every value; the first one is looked for first.
 LABEL_SUFFIXES = (".png", ".tif", ".tiff", ".bmp", ".gif")
@@ -38,6 +41,26 @@ def list_pictures(folder: Path) -> Pictures:
         elif files.setdefault(composed(without_suffix(name)), path) is not path:
             doubled.append(path)
     return Pictures(files, passed_over, tuple(doubled))
+
+
+def require_own_values(folder: Path, classes: Sequence[str], first_label: int) -> None:
+    """Refuse masks that came with their folder from a run that counts the classes in another way.
+
+    Raises:
+        InputError: what hintseg left beside them says so.
+    """
+    told = folder / MADE_BY
+    if not told.exists():
+        return
+    content = read_json(told)
+    learned = content.get("classes") if isinstance(content, dict) else None
+    for label, name in enumerate(learned if isinstance(learned, list) else ()):
+        if name in classes and classes.index(name) + first_label != label:
+            raise InputError(
+                f"{folder}: holds masks that hintseg wrote for other classes or values ({name!r:.80} is {label} there, "
+                f"but {classes.index(name) + first_label} here); import them with classes.txt, or write them with "
+                f"the data set's own classes, or remove {told.name} if they were converted."
+            )
 
 
 def passed_over_pictures(folder: str, pictures: Pictures) -> list[str]:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from hintseg.errors import InputError, RunError
+from hintseg.hints.coding import parse_coding
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.description import read_json
 from hintseg.hints.forms.by_name import FORMS
@@ -147,10 +148,6 @@ class Project:
             names = checked_names(classes, self.identifiers)
             if background is not None and background not in self.identifiers:
                 raise InputError(f"background {background} is no class.")
-            if 0 < self.dataset.void < len(names) + self.dataset.first_label:
-                raise InputError(
-                    f"label {self.dataset.void} is the void of this data set; it cannot hold more classes."
-                )
             complete = self.dataset.tags_complete if complete is None else complete
             self._write_table(names, None if background is None else self.labels[background], complete)
             self._reload()
@@ -159,6 +156,7 @@ class Project:
         """dataset.json with other classes; what else it says stays."""
         path = self.root / "dataset.json"
         content = read_json(path) if path.exists() else {"void": self.dataset.void}
+        parse_coding(content, len(names), path)  # before anything is written: a new class may have the value of void
         added = [secrets.token_hex(4) for _ in names[len(self.identifiers) :]]
         remember(self.root, (*self.identifiers, *added), names)
         content |= {"classes": names, "background": background, "tags_complete": complete}

@@ -1,0 +1,67 @@
+"""Whose hints they are: renamed images, missing pages, images that one file lists twice."""
+
+import json
+
+import pytest
+from PIL import Image
+
+from hintseg.errors import InputError
+from hintseg.formats.by_name import import_dataset
+
+
+@pytest.fixture
+def source(tmp_path):
+    (tmp_path / "in").mkdir()
+    return tmp_path / "in"
+
+
+def photographs(source, *names):
+    for name in names:
+        Image.new("RGB", (64, 48), (120, 90, 60)).save(source / name)
+
+
+def page_result(row):
+    value = {"x": 10, "y": 10, "width": 20, "height": 20, "rectanglelabels": ["x"]}
+    return {"id": "r", "type": "rectanglelabels", "to_name": "image", "item_index": row, "value": value}
+
+
+@pytest.mark.parametrize(("there", "row", "expected"), [("ab", 1, "b"), ("a", 1, None), ("b", 1, "b"), ("b", 0, None)])
+def test_a_page_that_is_missing_gives_its_hints_to_no_other(source, tmp_path, there, row, expected):
+    photographs(source, *(f"{name}.png" for name in there))
+    task = {"data": {"pages": ["a.png", "b.png"]}, "annotations": [{"result": [page_result(row)]}]}
+    (source / "t.json").write_text(json.dumps([task]))
+    _, found = import_dataset(source, tmp_path / "out")
+    assert list(found.boxes) == ([] if expected is None else [expected])
+    assert bool(found.lost) == (expected is None)
+
+
+@pytest.mark.parametrize(("data", "expected"), [({"one": "a.png", "two": "b.png"}, []), ({"one": "a.png"}, ["a"])])
+def test_of_two_images_of_a_task_the_one_that_is_there_gets_not_the_hints_of_both(source, tmp_path, data, expected):
+    photographs(source, "a.png")
+    results = [page_result(None) | {"to_name": name, "id": name} for name in ("left", "right")]
+    (source / "t.json").write_text(json.dumps([{"data": data, "annotations": [{"result": results}]}]))
+    assert list(import_dataset(source, tmp_path / "out")[1].boxes) == expected
+
+
+def voc(path, name):
+    box = "<bndbox><xmin>1</xmin><ymin>1</ymin><xmax>9</xmax><ymax>9</ymax></bndbox>"
+    path.with_suffix(".xml").write_text(
+        f"<annotation><filename>{name}</filename><object><name>x</name>{box}</object></annotation>"
+    )
+
+
+def labelme(path, name):
+    shape = {"label": "x", "points": [[1, 1], [9, 9]], "shape_type": "rectangle"}
+    path.with_suffix(".json").write_text(json.dumps({"shapes": [shape], "imagePath": name}))
+
+
+@pytest.mark.parametrize("write", [voc, labelme])
+def test_a_renamed_pair_whose_file_names_another_image_is_refused(source, tmp_path, write):
+    photographs(source, "a.png")
+    write(source / "b", "a.png")
+    assert list(import_dataset(source, tmp_path / "one")[1].boxes) == ["a"]
+    photographs(source, "b.png")
+    with pytest.raises(InputError, match="may be about"):
+        import_dataset(source, tmp_path / "two")
+    write(source / "b", "b.png")
+    assert list(import_dataset(source, tmp_path / "three")[1].boxes) == ["b"]
