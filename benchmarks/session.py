@@ -50,7 +50,8 @@ def main() -> None:
             if truth is not None:
                 matrix.update(truth, session.mask(key))
     row = {
-        "images": len(keys), "seed": options.seed, "threads": torch.get_num_threads(), "features_seconds": round(prepared, 1),
+        "images": len(keys), "seed": options.seed, "threads": torch.get_num_threads(),
+        "features_seconds": round(prepared, 1),
         "fit_seconds": round(statistics.median(fits), 2), "slowest_fit_seconds": round(max(fits), 2),
         "mask_seconds": round(statistics.median(masks), 2), "slowest_mask_seconds": round(max(masks), 2),
         "mean_iou_val": round(100 * matrix.scores().mean_iou, 1),

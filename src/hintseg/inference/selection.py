@@ -1,8 +1,8 @@
 """Post-processing chosen by hints that the network has not learned from.
 
 A dense CRF sharpens photographs and wipes out what is thin or faint elsewhere; masks to see which are rarely at hand.
-Hinted pixels of images that are held out tell it, too: they lie inside of regions, where a CRF that moves borders changes
-little, and one that swallows regions much.
+Hinted pixels of images that are held out tell it, too: they lie inside of regions, where a CRF that moves borders
+changes little, and one that swallows regions much.
 """
 
 import logging
