@@ -159,11 +159,14 @@ def test_auto_means_the_recipe_that_fits_what_is_asked_for(scenes, tmp_path, cap
     assert resolved_recipe("train", "none")[0] == "small"
     assert resolved_recipe("train", "auto", objective="spml")[0] == "small"
     assert resolved_recipe("train", "auto", freeze=True)[0] == "small"
+    for wrong in ({"objective": "spml"}, {"recipe": "small"}, {"config": tmp_path / "recipe.json"}):
+        with pytest.raises(ConfigError, match="leave out"):
+            train(scenes, "points", tmp_path / "run", engine="instant", **wrong)
     settings = ["instant.image_side=96", "instant.steps=9", "data.crop=64", "data.batch=2", "data.spread_regions=60"]
     with caplog.at_level("INFO", "hintseg"):
         run = train(scenes, "points", tmp_path / "run", device="cpu", iterations=1, settings=settings)
     assert run.recipe.name == "fine-tuned"
-    assert "recipe fine-tuned, since pretrained weights" in caplog.text
+    assert "resolved recipe: fine-tuned, because the weights are pretrained" in caplog.text
 
 
 STOREYS = [

@@ -87,16 +87,22 @@ def choose_recipe(
 
 
 def resolved_recipe(
-    engine: str, weights: str, *, objective: object = None, freeze: object = False, **others: object
+    engine: str, weights: str, *, objective: str | None = None, freeze: bool = False
 ) -> tuple[str, str]:
-    """The recipe that "auto" means, and why."""
+    """The recipe that "auto" means, and why.
+
+    Raises:
+        ConfigError: the instant engine with an objective or a frozen decoder's settings, which it does not read.
+    """
     if engine == "instant":
-        return INSTANT.name, "--engine instant"
+        if objective is not None or freeze:
+            raise ConfigError("--engine instant trains no network: leave out --objective and --freeze.")
+        return INSTANT.name, "the engine is instant"
     if weights == "none":
-        return SMALL.name, "random filters have no features to start from"
+        return SMALL.name, "there are no pretrained weights"
     if objective is not None or freeze:
-        return SMALL.name, "--objective and --freeze are about training from a fresh decoder"
-    return FINE_TUNED.name, "pretrained weights give a first model, which is then fine-tuned"
+        return SMALL.name, "an objective or a frozen backbone was chosen"
+    return FINE_TUNED.name, "the weights are pretrained"
 
 
 def train(
@@ -155,9 +161,14 @@ def train(
         raise unknown_name("precision", precision, ("32-true", "bf16-mixed", "16-mixed"))
     if engine not in ("train", "instant"):
         raise unknown_name("engine", engine, ("train", "instant"))
+    named = recipe != AUTO or choices.get("config") is not None
+    if engine == "instant" and named and recipe != INSTANT.name:
+        raise ConfigError("--engine instant has a recipe of its own: leave out --recipe and --config.")
     if recipe == AUTO:
-        recipe, why = resolved_recipe(engine, weights, **choices)
-        log.info("recipe %s, since %s", recipe, why)
+        asked = {name: choices[name] for name in ("objective", "freeze") if name in choices}
+        recipe, why = resolved_recipe(engine, weights, **asked)  # type: ignore[arg-type]
+        if not named:
+            log.info("resolved recipe: %s, because %s", recipe, why)
     chosen = recipe if isinstance(recipe, Recipe) else choose_recipe(recipe, weights=weights, **choices)  # type: ignore[arg-type]
     dataset = dataset if isinstance(dataset, Dataset) else Dataset.open(dataset, progress)
     keys = dataset.keys(split)
@@ -177,13 +188,13 @@ def train(
             "progress": noted(folder, progress) if first_process() else progress,
             "cache": None if cache is None else Path(cache),
         }  # fmt: skip
+        start = None
+        if chosen.instant is not None:
+            chosen = at_scale(chosen, found.largest)
+            start = partial(start_from_head, recipe=chosen)
         if chosen.instant is not None and not chosen.objective:
             segmenter = run_instant(dataset, usable, forms, chosen, folder, **common)
         else:
-            start = None
-            if chosen.instant is not None:
-                chosen = at_scale(chosen, found.largest)
-                start = partial(start_from_head, recipe=chosen, largest=found.largest)
             segmenter = run_training(
                 dataset, usable, forms, chosen, folder, devices=devices, precision=precision, validate=validate,
                 start=start, **common,

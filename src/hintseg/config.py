@@ -43,7 +43,7 @@ class NetworkConfig(_Section):
     dropout: Fraction = Field(0.1, description="before the classifier's last layer")
     freeze_stride: int = Field(4, ge=0, description="backbone stages up to this stride get no gradient; 0 frees all")
     frozen: bool = Field(False, description="the backbone does not learn; see data.views")
-    keep_statistics: bool = Field(False, description="the backbone's batch norms keep their means and variances")
+    keep_statistics: bool = Field(False, description="keep the backbone's pretrained batch-norm statistics fixed")
     prototypes: int = Field(0, ge=0, description="of regions a class, which pixels attend to (RCA); 0: none")
 
 
@@ -203,10 +203,12 @@ class InstantConfig(_Section):
 
 
 class SelectionConfig(_Section):
-    """Post-processing chosen by hints that the network has not learned from."""
+    """Choice of the post-processing by held-out hints."""
 
-    held_out: Fraction = Field(0.0, description="share of the images with placed hints; 0: nothing is chosen")
-    until: Fraction = Field(0.6, description="share of the iterations after which they teach, too")
+    held_out: Fraction = Field(
+        0.0, description="fraction of the images with localized hints that chooses the post-processing; 0 disables it"
+    )
+    until: Fraction = Field(0.6, description="fraction of the iterations after which these images are trained on, too")
 
 
 class InferenceConfig(_Section):

@@ -20,7 +20,9 @@ def train(
     hints: Annotated[
         str | None, typer.Option(help="forms to use, e.g. points,scribbles; default all that are there")
     ] = None,
-    recipe: Annotated[str, typer.Option(help="named recipe; see hintseg recipe; auto: by what is asked for")] = "auto",
+    recipe: Annotated[
+        str, typer.Option(help="named recipe (see hintseg recipe); auto picks one and logs why")
+    ] = "auto",
     engine: Annotated[
         str, typer.Option(help="train: the whole network, minutes; instant: a head on frozen features, seconds")
     ] = "train",

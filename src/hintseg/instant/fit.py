@@ -65,7 +65,7 @@ def run_instant(
 ) -> Segmenter:
     """Fit a head to all hints, and leave a run folder that `Segmenter.open` reads.
 
-    Args: as for `run_training`; the recipe has a section `instant`.
+    Args: as for `run_training`; the recipe has a section `instant`, and is `at_scale`.
 
     Raises:
         RunError: the folder is in use, holds another run, or cannot be written.
@@ -75,7 +75,6 @@ def run_instant(
     if recipe.instant is None or weights == "none":
         raise ConfigError("the instant engine reads a pretrained backbone's features: use --weights auto or a file.")
     progress = progress or (lambda stage, done, total, values: None)
-    recipe = at_scale(recipe, largest)
     description = RunDescription(
         recipe, dataset.classes, dataset.background, dataset.address or str(dataset.root.resolve()), forms, keys,
         version, dataset.shown, largest,
@@ -91,7 +90,7 @@ def run_instant(
         agree_on_inputs(out, inputs, description, "32-true")
         write_text(out / "run.json", description.dump())
         images = TrainingImages(dataset, keys, forms, recipe.data, folder, pixels)
-        store = FeatureStore(folder / "features", network, scale_for(largest, recipe), FEATURES_LIMIT)
+        store = FeatureStore(folder / "features", network, recipe.completion.scale, FEATURES_LIMIT)
         recipe = fit_from_hints(network, images, store, recipe, progress, Segmenter(network, description, out))
         description = replace(description, recipe=recipe)
         write_text(out / "run.json", description.dump())
@@ -121,15 +120,13 @@ def at_scale(recipe: Recipe, largest: int) -> Recipe:
     )
 
 
-def start_from_head(
-    network: Embedder, images: TrainingImages, progress: Progress, *, recipe: Recipe, largest: int
-) -> None:
-    """Give a network that is about to be trained the head of an instant run, which knows nothing of images held out."""
+def start_from_head(network: Embedder, images: TrainingImages, progress: Progress, *, recipe: Recipe) -> None:
+    """Initialise a network with the head of an instant run on all images but those held out for `selection`."""
     network.eval()
     folder = images.cache
     if folder is None:
         raise ValueError("features need a folder")
-    store = FeatureStore(folder / "features", network, scale_for(largest, recipe), FEATURES_LIMIT)
+    store = FeatureStore(folder / "features", network, recipe.completion.scale, FEATURES_LIMIT)
     held = held_out(images.placed, recipe.selection.held_out, recipe.seed)
     fit_from_hints(network, images.only([key for key in images.keys if key not in held]), store, recipe, progress)
 

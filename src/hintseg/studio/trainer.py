@@ -33,9 +33,9 @@ Effort = Literal["quick", "normal", "thorough"]
 EFFORTS: dict[Effort, int] = {"quick": 120, "normal": 150, "thorough": 400}
 STAGES = {
     "check": "reading hints", "features": "computing features", "tags": "locating ticked classes",
-    "hints": "spreading hints", "fit": "fitting", "pseudo-labels": "labelling training photographs",
-    "selection": "choosing how masks are refined", "complete": "completing masks", "decode": "reading photographs",
-    "train": "training", "memory": "remembering segments",
+    "hints": "propagating labels", "fit": "fitting", "pseudo-labels": "labelling training images",
+    "selection": "choosing how masks are refined", "complete": "completing masks", "decode": "reading images",
+    "train": "training", "memory": "building the memory bank",
 }  # fmt: skip
 
 
@@ -191,17 +191,19 @@ class Model:
         segmenter = self.segmenter()
         self.project.refresh()
         dataset = self.project.dataset
-        if segmenter is None and self.learner is None:
-            return complete_key(dataset, key, tuple(FORMS))
-        if segmenter is None:
-            assert self.learner is not None
-            if (mask := self.learner.mask(key)) is None:
-                raise InputError("no photograph has a stroke, point or box yet; draw some, of every class.")
-            return mask
-        with self._network:
-            if dataset.hints(key, segmenter.description.forms).forms():
+        if segmenter is not None:
+            with self._network:
+                hints = dataset.hints(key, segmenter.description.forms)
+                if not hints.forms():
+                    return segmenter.predict_picture(segmenter.picture(dataset, key))
+                if hints.placed():  # a correction does not say that all other classes are absent
+                    dataset = replace(dataset, tags_complete=False)
                 return segmenter.complete(_named_as(dataset, segmenter), key)
-            return segmenter.predict_picture(segmenter.picture(dataset, key))
+        if self.learner is None:
+            return complete_key(dataset, key, tuple(FORMS))
+        if (mask := self.learner.mask(key)) is None:
+            raise InputError("no image has a stroke, point or box yet; draw some, of every class.")
+        return mask
 
     def nearest(self, key: str, at: tuple[float, float]) -> tuple[NDArray[np.bool_], list[dict[str, Any]]] | None:
         """The clicked segment and the training segments nearest to it; None where nothing was trained."""
