@@ -77,6 +77,18 @@ def test_a_single_class_on_an_image_does_not_take_all_of_it(scenes, begin):
     assert (session.mask(second) == scenes.mask(second)).mean() > 0.7
 
 
+def test_a_class_stays_in_its_boxes(scenes, begin):
+    session, key = begin(scenes, "scribbles", "boxes"), scenes.keys("train")[0]
+    session.fit(scenes.keys("train"))
+    inside = np.zeros(scenes.mask(key).shape, bool)
+    for box in scenes.hints(key).boxes:
+        if box.label == 1:
+            inside[round(box.y0) : round(box.y1), round(box.x0) : round(box.x1)] = True
+    square = session.mask(key) == 1
+    assert square.any()
+    assert (square & ~inside).sum() <= 0.05 * square.sum()  # the CRF rounds corners
+
+
 def test_classes_and_images_may_come_later(scenes, begin):
     session, key = begin(scenes, "scribbles"), scenes.keys("val")[0]
     session.fit(scenes.keys("train"))

@@ -115,7 +115,8 @@ class Session:
         picture, images = self.dataset.picture(key), self._images(key)
         image, target = images.target(key)
         shares = resize(self.store.maps(image).logits[None].cpu(), image.shape[:2])[0]
-        shares *= torch.from_numpy(target.allowed).view(-1, 1, 1)
+        possible = target.allowed[:, None, None] if target.possible is None else target.possible
+        shares *= torch.from_numpy(possible)
         touched = _touched(target.labels, images.spread_regions(key, image), len(shares))
         rows, columns = np.nonzero(touched < len(shares))
         shares[:, rows, columns] *= 1 - TRUST

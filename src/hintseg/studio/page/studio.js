@@ -425,7 +425,7 @@ async function showMask() {
     const mask = await createImageBitmap(await answer.blob());
     if (signal.aborted || key !== view.key) return;
     Object.assign(view, { mask, tag: answer.headers.get("ETag") });
-    const models = { instant: "learned from the hints on all photographs", hints: "from this photograph's hints alone" };
+    const models = { instant: "learned from all hints", hints: "from this photograph's hints alone" };
     $("source").textContent = source === "accepted" ? "accepted mask" : models[project.model] ?? `mask of ${project.model}`;
   } catch (error) {
     if (signal.aborted) return;
