@@ -25,8 +25,7 @@ TINY = [
     "data.batch=2",
     "data.crop=64",
     "data.regions=12",
-    "segments.grid=[3,3]",
-    "segments.inference_grid=[8,8]",
+    "segments.grid=[4,4]",
     "segments.memory=1",
     "checkpoint_every=2",
 ]

@@ -3,18 +3,16 @@
 import ast
 import subprocess
 import sys
-from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from hintseg.api import choose_recipe, form_alone, resolved_recipe, train
+from hintseg.api import choose_recipe, resolved_recipe, train
 from hintseg.config import Recipe, load_recipe, override, save_recipe
 from hintseg.errors import ConfigError, unknown_name
-from hintseg.hints.check import Inspection
 from hintseg.metrics import ConfusionMatrix
-from hintseg.recipes.by_name import ALONE, OBJECTIVES, RECIPES
+from hintseg.recipes.by_name import OBJECTIVES, RECIPES
 
 SOURCE = Path(__file__).parents[1] / "src" / "hintseg"
 
@@ -72,58 +70,39 @@ def test_wrong_configuration_files(tmp_path):
 
 def test_choices_change_the_recipe(tmp_path):
     chosen = choose_recipe(
-        "small", weights="none", backbone="resnet18", iterations=5, seed=3, settings=["data.batch=2"]
+        "plain", weights="none", backbone="resnet18", iterations=5, seed=3, settings=["data.batch=2"]
     )
     assert (chosen.network.backbone, chosen.iterations, chosen.seed, chosen.data.batch) == ("resnet18", 5, 3, 2)
     assert chosen.network.freeze_stride == 0
+    assert not chosen.network.keep_statistics
     assert choose_recipe(objective="partial_cross_entropy").stage_two.kind == "none"
     for objective in OBJECTIVES:
         assert choose_recipe(objective=objective).objective == OBJECTIVES[objective]
-        if objective != "default":
-            assert choose_recipe(objective=objective, alone="points").objective == OBJECTIVES[objective]
-    by_points = choose_recipe(alone="points", settings=["objective.annotation.weight=0.3"]).objective
-    points = ALONE["points"]
-    assert by_points == {**points, "annotation": points["annotation"].model_copy(update={"weight": 0.3})}
-    assert choose_recipe(alone="masks") == choose_recipe(objective="balanced_cross_entropy")
-    assert choose_recipe(alone="scribbles") == choose_recipe() == choose_recipe(alone=None)
-    boxes = choose_recipe(alone="boxes").objective
-    assert {**boxes, "partial_cross_entropy": choose_recipe().objective["partial_cross_entropy"]} == OBJECTIVES[
-        "default"
-    ]
-    assert "partial_cross_entropy" not in boxes
-    assert choose_recipe("voc12-points", alone="points") == RECIPES["voc12-points"]
-    assert choose_recipe(alone="points").completion.hints < choose_recipe().completion.hints
-    assert choose_recipe(alone="tags").completion.balance == 0.75
-    assert choose_recipe(alone="tags", settings=["completion.balance=0.5"]) == choose_recipe()
-    assert choose_recipe("voc12-tags", alone="tags") == RECIPES["voc12-tags"]
-    written = tmp_path / "small.json"
-    written.write_text(RECIPES["small"].model_dump_json(), "utf-8")
-    assert choose_recipe(config=written, alone="points") == RECIPES["small"]
-    assert choose_recipe(config=written, alone="tags") == RECIPES["small"]
+    settings = ["objective.annotation.weight=0.3"]
+    own = choose_recipe(objective="spml", settings=settings).objective
+    assert own == {
+        **OBJECTIVES["spml"],
+        "annotation": OBJECTIVES["spml"]["annotation"].model_copy(update={"weight": 0.3}),
+    }
+    written = tmp_path / "written.json"
+    written.write_text(RECIPES["fine-tuned"].model_dump_json(), "utf-8")
+    assert choose_recipe(config=written) == RECIPES["fine-tuned"]
     with pytest.raises(ConfigError, match="Unknown recipe"):
-        choose_recipe("smal")
+        choose_recipe("plane")
     with pytest.raises(ConfigError, match="Unknown objective"):
         choose_recipe(objective="pce")
 
 
-@pytest.mark.parametrize(
-    ("forms", "labelled", "alone"),
-    [
-        ({"points": 3}, 2, "points"),
-        ({"points": 3, "tags": 9}, 2, "points"),
-        ({"points": 3, "boxes": 1}, 2, None),
-        ({"masks": 9}, 80, "masks"),
-        ({"masks": 9}, 20, None),  # mostly void
-        ({"masks": 9, "scribbles": 9, "tags": 2}, 80, "masks"),
-        ({"masks": 8}, 80, None),  # the ninth has tags, or nothing
-        ({"tags": 9}, 0, "tags"),
-        ({}, 0, None),
-    ],
-)
-def test_the_form_that_alone_says_where_things_are(forms, labelled, alone):
-    pixels = Counter({0: labelled // 2, 1: labelled - labelled // 2})
-    found = Inspection(usable=[str(key) for key in range(9)], forms=Counter(forms), pixels=100, hinted_pixels=pixels)
-    assert form_alone(found) == alone
+def test_every_key_of_a_recipe_is_read_by_something_and_they_are_few():
+    for recipe in RECIPES.values():
+        assert _leaves(recipe.model_dump(mode="json")) <= 60, recipe.name
+    for wrong in ("objective.entropy.balance=0.5", "objective.partial_cross_entropy.concentration=6"):
+        with pytest.raises(ConfigError, match="has no"):
+            choose_recipe(settings=[wrong])
+
+
+def _leaves(section):
+    return sum(_leaves(value) if isinstance(value, dict) else 1 for value in section.values())
 
 
 def test_mean_iou_is_one_matrix_over_the_set_not_a_mean_over_images():
@@ -156,10 +135,9 @@ def test_a_class_seen_nowhere_does_not_count():
 def test_auto_means_the_recipe_that_fits_what_is_asked_for(scenes, tmp_path, caplog):
     assert resolved_recipe("train", "auto")[0] == "fine-tuned"
     assert resolved_recipe("instant", "auto")[0] == "instant"
-    assert resolved_recipe("train", "none")[0] == "small"
-    assert resolved_recipe("train", "auto", objective="spml")[0] == "small"
-    assert resolved_recipe("train", "auto", freeze=True)[0] == "small"
-    for wrong in ({"objective": "spml"}, {"recipe": "small"}, {"config": tmp_path / "recipe.json"}):
+    assert resolved_recipe("train", "none")[0] == "plain"
+    assert resolved_recipe("train", "auto", objective="spml")[0] == "plain"
+    for wrong in ({"objective": "spml"}, {"recipe": "plain"}, {"config": tmp_path / "recipe.json"}):
         with pytest.raises(ConfigError, match="leave out"):
             train(scenes, "points", tmp_path / "run", engine="instant", **wrong)
     settings = ["instant.image_side=96", "instant.steps=9", "data.crop=64", "data.batch=2", "data.spread_regions=60"]
@@ -188,7 +166,7 @@ STOREYS = [
         "recipes",
     },
     {"hints", "targets", "formats", "prepare"},
-    {"tensor_cores", "pairwise", "segments", "relations", "losses", "propagation"},
+    {"tensor_cores", "pairwise", "segments", "relations", "losses", "propagation", "contrib"},
     {"network"},
     {"inference", "training"},
     {"instant"},

@@ -9,29 +9,27 @@ from typing import Any
 
 from hintseg.config import Recipe, load_recipe, override
 from hintseg.errors import ConfigError, InputError, unknown_name
-from hintseg.hints.check import Inspection, inspect, require_trainable
+from hintseg.hints.check import inspect, require_trainable
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.forms.by_name import parse_forms
 from hintseg.inference.segmenter import Segmenter
 from hintseg.instant.fit import at_scale, run_instant, start_from_head
 from hintseg.ranks import first_process
-from hintseg.recipes.by_name import ALONE, ALONE_SETTINGS, OBJECTIVE_SETTINGS, OBJECTIVES, RECIPES
+from hintseg.recipes.by_name import OBJECTIVE_SETTINGS, OBJECTIVES, RECIPES
 from hintseg.recipes.fine_tuned import FINE_TUNED
 from hintseg.recipes.instant import INSTANT
-from hintseg.recipes.small import SMALL
+from hintseg.recipes.plain import PLAIN
 from hintseg.storage.mirror import published
 from hintseg.training.progress import Progress, noted
 from hintseg.training.stages import run_training
 
 log = logging.getLogger("hintseg")
 
-FROZEN_VIEWS = 8
-DENSE = 0.5  # share of pixels
 AUTO = "auto"
 
 
 def choose_recipe(
-    recipe: str = "small",
+    recipe: str = PLAIN.name,
     *,
     config: Path | None = None,
     objective: str | None = None,
@@ -39,16 +37,9 @@ def choose_recipe(
     weights: str = "auto",
     iterations: int | None = None,
     seed: int | None = None,
-    freeze: bool = False,
-    alone: str | None = None,
     settings: Iterable[str] = (),
 ) -> Recipe:
     """A recipe with the caller's changes; later arguments win.
-
-    Args:
-        alone: the only form that says where anything is, or "tags" where none does, see `form_alone`: the default
-            objective and recipe may differ then (`ALONE`, `ALONE_SETTINGS`), but not those in a `config` file.
-        freeze: keep the backbone as its weights have it, and compute its features once for eight views of every image.
 
     Raises:
         ConfigError: an unknown name or an invalid value.
@@ -56,21 +47,14 @@ def choose_recipe(
     if recipe not in RECIPES:
         raise unknown_name("recipe", recipe, RECIPES)
     chosen = load_recipe(config) if config is not None else RECIPES[recipe]
+    changes: list[str] = []
     if objective is not None:
         if objective not in OBJECTIVES:
             raise unknown_name("objective", objective, OBJECTIVES)
         chosen = chosen.model_copy(update={"objective": OBJECTIVES[objective]})
-    if alone in ALONE and config is None and chosen.objective == OBJECTIVES["default"]:
-        chosen = chosen.model_copy(update={"objective": ALONE[alone]})
-    changes = list(OBJECTIVE_SETTINGS.get(objective or "", ()))
-    if config is None and recipe == SMALL.name:
-        changes += ALONE_SETTINGS.get(alone or "", ())
-    if weights == "none":
-        changes.append("network.freeze_stride=0")  # random filters must be free to learn
-    if freeze and weights == "none":
-        raise ConfigError("--freeze keeps the backbone as it is: give it --weights.")
-    if freeze:
-        changes += ["network.frozen=true", f"data.views={FROZEN_VIEWS}"]
+        changes += OBJECTIVE_SETTINGS.get(objective, ())
+    if weights == "none":  # random filters and statistics must be free to learn
+        changes += ["network.freeze_stride=0", "network.keep_statistics=false"]
     if backbone is not None:
         changes.append(f'network.backbone="{backbone}"')
     if iterations is not None:
@@ -86,22 +70,20 @@ def choose_recipe(
     return chosen
 
 
-def resolved_recipe(
-    engine: str, weights: str, *, objective: str | None = None, freeze: bool = False
-) -> tuple[str, str]:
+def resolved_recipe(engine: str, weights: str, objective: str | None = None) -> tuple[str, str]:
     """The recipe that "auto" means, and why.
 
     Raises:
-        ConfigError: the instant engine with an objective or a frozen decoder's settings, which it does not read.
+        ConfigError: the instant engine with an objective, which it does not read.
     """
     if engine == "instant":
-        if objective is not None or freeze:
-            raise ConfigError("--engine instant trains no network: leave out --objective and --freeze.")
+        if objective is not None:
+            raise ConfigError("--engine instant trains no network: leave out --objective.")
         return INSTANT.name, "the engine is instant"
     if weights == "none":
-        return SMALL.name, "there are no pretrained weights"
-    if objective is not None or freeze:
-        return SMALL.name, "an objective or a frozen backbone was chosen"
+        return PLAIN.name, "there are no pretrained weights"
+    if objective is not None:
+        return PLAIN.name, "an objective was chosen"
     return FINE_TUNED.name, "the weights are pretrained"
 
 
@@ -144,7 +126,7 @@ def train(
         validate: split with masks whose mean IoU, by softmax alone, joins the metrics at every checkpoint; it decides
             nothing.
         cache: folder for over-segments, which several runs on the same images may share; default OUT/cache.
-        **choices: what `choose_recipe` takes: config, objective, backbone, iterations, seed, freeze, settings.
+        **choices: what `choose_recipe` takes: config, objective, backbone, iterations, seed, settings.
 
     Returns:
         The trained segmenter, also left in `out`.
@@ -165,8 +147,7 @@ def train(
     if engine == "instant" and named and recipe != INSTANT.name:
         raise ConfigError("--engine instant has a recipe of its own: leave out --recipe and --config.")
     if recipe == AUTO:
-        asked = {name: choices[name] for name in ("objective", "freeze") if name in choices}
-        recipe, why = resolved_recipe(engine, weights, **asked)  # type: ignore[arg-type]
+        recipe, why = resolved_recipe(engine, weights, choices.get("objective"))  # type: ignore[arg-type]
         if not named:
             log.info("resolved recipe: %s, because %s", recipe, why)
     chosen = recipe if isinstance(recipe, Recipe) else choose_recipe(recipe, weights=weights, **choices)  # type: ignore[arg-type]
@@ -175,8 +156,6 @@ def train(
     counted = progress or (lambda stage, done, total, values: None)
     found = inspect(dataset, keys, forms, lambda done: counted("check", done, len(keys), {}), digests=True)
     usable = require_trainable(found, dataset, forms, on_error)
-    if not isinstance(recipe, Recipe):
-        chosen = choose_recipe(recipe, weights=weights, alone=form_alone(found), **choices)  # type: ignore[arg-type]
     if _cores() > 4 and chosen.data.workers == 0 and os.name == "posix":
         chosen = override(chosen, [f"data.workers={min(_cores() // 2, 8)}"])
     if validate is not None and not any(dataset.has_mask(key) for key in dataset.keys(validate)):
@@ -201,21 +180,6 @@ def train(
             )  # fmt: skip
     segmenter.data = dataset
     return segmenter
-
-
-def form_alone(found: Inspection) -> str | None:
-    """The only form that says where anything is, or "tags" where none does.
-
-    Masks are where every image has one, whatever other hints there are, and most pixels are labelled: masks full of
-    void leave as much open as scribbles do.
-    """
-    dense = sum(found.hinted_pixels.values()) > DENSE * found.pixels
-    if dense and found.forms["masks"] == len(found.usable):
-        return "masks"
-    placed = [form for form, count in found.forms.items() if count and form != "tags"]
-    if not placed and found.forms["tags"]:
-        return "tags"
-    return placed[0] if len(placed) == 1 and placed[0] != "masks" else None
 
 
 def _cores() -> int:

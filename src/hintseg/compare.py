@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from hintseg.api import choose_recipe, form_alone, train
+from hintseg.api import choose_recipe, train
 from hintseg.config import Recipe
 from hintseg.errors import ConfigError
 from hintseg.hints.check import inspect
@@ -58,7 +58,7 @@ class Result:
 
 def compare(
     dataset: Dataset, rows: Sequence[str], hints: str | None = None, out: Path = Path("runs/compare"), *,
-    seeds: Sequence[int] = (0,), split: str = "val", recipe: str = "small", weights: str = "auto",
+    seeds: Sequence[int] = (0,), split: str = "val", recipe: str = "plain", weights: str = "auto",
     iterations: int | None = None, settings: Sequence[str] = (), device: str = "auto", precision: str = "32-true",
     completed: bool = True, progress: Progress | None = None,
 ) -> list[Result]:  # fmt: skip
@@ -82,9 +82,8 @@ def compare(
     keys = dataset.keys("train")
     checked = None if progress is None else lambda done: progress("check", done, len(keys), {})
     found = inspect(dataset, keys, forms, checked, digests=True)
-    alone = form_alone(found)
     data = hashlib.sha256(repr((dataset.classes, dataset.background, found.digests)).encode()).hexdigest()[:16]
-    common = {"recipe": recipe, "weights": weights, "iterations": iterations, "alone": alone}
+    common = {"recipe": recipe, "weights": weights, "iterations": iterations}
     chosen = [(row, seed, _recipe(row, seed, settings, **common)) for row in rows for seed in seeds]
     claim_folder(out, "compare.json")
     require_result(out / "compare.json", overwrite=True)

@@ -6,9 +6,17 @@ Functions below `training/` never see it: they take plain arguments.
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 
 from hintseg.errors import ConfigError
 from hintseg.listing import require_no_pipe
@@ -18,6 +26,8 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Scale = Annotated[float, Field(gt=0, le=10_000)]
 NonNegative = Annotated[float, Field(ge=0)]
 
+RELATIONSHIPS = ("similarity", "annotation", "cooccurrence", "affinity")
+BALANCED = ("partial_cross_entropy", "spread", "completed")  # cross-entropies whose classes can be balanced
 DEFAULT_BACKBONE = "tf_efficientnet_lite0"  # its weights are a dependency
 
 
@@ -42,9 +52,8 @@ class NetworkConfig(_Section):
     )
     dropout: Fraction = Field(0.1, description="before the classifier's last layer")
     freeze_stride: int = Field(4, ge=0, description="backbone stages up to this stride get no gradient; 0 frees all")
-    frozen: bool = Field(False, description="the backbone does not learn; see data.views")
     keep_statistics: bool = Field(False, description="keep the backbone's pretrained batch-norm statistics fixed")
-    prototypes: int = Field(0, ge=0, description="of regions a class, which pixels attend to (RCA); 0: none")
+    prototypes: int = Field(0, ge=0, description="of regions per class, which pixels attend to (RCA); 0: none")
 
 
 class DataConfig(_Section):
@@ -55,35 +64,15 @@ class DataConfig(_Section):
     scale: tuple[Scale, Scale] = Field((0.75, 1.5), description="random scale, smallest and largest")
     mirror: bool = Field(True, description="random left-right flip")
     colour: Fraction = Field(0.3, description="strength of random brightness, contrast and saturation")
-    grey: Fraction = Field(0.0, description="probability of a grey-scale image")
-    blur: Fraction = Field(0.0, description="probability of a Gaussian blur")
     longest_side: int = Field(640, ge=64, description="larger images are reduced to this before training")
     point_radius: int = Field(3, ge=0, description="a point is a disc of this radius, pixels")
     oversegmentation: Literal["watershed", "slic", "felzenszwalb", "none"] = Field(
-        "watershed", description="regions that segments never cross"
+        "watershed", description="superpixels that segments never cross"
     )
-    regions: int = Field(200, ge=2, le=60000, description="about this many over-segments an image")
-    spread_regions: int = Field(1000, ge=0, le=4000, description="over-segments over which hints spread; 0: not at all")
-    spread_confidence: Fraction = Field(0.9, description="least share of a class where hints spread")
-    strong: Fraction = Field(0.5, description="least share of images with a placed hint in what is drawn")
-    wait: bool = Field(
-        False,
-        description="images with tags alone are not drawn before they have seeds or completed masks, "
-        "and never where no masks are completed",
+    regions: int = Field(200, ge=2, le=60000, description="about this many superpixels per image")
+    spread_regions: int = Field(
+        1000, ge=0, le=4000, description="superpixels over which labels are propagated; 0: they are not"
     )
-    grabcut: bool = Field(True, description="where in a box its class probably is: by GrabCut; false: in the middle")
-    words: int = Field(
-        100,
-        ge=0,
-        description="kinds of places by their looks, each of one class in all images where hints spread; 0: none",
-    )
-    foreign: Fraction = Field(
-        0.0,
-        description="where there is no background: a place is void whose word is of the image's classes in less than "
-        "this part of the other images' such places; 0: none",
-    )
-    views: int = Field(0, ge=0, description="fixed crops of every image, each drawn once; 0: a fresh one every time")
-    features_mib: int = Field(4096, ge=0, description="memory for a frozen backbone's features of these views")
     workers: int = Field(0, ge=0, description="loader processes; 0 loads in the main process")
 
 
@@ -91,28 +80,28 @@ class SegmentsConfig(_Section):
     """Segments that pixels are contrasted with."""
 
     stride: int = Field(8, ge=1, description="input pixels per cell where segments are formed")
-    grid: tuple[int, int] = Field((6, 6), description="k-means starting grid in training")
-    inference_grid: tuple[int, int] = Field((12, 12), description="k-means starting grid at inference")
-    iterations: int = Field(10, ge=0, description="k-means rounds")
-    spread: bool = Field(False, description="segments take spread labels")
+    grid: tuple[int, int] = Field((6, 6), description="k-means starting grid in training; twice that at inference")
     memory: int = Field(2, ge=0, description="past batches remembered")
     pixels: int = Field(2048, ge=0, description="at most this many pixels in each relationship; 0 takes all")
+
+    @property
+    def inference_grid(self) -> tuple[int, int]:
+        """k-means starting grid at inference [SPML: 12 × 12 for 6 × 6 in training, 24 × 24 for 12 × 12]."""
+        return 2 * self.grid[0], 2 * self.grid[1]
 
 
 class TermConfig(_Section):
     """One term of the objective."""
 
     weight: NonNegative = Field(1.0, description="λ")
-    concentration: Positive = Field(10.0, description="κ, for relationships")
-    balance: Fraction = Field(
-        0.0,
-        description="of classes in a cross-entropy: n pixels in a batch weigh n^−balance each",
+    concentration: Positive | None = Field(None, description="κ, for relationships; null: 10")
+    balance: Fraction | None = Field(
+        None, description="for cross-entropies: n pixels of a class in a batch weigh n^−balance each; null: 0"
     )
-    fading: bool = Field(False, description="the balance falls evenly to 0 at the last iteration")
-    start: Fraction = Field(0.0, description="share of the iterations before the term joins")
-    end: float = Field(
-        1.0, gt=0, le=1, description="share after which it leaves (spread: only images with all classes hinted)"
-    )
+
+    @model_serializer(mode="wrap")
+    def _without_nulls(self, handler: SerializerFunctionWrapHandler) -> dict[str, object]:
+        return {name: value for name, value in handler(self).items() if value is not None}
 
 
 class OptimizerConfig(_Section):
@@ -122,72 +111,40 @@ class OptimizerConfig(_Section):
     rate: Positive = Field(1e-3, description="learning rate of decoder and heads")
     backbone_rate: Positive = Field(3e-4, description="learning rate of the backbone")
     weight_decay: NonNegative = 1e-2
-    momentum: Fraction = 0.9
     bias_factor: Positive = Field(1.0, description="biases learn this much faster and do not decay")
     warmup: int = Field(50, ge=0, description="iterations from a tenth of the rate to the rate")
-    power: Positive = Field(0.9, description="of the polynomial decay")
     average: Fraction = Field(0.99, description="decay of the averaged weights; 0 keeps the last weights")
 
 
 class TagsConfig(_Section):
     """Images whose classes are known but not their places: a classifier's activation maps give seeds."""
 
-    iterations: int = Field(500, ge=0, description="of the tag classifier at most, before the others; 0: no seeds")
-    epochs: NonNegative = Field(
-        0.0, description="looks of the tag classifier at an image, at most; a surer one finds worse places; 0: no limit"
-    )
-    least: int = Field(0, ge=0, description="iterations of the tag classifier that `epochs` leaves however few images")
+    iterations: int = Field(500, ge=0, description="of the tag classifier, before the others; 0: no seeds")
     pooling: Literal["average", "max", "log_sum_exp", "rank"] = Field("log_sum_exp", description="of pixel scores")
-    claims: Literal["balanced", "peaks"] = Field(
-        "balanced", description="from scores to shares: every tagged class alike, or activations by their peaks (paper)"
+    background_power: Positive | None = Field(
+        None, description="background = (1 − strongest activation)^this (paper); null: every tagged class alike"
     )
-    level: float = Field(2.0, description="score of the background (balanced)")
-    border: NonNegative = Field(
-        1.0, description="a background is e^border as likely at the border of an image as inside (balanced)"
-    )
-    power: Positive = Field(4.0, description="background = (1 − strongest activation)^power (peaks)")
-    scales: tuple[Scale, ...] = Field((1.0, 1.5), description="of the activation maps, with mirror images")
-    confidence: Fraction = Field(0.8, description="least share of a seed, after a dense CRF")
 
 
 class CompletionConfig(_Section):
-    """From a network's opinion and hints to dense masks."""
+    """From a network's opinion and hints to dense masks; scale and mirror image are those of inference."""
 
     walk: bool = Field(True, description="random walk on embedding affinity")
-    walk_stride: int = Field(8, ge=1, description="input pixels per node of the walk")
-    walk_doublings: int = Field(6, ge=0, description="2^n steps")
     balance: NonNegative = Field(
         0.0, description="where nothing is pointed at, each class's shares are divided by their mean to this power"
     )
-    background: float = Field(
-        2 / 3, gt=0, lt=1, description="part of an image that is background, where nothing is pointed at"
-    )
-    least: Fraction = Field(
-        0.0,
-        description="where nothing is pointed at, a class covers at least this quantile of what it covers in hinted "
-        "images that show it, while a network is trained; 0: no bound",
-    )
-    hints: NonNegative = Field(2.0, description="exponent of the shares that hints alone give; 0 leaves them out")
-    hint_regions: int = Field(1000, ge=2, le=4000, description="over-segments over which hints spread")
-    scale: Scale = Field(1.0, description="of the image that the network sees")
     crf: bool = Field(True, description="dense CRF")
-    crf_stride: int = Field(
-        4, ge=1, description="pixels per node of this CRF along each side, at most, where nothing is pointed at"
-    )
-    flip: bool = Field(True, description="average with the mirrored image")
-    clamp: bool = Field(True, description="labelled pixels keep their label")
 
 
 class StageTwoConfig(_Section):
-    """What happens after the first share of the iterations."""
+    """What happens once the training masks are completed."""
 
     kind: Literal["none", "joint", "classifier", "fresh"] = Field(
         "joint",
         description="none; joint: go on with everything plus soft completed masks; classifier: frozen embedding and a "
         "new classifier on completed masks (paper); fresh: a new network on completed masks",
     )
-    dropout: Fraction = Field(0.65, description="of the new classifier (kind classifier)")
-    renewals: tuple[Fraction, ...] = Field((0.4, 0.7), description="when masks are completed, shares of the iterations")
+    start: Fraction = Field(0.5, description="fraction of the iterations after which the masks are completed")
 
 
 class InstantConfig(_Section):
@@ -195,10 +152,7 @@ class InstantConfig(_Section):
 
     image_side: int = Field(448, ge=64, description="longest side of the largest image before the backbone, pixels")
     pixels_per_image: int = Field(400, ge=1, description="labelled pixels drawn from an image, shared by its classes")
-    batch_size: int = Field(2048, ge=1, description="pixels in a step")
     steps: int = Field(300, ge=1, description="steps of each fit")
-    lr: Positive = Field(2e-3, description="learning rate, which falls linearly to 0")
-    weight_decay: NonNegative = Field(1e-2, description="of AdamW")
     confidence: Fraction = Field(0.8, description="minimum probability of a pseudo-label")
 
 
@@ -208,27 +162,18 @@ class SelectionConfig(_Section):
     held_out: Fraction = Field(
         0.0, description="fraction of the images with localized hints that chooses the post-processing; 0 disables it"
     )
-    until: Fraction = Field(0.6, description="fraction of the iterations after which these images are trained on, too")
 
 
 class InferenceConfig(_Section):
     """How new images are segmented."""
 
-    method: Literal["softmax", "retrieval", "both"] = Field(
-        "softmax", description="both: their mean, on images that need no tiles; softmax on the others"
-    )
+    method: Literal["softmax", "retrieval", "both"] = Field("softmax", description="both: their mean")
     scales: tuple[Scale, ...] = Field(
         (1.0,), min_length=1, description="averaged by softmax; retrieval looks at the one nearest to 1"
     )
-    flip: bool = False
-    crf: bool | Literal["small"] = Field(False, description="dense CRF; small: on images that need no tiles")
+    flip: bool = Field(False, description="average with the mirrored image")
+    crf: bool = Field(False, description="dense CRF")
     crf_stride: int = Field(1, ge=1, description="pixels per node of the CRF, along each side")
-    neighbours: int = Field(20, ge=1, description="segments that vote in retrieval")
-    presence: NonNegative = Field(
-        0.0,
-        description="exponent of how probable a class is in an image as a whole, by the pretrained backbone; on images "
-        "that need no tiles; 0: not learned, not asked",
-    )
     tile: int = Field(768, ge=192, description="larger images are cut into overlapping tiles of this side")
     longest_side: int | None = Field(
         None, ge=0, description="reduce larger images to this first; null: as training images were; 0: not at all"
@@ -238,7 +183,7 @@ class InferenceConfig(_Section):
 class Recipe(_Section):
     """Everything a run depends on besides its data."""
 
-    name: str = "small"
+    name: str = "plain"
     iterations: int = Field(1000, ge=1)
     seed: int = Field(0, ge=0)
     network: NetworkConfig = NetworkConfig()
@@ -253,6 +198,14 @@ class Recipe(_Section):
     inference: InferenceConfig = InferenceConfig()
     instant: InstantConfig | None = Field(None, description="null: the network is trained with the objective")
     checkpoint_every: int = Field(100, ge=1, description="iterations between checkpoints")
+
+    @model_validator(mode="after")
+    def _terms_read_their_keys(self) -> Self:
+        for name, term in self.objective.items():
+            for key, readers in (("concentration", RELATIONSHIPS), ("balance", BALANCED)):
+                if getattr(term, key) is not None and name not in readers:
+                    raise ValueError(f"objective.{name} has no {key}; only {', '.join(readers)} have")
+        return self
 
 
 def load_recipe(path: Path) -> Recipe:

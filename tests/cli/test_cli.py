@@ -141,7 +141,7 @@ def test_suggestions(hintseg, trained, scenes, tmp_path):
 
 def test_comparing_objectives(hintseg, scenes, tiny, tmp_path):
     settings = [part for setting in tiny for part in ("--set", setting)]
-    rows = "partial_cross_entropy,default:stage_two.renewals=[0.4,0.6];data.mirror=false"
+    rows = "partial_cross_entropy,spread:data.scale=[0.9,1.2];data.mirror=false"
     arguments = (
         "compare", scenes.root, "--objectives", rows, "--hints", "scribbles", "--seeds", 2, "--weights", "none",
         "--iterations", 3, "--out", tmp_path / "c", "--device", "cpu", *settings,
@@ -150,7 +150,7 @@ def test_comparing_objectives(hintseg, scenes, tiny, tmp_path):
     assert code == 0, err
     results = json.loads((tmp_path / "c" / "compare.json").read_text("utf-8"))
     assert [(result["row"].partition(":")[0], result["seed"]) for result in results] == [
-        ("partial_cross_entropy", 0), ("partial_cross_entropy", 1), ("default", 0), ("default", 1),
+        ("partial_cross_entropy", 0), ("partial_cross_entropy", 1), ("spread", 0), ("spread", 1),
     ]  # fmt: skip
     assert all(0 < result["mean_iou"] <= 100 for result in results)
     assert all(0 < result["completed"] <= 100 for result in results)
@@ -163,7 +163,7 @@ def test_comparing_objectives(hintseg, scenes, tiny, tmp_path):
     before = [path.stat().st_mtime_ns for path in weights]
     assert hintseg(*arguments)[0] == 0
     assert [path.stat().st_mtime_ns for path in weights] == before
-    code, _, err = hintseg(*arguments, "--set", "data.grey=0.5")
+    code, _, err = hintseg(*arguments, "--set", "data.colour=0.5")
     assert code == 2
     assert "another configuration" in err
     quick = [
@@ -253,9 +253,9 @@ def test_two_photographs_never_share_a_mask(hintseg, trained, scenes, tmp_path):
 
 def test_recipes_and_simulation(hintseg, scenes, tmp_path):
     assert hintseg("recipe")[1].split() == [
-        "small",
-        "instant",
         "fine-tuned",
+        "instant",
+        "plain",
         "voc12-tags",
         "voc12-boxes",
         "voc12-points",
@@ -308,7 +308,7 @@ def test_interrupted_masks_are_gone_on_with(hintseg, scenes, trained, tmp_path):
     code, _, err = hintseg(*arguments, "--resume", "--method", "softmax", "--no-crf")
     assert code == 2
     assert "other settings" in err
-    other = (*arguments, "--method", "softmax", "--no-crf", "--presence", "0.5")
+    other = (*arguments, "--method", "softmax", "--no-crf", "--flip")
     code, _, err = hintseg(*other)
     assert code == 2
     assert "--overwrite" in err

@@ -2,7 +2,6 @@
 
 import json
 import re
-from copy import deepcopy
 
 import cv2
 import numpy as np
@@ -18,7 +17,7 @@ from hintseg.hints.dataset import Dataset
 from hintseg.hints.forms.boxes import Box
 from hintseg.hints.model import ImageHints
 from hintseg.inference import completion, prediction
-from hintseg.inference.completion import at_least, complete_image, touch_boxes
+from hintseg.inference.completion import complete_image, touch_boxes
 from hintseg.inference.description import RunDescription
 from hintseg.inference.evaluation import evaluate_split
 from hintseg.inference.refine import refined
@@ -165,7 +164,7 @@ def test_bands_of_tiles_equal_the_blended_whole(segmenter):
     assert (segmenter.predict(image, config) == whole).mean() > 0.999
 
 
-def test_both_is_the_mean_of_softmax_and_votes_and_softmax_where_tiles_are_needed(segmenter):
+def test_both_is_the_mean_of_softmax_and_votes_in_tiles_too(segmenter):
     image = np.random.default_rng(2).integers(0, 255, (60, 90, 3)).astype(np.uint8)
     small, tiled = (
         {
@@ -174,17 +173,15 @@ def test_both_is_the_mean_of_softmax_and_votes_and_softmax_where_tiles_are_neede
         }
         for content in (image, np.tile(image, (4, 3, 1)))
     )
-    np.testing.assert_allclose(small["both"], (small["softmax"] + small["retrieval"]) / 2, atol=1e-6)
-    assert not np.allclose(small["softmax"], small["retrieval"], atol=1e-3)
-    np.testing.assert_array_equal(tiled["both"], tiled["softmax"])
+    for found in (small, tiled):
+        np.testing.assert_allclose(found["both"], (found["softmax"] + found["retrieval"]) / 2, atol=1e-6)
+        assert not np.allclose(found["softmax"], found["retrieval"], atol=1e-3)
 
 
 def test_ways_that_share_work_give_what_each_gives_alone(segmenter, monkeypatch):
     image = np.random.default_rng(5).integers(0, 255, (72, 96, 3), dtype=np.uint8)
     changes = [{"method": method, "crf": crf} for method in ("softmax", "retrieval", "both") for crf in (False, True)]
-    ways = [
-        segmenter.with_inference(**change) for change in (*changes, {"flip": True}, {"neighbours": 1}, {"tile": 192})
-    ]
+    ways = [segmenter.with_inference(**change) for change in (*changes, {"flip": True}, {"tile": 192})]
     expected = [segmenter.predict(image, way) for way in ways]
     looks = []
     whole = prediction.multi_scale_maps
@@ -310,84 +307,35 @@ def test_an_image_without_hints_cannot_be_completed_untrained():
         complete_untrained(np.zeros((8, 8, 3), np.uint8), np.zeros((8, 8), np.uint8), 2, "magic")
 
 
-def test_hints_overrule_an_undecided_network(segmenter):
-    """With an equal opinion everywhere, completion follows the hints; with hints=0 it cannot."""
-    image = np.zeros((64, 64, 3), np.uint8)
-    image[:, 32:] = 220
-    labels = np.full((64, 64), 254, np.uint8)
-    labels[20:40, 8], labels[20:40, 56] = 0, 1
-    network = deepcopy(segmenter.network)
-    for parameter in network.classifier.parameters():
-        parameter.data.zero_()
-    allowed = np.array([True, True, False])
-    config = CompletionConfig(walk=False, crf=False, clamp=False)
-    target = WeakTarget(labels, allowed, allowed, labels)
-    mask = complete_image(network, image, target, config).argmax(dim=0)
-    assert (mask[:, :30] == 0).all()
-    assert (mask[:, 34:] == 1).all()
-    without = complete_image(network, image, target, config.model_copy(update={"hints": 0.0}))
-    torch.testing.assert_close(without[0], without[1])
-
-
 def test_tagged_classes_are_balanced_where_nothing_is_pointed_at(segmenter):
     image = np.random.default_rng(0).integers(0, 255, (64, 80, 3)).astype(np.uint8)
+    maps = image_maps(segmenter.network, image)
     labels = np.full((64, 80), 254, np.uint8)
     allowed = np.array([True, True, False])
     config = CompletionConfig(walk=False, crf=False)
+    raising = config.model_copy(update={"balance": 0.5})
     target = WeakTarget(labels, allowed, allowed, labels)
-    plain = complete_image(segmenter.network, image, target, config)[:2].double()
-    found = complete_image(segmenter.network, image, target, config.model_copy(update={"balance": 0.5}))
+    plain = complete_image(maps, image, target, config)[:2].double()
+    found = complete_image(maps, image, target, raising)
     raised = plain / plain.mean(dim=(1, 2), keepdim=True).sqrt()
     torch.testing.assert_close(found[:2].double(), raised / raised.sum(dim=0), atol=1e-5, rtol=1e-4)
-    balance = config.model_copy(update={"balance": 0.5, "background": 0.8})
-    found = complete_image(segmenter.network, image, target, balance, background=1)
-    raised = plain / (plain.mean(dim=(1, 2)) / torch.tensor([0.2, 0.8]))[:, None, None].sqrt()
+    found = complete_image(maps, image, target, raising, background=1)
+    raised = plain / (plain.mean(dim=(1, 2)) / torch.tensor([1 / 3, 2 / 3]))[:, None, None].sqrt()
     torch.testing.assert_close(found[:2].double(), raised / raised.sum(dim=0), atol=1e-5, rtol=1e-4)
     hinted = labels.copy()
     hinted[3, 4] = 0
-    target, whole = WeakTarget(labels, allowed, allowed, hinted), config.model_copy(update={"balance": 0.5})
+    target = WeakTarget(labels, allowed, allowed, hinted)
     torch.testing.assert_close(
-        complete_image(segmenter.network, image, target, whole),
-        complete_image(segmenter.network, image, target, config),
+        complete_image(maps, image, target, raising), complete_image(maps, image, target, config)
+    )
+    everything, tagged = np.array([True, True, True]), np.array([False, True, False])
+    target = WeakTarget(labels, everything, tagged, labels)  # tags that are only examples
+    torch.testing.assert_close(
+        complete_image(maps, image, target, raising), complete_image(maps, image, target, config)
     )
 
 
-def test_a_class_that_may_be_absent_is_not_raised(segmenter):
-    """Where tags are only examples, balance and bounds would put every class of the data set into the image."""
-    image = np.random.default_rng(0).integers(0, 255, (64, 80, 3)).astype(np.uint8)
-    labels = np.full((64, 80), 254, np.uint8)
-    everything, tagged = np.array([True, True, True]), np.array([False, True, False])
-    config = CompletionConfig(walk=False, crf=False)
-    least = np.array([0.4, 0.4, 0.4])
-    target = WeakTarget(labels, everything, tagged, labels)
-    plain = complete_image(segmenter.network, image, target, config)
-    found = complete_image(segmenter.network, image, target, config.model_copy(update={"balance": 0.5}))
-    torch.testing.assert_close(found, plain)
-    found = complete_image(segmenter.network, image, target, config, least=least)
-    assert found[1].mean() >= 0.399
-    torch.testing.assert_close(found[0] / found[2], plain[0] / plain[2], atol=1e-3, rtol=1e-3)
-    found = complete_image(segmenter.network, image, target, config, least=least, background=2)
-    assert found[1:].mean(dim=(1, 2)).min() >= 0.399
-
-
-def test_at_least_by_loop():
-    """Raise the classes that fall short, make every cell sum to one, and again."""
-    shares = torch.rand(3, 4, 5, generator=torch.Generator().manual_seed(0)) ** 4
-    shares /= shares.sum(dim=0)
-    least = [0.1, 0.45, 0.2]
-    cells = [[float(share) for share in cell] for cell in shares.flatten(1).T]
-    for _ in range(20):
-        means = [sum(cell[label] for cell in cells) / len(cells) for label in range(3)]
-        factors = [max(bound / mean, 1) for bound, mean in zip(least, means, strict=True)]
-        raised = [[share * factor for share, factor in zip(cell, factors, strict=True)] for cell in cells]
-        cells = [[share / sum(cell) for share in cell] for cell in raised]
-    found = at_least(shares, np.array(least))
-    torch.testing.assert_close(found.flatten(1).T, torch.tensor(cells), atol=1e-5, rtol=1e-4)
-    assert (found.mean(dim=(1, 2)) > torch.tensor(least) - 1e-3).all()
-    torch.testing.assert_close(at_least(shares, np.zeros(3)), shares)
-
-
-def test_the_crf_of_small_masks_may_run_on_more_pixels(segmenter, monkeypatch):
+def test_the_crf_of_completed_masks_sees_every_second_pixel(segmenter, monkeypatch):
     seen = []
 
     def record(image, shares, bilateral_sxy):
@@ -395,22 +343,15 @@ def test_the_crf_of_small_masks_may_run_on_more_pixels(segmenter, monkeypatch):
         return shares
 
     monkeypatch.setattr(completion, "dense_crf", record)
-    image = np.random.default_rng(0).integers(0, 255, (66, 80, 3)).astype(np.uint8)
-    labels = np.full((66, 80), 254, np.uint8)
+    image = np.random.default_rng(0).integers(0, 255, (67, 80, 3)).astype(np.uint8)
+    labels = np.full((67, 80), 254, np.uint8)
     allowed = np.array([True, True, False])
     target = WeakTarget(labels, allowed, allowed, labels)
-    masks = {}
-    for stride, finer in ((4, 4), (4, 2), (4, 8), (1, 2)):
-        config = CompletionConfig(walk=False, crf_stride=finer)
-        masks[stride, finer] = complete_image(segmenter.network, image, target, config, stride)
-    assert seen == [((16, 20, 3), 67 / 4), ((33, 40, 3), 67 / 2), ((16, 20, 3), 67 / 4), ((66, 80, 3), 67)]
-    hinted = labels.copy()
-    hinted[3, 4] = 0
-    complete_image(segmenter.network, image, WeakTarget(labels, allowed, allowed, hinted), config, 4)
-    assert seen.pop() == ((16, 20, 3), 67 / 4), "hints say more than a finer grid"
-    assert masks[4, 2].shape == (3, 16, 20)
-    torch.testing.assert_close(masks[4, 2].sum(dim=0), torch.ones(16, 20))
-    torch.testing.assert_close(masks[4, 2], masks[4, 4], atol=0.05, rtol=0)
+    maps = image_maps(segmenter.network, image)
+    mask = complete_image(maps, image, target, CompletionConfig(walk=False))
+    assert seen == [((33, 40, 3), 67 / 2)]
+    assert mask.shape == (3, 33, 40)
+    torch.testing.assert_close(mask.sum(dim=0), torch.ones(33, 40))
 
 
 def test_enlarged_argmax_is_bilinear_enlargement_in_bands():
@@ -424,12 +365,26 @@ def test_completion_walks_and_keeps_to_boxes(segmenter):
     image = np.random.default_rng(0).integers(0, 255, (64, 80, 3)).astype(np.uint8)
     hints = ImageHints({"boxes": (Box(10, 10, 40, 50, 1), Box(50, 5, 75, 60, 2))}, background=0)
     target = weak_target(hints, (64, 80), 3)
-    shares = complete_image(segmenter.network, image, target, CompletionConfig(walk=True))
+    shares = complete_image(image_maps(segmenter.network, image), image, target, CompletionConfig(walk=True))
     mask = shares.argmax(dim=0).numpy()
-    assert (mask[~target.possible.any(axis=0)] == 0).all()
-    for label in (1, 2):
-        assert target.possible[label][mask == label].all()
-    torch.testing.assert_close(shares.sum(dim=0), torch.ones(64, 80), atol=1e-3, rtol=0)
+    possible = target.possible.reshape(3, 32, 2, 40, 2).any(axis=(2, 4))
+    for label in (0, 1, 2):
+        assert possible[label][mask == label].all()
+    torch.testing.assert_close(shares.sum(dim=0), torch.ones(32, 40), atol=1e-3, rtol=0)
+
+
+def test_large_images_are_refined_like_small_ones_and_no_seam_shows(segmenter, scenes):
+    image = np.tile(scenes.image(scenes.keys("val")[0]), (4, 4, 1))  # 288 × 384
+    found = {
+        (crf, side): segmenter.probabilities(image, segmenter.with_inference(crf=crf, tile=side))
+        for crf in (False, True)
+        for side in (768, 192)
+    }
+    whole, tiled = found[True, 768].argmax(axis=0), found[True, 192].argmax(axis=0)
+    assert (whole == tiled).mean() > 0.95
+    assert np.abs(found[True, 192] - found[False, 192]).max() > 0.1
+    jumps = np.abs(np.diff(found[True, 192][0], axis=1)).mean(axis=0)  # from column to column
+    assert jumps.max() < 2 * np.abs(np.diff(found[True, 768][0], axis=1)).mean(axis=0).max()
 
 
 def test_every_box_holds_its_class():
@@ -450,18 +405,6 @@ def test_every_box_holds_its_class():
     tiny[0] = 1
     touch_boxes(tiny, (Box(1.2, 1.2, 1.4, 1.4, 1),))
     assert tiny[1, 1, 1] == 1
-
-
-def test_a_crf_for_small_images_leaves_tiles_alone(segmenter):
-    random = np.random.default_rng(0)
-    for size, as_with in (((150, 90), True), ((300, 90), False)):
-        image = random.integers(0, 255, (*size, 3)).astype(np.uint8)
-        small, plain = (segmenter.with_inference(tile=192, crf=crf) for crf in ("small", as_with))
-        other = segmenter.with_inference(tile=192, crf=not as_with)
-        found = segmenter.probabilities(image, small)
-        np.testing.assert_array_equal(found, segmenter.probabilities(image, plain))
-        assert not np.array_equal(found, segmenter.probabilities(image, other))
-        assert (segmenter.predict(image, small) == segmenter.predict(image, plain)).all()
 
 
 def test_the_most_doubtful_region_without_a_hint():

@@ -22,7 +22,7 @@ class Says:
     recipe, classes = INSTANT, ("ground", "vein")
 
     def __init__(self, refined, plain):
-        self.masks = {"small": refined, False: plain}
+        self.masks = {True: refined, False: plain}
 
     def with_inference(self, crf):
         return self.recipe.inference.model_copy(update={"crf": crf})
@@ -35,8 +35,8 @@ class Says:
     ("refined", "plain", "expected"),
     [
         (np.zeros_like(TRUTH), TRUTH, False),  # it wiped out the vein
-        (TRUTH, np.roll(TRUTH, 3, axis=1), "small"),
-        (TRUTH, TRUTH, "small"),  # nothing speaks against it
+        (TRUTH, np.roll(TRUTH, 3, axis=1), True),
+        (TRUTH, TRUTH, True),  # nothing speaks against it
         (np.where(np.arange(24)[:, None] < 5, 1 - TRUTH, TRUTH).astype(np.uint8), TRUTH, False),
     ],
 )
@@ -50,8 +50,8 @@ def test_held_out_hints_decide(refined, plain, expected):
 def test_images_without_a_hint_decide_nothing():
     image = np.zeros((*TRUTH.shape, 3), np.uint8)
     nothing = np.full_like(HINTS, UNLABELLED)
-    assert with_chosen_crf(Says(TRUTH, 1 - TRUTH), [(image, nothing)]).inference.crf == "small"
-    assert with_chosen_crf(Says(TRUTH, 1 - TRUTH), []).inference.crf == "small"
+    assert with_chosen_crf(Says(TRUTH, 1 - TRUTH), [(image, nothing)]).inference.crf is True
+    assert with_chosen_crf(Says(TRUTH, 1 - TRUTH), []).inference.crf is True
 
 
 def test_how_many_are_held_out():

@@ -28,7 +28,7 @@ def test_the_default_backbone_recognises_a_cat():
 def test_auto_takes_the_packaged_weights_and_their_normalisation(monkeypatch):
     """Without network; it is the backbone of a recipe that names no other."""
     monkeypatch.setattr(socket.socket, "connect", lambda self, address: pytest.fail(f"{address} was asked"))
-    assert RECIPES["small"].network.backbone == NAME
+    assert RECIPES["plain"].network.backbone == NAME
     backbone = Backbone(NAME, 32, "auto")
     expected = read_packaged(NAME, packaged_file(NAME))["conv_stem.weight"]
     assert torch.equal(backbone.body.state_dict()["conv_stem.weight"], expected)

@@ -160,7 +160,7 @@ def test_what_changes_no_number_may_differ(interrupted, go, scenes, tmp_path, mo
         image.save(moved / "images" / f"{KEY}.png", compress_level=1)
     (moved / "val.txt").unlink()
     monkeypatch.setattr("hintseg.__version__", "another")
-    go(data=moved, resume=True, settings=["checkpoint_every=3", "data.features_mib=1", "data.workers=1"])
+    go(data=moved, resume=True, settings=["checkpoint_every=3", "data.workers=1"])
     whole, parts = (load_file(tmp_path / name / "weights.safetensors") for name in ("whole", "run"))
     assert all(torch.equal(whole[key], parts[key]) for key in whole)
 

@@ -20,7 +20,7 @@ TERMS = (
 )  # fmt: skip
 RECIPE = Recipe(
     segments=SegmentsConfig(grid=(3, 3), memory=1, stride=4, pixels=0),
-    objective={name: TermConfig(weight=0.5, concentration=8) for name in TERMS},
+    objective={name: TermConfig(weight=0.5) for name in TERMS},
 )
 
 
@@ -36,8 +36,8 @@ def main(folder: Path) -> None:
     whole = (whole_batch(fabric, batch), whole_maps(fabric, maps)) if fabric.world_size > 1 else (batch, maps)
     objective = Objective(RECIPE, 3, 0)
     values = {}
-    for step in range(2):  # the second step sees the memory of the first
-        total, values = objective(whole[1], whole[0], step)
+    for _ in range(2):  # the second step sees the memory of the first
+        total, values = objective(whole[1], whole[0])
     total.backward()
     left = {"gradients": [tensor.grad for tensor in maps], "values": values, "total": total.detach()}
     torch.save(left, folder / f"left-{fabric.world_size}-{fabric.global_rank}.pt")

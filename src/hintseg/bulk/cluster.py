@@ -20,10 +20,9 @@ from hintseg.bulk.output import Output
 from hintseg.bulk.photographs import Photograph
 from hintseg.config import InferenceConfig
 from hintseg.errors import ConfigError, HintsegError, RunError
-from hintseg.inference.presence import PRESENCE_FILE
 from hintseg.storage.files import absolute
 
-RUN_FILES = ("run.json", "weights.safetensors", "memory.safetensors", PRESENCE_FILE)
+RUN_FILES = ("run.json", "weights.safetensors", "memory.safetensors")
 BATCH = 16  # photographs a worker takes at once: at most so many are looked at again after it died
 
 
@@ -47,8 +46,6 @@ class Worker:
             segmenter = Segmenter.open(folder)
             if config.method != "softmax":
                 segmenter.index  # noqa: B018  read before its file goes away
-            if config.presence > 0:
-                segmenter.presence  # noqa: B018  likewise
         self.compute = computation(segmenter, config, output.soft)
 
     def __call__(self, batch: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:

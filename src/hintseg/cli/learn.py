@@ -31,7 +31,6 @@ def train(
     weights: Annotated[str, typer.Option(help="of the backbone: auto, timm, none, a file or its URL")] = "auto",
     iterations: Annotated[int | None, typer.Option(min=1, help="in place of the recipe's")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="in place of the recipe's")] = None,
-    freeze: Annotated[bool, typer.Option("--freeze", help="train decoder and heads alone; features once")] = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps")] = "auto",
     devices: Annotated[int, typer.Option(min=1, help="how many of them, a process each")] = 1,
     precision: Annotated[str, typer.Option(help="32-true, bf16-mixed or 16-mixed")] = "32-true",
@@ -53,8 +52,8 @@ def train(
         segmenter = run(
             data, hints, folder, recipe=recipe, engine=engine, weights=weights, split=split, device=device,
             devices=devices, precision=precision, resume=resume, on_error=on_error, progress=show, config=config,
-            objective=objective,
-            backbone=backbone, iterations=iterations, seed=seed, freeze=freeze, validate=validate, settings=set_ or (),
+            objective=objective, backbone=backbone, iterations=iterations, seed=seed, validate=validate,
+            settings=set_ or (),
         )  # fmt: skip
         if first_process():
             try:
@@ -69,14 +68,14 @@ def compare(
     data: Annotated[str, typer.Argument(help="data set folder or its URL", show_default=False)],
     objectives: Annotated[
         str, typer.Option(help="comma-separated; each a name, or 'name:section.key=value;section.key=value'")
-    ] = "partial_cross_entropy,default",
+    ] = "partial_cross_entropy,spml",
     out: Annotated[Path, typer.Option(parser=local_path, metavar="FOLDER", help="for runs, table and pictures")] = Path(
         "runs/compare"
     ),
     hints: Annotated[str | None, typer.Option(help="forms to use; default all that are there")] = None,
     seeds: Annotated[int, typer.Option(min=1, help="how many seeds, 0, 1, …")] = 1,
     split: Annotated[str, typer.Option(help="images with masks to evaluate on")] = "val",
-    recipe: Annotated[str, typer.Option(help="named recipe")] = "small",
+    recipe: Annotated[str, typer.Option(help="named recipe")] = "plain",
     weights: Annotated[str, typer.Option(help="of the backbone: auto, timm, none, or a file")] = "auto",
     iterations: Annotated[int | None, typer.Option(min=1, help="of every run")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", help="section.key=value, for every run")] = None,

@@ -18,10 +18,6 @@ Method = Annotated[str | None, typer.Option(help="softmax, retrieval or both; de
 Scales = Annotated[str | None, typer.Option(help="e.g. 0.75,1,1.25; default the recipe's")]
 Flip = Annotated[bool | None, typer.Option("--flip/--no-flip", help="average with the mirrored image")]
 Crf = Annotated[bool | None, typer.Option("--crf/--no-crf", help="refine with a dense CRF")]
-Presence = Annotated[
-    float | None,
-    typer.Option(min=0, help="weight of which classes the whole image shows; default the recipe's; 0: none"),
-]
 LongestSide = Annotated[
     int | None, typer.Option(min=0, help="reduce larger images to this first; default as in training; 0: not at all")
 ]

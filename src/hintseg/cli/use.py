@@ -14,7 +14,6 @@ from hintseg.cli.options import (
     Method,
     OutFile,
     Overwrite,
-    Presence,
     Run,
     Scales,
 )
@@ -99,7 +98,6 @@ def predict(
     longest_side: LongestSide = None,
     flip: Flip = None,
     crf: Crf = None,
-    presence: Presence = None,
     engine: Annotated[
         Literal["torch", "onnx", "ray"],
         typer.Option(help="onnx: pip install 'hintseg[onnx]'; ray, many processes or machines: 'hintseg[ray]'"),
@@ -121,7 +119,7 @@ def predict(
     found = find_photographs(photographs, out)
     segmenter = Segmenter.open(run, device, "onnx" if engine == "onnx" else "torch")
     config = _inference(
-        segmenter, method=method, scales=scales, longest_side=longest_side, flip=flip, crf=crf, presence=presence,
+        segmenter, method=method, scales=scales, longest_side=longest_side, flip=flip, crf=crf,
     )  # fmt: skip
     output = Output(out, kind, segmenter.classes, soft)
     wanted = pending(found, output, maker_of(segmenter, config), resume, overwrite, clear=engine == "ray")
@@ -150,7 +148,6 @@ def evaluate(
     longest_side: LongestSide = None,
     flip: Flip = None,
     crf: Crf = None,
-    presence: Presence = None,
     engine: Engine = "torch",
     device: Device = "auto",
     out: OutFile = None,
@@ -174,7 +171,7 @@ def evaluate(
         dataset = Dataset.open(data, show)
         segmenter = Segmenter.open(folder, device, engine)
         config = _inference(
-            segmenter, method=method, scales=scales, longest_side=longest_side, flip=flip, crf=crf, presence=presence,
+            segmenter, method=method, scales=scales, longest_side=longest_side, flip=flip, crf=crf,
         )  # fmt: skip
         wrong: list[str] = []
         matrix, images = evaluate_split(

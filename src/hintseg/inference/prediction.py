@@ -1,4 +1,4 @@
-"""What is computed of one image in one piece: softmax, votes, the image-level prior and the CRF, each once."""
+"""What is computed of one image in one piece: softmax, votes and the CRF, each once."""
 
 from typing import Protocol
 
@@ -10,12 +10,13 @@ from torch import Tensor
 from hintseg.config import InferenceConfig, Recipe
 from hintseg.errors import InputError
 from hintseg.hints.labels import VOID
-from hintseg.inference.presence import Presence, agreed
 from hintseg.inference.refine import refined
 from hintseg.inference.retrieval import SegmentIndex, retrieval_probabilities
 from hintseg.inference.views import multi_scale_maps
 from hintseg.network.embedder import Network, PixelMaps
 from hintseg.network.heads import resize
+
+NEIGHBOURS = 20  # segments that vote [SPML]
 
 
 class Trained(Protocol):
@@ -28,9 +29,6 @@ class Trained(Protocol):
     @property
     def index(self) -> SegmentIndex: ...
 
-    @property
-    def presence(self) -> Presence | None: ...
-
 
 class Seen:
     """What was computed of one image, by the settings that decide it."""
@@ -38,7 +36,6 @@ class Seen:
     def __init__(self) -> None:
         self.maps: dict[tuple[object, ...], PixelMaps] = {}
         self.votes: dict[tuple[object, ...], Tensor] = {}
-        self.presence: Tensor | None = None
 
 
 @torch.no_grad()
@@ -54,19 +51,14 @@ def class_probabilities(
     maps = seen.maps[look]
     result = resize(maps.logits[None], (height, width))[0]
     if config.method != "softmax":
-        asked = (*look, config.neighbours)
-        if asked not in seen.votes:
+        if look not in seen.votes:
             segments = trained.recipe.segments
-            seen.votes[asked] = retrieval_probabilities(
-                maps.embeddings, trained.index, (height, width), segments.inference_grid, segments.iterations,
-                config.neighbours, len(trained.classes),
+            seen.votes[look] = retrieval_probabilities(
+                maps.embeddings, trained.index, (height, width), segments.inference_grid, NEIGHBOURS,
+                len(trained.classes),
             )  # fmt: skip
-        votes = seen.votes[asked]
+        votes = seen.votes[look]
         result = votes if config.method == "retrieval" else (result + votes) / 2
-    if config.presence > 0 and trained.presence is not None:
-        if seen.presence is None:
-            seen.presence = trained.presence.probabilities(image)
-        result = agreed(result, seen.presence, config.presence)
     if config.crf:
         result = refined(image, result, config.crf_stride)
     return result
@@ -75,12 +67,6 @@ def class_probabilities(
 def without_data(mask: NDArray[np.uint8], valid: NDArray[np.bool_] | None) -> NDArray[np.uint8]:
     """The mask, void where there is no data."""
     return mask if valid is None else np.where(valid, mask, np.uint8(VOID))
-
-
-def of_tiles(config: InferenceConfig) -> InferenceConfig:
-    """How the tiles of a large image are segmented: without what costs most, unless it was asked for by name."""
-    method = "softmax" if config.method == "both" else config.method
-    return config.model_copy(update={"crf": config.crf is True, "method": method, "presence": 0.0})
 
 
 def check_image(image: NDArray[np.uint8]) -> None:

@@ -16,7 +16,7 @@ from hintseg.inference.large_index import LargeIndex
 from hintseg.listing import require_no_pipe
 from hintseg.network.heads import resize
 from hintseg.propagation.vote import label_shares, nearest_segments
-from hintseg.segments.kmeans import grid_clusters, spherical_kmeans, with_location
+from hintseg.segments.kmeans import ROUNDS, grid_clusters, spherical_kmeans, with_location
 from hintseg.segments.prototypes import segment_prototypes, split_segments
 from hintseg.storage.mirror import cache_folder
 from hintseg.writing import atomic_path
@@ -60,18 +60,18 @@ class Neighbour(NamedTuple):
     box: tuple[float, float, float, float]
 
 
-def image_segments(embeddings: Tensor, grid: tuple[int, int], iterations: int) -> Tensor:
+def image_segments(embeddings: Tensor, grid: tuple[int, int]) -> Tensor:
     """Cluster one image: (D, h, w) unit → (h, w) int64 ids 0 … K − 1."""
     maps = embeddings.permute(1, 2, 0)
     height, width, _ = maps.shape
     start = grid_clusters(height, width, grid, maps.device)
     located = with_location(maps[None])[0]
-    clusters = spherical_kmeans(located.reshape(height * width, -1), start.reshape(-1), iterations)
+    clusters = spherical_kmeans(located.reshape(height * width, -1), start.reshape(-1), ROUNDS)
     return split_segments(clusters).segment_of_pixel.reshape(height, width)
 
 
 def index_image(
-    embeddings: Tensor, labels: Tensor, image: int, grid: tuple[int, int], iterations: int, num_classes: int
+    embeddings: Tensor, labels: Tensor, image: int, grid: tuple[int, int], num_classes: int
 ) -> SegmentIndex:
     """Segments of one image, split by label; unlabelled ones are left out.
 
@@ -81,7 +81,7 @@ def index_image(
         image: position of the image among the training keys.
     """
     height, width = labels.shape
-    clusters = image_segments(embeddings, grid, iterations)
+    clusters = image_segments(embeddings, grid)
     split = split_segments(clusters.reshape(-1), labels.reshape(-1))
     count = split.keys_of_segment.shape[0]
     vectors = embeddings.permute(1, 2, 0).reshape(height * width, -1)
@@ -155,8 +155,8 @@ def load_index(path: Path, classes: int, images: int) -> SegmentIndex:
 
 
 def retrieval_probabilities(
-    embeddings: Tensor, index: SegmentIndex, size: tuple[int, int], grid: tuple[int, int], iterations: int,
-    neighbours: int, num_classes: int,
+    embeddings: Tensor, index: SegmentIndex, size: tuple[int, int], grid: tuple[int, int], neighbours: int,
+    num_classes: int,
 ) -> Tensor:  # fmt: skip
     """Shares of the votes of each segment's nearest training segments: (C, H, W).
 
@@ -165,7 +165,7 @@ def retrieval_probabilities(
     """
     fine = [max(side // 2, 1) for side in size]
     embeddings = F.normalize(resize(embeddings[None], fine)[0], dim=0, eps=1e-12)
-    clusters = image_segments(embeddings, grid, iterations)
+    clusters = image_segments(embeddings, grid)
     count = int(clusters.max()) + 1
     vectors = embeddings.permute(1, 2, 0).reshape(clusters.numel(), -1)
     queries = segment_prototypes(vectors, clusters.reshape(-1), count).float().cpu()
@@ -176,14 +176,14 @@ def retrieval_probabilities(
 
 def nearest_to_click(
     embeddings: Tensor, index: SegmentIndex, keys: tuple[str, ...], at: tuple[float, float], grid: tuple[int, int],
-    iterations: int, neighbours: int,
+    neighbours: int,
 ) -> tuple[NDArray[np.bool_], list[Neighbour]]:  # fmt: skip
     """The clicked segment's mask (h, w) and its nearest training segments.
 
     Args:
         at: (x, y) as shares of the image's width and height.
     """
-    clusters = image_segments(embeddings, grid, iterations)
+    clusters = image_segments(embeddings, grid)
     height, width = clusters.shape
     row, column = min(int(at[1] * height), height - 1), min(int(at[0] * width), width - 1)
     clicked = clusters == clusters[row, column]

@@ -19,11 +19,10 @@ from hintseg.hints.labels import UNLABELLED
 from hintseg.hints.model import ImageHints
 from hintseg.images import read_picture, reduced, repeated
 from hintseg.inference import views
-from hintseg.inference.completion import complete_image
+from hintseg.inference.completion import complete_image, completion_maps
 from hintseg.inference.description import RunDescription
 from hintseg.inference.device import pick_device
-from hintseg.inference.prediction import Seen, check_image, class_probabilities, of_tiles, without_data
-from hintseg.inference.presence import PRESENCE_FILE, Presence
+from hintseg.inference.prediction import Seen, check_image, class_probabilities, without_data
 from hintseg.inference.retrieval import Neighbour, SegmentIndex, load_index, nearest_to_click
 from hintseg.inference.views import enlarged_argmax, image_maps, tiled_argmax, tiled_mean
 from hintseg.listing import require_no_pipe
@@ -106,17 +105,6 @@ class Segmenter:
         """
         return load_index(self.run / "memory.safetensors", len(self.classes), len(self.description.keys))
 
-    @cached_property
-    def presence(self) -> Presence | None:
-        """What tells which classes an image shows; None where the run has not learned it.
-
-        Raises:
-            WeightsError: damaged.
-        """
-        if not (path := self.run / PRESENCE_FILE).exists():
-            return None
-        return Presence.load(path, self.recipe.network, len(self.classes), self.network.mean.device)
-
     def read_picture(self, photograph: Path) -> Picture:
         """A photograph as the training images were read, and which of its pixels hold data.
 
@@ -177,7 +165,7 @@ class Segmenter:
                 shares = class_probabilities(self, small, config, seen.setdefault(small.shape, Seen()))
                 masks.append(enlarged_argmax(shares, size))
             else:
-                look = self._tile_by_tile(small, of_tiles(config))
+                look = self._tile_by_tile(small, config)
                 mask = tiled_argmax(look, len(self.classes), small.shape[:2], config.tile, TILE_OVERLAP)
                 masks.append(repeated(mask, size))
         return masks
@@ -209,7 +197,7 @@ class Segmenter:
         height, width = image.shape[:2]
         if max(height, width) <= config.tile:
             return resize(class_probabilities(self, image, config)[None], size)[0].cpu().numpy()
-        look = self._tile_by_tile(image, of_tiles(config))
+        look = self._tile_by_tile(image, config)
         shares = tiled_mean(look, len(self.classes), (height, width), config.tile, TILE_OVERLAP)
         return resize(torch.from_numpy(shares)[None], size)[0].numpy()
 
@@ -251,13 +239,11 @@ class Segmenter:
         """
         (image, valid), target = self.hinted(dataset, key)
         small, reduced = reduce_target(image, target, self.recipe.data.longest_side)
-        probabilities = complete_image(
-            self.network, small, reduced, self.recipe.completion, background=self.description.background
-        )
+        maps = completion_maps(self.network, small, self.recipe.inference)
+        probabilities = complete_image(maps, small, reduced, self.recipe.completion, self.description.background)
         mask = enlarged_argmax(probabilities, image.shape[:2])
-        if self.recipe.completion.clamp:
-            hinted = target.labels < UNLABELLED
-            mask[hinted] = target.labels[hinted]
+        hinted = target.labels < UNLABELLED
+        mask[hinted] = target.labels[hinted]
         return self.class_map(dataset).own_labels(without_data(mask, valid))
 
     def hinted(self, dataset: Dataset, key: str) -> tuple[Picture, WeakTarget]:
@@ -269,7 +255,7 @@ class Segmenter:
             InputError: either cannot be read, or a hint names a class that this run never learned.
         """
         picture, hints = self.picture(dataset, key), self.hints(dataset, key)
-        inside = box_seeds(picture.pixels, hints.boxes) if self.recipe.data.grabcut else None
+        inside = box_seeds(picture.pixels, hints.boxes)
         size, radius = picture.pixels.shape[:2], self.recipe.data.point_radius
         target = weak_target(hints, size, len(self.classes), radius, inside, picture.valid)
         return picture, target._replace(allowed=target.allowed & self.class_map(dataset).shared())
@@ -299,7 +285,7 @@ class Segmenter:
         segments = self.recipe.segments
         clicked, found = nearest_to_click(
             maps.embeddings, self.index, self.description.keys, ((at[0] + 0.5) / width, (at[1] + 0.5) / height),
-            segments.inference_grid, segments.iterations, neighbours,
+            segments.inference_grid, neighbours,
         )  # fmt: skip
         mask = F.interpolate(torch.from_numpy(clicked)[None, None].float(), size=(height, width), mode="nearest")
         return mask[0, 0].numpy() > 0.5, found

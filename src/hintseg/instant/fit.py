@@ -23,16 +23,18 @@ from hintseg.errors import ConfigError, TrainingError
 from hintseg.exhausted import memory_explained
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.labels import UNLABELLED
+from hintseg.inference.completion import complete_image
 from hintseg.inference.description import RunDescription
 from hintseg.inference.device import pick_device
 from hintseg.inference.retrieval import save_index
 from hintseg.inference.segmenter import Segmenter
 from hintseg.inference.selection import held_out, with_chosen_crf
+from hintseg.inference.views import retrieval_scale
 from hintseg.instant.features import FEATURES_LIMIT, FeatureStore, scale_for
 from hintseg.instant.head import MOST_PIXELS, LabelledPixels, draw_pixels, fit_head, gathered
 from hintseg.instant.tags import place_tagged
 from hintseg.network.embedder import Embedder
-from hintseg.training.completed import complete_training_image, remembered_segments
+from hintseg.training.completed import MapsOf, remembered_segments
 from hintseg.training.data import TrainingImages
 from hintseg.training.inputs import agree_on_inputs, run_inputs
 from hintseg.training.progress import Progress
@@ -90,12 +92,12 @@ def run_instant(
         agree_on_inputs(out, inputs, description, "32-true")
         write_text(out / "run.json", description.dump())
         images = TrainingImages(dataset, keys, forms, recipe.data, folder, pixels)
-        store = FeatureStore(folder / "features", network, recipe.completion.scale, FEATURES_LIMIT)
+        store = FeatureStore(folder / "features", network, retrieval_scale(recipe.inference.scales), FEATURES_LIMIT)
         recipe = fit_from_hints(network, images, store, recipe, progress, Segmenter(network, description, out))
         description = replace(description, recipe=recipe)
         write_text(out / "run.json", description.dump())
         memory = remembered_segments(
-            network, images, recipe, lambda done, total: progress("memory", done, total, {}), store.maps
+            images, recipe, store.maps, lambda done, total: progress("memory", done, total, {})
         )
         if memory is not None:
             save_index(memory, out / "memory.safetensors")
@@ -114,21 +116,25 @@ def at_scale(recipe: Recipe, largest: int) -> Recipe:
     return recipe.model_copy(
         update={
             "data": recipe.data.model_copy(update={"scale": (round(low * scale, 3), round(high * scale, 3))}),
-            "completion": recipe.completion.model_copy(update={"scale": scale}),
             "inference": recipe.inference.model_copy(update={"scales": (scale,)}),
         }
     )
 
 
-def start_from_head(network: Embedder, images: TrainingImages, progress: Progress, *, recipe: Recipe) -> None:
-    """Initialise a network with the head of an instant run on all images but those held out for `selection`."""
+def start_from_head(network: Embedder, images: TrainingImages, progress: Progress, *, recipe: Recipe) -> MapsOf:
+    """Initialise a network with the head of an instant run on all images but those held out for `selection`.
+
+    Returns:
+        The maps of an image by that head.
+    """
     network.eval()
     folder = images.cache
     if folder is None:
         raise ValueError("features need a folder")
-    store = FeatureStore(folder / "features", network, recipe.completion.scale, FEATURES_LIMIT)
+    store = FeatureStore(folder / "features", network, retrieval_scale(recipe.inference.scales), FEATURES_LIMIT)
     held = held_out(images.placed, recipe.selection.held_out, recipe.seed)
     fit_from_hints(network, images.only([key for key in images.keys if key not in held]), store, recipe, progress)
+    return store.maps
 
 
 def fit_from_hints(
@@ -158,36 +164,31 @@ def fit_from_hints(
         progress("hints", done, total, {})
     held = held_out(images.placed, recipe.selection.held_out, recipe.seed) if segmenter is not None else frozenset()
     if segmenter is not None and held:
-        fit_head(
-            network, gathered([labelled[key] for key in images.keys if key not in held]), config, first, recipe.seed
-        )
+        fit_head(network, gathered([labelled[key] for key in images.keys if key not in held]), first, recipe.seed)
         hinted = ((image, target.labels) for image, target in map(images.target, sorted(held)))
         recipe = with_chosen_crf(segmenter, hinted, lambda done: progress("selection", done, len(held), {}))
     progress("fit", 0, 2, {})
-    fit_head(network, gathered(list(labelled.values())), config, first, recipe.seed)
+    fit_head(network, gathered(list(labelled.values())), first, recipe.seed)
     progress("fit", 1, 2, {})
     parts = []
     for done, key in enumerate(images.keys, start=1):
-        if (labels := pseudo_labels(network, images, store, key, recipe)) is not None:
+        if (labels := pseudo_labels(images, store, key, recipe)) is not None:
             parts.append(_pixels(store, images, key, labels, recipe))
         progress("pseudo-labels", done, total, {})
-    fit_head(network, gathered(parts), config, config.steps, recipe.seed)
+    fit_head(network, gathered(parts), config.steps, recipe.seed)
     progress("fit", 2, 2, {})
     return recipe
 
 
-def pseudo_labels(
-    network: Embedder, images: TrainingImages, store: FeatureStore, key: str, recipe: Recipe
-) -> NDArray[np.uint8] | None:
-    """(h, w) uint8 at `SOFT_STRIDE`: the classes that the network is sure of among those that the image may hold.
+def pseudo_labels(images: TrainingImages, store: FeatureStore, key: str, recipe: Recipe) -> NDArray[np.uint8] | None:
+    """(h, w) uint8 of the completed mask: the classes that the network is sure of among those the image may hold.
 
     None where no hint says anything of the image.
     """
     image, target = images.target(key)
     if target.says_nothing():
         return None
-    maps = store.maps(image)
-    probabilities = complete_training_image(network, images, key, image, target, recipe.completion, maps)
+    probabilities = complete_image(store.maps(image), image, target, recipe.completion, images.dataset.background)
     best, labels = probabilities.max(dim=0)
     confident = best.numpy() >= (recipe.instant.confidence if recipe.instant else 0.0)
     return np.where(confident, labels.numpy(), UNLABELLED).astype(np.uint8)

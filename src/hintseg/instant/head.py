@@ -9,11 +9,11 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from hintseg.config import InstantConfig
 from hintseg.errors import TrainingError
 from hintseg.network.embedder import Embedder
 
 MOST_PIXELS = 200_000  # held in memory, about 400 MB of EfficientNet-Lite0's features
+BATCH_SIZE, LR, WEIGHT_DECAY = 2048, 2e-3, 1e-2
 
 
 class LabelledPixels(NamedTuple):
@@ -78,7 +78,7 @@ def draw_pixels(
     return LabelledPixels(joined_features(levels, torch.from_numpy(places.astype(np.float32))), classes, weights)
 
 
-def fit_head(network: Embedder, pixels: LabelledPixels, config: InstantConfig, steps: int, seed: int) -> None:
+def fit_head(network: Embedder, pixels: LabelledPixels, steps: int, seed: int, batch_size: int = BATCH_SIZE) -> None:
     """Fit the network's embedding and classifier to labelled pixels, from a fresh start.
 
     Cross-entropy, AdamW, a learning rate that falls linearly to zero. Features are standardised while the head is
@@ -86,7 +86,7 @@ def fit_head(network: Embedder, pixels: LabelledPixels, config: InstantConfig, s
 
     Args:
         network: with decoder "none" and classifier "hidden"; its head is replaced.
-        steps: of `config.batch_size` pixels.
+        steps: of `batch_size` pixels.
 
     Raises:
         TrainingError: there is no pixel.
@@ -98,12 +98,12 @@ def fit_head(network: Embedder, pixels: LabelledPixels, config: InstantConfig, s
     embedding, classifier, drop = _layers(network)
     first, second = nn.Linear(network.decoder.width, network.dim), nn.Linear(network.dim, network.num_classes)
     head = nn.Sequential(first, nn.GELU(), drop, second)
-    optimizer = torch.optim.AdamW(head.parameters(), lr=config.lr, weight_decay=config.weight_decay)
+    optimizer = torch.optim.AdamW(head.parameters(), lr=LR, weight_decay=WEIGHT_DECAY)
     edges = pixels.weights.double().cumsum(0)
     edges /= edges[-1].clone()
     for step in range(steps):
-        optimizer.param_groups[0]["lr"] = config.lr * (1 - step / steps)
-        drawn = torch.searchsorted(edges, torch.rand(config.batch_size, dtype=torch.float64))
+        optimizer.param_groups[0]["lr"] = LR * (1 - step / steps)
+        drawn = torch.searchsorted(edges, torch.rand(batch_size, dtype=torch.float64))
         drawn.clamp_(max=len(edges) - 1)
         loss = F.cross_entropy(head((pixels.features[drawn] - mean) / scale), pixels.labels[drawn])
         optimizer.zero_grad()

@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from hintseg.config import InstantConfig
 from hintseg.errors import ConfigError, InputError
 from hintseg.exhausted import memory_explained
 from hintseg.hints.dataset import Dataset
@@ -27,7 +26,7 @@ from hintseg.recipes.instant import INSTANT
 from hintseg.training.data import TrainingImages
 
 # Nobody should have to wait for a fit: it takes fewer pixels than a run's, and no pseudo-labels.
-FIT = InstantConfig(steps=100, batch_size=512, pixels_per_image=200)
+STEPS, BATCH_SIZE, PIXELS_PER_IMAGE = 100, 512, 200
 CRF_STRIDE = 2  # pixels per node of a mask's CRF along each side
 TRUST = 0.9  # share of its class that the CRF starts from in a superpixel that a hint touches
 
@@ -100,7 +99,7 @@ class Session:
         """
         parts = [part for key in keys if len((part := self._labelled(key)).labels)]
         if parts:
-            fit_head(self.network, gathered(parts), FIT, FIT.steps, self.seed)
+            fit_head(self.network, gathered(parts), STEPS, self.seed, BATCH_SIZE)
         return bool(parts)
 
     @torch.no_grad()
@@ -136,7 +135,7 @@ class Session:
             with memory_explained(key, "reduce the image, or cut it into tiles"):
                 image, labels = images.image(key), images.sample(key).spread
                 self._pixels[key] = draw_pixels(
-                    self.store.pyramid(image), labels, images.num_classes, FIT.pixels_per_image,
+                    self.store.pyramid(image), labels, images.num_classes, PIXELS_PER_IMAGE,
                     self.store.extent(image), random,
                 )  # fmt: skip
         return self._pixels[key]

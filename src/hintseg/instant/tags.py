@@ -61,7 +61,7 @@ def place_tagged(
     progress("tags", ROUNDS, ROUNDS, {})
     images.plant(
         {
-            key: image_seeds(_enlarged(own, image), image, target, recipe.tags)
+            key: image_seeds(_enlarged(own, image), image, target)
             for own, (key, (image, target)) in zip(shares, targets.items(), strict=True)
         }
     )
@@ -130,9 +130,7 @@ def _candidate_shares(
     """(T, CELLS, CELLS) softmax over the classes that an image may hold, none of which may take all of it."""
     classes = np.flatnonzero(target.allowed)
     shares = _scores(layer, cells)[torch.from_numpy(classes)].softmax(dim=0)
-    return balanced(
-        shares, recipe.completion.balance, expected_shares(classes, background, recipe.completion.background)
-    )
+    return balanced(shares, recipe.completion.balance, expected_shares(classes, background))
 
 
 @torch.no_grad()

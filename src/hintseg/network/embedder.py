@@ -45,7 +45,6 @@ class Embedder(nn.Module):
 
     Attributes:
         stride: input pixels per cell of the result.
-        frozen: the backbone does not learn.
         aggregation: where the decoder's features read prototypes of regions, if they do.
     """
 
@@ -76,10 +75,7 @@ class Embedder(nn.Module):
         self.aggregation: RegionAttention | None = None
         if config.prototypes:
             self.aggregation = RegionAttention(self.decoder.width, dim, num_classes, config.prototypes)
-        self.frozen = config.frozen
         self.backbone.freeze_stages(config.freeze_stride)
-        if self.frozen:
-            self.backbone.requires_grad_(False)
         self.register_buffer("mean", torch.tensor(self.backbone.mean).view(1, 3, 1, 1) * 255.0)
         self.register_buffer("std", torch.tensor(self.backbone.std).view(1, 3, 1, 1) * 255.0)
 

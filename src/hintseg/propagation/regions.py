@@ -167,26 +167,6 @@ def spread_labels(
     return np.where(known | (filling == 255), labels, filling).astype(np.uint8)
 
 
-def weighed(
-    shares: NDArray[np.floating], regions: NDArray[np.integer], likely: NDArray[np.floating], least: float = 0.02
-) -> NDArray[np.float32]:
-    """Shares of regions, at least `least` of each, times the mean over every region of `likely`, normalised.
-
-    Args:
-        shares: (N, T).
-        regions: (H, W) ids 0 … N − 1.
-        likely: (T, h, w), resized to the regions' map.
-
-    Returns:
-        (N, T), rows sum to one.
-    """
-    ids, maps = regions.ravel(), torch.from_numpy(likely.astype(np.float32))
-    resized = torch.nn.functional.interpolate(maps[None], size=regions.shape, mode="bilinear", align_corners=False)[0]
-    totals = [np.bincount(ids, column.ravel(), minlength=len(shares)) for column in resized.numpy()]
-    product = (shares + least) * np.stack(totals, axis=1) / np.bincount(ids, minlength=len(shares))[:, None]
-    return (product / product.sum(axis=1, keepdims=True)).astype(np.float32)
-
-
 def pixel_shares(
     shares: NDArray[np.floating], regions: NDArray[np.integer], possible: NDArray[np.bool_] | None = None
 ) -> NDArray[np.float32]:

@@ -4,12 +4,12 @@ from hintseg.config import Recipe, TermConfig
 from hintseg.recipes.densepose import DENSEPOSE_POINTS
 from hintseg.recipes.fine_tuned import FINE_TUNED
 from hintseg.recipes.instant import INSTANT
-from hintseg.recipes.small import BALANCE, SMALL
+from hintseg.recipes.plain import PLAIN
 from hintseg.recipes.voc12 import VOC12_BOXES, VOC12_POINTS, VOC12_SCRIBBLES, VOC12_TAGS
 
 RECIPES: dict[str, Recipe] = {
     recipe.name: recipe
-    for recipe in (SMALL, INSTANT, FINE_TUNED, VOC12_TAGS, VOC12_BOXES, VOC12_POINTS, VOC12_SCRIBBLES, DENSEPOSE_POINTS)
+    for recipe in (FINE_TUNED, INSTANT, PLAIN, VOC12_TAGS, VOC12_BOXES, VOC12_POINTS, VOC12_SCRIBBLES, DENSEPOSE_POINTS)
 }
 
 _PCE = TermConfig(weight=1.0)
@@ -19,10 +19,9 @@ _SPML = {
     "cooccurrence": TermConfig(weight=0.5, concentration=12),
 }
 
-# What `--objective NAME` puts in place of the recipe's terms; without "completed" there is no stage two.
+# What `--objective NAME` puts in place of the terms of `plain`.
 OBJECTIVES: dict[str, dict[str, TermConfig]] = {
     "partial_cross_entropy": {"partial_cross_entropy": _PCE},
-    "balanced_cross_entropy": {"partial_cross_entropy": TermConfig(weight=1.0, balance=BALANCE, fading=True)},
     "annotation": {"partial_cross_entropy": _PCE, "annotation": _SPML["annotation"]},
     "similarity": {"partial_cross_entropy": _PCE, "similarity": _SPML["similarity"]},
     "cooccurrence": {"partial_cross_entropy": _PCE, "cooccurrence": _SPML["cooccurrence"]},
@@ -49,21 +48,6 @@ OBJECTIVES: dict[str, dict[str, TermConfig]] = {
         "tags": TermConfig(weight=1.0),
         "regions": TermConfig(weight=0.1),
     },
-    "default": SMALL.objective,
-}
-
-# In place of the default where one form alone says where anything is.
-ALONE: dict[str, dict[str, TermConfig]] = {
-    "points": {**SMALL.objective, **_SPML},
-    # Boxes label little but the background outside, which a cross-entropy of its own taught and nothing else.
-    "boxes": {name: term for name, term in SMALL.objective.items() if name != "partial_cross_entropy"},
-    "masks": OBJECTIVES["balanced_cross_entropy"],  # nothing to spread or complete; relationships lost points
-}
-
-# What else is different then, in the default recipe, whatever the objective.
-ALONE_SETTINGS: dict[str, tuple[str, ...]] = {
-    "points": ("completion.hints=0.4",),  # what they spread to is less sure than what a network learned from all
-    "tags": ("completion.balance=0.75",),
 }
 
 # What some of them need besides terms.

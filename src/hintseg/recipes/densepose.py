@@ -15,15 +15,15 @@ DENSEPOSE_POINTS = VOC12_POINTS.model_copy(
         "data": DataConfig(
             batch=16, crop=512, scale=(0.5, 1.5), colour=0.0, point_radius=1, spread_regions=0, mirror=False
         ),
-        "segments": SegmentsConfig(stride=4, grid=(12, 12), inference_grid=(24, 24), memory=0, pixels=0),
+        "segments": SegmentsConfig(stride=4, grid=(12, 12), memory=0, pixels=0),
         "objective": {
             "partial_cross_entropy": TermConfig(weight=1.0),
             "annotation": TermConfig(weight=1.0, concentration=6),
             "similarity": TermConfig(weight=0.1, concentration=16),
             "affinity": TermConfig(weight=0.5, concentration=12),
         },
-        "completion": CompletionConfig(hints=0, flip=False),
-        "stage_two": StageTwoConfig(kind="classifier", renewals=(0.92,)),
-        "inference": InferenceConfig(scales=(0.5, 0.75, 1.0, 1.25, 1.5), flip=False, crf=True, neighbours=20),
+        "completion": CompletionConfig(),
+        "stage_two": StageTwoConfig(kind="classifier", start=0.92),
+        "inference": InferenceConfig(scales=(0.5, 0.75, 1.0, 1.25, 1.5), flip=False, crf=True),
     }
 )

@@ -7,13 +7,13 @@ FINE_TUNED = INSTANT.model_copy(
     update={
         "name": "fine-tuned",
         "iterations": 300,
-        "network": INSTANT.network.model_copy(update={"frozen": False, "keep_statistics": True}),
-        "data": DataConfig(words=0, crop=320, scale=(0.7, 1.35)),
+        "network": INSTANT.network.model_copy(update={"keep_statistics": True}),
+        "data": DataConfig(crop=320, scale=(0.7, 1.35)),
         "objective": {
             "partial_cross_entropy": TermConfig(weight=1.0),
             "completed": TermConfig(weight=1.0, balance=0.5),
         },
         "optimizer": OptimizerConfig(rate=3e-4, backbone_rate=1e-4, warmup=30),
-        "stage_two": StageTwoConfig(kind="joint", renewals=(0.0,)),
+        "stage_two": StageTwoConfig(kind="joint", start=0.0),
     }
 )

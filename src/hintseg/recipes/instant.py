@@ -2,22 +2,18 @@
 
 from hintseg.config import (
     CompletionConfig,
-    DataConfig,
     InferenceConfig,
     InstantConfig,
     NetworkConfig,
     Recipe,
     SelectionConfig,
-    TagsConfig,
 )
 
 INSTANT = Recipe(
     name="instant",
-    network=NetworkConfig(decoder="none", embedding_dim=256, classifier="hidden", dropout=0.3, frozen=True),
-    data=DataConfig(words=0),
-    tags=TagsConfig(),
-    completion=CompletionConfig(walk=False, flip=False, hints=0.0, balance=0.5),
+    network=NetworkConfig(decoder="none", embedding_dim=256, classifier="hidden", dropout=0.3),
+    completion=CompletionConfig(walk=False, balance=0.5),
     selection=SelectionConfig(held_out=0.15),
-    inference=InferenceConfig(crf="small", crf_stride=2),
+    inference=InferenceConfig(crf=True, crf_stride=2),
     instant=InstantConfig(),
 )

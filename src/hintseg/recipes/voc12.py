@@ -9,7 +9,6 @@ recipes use hintseg's own: the tag classifier's activation maps, GrabCut in boxe
 """
 
 from hintseg.config import (
-    CompletionConfig,
     DataConfig,
     InferenceConfig,
     NetworkConfig,
@@ -32,11 +31,11 @@ _NETWORK = NetworkConfig(
     freeze_stride=4,
 )
 _OPTIMIZER = OptimizerConfig(
-    name="sgd", rate=3e-2, backbone_rate=3e-3, weight_decay=5e-4, momentum=0.9, bias_factor=2.0, warmup=100, power=0.9,
+    name="sgd", rate=3e-2, backbone_rate=3e-3, weight_decay=5e-4, bias_factor=2.0, warmup=100,
     average=0.0,
 )  # fmt: skip
-_SEGMENTS = SegmentsConfig(stride=4, grid=(6, 6), inference_grid=(12, 12), iterations=10, memory=2, pixels=0)
-_INFERENCE = InferenceConfig(scales=(0.5, 0.75, 1.0, 1.25, 1.5), flip=True, crf=True, neighbours=20)
+_SEGMENTS = SegmentsConfig(stride=4, grid=(6, 6), memory=2, pixels=0)
+_INFERENCE = InferenceConfig(scales=(0.5, 0.75, 1.0, 1.25, 1.5), flip=True, crf=True)
 
 
 def _voc(
@@ -53,9 +52,8 @@ def _voc(
             colour=0.0,
             point_radius=radius,
             spread_regions=1000 if seeds else 0,
-            words=0,
         ),
-        segments=_SEGMENTS.model_copy(update={"spread": seeds}),
+        segments=_SEGMENTS,
         # The release multiplies the classifier's cross-entropy by the annotation relationship's weight.
         objective={
             "spread" if seeds else "partial_cross_entropy": TermConfig(weight=label),
@@ -64,9 +62,8 @@ def _voc(
             "similarity": TermConfig(weight=0.1, concentration=16),
         },
         optimizer=_OPTIMIZER,
-        tags=TagsConfig(iterations=15_000 if seeds else 0, pooling="average", claims="peaks", power=6),
-        completion=CompletionConfig(hints=0),
-        stage_two=StageTwoConfig(kind="classifier", renewals=(0.88,)),
+        tags=TagsConfig(iterations=15_000 if seeds else 0, pooling="average", background_power=6),
+        stage_two=StageTwoConfig(kind="classifier", start=0.88),
         inference=_INFERENCE,
         checkpoint_every=500,
     )

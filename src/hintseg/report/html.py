@@ -164,7 +164,7 @@ def training_pictures(segmenter: Segmenter, dataset: Dataset, key: str) -> list[
 def shown_segments(segmenter: Segmenter, embeddings: Tensor) -> NDArray[np.uint16]:
     """(D, h, w) → (h, w) segments. Training forms them on coarser cells; the mean of 5 × 5 fine ones resembles these."""
     smooth = F.normalize(F.avg_pool2d(embeddings[None], 5, stride=1, padding=2)[0], dim=0)
-    return image_segments(smooth, segmenter.recipe.segments.inference_grid, 10).cpu().numpy().astype(np.uint16)
+    return image_segments(smooth, segmenter.recipe.segments.inference_grid).cpu().numpy().astype(np.uint16)
 
 
 def _prediction_row(dataset: Dataset, key: str, prediction: NDArray[np.uint8]) -> str:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from hintseg.segments.kmeans import grid_clusters, location_features, spherical_kmeans, with_location
+from hintseg.segments.kmeans import ROUNDS, grid_clusters, location_features, spherical_kmeans, with_location
 from hintseg.segments.prototypes import combine, number_segments, parts, segment_prototypes
 from hintseg.segments.rows import rows_in_front
 
@@ -132,7 +132,7 @@ def split_batch(
     num_classes: int,
     void: int,
     grid: tuple[int, int] = (6, 6),
-    iterations: int = 10,
+    iterations: int = ROUNDS,
 ) -> UncountedBatch:
     """Cluster each image, and split the clusters by label and region.
 

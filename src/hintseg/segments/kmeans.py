@@ -14,6 +14,7 @@ from torch import Tensor
 
 log = logging.getLogger("hintseg")
 CPU_VECTORS = 8192  # of images that go through all their rounds together: what caches hold
+ROUNDS = 10  # of mean and assignment [SPML, SegSort]
 
 
 @torch.no_grad()

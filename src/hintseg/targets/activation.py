@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 
 from hintseg.hints.labels import UNLABELLED
 
+BACKGROUND = 2 / 3  # part of an image that is background, where nothing is pointed at
+LEVEL = 2.0  # score of the background everywhere; tags say nothing of where it is
+
 
 def activations(
     scores: NDArray[np.floating], allowed: NDArray[np.bool_], background: int | None, power: float = 4.0
@@ -40,37 +43,33 @@ def activations(
 
 
 def balanced_shares(
-    scores: NDArray[np.floating], allowed: NDArray[np.bool_], background: int | None, level: float = 2.0,
-    share: float = 2 / 3,
-) -> NDArray[np.float32]:  # fmt: skip
+    scores: NDArray[np.floating], allowed: NDArray[np.bool_], background: int | None
+) -> NDArray[np.float32]:
     """Pixel scores → shares of the allowed classes, each with its expected total before they sum to one.
 
     Args:
         scores, allowed, background: as for `activations`.
-        level: score of the background everywhere; tags say nothing of where it is.
-        share: of the background, as for `expected_shares`.
 
     Returns:
         (C, h, w), summing to one; zero for classes not allowed.
     """
     chosen = np.flatnonzero(allowed)
     values = scores[chosen].astype(np.float64)
-    values[chosen == background] = level
+    values[chosen == background] = LEVEL
     shares = np.exp(values - values.max(axis=0))
     shares /= shares.sum(axis=0)
-    shares *= (expected_shares(chosen, background, share) / shares.mean(axis=(1, 2)))[:, None, None]
+    shares *= (expected_shares(chosen, background) / shares.mean(axis=(1, 2)))[:, None, None]
     result = np.zeros(scores.shape, np.float32)
     result[chosen] = shares / shares.sum(axis=0)
     return result
 
 
-def expected_shares(classes: NDArray[np.integer], background: int | None, share: float) -> NDArray[np.float64]:
+def expected_shares(classes: NDArray[np.integer], background: int | None) -> NDArray[np.float64]:
     """The part of an image that each of its classes is expected to have before it is looked at.
 
     Args:
         classes: (T,) that the image may contain.
-        background: its class, or None.
-        share: of the background; the others have the rest in equal parts, or all of it where there is no background.
+        background: its class, or None; it has `BACKGROUND`, the others have the rest in equal parts.
 
     Returns:
         (T,), summing to one.
@@ -78,10 +77,10 @@ def expected_shares(classes: NDArray[np.integer], background: int | None, share:
     own = classes == background
     if not own.any() or own.all():
         return np.full(len(classes), 1 / max(len(classes), 1))
-    return np.where(own, share, (1 - share) / (len(classes) - 1))
+    return np.where(own, BACKGROUND, (1 - BACKGROUND) / (len(classes) - 1))
 
 
-def border_odds(size: tuple[int, int], strength: float) -> NDArray[np.float64]:
+def border_odds(size: tuple[int, int], strength: float = 1.0) -> NDArray[np.float64]:
     """How much likelier a cell is background for being near the border of a photograph [Wei et al., ECCV 2012].
 
     exp(strength · (1 − 6 d)), d the distance to the nearest border in parts of that side, a sixth on average.

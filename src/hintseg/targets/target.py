@@ -96,14 +96,6 @@ def possible_classes(hints: ImageHints, allowed: NDArray[np.bool_], size: tuple[
     return possible
 
 
-def with_void(target: WeakTarget, places: NDArray[np.bool_]) -> WeakTarget:
-    """Void where nothing is labelled for certain and `places`, (h, w) of any size, is true."""
-    height, width = target.labels.shape
-    void = cv2.resize(places.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST) > 0
-    labels = np.where(void & (target.labels == UNLABELLED), np.uint8(VOID), target.labels)
-    return target._replace(labels=labels)
-
-
 def reduce_to(
     image: NDArray[np.uint8], labels: NDArray[np.uint8], longest_side: int
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:

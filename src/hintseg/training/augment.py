@@ -100,7 +100,7 @@ def augment(sample: Sample, soft: SoftMask | None, config: DataConfig, random: n
 
 
 def recolour(image: NDArray[np.uint8], config: DataConfig, random: np.random.Generator) -> NDArray[np.uint8]:
-    """Random brightness, contrast, saturation; now and then grey or blurred [SPML: grey 0.3, blur 0.5 in stage 2]."""
+    """Random brightness, contrast and saturation."""
     if config.colour > 0:
         brightness, contrast, saturation = 1 + config.colour * random.uniform(-1, 1, 3)
         values = image.astype(np.float32)
@@ -109,10 +109,6 @@ def recolour(image: NDArray[np.uint8], config: DataConfig, random: np.random.Gen
         mean = np.float32(grey.mean())
         values = (mean + (values - mean) * np.float32(contrast)) * np.float32(brightness)
         image = np.clip(values, 0, 255).astype(np.uint8)
-    if config.grey > 0 and random.random() < config.grey:
-        image = np.repeat(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)[..., None], 3, axis=2)
-    if config.blur > 0 and random.random() < config.blur:
-        image = cv2.GaussianBlur(image, (5, 5), float(random.uniform(0.1, 2.5)))
     return image
 
 

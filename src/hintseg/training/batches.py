@@ -11,9 +11,10 @@ from torch import Tensor
 from torch.utils.data import Dataset as TorchDataset
 
 from hintseg.config import DataConfig
-from hintseg.hints.labels import UNLABELLED
-from hintseg.training.augment import Sample, SoftMask, augment
+from hintseg.training.augment import SoftMask, augment
 from hintseg.training.data import TrainingImages
+
+STRONG = 0.5  # minimum fraction of images with a localized hint among those drawn
 
 
 class TrainingBatch(NamedTuple):
@@ -27,8 +28,7 @@ class TrainingBatch(NamedTuple):
         present: (B, C) bool: classes that do.
         spread: (B, S, S) uint8.
         soft: (B, C, S/4, S/4) float32, zero where there is no completed mask.
-        view: (B, 2) int64: number of the image, and of its fixed crop or −1.
-        hinted: (B,) bool: whether hinted pixels show every class that the whole image is known to contain.
+        number: (B,) int64: of the image among all.
     """
 
     image: Tensor
@@ -38,16 +38,14 @@ class TrainingBatch(NamedTuple):
     present: Tensor
     spread: Tensor
     soft: Tensor
-    view: Tensor
-    hinted: Tensor
+    number: Tensor
 
 
 class TrainingBatches(TorchDataset[TrainingBatch]):
     """Batch t, for t = 0 … iterations − 1; each epoch is a fresh permutation.
 
     Where images that only say which classes they show (tags, or nothing) outnumber those with a place for a
-    class, the latter are drawn more often: `config.strong` of the images drawn are theirs. With `config.wait` the
-    former are not drawn at all while neither seeds nor completed masks say where their classes are.
+    class, the latter are drawn more often: `STRONG` of the images drawn are theirs.
 
     Args:
         soft: completed masks by key.
@@ -70,44 +68,29 @@ class TrainingBatches(TorchDataset[TrainingBatch]):
         self.soft = soft or {}
         self.places = places or range(config.batch)
         placed = images.placed
-        drawn = list(images.keys)
-        if config.wait and placed:
-            ready = {*placed, *images.planted, *self.soft}
-            drawn = [key for key in drawn if key in ready]
-        rare = 0 < len(placed) < config.strong * len(drawn)
-        self.share = config.strong if rare else 1.0
-        self.strong = placed if rare else drawn
+        rare = 0 < len(placed) < STRONG * len(images.keys)
+        self.share = STRONG if rare else 1.0
+        self.strong = placed if rare else list(images.keys)
         chosen = set(self.strong)
-        self.weak = [key for key in drawn if key not in chosen]
+        self.weak = [key for key in images.keys if key not in chosen]
         self.number = {key: number for number, key in enumerate(images.keys)}
 
     def __len__(self) -> int:
         return self.iterations
 
     def __getitem__(self, step: int) -> TrainingBatch:
-        crops, views, hinted = [], [], []
+        crops, numbers = [], []
         for place in self.places:
             position = step * self.config.batch + place
-            key, epoch = self._key(position)
-            view = epoch % self.config.views if self.config.views else -1
-            source = (3, self.number[key], view) if self.config.views else (1, position)
-            random = np.random.default_rng((self.seed, *source))
-            sample = self.images.sample(key)
-            crops.append(augment(sample, self.soft.get(key), self.config, random))
-            views.append((self.number[key], view))
-            hinted.append(bool(_shown(sample)))
+            key, random = self._key(position), np.random.default_rng((self.seed, 1, position))
+            crops.append(augment(self.images.sample(key), self.soft.get(key), self.config, random))
+            numbers.append(self.number[key])
         image, *rest = (torch.from_numpy(np.stack(column)) for column in zip(*crops, strict=True))
-        return TrainingBatch(*[image.permute(0, 3, 1, 2), *rest, torch.tensor(views), torch.tensor(hinted)])
+        return TrainingBatch(*[image.permute(0, 3, 1, 2), *rest, torch.tensor(numbers)])
 
-    def _key(self, position: int) -> tuple[str, int]:
-        """Image and epoch."""
+    def _key(self, position: int) -> str:
         before, after = (int(self.share * count) for count in (position, position + 1))
         group, stream, position = (self.strong, 0, before) if after > before else (self.weak, 2, position - before)
         epoch, place = divmod(position, len(group))
         order = np.random.default_rng((self.seed, stream, epoch)).permutation(len(group))
-        return group[order[place]], epoch
-
-
-def _shown(sample: Sample) -> bool:
-    shown = np.unique(sample.labels)
-    return len(shown) > 0 and bool(np.isin(np.flatnonzero(sample.present), shown).all()) and shown[0] < UNLABELLED
+        return group[order[place]]

@@ -6,10 +6,9 @@ They stay in memory (compactly), over-segments also on disk.
 import copy
 import dataclasses
 import hashlib
-from collections.abc import Collection, Mapping, Sequence, Set
+from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -21,28 +20,17 @@ from hintseg.hints.dataset import Dataset
 from hintseg.hints.digest import pixel_digest
 from hintseg.hints.forms.boxes import Box
 from hintseg.hints.held import pack, unpack
-from hintseg.hints.labels import UNLABELLED
 from hintseg.hints.model import ImageHints
 from hintseg.images import reduced
-from hintseg.propagation.regions import pixel_shares, propagate, spread_labels, weighed
+from hintseg.propagation.regions import propagate, spread_labels
 from hintseg.samples import Picture
 from hintseg.segments.oversegment import partitions
 from hintseg.targets.boxes import box_seeds
-from hintseg.targets.target import WeakTarget, reduce_target, weak_target, with_void
+from hintseg.targets.target import WeakTarget, reduce_target, weak_target
 from hintseg.training.augment import Sample
 from hintseg.writing import kept_arrays
 
-
-class Looks(NamedTuple):
-    """How likely the classes of an image are by looks alone.
-
-    Attributes:
-        classes: (T,).
-        shares: (T, h, w), summing to one over classes.
-    """
-
-    classes: NDArray[np.integer]
-    shares: NDArray[np.floating]
+CONFIDENCE = 0.9  # minimum share of a propagated label
 
 
 class TrainingImages:
@@ -77,9 +65,6 @@ class TrainingImages:
         self._samples: dict[str, Sample] = {}
         self._hints: dict[str, ImageHints] = {}
         self._seeds: dict[str, NDArray[np.uint8]] = {}
-        self._looks: dict[str, Looks] = {}
-        self._open: dict[str, NDArray[np.bool_]] = {}
-        self._shares: dict[str, tuple[NDArray[np.integer], NDArray[np.float32]]] = {}
 
     def plant(self, seeds: dict[str, NDArray[np.uint8]]) -> None:
         """Probable labels to spread from, by key, at the reduced size; in place of hints and of earlier ones."""
@@ -93,47 +78,6 @@ class TrainingImages:
         twin.keys = tuple(key for key in self.keys if key in keys)
         twin.__dict__.pop("placed", None)
         return twin
-
-    @property
-    def planted(self) -> Set[str]:
-        """Images that have seeds."""
-        return self._seeds.keys()
-
-    def weigh(self, looks: dict[str, Looks]) -> None:
-        """What images look like has a say in where hints spread to."""
-        self._looks = looks
-        self._samples = {key: sample for key, sample in self._samples.items() if key not in looks}
-
-    def leave_open(self, places: dict[str, NDArray[np.bool_]]) -> None:
-        """Where images, by key, are void unless a hint says otherwise, as for `with_void`."""
-        self._open |= places
-        self._samples = {key: sample for key, sample in self._samples.items() if key not in places}
-
-    def spread_shares(self, key: str) -> tuple[NDArray[np.integer], NDArray[np.float32]]:
-        """(T,) classes that hints show in an image and (T, H, W) how they spread over it by themselves.
-
-        T is 0 where there is no hint, or where a class may be that no hint points at.
-        """
-        image, target = self.target(key)
-        regions = self.spread_regions(key, image)
-        classes = np.unique(target.likely[target.likely < UNLABELLED]).astype(np.uint8)
-        if regions is None or not len(classes) or target.unhinted():
-            return np.zeros(0, np.uint8), np.zeros((0, *image.shape[:2]), np.float32)
-        shares = self._own_shares(key, image, target, regions)[:, classes]
-        return classes, pixel_shares(shares, regions, None if target.possible is None else target.possible[classes])
-
-    def hint_shares(
-        self, key: str, image: NDArray[np.uint8], target: WeakTarget, regions: NDArray[np.integer]
-    ) -> NDArray[np.float32]:
-        """(N, C) shares of the classes in an image's over-segments by its hints, and by what looks alike elsewhere.
-
-        Args:
-            image, target, regions: `target`'s and `spread_regions`'.
-        """
-        shares = self._own_shares(key, image, target, regions)
-        if (looks := self._looks.get(key)) is not None:
-            shares[:, looks.classes] = weighed(shares[:, looks.classes], regions, looks.shares)
-        return shares
 
     @cached_property
     def placed(self) -> list[str]:
@@ -179,13 +123,11 @@ class TrainingImages:
         target = weak_target(
             hints, image.shape[:2], self.num_classes, self.config.point_radius, self._inside(image, hints.boxes), valid
         )
-        image, target = reduce_target(image, target, self.config.longest_side)
-        places = self._open.get(key)
-        return image, target if places is None else with_void(target, places)
+        return reduce_target(image, target, self.config.longest_side)
 
     def _inside(self, image: NDArray[np.uint8], boxes: Sequence[Box]) -> NDArray[np.uint8] | None:
         """What boxes probably show, from disk where it lies there; None for the middle of each."""
-        if not (boxes and self.config.grabcut):
+        if not boxes:
             return None
         if self.cache is None:
             return box_seeds(image, boxes)
@@ -215,24 +157,9 @@ class TrainingImages:
         if key in self._seeds:
             shares = propagate(image, self._seeds[key], regions, self.num_classes)
         else:
-            shares = self.hint_shares(key, image, target, regions)
-        return spread_labels(target.labels, regions, shares, config.spread_confidence, target.possible)
-
-    def _own_shares(
-        self, key: str, image: NDArray[np.uint8], target: WeakTarget, regions: NDArray[np.integer]
-    ) -> NDArray[np.float32]:
-        """By the image's own hints; remembered where few classes have any, since a run needs them up to four times."""
-        if key in self._shares:
-            classes, known = self._shares[key]
-            shares = np.zeros((len(known), self.num_classes), np.float32)
-            shares[:, classes] = known
-            return shares
-        others = target.allowed if target.unhinted() else None
-        shares = propagate(image, target.likely, regions, self.num_classes, others=others)
-        if others is None:
-            some = np.flatnonzero(shares.any(axis=0))
-            self._shares[key] = some, shares[:, some]
-        return shares
+            others = target.allowed if target.unhinted() else None
+            shares = propagate(image, target.likely, regions, self.num_classes, others=others)
+        return spread_labels(target.labels, regions, shares, CONFIDENCE, target.possible)
 
     def _partitions(self, key: str, image: NDArray[np.uint8]) -> tuple[NDArray[np.uint16], NDArray[np.uint16]]:
         """Over-segments for segments and for spreading, from disk where they lie there."""

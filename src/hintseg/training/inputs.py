@@ -27,7 +27,7 @@ from hintseg.writing import atomic_path
 log = logging.getLogger("hintseg")
 FILE = "inputs.json"
 FORMAT = 1
-NOT_COMPARED = ("name", "checkpoint_every", "data.workers", "data.features_mib")  # settings that change no number
+NOT_COMPARED = ("name", "checkpoint_every", "data.workers")  # settings that change no number
 
 
 @dataclass(frozen=True)

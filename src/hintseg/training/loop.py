@@ -15,7 +15,6 @@ from hintseg.network.embedder import Embedder
 from hintseg.training.augment import SoftMask
 from hintseg.training.batches import TrainingBatch, TrainingBatches
 from hintseg.training.data import TrainingImages
-from hintseg.training.features import FeatureCache
 from hintseg.training.interrupt import Interruption
 from hintseg.training.loading import loader
 from hintseg.training.objective import Objective
@@ -40,7 +39,6 @@ class TrainingState:
     """All that changes while training; what a checkpoint holds.
 
     Attributes:
-        features: of a frozen backbone on fixed views.
         step: iterations done, over all stages.
         start, stop: iterations between which this stage's learning rate decays.
     """
@@ -49,7 +47,6 @@ class TrainingState:
     optimizer: torch.optim.Optimizer
     average: AveragedWeights
     objective: Objective
-    features: FeatureCache | None = None
     step: int = 0
     start: int = 0
     stop: int = 1
@@ -69,7 +66,6 @@ def new_state(
         optimizer=build_optimizer(network, recipe.optimizer),
         average=AveragedWeights(network, recipe.optimizer.average),
         objective=Objective(recipe, network.num_classes, background, coarse),
-        features=FeatureCache(recipe.data.features_mib * 2**20) if network.frozen and recipe.data.views else None,
         step=start,
         start=start,
         stop=recipe.iterations if stop is None else stop,
@@ -101,11 +97,11 @@ def train_steps(
 
     def read(left: int) -> None:
         while len(unread) > left:
-            step, view, values = unread.popleft()
+            step, numbers, values = unread.popleft()
             try:
                 found = values.read()
             except FloatingPointError as error:
-                shown = ", ".join(images.keys[number] for number in view[:, 0].tolist())
+                shown = ", ".join(images.keys[number] for number in numbers.tolist())
                 raise TrainingError(
                     f"The loss is not finite at iteration {step} ({error}), of the images {shown}; lower "
                     "optimizer.rate or use --precision 32-true. The last checkpoint is from before."
@@ -114,9 +110,9 @@ def train_steps(
                 report(step, found)
 
     for batch in loader(batches, state.step, stop, recipe.data.workers):
-        view = batch.view
+        numbers = batch.number
         batch = TrainingBatch(*(tensor.to(fabric.device, non_blocking=True) for tensor in batch))
-        unread.append((state.step, view, train_step(state, batch, recipe, fabric)))
+        unread.append((state.step, numbers, train_step(state, batch, recipe, fabric)))
         state.step += 1
         read(AHEAD.get(fabric.device.type, 0))
         if interruption is not None and interrupted(fabric, interruption):
@@ -155,18 +151,15 @@ def train_step(state: TrainingState, batch: TrainingBatch, recipe: Recipe, fabri
     optimizer = recipe.optimizer
     set_learning_rate(
         state.optimizer,
-        learning_rate_factor(state.step - state.start, state.stop - state.start, optimizer.warmup, optimizer.power),
+        learning_rate_factor(state.step - state.start, state.stop - state.start, optimizer.warmup),
     )
     # Dropout depends on seed, step and process alone, so that a resumed run repeats the uninterrupted one.
     torch.manual_seed((fabric.global_rank << 40) + recipe.seed * 1_000_003 + state.step)
     with fabric.autocast():
-        if state.features is None:
-            maps = state.network(batch.image)
-        else:
-            maps = state.features.maps(state.network, batch.image, batch.view)
+        maps = state.network(batch.image)
     if fabric.world_size > 1:
         batch, maps = whole_batch(fabric, batch), whole_maps(fabric, maps)
-    total, values = state.objective(maps, batch, state.step)
+    total, values = state.objective(maps, batch)
     state.optimizer.zero_grad(set_to_none=True)
     fabric.backward(total)
     if fabric.world_size > 1:
@@ -191,8 +184,6 @@ def freeze_statistics(network: Embedder, keep: bool) -> None:
     Args:
         keep: every batch norm of the backbone keeps its statistics, whether or not it learns.
     """
-    if network.frozen:
-        network.backbone.eval()
     norms = torch.nn.modules.batchnorm._BatchNorm
     for name, module in network.named_modules():
         if isinstance(module, norms) and (not module.weight.requires_grad or (keep and name.startswith("backbone."))):

@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from hintseg.config import Recipe, TermConfig
+from hintseg.contrib.rca import RegionMemory
 from hintseg.errors import unknown_name
 from hintseg.hints.labels import UNLABELLED, VOID
 from hintseg.losses.contrast import pixel_to_segment_loss
@@ -13,9 +14,10 @@ from hintseg.network.embedder import PixelMaps
 from hintseg.relations.by_name import RELATIONS
 from hintseg.segments.batch import SegmentedBatch, UncountedBatch, split_batch
 from hintseg.segments.memory import SegmentMemory
-from hintseg.segments.region_memory import RegionMemory
 from hintseg.training.batches import TrainingBatch
 from hintseg.training.terms import READ, TERMS, TermInputs
+
+CONCENTRATION = 10.0  # where a relationship names none
 
 
 def require_known_terms(recipe: Recipe) -> None:
@@ -30,9 +32,8 @@ def require_known_terms(recipe: Recipe) -> None:
 
 
 def uses_spread_labels(recipe: Recipe) -> bool:
-    """Whether any term or segment reads labels beyond the hints."""
-    active = {name for name, term in recipe.objective.items() if term.weight > 0}
-    return "spread" in active or (recipe.segments.spread and bool(active & set(RELATIONS)))
+    """Whether a term reads propagated labels; then segments take them, too."""
+    return "spread" in recipe.objective and recipe.objective["spread"].weight > 0
 
 
 class Objective:
@@ -54,20 +55,12 @@ class Objective:
         self.memory = SegmentMemory(recipe.segments.memory)
         self.regions = RegionMemory(num_classes)
 
-    def __call__(self, maps: PixelMaps, batch: TrainingBatch, step: int) -> tuple[Tensor, dict[str, Tensor]]:
+    def __call__(self, maps: PixelMaps, batch: TrainingBatch) -> tuple[Tensor, dict[str, Tensor]]:
         """Total loss with a graph, and the detached value of each term."""
-        active = {
-            name: term
-            for name, term in self.recipe.objective.items()
-            if term.weight > 0
-            and step >= term.start * self.recipe.iterations
-            and (name == "spread" or not self._late(term, step))
-        }
+        active = {name: term for name, term in self.recipe.objective.items() if term.weight > 0}
         split = self.split(maps, batch) if any(name in RELATIONS for name in active) else None
         size = maps.logits.shape[-2:]
         spread = F.interpolate(batch.spread[:, None], size=size, mode="nearest")[:, 0].long()
-        if "spread" in active and self._late(active["spread"], step):
-            spread = spread.masked_fill(batch.hinted[:, None, None], UNLABELLED)
         inputs = TermInputs(
             maps,
             F.interpolate(batch.image.float(), size=size, mode="area"),
@@ -83,7 +76,7 @@ class Objective:
         )
         labelled, segmented = self._counted(inputs, split, active)
         values = {
-            name: TERMS[name](inputs._replace(balance=self._balance(term, step), labelled=labelled.get(name)))
+            name: TERMS[name](inputs._replace(balance=term.balance or 0.0, labelled=labelled.get(name)))
             for name, term in active.items()
             if name in TERMS
         }
@@ -110,17 +103,11 @@ class Objective:
         segmented = None if split is None else split.counted(found[len(terms) :])
         return dict(zip(terms, found, strict=False)), segmented
 
-    def _balance(self, term: TermConfig, step: int) -> float:
-        return term.balance * (1 - step / self.recipe.iterations) if term.fading else term.balance
-
     def _foreground(self, present: Tensor) -> Tensor:
         """(B, C) → (B, T): without the background's column."""
         if self.background is None:
             return present
         return torch.cat([present[:, : self.background], present[:, self.background + 1 :]], dim=1)
-
-    def _late(self, term: TermConfig, step: int) -> bool:
-        return step >= term.end * self.recipe.iterations
 
     def _relationships(self, segmented: SegmentedBatch, active: dict[str, TermConfig]) -> dict[str, Tensor]:
         values = {}
@@ -133,7 +120,8 @@ class Objective:
                 pixels, prototypes = pixels.bfloat16(), prototypes.bfloat16()
             values[name] = pixel_to_segment_loss(
                 pixels, who.segment_of_pixel, who.pixel_labels, prototypes, who.prototype_labels,
-                active[name].concentration, pixel_group=who.pixel_group, prototype_group=who.prototype_group,
+                active[name].concentration or CONCENTRATION, pixel_group=who.pixel_group,
+                prototype_group=who.prototype_group,
             )  # fmt: skip
         self.memory.push(segmented)
         return values
@@ -150,14 +138,13 @@ class Objective:
         regions = F.interpolate(batch.regions[:, None].float(), size=(side, side), mode="nearest")[:, 0].long()
         return split_batch(
             embeddings,
-            cell_labels(batch.spread if self.recipe.segments.spread else batch.labels, side),
+            cell_labels(batch.spread if uses_spread_labels(self.recipe) else batch.labels, side),
             regions,
             colours,
             self._foreground(batch.present),
             num_classes=self.num_classes,
             void=VOID,
             grid=self.recipe.segments.grid,
-            iterations=self.recipe.segments.iterations,
         )
 
 

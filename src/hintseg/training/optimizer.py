@@ -8,6 +8,8 @@ from torch import Tensor, nn
 from hintseg.config import OptimizerConfig
 from hintseg.network.embedder import Embedder
 
+MOMENTUM, POWER = 0.9, 0.9  # of SGD and of the learning rate's decay [SPML]
+
 
 def build_optimizer(network: Embedder, config: OptimizerConfig) -> torch.optim.Optimizer:
     """Groups: backbone and rest, each weights and biases; biases may learn faster and do not decay."""
@@ -25,13 +27,13 @@ def build_optimizer(network: Embedder, config: OptimizerConfig) -> torch.optim.O
         groups.append({"params": biases, "lr": fast, "base": fast, "weight_decay": 0.0})
     groups = [group for group in groups if group["params"]]
     if config.name == "sgd":
-        return torch.optim.SGD(groups, lr=config.rate, momentum=config.momentum, fused=True)
+        return torch.optim.SGD(groups, lr=config.rate, momentum=MOMENTUM, fused=True)
     return torch.optim.AdamW(groups, lr=config.rate, fused=True)
 
 
-def learning_rate_factor(step: int, total: int, warmup: int, power: float) -> float:
-    """min(0.1 (1 − a) + a, (1 − step/total)^power) with a = step / warmup [SPML, release]."""
-    decayed = (1 - step / total) ** power
+def learning_rate_factor(step: int, total: int, warmup: int) -> float:
+    """min(0.1 (1 − a) + a, (1 − step/total)^0.9) with a = step / warmup [SPML, release]."""
+    decayed = (1 - step / total) ** POWER
     if step < warmup:
         share = step / warmup
         return min(0.1 * (1 - share) + share, decayed)

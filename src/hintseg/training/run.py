@@ -12,16 +12,18 @@ import torch
 from lightning_fabric import Fabric
 from numpy.typing import NDArray
 
-from hintseg.config import NetworkConfig, Recipe, TermConfig
+from hintseg.config import InferenceConfig, NetworkConfig, Recipe, TermConfig
+from hintseg.inference.completion import completion_maps
 from hintseg.inference.description import RunDescription
 from hintseg.inference.evaluation import evaluate_split
 from hintseg.inference.retrieval import save_index
 from hintseg.inference.segmenter import Segmenter
 from hintseg.inference.selection import held_out, with_chosen_crf, without_crf
-from hintseg.network.embedder import Embedder
+from hintseg.inference.views import image_maps, retrieval_scale
+from hintseg.network.embedder import Embedder, PixelMaps
 from hintseg.training.augment import SoftMask
 from hintseg.training.checkpoint import damage_explained, read_checkpoint, restore, save_checkpoint
-from hintseg.training.completed import completed_masks, remembered_segments
+from hintseg.training.completed import MapsOf, completed_masks, remembered_segments
 from hintseg.training.data import TrainingImages
 from hintseg.training.inputs import HintWatch
 from hintseg.training.interrupt import Interruption
@@ -35,6 +37,8 @@ from hintseg.writing import write_text
 log = logging.getLogger("hintseg")
 
 LOG_EVERY = 20
+UNTIL = 0.6  # fraction of the iterations after which the images held out are trained on, too
+DROPOUT = 0.65  # of a new classifier [SPML, stage 2]
 
 
 def is_separate(recipe: Recipe) -> bool:
@@ -42,22 +46,26 @@ def is_separate(recipe: Recipe) -> bool:
     return recipe.stage_two.kind in ("classifier", "fresh")
 
 
-def renewal_steps(recipe: Recipe) -> list[int]:
-    """Iterations before which the training masks are completed."""
+def completion_step(recipe: Recipe) -> int | None:
+    """The iteration before which the training masks are completed; None: never."""
     stage, last = recipe.stage_two, recipe.iterations
-    if stage.kind == "none":
-        return []
+    step = round(stage.start * last)
     if is_separate(recipe):
-        return [min(max(round(stage.renewals[0] * last), 1), last - 1)]
-    return sorted({round(share * last) for share in stage.renewals} - {last})
+        return min(max(step, 1), last - 1)
+    return None if stage.kind == "none" or step == last else step
 
 
 class Run:
-    """One run's folder and state between stages."""
+    """One run's folder and state between stages.
+
+    Args:
+        first_maps: `completion_maps` of an image by the weights before the first step, where they cost less.
+    """
 
     def __init__(
         self, out: Path, description: RunDescription, images: TrainingImages, state: TrainingState, fabric: Fabric,
         fingerprint: str, weights: str, progress: Progress, validate: str | None, watch: HintWatch,
+        first_maps: MapsOf | None = None,
     ) -> None:  # fmt: skip
         self.out = out
         self.description = description
@@ -70,6 +78,7 @@ class Run:
         self.progress = progress
         self.validate = validate
         self.watch = watch
+        self.first_maps = first_maps
         self.history: list[dict[str, float]] = []
         self.warned: set[str] = set()
         self.checkpoint = out / "checkpoint.pt"
@@ -86,17 +95,16 @@ class Run:
                     self._begin_second_network(content["start"])
                 self.history = restore(content, self.state)
             log.info("resumed at iteration %d", self.state.step)
-        renewals, separate = renewal_steps(self.recipe), is_separate(self.recipe)
-        stops = [*renewals, self.recipe.iterations]
-        if self.held_out:
-            stops.append(round(self.recipe.selection.until * self.recipe.iterations))
-        while self.state.step < self.recipe.iterations:
-            if self.held_out and self.state.step >= stops[-1]:
+        completion, last = completion_step(self.recipe), self.recipe.iterations
+        selection = round(UNTIL * last) if self.held_out else last
+        stops = [last, selection] if completion is None else [last, selection, completion]
+        while self.state.step < last:
+            if self.held_out and self.state.step >= selection:
                 self._select()
-            past = [step for step in renewals if step <= self.state.step]
-            soft = self._completed(past[-1]) if past else None
-            if past and separate and self.state.start == 0:
-                self._begin_second_network(past[-1])
+            past = completion is not None and completion <= self.state.step
+            soft = self._completed(completion) if completion is not None and past else None
+            if completion is not None and past and is_separate(self.recipe) and self.state.start == 0:
+                self._begin_second_network(completion)
             self._train_until(min(step for step in stops if step > self.state.step), soft)
         if self.held_out:
             self._select()
@@ -124,7 +132,7 @@ class Run:
         """A new classifier on the frozen embedding, or a new network, towards completed masks alone."""
         torch.manual_seed(self.recipe.seed + 1)
         if self.recipe.stage_two.kind == "classifier":
-            network = self.state.average.network.with_new_classifier(self.recipe.stage_two.dropout)
+            network = self.state.average.network.with_new_classifier(DROPOUT)
             network.classifier.requires_grad_(True)
         else:
             network = Embedder(self.recipe.network, self.images.num_classes, self.weights)
@@ -135,7 +143,7 @@ class Run:
         """What the final network is made of."""
         if self.recipe.stage_two.kind != "classifier":
             return self.recipe.network
-        changes = {"classifier": "detached", "dropout": self.recipe.stage_two.dropout}
+        changes = {"classifier": "detached", "dropout": DROPOUT}
         return self.recipe.network.model_copy(update=changes)
 
     def _train_until(self, stop: int, soft: dict[str, SoftMask] | None) -> None:
@@ -172,7 +180,7 @@ class Run:
         if self.validate is None or self.state.step != self.history[-1]["iteration"] + 1:
             return
         segmenter = Segmenter(self.state.average.network, self.description, self.out)
-        softmax = segmenter.with_inference(method="softmax", crf=False, presence=0)
+        softmax = segmenter.with_inference(method="softmax", crf=False)
         matrix, _ = evaluate_split(segmenter, self.images.dataset, self.validate, softmax, wrong=self._warn_once)
         self.history[-1][f"mean_iou_{self.validate}"] = matrix.scores().mean_iou
         log.info("mean IoU of %s: %.4f", self.validate, matrix.scores().mean_iou)
@@ -185,20 +193,18 @@ class Run:
     def _completed(self, step: int) -> dict[str, SoftMask]:
         """Soft masks made with the averaged weights of `step`; made now unless they lie on disk.
 
-        Seeds of tags leave then where hints point at classes in other images, which taught the network better.
-
         The checkpoint of `step` is on disk before the first one is made and no later one is written before
         all are, so masks found here come from exactly those weights.
         """
         self.watch.tell()
         log.info("completing the training masks with the weights of iteration %d", step)
-        soft = completed_masks(
-            self.state.average.network, self.images, self.recipe.completion, self.out / "completed" / f"{step:06d}",
-            self.fabric, partial(self._progress, "complete"),
-        )  # fmt: skip
-        if self.images.placed:
-            self.images.plant({})
-        return soft
+        network, inference = self.state.average.network, self.recipe.inference
+        maps_of: MapsOf = partial(_maps, network, inference)
+        if step == 0 and self.first_maps is not None and not inference.flip:
+            maps_of = self.first_maps
+        folder = self.out / "completed" / f"{step:06d}"
+        done = partial(self._progress, "complete")
+        return completed_masks(self.images, self.recipe, maps_of, folder, self.fabric, done)
 
     def _progress(self, stage: str, done: int, total: int) -> None:
         self.progress(stage, done, total, {})
@@ -207,7 +213,11 @@ class Run:
         """Weights, segment memory and summary."""
         self.watch.tell()
         network = self.state.average.network.eval()
-        memory = remembered_segments(network, self.images, self.recipe, partial(self._progress, "memory"))
+        scale = retrieval_scale(self.recipe.inference.scales)
+        memory = remembered_segments(
+            self.images, self.recipe, lambda image: image_maps(network, image, scale=scale),
+            partial(self._progress, "memory"),
+        )  # fmt: skip
         if memory is not None:
             save_index(memory, self.out / "memory.safetensors")
         seconds = [row["seconds"] for row in self.history]
@@ -219,3 +229,7 @@ class Run:
         }
         write_text(self.out / "metrics.json", json.dumps(summary, indent=1))
         save_network(network, self.out)
+
+
+def _maps(network: Embedder, inference: InferenceConfig, image: NDArray[np.uint8]) -> PixelMaps:
+    return completion_maps(network, image, inference)

@@ -15,23 +15,21 @@ from hintseg.exhausted import is_exhausted
 from hintseg.hints.dataset import Dataset
 from hintseg.inference.description import RunDescription
 from hintseg.inference.segmenter import Segmenter
-from hintseg.network.backbone import WEIGHTS_NONE
 from hintseg.network.embedder import Embedder
+from hintseg.training.completed import MapsOf
 from hintseg.training.data import TrainingImages
 from hintseg.training.inputs import HintWatch, agree_on_inputs, first_process_decides, run_inputs
 from hintseg.training.loop import new_state
 from hintseg.training.objective import require_known_terms, uses_spread_labels
-from hintseg.training.presence import learn_presence
 from hintseg.training.processes import disconnect, images_a_process, make_fabric, run_folder
 from hintseg.training.progress import Progress
-from hintseg.training.run import Run, is_separate, renewal_steps
+from hintseg.training.run import Run, completion_step, is_separate
 from hintseg.training.tags import place_tags
-from hintseg.training.words import agree_on_words
 from hintseg.writing import atomic_path
 
 log = logging.getLogger("hintseg")
 
-Start = Callable[[Embedder, TrainingImages, Progress], None]
+Start = Callable[[Embedder, TrainingImages, Progress], MapsOf]
 
 
 def run_training(
@@ -68,7 +66,7 @@ def run_training(
         largest: longest side of the largest training image, so that photographs can be reduced alike; 0: not known.
         digests: KEY → digests of every training image's pixels and hints, see `inspect`.
         start: gives the network its weights before the first iteration, in place of whatever else says where classes
-            are that hints do not place.
+            are that hints do not place; returns the `completion_maps` of an image by these weights.
         validate: split with masks whose mean IoU goes into the metrics at every checkpoint; it decides nothing.
 
     Raises:
@@ -102,20 +100,15 @@ def run_training(
             with atomic_path(out / "run.json") as temporary:
                 temporary.write_text(description.dump(), "utf-8")
         with memory_errors_explained():
-            words = None  # random filters see nothing alike
-            if start is not None:
-                if not (resume and (out / "checkpoint.pt").exists()):
-                    start(network.to(fabric.device), images, progress)
-            elif weights != WEIGHTS_NONE:
-                if recipe.inference.presence > 0:
-                    learn_presence(out, network, images, fabric, progress)
-                words = agree_on_words(out, network, images, recipe.seed, fabric, progress)
+            maps_of = None
             if start is None:
-                place_tags(out, network, images, recipe, fabric, fingerprint, resume, progress, words)
+                place_tags(out, network, images, recipe, fabric, fingerprint, resume, progress)
+            elif not (resume and (out / "checkpoint.pt").exists()):
+                maps_of = start(network.to(fabric.device), images, progress)
         torch.manual_seed(recipe.seed)
-        stop = renewal_steps(recipe)[0] if is_separate(recipe) else recipe.iterations
+        stop = completion_step(recipe) if is_separate(recipe) else recipe.iterations
         state = new_state(network, recipe, dataset.background, fabric, stop=stop)
-        run = Run(out, description, images, state, fabric, fingerprint, weights, progress, validate, watch)
+        run = Run(out, description, images, state, fabric, fingerprint, weights, progress, validate, watch, maps_of)
         with memory_errors_explained():
             run.train(resume)
         final = replace(description, recipe=run.recipe.model_copy(update={"network": run.network_config()}))

@@ -7,20 +7,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from hintseg.contrib.rca import RegionMemory, class_regions, regional_contrast
+from hintseg.contrib.sec import constraint, expansion
 from hintseg.hints.labels import UNLABELLED, VOID
 from hintseg.losses.allowed import allowed_classes
 from hintseg.losses.dense_crf import dense_crf_loss
 from hintseg.losses.entropy import entropy
-from hintseg.losses.expand import constraint, expansion
 from hintseg.losses.grid_potts import grid_potts_loss
 from hintseg.losses.normalised_cut import kernel_cut_loss, normalised_cut_loss
 from hintseg.losses.partial_cross_entropy import partial_cross_entropy
 from hintseg.losses.precision import at_least_float32
-from hintseg.losses.regional_contrast import class_regions, regional_contrast
 from hintseg.losses.soft_cross_entropy import soft_cross_entropy
 from hintseg.losses.tags import pool, tag_loss
 from hintseg.network.embedder import PixelMaps
-from hintseg.segments.region_memory import RegionMemory
 
 
 class TermInputs(NamedTuple):
@@ -30,8 +29,7 @@ class TermInputs(NamedTuple):
         maps: embeddings and logits of the batch.
         image: (B, 3, h, w) float colours in [0, 255] at the logits' size.
         labels: (B, H, W) int64 weak labels at the crop's size.
-        spread: (B, h, w) int64 labels and what they spread to, at the logits' size (nearest); late in training
-            nothing for images whose classes are all shown by hinted pixels.
+        spread: (B, h, w) int64 propagated labels at the logits' size (nearest).
         cells: (B, h, w) uint8 weak labels at the logits' size (nearest).
         allowed: (B, C) bool: classes that may occur.
         present: (B, C) bool: classes that do.

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from hintseg.losses.expand import constraint, expansion
+from hintseg.contrib.sec import constraint, expansion
 
 
 def slow_rank(values, decay):

@@ -1,0 +1,1 @@
+"""Published methods that no default uses."""
