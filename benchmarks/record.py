@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from hintseg.compare import Result
 
-RESULTS = Path(__file__).parent / "results"
+RESULTS = Path(__file__).parents[1] / "paper" / "results"
 
 
 def write(name: str, rows: list[dict[str, Any]], commit: str | None = None) -> Path:
-    """Write results/NAME.json and return its path."""
+    """Write paper/results/NAME.json and return its path."""
     import torch
 
     head = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
