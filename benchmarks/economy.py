@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.record import rows_of, write
+from benchmarks.accuracy import ROWS, measure, parse_rows
+from benchmarks.record import write
 from benchmarks.subset import subset
-from hintseg.compare import compare, parse_rows
 from hintseg.hints.dataset import Dataset
 
 SECONDS = {"tags": 20.0, "points": 22.1, "scribbles": 34.9, "masks": 239.7}
@@ -32,8 +32,8 @@ def main() -> None:
     parser.add_argument("--weights", default="auto")
     parser.add_argument("--hours", default="0.5,1,1.5")
     parser.add_argument("--forms", default="tags,boxes,points,scribbles,masks")
-    parser.add_argument("--rows", default="default")
-    parser.add_argument("--iterations", type=int, default=400)
+    parser.add_argument("--rows", default=ROWS, help="as for benchmarks.accuracy")
+    parser.add_argument("--iterations", type=int, help="default: the recipe's")
     parser.add_argument("--seed", type=int, default=0, help="of the order in which images are labelled")
     parser.add_argument("--name", default="economy", help="of the result file")
     parser.add_argument("--work", type=Path, default=Path("runs/bench"))
@@ -48,11 +48,14 @@ def main() -> None:
             if not chosen:
                 continue
             dataset = subset(source, dict.fromkeys(chosen, (form,)), folder / f"data-{form}-{hours}")
-            results = compare(
-                dataset, parse_rows(options.rows), form, folder / f"runs-{form}-{hours}", weights=options.weights,
-                iterations=options.iterations, completed=False,
-            )  # fmt: skip
-            rows += rows_of(results, hours=hours, form=form, images=len(chosen))
+            about = {"hours": hours, "images": len(chosen)}
+            rows += [
+                about | row
+                for row in measure(
+                    dataset, parse_rows(options.rows), form, folder / f"runs-{form}-{hours}",
+                    weights=options.weights, iterations=options.iterations,
+                )
+            ]  # fmt: skip
     print(write(options.name, rows))
 
 

@@ -35,7 +35,7 @@ from tests.formats.test_formats import EXAMPLES
 
 from benchmarks.record import write
 from hintseg import images, pillow
-from hintseg.config import NetworkConfig, load_recipe
+from hintseg.config import load_recipe
 from hintseg.errors import HintsegError
 from hintseg.formats import label_studio
 from hintseg.formats.by_name import FORMATS, import_dataset
@@ -46,9 +46,8 @@ from hintseg.hints.description import parse_description
 from hintseg.hints.labels import UNLABELLED
 from hintseg.hints.model import ImageHints
 from hintseg.inference.description import RunDescription
-from hintseg.inference.presence import Presence, Regression
 from hintseg.inference.retrieval import load_index
-from hintseg.network.backbone import Backbone, read_state
+from hintseg.network.backbone import read_state
 from hintseg.recipes.by_name import RECIPES
 from hintseg.studio.backend import Backend, LabelStudio, _tasks, control_tag
 from hintseg.studio.drawn import DrawnHints
@@ -285,7 +284,7 @@ def readers(folder: Path) -> Iterator[Reader]:
     config = '<View><Image name="i"/><BrushLabels name="t" toName="i"><Label value="cow"/></BrushLabels></View>'
     yield Reader("config.xml", [config.encode()], lambda path: control_tag(path.read_text("utf-8", "replace")))
 
-    recipe = RECIPES["small"]
+    recipe = RECIPES["fine-tuned"]
     described_run = RunDescription(recipe, ("a", "b"), 0, "data", ("tags",), ("x", "y"), "0.1.0")
     yield Reader("run.json", [described_run.dump().encode()], RunDescription.load)
     yield Reader("recipe.json", [recipe.model_dump_json().encode()], load_recipe)
@@ -301,11 +300,6 @@ def readers(folder: Path) -> Iterator[Reader]:
         require(index.prototypes.dtype == index.boxes.dtype == torch.float32, "another type")
 
     yield Reader("memory.safetensors", [save(memory | {"boxes": torch.zeros(3, 4)})], read_index)
-    config = NetworkConfig(backbone="mobilenetv2_035")
-    read_presence = partial(Presence.load, config=config, num_classes=2, device=torch.device("cpu"))
-    backbone = Backbone(config.backbone, config.output_stride)
-    Presence(backbone, Regression(torch.zeros(288, 2), torch.zeros(2))).save(folder / "presence.safetensors")
-    yield Reader("presence.safetensors", [(folder / "presence.safetensors").read_bytes()], read_presence)
     checkpoint = {"version": VERSION, "fingerprint": "", "network": tensors, "history": []}
     torch.save(checkpoint, folder / "checkpoint.pt")
     yield Reader("checkpoint.pt", [(folder / "checkpoint.pt").read_bytes()], lambda path: read_checkpoint(path, ""))

@@ -6,9 +6,9 @@ DATA needs a split `train` with scribbles and another with tags alone, as CCP-10
 import argparse
 from pathlib import Path
 
-from benchmarks.record import rows_of, write
+from benchmarks.accuracy import ROWS, measure, parse_rows
+from benchmarks.record import write
 from benchmarks.subset import subset
-from hintseg.compare import compare, parse_rows
 from hintseg.hints.dataset import Dataset
 
 
@@ -16,27 +16,27 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path)
     parser.add_argument("--weights", default="auto")
-    parser.add_argument("--strong", type=int, default=100, help="images with scribbles")
-    parser.add_argument("--weak", default="train_tags", help="split with tags alone")
+    parser.add_argument("--localized", type=int, default=100, help="images with scribbles")
+    parser.add_argument("--tag-split", default="train_tags", help="split with tags alone")
     parser.add_argument("--tagged", type=int, help="images of that split; all unless given")
     parser.add_argument("--images", default="alone,with-tags", help="which of the two sets to train on")
-    parser.add_argument("--rows", default="default", help="as hintseg compare --objectives")
+    parser.add_argument("--rows", default=ROWS, help="as for benchmarks.accuracy")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--iterations", type=int, default=600)
+    parser.add_argument("--iterations", type=int, help="default: the recipe's")
     parser.add_argument("--name", default="mixture", help="of the result file")
     parser.add_argument("--work", type=Path, default=Path("runs/bench"))
     options = parser.parse_args()
     source, folder = Dataset.open(options.data), options.work / options.name
-    strong = dict.fromkeys(source.keys("train")[: options.strong], ("scribbles",))
-    weak = dict.fromkeys(source.keys(options.weak)[: options.tagged], ("tags",))
+    strong = dict.fromkeys(source.keys("train")[: options.localized], ("scribbles",))
+    weak = dict.fromkeys(source.keys(options.tag_split)[: options.tagged], ("tags",))
     rows = []
     sets = {"alone": strong, "with-tags": strong | weak}
     for name in options.images.split(","):
-        results = compare(
+        measured = measure(
             subset(source, sets[name], folder / name), parse_rows(options.rows), None, folder / f"runs-{name}",
-            seeds=range(options.seeds), weights=options.weights, iterations=options.iterations, completed=False,
+            seeds=range(options.seeds), weights=options.weights, iterations=options.iterations,
         )  # fmt: skip
-        rows += rows_of(results, images=name)
+        rows += [{"images": name} | row for row in measured]
     print(write(options.name, rows))
 
 

@@ -130,9 +130,9 @@ def looking(ours: bool, scale: float) -> Call:
 
     from hintseg.network.embedder import Embedder
     from hintseg.network.folded import unfold
-    from hintseg.recipes.small import SMALL
+    from hintseg.recipes.fine_tuned import FINE_TUNED
 
-    network = Embedder(SMALL.network, 21).to(_device()).to(memory_format=torch.channels_last).eval()
+    network = Embedder(FINE_TUNED.network, 21).to(_device()).to(memory_format=torch.channels_last).eval()
     if not ours:
         unfold(network)
     image = torch.rand(1, 3, 400, int(272 * scale), device=_device()) * 255

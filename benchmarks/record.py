@@ -5,19 +5,14 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from hintseg.compare import Result
-
-RESULTS = Path(__file__).parent / "results"
+RESULTS = Path(__file__).parents[1] / "paper" / "results"
 
 
 def write(name: str, rows: list[dict[str, Any]], commit: str | None = None) -> Path:
-    """Write results/NAME.json and return its path."""
+    """Write paper/results/NAME.json and return its path."""
     import torch
 
     head = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
@@ -38,18 +33,6 @@ def write(name: str, rows: list[dict[str, Any]], commit: str | None = None) -> P
     path = RESULTS / f"{name}.json"
     path.write_text(json.dumps(content, indent=1) + "\n", "utf-8")
     return path
-
-
-def rows_of(results: Sequence["Result"], **about: object) -> list[dict[str, Any]]:
-    """Rows for `write` from those of `hintseg compare`, which are printed, too.
-
-    Args:
-        about: what else is to be said of each.
-    """
-    from hintseg.compare import summary
-
-    print(*about.values(), *(" | ".join(line.values()) for line in summary(results)), sep="\n", flush=True)
-    return [{**about, **asdict(result), "run": Path(result.run).name} for result in results]
 
 
 def _short(argument: str) -> str:

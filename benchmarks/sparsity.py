@@ -7,8 +7,8 @@ import argparse
 import shutil
 from pathlib import Path
 
-from benchmarks.record import rows_of, write
-from hintseg.compare import compare, parse_rows
+from benchmarks.accuracy import ROWS, measure, parse_rows
+from benchmarks.record import write
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.simulate_dataset import simulate_dataset
 
@@ -18,9 +18,9 @@ def main() -> None:
     parser.add_argument("data", type=Path, help="data set with masks for train and val")
     parser.add_argument("--weights", default="auto")
     parser.add_argument("--coverage", default="1,0.8,0.5,0.3,0", help="shares of the length")
-    parser.add_argument("--rows", default="partial_cross_entropy,default", help="as hintseg compare --objectives")
+    parser.add_argument("--rows", default=ROWS, help="as for benchmarks.accuracy")
     parser.add_argument("--seeds", type=int, default=1)
-    parser.add_argument("--iterations", type=int, default=600)
+    parser.add_argument("--iterations", type=int, help="default: the recipe's")
     parser.add_argument("--name", default="sparsity", help="of the result file")
     parser.add_argument("--work", type=Path, default=Path("runs/bench"))
     options = parser.parse_args()
@@ -29,11 +29,11 @@ def main() -> None:
         data = folder / f"data-{coverage}"
         shutil.rmtree(data, ignore_errors=True)
         simulate_dataset(source, data, coverage=coverage)
-        results = compare(
+        measured = measure(
             Dataset.open(data), parse_rows(options.rows), "scribbles", folder / f"runs-{coverage}",
-            seeds=range(options.seeds), weights=options.weights, iterations=options.iterations, completed=False,
+            seeds=range(options.seeds), weights=options.weights, iterations=options.iterations,
         )  # fmt: skip
-        rows += rows_of(results, coverage=coverage)
+        rows += [{"coverage": coverage} | row for row in measured]
     print(write(options.name, rows))
 
 

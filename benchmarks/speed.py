@@ -12,8 +12,7 @@ from collections.abc import Callable
 
 from benchmarks.record import write
 
-ROWS = ("partial_cross_entropy", "annotation", "similarity", "cooccurrence", "affinity", "spml", "default",
-        "default:network.frozen=true;data.views=8")  # fmt: skip
+ROWS = ("partial_cross_entropy", "annotation", "similarity", "cooccurrence", "affinity", "spml", "recipe")  # fmt: skip
 DIFFERENT = 3  # batches
 
 
@@ -42,10 +41,10 @@ def measure(
     torch.manual_seed(0)
     state = new_state(Embedder(recipe.network, 21), recipe, None, fabric)
     state.network.train()
-    freeze_statistics(state.network)
+    freeze_statistics(state.network, recipe.network.keep_statistics)
     batches = [
-        TrainingBatch(*(tensor.to(fabric.device) for tensor in _batch(np.random.default_rng(number), recipe.data)))
-        for number in range(DIFFERENT)
+        TrainingBatch(*(made[name].to(fabric.device) for name in TrainingBatch._fields))
+        for made in (_batch(np.random.default_rng(number), recipe.data) for number in range(DIFFERENT))
     ]
 
     def one(number: int) -> None:
@@ -125,10 +124,12 @@ def _batch(random, config):
     rows, columns = np.mgrid[:side, :side]
     regions = np.broadcast_to((rows * 10 // side) * 10 + columns * 10 // side, labels.shape).astype(np.int32)
     soft = np.repeat(allowed[:, :, None, None], side // 4, 2).repeat(side // 4, 3).astype(np.float32) / 4
-    views = np.stack([np.arange(count), np.full(count, -1)], axis=1)
-    pixels = np.ascontiguousarray(image.transpose(0, 3, 1, 2))
-    arrays = (pixels, labels, regions.copy(), allowed, allowed, spread, soft, views, np.ones(count, bool))
-    return [torch.from_numpy(array) for array in arrays]
+    arrays = {
+        "image": np.ascontiguousarray(image.transpose(0, 3, 1, 2)), "labels": labels, "regions": regions.copy(),
+        "allowed": allowed, "present": allowed, "spread": spread, "soft": soft,
+        "view": np.stack([np.arange(count), np.full(count, -1)], axis=1), "hinted": np.ones(count, bool),
+    }  # fmt: skip
+    return {name: torch.from_numpy(array) for name, array in arrays.items()}
 
 
 def main() -> None:
@@ -137,7 +138,7 @@ def main() -> None:
     parser.add_argument(
         "--rows", default=",".join(ROWS), help="as hintseg compare --objectives; ratios are to the first"
     )
-    parser.add_argument("--recipe", default="small", help="the row 'recipe' stands for its own objective")
+    parser.add_argument("--recipe", default="fine-tuned", help="the row 'recipe' stands for its own objective")
     parser.add_argument("--set", action="append", default=[], help="as hintseg train --set, for every row")
     parser.add_argument("--precision", default="32-true")
     parser.add_argument("--steps", type=int, default=15)

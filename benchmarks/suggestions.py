@@ -64,6 +64,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path, help="data set with masks for train and val")
     parser.add_argument("--weights", default="auto")
+    parser.add_argument("--recipe", default="fine-tuned")
     parser.add_argument("--ways", default="random,suggested")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--step", type=int, default=148, help="clicks a round adds")
@@ -72,7 +73,7 @@ def main() -> None:
     parser.add_argument("--name", default="suggestions", help="of the result file")
     parser.add_argument("--work", type=Path, default=Path("runs/bench"))
     options = parser.parse_args()
-    recipe = choose_recipe(weights=options.weights, iterations=options.iterations, seed=options.seed)
+    recipe = choose_recipe(options.recipe, weights=options.weights, iterations=options.iterations, seed=options.seed)
     source, folder, rows = Dataset.open(options.data), options.work / options.name, []
     for way in options.ways.split(","):
         chance = np.random.default_rng(options.seed)
@@ -91,13 +92,13 @@ def main() -> None:
                 dataset, "points", folder / name, recipe=recipe, weights=options.weights, resume=True,
                 cache=folder / "cache",
             )  # fmt: skip
-            ways = [segmenter.with_inference(method="both", crf=crf) for crf in (False, True)]
-            both, refined = (
+            ways = [segmenter.with_inference(crf=crf) for crf in (True, False)]
+            refined, plain = (
                 round(100 * matrix.scores().mean_iou, 2) for matrix, _ in evaluate_ways(segmenter, dataset, "val", ways)
             )
             count = sum(map(len, clicks.values()))
             row = {"way": way, "clicks": count, "seed": options.seed, "run": name}
-            rows.append(row | {"both": both, "with_crf": refined})
+            rows.append(row | {"mean_iou_crf": refined, "mean_iou_no_crf": plain})
             print(rows[-1], flush=True)
     print(write(options.name, rows))
 

@@ -2,36 +2,122 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from benchmarks import parts, plain
+from benchmarks import accuracy, parts, plain, record, tables
 from benchmarks.economy import affordable
 from benchmarks.subset import subset
 
 from hintseg import functional
 
 ROOT = Path(__file__).parents[1]
-RESULTS = sorted((ROOT / "benchmarks" / "results").glob("*.json"))
+RESULTS = sorted((ROOT / "paper" / "results").glob("*.json"))
 
 
 @pytest.mark.parametrize("path", RESULTS, ids=lambda path: path.stem)
 def test_results_name_command_commit_and_machine(path):
     content = json.loads(path.read_text("utf-8"))
-    assert content["command"].startswith("python -m benchmarks.")
+    assert content["command"]
     assert content["commit"]
-    assert {"processor", "cores", "threads", "torch", "device"} <= set(content["machine"])
+    assert content["machine"]
+    if content["command"].startswith("python -m benchmarks."):
+        assert {"processor", "cores", "threads", "torch", "device"} <= set(content["machine"])
     assert content["rows"]
     for row in content["rows"]:
-        assert "seconds" in row or "seed" in row
+        assert {"seconds", "seed", "seeds"} & set(row)
 
 
-def test_the_documented_tables_quote_the_results():
-    pages = "".join(page.read_text("utf-8") for page in (ROOT / "docs" / "explanation").glob("*.md"))
-    for path in RESULTS:
-        assert path.name in pages, f"{path.name} is not shown in the docs"
+def test_results_are_in_one_place():
+    assert RESULTS
+    assert record.RESULTS == ROOT / "paper" / "results"
+    assert not list((ROOT / "benchmarks").rglob("*.json"))
+
+
+def test_only_exploration_has_another_command():
+    """Results of today's recipes come from a script that anybody can run again, but for these."""
+    commands = {path.name: json.loads(path.read_text("utf-8"))["command"] for path in RESULTS}
+    assert {name for name, command in commands.items() if not command.startswith("python -m benchmarks.")} <= {
+        "today.json"
+    }
+
+
+def test_the_results_page_is_up_to_date():
+    page = tables.PAGE.read_text("utf-8")
+    assert tables.filled(page) == page, "run python -m benchmarks.tables"
+
+
+def test_every_row_of_today_says_what_it_is():
+    for row in json.loads((ROOT / "paper" / "results" / "today.json").read_text("utf-8"))["rows"]:
+        assert row["data"]
+        assert row["hints"]
+        assert row["recipe"]
+        assert row["split"] in ("val", "test")
+        scores = [values for name in ("mean_iou_crf", "mean_iou_no_crf") if (values := row[name]) is not None]
+        assert scores
+        for values in scores:
+            assert len(values) == len(row["seeds"])
+            assert all(0 <= value <= 100 for value in values)
+
+
+def test_the_table_shows_seeds_gaps_and_remarks(tmp_path, monkeypatch):
+    rows = [
+        {
+            "data": "A", "hints": "points", "recipe": "instant", "split": "test", "seeds": [0, 1],
+            "mean_iou_crf": [80.0, 82.0], "mean_iou_no_crf": None, "seconds": 61.7, "note": "short",
+        },
+        {"data": "B", "hints": "tags", "recipe": "x", "split": "val", "seeds": [0], "mean_iou_no_crf": [50.04]},
+    ]  # fmt: skip
+    (tmp_path / "today.json").write_text(json.dumps({"rows": rows}), "utf-8")
+    monkeypatch.setattr(tables, "RESULTS", tmp_path)
+    assert tables.accuracy().splitlines()[2:] == [
+        "| A | points | instant | test | 0, 1 | 81.0 ± 1.4 | – | 62 | short |",
+        "| B | tags | x | val | 0 | – | 50.0 | – | – |",
+    ]
+
+
+def test_a_page_without_markers_is_refused():
+    with pytest.raises(SystemExit, match="needs the markers"):
+        tables.filled("# Results\n")
+
+
+def test_rows_are_recipes_with_settings():
+    text = "instant, fine-tuned:iterations=3;data.scale=[1,2]"
+    assert accuracy.parse_rows(text) == ["instant", "fine-tuned:iterations=3;data.scale=[1,2]"]
+
+
+def test_measured_rows_have_a_value_a_seed_and_are_kept(scenes, tmp_path, monkeypatch):
+    trained = []
+
+    class Trained:
+        def with_inference(self, crf):
+            return crf
+
+    def train(dataset, hints, out, *, recipe, seed, settings, **others):
+        trained.append((recipe, seed, settings))
+        return Trained()
+
+    def evaluate(segmenter, dataset, split, ways):
+        return [
+            (SimpleNamespace(scores=lambda crf=crf: SimpleNamespace(mean_iou=0.7 + 0.1 * crf)), None) for crf in ways
+        ]
+
+    monkeypatch.setattr(accuracy, "train", train)
+    monkeypatch.setattr(accuracy, "evaluate_ways", evaluate)
+    rows = ["instant", "fine-tuned:iterations=3;data.crop=64"]
+    for _ in range(2):  # the second time nothing is trained
+        first, second = accuracy.measure(scenes, rows, "points", tmp_path / "runs", seeds=(0, 1))
+    assert trained == [
+        ("instant", 0, []), ("instant", 1, []),
+        ("fine-tuned", 0, ["iterations=3", "data.crop=64"]), ("fine-tuned", 1, ["iterations=3", "data.crop=64"]),
+    ]  # fmt: skip
+    assert first["mean_iou_crf"] == [80.0, 80.0]
+    assert second["mean_iou_no_crf"] == [70.0, 70.0]
+    assert second["recipe"] == rows[1]
+    assert second["seeds"] == [0, 1]
 
 
 def unit(*shape):
