@@ -1,12 +1,10 @@
 """Completed masks of the training images of finished runs against their masks: the last column of `hintseg compare`."""
 
 import argparse
-from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.record import write
 from hintseg.compare import completed_matrix
-from hintseg.config import override
 from hintseg.hints.dataset import Dataset
 from hintseg.inference.segmenter import Segmenter
 
@@ -15,22 +13,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path, help="data set with masks for train")
     parser.add_argument("runs", type=Path, nargs="+")
-    parser.add_argument("--hints", type=float, help="completion.hints, in place of the runs' own")
     parser.add_argument("--name", default="completed", help="of the result file")
     options = parser.parse_args()
     dataset, rows = Dataset.open(options.data), []
     for run in options.runs:
         segmenter = Segmenter.open(run)
-        if options.hints is not None:
-            recipe = override(segmenter.recipe, [f"completion.hints={options.hints}"])
-            segmenter = Segmenter(segmenter.network, replace(segmenter.description, recipe=recipe), run)
         scores = completed_matrix(segmenter, dataset).scores()
         rows.append({
             "run": f"{run.parent.name}/{run.name}",
             "forms": list(segmenter.description.forms),
             "images": len(segmenter.description.keys),
             "seed": segmenter.recipe.seed,
-            "hints": segmenter.recipe.completion.hints,
             "completed": round(100 * scores.mean_iou, 2),
         })  # fmt: skip
         print(rows[-1], flush=True)

@@ -45,9 +45,7 @@ def measure(run: Path, dataset: Dataset, split: str) -> dict[str, object]:
         maps = image_maps(segmenter.network, dataset.image(key), scale=scale)
         size = maps.embeddings.shape[-2:]
         labels = F.interpolate(torch.from_numpy(truth)[None, None], size=size, mode="nearest")[0, 0].long()
-        queries = index_image(
-            maps.embeddings, labels, number, segments.inference_grid, segments.iterations, len(dataset.classes)
-        )
+        queries = index_image(maps.embeddings, labels, number, segments.inference_grid, len(dataset.classes))
         for vector, label in zip(queries.prototypes, queries.labels.tolist(), strict=True):
             same = torch.nonzero(index.labels == label).flatten()
             if len(same) <= NEIGHBOURS:

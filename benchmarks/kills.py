@@ -21,8 +21,9 @@ from benchmarks.record import write
 
 TINY = [
     "network.backbone=test_efficientnet", "network.output_stride=32", "network.width=16", "network.embedding_dim=8",
-    "data.batch=2", "data.crop=64", "data.regions=12", "segments.grid=[3,3]", "segments.inference_grid=[8,8]",
-    "segments.memory=1", "checkpoint_every=2", "objective.completed.weight=1", "tags.iterations=4",
+    "data.batch=2", "data.crop=64", "data.regions=12", "segments.grid=[4,4]",
+    "segments.memory=1", "checkpoint_every=2",
+    "objective.completed.weight=1", "stage_two.kind=joint", "tags.iterations=4",
 ]  # fmt: skip
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
