@@ -124,6 +124,9 @@ class TagsConfig(_Section):
     background_power: Positive | None = Field(
         None, description="background = (1 − strongest activation)^this (paper); null: every tagged class alike"
     )
+    border: NonNegative = Field(
+        1.0, description="a background is e^border as likely at the border of an image as inside; 0: alike"
+    )
 
 
 class CompletionConfig(_Section):

@@ -16,6 +16,7 @@ from hintseg.errors import ConfigError, InputError, RunError, WeightsError
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.forms.boxes import Box
 from hintseg.hints.model import ImageHints
+from hintseg.images import write_image
 from hintseg.inference import completion, prediction
 from hintseg.inference.completion import complete_image, touch_boxes
 from hintseg.inference.description import RunDescription
@@ -24,7 +25,7 @@ from hintseg.inference.refine import refined
 from hintseg.inference.retrieval import load_index
 from hintseg.inference.segmenter import Segmenter
 from hintseg.inference.suggest import class_scarcity, suggest, worthiest_region
-from hintseg.inference.untrained import METHODS, complete_untrained
+from hintseg.inference.untrained import METHODS, complete_key, complete_untrained
 from hintseg.inference.views import (
     at_training_scale,
     enlarged_argmax,
@@ -298,6 +299,20 @@ def test_one_image_and_two_strokes_make_a_mask_without_training(method):
     assert (mask[:, :29] == 0).mean() > 0.97
     assert (mask[:, 31:] == 2).mean() > 0.97
     assert (shares[:, 15, 5] == [1, 0, 0]).all()
+
+
+def test_completion_without_training_follows_supplied_contours(scenes):
+    """On a plain image the data set's contours alone say where superpixels end."""
+    key = scenes.keys("train")[0]
+    write_image(scenes.path(key), np.full((72, 96, 3), 90, np.uint8))
+    (scenes.root / "points.json").write_text(json.dumps({key: [[10, 30, 0], [60, 30, 1]]}), "utf-8")
+    plain = complete_key(Dataset.open(scenes.root), key, ("points",))
+    contours = np.zeros((72, 96, 3), np.uint8)
+    contours[:, 30] = 255
+    write_image(scenes.root / "contours" / f"{key}.png", contours)
+    mask = complete_key(Dataset.open(scenes.root), key, ("points",))
+    assert not np.array_equal(mask, plain)
+    assert len(np.unique(mask[:, :29])) == len(np.unique(mask[:, 32:])) == 1
 
 
 def test_an_image_without_hints_cannot_be_completed_untrained():

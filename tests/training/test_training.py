@@ -19,7 +19,7 @@ from safetensors.torch import load_file, save_file
 
 from hintseg import Segmenter, train
 from hintseg.api import choose_recipe
-from hintseg.config import DataConfig, InferenceConfig, NetworkConfig, OptimizerConfig, Recipe
+from hintseg.config import DataConfig, InferenceConfig, NetworkConfig, OptimizerConfig, Recipe, TagsConfig
 from hintseg.errors import ConfigError, InputError, RunError, TrainingError
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.labels import UNLABELLED, VOID
@@ -582,7 +582,12 @@ def test_a_tagged_background_has_the_border():
     target = WeakTarget(labels, allowed, allowed, labels)
     scores = torch.zeros(3, 6, 9)
 
-    shares = tagged_shares(scores, target, 0, Recipe(), pixels=False)[0]
+    def background(border):
+        recipe = Recipe(tags=TagsConfig(border=border))
+        return tagged_shares(scores, target, 0, recipe, pixels=False)[0]
+
+    np.testing.assert_allclose(background(0), math.sqrt(2) / (math.sqrt(2) + 1), rtol=1e-6)
+    shares = background(1)
     odds = shares / (1 - shares)
     np.testing.assert_allclose(odds[0, 0] / odds[2, 4], math.exp(6 * (5 / 12 - 1 / 18)), rtol=1e-5)
     assert shares[2, 4] < 0.5 < 0.65 < shares[0].min()

@@ -12,7 +12,7 @@ from hintseg.hints.labels import VOID
 from hintseg.inference.views import enlarged_argmax
 from hintseg.propagation import regions as over_segments
 from hintseg.propagation.dense_crf import dense_crf
-from hintseg.segments.oversegment import oversegment
+from hintseg.segments.oversegment import oversegment, resized_contours
 from hintseg.targets.boxes import box_seeds
 from hintseg.targets.target import reduce_target, reduce_to, weak_target
 
@@ -74,7 +74,8 @@ def complete_key(
     target = weak_target(hints, image.shape[:2], len(dataset.classes), point_radius, inside, valid)
     small, target = reduce_target(image, target, LONGEST_SIDE)
     try:
-        shares = complete_untrained(small, target.likely, len(dataset.classes), method)
+        contours = resized_contours(dataset.contours(key), small.shape[:2])
+        shares = complete_untrained(small, target.likely, len(dataset.classes), method, contours=contours)
     except InputError as error:
         raise InputError(f"{dataset.path(key)}: {error}") from error
     if target.possible is not None:

@@ -89,7 +89,7 @@ def write_report(
             parts.append("<h2>Segments of such images and the nearest segments of training</h2>")
             some = list(predictions)[:RETRIEVED]
             parts += _rows(some, lambda key: _retrieval_row(segmenter, dataset, key, predictions[key], home))
-    parts.append("<h2>Training</h2>" + _curves(segmenter.run / "metrics.csv"))
+    parts += _curves(segmenter.run / "metrics.csv")
     parts.append(
         "<h2>Configuration</h2><details><summary>Every constant of the run</summary><pre>"
         + html.escape(segmenter.recipe.model_dump_json(indent=1)) + "</pre></details>"
@@ -239,14 +239,15 @@ def _confusion(shares: NDArray[np.float64], classes: Sequence[str]) -> str:
     )
 
 
-def _curves(path: Path) -> str:
+def _curves(path: Path) -> list[str]:
+    """Losses by iteration, with their heading; nothing where a run has none, as an instant one."""
     try:
         with path.open(encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
     except OSError:
-        return "<p>No metrics were kept.</p>"
+        return []
     if not rows:
-        return "<p>No metrics were kept.</p>"
+        return []
     names = [name for name in rows[0] if name not in ("iteration", "seconds")]
     names += [name for name in rows[-1] if name not in names and name not in ("iteration", "seconds")]
     seconds = [float(row["seconds"]) for row in rows if row.get("seconds")]
@@ -254,7 +255,7 @@ def _curves(path: Path) -> str:
         _curve(name, [(int(row["iteration"]), float(row[name])) for row in rows if row.get(name)]) for name in names
     ]
     timing = f"<p>{np.median(seconds):.2f} s an iteration.</p>" if seconds else ""
-    return f'{timing}<div class="row">{"".join(charts)}</div>'
+    return ["<h2>Training</h2>", f'{timing}<div class="row">{"".join(charts)}</div>']
 
 
 def _curve(name: str, points: list[tuple[int, float]]) -> str:

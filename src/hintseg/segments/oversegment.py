@@ -87,3 +87,13 @@ def _renumbered(labels: NDArray[np.integer]) -> NDArray[np.uint16]:
     _, first, inverse = np.unique(labels, return_index=True, return_inverse=True)
     order = np.argsort(np.argsort(first))
     return order[inverse].reshape(labels.shape).astype(np.uint16)
+
+
+def resized_contours(contours: NDArray[np.float32] | None, size: tuple[int, int]) -> NDArray[np.float32] | None:
+    """Boundary strength at the (height, width) of a reduced image; None stays None."""
+    import cv2
+
+    if contours is None or contours.shape == size:
+        return contours
+    reduced: NDArray[np.float32] = cv2.resize(contours, size[::-1], interpolation=cv2.INTER_AREA).astype(np.float32)
+    return reduced

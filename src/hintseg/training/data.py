@@ -10,7 +10,6 @@ from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -24,7 +23,7 @@ from hintseg.hints.model import ImageHints
 from hintseg.images import reduced
 from hintseg.propagation.regions import propagate, spread_labels
 from hintseg.samples import Picture
-from hintseg.segments.oversegment import partitions
+from hintseg.segments.oversegment import partitions, resized_contours
 from hintseg.targets.boxes import box_seeds
 from hintseg.targets.target import WeakTarget, reduce_target, weak_target
 from hintseg.training.augment import Sample
@@ -164,14 +163,13 @@ class TrainingImages:
     def _partitions(self, key: str, image: NDArray[np.uint8]) -> tuple[NDArray[np.uint16], NDArray[np.uint16]]:
         """Over-segments for segments and for spreading, from disk where they lie there."""
         method, counts = self.config.oversegmentation, (self.config.regions, max(self.config.spread_regions, 2))
-        contours = self.dataset.contours(key) if method == "watershed" else None
-        if contours is not None and contours.shape != image.shape[:2]:
-            contours = cv2.resize(contours, (image.shape[1], image.shape[0]), interpolation=cv2.INTER_AREA)
+        drawn = self.dataset.contours(key) if method == "watershed" else None
+        contours = resized_contours(drawn, image.shape[:2])
         if self.cache is None or method == "none":
             coarse, fine = partitions(image, method, counts, contours)
             return coarse, fine
-        drawn = b"" if contours is None else contours.tobytes()
-        content = f"{image.shape}{method}{counts}".encode() + image.tobytes() + drawn
+        told = b"" if contours is None else contours.tobytes()
+        content = f"{image.shape}{method}{counts}".encode() + image.tobytes() + told
         path = self.cache / _named_after(content)
         coarse, fine = kept_arrays(path, ["coarse", "fine"], lambda: partitions(image, method, counts, contours))
         return coarse, fine

@@ -149,7 +149,7 @@ def tagged_shares(scores: Tensor, target: WeakTarget, background: int | None, re
     power = recipe.tags.background_power
     if power is None:
         claims = np.sqrt(balanced_shares(scores.numpy(), target.allowed, background)[classes])  # surer than right
-        claims[classes == background] *= border_odds(claims.shape[1:])
+        claims[classes == background] *= border_odds(claims.shape[1:], recipe.tags.border)
     else:
         claims = activations(scores.numpy(), target.allowed, background, power)[classes] + 1e-3
     return torch.from_numpy(claims / claims.sum(axis=0))
