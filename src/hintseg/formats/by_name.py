@@ -147,8 +147,8 @@ def export_masks(
     def items() -> Iterator[Labelled]:
         for done, (key, path) in enumerate(chosen.items()):
             try:
-                labels, size = read_labels(masks / f"{key}.png"), read_image_size(path)
-                labels = labels if coding is None else coding.decode(labels, dense=True, path=masks / f"{key}.png")
+                mask, size = masks / f"{key}.png", read_image_size(path)
+                labels = read_labels(mask) if coding is None else coding.decode(coding.read(mask), True, mask)
             except InputError as error:
                 log.warning("%s It is left out.", error)
                 continue

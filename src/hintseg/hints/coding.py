@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from hintseg.errors import InputError
 from hintseg.hints.labels import UNLABELLED, VOID
+from hintseg.images import read_label_map
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,23 @@ class LabelCoding:
         if self.unlabelled is not None:
             known[self.unlabelled] = True
         return known
+
+    @cached_property
+    def class_values(self) -> frozenset[int]:
+        """Values that mean a class."""
+        values = range(self.first_label, self.first_label + self.num_classes)
+        return frozenset(values) - {self.void, self.unlabelled}
+
+    def read(self, path: Path) -> NDArray[np.uint8]:
+        """Values of a label picture; 255 where its file says that there is no data.
+
+        Raises:
+            InputError: it cannot be read, or marks the value of a class as no data.
+        """
+        found = read_label_map(path)
+        if found.nodata in (self.void, self.unlabelled):
+            return found.values
+        return found.labels(path, self.class_values)
 
     def decode(self, values: NDArray[np.uint8], dense: bool, path: Path) -> NDArray[np.uint8]:
         """Label map of a picture; what it leaves open is `UNLABELLED`, or `VOID` in a dense one.
