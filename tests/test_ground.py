@@ -182,6 +182,7 @@ STOREYS = [
         "pillow",
         "rasters",
         "images",
+        "class_list",
         "georeference",
         "storage",
         "metrics",

@@ -6,7 +6,7 @@ are no common pictures are read by `rasters`.
 
 import io
 import zlib
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 from PIL.PngImagePlugin import PngInfo
 
+from hintseg.class_list import KEY, as_text, parse_classes
 from hintseg.errors import InputError
 from hintseg.listing import IMAGE_SUFFIXES as IMAGE_SUFFIXES
 from hintseg.pillow import decoded, deep_samples, has_deep_colours, is_tiff, opened_image, turned
@@ -114,10 +115,12 @@ class LabelMap(NamedTuple):
     Attributes:
         values: (H, W) uint8.
         nodata: the value that the file marks as no data, where a pixel has it; None: no pixel has one.
+        classes: names by value, where hintseg wrote the file and said so.
     """
 
     values: NDArray[np.uint8]
     nodata: int | None = None
+    classes: tuple[str, ...] | None = None
 
     def labels(self, path: Path, class_values: Collection[int]) -> NDArray[np.uint8]:
         """The values; 255 where there is no data.
@@ -176,6 +179,7 @@ def read_label_map(path: Path) -> LabelMap:
             )
         image.load()  # which turns TIFF files upright
         labels = np.array(ImageOps.exif_transpose(image)) // stretched
+        classes = parse_classes(image.info, tags)
     nodata = as_sample(tags.get(NODATA), labels.dtype)
     if nodata is not None and not 0 <= nodata <= 255:
         labels[labels == nodata] = NO_LABEL
@@ -183,7 +187,7 @@ def read_label_map(path: Path) -> LabelMap:
         if labels.min(initial=0) < 0 or labels.max(initial=0) > 255:
             raise InputError(f"{path}: label values must lie in 0..255 but reach {labels.max()}.")
         labels = labels.astype(np.uint8)
-    return LabelMap(labels, int(nodata) if nodata is not None and (labels == nodata).any() else None)
+    return LabelMap(labels, int(nodata) if nodata is not None and (labels == nodata).any() else None, classes)
 
 
 def _stretched(image: Image.Image) -> int:
@@ -195,8 +199,9 @@ def _stretched(image: Image.Image) -> int:
 
 
 def write_labels(
-    path: Path, labels: NDArray[np.uint8], palette: NDArray[np.uint8] | None = None, quickly: bool = False
-) -> None:
+    path: Path, labels: NDArray[np.uint8], palette: NDArray[np.uint8] | None = None, quickly: bool = False,
+    classes: Sequence[str] = (),
+) -> None:  # fmt: skip
     """Write a label map as a palette PNG; the file appears whole or not at all.
 
     Args:
@@ -204,14 +209,16 @@ def write_labels(
         labels: (H, W) uint8.
         palette: (256, 3) uint8 colours; default `label_palette()`.
         quickly: in a third of the time, the file being a sixth larger.
+        classes: names by label, which the file then says; for masks that leave their data set.
     """
     with atomic_path(path) as temporary:
-        temporary.write_bytes(encode_labels(labels, palette, quickly=quickly))
+        temporary.write_bytes(encode_labels(labels, palette, quickly=quickly, classes=classes))
 
 
 def encode_labels(
-    labels: NDArray[np.uint8], palette: NDArray[np.uint8] | None = None, software: str = "", quickly: bool = False
-) -> bytes:
+    labels: NDArray[np.uint8], palette: NDArray[np.uint8] | None = None, software: str = "", quickly: bool = False,
+    classes: Sequence[str] = (),
+) -> bytes:  # fmt: skip
     """The bytes of a palette PNG, see `write_labels`.
 
     Args:
@@ -219,21 +226,24 @@ def encode_labels(
     """
     image, buffer = Image.fromarray(labels, mode="P"), io.BytesIO()
     image.putpalette(_common_palette() if palette is None else palette.tobytes())
-    image.save(buffer, format="PNG", pnginfo=_software(software), compress_type=zlib.Z_RLE if quickly else 0)
+    image.save(buffer, format="PNG", pnginfo=_told(software, classes), compress_type=zlib.Z_RLE if quickly else 0)
     return buffer.getvalue()
 
 
 def write_image(path: Path, image: NDArray[np.uint8], software: str = "") -> None:
     """Write an (H, W, 3) uint8 picture as PNG, which says what made it; it appears whole or not at all."""
     with atomic_path(path) as temporary:
-        Image.fromarray(image).save(temporary, format="PNG", pnginfo=_software(software))
+        Image.fromarray(image).save(temporary, format="PNG", pnginfo=_told(software))
 
 
-def _software(name: str) -> PngInfo | None:
-    if not name:
+def _told(software: str, classes: Sequence[str] = ()) -> PngInfo | None:
+    if not software and not classes:
         return None
     told = PngInfo()
-    told.add_text("Software", name)
+    if software:  # first: it is looked for near the file's start
+        told.add_text("Software", software)
+    if classes:
+        told.add_text(KEY, as_text(classes))
     return told
 
 

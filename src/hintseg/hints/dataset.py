@@ -309,7 +309,7 @@ class Dataset:
         if path is None:
             return None
         require_own_values(self.root / folder, self.classes, self.first_label)
-        _require_size(path, (values := self.coding.read(path)).shape, size())
+        _require_size(path, (values := self.coding.read(path, self.classes)).shape, size())
         return self.coding.decode(values, FORMS[folder].dense, path)
 
 

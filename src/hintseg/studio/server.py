@@ -294,7 +294,7 @@ def _archive(project: Project, model: Model, form: str) -> Response:
                 wrong.append(str(error))
                 continue
             if labels is not None:
-                write_labels(masks / f"{key}.png", labels)
+                write_labels(masks / f"{key}.png", labels, classes=dataset.classes)
         if not masks.is_dir():
             raise InputError(wrong[0] if wrong else "there is no mask to export yet; draw hints or train first.")
         if form != "png":
