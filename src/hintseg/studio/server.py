@@ -196,8 +196,7 @@ def _serve_masks(app: FastAPI, project: Project, model: Model, lane: Lane) -> No
     @app.delete("/api/accept/{key:path}")
     def withdraw(key: str, if_match: IfMatch = None) -> dict[str, bool]:
         seen = _required(if_match)
-        project.withdraw(key, lambda: model.tag(key) == seen)
-        return {"accepted": False}
+        return {"accepted": project.withdraw(key, lambda: model.tag(key) == seen)}
 
     @app.get("/api/nearest/{key:path}")
     async def nearest(request: Request, key: str, x: float, y: float) -> dict[str, Any]:
