@@ -33,13 +33,15 @@ BORDER = (224, 224, 192)  # VOC's colour of what is void
 OPEN = 0.97  # of all pixels: as much of one value looks like nothing drawn
 
 
-def maps_below(root: Path) -> list[Path]:
-    """The label maps of the first folder of `FOLDERS` that holds any."""
+def maps_below(root: Path) -> dict[Path, list[Path]]:
+    """The folders of `FOLDERS` that hold label maps → these."""
+    found: dict[Path, list[Path]] = {}
     for name in FOLDERS:
-        paths = files_below(root / name) if (root / name).is_dir() else []
+        folder = root / name
+        paths = files_below(folder) if folder.is_dir() and not any(map(folder.samefile, found)) else []
         if maps := [path for path in paths if path.suffix.lower() in SUFFIXES]:
-            return maps
-    return []
+            found[folder] = maps
+    return found
 
 
 def matches(root: Path) -> bool:
@@ -51,16 +53,20 @@ def read_root(root: Path, found: Imported) -> None:
     """Add every image below `root` that has a label map.
 
     Raises:
-        InputError: no map, no class names, a value or colour without a name, a map of another size than its image, or
+        InputError: no map, maps in two folders, no class names, a value or colour without a name, a map of another size than its image, or
             two maps of one image.
         ConfigError: `found.unlabelled` is no value or class of the maps.
     """
-    paths, meanings = maps_below(root), label_colours.meanings_file(root)
-    if not paths:
+    folders, meanings = maps_below(root), label_colours.meanings_file(root)
+    if not folders:
         raise InputError(f"{root}: has no label maps; looked for {', '.join(SUFFIXES)} files in {', '.join(FOLDERS)}.")
+    if len(folders) > 1:
+        both = " and ".join(f"{folder.name}/" for folder in folders)
+        raise InputError(f"{root}: holds label maps in {both}; which are meant? Keep one of these folders there.")
+    ((folder, paths),) = folders.items()
     if meanings is None:
         raise InputError(f"{root}: has no class names; looked for {', '.join(label_colours.FILES)}.")
-    for path in files_below(paths[0].parent):
+    for path in files_below(folder):
         if path.suffix.lower() in LOSSY:
             found.leave_out("label map in a format that changes values (JPEG, WebP)")
     keys: dict[str, Path] = {}
