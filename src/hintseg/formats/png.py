@@ -53,8 +53,8 @@ def read_root(root: Path, found: Imported) -> None:
     """Add every image below `root` that has a label map.
 
     Raises:
-        InputError: no map, maps in two folders, no class names, a value or colour without a name, a map of another size than its image, or
-            two maps of one image.
+        InputError: no map, maps in two folders, no class names, a value or colour without a name, a map of another
+            size than its image, or two maps of one image.
         ConfigError: `found.unlabelled` is no value or class of the maps.
     """
     folders, meanings = maps_below(root), label_colours.meanings_file(root)

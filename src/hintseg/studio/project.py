@@ -281,10 +281,7 @@ class Project:
             self._reload()
 
     def withdraw(self, key: str, is_current: Callable[[], bool] = lambda: True) -> bool:
-        """Remove the image's mask, of whatever format; a copy stays in studio/kept/masks.
-
-        Returns:
-            Whether another one lies there, which is the image's mask from now on.
+        """Remove the image's mask; a copy stays in studio/kept/masks. Whether another format's comes to light by that.
 
         Raises:
             ConflictError: it is not the one that was seen.
