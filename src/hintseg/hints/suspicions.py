@@ -11,6 +11,7 @@ from hintseg.errors import InputError
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.keys import near_key
 from hintseg.hints.labels import UNLABELLED, VOID
+from hintseg.hints.misspelt import misspelt
 from hintseg.hints.model import ImageHints
 from hintseg.hints.names import is_background_name, is_void_name
 from hintseg.hints.pictures import passed_over_pictures
@@ -54,6 +55,7 @@ def suspicions(dataset: Dataset, pictures: PictureCounts) -> Iterator[str]:
     """Sentences about label pictures, names, tables and splits."""
     yield from _of_pictures(dataset, pictures)
     yield from _of_names(dataset)
+    yield from misspelt(dataset.root)
     for folder, listed in dataset.pictures.items():
         yield from passed_over_pictures(folder, listed)
     for table, keys in dataset.hint_keys().items():
