@@ -13,7 +13,7 @@ from hintseg.hints.keys import near_key
 from hintseg.hints.labels import UNLABELLED, VOID
 from hintseg.hints.misspelt import misspelt
 from hintseg.hints.model import ImageHints
-from hintseg.hints.names import is_background_name, is_void_name
+from hintseg.hints.names import is_background_name, is_void_name, names_alike
 from hintseg.hints.pictures import passed_over_pictures
 
 COMMON_SPLITS = ("train", "val", "test")
@@ -99,6 +99,11 @@ def _of_names(dataset: Dataset) -> Iterator[str]:
             )
         if name.isdecimal() and int(name) != label:
             yield f"class {name!r} has the index {label}; numbers in hints are indices, names stand in quotes."
+    for one, other in names_alike(dataset.classes):
+        yield (
+            f"classes {one!r} and {other!r} differ in case only and are learned as two; if they are one, give its "
+            "hints one name."
+        )
 
 
 def _of_splits(dataset: Dataset) -> Iterator[str]:
