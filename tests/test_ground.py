@@ -160,6 +160,7 @@ STOREYS = [
         "pillow",
         "rasters",
         "images",
+        "class_list",
         "georeference",
         "storage",
         "metrics",

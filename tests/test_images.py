@@ -1,4 +1,5 @@
 import os
+import struct
 from unittest.mock import Mock
 
 import numpy as np
@@ -162,3 +163,15 @@ def test_arrays_are_made_once_and_again_where_they_are_damaged(tmp_path):
     kept_arrays(path, ["x", "y"], make)
     assert len(made) == 2
     assert read_arrays(path, "x") is not None
+
+
+def test_a_label_tiff_whose_further_page_is_damaged_is_refused(tmp_path):
+    pages = [Image.new("L", (9, 9), value) for value in (0, 1)]
+    pages[0].save(tmp_path / "a.tif", save_all=True, append_images=pages[1:])
+    content = bytearray((tmp_path / "a.tif").read_bytes())
+    width = struct.pack("<HHI", 256, 3 if struct.pack("<HH", 256, 3) in content else 4, 1)
+    second = content.rindex(width)
+    content[second : second + 2] = struct.pack("<H", 999)
+    (tmp_path / "a.tif").write_bytes(content)
+    with pytest.raises(InputError, match=r"a.tif: cannot be decoded .*damaged"):
+        read_labels(tmp_path / "a.tif")

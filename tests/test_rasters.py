@@ -21,10 +21,11 @@ from hintseg.formats.by_name import export_masks
 from hintseg.formats.exported import Classes
 from hintseg.georeference import write_georeferenced
 from hintseg.hints.dataset import Dataset
-from hintseg.images import label_palette, read_image, read_image_size, write_labels
+from hintseg.images import label_palette, read_image, read_image_size, read_label_map, write_labels
 from hintseg.inference.description import RunDescription
 from hintseg.rasters import read_raster
 from hintseg.samples import View
+from hintseg.storage.outputs import is_made_here
 
 
 def samples(*shape, top=4000, dtype=np.uint16, seed=0):
@@ -164,7 +165,9 @@ def test_ground_control_points_are_those_of_the_photograph(tmp_path):
     profile = {"driver": "GTiff", "count": 1, "height": 20, "width": 24, "dtype": "uint8"}
     with rasterio.open(tmp_path / "a.tif", "w", gcps=points, crs="EPSG:4326", **profile) as target:
         target.write(samples(1, 20, 24, top=255, dtype=np.uint8))
-    write_georeferenced(tmp_path / "mask.tif", np.zeros((20, 24), np.uint8), tmp_path / "a.tif")
+    write_georeferenced(tmp_path / "mask.tif", np.zeros((20, 24), np.uint8), tmp_path / "a.tif", ("räst", "cow"))
+    assert read_label_map(tmp_path / "mask.tif").classes == ("räst", "cow")
+    assert is_made_here(str(tmp_path / "mask.tif"))
     with rasterio.open(tmp_path / "mask.tif") as found:
         placed, crs = found.gcps
     assert [(one.row, one.col, one.x, one.y) for one in placed] == [(p.row, p.col, p.x, p.y) for p in points]

@@ -2,12 +2,14 @@
 
 import warnings
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hintseg.class_list import as_description
 from hintseg.errors import ConfigError, InputError
 
 UNTURNED = {6: 8, 8: 6}  # the orientation that takes another one back; all others take themselves back
@@ -15,8 +17,14 @@ UNTURNED = {6: 8, 8: 6}  # the orientation that takes another one back; all othe
 NODATA = 255  # `hints.labels.VOID`
 
 
-def write_georeferenced(path: Path, labels: NDArray[np.uint8], like: Path) -> None:
+def write_georeferenced(path: Path, labels: NDArray[np.uint8], like: Path, classes: Sequence[str] = ()) -> None:
     """Write a label map as a compressed GeoTIFF where `like` lies; its palette is that of the PNGs, void is nodata.
+
+    Args:
+        path: target file.
+        labels: (H, W) uint8.
+        like: the photograph.
+        classes: names by label, which the file then says.
 
     Raises:
         ConfigError: rasterio is not installed.
@@ -41,6 +49,8 @@ def write_georeferenced(path: Path, labels: NDArray[np.uint8], like: Path) -> No
             target.update_tags(
                 TIFFTAG_SOFTWARE=f"made by hintseg, pixels {zlib.crc32(labels.data):08x}"
             )  # `storage.outputs.marked`
+            if told := as_description(classes):
+                target.update_tags(TIFFTAG_IMAGEDESCRIPTION=told)
             target.write_colormap(1, {index: (*colour, 255) for index, colour in enumerate(label_palette().tolist())})
             if rpcs is not None:
                 target.rpcs = rpcs

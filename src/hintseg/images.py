@@ -6,24 +6,29 @@ are no common pictures are read by `rasters`.
 
 import io
 import zlib
+from collections.abc import Collection, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 from PIL.PngImagePlugin import PngInfo
 
+from hintseg.class_list import KEY, as_text, parse_classes
 from hintseg.errors import InputError
 from hintseg.listing import IMAGE_SUFFIXES as IMAGE_SUFFIXES
 from hintseg.pillow import decoded, deep_samples, has_deep_colours, is_tiff, opened_image, turned
-from hintseg.rasters import COLOUR, read_header, read_mask, read_raster, read_samples
-from hintseg.samples import PLAIN, Picture, View
+from hintseg.rasters import COLOUR, NODATA, read_header, read_mask, read_raster, read_samples
+from hintseg.samples import PLAIN, Picture, View, as_sample
 from hintseg.samples import valid_values as sampled_values
 from hintseg.writing import atomic_path
 
 PHOTOMETRIC = 262  # the tag of a TIFF that says what its values mean; 0: white is zero
+NO_LABEL = 255  # `hints.labels.VOID`
+UNSET = "where they are of that class, remove the mark (gdal_edit.py -unsetnodata FILE)"
+ZERO = ', or say that 0 is no class ("void": 0 in dataset.json; --unlabelled 0 at import)'
 SAMPLED = 50_000  # pixels of each image that decide the limits of a data set
 
 
@@ -104,11 +109,55 @@ def valid_samples(path: Path, view: View) -> NDArray[np.float64] | None:
     return None if samples is None else sampled_values(samples, view, SAMPLED)
 
 
-def read_labels(path: Path) -> NDArray[np.uint8]:
+class LabelMap(NamedTuple):
+    """A label picture as its file has it.
+
+    Attributes:
+        values: (H, W) uint8.
+        nodata: the value that the file marks as no data, where a pixel has it; None: no pixel has one.
+        classes: names by value, where hintseg wrote the file and said so.
+    """
+
+    values: NDArray[np.uint8]
+    nodata: int | None = None
+    classes: tuple[str, ...] | None = None
+
+    def labels(self, path: Path, class_values: Collection[int]) -> NDArray[np.uint8]:
+        """The values; 255 where there is no data.
+
+        Raises:
+            InputError: the value that means no data is among `class_values`.
+        """
+        if self.nodata is None:
+            return self.values
+        nowhere = self.values == self.nodata
+        if self.nodata in class_values:
+            raise InputError(
+                f"{path}: marks the value {self.nodata} as no data (GDAL_NODATA), but it is a class here, and "
+                f"{np.count_nonzero(nowhere)} pixels have it; {UNSET}, else give them {NO_LABEL}"
+                f"{ZERO if self.nodata == 0 else ''}."
+            )
+        return np.where(nowhere, np.uint8(NO_LABEL), self.values)
+
+
+def read_labels(path: Path, class_values: Collection[int] = ()) -> NDArray[np.uint8]:
     """Decode a label map: an index or palette PNG whose grey value or index is the class.
 
+    Args:
+        path: the file.
+        class_values: values that mean a class, so that none of them can mean no data.
+
     Returns:
-        (H, W) uint8.
+        (H, W) uint8; 255 where a TIFF says that there is no data.
+
+    Raises:
+        InputError: as `read_label_map`, or a class's value means no data.
+    """
+    return read_label_map(path).labels(path, class_values)
+
+
+def read_label_map(path: Path) -> LabelMap:
+    """Decode a label map, and say which of its values means no data.
 
     Raises:
         InputError: missing, truncated, not single-channel, several pictures, white is zero, or values above 255.
@@ -119,22 +168,33 @@ def read_labels(path: Path) -> NDArray[np.uint8]:
                 f"{path}: a label map must have one channel (grey or palette) but this is {image.mode}; "
                 "save class indices, not colours."
             )
-        if (pages := getattr(image, "n_frames", 1)) > 1:
+        if (pages := _pages(image)) > 1:
             raise InputError(
                 f"{path}: a label map is one picture but this has {pages}; save each as a file of its own."
             )
-        stretched = _stretched(image)
-        if getattr(image, "tag_v2", {}).get(PHOTOMETRIC) == 0:
+        stretched, tags = _stretched(image), getattr(image, "tag_v2", {})
+        if tags.get(PHOTOMETRIC) == 0:
             raise InputError(
                 f"{path}: a label map whose white is zero is inverted by some programs only; save it as PNG."
             )
         image.load()  # which turns TIFF files upright
         labels = np.array(ImageOps.exif_transpose(image)) // stretched
+        classes = parse_classes(image.info, tags)
+    nodata = as_sample(tags.get(NODATA), labels.dtype)
+    if nodata is not None and not 0 <= nodata <= 255:
+        labels[labels == nodata] = NO_LABEL
     if labels.dtype != np.uint8:
         if labels.min(initial=0) < 0 or labels.max(initial=0) > 255:
             raise InputError(f"{path}: label values must lie in 0..255 but reach {labels.max()}.")
         labels = labels.astype(np.uint8)
-    return labels
+    return LabelMap(labels, int(nodata) if nodata is not None and (labels == nodata).any() else None, classes)
+
+
+def _pages(image: Image.Image) -> int:
+    try:
+        return getattr(image, "n_frames", 1)
+    except TypeError as error:  # a further page of a damaged TIFF
+        raise ValueError(str(error)) from error
 
 
 def _stretched(image: Image.Image) -> int:
@@ -146,8 +206,9 @@ def _stretched(image: Image.Image) -> int:
 
 
 def write_labels(
-    path: Path, labels: NDArray[np.uint8], palette: NDArray[np.uint8] | None = None, quickly: bool = False
-) -> None:
+    path: Path, labels: NDArray[np.uint8], palette: NDArray[np.uint8] | None = None, quickly: bool = False,
+    classes: Sequence[str] = (),
+) -> None:  # fmt: skip
     """Write a label map as a palette PNG; the file appears whole or not at all.
 
     Args:
@@ -155,14 +216,16 @@ def write_labels(
         labels: (H, W) uint8.
         palette: (256, 3) uint8 colours; default `label_palette()`.
         quickly: in a third of the time, the file being a sixth larger.
+        classes: names by label, which the file then says; for masks that leave their data set.
     """
     with atomic_path(path) as temporary:
-        temporary.write_bytes(encode_labels(labels, palette, quickly=quickly))
+        temporary.write_bytes(encode_labels(labels, palette, quickly=quickly, classes=classes))
 
 
 def encode_labels(
-    labels: NDArray[np.uint8], palette: NDArray[np.uint8] | None = None, software: str = "", quickly: bool = False
-) -> bytes:
+    labels: NDArray[np.uint8], palette: NDArray[np.uint8] | None = None, software: str = "", quickly: bool = False,
+    classes: Sequence[str] = (),
+) -> bytes:  # fmt: skip
     """The bytes of a palette PNG, see `write_labels`.
 
     Args:
@@ -170,21 +233,24 @@ def encode_labels(
     """
     image, buffer = Image.fromarray(labels, mode="P"), io.BytesIO()
     image.putpalette(_common_palette() if palette is None else palette.tobytes())
-    image.save(buffer, format="PNG", pnginfo=_software(software), compress_type=zlib.Z_RLE if quickly else 0)
+    image.save(buffer, format="PNG", pnginfo=_told(software, classes), compress_type=zlib.Z_RLE if quickly else 0)
     return buffer.getvalue()
 
 
 def write_image(path: Path, image: NDArray[np.uint8], software: str = "") -> None:
     """Write an (H, W, 3) uint8 picture as PNG, which says what made it; it appears whole or not at all."""
     with atomic_path(path) as temporary:
-        Image.fromarray(image).save(temporary, format="PNG", pnginfo=_software(software))
+        Image.fromarray(image).save(temporary, format="PNG", pnginfo=_told(software))
 
 
-def _software(name: str) -> PngInfo | None:
-    if not name:
+def _told(software: str, classes: Sequence[str] = ()) -> PngInfo | None:
+    if not software and not classes:
         return None
     told = PngInfo()
-    told.add_text("Software", name)
+    if software:  # first: it is looked for near the file's start
+        told.add_text("Software", software)
+    if classes:
+        told.add_text(KEY, as_text(classes))
     return told
 
 

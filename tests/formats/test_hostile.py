@@ -125,6 +125,7 @@ def test_runs_whose_sum_comes_round_are_refused():
         decode_rle({"size": [2, 2], "counts": [2**62, 2**62, 2**62, 2**62 + 4]})
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow's, of what is odd in a TIFF
 def test_every_reader_survives_damaged_files(tmp_path, monkeypatch):
     monkeypatch.setattr(pillow, "MAX_PIXELS", fuzz.PIXELS)
     for reader in list(fuzz.readers(tmp_path)):

@@ -43,6 +43,28 @@ def test_of_two_images_of_a_task_the_one_that_is_there_gets_not_the_hints_of_bot
     assert list(import_dataset(source, tmp_path / "out")[1].boxes) == expected
 
 
+@pytest.mark.parametrize("there", ["a", "b"])
+@pytest.mark.parametrize(
+    ("data", "said", "placed"),
+    [
+        ({"one": "a.png", "two": "b.png"}, {"to_name": "img"}, ""),
+        ({"one": "a.png", "two": "b.png"}, {"to_name": None}, ""),
+        ({"one": "a.png", "two": "b.png"}, {"to_name": "two"}, "b"),
+        ({"pages": ["a.png", "b.png"]}, {"to_name": "img"}, ""),
+        ({"pages": ["a.png", "b.png"]}, {"to_name": "pages"}, ""),
+        ({"pages": ["a.png", "b.png"]}, {"to_name": "img", "item_index": 0}, "a"),
+        ({"pages": ["a.png", "b.png"], "one": "c.png"}, {"to_name": "img", "item_index": 0}, ""),
+    ],
+)
+def test_hints_that_may_be_of_a_missing_image_are_left_out_and_counted(source, tmp_path, there, data, said, placed):
+    photographs(source, f"{there}.png")
+    result = page_result(None) | said
+    (source / "t.json").write_text(json.dumps([{"data": data, "annotations": [{"result": [result]}]}]))
+    _, found = import_dataset(source, tmp_path / "out")
+    assert list(found.boxes) == ([there] if there == placed else [])
+    assert sum(found.lost.values()) == (there != placed)
+
+
 def voc(path, name):
     box = "<bndbox><xmin>1</xmin><ymin>1</ymin><xmax>9</xmax><ymax>9</ymax></bndbox>"
     path.with_suffix(".xml").write_text(

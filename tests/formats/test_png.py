@@ -283,3 +283,15 @@ def test_voc_sizes_names_and_turned_boxes(tmp_path):
     assert (first.x0, first.y0, first.x1, first.y1) == pytest.approx((10, 5, 40, 15))
     assert (second.x0, second.y0, second.x1, second.y1) == pytest.approx((27, 14, 37, 34), abs=1e-3)
     assert "1 images have another size" in found.notes[0]
+
+
+@pytest.mark.parametrize("other", ["labels", "mask", "SegmentationClassPNG"])
+def test_label_maps_in_two_folders_are_refused_by_name(source, tmp_path, other):
+    shutil.copytree(source / "SegmentationClass", source / other)
+    for kind in ("png", "auto"):
+        with pytest.raises(InputError, match=f"holds label maps in SegmentationClass/ and {other}/; which are meant"):
+            import_dataset(source, tmp_path / "data", kind)
+    shutil.rmtree(source / other)
+    (source / other).mkdir()
+    (source / other / "a.txt").write_text("0 0.5 0.5 0.1 0.1")
+    assert import_dataset(source, tmp_path / "data", "png")[0].has_mask("a")

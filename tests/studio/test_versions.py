@@ -10,6 +10,7 @@ from hintseg.images import read_labels, write_labels
 
 pytest.importorskip("fastapi")
 import numpy as np
+from PIL import Image
 
 from hintseg.studio.project import Project
 
@@ -172,6 +173,45 @@ def test_a_mask_is_withdrawn_as_it_was_seen_and_a_copy_stays(tab, folder):
     assert tab.client.delete("/api/accept/b", headers={"If-Match": seen}).status_code == 200
     (copy,) = (folder / "studio" / "kept" / "masks").iterdir()
     assert (read_labels(copy) == 2).all()
+
+
+def label_tiff(folder, label):
+    (folder / "masks").mkdir(exist_ok=True)
+    Image.fromarray(np.full((72, 96), label, np.uint8)).save(folder / "masks" / "b.tif")
+
+
+def test_a_mask_of_another_format_is_withdrawn_and_a_copy_stays(tab, folder):
+    label_tiff(folder, 1)
+    seen = tab.mask_tag("b", "accepted")
+    label_tiff(folder, 2)
+    assert tab.client.delete("/api/accept/b", headers={"If-Match": seen}).status_code == 409
+    seen = tab.mask_tag("b", "accepted")
+    assert tab.client.delete("/api/accept/b", headers={"If-Match": seen}).json() == {"accepted": False}
+    assert not list((folder / "masks").iterdir())
+    (copy,) = (folder / "studio" / "kept" / "masks").iterdir()
+    assert copy.suffix == ".tif"
+    assert (read_labels(copy) == 2).all()
+
+
+def test_no_mask_is_accepted_over_one_of_another_format_that_nobody_saw(tab, folder):
+    tab.save("b", STROKE)
+    seen = tab.mask_tag("b")
+    label_tiff(folder, 2)
+    assert tab.client.post("/api/accept/b", headers={"If-Match": seen}).status_code == 409
+    assert [path.name for path in (folder / "masks").iterdir()] == ["b.tif"]
+    seen = tab.mask_tag("b")
+    assert tab.client.post("/api/accept/b", headers={"If-Match": seen}).status_code == 200
+    assert [path.name for path in (folder / "masks").iterdir()] == ["b.png"]
+    (copy,) = (folder / "studio" / "kept" / "masks").iterdir()
+    assert (read_labels(copy) == 2).all()
+
+
+def test_a_withdrawn_mask_uncovers_another_of_its_image(tab, folder):
+    label_tiff(folder, 1)
+    write_labels(folder / "masks" / "b.png", np.full((72, 96), 2, np.uint8))
+    for left in (True, False):
+        seen = tab.mask_tag("b", "accepted")
+        assert tab.client.delete("/api/accept/b", headers={"If-Match": seen}).json() == {"accepted": left}
 
 
 def test_hints_that_cannot_be_read_are_an_error_and_no_empty_page(tab, folder):

@@ -184,9 +184,10 @@ class Output:
                     archive.comment = MARK.encode()
         with new_file(self._mask(name)) as temporary:
             if self.kind == "geotiff" and path is not None:
-                write_georeferenced(temporary, made.labels, path)
+                write_georeferenced(temporary, made.labels, path, self.classes)
             else:
-                temporary.write_bytes(encode_labels(made.labels, software=marked(made.labels)))
+                told = marked(made.labels)
+                temporary.write_bytes(encode_labels(made.labels, software=told, classes=self.classes))
 
     def _write_one(self, photograph: Photograph, compute: Compute, keep: bool) -> str | None:
         try:
@@ -214,7 +215,7 @@ class Output:
             mask, wrong = None, None
             try:
                 with local_file(photograph.source) as path:
-                    mask = encode_labels(compute(path).labels, software=MARK)
+                    mask = encode_labels(compute(path).labels, software=MARK, classes=self.classes)
             except InputError as error:
                 wrong = str(error)
             rows.append({**photograph._asdict(), "mask": mask, "error": wrong})

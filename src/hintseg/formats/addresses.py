@@ -27,7 +27,7 @@ class Addresses:
     def __init__(self, path: Path, found: Imported) -> None:
         self.path = path
         self.found = found
-        self.missing = False  # whether files of the last task's images are not there
+        self.every: dict[Place, str] = {}  # images of the last task, there or not
         self.named: dict[str, str] = {}  # key → its address
 
     def of_task(self, data: dict[str, Any], where: str) -> dict[Place, str]:
@@ -36,7 +36,6 @@ class Addresses:
         Raises:
             InputError: it names none.
         """
-        self.missing = False
         texts: dict[Place, str] = {}
         for name, value in data.items():
             rows: list[Any] = value if isinstance(value, list) else [value]
@@ -50,34 +49,27 @@ class Addresses:
             if any(suffix(text) in VIDEOS for text in texts.values()):
                 raise InputError(f"{where}: is about a video, which is not read; annotate single frames as images.")
             raise InputError(f"{where}: the field 'data' names no image.")
+        self.every = images
         if len(images) > 1:
-            there = {place: text for place, text in images.items() if self._exists(text)} or images
-            self.missing = there.keys() != images.keys()
-            return there
+            return {place: text for place, text in images.items() if self._exists(text)} or images
         return images
 
-    def of_result(
-        self, result: dict[str, Any], images: dict[Place, str], data: dict[str, Any], tags: set[str]
-    ) -> str | None:
-        """Address of the image that a result is about; None where it cannot be told.
+    def of_result(self, result: dict[str, Any], images: dict[Place, str], data: dict[str, Any]) -> str | None:
+        """Address of the image that a result is about; None where it cannot be told, or where that image is missing.
 
-        A result says the name of its `<Image>` tag, which is taken for the field of that name, and the page.
-
-        Args:
-            tags: that the task's results name; of several that are no fields one may show an image that is missing.
+        A result says the name of its `<Image>` tag, which is taken for the field of that name, and the page. A name
+        that is no field may mean any image of the task, the missing ones, too.
         """
         name, row = result.get("to_name"), result.get("item_index")
         if not isinstance(name, str):
             name = None
-        if name in data and not any(field == name for field, _ in images):
+        if name in data and not any(field == name for field, _ in self.every):
             return None  # about a text, or another thing that is no image
-        if self.missing and name not in data and len(tags - data.keys()) > 1:
-            return None
-        of_field = {place: text for place, text in images.items() if place[0] == name} or images
-        listed = len({field for field, _ in of_field}) == 1 and None not in {page for _, page in of_field}
-        if listed and isinstance(row, int):  # though one page alone is left: the others may be missing
-            of_field = {place: text for place, text in of_field.items() if place[1] == row}
-        return next(iter(of_field.values())) if len(set(of_field.values())) == 1 else None
+        meant = {place: text for place, text in self.every.items() if place[0] == name} or self.every
+        listed = len({field for field, _ in meant}) == 1 and None not in {page for _, page in meant}
+        if listed and isinstance(row, int):
+            meant = {place: text for place, text in meant.items() if place[1] == row}
+        return next((text for place, text in meant.items() if place in images), None) if _is_one(meant) else None
 
     def add(self, address: str, declared: tuple[int, int] | None, where: str) -> str:
         """Key of an image, with and without the prefix of an upload.
@@ -101,6 +93,10 @@ class Addresses:
 
     def _exists(self, address: str) -> bool:
         return any(self.found.has_image(name, self.path) for name in (address, UPLOADED.sub(r"\1", address)))
+
+
+def _is_one(places: dict[Place, str]) -> bool:
+    return len(set(places.values())) == 1
 
 
 def plain(address: str) -> str:

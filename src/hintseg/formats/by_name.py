@@ -19,7 +19,7 @@ from hintseg.formats.names import is_showable
 from hintseg.hints.coding import LabelCoding
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.labels import UNLABELLED, VOID
-from hintseg.images import read_image_size, read_labels, write_labels
+from hintseg.images import read_image_size, write_labels
 
 log = logging.getLogger("hintseg")
 
@@ -147,8 +147,9 @@ def export_masks(
     def items() -> Iterator[Labelled]:
         for done, (key, path) in enumerate(chosen.items()):
             try:
-                labels, size = read_labels(masks / f"{key}.png"), read_image_size(path)
-                labels = labels if coding is None else coding.decode(labels, dense=True, path=masks / f"{key}.png")
+                mask, size = masks / f"{key}.png", read_image_size(path)
+                labels = (coding or LabelCoding(len(classes.names))).read(mask, classes.names)
+                labels = labels if coding is None else coding.decode(labels, dense=True, path=mask)
             except InputError as error:
                 log.warning("%s It is left out.", error)
                 continue

@@ -8,6 +8,7 @@ from hintseg.errors import InputError
 from hintseg.formats.imported import Imported
 from hintseg.formats.names import is_showable, shortest_keys
 from hintseg.formats.shapes import split_of
+from hintseg.hints.names import names_alike
 
 
 def finish(found: Imported) -> None:
@@ -33,6 +34,11 @@ def finish(found: Imported) -> None:
     scaled = sum(not frame.is_identity for frame in found.frames.values())
     if scaled:
         found.note(f"{scaled} images have another size than their annotation file says; hints were scaled.")
+    for one, other in names_alike(found.classes):
+        found.note(
+            f"the classes {one!r} and {other!r} differ in case only and are imported as two; if they are one, "
+            "give it one name in the annotations, and import these again."
+        )
     names = shortest_keys(found.images)
     for key in names.values():
         if not is_showable(key):

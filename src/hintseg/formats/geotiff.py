@@ -18,6 +18,6 @@ def write(out: Path, items: Iterable[Labelled], classes: Classes) -> None:
     require_lines(classes.names, "classes.txt")
     for item in items:
         with atomic_path(out / f"{item.key}.tif") as temporary:
-            write_georeferenced(temporary, item.labels, item.photograph)
+            write_georeferenced(temporary, item.labels, item.photograph, classes.names)
     with atomic_path(out / "classes.txt") as temporary:
         temporary.write_text("".join(f"{name}\n" for name in classes.names), "utf-8")

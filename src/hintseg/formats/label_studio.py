@@ -130,11 +130,10 @@ def _read_task(
         raise InputError(f"{where}: is about a video, which is not read; annotate single frames as images.")
     images = addresses.of_task(data, where)
     drawn: dict[str, list[list[dict[str, Any]]]] = {image: [[] for _ in annotations] for image in images.values()}
-    tags = {str(result.get("to_name")) for results in annotations for result in results}
     for number, results in enumerate(annotations):
         regions = {str(result.get("id")) for result in results if result.get("type") in SHAPES}
         for result in results:
-            image = addresses.of_result(result, images, data, tags)
+            image = addresses.of_result(result, images, data)
             if result.get("type") == "choices" and _is_about_region(result, regions):
                 found.leave_out("Label Studio choice about one region")
             elif result.get("type") not in (*SHAPES, "choices"):

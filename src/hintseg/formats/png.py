@@ -2,9 +2,11 @@
 
 Maps lie in `SegmentationClass/`, `masks/` or their like, images anywhere else below the same folder under the same
 names. `labelmap.txt` (`name:r,g,b::`, a line each), `class_dict.csv` or `label_colors.txt` say which colour is which
-class; without one the values are classes, which `classes.txt` names, one a line. 255 and what is transparent is void.
+class; without one the values are classes, which `classes.txt` names, one a line. Void is 255, what is transparent, and
+what a TIFF marks as no data.
 """
 
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +20,10 @@ from hintseg.formats.imported import Imported
 from hintseg.formats.label_colours import Colour, means_background, means_nothing
 from hintseg.formats.split_lists import read_split_lists
 from hintseg.hints.labels import VOID
-from hintseg.images import read_labels
+from hintseg.images import UNSET, read_label_map
 from hintseg.pillow import opened_image
+from hintseg.rasters import NODATA
+from hintseg.samples import as_sample
 
 FOLDERS = ("SegmentationClass", "SegmentationClassPNG", "masks", "labels", "annotations", "mask", "label", "gt")
 SUFFIXES = (".png", ".tif", ".tiff", ".bmp", ".gif")
@@ -29,13 +33,15 @@ BORDER = (224, 224, 192)  # VOC's colour of what is void
 OPEN = 0.97  # of all pixels: as much of one value looks like nothing drawn
 
 
-def maps_below(root: Path) -> list[Path]:
-    """The label maps of the first folder of `FOLDERS` that holds any."""
+def maps_below(root: Path) -> dict[Path, list[Path]]:
+    """The folders of `FOLDERS` that hold label maps → these."""
+    found: dict[Path, list[Path]] = {}
     for name in FOLDERS:
-        paths = files_below(root / name) if (root / name).is_dir() else []
+        folder = root / name
+        paths = files_below(folder) if folder.is_dir() and not any(map(folder.samefile, found)) else []
         if maps := [path for path in paths if path.suffix.lower() in SUFFIXES]:
-            return maps
-    return []
+            found[folder] = maps
+    return found
 
 
 def matches(root: Path) -> bool:
@@ -47,16 +53,20 @@ def read_root(root: Path, found: Imported) -> None:
     """Add every image below `root` that has a label map.
 
     Raises:
-        InputError: no map, no class names, a value or colour without a name, a map of another size than its image, or
-            two maps of one image.
+        InputError: no map, maps in two folders, no class names, a value or colour without a name, a map of another
+            size than its image, or two maps of one image.
         ConfigError: `found.unlabelled` is no value or class of the maps.
     """
-    paths, meanings = maps_below(root), label_colours.meanings_file(root)
-    if not paths:
+    folders, meanings = maps_below(root), label_colours.meanings_file(root)
+    if not folders:
         raise InputError(f"{root}: has no label maps; looked for {', '.join(SUFFIXES)} files in {', '.join(FOLDERS)}.")
+    if len(folders) > 1:
+        both = " and ".join(f"{folder.name}/" for folder in folders)
+        raise InputError(f"{root}: holds label maps in {both}; which are meant? Keep one of these folders there.")
+    ((folder, paths),) = folders.items()
     if meanings is None:
         raise InputError(f"{root}: has no class names; looked for {', '.join(label_colours.FILES)}.")
-    for path in files_below(paths[0].parent):
+    for path in files_below(folder):
         if path.suffix.lower() in LOSSY:
             found.leave_out("label map in a format that changes values (JPEG, WebP)")
     keys: dict[str, Path] = {}
@@ -81,26 +91,28 @@ def _image_of(path: Path, found: Imported) -> str:
     raise InputError(f"{path}: there is no image of this name below {found.root}.")
 
 
-def _opaque_labels(path: Path) -> NDArray[np.uint8]:
-    """A label map, void where its palette is transparent."""
-    labels = read_labels(path)
+def _opaque_labels(path: Path, class_values: Collection[int]) -> tuple[NDArray[np.uint8], bool]:
+    """A label map, void where its palette is transparent or there is no data; whether that is anywhere."""
+    stored = read_label_map(path)
+    labels = stored.labels(path, class_values)
     with opened_image(path) as image:
         clear = image.info.get("transparency") if image.mode == "P" else None
-    if isinstance(clear, bytes):
-        labels[np.isin(labels, [value for value, alpha in enumerate(clear) if alpha == 0])] = VOID
-    elif isinstance(clear, int):
-        labels[labels == clear] = VOID
-    return labels
+    values = [value for value, alpha in enumerate(clear) if alpha == 0] if isinstance(clear, bytes) else [clear]
+    nowhere = np.isin(labels, [value for value in values if isinstance(value, int)])
+    return np.where(nowhere, np.uint8(VOID), labels), stored.nodata is not None or bool(nowhere.any())
 
 
 def _add_by_index(keys: dict[str, Path], names: list[str], meanings: Path, found: Imported) -> None:
-    maps = {key: _opaque_labels(path) for key, path in keys.items()}
-    counts = sum((np.bincount(labels.ravel(), minlength=256) for labels in maps.values()), np.zeros(256, np.int64))
     first = _first_value(names, meanings, found)
+    nothing_drawn = {name for name in names if means_nothing(name)} | {found.unlabelled}
+    meant = {v: name for v, name in enumerate(names, start=first) if not {str(v), name} & nothing_drawn}
+    read = {key: _opaque_labels(path, meant) for key, path in keys.items()}
+    maps = {key: labels for key, (labels, _) in read.items()}
+    says_void = any(marked for _, marked in read.values())  # so that 255 is no class, either
+    counts = sum((np.bincount(labels.ravel(), minlength=256) for labels in maps.values()), np.zeros(256, np.int64))
     table = np.full(256, VOID, np.uint8)
-    for value, name in enumerate(names, start=first):
-        if not (means_nothing(name) or found.unlabelled in (str(value), name)):
-            table[value] = found.label(name)
+    for value, name in meant.items():
+        table[value] = found.label(name)
     known = range(first, first + len(names))
     given = found.unlabelled or ""
     nothing = {VOID, *([int(given)] if given.isdecimal() else [])}
@@ -111,7 +123,8 @@ def _add_by_index(keys: dict[str, Path], names: list[str], meanings: Path, found
             f"{path}: has the value {strange[0]}, but {meanings.name} names {known[0]}..{known[-1]} (255 is void); "
             "where 0 means that nothing was drawn, import with --unlabelled 0."
         )
-    if len(names) == 2 and counts[VOID] and not counts[1:VOID].any() and found.unlabelled is None:
+    void_is_class = len(names) == 2 and counts[VOID] and not counts[1:VOID].any() and not says_void
+    if void_is_class and found.unlabelled is None:
         table[VOID] = found.label(names[1])
         found.note(f"the label maps hold only 0 and 255; 255 is read as {names[1]!r}.")
     elif counts[0] > (OPEN if means_background(names[0]) else 0.5) * counts.sum() and found.unlabelled is None:
@@ -144,7 +157,11 @@ def _add_by_colour(keys: dict[str, Path], colours: list[tuple[str, Colour]], mea
         labels_of[_code(colour)] = VOID if nothing else found.label(name)
     clear = 0
     for key, path in keys.items():
-        codes, transparent = _codes(path)
+        codes, transparent, nodata = _codes(path)
+        if wrong := [code for code in np.unique(codes[nodata]).tolist() if labels_of.get(code, VOID) != VOID]:
+            name = found.classes[labels_of[wrong[0]]]
+            raise InputError(f"{path}: marks as no data (GDAL_NODATA) what is {name!r} in {meanings.name}; {UNSET}.")
+        transparent = transparent | nodata
         clear += bool(transparent.any())
         labels = np.full(codes.shape, VOID, np.uint8)
         for code in np.unique(codes[~transparent]).tolist():
@@ -154,17 +171,22 @@ def _add_by_colour(keys: dict[str, Path], colours: list[tuple[str, Colour]], mea
             labels[(codes == code) & ~transparent] = labels_of[code]
         found.paint_map(key, labels, str(path))
     if clear:
-        found.note(f"what is transparent in {clear} label maps is unlabelled.")
+        found.note(f"what is transparent or marked as no data in {clear} label maps is unlabelled.")
 
 
 def _code(colour: Colour) -> int:
     return colour[0] << 16 | colour[1] << 8 | colour[2]
 
 
-def _codes(path: Path) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Colour of each pixel as one number, and where it is transparent."""
+def _codes(path: Path) -> tuple[NDArray[np.int64], NDArray[np.bool_], NDArray[np.bool_]]:
+    """Colour of each pixel as one number, where it is transparent, and where a TIFF says that there is no data."""
     with opened_image(path) as image:
         image.load()  # which turns TIFF files upright
-        pixels = np.array(ImageOps.exif_transpose(image).convert("RGBA"), np.int64)
+        upright = ImageOps.exif_transpose(image)
+        value = as_sample(getattr(image, "tag_v2", {}).get(NODATA), np.dtype(np.uint8))
+        stored = np.array(upright)
+        pixels = np.array(upright.convert("RGBA"), np.int64)
+    stored = stored.reshape(*stored.shape[:2], -1)[..., :3]
+    nodata = np.zeros(stored.shape[:2], np.bool_) if value is None else (stored == value).all(axis=2)
     codes: NDArray[np.int64] = pixels[..., 0] << 16 | pixels[..., 1] << 8 | pixels[..., 2]
-    return codes, pixels[..., 3] == 0
+    return codes, pixels[..., 3] == 0, nodata

@@ -72,7 +72,7 @@ def write(out: Path, items: Iterable[Labelled], classes: Classes) -> None:
     require_lines(classes.names, "labelmap.txt", COMMENT)
     keys = []
     for item in items:
-        write_labels(out / "SegmentationClass" / f"{item.key}.png", item.labels)
+        write_labels(out / "SegmentationClass" / f"{item.key}.png", item.labels, classes=classes.names)
         keys.append(item.key)
     colours = [",".join(map(str, colour)) for colour in label_palette()[: len(classes.names)].tolist()]
     lines = [f"{name}:{colour}::" for name, colour in zip(classes.names, colours, strict=True)]

@@ -11,6 +11,7 @@ from hintseg.hints.dataset import Dataset
 from hintseg.hints.digest import hint_digest, pixel_digest
 from hintseg.hints.forms.by_name import FORMS
 from hintseg.hints.labels import UNLABELLED, VOID
+from hintseg.hints.misspelt import misspelt
 from hintseg.hints.suspicions import PictureCounts, suspicions
 from hintseg.listing import passed_over_sentence
 from hintseg.targets.target import weak_target
@@ -121,10 +122,10 @@ def require_trainable(found: Inspection, dataset: Dataset, forms: Iterable[str],
             "that they do not (tags_complete; in the studio: every class named); complete them, or point at something."
         )
     if not found.hinted_pixels and not found.images_of_class:
-        wanted = ", ".join(forms)
+        wanted, said = ", ".join(forms), "".join(f" {sentence}" for sentence in misspelt(dataset.root))
         raise InputError(
             f"{dataset.root}: none of the {found.images} training images has a hint to learn from "
-            f"(looked for {wanted}); add some, or choose other --hints."
+            f"(looked for {wanted}); add some, or choose other --hints.{said}"
         )
     return tuple(found.usable)
 

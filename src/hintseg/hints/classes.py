@@ -12,6 +12,7 @@ from hintseg.errors import InputError
 from hintseg.hints.forms.form import Hint
 from hintseg.hints.labels import VOID
 from hintseg.hints.model import ImageHints
+from hintseg.hints.names import is_unnamed
 
 
 @dataclass(frozen=True)
@@ -111,9 +112,10 @@ def match_classes(
     if own != learned and len(set(learned)) < len(learned):
         raise InputError(f"{where}: the run has two classes of one name ({', '.join(learned)}); train a new run.")
     found, notes = same_names(own, learned), []
-    if _unnamed(own) != _unnamed(learned):
+    if is_unnamed(own) != is_unnamed(learned):
         found = {label: label for label in range(min(len(own), len(learned)))}
-        notes.append(f"{'the run' if _unnamed(learned) else where} has no class names; classes are matched by number.")
+        unnamed = "the run" if is_unnamed(learned) else where
+        notes.append(f"{unnamed} has no class names; classes are matched by number.")
     ends = own_background, learned_background
     if None not in ends and ends[0] not in found and ends[1] not in found.values():
         found[ends[0]] = ends[1]  # type: ignore[index, assignment]
@@ -144,7 +146,3 @@ def same_names(own: Sequence[str], learned: Iterable[str]) -> dict[int, int]:
 
 def _folded(name: str) -> str:
     return unicodedata.normalize("NFKC", name).strip().casefold()
-
-
-def _unnamed(names: Sequence[str]) -> bool:
-    return all(name == f"class {label}" for label, name in enumerate(names))

@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 from hintseg.errors import InputError
 from hintseg.hints.labels import UNLABELLED, VOID
+from hintseg.hints.names import is_unnamed, plain_name
+from hintseg.images import read_label_map
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,44 @@ class LabelCoding:
         if self.unlabelled is not None:
             known[self.unlabelled] = True
         return known
+
+    @cached_property
+    def class_values(self) -> frozenset[int]:
+        """Values that mean a class."""
+        values = range(self.first_label, self.first_label + self.num_classes)
+        return frozenset(values) - {self.void, self.unlabelled}
+
+    def read(self, path: Path, classes: Sequence[str]) -> NDArray[np.uint8]:
+        """Values of a label picture; 255 where its file says that there is no data.
+
+        Args:
+            path: the picture.
+            classes: names by label; where hintseg wrote the picture, its values must mean the same.
+
+        Raises:
+            InputError: it cannot be read, was written for other classes, or marks the value of a class as no data.
+        """
+        found = read_label_map(path)
+        if found.classes is not None:
+            self._require_own(found.values, found.classes, tuple(classes), path)
+        if found.nodata in (self.void, self.unlabelled):
+            return found.values
+        return found.labels(path, self.class_values)
+
+    def _require_own(
+        self, values: NDArray[np.uint8], told: tuple[str, ...], classes: tuple[str, ...], path: Path
+    ) -> None:
+        if is_unnamed(told) or is_unnamed(classes):  # matched by number, as classes of runs are
+            return
+        for value in sorted(self.class_values & set(np.unique(values).tolist())):
+            there, here = told[value] if value < len(told) else "no class", classes[value - self.first_label]
+            if plain_name(there).casefold() != plain_name(here).casefold():
+                raise InputError(
+                    f"{path}: was written by hintseg for other classes "
+                    f"({', '.join(told)}; its {value} is {there!r:.80}) "
+                    f"than these ({', '.join(classes)}; {value} is {here!r:.80}); write it anew for this data set, "
+                    "or import it with a classes.txt that names its values as this data set does."
+                )
 
     def decode(self, values: NDArray[np.uint8], dense: bool, path: Path) -> NDArray[np.uint8]:
         """Label map of a picture; what it leaves open is `UNLABELLED`, or `VOID` in a dense one.

@@ -41,7 +41,7 @@ from hintseg.hints.model import ImageHints
 from hintseg.hints.names import no_class, plain_name, require_names
 from hintseg.hints.pictures import Pictures, list_pictures, require_own_values
 from hintseg.hints.stretch import with_stretch
-from hintseg.images import read_image, read_image_size, read_labels, read_picture
+from hintseg.images import read_image, read_image_size, read_picture
 from hintseg.listing import Listing, composed, list_images
 from hintseg.reading import read_text
 from hintseg.samples import PLAIN, Picture, View
@@ -309,7 +309,7 @@ class Dataset:
         if path is None:
             return None
         require_own_values(self.root / folder, self.classes, self.first_label)
-        _require_size(path, (values := read_labels(path)).shape, size())
+        _require_size(path, (values := self.coding.read(path, self.classes)).shape, size())
         return self.coding.decode(values, FORMS[folder].dense, path)
 
 

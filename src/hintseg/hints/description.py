@@ -11,6 +11,7 @@ from hintseg.hints.coding import parse_coding
 from hintseg.hints.forms.by_name import FORMS
 from hintseg.hints.forms.form import LARGEST
 from hintseg.hints.labels import MAX_CLASSES, UNLABELLED
+from hintseg.hints.misspelt import misspelt
 from hintseg.hints.names import plain_name, require_names
 from hintseg.hints.pictures import list_pictures
 from hintseg.images import read_labels
@@ -149,5 +150,6 @@ def classes_from_hints(root: Path) -> tuple[str, ...]:
             labels = read_labels(path)
             largest = max([largest, *np.unique(labels[labels < UNLABELLED]).tolist()])
     if largest < 0:
-        raise InputError(f"{root}: has neither dataset.json nor any hint; name the classes in dataset.json.")
+        said = "".join(f" {sentence}" for sentence in misspelt(root))
+        raise InputError(f"{root}: has neither dataset.json nor any hint; name the classes in dataset.json.{said}")
     return tuple(f"class {index}" for index in range(largest + 1))

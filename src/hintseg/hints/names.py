@@ -40,6 +40,17 @@ def plain_name(name: str) -> str:
     return " ".join(unicodedata.normalize("NFC", name).split())
 
 
+def names_alike(names: Iterable[str]) -> list[tuple[str, str]]:
+    """Pairs of names that differ in case only ("Cow", "cow")."""
+    seen: dict[str, str] = {}
+    return [(other, name) for name in names if (other := seen.setdefault(plain_name(name).casefold(), name)) != name]
+
+
+def is_unnamed(names: Sequence[str]) -> bool:
+    """Whether classes have numbers only, as those of hints without dataset.json ("class 0", "class 1", …)."""
+    return all(name == f"class {label}" for label, name in enumerate(names))
+
+
 def is_background_name(name: str) -> bool:
     """Whether tools call the class of everything else so ("_background_", "BG")."""
     return name.strip().strip("_").lower() in BACKGROUNDS

@@ -11,8 +11,9 @@ from hintseg.errors import InputError
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.keys import near_key
 from hintseg.hints.labels import UNLABELLED, VOID
+from hintseg.hints.misspelt import misspelt
 from hintseg.hints.model import ImageHints
-from hintseg.hints.names import is_background_name, is_void_name
+from hintseg.hints.names import is_background_name, is_void_name, names_alike
 from hintseg.hints.pictures import passed_over_pictures
 
 COMMON_SPLITS = ("train", "val", "test")
@@ -54,6 +55,7 @@ def suspicions(dataset: Dataset, pictures: PictureCounts) -> Iterator[str]:
     """Sentences about label pictures, names, tables and splits."""
     yield from _of_pictures(dataset, pictures)
     yield from _of_names(dataset)
+    yield from misspelt(dataset.root)
     for folder, listed in dataset.pictures.items():
         yield from passed_over_pictures(folder, listed)
     for table, keys in dataset.hint_keys().items():
@@ -97,6 +99,11 @@ def _of_names(dataset: Dataset) -> Iterator[str]:
             )
         if name.isdecimal() and int(name) != label:
             yield f"class {name!r} has the index {label}; numbers in hints are indices, names stand in quotes."
+    for one, other in names_alike(dataset.classes):
+        yield (
+            f"classes {one!r} and {other!r} differ in case only and are learned as two; if they are one, give its "
+            "hints one name."
+        )
 
 
 def _of_splits(dataset: Dataset) -> Iterator[str]:

@@ -82,7 +82,7 @@ class Project:
                 self._reload()
 
     def _marked(self) -> Marks:
-        files = [self.root / name for name in ("images", "dataset.json", "looked_for.json")]
+        files = [self.root / name for name in ("images", "masks", "scribbles", "dataset.json", "looked_for.json")]
         return (*map(mark, files), *self._tables.marks())
 
     def _reload(self) -> None:
@@ -251,15 +251,16 @@ class Project:
         return key
 
     def mask_version(self, key: str) -> str:
-        """Changes with masks/KEY.png."""
-        path = self._mask(key)
+        """Changes with the image's picture in masks/."""
+        self.dataset.path(key)  # as in `_mask`
+        path = self.dataset.label_path("masks", key)
         try:
-            return hashlib.sha256(path.read_bytes()).hexdigest()[:16] if path.is_file() else ""
+            return hashlib.sha256(path.read_bytes()).hexdigest()[:16] if path is not None and path.is_file() else ""
         except FileNotFoundError:  # withdrawn meanwhile
             return ""
 
     def accept(self, key: str, mask: NDArray[np.uint8], is_current: Callable[[], bool] = lambda: True) -> None:
-        """Take a mask as the image's own: masks/KEY.png, which training then uses as it stands.
+        """Take a mask as the image's own, masks/KEY.png; of one that it replaces a copy stays in studio/kept/masks.
 
         Args:
             is_current: asked before anything is written whether the mask is still the one that was seen.
@@ -269,27 +270,31 @@ class Project:
             RunError: masks/ is a link, or cannot be written.
         """
         with self._lock:
+            self._reload()  # masks that other programs put there since are listed anew
             self.require(is_current)
-            path = writable(self.root, self._mask(key).relative_to(self.root).as_posix())
-            if path.exists():
-                keep_mask(self.root, path)
+            path = writable(self.root, "masks", f"{key}.png")
+            if (before := self._mask(key)) is not None:
+                keep_mask(self.root, before)
             write_labels(path, self.dataset.coding.encode(mask))
+            if before is not None and before.exists() and not before.samefile(path):
+                before.unlink()
             self._reload()
 
-    def withdraw(self, key: str, is_current: Callable[[], bool] = lambda: True) -> None:
-        """Remove an accepted mask; a copy stays in studio/kept/masks.
+    def withdraw(self, key: str, is_current: Callable[[], bool] = lambda: True) -> bool:
+        """Remove the image's mask; a copy stays in studio/kept/masks. Whether another format's comes to light by that.
 
         Raises:
             ConflictError: it is not the one that was seen.
             RunError: masks/ is a link.
         """
         with self._lock:
-            self.require(is_current)
-            path = writable(self.root, self._mask(key).relative_to(self.root).as_posix())
-            if path.exists():
-                keep_mask(self.root, path)
-            path.unlink(missing_ok=True)
             self._reload()
+            self.require(is_current)
+            if (path := self._mask(key)) is not None:
+                keep_mask(self.root, path)
+                path.unlink(missing_ok=True)
+            self._reload()
+            return self.dataset.has_mask(key)
 
     @staticmethod
     def require(is_current: Callable[[], bool]) -> None:
@@ -307,6 +312,7 @@ class Project:
         """The mask that was accepted, if one was."""
         return self.dataset.mask(key)
 
-    def _mask(self, key: str) -> Path:
+    def _mask(self, key: str) -> Path | None:
         self.dataset.path(key)  # keys come from the folder's own listing: none leads outside
-        return self.root / "masks" / f"{key}.png"
+        found = self.dataset.label_path("masks", key)
+        return None if found is None else writable(self.root, found.relative_to(self.root).as_posix())

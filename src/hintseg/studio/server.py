@@ -196,8 +196,7 @@ def _serve_masks(app: FastAPI, project: Project, model: Model, lane: Lane) -> No
     @app.delete("/api/accept/{key:path}")
     def withdraw(key: str, if_match: IfMatch = None) -> dict[str, bool]:
         seen = _required(if_match)
-        project.withdraw(key, lambda: model.tag(key) == seen)
-        return {"accepted": False}
+        return {"accepted": project.withdraw(key, lambda: model.tag(key) == seen)}
 
     @app.get("/api/nearest/{key:path}")
     async def nearest(request: Request, key: str, x: float, y: float) -> dict[str, Any]:
@@ -294,7 +293,7 @@ def _archive(project: Project, model: Model, form: str) -> Response:
                 wrong.append(str(error))
                 continue
             if labels is not None:
-                write_labels(masks / f"{key}.png", labels)
+                write_labels(masks / f"{key}.png", labels, classes=dataset.classes)
         if not masks.is_dir():
             raise InputError(wrong[0] if wrong else "there is no mask to export yet; draw hints or train first.")
         if form != "png":

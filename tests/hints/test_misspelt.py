@@ -1,0 +1,73 @@
+"""Names that are almost those of what is read."""
+
+import numpy as np
+import pytest
+
+from hintseg.errors import InputError
+from hintseg.hints.check import inspect, require_trainable
+from hintseg.hints.dataset import Dataset
+from hintseg.hints.misspelt import misspelt
+from hintseg.images import write_image
+
+
+@pytest.fixture
+def folder(tmp_path):
+    write_image(tmp_path / "images/a.png", np.zeros((9, 9, 3), np.uint8))
+    (tmp_path / "dataset.json").write_text('{"classes": ["a", "b"]}')
+    return tmp_path
+
+
+def put(folder, name):
+    if "." in name:
+        (folder / name).write_text('{"a": [[4, 4, 1]]}')
+    else:
+        (folder / name).mkdir()
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("point.json", "points.json"),
+        ("Points.json", "points.json"),
+        ("points.JSON", "points.json"),
+        ("tag.json", "tags.json"),
+        ("box.json", "boxes.json"),
+        ("scribble.json", "scribbles.json"),
+        ("looked-for.json", "looked_for.json"),
+        ("dataset.jsn", "dataset.json"),
+        ("scribble", "scribbles"),
+        ("mask", "masks"),
+        ("Masks", "masks"),
+        ("contour", "contours"),
+        ("Train.txt", "train.txt"),
+    ],
+)
+def test_a_misspelt_name_is_told(folder, name, meant):
+    put(folder, name)
+    if (folder / meant).exists() and (folder / name).samefile(folder / meant):
+        pytest.skip("the file system ignores case")
+    end = "" if "." in name else "/"
+    said = f"{name}{end} is not read; did you mean {meant}{end}?"
+    dataset = Dataset.open(folder)
+    found = inspect(dataset, dataset.paths)
+    assert said in found.warnings
+    with pytest.raises(InputError) as refused:
+        require_trainable(found, dataset, ("points",), "refuse")
+    assert said in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["points.json", "masks", "masks-crf", "predicted", "studio", "train.txt", "trains.txt", "notes.json", ".mask"],
+)
+def test_other_names_are_nobodys_mistake(folder, name):
+    put(folder, name)
+    assert not list(misspelt(folder))
+
+
+def test_a_folder_without_a_description_says_so_too(folder):
+    (folder / "dataset.json").rename(folder / "data_set.json")
+    with pytest.raises(
+        InputError, match=r"neither dataset.json nor any hint.* data_set.json is not read; did you mean"
+    ):
+        Dataset.open(folder)
