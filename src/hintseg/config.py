@@ -172,7 +172,7 @@ class InferenceConfig(_Section):
 
     method: Literal["softmax", "retrieval", "both"] = Field("softmax", description="both: their mean")
     scales: tuple[Scale, ...] = Field(
-        (1.0,), min_length=1, description="averaged by softmax; retrieval looks at the one nearest to 1"
+        (1.0,), min_length=1, description="averaged by softmax; retrieval and completion look at the middle one"
     )
     flip: bool = Field(False, description="average with the mirrored image")
     crf: bool = Field(False, description="dense CRF")

@@ -192,7 +192,7 @@ def test_ways_that_share_work_give_what_each_gives_alone(segmenter, monkeypatch)
     assert len(looks) == len(set(looks)) == 2  # with and without its mirror image
 
 
-def test_embeddings_are_those_of_the_scale_nearest_to_one(segmenter):
+def test_embeddings_are_those_of_the_middle_scale(segmenter):
     image = np.random.default_rng(3).integers(0, 255, (64, 64, 3)).astype(np.uint8)
     several = multi_scale_maps(segmenter.network, image, (0.5, 1.25, 1.0, 1.5))
     torch.testing.assert_close(several.embeddings, image_maps(segmenter.network, image).embeddings)

@@ -24,7 +24,8 @@ class Says:
     def __init__(self, refined, plain):
         self.masks = {True: refined, False: plain}
 
-    def with_inference(self, crf):
+    def with_inference(self, crf, scales):
+        assert len(scales) == 1
         return self.recipe.inference.model_copy(update={"crf": crf})
 
     def predict_ways(self, image, ways):

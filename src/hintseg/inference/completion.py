@@ -13,7 +13,7 @@ from torch import Tensor
 from hintseg.config import CompletionConfig, InferenceConfig
 from hintseg.hints.forms.boxes import Box
 from hintseg.hints.labels import UNLABELLED
-from hintseg.inference.views import image_maps, retrieval_scale
+from hintseg.inference.views import image_maps, middle_scale
 from hintseg.network.embedder import Network, PixelMaps
 from hintseg.network.heads import resize
 from hintseg.propagation.dense_crf import dense_crf
@@ -28,13 +28,13 @@ WALK_STRIDE, WALK_DOUBLINGS = 8, 6  # input pixels per node, and 2^n steps of th
 
 @torch.no_grad()
 def completion_maps(network: Network, image: NDArray[np.uint8], config: InferenceConfig) -> PixelMaps:
-    """What `complete_image` starts from: maps at the inference scale nearest to 1, averaged with the mirror image's.
+    """What `complete_image` starts from: maps at the middle inference scale, averaged with the mirror image's.
 
     Args:
         network: in evaluation mode.
         image: (H, W, 3) uint8.
     """
-    return image_maps(network, image, config.flip, retrieval_scale(config.scales))
+    return image_maps(network, image, config.flip, middle_scale(config.scales))
 
 
 @torch.no_grad()

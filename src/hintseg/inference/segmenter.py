@@ -281,7 +281,7 @@ class Segmenter:
         if not (0 <= at[0] < width and 0 <= at[1] < height):
             raise InputError(f"--at {at[0]:g},{at[1]:g} lies outside the {width}×{height} image.")
         small = reduced(self.as_in_training(image), self.recipe.inference.tile)
-        maps = image_maps(self.network, small, scale=views.retrieval_scale(self.recipe.inference.scales))
+        maps = image_maps(self.network, small, scale=views.middle_scale(self.recipe.inference.scales))
         segments = self.recipe.segments
         clicked, found = nearest_to_click(
             maps.embeddings, self.index, self.description.keys, ((at[0] + 0.5) / width, (at[1] + 0.5) / height),

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from hintseg.config import Recipe
 from hintseg.hints.labels import UNLABELLED, VOID
 from hintseg.inference.segmenter import Segmenter
+from hintseg.inference.views import middle_scale
 from hintseg.metrics import ConfusionMatrix
 
 FEWEST, MOST = 4, 40  # images held out; of fewer nothing can be told, and more only take time
@@ -43,7 +44,8 @@ def with_chosen_crf(
     recipe = segmenter.recipe
     if not recipe.inference.crf:
         return recipe
-    ways = [segmenter.with_inference(crf=recipe.inference.crf), segmenter.with_inference(crf=False)]
+    one = (middle_scale(recipe.inference.scales),)  # others cost time and change both alike
+    ways = [segmenter.with_inference(crf=crf, scales=one) for crf in (True, False)]
     matrices = [ConfusionMatrix(len(segmenter.classes), VOID) for _ in ways]
     for done, (image, labels) in enumerate(hinted, start=1):
         truth = np.where(labels < UNLABELLED, labels, np.uint8(VOID))

@@ -1,6 +1,5 @@
 """Class probabilities and embeddings of one image: scales, mirror, tiles, blended back."""
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
@@ -41,16 +40,16 @@ def image_maps(network: Network, image: NDArray[np.uint8], flip: bool = False, s
 def multi_scale_maps(
     network: Network, image: NDArray[np.uint8], scales: Sequence[float] = (1.0,), flip: bool = False
 ) -> PixelMaps:
-    """(D, h, w) embeddings at the scale nearest to 1, and the mean over scales of the softmax at the image's size."""
+    """(D, h, w) embeddings at the middle scale, and the mean over scales of the softmax at the image's size."""
     views = [image_maps(network, image, flip, scale) for scale in scales]
     resized = [resize(view.logits[None], image.shape[:2])[0] for view in views]
-    nearest = views[scales.index(retrieval_scale(scales))]
-    return PixelMaps(nearest.embeddings, torch.stack(resized).mean(dim=0))
+    middle = views[scales.index(middle_scale(scales))]
+    return PixelMaps(middle.embeddings, torch.stack(resized).mean(dim=0))
 
 
-def retrieval_scale(scales: Sequence[float]) -> float:
-    """The scale nearest to 1, at which segments are compared."""
-    return min(scales, key=lambda scale: abs(math.log(scale)))
+def middle_scale(scales: Sequence[float]) -> float:
+    """The middle one (of two the smaller), at which a network was trained and segments are compared."""
+    return sorted(scales)[(len(scales) - 1) // 2]
 
 
 def rescaled(pixels: Tensor, scale: float) -> Tensor:

@@ -29,7 +29,7 @@ from hintseg.inference.device import pick_device
 from hintseg.inference.retrieval import save_index
 from hintseg.inference.segmenter import Segmenter
 from hintseg.inference.selection import held_out, with_chosen_crf
-from hintseg.inference.views import retrieval_scale
+from hintseg.inference.views import middle_scale
 from hintseg.instant.features import FEATURES_LIMIT, FeatureStore, scale_for
 from hintseg.instant.head import MOST_PIXELS, LabelledPixels, draw_pixels, fit_head, gathered
 from hintseg.instant.tags import place_tagged
@@ -92,7 +92,7 @@ def run_instant(
         agree_on_inputs(out, inputs, description, "32-true")
         write_text(out / "run.json", description.dump())
         images = TrainingImages(dataset, keys, forms, recipe.data, folder, pixels)
-        store = FeatureStore(folder / "features", network, retrieval_scale(recipe.inference.scales), FEATURES_LIMIT)
+        store = FeatureStore(folder / "features", network, middle_scale(recipe.inference.scales), FEATURES_LIMIT)
         recipe = fit_from_hints(network, images, store, recipe, progress, Segmenter(network, description, out))
         description = replace(description, recipe=recipe)
         write_text(out / "run.json", description.dump())
@@ -110,13 +110,14 @@ def run_instant(
 
 
 def at_scale(recipe: Recipe, largest: int) -> Recipe:
-    """The recipe for images whose largest has sides up to `largest` pixels: all of a run sees them at one scale."""
+    """The recipe for images whose largest has sides up to `largest` pixels: its scales, times one for all images."""
     scale = scale_for(largest, recipe)
     low, high = recipe.data.scale
+    scales = tuple(round(factor * scale, 3) for factor in recipe.inference.scales)
     return recipe.model_copy(
         update={
             "data": recipe.data.model_copy(update={"scale": (round(low * scale, 3), round(high * scale, 3))}),
-            "inference": recipe.inference.model_copy(update={"scales": (scale,)}),
+            "inference": recipe.inference.model_copy(update={"scales": scales}),
         }
     )
 
@@ -131,7 +132,7 @@ def start_from_head(network: Embedder, images: TrainingImages, progress: Progres
     folder = images.cache
     if folder is None:
         raise ValueError("features need a folder")
-    store = FeatureStore(folder / "features", network, retrieval_scale(recipe.inference.scales), FEATURES_LIMIT)
+    store = FeatureStore(folder / "features", network, middle_scale(recipe.inference.scales), FEATURES_LIMIT)
     held = held_out(images.placed, recipe.selection.held_out, recipe.seed)
     fit_from_hints(network, images.only([key for key in images.keys if key not in held]), store, recipe, progress)
     return store.maps

@@ -14,6 +14,6 @@ INSTANT = Recipe(
     network=NetworkConfig(decoder="none", embedding_dim=256, classifier="hidden", dropout=0.3),
     completion=CompletionConfig(walk=False, balance=0.5),
     selection=SelectionConfig(held_out=0.15),
-    inference=InferenceConfig(crf=True, crf_stride=2),
+    inference=InferenceConfig(scales=(0.8, 1.0, 1.25), crf=True, crf_stride=2),
     instant=InstantConfig(),
 )

@@ -19,7 +19,7 @@ from hintseg.inference.evaluation import evaluate_split
 from hintseg.inference.retrieval import save_index
 from hintseg.inference.segmenter import Segmenter
 from hintseg.inference.selection import held_out, with_chosen_crf, without_crf
-from hintseg.inference.views import image_maps, retrieval_scale
+from hintseg.inference.views import image_maps, middle_scale
 from hintseg.network.embedder import Embedder, PixelMaps
 from hintseg.training.augment import SoftMask
 from hintseg.training.checkpoint import damage_explained, read_checkpoint, restore, save_checkpoint
@@ -213,7 +213,7 @@ class Run:
         """Weights, segment memory and summary."""
         self.watch.tell()
         network = self.state.average.network.eval()
-        scale = retrieval_scale(self.recipe.inference.scales)
+        scale = middle_scale(self.recipe.inference.scales)
         memory = remembered_segments(
             self.images, self.recipe, lambda image: image_maps(network, image, scale=scale),
             partial(self._progress, "memory"),
