@@ -14,8 +14,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-BLOCK_ELEMENTS = 2**18  # a block of floats fits into a core's cache
-# Allocators return larger pieces to the system, so that each new one costs page faults: larger fields are kept.
+BLOCK_ELEMENTS = 2**19  # a block of floats fits into a core's cache
+# Memory returned to the system costs page faults when it is asked for again. glibc holds back twice the largest piece
+# yet freed, of 32 MiB at most: one such piece is freed first, and fields too large to be held back are kept.
+HELD_BYTES = 31 * 2**20
 FIELD_ELEMENTS = 3_000_000
 TABLE_SLOTS = 8  # a vertex
 
@@ -32,6 +34,7 @@ class PermutohedralLattice:
 
     @torch.no_grad()
     def __init__(self, features: Tensor) -> None:
+        torch.empty(HELD_BYTES, dtype=torch.uint8)
         pixels, dim = features.shape
         elevated = _elevate(features if features.dtype == torch.float64 else features.float())
         lowest, spans = _cells(elevated)
