@@ -36,26 +36,18 @@ class PermutohedralLattice:
     def __init__(self, features: Tensor) -> None:
         torch.empty(HELD_BYTES, dtype=torch.uint8)
         pixels, dim = features.shape
-        elevated = _elevate(features if features.dtype == torch.float64 else features.float())
-        lowest, spans = _cells(elevated)
-        strides = [math.prod(spans[axis + 1 :]) * (dim + 1) for axis in range(dim)]
-        keys = torch.empty(pixels, dim + 1, dtype=torch.int64, device=features.device)
-        barycentric = torch.empty(pixels, dim + 1, dtype=features.dtype, device=features.device)
-        length = block_rows(elevated)
-        for points, some_keys, weights in zip(
-            elevated.split(length), keys.split(length), barycentric.split(length), strict=True
-        ):
-            base, rank = _enclosing_simplex(points.T)
-            weights.copy_(_barycentric(points.T, base, rank).T)
-            some_keys.copy_(_packed_corners(base[:dim] - lowest[:, None], rank, strides).T)
+        strides, keys, barycentric = _corners(features)
         ordered, order = keys.view(-1).sort()
+        del keys
         vertices, vertex_of_ordered, counts = ordered.unique_consecutive(return_inverse=True, return_counts=True)
+        del ordered
         vertex_of_corner = torch.empty_like(order, dtype=torch.int32).scatter_(0, order, vertex_of_ordered.int())
+        del vertex_of_ordered
         # Every step is a weighted sum of a few rows, which an embedding bag forms without holding the rows. Row V of a
         # field stands for missing vertices: its sums are empty.
         starts = F.pad(counts.cumsum(0), (1, 0)).int()
         self._splat = ((order // (dim + 1)).int(), barycentric.view(-1).index_select(0, order), starts)
-        self._blurs = _neighbours(vertices, strides, math.prod(spans) * (dim + 1))
+        self._blurs = _neighbours(vertices, strides)
         self._blur_weights = barycentric.new_tensor([1, 0.5, 0.5]).repeat(len(starts), 1)
         self._slice = (vertex_of_corner.view(pixels, dim + 1), barycentric.div_(1 + 2.0**-dim))
         self._fields: list[Tensor] = []
@@ -120,13 +112,14 @@ def _sums(
     return out
 
 
-def _neighbours(vertices: Tensor, strides: Sequence[int], num_keys: int) -> list[Tensor]:
+def _neighbours(vertices: Tensor, strides: Sequence[int]) -> list[Tensor]:
     """Rows (V + 1, 3) of every vertex, the one before it and the one after it along each direction; V: missing."""
     corners, number = len(strides) + 1, len(vertices)
     here = torch.arange(number + 1, dtype=torch.int32, device=vertices.device)
-    find = _finder(vertices, here, min(num_keys, TABLE_SLOTS * number | 1))
+    find = _finder(vertices, here, min(int(vertices[-1]) + 1, TABLE_SLOTS * number | 1))
     # One more on every axis is the next remainder, or remainder 0 of the next cell.
-    ahead = vertices + torch.where(vertices % corners == corners - 1, sum(strides) - corners + 1, 1)
+    wraps = (vertices % corners == corners - 1).to(vertices.dtype)
+    ahead = vertices + 1 + wraps * (sum(strides) - corners)
     found = []
     for stride in [*strides, 0]:
         after = find(ahead - stride)
@@ -140,7 +133,7 @@ def _finder(vertices: Tensor, here: Tensor, slots: int) -> Callable[[Tensor], Te
     """Row of each key, or V: by a hash table, and by binary search where another vertex took the slot."""
     number = len(vertices)
     table = torch.full((slots,), number, dtype=torch.int32, device=vertices.device)
-    table.scatter_(0, vertices % slots, here)
+    table.scatter_(0, (vertices % slots).long(), here)
     key_of_row = torch.cat([vertices, vertices.new_tensor([-1])])
 
     def find(keys: Tensor) -> Tensor:
@@ -152,6 +145,25 @@ def _finder(vertices: Tensor, here: Tensor, slots: int) -> Callable[[Tensor], Te
         return rows.index_put_((doubtful,), torch.where(key_of_row[again] == keys[doubtful], again, number))
 
     return find
+
+
+def _corners(features: Tensor) -> tuple[list[int], Tensor, Tensor]:
+    """Strides of packed keys, and keys and barycentric weights (N, d + 1) of the corners of every point's simplex."""
+    pixels, dim = features.shape
+    elevated = _elevate(features if features.dtype == torch.float64 else features.float())
+    lowest, spans = _cells(elevated)
+    strides = [math.prod(spans[axis + 1 :]) * (dim + 1) for axis in range(dim)]
+    dtype = torch.int32 if spans[0] * strides[0] < 2**31 else torch.int64
+    keys = torch.empty(pixels, dim + 1, dtype=dtype, device=features.device)
+    barycentric = torch.empty(pixels, dim + 1, dtype=features.dtype, device=features.device)
+    length = block_rows(elevated)
+    for points, some_keys, weights in zip(
+        elevated.split(length), keys.split(length), barycentric.split(length), strict=True
+    ):
+        base, rank = _enclosing_simplex(points.T)
+        weights.copy_(_barycentric(points.T, base, rank).T)
+        some_keys.copy_(_packed_corners(base[:dim] - lowest[:, None], rank, strides).T)
+    return strides, keys, barycentric
 
 
 def _elevate(features: Tensor) -> Tensor:
