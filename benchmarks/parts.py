@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import itertools
 import json
 import os
 import resource
@@ -16,6 +17,8 @@ from benchmarks.record import write
 
 Call = Callable[[], Any]
 LEAST_SECONDS = 1.0
+CRF_SIZES = [(320, 240), (640, 480), (1280, 960)]
+CRF_CLASSES = (3, 21)
 
 
 def contrast(ours: bool, scale: float) -> Call:
@@ -81,15 +84,15 @@ def random_walk(ours: bool, scale: float) -> Call:
     return lambda: chosen(vectors, seeds.to(vectors.device), 5.0, 20, 6)
 
 
-def dense_crf(ours: bool, scale: float) -> Call:
-    """A photograph of 500 × 375, 21 classes, 10 rounds; beside it pydensecrf2."""
+def dense_crf(ours: bool, scale: float, width: int = 500, height: int = 375, classes: int = 21) -> Call:
+    """A photograph, 10 rounds; beside it pydensecrf2."""
     import cv2
     import numpy as np
     from skimage import data
 
-    width, height = int(500 * scale**0.5), int(375 * scale**0.5)
+    width, height = int(width * scale**0.5), int(height * scale**0.5)
     image = cv2.resize(data.astronaut(), (width, height), interpolation=cv2.INTER_AREA)
-    coarse = np.random.default_rng(0).uniform(1e-3, 1, (21, 8, 10)).astype(np.float32)
+    coarse = np.random.default_rng(0).uniform(1e-3, 1, (classes, 8, 10)).astype(np.float32)
     shares = np.stack([cv2.resize(part, (width, height)) for part in coarse]) ** 6
     shares /= shares.sum(axis=0)
     if ours:
@@ -143,14 +146,20 @@ PARTS = (contrast, kmeans, prototypes, affinity, random_walk, dense_crf, retriev
 
 
 class Way:
-    """One way of a part, in this process: called once a turn."""
+    """One way of a part, in this process: called once a turn.
+
+    Args:
+        part: NAME or, for `dense_crf`, NAME:WIDTHxHEIGHTxCLASSES.
+    """
 
     def __init__(self, part: str, way: str, scale: float) -> None:
         import torch
 
         torch.manual_seed(0)
         self._cuda = torch.cuda.is_available()
-        self._call = next(function for function in PARTS if function.__name__ == part)(way == "hintseg", scale)
+        name, _, size = part.partition(":")
+        start = next(function for function in PARTS if function.__name__ == name)
+        self._call = start(way == "hintseg", scale, *map(int, size.split("x") if size else ()))
         self._before = _resident_mib()
 
     def turn(self) -> tuple[float, float]:
@@ -172,10 +181,10 @@ class Way:
 class WayApart:
     """One way of a part in a process of its own, whose memory it is; it waits while others have their turns."""
 
-    def __init__(self, part: str, way: str, scale: float) -> None:
+    def __init__(self, part: str, way: str, scale: float, threads: int | None) -> None:
         command = [sys.executable, "-m", "benchmarks.parts", "--serve", part, way, "--scale", str(scale)]
         # Idle threads must not spin into the other's turn: as hintseg's own command sets it.
-        environment = {"GOMP_SPINCOUNT": "500"} | os.environ
+        environment = {"GOMP_SPINCOUNT": "500"} | os.environ | ({"OMP_NUM_THREADS": str(threads)} if threads else {})
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
         )
@@ -196,7 +205,9 @@ class WayApart:
         self._process.communicate()
 
 
-def measure(part: str, ways: Sequence[str], scale: float, repeats: int) -> list[dict[str, Any]]:
+def measure(
+    part: str, ways: Sequence[str], scale: float, repeats: int, threads: int | None = None
+) -> list[dict[str, Any]]:
     """Median seconds of each way after one call to warm up, and its peak memory; the ways are called in turns.
 
     Of `repeats` turns, or as many as let every way run for `LEAST_SECONDS`: a machine's other work comes in bursts,
@@ -207,7 +218,7 @@ def measure(part: str, ways: Sequence[str], scale: float, repeats: int) -> list[
         running: dict[str, tuple[Way | WayApart, list[tuple[float, float]]]] = {}
         for way in ways:
             try:
-                caller = Way(part, way, scale) if _device() == "cuda" else WayApart(part, way, scale)
+                caller = Way(part, way, scale) if _device() == "cuda" else WayApart(part, way, scale, threads)
                 if isinstance(caller, WayApart):
                     open_ways.callback(caller.close)
                 running[way] = caller, [caller.turn()]
@@ -221,6 +232,19 @@ def measure(part: str, ways: Sequence[str], scale: float, repeats: int) -> list[
             seconds = statistics.median(took for took, _ in turns[1:])
             grown = max(grown for _, grown in turns)
             rows.append({"part": part, "way": way, "scale": scale, "seconds": seconds, "grown_mib": round(grown, 1)})
+    return rows
+
+
+def crf_sizes(repeats: int) -> list[dict[str, Any]]:
+    """hintseg's CRF and pydensecrf2 by size, classes and threads; `ratio` is hintseg's seconds by the other's."""
+    rows = []
+    for threads in (1, 2):
+        for (width, height), classes in itertools.product(CRF_SIZES, CRF_CLASSES):
+            found = measure(f"dense_crf:{width}x{height}x{classes}", ("plain", "hintseg"), 1, repeats, threads)
+            if len(found) == 2:
+                found[1]["ratio"] = round(found[1]["seconds"] / found[0]["seconds"], 2)
+            rows += [{**row, "threads": threads} for row in found]
+            print(*rows[-len(found) :], sep="\n", flush=True)
     return rows
 
 
@@ -271,10 +295,14 @@ def main() -> None:
     parser.add_argument("--parts", default=",".join(part.__name__ for part in PARTS))
     parser.add_argument("--scale", type=float, default=1, help="of the number that grows: pixels, images, segments")
     parser.add_argument("--repeats", type=int, default=7)
-    parser.add_argument("--name", default="parts", help="of the result file")
+    parser.add_argument("--crf", action="store_true", help="only the CRF, by size, classes and threads")
+    parser.add_argument("--name", help="of the result file")
     options = parser.parse_args()
     if options.serve:
         serve(*options.serve, options.scale)
+        return
+    if options.crf:
+        print(write(options.name or "parts-crf", crf_sizes(options.repeats)))
         return
     rows = []
     for part in options.parts.split(","):
@@ -285,7 +313,7 @@ def main() -> None:
         print(*found, sep="\n", flush=True)
     rows += startup()
     print(*rows[-3:], sep="\n")
-    print(write(options.name, rows))
+    print(write(options.name or "parts", rows))
 
 
 if __name__ == "__main__":

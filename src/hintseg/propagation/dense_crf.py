@@ -7,7 +7,7 @@ is folded into the sign. Filters are permutohedral lattices; `exact` takes the O
 Differs from the common implementation in running on any device and in linear memory when exact.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 import torch
@@ -15,11 +15,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hintseg.pairwise.gaussian import DenseGaussian, position_colour_features
-from hintseg.pairwise.lattice import PermutohedralLattice
+from hintseg.pairwise.lattice import PermutohedralLattice, block_rows
 
-Filter = Callable[[Tensor], Tensor]
+# (N, C) → its filtered rows in blocks of `block_rows`; reads everything before the first block.
+Filter = Callable[[Tensor], Iterable[Tensor]]
 
 
+@torch.no_grad()
 def dense_crf(
     image: Tensor | NDArray[np.uint8],
     probabilities: Tensor | NDArray[np.floating],
@@ -54,25 +56,36 @@ def dense_crf(
         raise ValueError(f"image {tuple(image.shape)} does not fit probabilities {tuple(values.shape)}")
     colours = torch.as_tensor(image).to(device=values.device).permute(2, 0, 1)[None].to(torch.float32)
     classes, height, width = values.shape
-    unary = values.reshape(classes, -1).T.to(torch.float32).clamp(1e-5, 1).log()  # (N, C)
-    filters = [
-        (gaussian_weight, _normalised(position_colour_features(colours, gaussian_sxy, None)[0], exact)),
-        (bilateral_weight, _normalised(position_colour_features(colours, bilateral_sxy, bilateral_srgb)[0], exact)),
-    ]
-    posterior = unary.softmax(dim=1)
+    unary = values.reshape(classes, -1).T.to(torch.float32).contiguous().clamp(1e-5, 1).log_()  # (N, C)
+    weights = (gaussian_weight, bilateral_weight)
+    filters = (
+        _normalised(position_colour_features(colours, gaussian_sxy, None)[0], exact),
+        _normalised(position_colour_features(colours, bilateral_sxy, bilateral_srgb)[0], exact),
+    )
+    posterior = _softmax(unary).contiguous()
+    length = block_rows(unary)
     for _ in range(iterations):
-        energy = unary.clone()
-        for weight, apply in filters:
-            energy.add_(apply(posterior), alpha=weight)
-        posterior = energy.softmax(dim=1)
+        filtered = (apply(posterior) for apply in filters)
+        for before, after, *parts in zip(unary.split(length), posterior.split(length), *filtered, strict=True):
+            energy = before.clone()
+            for weight, part in zip(weights, parts, strict=True):
+                energy.add_(part, alpha=weight)
+            after.copy_(_softmax(energy))
     result = posterior.T.reshape(classes, height, width).to(values.dtype)
     return result.numpy() if isinstance(probabilities, np.ndarray) else result
 
 
+def _softmax(energy: Tensor) -> Tensor:
+    """Over classes. On a CPU torch vectorises rows of 16 and more, and columns of any length."""
+    if energy.shape[1] < 16 and energy.device.type == "cpu":
+        return energy.T.contiguous().softmax(dim=0).T
+    return energy.softmax(dim=1)
+
+
 def _normalised(features: Tensor, exact: bool) -> Filter:
     if not exact:
-        return PermutohedralLattice(features).normalised().filter
+        return PermutohedralLattice(features).normalised().blocks
     gaussian = DenseGaussian(features[None])
-    kernel: Filter = lambda values: gaussian.apply(values.T[None])[0].T  # noqa: E731
+    kernel: Callable[[Tensor], Tensor] = lambda values: gaussian.apply(values.T[None])[0].T  # noqa: E731
     scale = kernel(features.new_ones(features.shape[0], 1)).add_(1e-20).rsqrt()
-    return lambda values: scale * kernel(scale * values)
+    return lambda values: (scale * kernel(scale * values)).split(block_rows(values))
