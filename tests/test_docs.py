@@ -17,6 +17,7 @@ from hintseg.bulk.cluster import BATCH
 from hintseg.bulk.local import SHARD
 from hintseg.cli.app import app
 from hintseg.config import DataConfig, InferenceConfig
+from hintseg.contrib.rca import RegionMemory
 from hintseg.errors import InputError
 from hintseg.formats.by_name import FORMATS, Format, import_dataset
 from hintseg.hints.check import inspect, require_trainable
@@ -26,7 +27,6 @@ from hintseg.hints.forms.points import Point
 from hintseg.hints.labels import UNLABELLED
 from hintseg.inference.large_index import LARGE
 from hintseg.network.embedder import PixelMaps
-from hintseg.segments.region_memory import RegionMemory
 from hintseg.storage.files import TRIES
 from hintseg.storage.mirror import PUBLISH_EVERY, cache_folder
 from hintseg.studio.lock import SILENT

@@ -56,7 +56,7 @@ def test_a_comparison_on_a_full_disk_is_one_sentence(small_disk, scenes, tiny, k
     def fill():
         for number in range(3):  # each writes, until the disk is full
             compare(
-                scenes, ["partial_cross_entropy", "default"], "scribbles", place / f"compare{number}", weights="none",
+                scenes, ["partial_cross_entropy", "spml"], "scribbles", place / f"compare{number}", weights="none",
                 iterations=4, settings=tiny, device="cpu", completed=False,
             )  # fmt: skip
 

@@ -9,7 +9,7 @@ from hintseg.inference.views import image_maps
 from hintseg.instant.features import FeatureStore
 from hintseg.network.embedder import Embedder
 
-TINY = NetworkConfig(backbone="test_efficientnet", output_stride=32, decoder="none", classifier="hidden", frozen=True)
+TINY = NetworkConfig(backbone="test_efficientnet", output_stride=32, decoder="none", classifier="hidden")
 
 
 @pytest.fixture

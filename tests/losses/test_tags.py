@@ -90,12 +90,12 @@ def test_balanced_shares_by_loop():
     maps = scores()[0].numpy()
     allowed = np.array([True, True, False])
     for background in (None, 0):
-        found = balanced_shares(maps, allowed, background, level=0.5, share=0.8)
-        values = [[0.5 if label == background else maps[label, y, x] for label in (0, 1)] for y, x in np.ndindex(4, 5)]
+        found = balanced_shares(maps, allowed, background)
+        values = [[2.0 if label == background else maps[label, y, x] for label in (0, 1)] for y, x in np.ndindex(4, 5)]
         shares = [[math.exp(value) / sum(map(math.exp, pair)) for value in pair] for pair in values]
         means = [sum(pair[label] for pair in shares) / 20 for label in (0, 1)]
         for (y, x), pair in zip(np.ndindex(4, 5), shares, strict=True):
-            totals = [0.5, 0.5] if background is None else [0.8, 0.2]
+            totals = [0.5, 0.5] if background is None else [2 / 3, 1 / 3]
             claims = [totals[label] * pair[label] / means[label] for label in (0, 1)]
             assert found[:, y, x].tolist() == pytest.approx([claims[0] / sum(claims), claims[1] / sum(claims), 0])
 
@@ -103,8 +103,8 @@ def test_balanced_shares_by_loop():
 @pytest.mark.parametrize(
     ("classes", "background", "expected"),
     [
-        ([0, 3, 5], 0, [0.6, 0.2, 0.2]),
-        ([1, 4], 4, [0.4, 0.6]),
+        ([0, 3, 5], 0, [2 / 3, 1 / 6, 1 / 6]),
+        ([1, 4], 4, [1 / 3, 2 / 3]),
         ([1, 4], 0, [0.5, 0.5]),  # no background in this image
         ([1, 2, 3, 4], None, [0.25] * 4),
         ([0], 0, [1]),
@@ -112,7 +112,7 @@ def test_balanced_shares_by_loop():
     ],
 )
 def test_shares_expected_of_classes(classes, background, expected):
-    assert expected_shares(np.array(classes, int), background, 0.6).tolist() == pytest.approx(expected)
+    assert expected_shares(np.array(classes, int), background).tolist() == pytest.approx(expected)
 
 
 def test_borders_are_likelier_background():

@@ -7,7 +7,7 @@ import torch
 from hintseg.errors import ConfigError
 from hintseg.propagation.graph import harmonic, local_global_consistency, markov_walk
 from hintseg.propagation.normalised_cut import kernel_kmeans, spectral_embedding
-from hintseg.propagation.regions import METHODS, propagate, region_affinity, spread_labels, weighed
+from hintseg.propagation.regions import METHODS, propagate, region_affinity, spread_labels
 
 
 def random_graph(nodes=12, classes=3, seed=0):
@@ -175,16 +175,3 @@ def test_only_sure_regions_are_filled():
     assert spread_labels(labels, regions, shares, 0.9).tolist() == [[254, 1, 0, 255, 0, 1]]
     with pytest.raises(ValueError, match="shape"):
         spread_labels(labels, regions[:, :3], shares, 0.9)
-
-
-def test_looks_weigh_what_hints_spread_to():
-    generator = np.random.default_rng(0)
-    regions = np.arange(6).reshape(2, 3).repeat(4, axis=0).repeat(4, axis=1)
-    shares = generator.dirichlet(np.ones(3), 6)
-    shares[0] = [1, 0, 0]
-    likely = generator.dirichlet(np.ones(3), (8, 12)).transpose(2, 0, 1)  # of every pixel: nothing to resize
-    found = weighed(shares, regions, likely)
-    for region in range(6):
-        product = [(shares[region, label] + 0.02) * likely[label][regions == region].mean() for label in range(3)]
-        np.testing.assert_allclose(found[region], np.array(product) / sum(product), rtol=1e-5)
-    np.testing.assert_allclose(weighed(shares, regions, likely[:, :1, :1]).sum(axis=1), 1, rtol=1e-6)
