@@ -48,7 +48,10 @@ def _completed_mask(images: TrainingImages, recipe: Recipe, key: str, maps_of: M
     found = complete_image(maps_of(image), image, target, recipe.completion, images.dataset.background)
     classes = np.flatnonzero(target.allowed)
     size = (max(image.shape[0] // SOFT_STRIDE, 1), max(image.shape[1] // SOFT_STRIDE, 1))
-    scaled = np.round(F.adaptive_avg_pool2d(found[classes], size).numpy() * 255).astype(np.uint8)
+    shares = F.adaptive_avg_pool2d(found[classes], size).numpy()
+    if recipe.instant is not None:  # where the head is unsure nothing is taught
+        shares = np.where(shares.max(axis=0) >= recipe.instant.confidence, shares, 0)
+    scaled = np.round(shares * 255).astype(np.uint8)
     return SoftMask(classes.astype(np.uint8), np.ascontiguousarray(np.moveaxis(scaled, 0, 2)))
 
 
