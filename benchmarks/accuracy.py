@@ -39,15 +39,15 @@ def measure(
         training: what else `hintseg.train` takes: weights, iterations, precision, device.
 
     Returns:
-        Rows for `write`. Mean IoU in percent; seconds of training, the median over seeds.
+        Rows for `write`. Mean IoU in percent as each run chose to segment, and with and without the CRF; seconds of
+        training, the median over seeds.
     """
     measured = []
     for row in rows:
         runs = [_measured_once(dataset, row, hints, folder, seed, split, training) for seed in seeds]
         measured.append({
             "data": dataset.root.name, "hints": hints or "all", "recipe": row, "split": split, "seeds": list(seeds),
-            "mean_iou_crf": [run["mean_iou_crf"] for run in runs],
-            "mean_iou_no_crf": [run["mean_iou_no_crf"] for run in runs],
+            **{name: [run[name] for run in runs] for name in ("mean_iou", "mean_iou_crf", "mean_iou_no_crf")},
             "seconds": statistics.median(run["seconds"] for run in runs),
         })  # fmt: skip
         print(measured[-1], flush=True)
@@ -70,9 +70,9 @@ def _measured_once(
     seconds = time.monotonic() - started
     ways = [segmenter.with_inference(crf=crf) for crf in (True, False)]
     refined, plain = (matrix.scores().mean_iou for matrix, _ in evaluate_ways(segmenter, dataset, split, ways))
-    result = {
-        "mean_iou_crf": round(100 * refined, 2), "mean_iou_no_crf": round(100 * plain, 2), "seconds": round(seconds, 1)
-    }  # fmt: skip
+    chosen = refined if segmenter.recipe.inference.crf else plain
+    scores = {"mean_iou": chosen, "mean_iou_crf": refined, "mean_iou_no_crf": plain}
+    result = {name: round(100 * score, 2) for name, score in scores.items()} | {"seconds": round(seconds, 1)}
     with atomic_path(kept) as temporary:
         temporary.write_text(json.dumps(result), "utf-8")
     return result
