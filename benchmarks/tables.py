@@ -8,6 +8,7 @@ import json
 import re
 import statistics
 from collections.abc import Callable, Iterable, Sequence
+from itertools import chain
 from typing import Any
 
 from benchmarks.record import RESULTS
@@ -51,14 +52,16 @@ def machine(found: dict[str, Any]) -> str:
 
 
 def accuracy() -> str:
-    """A line for each row of today.json."""
-    header = ["data", "hints", "recipe", "split", "seeds", "with CRF", "without CRF", "training, s", "remarks"]
+    """A line for each row of accuracy-*.json."""
+    scores = {"mean_iou": "mean IoU", "mean_iou_crf": "with CRF", "mean_iou_no_crf": "without CRF"}
+    header = ["data", "hints", "recipe", "split", "seeds", *scores.values(), "training, s", "remarks"]
     rows = []
-    for row in load("today")["rows"]:
+    found = [load(path.stem)["rows"] for path in sorted(RESULTS.glob("accuracy-*.json"))]
+    for row in chain.from_iterable(found):
         seconds = row.get("seconds")
         rows.append([
             row["data"], row["hints"], row["recipe"], row["split"], ", ".join(map(str, row["seeds"])),
-            spread(row.get("mean_iou_crf")), spread(row.get("mean_iou_no_crf")),
+            *(spread(row.get(name)) for name in scores),
             NOTHING if seconds is None else f"{seconds:.0f}", row.get("note") or NOTHING,
         ])  # fmt: skip
     return table(header, rows)
