@@ -60,6 +60,30 @@ def test_wrong_choices_are_refused(scenes, tmp_path):
         train(scenes, "scribbles", tmp_path / "b", engine="quick")
 
 
+def test_fine_tuning_locates_tags_first(scenes, tmp_path):
+    stages = []
+    settings = [*QUICK, "data.crop=96", "data.batch=2"]
+    train(
+        scenes, "tags", tmp_path / "run", recipe="fine-tuned", device="cpu", iterations=2, settings=settings,
+        progress=lambda stage, done, total, values: stages.append(stage),
+    )  # fmt: skip
+    assert list(dict.fromkeys(stages))[:5] == ["check", "features", "tags", "hints", "fit"]
+
+
+def test_the_head_of_fine_tuning_is_fitted_to_propagated_labels(scenes, tmp_path, monkeypatch):
+    seen = []
+    fit = fit_module.fit_head
+    monkeypatch.setattr(
+        fit_module,
+        "fit_head",
+        lambda network, pixels, *rest: seen.append(len(pixels.labels)) or fit(network, pixels, *rest),
+    )
+    settings = [*QUICK, "data.crop=96", "data.batch=2", "data.point_radius=1", "selection.held_out=0"]
+    train(scenes, "points", tmp_path / "a", recipe="fine-tuned", device="cpu", iterations=1, settings=settings)
+    train(scenes, "points", tmp_path / "b", engine="instant", device="cpu", settings=settings)
+    assert seen[0] == seen[2]  # the first of two fits of either run
+
+
 def test_the_first_head_knows_nothing_of_images_held_out(scenes, tmp_path, monkeypatch):
     monkeypatch.setattr("hintseg.inference.selection.FEWEST", 1)
     seen = []
