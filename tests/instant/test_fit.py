@@ -84,7 +84,7 @@ def test_the_head_of_fine_tuning_is_fitted_to_propagated_labels(scenes, tmp_path
     assert seen[0] == seen[2]  # the first of two fits of either run
 
 
-def test_the_first_head_knows_nothing_of_images_held_out(scenes, tmp_path, monkeypatch):
+def test_the_first_head_knows_nothing_of_images_held_out(scenes, tmp_path, monkeypatch, caplog):
     monkeypatch.setattr("hintseg.inference.selection.FEWEST", 1)
     seen = []
     fit = fit_module.fit_from_hints
@@ -96,6 +96,7 @@ def test_the_first_head_knows_nothing_of_images_held_out(scenes, tmp_path, monke
     settings = [*QUICK, "data.crop=96", "data.batch=2", "selection.held_out=0.25"]
     train(scenes, "scribbles", tmp_path / "run", recipe="fine-tuned", device="cpu", iterations=2, settings=settings)
     assert len(seen[0]) == 3
+    assert caplog.text.count("completing the training masks") == 1  # not again when all images are trained on
 
 
 def test_fine_tuning_starts_from_the_head_and_resumes_to_the_bit(scenes, tmp_path):
