@@ -1,14 +1,20 @@
 """Instant runs, from hints of every type to an ordinary run folder."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
+import torch
 
 from hintseg.api import train
 from hintseg.errors import ConfigError, RunError
+from hintseg.hints.labels import UNLABELLED, VOID
 from hintseg.inference.evaluation import evaluate_split
 from hintseg.inference.segmenter import Segmenter
 from hintseg.instant import fit as fit_module
+from hintseg.recipes.instant import INSTANT
 from hintseg.report.run_report import report_run
+from hintseg.targets.target import WeakTarget
 
 QUICK = ["instant.image_side=160", "instant.steps=90", "data.regions=12", "data.spread_regions=60"]
 
@@ -51,6 +57,20 @@ def test_resuming_makes_it_again_from_cached_features_and_nothing_else_is_overwr
     train(scenes, "scribbles", out, engine="instant", device="cpu", resume=True, settings=QUICK)
     assert (out / "weights.safetensors").read_bytes() == weights
     assert {path: path.stat().st_mtime_ns for path in (out / "cache" / "features").iterdir()} == kept
+
+
+def test_void_gets_no_pseudo_label(monkeypatch):
+    labels = np.full((8, 8), UNLABELLED, np.uint8)
+    labels[:, 4:] = VOID
+    labels[0, 0] = 1
+    everywhere = np.ones(2, bool)
+    target = WeakTarget(labels, everywhere, everywhere, labels)
+    images = SimpleNamespace(target=lambda key: (None, target), dataset=SimpleNamespace(background=None))
+    sure = torch.stack([torch.zeros(4, 4), torch.ones(4, 4)])
+    monkeypatch.setattr(fit_module, "complete_image", lambda *rest: sure)
+    found = fit_module.pseudo_labels(images, SimpleNamespace(maps=lambda image: None), "a", INSTANT)
+    assert (found[:, :2] == 1).all()
+    assert (found[:, 2:] == UNLABELLED).all()
 
 
 def test_wrong_choices_are_refused(scenes, tmp_path):
