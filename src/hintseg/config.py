@@ -257,11 +257,6 @@ def override(recipe: Recipe, assignments: Iterable[str]) -> Recipe:
     return validated(content, "--set")
 
 
-def save_recipe(recipe: Recipe) -> str:
-    """The recipe as JSON that `load_recipe` reads back."""
-    return recipe.model_dump_json(indent=1)
-
-
 def validated(content: object, source: str) -> Recipe:
     """A recipe of what JSON holds; `source` names it in errors.
 
