@@ -17,7 +17,7 @@ from benchmarks.record import write
 from hintseg.hints.dataset import Dataset
 from hintseg.inference.retrieval import index_image
 from hintseg.inference.segmenter import Segmenter
-from hintseg.inference.views import image_maps, retrieval_scale
+from hintseg.inference.views import image_maps, middle_scale
 
 NEIGHBOURS = 20
 
@@ -41,7 +41,7 @@ def measure(run: Path, dataset: Dataset, split: str) -> dict[str, object]:
     for number, key in enumerate(dataset.keys(split)):
         truth = dataset.mask(key)
         scene = scene_of(truth)
-        scale = retrieval_scale(segmenter.recipe.inference.scales)
+        scale = middle_scale(segmenter.recipe.inference.scales)
         maps = image_maps(segmenter.network, dataset.image(key), scale=scale)
         size = maps.embeddings.shape[-2:]
         labels = F.interpolate(torch.from_numpy(truth)[None, None], size=size, mode="nearest")[0, 0].long()

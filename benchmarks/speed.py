@@ -85,7 +85,7 @@ def _waits(step) -> int:
 
 
 def _backbone_seconds(network, images, fabric, count: int) -> float:
-    """Mean of `count` passes forward, and backward where the backbone learns, one right after the other."""
+    """Mean of `count` passes forward and backward, one right after the other."""
     import torch
 
     def wait() -> float:
@@ -96,10 +96,9 @@ def _backbone_seconds(network, images, fabric, count: int) -> float:
     for number in range(count + 1):
         if number == 1:
             started = wait()
-        with fabric.autocast(), torch.set_grad_enabled(not network.frozen):
+        with fabric.autocast():
             total = sum(level.float().mean() for level in network.pyramid(images))
-        if not network.frozen:
-            fabric.backward(total)
+        fabric.backward(total)
     return (wait() - started) / count
 
 
@@ -127,7 +126,7 @@ def _batch(random, config):
     arrays = {
         "image": np.ascontiguousarray(image.transpose(0, 3, 1, 2)), "labels": labels, "regions": regions.copy(),
         "allowed": allowed, "present": allowed, "spread": spread, "soft": soft,
-        "view": np.stack([np.arange(count), np.full(count, -1)], axis=1), "hinted": np.ones(count, bool),
+        "number": np.arange(count),
     }  # fmt: skip
     return {name: torch.from_numpy(array) for name, array in arrays.items()}
 

@@ -15,7 +15,7 @@ from hintseg.hints.forms.points import Point
 from hintseg.hints.model import ImageHints
 from hintseg.images import label_palette, reduced, repeated
 from hintseg.inference.untrained import complete_untrained
-from hintseg.inference.views import image_maps
+from hintseg.inference.views import image_maps, middle_scale
 from hintseg.propagation.regions import propagate, spread_labels
 from hintseg.report.figures import embedding_colours, hints_over, overlay, region_borders
 from hintseg.report.html import shown_segments, training_pictures
@@ -88,8 +88,9 @@ def main(run: Path, out: Path) -> None:
 
     # How pixels become segments, and how near every pixel of two photographs is to one segment of the first.
     image = dataset.image("motorcycle")
+    scale = middle_scale(segmenter.recipe.inference.scales)
     vectors = {
-        key: image_maps(segmenter.network, segmenter.as_in_training(dataset.image(key))).embeddings
+        key: image_maps(segmenter.network, segmenter.as_in_training(dataset.image(key)), scale=scale).embeddings
         for key in ("motorcycle", "cat")
     }
     clusters = shown_segments(segmenter, vectors["motorcycle"])

@@ -1,5 +1,7 @@
 """Result files say where they come from, and the harness measures what it says."""
 
+import ast
+import importlib
 import json
 from pathlib import Path
 from types import SimpleNamespace
@@ -8,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from benchmarks import accuracy, parts, plain, record, tables
+from benchmarks import accuracy, parts, plain, record, speed, tables
 from benchmarks.economy import affordable
 from benchmarks.subset import subset
 
@@ -159,6 +161,21 @@ def test_plain_parts_give_the_same_results():
 def test_every_part_runs_both_ways(part):
     for ours in (True, False):
         part(ours, 0.2)()
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "benchmarks").glob("*.py")), ids=lambda path: path.stem)
+def test_what_benchmarks_import_is_there(path):
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] in ("hintseg", "benchmarks"):
+            module = importlib.import_module(node.module)
+            for alias in node.names:
+                if not hasattr(module, alias.name):
+                    importlib.import_module(f"{node.module}.{alias.name}")
+
+
+def test_the_speed_of_a_step_is_measured(tiny):
+    found = speed.measure("recipe", 1, "fine-tuned", tiny, "32-true")
+    assert found["backbone_share"] > 0
 
 
 def test_a_subset_has_the_chosen_images_with_the_chosen_hints(scenes, tmp_path):

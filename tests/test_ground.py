@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from hintseg.api import choose_recipe, resolved_recipe, train
-from hintseg.config import Recipe, load_recipe, override, save_recipe
+from hintseg.config import Recipe, load_recipe, override
 from hintseg.errors import ConfigError, unknown_name
 from hintseg.metrics import ConfusionMatrix
 from hintseg.recipes.by_name import OBJECTIVES, RECIPES
@@ -25,7 +25,7 @@ def test_unknown_names_list_the_known_and_the_nearest():
 @pytest.mark.parametrize("name", RECIPES)
 def test_recipes_survive_json(name, tmp_path):
     path = tmp_path / "recipe.json"
-    path.write_text(save_recipe(RECIPES[name]), "utf-8")
+    path.write_text(RECIPES[name].model_dump_json(), "utf-8")
     assert load_recipe(path) == RECIPES[name]
 
 

@@ -257,11 +257,6 @@ def override(recipe: Recipe, assignments: Iterable[str]) -> Recipe:
     return validated(content, "--set")
 
 
-def save_recipe(recipe: Recipe) -> str:
-    """The recipe as JSON that `load_recipe` reads back."""
-    return recipe.model_dump_json(indent=1)
-
-
 def validated(content: object, source: str) -> Recipe:
     """A recipe of what JSON holds; `source` names it in errors.
 
@@ -273,4 +268,6 @@ def validated(content: object, source: str) -> Recipe:
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"]) or "the configuration"
+        if first["type"] == "extra_forbidden":
+            raise ConfigError(f"{source}: {place}: there is no such setting.") from error
         raise ConfigError(f"{source}: {place}: {first['msg'].lower()} (got {first['input']!r}).") from error

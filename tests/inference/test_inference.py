@@ -521,6 +521,16 @@ def test_a_run_description_that_says_what_cannot_be_is_damaged(segmenter, tmp_pa
         RunDescription.load(tmp_path / "run.json")
 
 
+@pytest.mark.parametrize(("section", "key", "value"), [("network", "frozen", False), ("inference", "crf", "small")])
+def test_a_run_of_another_version_says_so(segmenter, tmp_path, section, key, value):
+    content = json.loads((segmenter.run / "run.json").read_text("utf-8"))
+    content["recipe"][section][key] = value
+    (tmp_path / "run.json").write_text(json.dumps(content))
+    with pytest.raises(RunError, match=rf"another version.*its recipe: {section}\.{key}.*train a new run") as caught:
+        Segmenter.open(tmp_path, "cpu")
+    assert len(str(caught.value).split(". ")) == 1
+
+
 @pytest.mark.parametrize("scale", [0, 1e300, float("inf"), float("nan")])
 def test_scales_that_no_image_can_have_are_refused(segmenter, scale):
     with pytest.raises(ValidationError, match="scales"):

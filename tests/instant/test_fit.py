@@ -1,14 +1,20 @@
 """Instant runs, from hints of every type to an ordinary run folder."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
+import torch
 
 from hintseg.api import train
 from hintseg.errors import ConfigError, RunError
+from hintseg.hints.labels import UNLABELLED, VOID
 from hintseg.inference.evaluation import evaluate_split
 from hintseg.inference.segmenter import Segmenter
 from hintseg.instant import fit as fit_module
+from hintseg.recipes.instant import INSTANT
 from hintseg.report.run_report import report_run
+from hintseg.targets.target import WeakTarget
 
 QUICK = ["instant.image_side=160", "instant.steps=90", "data.regions=12", "data.spread_regions=60"]
 
@@ -53,6 +59,20 @@ def test_resuming_makes_it_again_from_cached_features_and_nothing_else_is_overwr
     assert {path: path.stat().st_mtime_ns for path in (out / "cache" / "features").iterdir()} == kept
 
 
+def test_void_gets_no_pseudo_label(monkeypatch):
+    labels = np.full((8, 8), UNLABELLED, np.uint8)
+    labels[:, 4:] = VOID
+    labels[0, 0] = 1
+    everywhere = np.ones(2, bool)
+    target = WeakTarget(labels, everywhere, everywhere, labels)
+    images = SimpleNamespace(target=lambda key: (None, target), dataset=SimpleNamespace(background=None))
+    sure = torch.stack([torch.zeros(4, 4), torch.ones(4, 4)])
+    monkeypatch.setattr(fit_module, "complete_image", lambda *rest: sure)
+    found = fit_module.pseudo_labels(images, SimpleNamespace(maps=lambda image: None), "a", INSTANT)
+    assert (found[:, :2] == 1).all()
+    assert (found[:, 2:] == UNLABELLED).all()
+
+
 def test_wrong_choices_are_refused(scenes, tmp_path):
     with pytest.raises(ConfigError, match="pretrained"):
         train(scenes, "scribbles", tmp_path / "a", engine="instant", weights="none")
@@ -60,7 +80,31 @@ def test_wrong_choices_are_refused(scenes, tmp_path):
         train(scenes, "scribbles", tmp_path / "b", engine="quick")
 
 
-def test_the_first_head_knows_nothing_of_images_held_out(scenes, tmp_path, monkeypatch):
+def test_fine_tuning_locates_tags_first(scenes, tmp_path):
+    stages = []
+    settings = [*QUICK, "data.crop=96", "data.batch=2"]
+    train(
+        scenes, "tags", tmp_path / "run", recipe="fine-tuned", device="cpu", iterations=2, settings=settings,
+        progress=lambda stage, done, total, values: stages.append(stage),
+    )  # fmt: skip
+    assert list(dict.fromkeys(stages))[:5] == ["check", "features", "tags", "hints", "fit"]
+
+
+def test_the_head_of_fine_tuning_is_fitted_to_propagated_labels(scenes, tmp_path, monkeypatch):
+    seen = []
+    fit = fit_module.fit_head
+    monkeypatch.setattr(
+        fit_module,
+        "fit_head",
+        lambda network, pixels, *rest: seen.append(len(pixels.labels)) or fit(network, pixels, *rest),
+    )
+    settings = [*QUICK, "data.crop=96", "data.batch=2", "data.point_radius=1", "selection.held_out=0"]
+    train(scenes, "points", tmp_path / "a", recipe="fine-tuned", device="cpu", iterations=1, settings=settings)
+    train(scenes, "points", tmp_path / "b", engine="instant", device="cpu", settings=settings)
+    assert seen[0] == seen[2]  # the first of two fits of either run
+
+
+def test_the_first_head_knows_nothing_of_images_held_out(scenes, tmp_path, monkeypatch, caplog):
     monkeypatch.setattr("hintseg.inference.selection.FEWEST", 1)
     seen = []
     fit = fit_module.fit_from_hints
@@ -72,6 +116,7 @@ def test_the_first_head_knows_nothing_of_images_held_out(scenes, tmp_path, monke
     settings = [*QUICK, "data.crop=96", "data.batch=2", "selection.held_out=0.25"]
     train(scenes, "scribbles", tmp_path / "run", recipe="fine-tuned", device="cpu", iterations=2, settings=settings)
     assert len(seen[0]) == 3
+    assert caplog.text.count("completing the training masks") == 1  # not again when all images are trained on
 
 
 def test_fine_tuning_starts_from_the_head_and_resumes_to_the_bit(scenes, tmp_path):

@@ -47,11 +47,6 @@ def files_below(root: Path) -> list[Path]:
     return [Path(name) for name in sorted(found, key=lambda name: os.path.normcase(name).split(os.sep))]
 
 
-def images_below(root: Path) -> list[Path]:
-    """Every image file below a folder, sorted."""
-    return [path for path in files_below(root) if path.suffix.lower() in IMAGE_SUFFIXES]
-
-
 def parts_of(name: str) -> tuple[str, ...]:
     """The folders and the file of a name, without what says nothing: a drive, a scheme, `.` and `..`."""
     plain = normalize("NFC", name).replace("\\", "/")

@@ -77,12 +77,18 @@ class RunDescription:
         """Read run.json.
 
         Raises:
-            RunError: absent or damaged.
+            RunError: absent, damaged, or with settings that this version does not have.
         """
         try:
             require_no_pipe(path)
             content = json.loads(path.read_text("utf-8"))
-            content["recipe"] = validated(content["recipe"], "its recipe")
+            try:
+                content["recipe"] = validated(content["recipe"], "its recipe")
+            except ConfigError as error:
+                raise RunError(
+                    f"{path}: was written by another version of hintseg, or is damaged ({str(error).rstrip('.')}); "
+                    "train a new run, or use the version that wrote it."
+                ) from error
             for name in ("classes", "forms", "keys"):
                 if not isinstance(content[name], list):
                     raise ValueError(f"its {name} must be a list")

@@ -22,7 +22,8 @@ from hintseg.config import Recipe
 from hintseg.errors import ConfigError, TrainingError
 from hintseg.exhausted import memory_explained
 from hintseg.hints.dataset import Dataset
-from hintseg.hints.labels import UNLABELLED
+from hintseg.hints.labels import UNLABELLED, VOID
+from hintseg.images import repeated
 from hintseg.inference.completion import complete_image
 from hintseg.inference.description import RunDescription
 from hintseg.inference.device import pick_device
@@ -184,6 +185,8 @@ def fit_from_hints(
 def pseudo_labels(images: TrainingImages, store: FeatureStore, key: str, recipe: Recipe) -> NDArray[np.uint8] | None:
     """(h, w) uint8 of the completed mask: the classes that the network is sure of among those the image may hold.
 
+    Void gets none.
+
     None where no hint says anything of the image.
     """
     image, target = images.target(key)
@@ -192,6 +195,7 @@ def pseudo_labels(images: TrainingImages, store: FeatureStore, key: str, recipe:
     probabilities = complete_image(store.maps(image), image, target, recipe.completion, images.dataset.background)
     best, labels = probabilities.max(dim=0)
     confident = best.numpy() >= (recipe.instant.confidence if recipe.instant else 0.0)
+    confident &= repeated(target.labels, confident.shape) != VOID
     return np.where(confident, labels.numpy(), UNLABELLED).astype(np.uint8)
 
 

@@ -37,7 +37,7 @@ def place_tagged(
 ) -> None:  # fmt: skip
     """Set seeds in images with classes that no hint of any image points at; nothing where there is none."""
     keys = unplaced(images)
-    if not keys or all_placed(images, keys):
+    if not keys or all_placed(images):
         return
     log.info("%d images have classes that no hint points at: they are located by tags first", len(keys))
     background = images.dataset.background
@@ -67,8 +67,8 @@ def place_tagged(
     )
 
 
-def all_placed(images: TrainingImages, keys: list[str]) -> bool:
-    """Whether every class that these images hold is pointed at in some image."""
+def all_placed(images: TrainingImages) -> bool:
+    """Whether every class that these images hold is pointed at in one of them."""
     placed: set[int] = set()
     named: set[int] = set()
     for key in images.keys:

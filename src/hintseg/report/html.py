@@ -20,7 +20,7 @@ from hintseg.hints.dataset import Dataset
 from hintseg.images import deepest, label_palette, reduced, repeated
 from hintseg.inference.retrieval import image_segments
 from hintseg.inference.segmenter import Segmenter
-from hintseg.inference.views import image_maps
+from hintseg.inference.views import image_maps, middle_scale
 from hintseg.metrics import ConfusionMatrix
 from hintseg.report.figures import Picture, embedding_colours, hints_over, overlay, region_borders
 from hintseg.report.retrieval import spotlit, spotlit_neighbour
@@ -149,7 +149,8 @@ def training_pictures(segmenter: Segmenter, dataset: Dataset, key: str) -> list[
         dataset.hints(key, segmenter.description.forms), image.shape[:2], len(dataset.classes),
         segmenter.recipe.data.point_radius,
     )  # fmt: skip
-    maps = image_maps(segmenter.network, segmenter.as_in_training(image))
+    scale = middle_scale(segmenter.recipe.inference.scales)
+    maps = image_maps(segmenter.network, segmenter.as_in_training(image), scale=scale)
     segments = repeated(shown_segments(segmenter, maps.embeddings), image.shape[:2])
     colours = repeated(embedding_colours(maps.embeddings.cpu().numpy()), image.shape[:2])
     return [

@@ -14,7 +14,7 @@ from hintseg.config import DataConfig
 from hintseg.training.augment import SoftMask, augment
 from hintseg.training.data import TrainingImages
 
-STRONG = 0.5  # minimum fraction of images with a localized hint among those drawn
+LOCALIZED_FRACTION = 0.5  # minimum fraction of images with a localized hint among those drawn
 
 
 class TrainingBatch(NamedTuple):
@@ -45,7 +45,7 @@ class TrainingBatches(TorchDataset[TrainingBatch]):
     """Batch t, for t = 0 … iterations − 1; each epoch is a fresh permutation.
 
     Where images that only say which classes they show (tags, or nothing) outnumber those with a place for a
-    class, the latter are drawn more often: `STRONG` of the images drawn are theirs.
+    class, the latter are drawn more often: `LOCALIZED_FRACTION` of the images drawn are theirs.
 
     Args:
         soft: completed masks by key.
@@ -68,11 +68,11 @@ class TrainingBatches(TorchDataset[TrainingBatch]):
         self.soft = soft or {}
         self.places = places or range(config.batch)
         placed = images.placed
-        rare = 0 < len(placed) < STRONG * len(images.keys)
-        self.share = STRONG if rare else 1.0
-        self.strong = placed if rare else list(images.keys)
-        chosen = set(self.strong)
-        self.weak = [key for key in images.keys if key not in chosen]
+        rare = 0 < len(placed) < LOCALIZED_FRACTION * len(images.keys)
+        self.share = LOCALIZED_FRACTION if rare else 1.0
+        self.localized = placed if rare else list(images.keys)
+        chosen = set(self.localized)
+        self.others = [key for key in images.keys if key not in chosen]
         self.number = {key: number for number, key in enumerate(images.keys)}
 
     def __len__(self) -> int:
@@ -90,7 +90,7 @@ class TrainingBatches(TorchDataset[TrainingBatch]):
 
     def _key(self, position: int) -> str:
         before, after = (int(self.share * count) for count in (position, position + 1))
-        group, stream, position = (self.strong, 0, before) if after > before else (self.weak, 2, position - before)
+        group, stream, position = (self.localized, 0, before) if after > before else (self.others, 2, position - before)
         epoch, place = divmod(position, len(group))
         order = np.random.default_rng((self.seed, stream, epoch)).permutation(len(group))
         return group[order[place]]

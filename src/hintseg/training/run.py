@@ -98,11 +98,13 @@ class Run:
         completion, last = completion_step(self.recipe), self.recipe.iterations
         selection = round(UNTIL * last) if self.held_out else last
         stops = [last, selection] if completion is None else [last, selection, completion]
+        soft: dict[str, SoftMask] | None = None
         while self.state.step < last:
             if self.held_out and self.state.step >= selection:
                 self._select()
             past = completion is not None and completion <= self.state.step
-            soft = self._completed(completion) if completion is not None and past else None
+            if completion is not None and past and soft is None:
+                soft = self._completed(completion)
             if completion is not None and past and is_separate(self.recipe) and self.state.start == 0:
                 self._begin_second_network(completion)
             self._train_until(min(step for step in stops if step > self.state.step), soft)

@@ -88,7 +88,8 @@ def run_training(
         torch.manual_seed(recipe.seed)
         network = Embedder(recipe.network, len(dataset.classes), weights)
         _announce(description, fabric, precision)
-        spread = {} if uses_spread_labels(recipe) else {"spread_regions": 0}
+        # A head that the run starts from is fitted to propagated labels, whatever the objective reads.
+        spread = {} if uses_spread_labels(recipe) or start is not None else {"spread_regions": 0}
         watch = HintWatch(dataset.root, fabric.is_global_zero)
         pixels, hints = ({key: digests[key][which] for key in keys} for which in (0, 1))
         images = TrainingImages(

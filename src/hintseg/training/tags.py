@@ -5,7 +5,7 @@ a dense CRF, give seeds, which are propagated like hints. Its weights are where 
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -118,13 +118,13 @@ def unplaced(images: TrainingImages) -> list[str]:
 
 
 @torch.no_grad()
-def pixel_scores(network: Embedder, image: NDArray[np.uint8], scales: Sequence[float] = SCALES) -> Tensor:
+def pixel_scores(network: Embedder, image: NDArray[np.uint8]) -> Tensor:
     """(C, h, w) logits averaged over scales and mirror images, at `SOFT_STRIDE`."""
     size = (max(image.shape[0] // SOFT_STRIDE, 1), max(image.shape[1] // SOFT_STRIDE, 1))
     pixels = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None].float()
     pixels = pixels.to(network.mean.device)
     total = torch.zeros((), device=pixels.device)
-    for scale in scales:
+    for scale in SCALES:
         resized = pixels
         if scale != 1:
             resized = F.interpolate(pixels, scale_factor=scale, mode="bilinear", align_corners=False)
@@ -132,7 +132,7 @@ def pixel_scores(network: Embedder, image: NDArray[np.uint8], scales: Sequence[f
             logits = network(resized.flip(3) if mirrored else resized).logits
             logits = logits.flip(3) if mirrored else logits
             total = total + F.interpolate(logits, size=size, mode="bilinear", align_corners=False)[0]
-    return (total / (2 * len(scales))).cpu()
+    return (total / (2 * len(SCALES))).cpu()
 
 
 def tagged_shares(scores: Tensor, target: WeakTarget, background: int | None, recipe: Recipe, pixels: bool) -> Tensor:
