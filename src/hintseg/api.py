@@ -151,6 +151,8 @@ def train(
         if not named:
             log.info("resolved recipe: %s, because %s", recipe, why)
     chosen = recipe if isinstance(recipe, Recipe) else choose_recipe(recipe, weights=weights, **choices)  # type: ignore[arg-type]
+    if chosen.instant is not None and weights == "none":
+        raise ConfigError(f"recipe {chosen.name} reads a pretrained backbone's features: use --weights auto or a file.")
     dataset = dataset if isinstance(dataset, Dataset) else Dataset.open(dataset, progress)
     keys = dataset.keys(split)
     counted = progress or (lambda stage, done, total, values: None)

@@ -143,7 +143,7 @@ class StageTwoConfig(_Section):
     """What happens once the training masks are completed."""
 
     kind: Literal["none", "joint", "classifier", "fresh"] = Field(
-        "joint",
+        "none",
         description="none; joint: go on with everything plus soft completed masks; classifier: frozen embedding and a "
         "new classifier on completed masks (paper); fresh: a new network on completed masks",
     )

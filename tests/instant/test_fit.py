@@ -76,6 +76,8 @@ def test_void_gets_no_pseudo_label(monkeypatch):
 def test_wrong_choices_are_refused(scenes, tmp_path):
     with pytest.raises(ConfigError, match="pretrained"):
         train(scenes, "scribbles", tmp_path / "a", engine="instant", weights="none")
+    with pytest.raises(ConfigError, match="recipe fine-tuned reads a pretrained"):
+        train(scenes, "scribbles", tmp_path / "a", recipe="fine-tuned", weights="none")
     with pytest.raises(ConfigError, match="Unknown engine"):
         train(scenes, "scribbles", tmp_path / "b", engine="quick")
 

@@ -165,26 +165,10 @@ def test_what_changes_no_number_may_differ(interrupted, go, scenes, tmp_path, mo
     assert all(torch.equal(whole[key], parts[key]) for key in whole)
 
 
-def test_a_run_without_inputs_goes_on(interrupted, go, scenes, tmp_path):
-    """Of a version that named checkpoints after run.json, with the data's path and the number of workers in it."""
-    import hashlib
-
-    go("whole")
-    out = tmp_path / "run"
-    described = (out / "run.json").read_text("utf-8")
-    older = hashlib.sha256((described + "32-true").encode()).hexdigest()
-    checkpoint = torch.load(out / "checkpoint.pt", weights_only=True) | {"fingerprint": older}
-    torch.save(checkpoint, out / "checkpoint.pt")
-    (out / FILE).unlink()
-    with pytest.raises(RunError, match="seed was 0 and is 1"):
-        go(resume=True, settings=["seed=1"])
-    with pytest.raises(RunError, match="another configuration"):
-        go(resume=True, precision="bf16-mixed")
-    (out / FILE).unlink()
-    moved = scenes.root.rename(tmp_path / "moved")
-    go(data=moved, resume=True, settings=["data.workers=1"])
-    whole, parts = (load_file(tmp_path / name / "weights.safetensors") for name in ("whole", "run"))
-    assert all(torch.equal(whole[key], parts[key]) for key in whole)
+def test_a_run_without_inputs_is_refused(interrupted, go, tmp_path):
+    (tmp_path / "run" / "inputs.json").unlink()
+    with pytest.raises(RunError, match=r"inputs.json: is missing"):
+        go(resume=True)
 
 
 def test_hints_edited_meanwhile_are_told_and_not_mixed_in(go, scenes, tmp_path, caplog):
@@ -229,7 +213,7 @@ def test_an_image_edited_meanwhile_stops_the_run(go, scenes, tmp_path, workers):
 
 def test_damaged_inputs_are_a_sentence(interrupted, go, tmp_path):
     (tmp_path / "run" / FILE).write_text("{")
-    with pytest.raises(RunError, match="is damaged"):
+    with pytest.raises(RunError, match="is missing or damaged"):
         go(resume=True)
 
 

@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 
 from hintseg.config import Recipe
-from hintseg.errors import ConfigError, TrainingError
+from hintseg.errors import TrainingError
 from hintseg.exhausted import memory_explained
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.labels import UNLABELLED, VOID
@@ -72,11 +72,8 @@ def run_instant(
 
     Raises:
         RunError: the folder is in use, holds another run, or cannot be written.
-        ConfigError: weights "none".
         TrainingError: no pixel is labelled.
     """
-    if recipe.instant is None or weights == "none":
-        raise ConfigError("the instant engine reads a pretrained backbone's features: use --weights auto or a file.")
     progress = progress or (lambda stage, done, total, values: None)
     description = RunDescription(
         recipe, dataset.classes, dataset.background, dataset.address or str(dataset.root.resolve()), forms, keys,
@@ -90,7 +87,7 @@ def run_instant(
         folder = cache or out / "cache"
         pixels, hints = ({key: digests[key][which] for key in keys} for which in (0, 1))
         inputs = run_inputs(description, dataset, network, weights, "32-true", network.mean.device.type, pixels, hints)
-        agree_on_inputs(out, inputs, description, "32-true")
+        agree_on_inputs(out, inputs)
         write_text(out / "run.json", description.dump())
         images = TrainingImages(dataset, keys, forms, recipe.data, folder, pixels)
         store = FeatureStore(folder / "features", network, middle_scale(recipe.inference.scales), FEATURES_LIMIT)

@@ -11,7 +11,6 @@ from hintseg.config import (
     OptimizerConfig,
     Recipe,
     SegmentsConfig,
-    StageTwoConfig,
     TermConfig,
 )
 
@@ -27,6 +26,5 @@ PLAIN = Recipe(
     },
     optimizer=OptimizerConfig(backbone_rate=1e-4),
     completion=CompletionConfig(walk=False),
-    stage_two=StageTwoConfig(kind="none"),
     inference=InferenceConfig(scales=(0.8, 1.0, 1.25), crf=True, crf_stride=2),
 )

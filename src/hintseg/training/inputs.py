@@ -7,14 +7,13 @@ import hashlib
 import json
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning_fabric import Fabric
 
-from hintseg.config import Recipe
 from hintseg.errors import RunError
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.description import hint_files
@@ -116,26 +115,22 @@ def run_inputs(
     return RunInputs(settings, dict(images), dict(hints))
 
 
-def agree_on_inputs(out: Path, inputs: RunInputs, description: RunDescription, precision: str) -> str:
+def agree_on_inputs(out: Path, inputs: RunInputs) -> str:
     """The name that checkpoints of this run carry; leaves OUT/inputs.json.
 
     Raises:
         RunError: the folder holds a run of other inputs.
     """
-    path, earlier = out / FILE, out / "run.json"
+    path = out / FILE
     name = inputs.digest()
-    if earlier.exists():
-        if path.exists():
-            name, before = _load(path)
-        else:
-            name, before = _of_run_without_inputs(earlier, inputs, description.recipe, precision)
+    if (out / "run.json").exists():
+        name, before = _load(path)
         if changes := list(inputs.changes(before)):
             raise RunError(
                 f"{out}: cannot go on, since {'; '.join(changes[:3])}{_more(len(changes) - 3)}. Undo that, or train a "
                 "new run with another --out."
             )
-        if path.exists():
-            return name
+        return name
     content = {"format": FORMAT, "name": name, **inputs.__dict__}
     with atomic_path(path) as temporary:
         temporary.write_text(json.dumps(content, ensure_ascii=False), "utf-8")
@@ -187,22 +182,7 @@ def _load(path: Path) -> tuple[str, RunInputs]:
         before = RunInputs(dict(content["settings"]), dict(content["images"]), dict(content["hints"]))
         return str(content["name"]), before
     except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
-        raise RunError(f"{path}: is damaged ({error}); train a new run with another --out.") from error
-
-
-def _of_run_without_inputs(path: Path, inputs: RunInputs, recipe: Recipe, precision: str) -> tuple[str, RunInputs]:
-    """Of a run older than inputs.json: what its run.json tells, and the name that its checkpoints carry."""
-    described = RunDescription.load(path)
-    # A finished run.json holds the network of its last stage.
-    content = json.loads(path.read_text("utf-8"))
-    content["recipe"]["network"] = recipe.network.model_dump(mode="json")
-    text = json.dumps(content, indent=1, ensure_ascii=False)
-    view = "the view of rasters"
-    if described.view.stretch == "largest" and inputs.settings[view][-1] == "image":
-        described = replace(described, view=described.view._replace(stretch="image"))  # samples of 8 bits: the same
-    settings = {name: value for name, value in _settings(described).items() if not name.startswith("network.")}
-    unknown = {key: inputs.images.get(key, "") for key in described.keys}
-    return hashlib.sha256((text + precision).encode()).hexdigest(), RunInputs(settings, unknown, {})
+        raise RunError(f"{path}: is missing or damaged ({error}); train a new run with another --out.") from error
 
 
 def _weights_digest(network: Embedder) -> str:

@@ -96,7 +96,7 @@ def run_training(
             dataset, keys, forms, recipe.data.model_copy(update=spread), cache or out / "cache", pixels
         )
         inputs = run_inputs(description, dataset, network, weights, precision, fabric.device.type, pixels, hints)
-        fingerprint = first_process_decides(fabric, lambda: agree_on_inputs(out, inputs, description, precision))
+        fingerprint = first_process_decides(fabric, lambda: agree_on_inputs(out, inputs))
         if fabric.is_global_zero and not (out / "run.json").exists():
             with atomic_path(out / "run.json") as temporary:
                 temporary.write_text(description.dump(), "utf-8")
@@ -104,8 +104,9 @@ def run_training(
             maps_of = None
             if start is None:
                 place_tags(out, network, images, recipe, fabric, fingerprint, resume, progress)
-            elif not (resume and (out / "checkpoint.pt").exists()):
+            elif uses_spread_labels(recipe) or not (resume and (out / "checkpoint.pt").exists()):
                 maps_of = start(network.to(fabric.device), images, progress)
+                network.load_state_dict(fabric.broadcast(network.state_dict()))  # devices differ in the last bits
         torch.manual_seed(recipe.seed)
         stop = completion_step(recipe) if is_separate(recipe) else recipe.iterations
         state = new_state(network, recipe, dataset.background, fabric, stop=stop)
