@@ -1,7 +1,6 @@
 """Minutes instead of seconds: the network of an instant run, fine-tuned on hints and on its own sure pseudo-labels.
 
-Without partial cross-entropy ACDC loses three points of mean IoU; pseudo-labels of every probability cost MSRC-21 three
-points from points (paper/2026-11-29-fine-tuning.md).
+Without partial cross-entropy ACDC loses three points of mean IoU (paper/2026-11-29-fine-tuning.md).
 """
 
 from hintseg.config import DataConfig, OptimizerConfig, StageTwoConfig, TermConfig
