@@ -270,6 +270,20 @@ def test_a_killed_server_loses_no_stroke_that_was_shown_as_saved(browser, serve,
     page.close()
 
 
+def test_no_class_can_be_added_before_the_page_knows_the_classes(browser, serve, photographs):
+    port = free_port()
+    serve(photographs, port)
+    page = browser.new_page()
+    held = []
+    page.route("**/api/project*", lambda route: held.append(route))
+    with page.expect_request("**/api/project*"):
+        page.goto(f"http://127.0.0.1:{port}/")
+    expect(page.locator("#add button")).to_be_disabled()
+    held[0].continue_()
+    expect(page.locator("#add button")).to_be_enabled()
+    page.close()
+
+
 def tabs(browser, port):
     """Two pages of one browser, both with the first photograph open."""
     context = browser.new_context(viewport={"width": 1280, "height": 800})

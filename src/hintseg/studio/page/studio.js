@@ -789,6 +789,7 @@ new ResizeObserver(() => (view.photo ? fit() : draw())).observe(canvas);
 attempt(async () => {
   chooseTool("scribble");
   await readProject();
+  $("add").querySelector("button").disabled = false; // before that a click would send the form and lose the name
   document.title = `${project.name} · hintseg studio`;
   $("project").textContent = project.name;
   showState(project.state);
