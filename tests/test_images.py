@@ -175,3 +175,14 @@ def test_a_label_tiff_whose_further_page_is_damaged_is_refused(tmp_path):
     (tmp_path / "a.tif").write_bytes(content)
     with pytest.raises(InputError, match=r"a.tif: cannot be decoded .*damaged"):
         read_labels(tmp_path / "a.tif")
+
+
+def test_a_label_tiff_whose_offsets_are_no_integers_is_damaged(tmp_path):
+    path = tmp_path / "labels.tif"
+    Image.fromarray(np.zeros((8, 8), np.uint8)).save(path)
+    content = bytearray(path.read_bytes())
+    entry = content.index(struct.pack("<HH", 273, 4))  # StripOffsets, LONG
+    struct.pack_into("<H", content, entry + 2, 11)  # FLOAT
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"labels\.tif: cannot be decoded"):
+        read_labels(path)

@@ -168,7 +168,7 @@ def read_label_map(path: Path) -> LabelMap:
                 f"{path}: a label map must have one channel (grey or palette) but this is {image.mode}; "
                 "save class indices, not colours."
             )
-        if (pages := _pages(image)) > 1:
+        if (pages := getattr(image, "n_frames", 1)) > 1:
             raise InputError(
                 f"{path}: a label map is one picture but this has {pages}; save each as a file of its own."
             )
@@ -188,13 +188,6 @@ def read_label_map(path: Path) -> LabelMap:
             raise InputError(f"{path}: label values must lie in 0..255 but reach {labels.max()}.")
         labels = labels.astype(np.uint8)
     return LabelMap(labels, int(nodata) if nodata is not None and (labels == nodata).any() else None, classes)
-
-
-def _pages(image: Image.Image) -> int:
-    try:
-        return getattr(image, "n_frames", 1)
-    except TypeError as error:  # a further page of a damaged TIFF
-        raise ValueError(str(error)) from error
 
 
 def _stretched(image: Image.Image) -> int:

@@ -59,7 +59,8 @@ def opened_image(path: Path) -> Iterator[Image.Image]:
     except OSError as error:
         reason = error.strerror or error
         raise InputError(f"{path}: cannot be decoded ({reason}); the file is truncated or damaged.") from error
-    except (ValueError, SyntaxError, EOFError, struct.error, Image.DecompressionBombError) as error:
+    # TypeError: sizes and offsets of a damaged TIFF that are no integers.
+    except (ValueError, TypeError, SyntaxError, EOFError, struct.error, Image.DecompressionBombError) as error:
         raise InputError(f"{path}: cannot be decoded ({error}); the file is truncated or damaged.") from error
 
 
