@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 
 from hintseg.api import choose_recipe, resolved_recipe, train
-from hintseg.config import Recipe, load_recipe, override
+from hintseg.config import BALANCED, RELATIONSHIPS, Recipe, load_recipe, override
 from hintseg.errors import ConfigError, unknown_name
 from hintseg.metrics import ConfusionMatrix
 from hintseg.recipes.by_name import OBJECTIVES, RECIPES
+from hintseg.relations.by_name import RELATIONS
+from hintseg.training.terms import TERMS
 
 SOURCE = Path(__file__).parents[1] / "src" / "hintseg"
 
@@ -96,6 +98,8 @@ def test_choices_change_the_recipe(tmp_path):
 def test_every_key_of_a_recipe_is_read_by_something_and_they_are_few():
     for name in ("fine-tuned", "instant", "plain"):
         assert _leaves(RECIPES[name].model_dump(mode="json")) <= 60, name
+    assert set(RELATIONSHIPS) == set(RELATIONS)
+    assert set(BALANCED) <= set(TERMS)
     for wrong in ("objective.entropy.balance=0.5", "objective.partial_cross_entropy.concentration=6"):
         with pytest.raises(ConfigError, match="has no"):
             choose_recipe(settings=[wrong])

@@ -746,10 +746,9 @@ def test_complete_gives_exactly_the_masks_that_training_used(run, scenes, forms,
     record("training", completed), record("user", inference_segmenter)
     recipe, description = segmenter.recipe, segmenter.description
     images = TrainingImages(scenes, description.keys, description.forms, recipe.data)
-    fabric, maps_of = make_fabric("cpu", "32-true", 1), partial(completion_maps, segmenter.network)
-    masks = completed.completed_masks(
-        images, recipe, lambda image: maps_of(image, recipe.inference), tmp_path / "masks", fabric, lambda *_: None
-    )
+    maps_of = partial(completion_maps, segmenter.network, recipe.inference)
+    fabric = make_fabric("cpu", "32-true", 1)
+    masks = completed.completed_masks(images, recipe, maps_of, tmp_path / "masks", fabric, lambda *_: None)
     for key in description.keys:
         mask = segmenter.complete(scenes, key)
         coarse = masks[key].classes[masks[key].probabilities.argmax(axis=2)]

@@ -1,7 +1,7 @@
 """From a network's opinion and an image's hints to a dense mask [SPML sec. 3.4, "propagate"].
 
 softmax (mirror-averaged) → only classes the image may contain → random walk on embedding affinity
-→ classes balanced where nothing is pointed at → dense CRF → every box holds its class, hinted pixels keep their label
+→ classes balanced where no hint is localized → dense CRF → every box holds its class, hinted pixels keep their label
 """
 
 import numpy as np
@@ -27,7 +27,7 @@ WALK_STRIDE, WALK_DOUBLINGS = 8, 6  # input pixels per node, and 2^n steps of th
 
 
 @torch.no_grad()
-def completion_maps(network: Network, image: NDArray[np.uint8], config: InferenceConfig) -> PixelMaps:
+def completion_maps(network: Network, config: InferenceConfig, image: NDArray[np.uint8]) -> PixelMaps:
     """What `complete_image` starts from: maps at the middle inference scale, averaged with the mirror image's.
 
     Args:

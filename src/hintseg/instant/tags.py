@@ -68,7 +68,7 @@ def place_tagged(
 
 
 def all_placed(images: TrainingImages) -> bool:
-    """Whether every class that these images hold is pointed at in one of them."""
+    """Whether every class that these images hold has a localized hint in one of them."""
     placed: set[int] = set()
     named: set[int] = set()
     for key in images.keys:

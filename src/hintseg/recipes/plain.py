@@ -1,7 +1,7 @@
 """The plain recipe: a light decoder, trained on the hints and on what label propagation makes of them.
 
 The base of `--objective NAME`, whose terms stand in for these, so that published methods are compared on one network;
-and what trains a backbone that has no pretrained weights. Where such weights are, `fine-tuned` is better and quicker.
+and what trains a backbone that has no pretrained weights. Not tuned.
 """
 
 from hintseg.config import (

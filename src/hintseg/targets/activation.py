@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from hintseg.hints.labels import UNLABELLED
 
-BACKGROUND = 2 / 3  # part of an image that is background, where nothing is pointed at
+BACKGROUND = 2 / 3  # part of an image that is background, where no hint is localized
 LEVEL = 2.0  # score of the background everywhere; tags say nothing of where it is
 
 

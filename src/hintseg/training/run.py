@@ -12,7 +12,7 @@ import torch
 from lightning_fabric import Fabric
 from numpy.typing import NDArray
 
-from hintseg.config import InferenceConfig, NetworkConfig, Recipe, TermConfig
+from hintseg.config import NetworkConfig, Recipe, TermConfig
 from hintseg.inference.completion import completion_maps
 from hintseg.inference.description import RunDescription
 from hintseg.inference.evaluation import evaluate_split
@@ -20,7 +20,7 @@ from hintseg.inference.retrieval import save_index
 from hintseg.inference.segmenter import Segmenter
 from hintseg.inference.selection import held_out, with_chosen_crf, without_crf
 from hintseg.inference.views import image_maps, middle_scale
-from hintseg.network.embedder import Embedder, PixelMaps
+from hintseg.network.embedder import Embedder
 from hintseg.training.augment import SoftMask
 from hintseg.training.checkpoint import damage_explained, read_checkpoint, restore, save_checkpoint
 from hintseg.training.completed import MapsOf, completed_masks, remembered_segments
@@ -201,7 +201,7 @@ class Run:
         self.watch.tell()
         log.info("completing the training masks with the weights of iteration %d", step)
         network, inference = self.state.average.network, self.recipe.inference
-        maps_of: MapsOf = partial(_maps, network, inference)
+        maps_of: MapsOf = partial(completion_maps, network, inference)
         if step == 0 and self.first_maps is not None and not inference.flip:
             maps_of = self.first_maps
         folder = self.out / "completed" / f"{step:06d}"
@@ -231,7 +231,3 @@ class Run:
         }
         write_text(self.out / "metrics.json", json.dumps(summary, indent=1))
         save_network(network, self.out)
-
-
-def _maps(network: Embedder, inference: InferenceConfig, image: NDArray[np.uint8]) -> PixelMaps:
-    return completion_maps(network, image, inference)

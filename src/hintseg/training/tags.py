@@ -100,7 +100,7 @@ def _paths(folder: Path, keys: list[str]) -> dict[str, Path]:
 def unplaced(images: TrainingImages) -> list[str]:
     """Images with complete tags and a class that nothing points at.
 
-    A background alone that nobody pointed at does not count, as long as other images show what it is.
+    A background alone without a localized hint does not count, as long as other images show what it is.
     """
     background = images.dataset.background
     always = {background} if background is not None else set()
