@@ -9,7 +9,7 @@ from hintseg.recipes.instant import INSTANT
 FINE_TUNED = INSTANT.model_copy(
     update={
         "name": "fine-tuned",
-        "iterations": 300,
+        "iterations": 200,
         "network": INSTANT.network.model_copy(update={"keep_statistics": True}),
         "data": DataConfig(crop=320, scale=(0.7, 1.35)),
         "objective": {
