@@ -16,7 +16,7 @@ from benchmarks.record import write
 from hintseg.api import train
 from hintseg.hints.dataset import Dataset
 from hintseg.inference.evaluation import evaluate_ways
-from hintseg.writing import atomic_path
+from hintseg.io.writing import atomic_path
 
 ROWS = "instant,fine-tuned"
 

@@ -10,10 +10,10 @@ import time
 from pathlib import Path
 
 from benchmarks.record import write
-from hintseg.bulk.cluster import Worker, predict_on_ray
-from hintseg.bulk.local import maker_of, pending, predict_here
-from hintseg.bulk.output import Output
-from hintseg.bulk.photographs import find_photographs
+from hintseg.apps.batch_inference.cluster import Worker, predict_on_ray
+from hintseg.apps.batch_inference.local import maker_of, pending, predict_here
+from hintseg.apps.batch_inference.output import Output
+from hintseg.apps.batch_inference.photographs import find_photographs
 from hintseg.inference.segmenter import Segmenter
 
 

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from benchmarks.record import write
-from hintseg.compare import completed_matrix
+from hintseg.apps.compare import completed_matrix
 from hintseg.hints.dataset import Dataset
 from hintseg.inference.segmenter import Segmenter
 

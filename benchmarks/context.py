@@ -17,7 +17,7 @@ from benchmarks.record import write
 from hintseg.hints.dataset import Dataset
 from hintseg.inference.retrieval import index_image
 from hintseg.inference.segmenter import Segmenter
-from hintseg.inference.views import image_maps, middle_scale
+from hintseg.network.tta import image_maps, middle_scale
 
 NEIGHBOURS = 20
 

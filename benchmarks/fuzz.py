@@ -35,26 +35,26 @@ from tests.conftest import draw_scene
 from tests.formats.test_formats import EXAMPLES
 
 from benchmarks.record import write
-from hintseg import images, pillow, rasters
-from hintseg.class_list import as_description
+from hintseg.apps.studio.backend import Backend, LabelStudio, _tasks, control_tag
+from hintseg.apps.studio.drawn import DrawnHints
+from hintseg.apps.studio.project import Project
+from hintseg.check import inspect
 from hintseg.config import load_recipe
 from hintseg.errors import HintsegError
 from hintseg.formats import label_studio
-from hintseg.formats.by_name import FORMATS, import_dataset
-from hintseg.formats.imported import Imported
-from hintseg.hints.check import inspect
+from hintseg.formats.reader import Imported
+from hintseg.formats.registry import FORMATS, import_dataset
 from hintseg.hints.dataset import Dataset
-from hintseg.hints.description import parse_description
+from hintseg.hints.dataset_json import parse_description
 from hintseg.hints.labels import UNLABELLED
 from hintseg.hints.model import ImageHints
-from hintseg.inference.description import RunDescription
 from hintseg.inference.retrieval import load_index
+from hintseg.inference.run_config import RunDescription
+from hintseg.io import images, pillow, rasters
+from hintseg.io.class_list import as_description
 from hintseg.network.backbone import read_state
-from hintseg.recipes.by_name import RECIPES
-from hintseg.studio.backend import Backend, LabelStudio, _tasks, control_tag
-from hintseg.studio.drawn import DrawnHints
-from hintseg.studio.project import Project
-from hintseg.targets.target import weak_target
+from hintseg.pseudo_labels.target import weak_target
+from hintseg.recipes.registry import RECIPES
 from hintseg.training.checkpoint import VERSION, read_checkpoint
 
 SECONDS = 10

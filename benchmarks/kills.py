@@ -47,7 +47,7 @@ def once(command: list[str], kill_after: float | None) -> tuple[int, float, str]
     """Exit code, seconds and last words; −9 where it was killed."""
     started = time.monotonic()
     process = subprocess.Popen(
-        [sys.executable, "-m", "hintseg.cli.app", *command],
+        [sys.executable, "-m", "hintseg.apps.cli.app", *command],
         env=ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     try:

@@ -13,9 +13,9 @@ import torch
 import torch.nn.functional as F
 
 from benchmarks.record import write
+from hintseg.functional.propagation.vote import nearest_segments
 from hintseg.inference.large_index import LargeIndex
 from hintseg.inference.retrieval import load_index
-from hintseg.propagation.vote import nearest_segments
 
 
 def main() -> None:

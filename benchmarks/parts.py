@@ -37,7 +37,7 @@ def contrast(ours: bool, scale: float) -> Call:
 def kmeans(ours: bool, scale: float) -> Call:
     """8 images of 64 × 64 vectors, 64 dimensions, 36 clusters, 10 rounds."""
     from benchmarks import plain
-    from hintseg.segments.kmeans import grid_clusters, spherical_kmeans
+    from hintseg.functional.segments.kmeans import grid_clusters, spherical_kmeans
 
     features = _unit(int(8 * scale), 64 * 64, 64)
     start = grid_clusters(64, 64, (6, 6), features.device).reshape(1, -1).repeat(features.shape[0], 1)
@@ -131,8 +131,8 @@ def looking(ours: bool, scale: float) -> Call:
     """The default network looks at a photograph of 400 × 272; plain: batch norms by themselves."""
     import torch
 
+    from hintseg.network.conv_bn_fusion import unfold
     from hintseg.network.embedder import Embedder
-    from hintseg.network.folded import unfold
     from hintseg.recipes.fine_tuned import FINE_TUNED
 
     network = Embedder(FINE_TUNED.network, 21).to(_device()).to(memory_format=torch.channels_last).eval()
@@ -261,7 +261,7 @@ def serve(part: str, way: str, scale: float) -> None:
 def startup(repeats: int = 7) -> list[dict[str, Any]]:
     """Python alone, `import hintseg`, and `hintseg --help`."""
     commands = {"python": ["-c", "pass"], "import hintseg": ["-c", "import hintseg"],
-                "hintseg --help": ["-m", "hintseg.cli.app", "--help"]}  # fmt: skip
+                "hintseg --help": ["-m", "hintseg.apps.cli.app", "--help"]}  # fmt: skip
     rows = []
     for name, arguments in commands.items():
         seconds = []

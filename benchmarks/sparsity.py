@@ -10,7 +10,7 @@ from pathlib import Path
 from benchmarks.accuracy import ROWS, measure, parse_rows
 from benchmarks.record import write
 from hintseg.hints.dataset import Dataset
-from hintseg.hints.simulate_dataset import simulate_dataset
+from hintseg.simulate.dataset import simulate_dataset
 
 
 def main() -> None:

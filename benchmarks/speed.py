@@ -31,8 +31,8 @@ def measure(
     from hintseg.api import choose_recipe
     from hintseg.network.embedder import Embedder
     from hintseg.training.batches import TrainingBatch
+    from hintseg.training.distributed import make_fabric
     from hintseg.training.loop import freeze_statistics, new_state, train_step
-    from hintseg.training.processes import make_fabric
 
     name, _, own = objective.partition(":")
     settings = [*settings, *(part for part in own.split(";") if part)]

@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.record import write
+from hintseg.functional.propagation.regions import propagate, spread_labels
+from hintseg.functional.segments.oversegment import oversegment
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.forms.points import Point, draw
 from hintseg.hints.labels import UNLABELLED
-from hintseg.propagation.regions import propagate, spread_labels
-from hintseg.segments.oversegment import oversegment
 
 
 def main() -> None:

@@ -23,7 +23,7 @@ def photographs(folder: Path, count: int = 20) -> None:
     import numpy as np
     from skimage import data
 
-    from hintseg.images import write_image
+    from hintseg.io.images import write_image
 
     sources = [data.astronaut(), data.chelsea(), data.coffee(), data.rocket()]
     random = np.random.default_rng(0)
@@ -72,7 +72,7 @@ def main() -> None:
 
     with tempfile.TemporaryDirectory() as folder:
         photographs(Path(folder) / "photos")
-        command = [sys.executable, "-m", "hintseg.cli.app", "studio", f"{folder}/photos", "--port", str(PORT)]
+        command = [sys.executable, "-m", "hintseg.apps.cli.app", "studio", f"{folder}/photos", "--port", str(PORT)]
         server = subprocess.Popen([*command, "--weights", options.weights])
         try:
             for _ in range(200):

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from hintseg.hints.dataset import Dataset
-from hintseg.writing import link_or_copy
+from hintseg.io.writing import link_or_copy
 
 
 def subset(source: Dataset, train: Mapping[str, Sequence[str]], out: Path) -> Dataset:

@@ -19,7 +19,7 @@ from hintseg.hints.dataset import Dataset
 from hintseg.inference.evaluation import evaluate_ways
 from hintseg.inference.segmenter import Segmenter
 from hintseg.inference.suggest import suggest
-from hintseg.writing import link_or_copy
+from hintseg.io.writing import link_or_copy
 
 Clicks = dict[str, list[list[int]]]
 

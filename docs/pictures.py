@@ -10,18 +10,18 @@ import torch.nn.functional as F
 from PIL import Image
 
 from hintseg import Segmenter
+from hintseg.apps.report.figures import embedding_colours, hints_over, overlay, region_borders
+from hintseg.apps.report.html import shown_segments, training_pictures
+from hintseg.functional.propagation.regions import propagate, spread_labels
+from hintseg.functional.segments.oversegment import oversegment
 from hintseg.hints.forms.boxes import Box
 from hintseg.hints.forms.points import Point
 from hintseg.hints.model import ImageHints
-from hintseg.images import label_palette, reduced, repeated
-from hintseg.inference.untrained import complete_untrained
-from hintseg.inference.views import image_maps, middle_scale
-from hintseg.propagation.regions import propagate, spread_labels
-from hintseg.report.figures import embedding_colours, hints_over, overlay, region_borders
-from hintseg.report.html import shown_segments, training_pictures
-from hintseg.segments.oversegment import oversegment
-from hintseg.targets.boxes import box_seeds
-from hintseg.targets.target import weak_target
+from hintseg.io.images import label_palette, reduced, repeated
+from hintseg.network.tta import image_maps, middle_scale
+from hintseg.pseudo_labels.grabcut import box_seeds
+from hintseg.pseudo_labels.propagate import complete_untrained
+from hintseg.pseudo_labels.target import weak_target
 
 WIDTH, NARROW = 420, 220  # pixels of a picture where three and where five stand in a row
 CUP, CAT = 3, 2

@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from hintseg.hints.dataset import Dataset
-from hintseg.images import write_image, write_labels
-from hintseg.storage import addresses
+from hintseg.io.images import write_image, write_labels
+from hintseg.io.storage import addresses
 
 SHARED = Path(os.environ.get("HINTSEG_SHARED", Path(__file__).resolve().parents[2] / "shared"))
 
@@ -74,7 +74,7 @@ def draw_scene(seed: int, size: tuple[int, int] = (72, 96)) -> tuple[np.ndarray,
 @pytest.fixture
 def scenes(tmp_path: Path) -> Dataset:
     """Four training and two validation images with scribbles, points, boxes, tags and masks."""
-    from hintseg.hints.simulate import simulate_boxes, simulate_points, simulate_scribbles
+    from hintseg.simulate.hints import simulate_boxes, simulate_points, simulate_scribbles
 
     root = tmp_path / "data"
     points, boxes, tags = {}, {}, {}

@@ -12,26 +12,26 @@ import pytest
 import torch
 from packaging.requirements import Requirement
 
-from hintseg import pillow, train
-from hintseg.bulk.cluster import BATCH
-from hintseg.bulk.local import SHARD
-from hintseg.cli.app import app
+from hintseg.apps.batch_inference.cluster import BATCH
+from hintseg.apps.batch_inference.local import SHARD
+from hintseg.apps.cli.app import app
+from hintseg.apps.studio.lock import SILENT
+from hintseg.check import inspect, require_trainable
 from hintseg.config import DataConfig, InferenceConfig
 from hintseg.contrib.rca import RegionMemory
 from hintseg.errors import InputError
-from hintseg.formats.by_name import FORMATS, Format, import_dataset
-from hintseg.hints.check import inspect, require_trainable
+from hintseg.formats.registry import FORMATS, Format, import_dataset
 from hintseg.hints.dataset import Dataset
-from hintseg.hints.forms.by_name import FORMS, parse_forms
 from hintseg.hints.forms.points import Point
+from hintseg.hints.forms.registry import FORMS, parse_forms
 from hintseg.hints.labels import UNLABELLED
 from hintseg.inference.large_index import LARGE
+from hintseg.io import pillow, train
+from hintseg.io.storage.files import TRIES
+from hintseg.io.storage.mirror import PUBLISH_EVERY, cache_folder
 from hintseg.network.embedder import PixelMaps
-from hintseg.storage.files import TRIES
-from hintseg.storage.mirror import PUBLISH_EVERY, cache_folder
-from hintseg.studio.lock import SILENT
-from hintseg.targets.target import weak_target
-from hintseg.training.terms import TERMS, TermInputs
+from hintseg.pseudo_labels.target import weak_target
+from hintseg.training.loss_registry import TERMS, TermInputs
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -148,7 +148,7 @@ SYSTEMS = ("no space left on device",)  # the operating system's own
 def test_numbers_on_the_pages_are_those_of_the_code(page, pattern, number):
     if isinstance(number, str):  # of a module that needs the studio's packages
         module, name = number.split(".")
-        number = getattr(pytest.importorskip(f"hintseg.studio.{module}"), name) / 2**20
+        number = getattr(pytest.importorskip(f"hintseg.apps.studio.{module}"), name) / 2**20
     text = " ".join((ROOT / page).read_text("utf-8").split())
     (found,) = re.findall(pattern, text)
     assert {"eight": 8, "two": 2, "minute": 60}.get(found) == number or float(found) == number

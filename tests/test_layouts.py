@@ -6,7 +6,7 @@ import tifffile
 from PIL import Image, ImageOps
 
 from hintseg.errors import InputError
-from hintseg.images import read_image, read_image_size, read_labels
+from hintseg.io.images import read_image, read_image_size, read_labels
 
 COLOURS = np.random.default_rng(0).integers(0, 256, (40, 50, 3)).astype(np.uint8)
 

@@ -14,15 +14,15 @@ if TYPE_CHECKING:
     from hintseg.errors import HintsegError as HintsegError
     from hintseg.hints.dataset import Dataset as Dataset
     from hintseg.inference.segmenter import Segmenter as Segmenter
-    from hintseg.inference.untrained import complete_untrained as complete_untrained
+    from hintseg.pseudo_labels.propagate import complete_untrained as complete_untrained
 
-__version__ = "0.1.0"
+from hintseg.version import __version__ as __version__
 
 _HOME = {
     "Dataset": "hintseg.hints.dataset",
     "HintsegError": "hintseg.errors",
     "Segmenter": "hintseg.inference.segmenter",
-    "complete_untrained": "hintseg.inference.untrained",
+    "complete_untrained": "hintseg.pseudo_labels.propagate",
     "train": "hintseg.api",
 }
 

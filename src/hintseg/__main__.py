@@ -1,5 +1,5 @@
 """`python -m hintseg` is `hintseg`."""
 
-from hintseg.cli.app import main
+from hintseg.apps.cli.app import main
 
 main()

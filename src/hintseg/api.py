@@ -7,21 +7,22 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from hintseg.check import inspect, require_trainable
 from hintseg.config import Recipe, load_recipe, override
+from hintseg.distributed import first_process
 from hintseg.errors import ConfigError, InputError, unknown_name
-from hintseg.hints.check import inspect, require_trainable
 from hintseg.hints.dataset import Dataset
-from hintseg.hints.forms.by_name import parse_forms
+from hintseg.hints.forms.registry import parse_forms
 from hintseg.inference.segmenter import Segmenter
 from hintseg.instant.fit import at_scale, run_instant, start_from_head
-from hintseg.ranks import first_process
-from hintseg.recipes.by_name import OBJECTIVE_SETTINGS, OBJECTIVES, RECIPES
+from hintseg.io.storage.mirror import published
 from hintseg.recipes.fine_tuned import FINE_TUNED
 from hintseg.recipes.instant import INSTANT
 from hintseg.recipes.plain import PLAIN
-from hintseg.storage.mirror import published
+from hintseg.recipes.registry import OBJECTIVE_SETTINGS, OBJECTIVES, RECIPES
 from hintseg.training.progress import Progress, noted
 from hintseg.training.stages import run_training
+from hintseg.version import __version__
 
 log = logging.getLogger("hintseg")
 
@@ -134,8 +135,6 @@ def train(
     Raises:
         HintsegError: with what is wrong and what to do, before training starts.
     """
-    from hintseg import __version__
-
     forms = parse_forms(hints)
     if on_error not in ("refuse", "skip"):
         raise unknown_name("--on-error", on_error, ("refuse", "skip"))

@@ -19,7 +19,7 @@ from pydantic import (
 )
 
 from hintseg.errors import ConfigError
-from hintseg.listing import require_no_pipe
+from hintseg.io.listing import require_no_pipe
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.formats.test_imported import photograph
+from tests.formats.test_reader import photograph
 
 from hintseg.errors import InputError
-from hintseg.formats.by_name import WRITERS, export_masks, import_dataset
-from hintseg.formats.exported import Classes
-from hintseg.images import write_labels
+from hintseg.formats.registry import WRITERS, export_masks, import_dataset
+from hintseg.formats.writer import Classes
+from hintseg.io.images import write_labels
 
 NAMES = [
     "#weed", "# weed", "crop: maize", "a:1,2,3", "b,c", " padded", "<b>&amp;", '"x"', "[red]", "é", "🐄", "1",

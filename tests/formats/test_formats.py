@@ -8,13 +8,13 @@ from tests.conftest import TINY, draw_scene
 
 from hintseg import train
 from hintseg.errors import ConfigError, InputError
-from hintseg.formats.by_name import FOLDERS, FORMATS, WRITERS, export_masks, import_dataset
-from hintseg.formats.exported import Classes
 from hintseg.formats.label_studio import decode_brush, encode_brush
+from hintseg.formats.registry import FOLDERS, FORMATS, WRITERS, export_masks, import_dataset
 from hintseg.formats.rle import encode_rle
+from hintseg.formats.writer import Classes
 from hintseg.hints.labels import UNLABELLED
-from hintseg.images import read_labels, write_image, write_labels
-from hintseg.targets.target import weak_target
+from hintseg.io.images import read_labels, write_image, write_labels
+from hintseg.pseudo_labels.target import weak_target
 
 SQUARE = [[10, 20], [30, 20], [30, 40], [10, 40]]
 HEIGHT, WIDTH = 72, 96

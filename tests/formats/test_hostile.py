@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from tests.formats.test_formats import EXAMPLES
 from tests.formats.test_formats import source as source  # a fixture
 
-from hintseg import pillow
 from hintseg.errors import HintsegError
-from hintseg.formats.by_name import import_dataset
+from hintseg.formats.registry import import_dataset
 from hintseg.formats.rle import decode_rle
+from hintseg.io import pillow
 
 VALUES = st.one_of(
     st.none(), st.booleans(), st.integers(-(10**12), 10**12), st.floats(), st.text(max_size=8),

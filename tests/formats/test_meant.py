@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from hintseg.errors import InputError
-from hintseg.formats.by_name import import_dataset
+from hintseg.formats.registry import import_dataset
 
 
 @pytest.fixture

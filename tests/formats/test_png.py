@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from PIL import Image
 from tests.conftest import TINY, draw_scene
-from tests.formats.test_imported import photograph
+from tests.formats.test_reader import photograph
 
 from hintseg import train
+from hintseg.check import inspect
 from hintseg.errors import HintsegError, InputError
-from hintseg.formats.by_name import import_dataset
-from hintseg.hints.check import inspect
-from hintseg.images import write_image, write_labels
+from hintseg.formats.registry import import_dataset
+from hintseg.io.images import write_image, write_labels
 
 COLOURS = np.array([(0, 0, 0), (250, 50, 83), (51, 221, 255)], np.uint8)
 LABELMAP = "# label:color_rgb:parts:actions\nbackground:0,0,0::\nsquare:250,50,83::\ndisc:51,221,255::\n"

@@ -10,10 +10,10 @@ from PIL import Image
 
 from hintseg.errors import InputError
 from hintseg.formats.brush import encode_brush
-from hintseg.formats.by_name import export_masks, import_dataset
-from hintseg.formats.exported import Classes
+from hintseg.formats.registry import export_masks, import_dataset
 from hintseg.formats.rle import encode_rle
-from hintseg.images import read_labels, write_image, write_labels
+from hintseg.formats.writer import Classes
+from hintseg.io.images import read_labels, write_image, write_labels
 
 HEIGHT, WIDTH = 48, 64
 SQUARE = [[10, 10], [14, 10], [14, 14], [10, 14]]  # 16 pixels

@@ -1,11 +1,11 @@
 """YOLO: what data.yaml says, rows of every kind, splits, images without labels."""
 
 import pytest
-from tests.formats.test_imported import photograph
+from tests.formats.test_reader import photograph
 
+from hintseg.check import inspect
 from hintseg.errors import InputError
-from hintseg.formats.by_name import import_dataset
-from hintseg.hints.check import inspect
+from hintseg.formats.registry import import_dataset
 
 POSE = "0 0.5 0.5 0.4 0.4 "
 TURNED = "0 0.5 0.1 0.9 0.5 0.5 0.9 0.1 0.5"  # of a square image

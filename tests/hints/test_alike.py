@@ -6,10 +6,10 @@ import shutil
 import numpy as np
 import pytest
 
-from hintseg.formats.by_name import import_dataset
-from hintseg.hints.check import inspect
+from hintseg.check import inspect
+from hintseg.formats.registry import import_dataset
 from hintseg.hints.dataset import Dataset
-from hintseg.images import write_image
+from hintseg.io.images import write_image
 
 
 @pytest.fixture

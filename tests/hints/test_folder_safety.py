@@ -10,19 +10,19 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from hintseg.cli.app import app
-from hintseg.cli.terminal import plain
+from hintseg.apps.cli.app import app
+from hintseg.apps.cli.terminal import plain
+from hintseg.apps.report.html import legend, page, picture_row
+from hintseg.check import inspect
 from hintseg.errors import InputError
-from hintseg.hints.check import inspect
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.forms.points import Point
 from hintseg.hints.forms.points import draw as draw_points
 from hintseg.hints.forms.scribbles import Scribble
 from hintseg.hints.forms.scribbles import draw as draw_scribbles
 from hintseg.hints.labels import UNLABELLED, VOID
-from hintseg.images import read_labels
-from hintseg.reading import parse_json, read_json, read_text
-from hintseg.report.html import legend, page, picture_row
+from hintseg.io.images import read_labels
+from hintseg.io.reading import parse_json, read_json, read_text
 
 SIZE = (8, 10)
 BOM = b"\xef\xbb\xbf"

@@ -10,21 +10,21 @@ import tifffile
 from PIL import Image
 from tests.conftest import draw_scene
 
+from hintseg.check import inspect, require_trainable
 from hintseg.errors import ConfigError, InputError
-from hintseg.hints.check import inspect, require_trainable
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.forms.boxes import Box
-from hintseg.hints.forms.by_name import parse_forms
 from hintseg.hints.forms.masks import Mask
 from hintseg.hints.forms.points import Point
+from hintseg.hints.forms.registry import parse_forms
 from hintseg.hints.forms.scribbles import Scribble
 from hintseg.hints.forms.tags import Tag
 from hintseg.hints.labels import UNLABELLED, VOID
 from hintseg.hints.model import ImageHints
-from hintseg.hints.simulate import simulate_boxes, simulate_points, simulate_scribbles, simulate_tags
-from hintseg.hints.simulate_dataset import simulate_dataset
-from hintseg.images import write_image, write_labels
-from hintseg.targets.target import reduce_target, weak_target
+from hintseg.io.images import write_image, write_labels
+from hintseg.pseudo_labels.target import reduce_target, weak_target
+from hintseg.simulate.dataset import simulate_dataset
+from hintseg.simulate.hints import simulate_boxes, simulate_points, simulate_scribbles, simulate_tags
 
 
 @pytest.mark.parametrize(

@@ -6,14 +6,14 @@ import shutil
 import numpy as np
 import pytest
 
-from hintseg.bulk.output import Made, Output
-from hintseg.class_list import DESCRIPTION, KEY, as_description, parse_classes
+from hintseg.apps.batch_inference.output import Made, Output
+from hintseg.check import inspect
 from hintseg.errors import InputError
-from hintseg.formats.by_name import export_masks, import_dataset
-from hintseg.formats.exported import Classes
-from hintseg.hints.check import inspect
+from hintseg.formats.registry import export_masks, import_dataset
+from hintseg.formats.writer import Classes
 from hintseg.hints.dataset import Dataset
-from hintseg.images import read_label_map, write_image, write_labels
+from hintseg.io.class_list import DESCRIPTION, KEY, as_description, parse_classes
+from hintseg.io.images import read_label_map, write_image, write_labels
 
 
 @pytest.mark.parametrize(

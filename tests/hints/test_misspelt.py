@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
+from hintseg.check import inspect, require_trainable
 from hintseg.errors import InputError
-from hintseg.hints.check import inspect, require_trainable
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.misspelt import misspelt
-from hintseg.images import write_image
+from hintseg.io.images import write_image
 
 
 @pytest.fixture

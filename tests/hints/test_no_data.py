@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import tifffile
 
+from hintseg.check import inspect
 from hintseg.errors import InputError
-from hintseg.formats.by_name import import_dataset
-from hintseg.hints.check import inspect
+from hintseg.formats.registry import import_dataset
 from hintseg.hints.dataset import Dataset
-from hintseg.images import write_image
+from hintseg.io.images import write_image
 
 VALUES = np.array([[0, 1], [2, 2]])
 

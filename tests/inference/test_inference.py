@@ -11,22 +11,25 @@ import torch.nn.functional as F
 from pydantic import ValidationError
 
 from hintseg import train
+from hintseg.apps.report.figures import embedding_colours, hints_over, overlay, region_borders
+from hintseg.apps.report.html import Evaluated
+from hintseg.apps.report.run_report import report_run
 from hintseg.config import CompletionConfig, override
 from hintseg.errors import ConfigError, InputError, RunError, WeightsError
+from hintseg.functional.propagation.dense_crf import dense_crf
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.forms.boxes import Box
 from hintseg.hints.model import ImageHints
-from hintseg.images import write_image
 from hintseg.inference import completion, prediction
-from hintseg.inference.completion import complete_image, touch_boxes
-from hintseg.inference.description import RunDescription
 from hintseg.inference.evaluation import evaluate_split
 from hintseg.inference.refine import refined
 from hintseg.inference.retrieval import load_index
+from hintseg.inference.run_config import RunDescription
 from hintseg.inference.segmenter import Segmenter
 from hintseg.inference.suggest import class_scarcity, suggest, worthiest_region
-from hintseg.inference.untrained import METHODS, complete_key, complete_untrained
-from hintseg.inference.views import (
+from hintseg.io.images import write_image
+from hintseg.network.heads import resize
+from hintseg.network.tta import (
     at_training_scale,
     enlarged_argmax,
     image_maps,
@@ -34,12 +37,9 @@ from hintseg.inference.views import (
     tile_weight,
     tiles,
 )
-from hintseg.network.heads import resize
-from hintseg.propagation.dense_crf import dense_crf
-from hintseg.report.figures import embedding_colours, hints_over, overlay, region_borders
-from hintseg.report.html import Evaluated
-from hintseg.report.run_report import report_run
-from hintseg.targets.target import WeakTarget, weak_target
+from hintseg.pseudo_labels.complete import complete_image, touch_boxes
+from hintseg.pseudo_labels.propagate import METHODS, complete_key, complete_untrained
+from hintseg.pseudo_labels.target import WeakTarget, weak_target
 
 
 @pytest.fixture

@@ -5,10 +5,10 @@ import torch
 import torch.nn.functional as F
 
 from hintseg.errors import RunError
+from hintseg.functional.propagation.vote import nearest_segments
 from hintseg.inference import large_index
 from hintseg.inference.large_index import LargeIndex
 from hintseg.inference.retrieval import SegmentIndex, load_index, save_index
-from hintseg.propagation.vote import nearest_segments
 
 
 def drawn(count, seed=0):

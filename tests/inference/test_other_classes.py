@@ -9,16 +9,16 @@ import pytest
 from PIL import Image
 
 from hintseg.api import train
-from hintseg.bulk.output import Made, Output, classes_of_masks
-from hintseg.cli import app
+from hintseg.apps.batch_inference.output import Made, Output, classes_of_masks
+from hintseg.apps.cli import app
+from hintseg.apps.report.html import Evaluated
+from hintseg.apps.report.run_report import report_run
+from hintseg.apps.studio.backend import _page_names
 from hintseg.errors import InputError, RunError
 from hintseg.hints.dataset import Dataset
-from hintseg.images import read_labels, write_labels
 from hintseg.inference.evaluation import evaluate_split, scores_as_json
 from hintseg.inference.suggest import suggest
-from hintseg.report.html import Evaluated
-from hintseg.report.run_report import report_run
-from hintseg.studio.backend import _page_names
+from hintseg.io.images import read_labels, write_labels
 
 FORMS = "scribbles,points,boxes,tags"
 

@@ -5,7 +5,7 @@ import pytest
 
 from hintseg.api import train
 from hintseg.hints.labels import UNLABELLED
-from hintseg.inference.description import RunDescription
+from hintseg.inference.run_config import RunDescription
 from hintseg.inference.selection import held_out, with_chosen_crf
 from hintseg.recipes.instant import INSTANT
 

@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from hintseg.config import NetworkConfig
-from hintseg.inference.views import image_maps
 from hintseg.instant.features import FeatureStore
 from hintseg.network.embedder import Embedder
+from hintseg.network.tta import image_maps
 
 TINY = NetworkConfig(backbone="test_efficientnet", output_stride=32, decoder="none", classifier="hidden")
 

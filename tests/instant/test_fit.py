@@ -7,14 +7,14 @@ import pytest
 import torch
 
 from hintseg.api import train
+from hintseg.apps.report.run_report import report_run
 from hintseg.errors import ConfigError, RunError
 from hintseg.hints.labels import UNLABELLED, VOID
 from hintseg.inference.evaluation import evaluate_split
 from hintseg.inference.segmenter import Segmenter
 from hintseg.instant import fit as fit_module
+from hintseg.pseudo_labels.target import WeakTarget
 from hintseg.recipes.instant import INSTANT
-from hintseg.report.run_report import report_run
-from hintseg.targets.target import WeakTarget
 
 QUICK = ["instant.image_side=160", "instant.steps=90", "data.regions=12", "data.spread_regions=60"]
 

@@ -8,8 +8,8 @@ import pytest
 from hintseg.errors import ConfigError, InputError
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.labels import VOID
-from hintseg.images import deepest
 from hintseg.instant.session import Session
+from hintseg.io.images import deepest
 from hintseg.metrics import ConfusionMatrix
 
 DRAWN = ("points", "scribbles")

@@ -8,9 +8,9 @@ from safetensors.torch import save, save_file
 
 from hintseg.config import NetworkConfig
 from hintseg.errors import ConfigError, RunError, WeightsError
-from hintseg.network.aggregation import RegionAttention
 from hintseg.network.backbone import Backbone
 from hintseg.network.embedder import Embedder
+from hintseg.network.region_attention import RegionAttention
 from hintseg.training.checkpoint import read_checkpoint
 
 SMALL = NetworkConfig(backbone="test_efficientnet", output_stride=32, width=16, embedding_dim=8)

@@ -7,8 +7,8 @@ import torch
 from safetensors.torch import save_file
 
 from hintseg.api import train
-from hintseg.images import read_image
 from hintseg.inference.segmenter import Segmenter
+from hintseg.io.images import read_image
 from hintseg.network.backbone import Backbone
 
 

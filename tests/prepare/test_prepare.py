@@ -10,7 +10,7 @@ from tests.conftest import TINY, draw_scene
 from hintseg import train
 from hintseg.errors import ConfigError, InputError
 from hintseg.formats.rle import decode_polygons, decode_rle, encode_rle
-from hintseg.images import write_image, write_labels
+from hintseg.io.images import write_image, write_labels
 from hintseg.prepare.densepose import PART_OF_CHART, prepare_densepose
 from hintseg.prepare.voc12 import CLASSES, prepare_voc12
 

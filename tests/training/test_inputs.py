@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from hintseg.api import train
 from hintseg.errors import RunError, TrainingError
 from hintseg.hints.dataset import Dataset
-from hintseg.images import write_labels
+from hintseg.io.images import write_labels
 from hintseg.training.inputs import FILE, RunInputs
 
 KEY = "scene 0 ä"
@@ -159,7 +159,7 @@ def test_what_changes_no_number_may_differ(interrupted, go, scenes, tmp_path, mo
     with Image.open(moved / "images" / f"{KEY}.png") as image:
         image.save(moved / "images" / f"{KEY}.png", compress_level=1)
     (moved / "val.txt").unlink()
-    monkeypatch.setattr("hintseg.__version__", "another")
+    monkeypatch.setattr("hintseg.api.__version__", "another")
     go(data=moved, resume=True, settings=["checkpoint_every=3", "data.workers=1"])
     whole, parts = (load_file(tmp_path / name / "weights.safetensors") for name in ("whole", "run"))
     assert all(torch.equal(whole[key], parts[key]) for key in whole)

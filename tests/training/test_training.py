@@ -21,28 +21,28 @@ from hintseg import Segmenter, train
 from hintseg.api import choose_recipe
 from hintseg.config import DataConfig, InferenceConfig, NetworkConfig, OptimizerConfig, Recipe, TagsConfig
 from hintseg.errors import ConfigError, InputError, RunError, TrainingError
+from hintseg.functional.relations.registry import RELATIONS
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.labels import UNLABELLED, VOID
-from hintseg.images import write_image
 from hintseg.inference import segmenter as inference_segmenter
-from hintseg.inference.completion import complete_image, completion_maps
 from hintseg.inference.evaluation import evaluate_split
-from hintseg.inference.views import image_maps
+from hintseg.io.images import write_image
 from hintseg.network.embedder import Embedder, PixelMaps
-from hintseg.relations.by_name import RELATIONS
-from hintseg.targets.boxes import box_seeds
-from hintseg.targets.target import WeakTarget, reduce_to
+from hintseg.network.tta import image_maps
+from hintseg.pseudo_labels.complete import complete_image, completion_maps
+from hintseg.pseudo_labels.grabcut import box_seeds
+from hintseg.pseudo_labels.target import WeakTarget, reduce_to
 from hintseg.training import completed, data, loop, optimizer, tags
 from hintseg.training.augment import Sample, SoftMask, augment
 from hintseg.training.batches import TrainingBatches
-from hintseg.training.completed import remembered_segments
 from hintseg.training.data import TrainingImages
+from hintseg.training.distributed import make_fabric
 from hintseg.training.loading import decode, loader
+from hintseg.training.loss_registry import TERMS, TermInputs
 from hintseg.training.objective import cell_labels
 from hintseg.training.optimizer import AveragedWeights, build_optimizer, learning_rate_factor
-from hintseg.training.processes import make_fabric
-from hintseg.training.tags import image_seeds, tagged_shares, unplaced
-from hintseg.training.terms import TERMS, TermInputs
+from hintseg.training.self_training import remembered_segments
+from hintseg.training.tag_classifier import image_seeds, tagged_shares, unplaced
 
 COMPLETED = ("objective.completed.weight=1", "stage_two.kind=joint", "stage_two.start=0.6")  # after the third of five
 
@@ -328,7 +328,7 @@ def test_regions_and_their_prototypes_resume(run, tmp_path, monkeypatch):
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_signal_waits_for_the_step_and_its_checkpoint(run, scenes, tmp_path, tiny, number, code):
     settings = ["checkpoint_every=1000"]
-    command = [sys.executable, "-m", "hintseg.cli.app", "train", str(scenes.root), "--hints", "scribbles"]
+    command = [sys.executable, "-m", "hintseg.apps.cli.app", "train", str(scenes.root), "--hints", "scribbles"]
     command += ["--weights", "none", "--device", "cpu", "--iterations", "150", "--out", str(tmp_path / "parts")]
     command += [part for setting in (*tiny, *settings) for part in ("--set", setting)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
@@ -354,7 +354,7 @@ def test_resume_after_kill_9(run, scenes, tmp_path, tiny):
     command = [
         sys.executable,
         "-m",
-        "hintseg.cli.app",
+        "hintseg.apps.cli.app",
         "train",
         str(scenes.root),
         "--hints",

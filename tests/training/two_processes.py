@@ -11,8 +11,8 @@ import torch
 from hintseg.config import Recipe, SegmentsConfig, TermConfig
 from hintseg.network.embedder import PixelMaps
 from hintseg.training.batches import TrainingBatch
+from hintseg.training.distributed import images_a_process, make_fabric, whole_batch, whole_maps
 from hintseg.training.objective import Objective
-from hintseg.training.processes import images_a_process, make_fabric, whole_batch, whole_maps
 
 TERMS = (
     "partial_cross_entropy", "spread", "allowed", "completed", "entropy", "dense_crf", "normalised_cut", "tags",

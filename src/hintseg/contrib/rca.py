@@ -8,9 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from hintseg.losses.precision import at_least_float32
-from hintseg.losses.tags import pool
-from hintseg.segments.kmeans import cluster_means, spherical_kmeans
+from hintseg.functional.losses.precision import at_least_float32
+from hintseg.functional.losses.tags import pool
+from hintseg.functional.segments.kmeans import cluster_means, spherical_kmeans
 
 TEMPERATURE = 0.07
 

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
-from hintseg.losses.tags import pool
-from hintseg.propagation.dense_crf import dense_crf
+from hintseg.functional.losses.tags import pool
+from hintseg.functional.propagation.dense_crf import dense_crf
 
 LEAST = 1e-5
 

@@ -8,8 +8,8 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from hintseg.errors import InputError
-from hintseg.formats.imported import Imported
-from hintseg.images import IMAGE_SUFFIXES
+from hintseg.formats.reader import Imported
+from hintseg.io.images import IMAGE_SUFFIXES
 
 UPLOADED = re.compile(r"(^|/)[0-9a-f]{8}-(?=[^/]*$)")  # what the server puts before a file's name
 VIDEOS = (".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v")

@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from hintseg.formats.imported import Imported
+from hintseg.formats.reader import Imported
 from hintseg.hints.labels import UNLABELLED, VOID
 
 LABEL_OF_ROW = {"boxes": 4, "points": 2, "scribbles": 0}  # where the class stands in a row

@@ -14,14 +14,14 @@ from typing import Any
 import numpy as np
 
 from hintseg.errors import InputError
-from hintseg.formats.exported import Classes, Labelled, extent
 from hintseg.formats.fields import annotations_in, entry, tables
-from hintseg.formats.imported import Imported
+from hintseg.formats.reader import Imported
 from hintseg.formats.rle import decode_rle, encode_rle
 from hintseg.formats.shapes import declared_size, identifier, label_used, note_repeated, rectangle, split_of, turned
+from hintseg.formats.writer import Classes, Labelled, extent
 from hintseg.hints.forms.form import numbers
 from hintseg.hints.labels import VOID
-from hintseg.writing import atomic_path
+from hintseg.io.writing import atomic_path
 
 
 def matches(path: Path) -> bool:

@@ -17,12 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hintseg.errors import InputError
-from hintseg.formats.exported import Classes, Labelled, extent
 from hintseg.formats.folder import read_xml
-from hintseg.formats.imported import Imported
+from hintseg.formats.reader import Imported
 from hintseg.formats.shapes import SPLITS, declared_size, ellipse, label_used, note_repeated, rectangle, turned
-from hintseg.hints.description import as_coordinate
-from hintseg.writing import atomic_path
+from hintseg.formats.writer import Classes, Labelled, extent
+from hintseg.hints.dataset_json import as_coordinate
+from hintseg.io.writing import atomic_path
 
 Shape = tuple[Element, str | None]  # and the name of its class
 

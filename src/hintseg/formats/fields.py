@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from hintseg.errors import InputError
-from hintseg.reading import read_json
-from hintseg.storage.files import mark_of
+from hintseg.io.reading import read_json
+from hintseg.io.storage.files import mark_of
 
 
 def annotations_in(path: Path) -> Any:

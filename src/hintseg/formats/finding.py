@@ -15,7 +15,7 @@ from unicodedata import normalize
 from urllib.parse import unquote
 
 from hintseg.errors import InputError
-from hintseg.images import IMAGE_SUFFIXES
+from hintseg.io.images import IMAGE_SUFFIXES
 
 PLACES = ("", "images", "JPEGImages", "img")
 MAPS = frozenset({

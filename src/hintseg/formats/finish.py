@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from hintseg.errors import InputError
-from hintseg.formats.imported import Imported
 from hintseg.formats.names import is_showable, shortest_keys
+from hintseg.formats.reader import Imported
 from hintseg.formats.shapes import split_of
 from hintseg.hints.names import names_alike
 

@@ -10,11 +10,11 @@ from xml.parsers import expat
 
 from hintseg.errors import InputError
 from hintseg.hints.dataset import Dataset
-from hintseg.hints.description import as_coordinate, read_text
-from hintseg.listing import require_no_pipe
-from hintseg.storage.files import mark_of
-from hintseg.storage.outputs import require_no_part
-from hintseg.writing import atomic_path, link_or_copy
+from hintseg.hints.dataset_json import as_coordinate, read_text
+from hintseg.io.listing import require_no_pipe
+from hintseg.io.storage.files import mark_of
+from hintseg.io.storage.outputs import require_no_part
+from hintseg.io.writing import atomic_path, link_or_copy
 
 Progress = Callable[[str, int, int, dict[str, float]], None]
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hintseg.errors import InputError
-from hintseg.images import read_orientation, repeated
+from hintseg.io.images import read_orientation, repeated
 
 
 @dataclass(frozen=True)

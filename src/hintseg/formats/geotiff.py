@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from hintseg.formats.exported import Classes, Labelled, require_lines
-from hintseg.georeference import write_georeferenced
-from hintseg.writing import atomic_path
+from hintseg.formats.writer import Classes, Labelled, require_lines
+from hintseg.io.georeference import write_georeferenced
+from hintseg.io.writing import atomic_path
 
 
 def write(out: Path, items: Iterable[Labelled], classes: Classes) -> None:

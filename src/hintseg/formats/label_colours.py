@@ -7,7 +7,7 @@ from pathlib import Path
 
 from hintseg.errors import InputError
 from hintseg.formats.folder import read_names
-from hintseg.hints.description import read_text
+from hintseg.hints.dataset_json import read_text
 
 COLOURS = ("labelmap.txt", "class_dict.csv", "class_dict_seg.csv", "label_colors.txt")
 NAMES = ("classes.txt", "class_names.txt")

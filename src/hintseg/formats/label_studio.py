@@ -20,12 +20,12 @@ from hintseg.errors import InputError
 from hintseg.formats.addresses import Addresses
 from hintseg.formats.annotators import merge, sheet
 from hintseg.formats.brush import decode_brush, encode_brush
-from hintseg.formats.exported import Classes, Labelled
 from hintseg.formats.fields import annotations_in, entry, tables
-from hintseg.formats.imported import Imported
+from hintseg.formats.reader import Imported
 from hintseg.formats.shapes import declared_size, ellipse, rectangle, turned
+from hintseg.formats.writer import Classes, Labelled
 from hintseg.hints.forms.form import numbers
-from hintseg.writing import atomic_path
+from hintseg.io.writing import atomic_path
 
 NUMBER = (int, float)
 LABELS = ("rectanglelabels", "polygonlabels", "keypointlabels", "brushlabels", "ellipselabels", "labels")

@@ -16,7 +16,7 @@ from PIL import Image
 
 from hintseg.errors import InputError
 from hintseg.formats.fields import annotations_in, entry
-from hintseg.formats.imported import Imported
+from hintseg.formats.reader import Imported
 from hintseg.formats.shapes import declared_size, ellipse, rectangle, require_own_file
 from hintseg.hints.forms.form import numbers
 from hintseg.hints.labels import VOID

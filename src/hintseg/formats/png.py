@@ -16,14 +16,14 @@ from PIL import ImageOps
 from hintseg.errors import ConfigError, InputError
 from hintseg.formats import label_colours
 from hintseg.formats.finding import MAPS, files_below
-from hintseg.formats.imported import Imported
 from hintseg.formats.label_colours import Colour, means_background, means_nothing
+from hintseg.formats.reader import Imported
 from hintseg.formats.split_lists import read_split_lists
 from hintseg.hints.labels import VOID
-from hintseg.images import UNSET, read_label_map
-from hintseg.pillow import opened_image
-from hintseg.rasters import NODATA
-from hintseg.samples import as_sample
+from hintseg.io.images import UNSET, read_label_map
+from hintseg.io.pillow import opened_image
+from hintseg.io.rasters import NODATA
+from hintseg.io.samples import as_sample
 
 FOLDERS = ("SegmentationClass", "SegmentationClassPNG", "masks", "labels", "annotations", "mask", "label", "gt")
 SUFFIXES = (".png", ".tif", ".tiff", ".bmp", ".gif")

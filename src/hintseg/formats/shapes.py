@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hintseg.errors import InputError
-from hintseg.formats.imported import Imported
+from hintseg.formats.reader import Imported
 from hintseg.formats.rle import MOST_CELLS
-from hintseg.hints.description import as_coordinate
+from hintseg.hints.dataset_json import as_coordinate
 
 SPLITS = {
     "train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "test",

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from hintseg.formats.imported import Imported
-from hintseg.hints.description import read_text
+from hintseg.formats.reader import Imported
+from hintseg.hints.dataset_json import read_text
 
 NAMES = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 

@@ -10,14 +10,15 @@ from xml.etree.ElementTree import Element
 import numpy as np
 
 from hintseg.formats import png
-from hintseg.formats.exported import Classes, Labelled, require_lines
 from hintseg.formats.folder import number, read_xml, text
-from hintseg.formats.imported import Imported
 from hintseg.formats.label_colours import COMMENT
+from hintseg.formats.reader import Imported
 from hintseg.formats.shapes import require_own_file
 from hintseg.formats.split_lists import read_split_lists
-from hintseg.images import label_palette, write_labels
-from hintseg.writing import atomic_path
+from hintseg.formats.writer import Classes, Labelled, require_lines
+from hintseg.io.images import write_labels
+from hintseg.io.palette import label_palette
+from hintseg.io.writing import atomic_path
 
 
 def matches(path: Path) -> bool:

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from hintseg.errors import InputError
 from hintseg.formats.finding import files_below
-from hintseg.formats.imported import Imported
+from hintseg.formats.reader import Imported
 from hintseg.formats.yolo_yaml import LISTS, Description, describe, require_same_names, split_members
-from hintseg.hints.description import as_coordinate, read_text
+from hintseg.hints.dataset_json import as_coordinate, read_text
 
 SLACK = 0.5  # of the image's side: farther outside, coordinates are no shares
 SQUARE = 0.05  # cosine of a corner that counts as right

@@ -11,8 +11,8 @@ import yaml
 from hintseg.errors import InputError
 from hintseg.formats.finding import parts_of
 from hintseg.formats.folder import read_names
-from hintseg.formats.imported import Imported
-from hintseg.hints.description import read_text
+from hintseg.formats.reader import Imported
+from hintseg.hints.dataset_json import read_text
 
 LISTS = ("classes.txt", "obj.names", "predefined_classes.txt")
 SPLITS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}

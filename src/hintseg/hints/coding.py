@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from hintseg.errors import InputError
 from hintseg.hints.labels import UNLABELLED, VOID
 from hintseg.hints.names import is_unnamed, plain_name
-from hintseg.images import read_label_map
+from hintseg.io.images import read_label_map
 
 
 @dataclass(frozen=True)

@@ -30,24 +30,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hintseg.errors import InputError
-from hintseg.exhausted import memory_explained
 from hintseg.hints.coding import LabelCoding
-from hintseg.hints.description import classes_from_hints, parse_description, read_table
-from hintseg.hints.forms.by_name import FORMS
+from hintseg.hints.dataset_json import classes_from_hints, parse_description, read_table
 from hintseg.hints.forms.form import Hint, Row
+from hintseg.hints.forms.registry import FORMS
 from hintseg.hints.keys import by_key, key_of, near_key
 from hintseg.hints.labels import VOID
 from hintseg.hints.model import ImageHints
 from hintseg.hints.names import no_class, plain_name, require_names
 from hintseg.hints.pictures import Pictures, list_pictures, require_own_values
 from hintseg.hints.stretch import with_stretch
-from hintseg.images import read_image, read_image_size, read_picture
-from hintseg.listing import Listing, composed, list_images
-from hintseg.reading import read_text
-from hintseg.samples import PLAIN, Picture, View
-from hintseg.storage.addresses import is_remote, local_path
-from hintseg.storage.mirror import Progress, fetch
-from hintseg.writing import write_text
+from hintseg.io.images import read_image, read_image_size, read_picture
+from hintseg.io.listing import Listing, composed, list_images
+from hintseg.io.reading import read_text
+from hintseg.io.samples import PLAIN, Picture, View
+from hintseg.io.storage.addresses import is_remote, local_path
+from hintseg.io.storage.mirror import Progress, fetch
+from hintseg.io.writing import write_text
+from hintseg.memory_errors import memory_explained
 
 
 @dataclass(frozen=True)

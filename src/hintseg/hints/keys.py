@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
 from hintseg.errors import InputError
-from hintseg.listing import Listing, composed, is_image_name
+from hintseg.io.listing import Listing, composed, is_image_name
 
 
 def by_key(listing: Listing) -> dict[str, Path]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from difflib import get_close_matches
 from pathlib import Path
 
-from hintseg.hints.forms.by_name import FORMS
+from hintseg.hints.forms.registry import FORMS
 
 FOLDERS = (*(name for name, form in FORMS.items() if form.picture), "contours")
 FILES = ("dataset.json", *(f"{name}.json" for name, form in FORMS.items() if form.parse), "looked_for.json")

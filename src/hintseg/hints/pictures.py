@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from hintseg.errors import InputError
 from hintseg.hints.keys import without_suffix
-from hintseg.listing import MADE_BY, composed, list_images
-from hintseg.reading import read_json
+from hintseg.io.listing import MADE_BY, composed, list_images
+from hintseg.io.reading import read_json
 
 # Formats that keep every value; the first one is looked for first.
 LABEL_SUFFIXES = (".png", ".tif", ".tiff", ".bmp", ".gif")

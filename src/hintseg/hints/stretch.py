@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from hintseg.errors import InputError
-from hintseg.images import valid_samples
-from hintseg.samples import Limits, View, robust_limits
-from hintseg.storage.files import mark_of
+from hintseg.io.images import valid_samples
+from hintseg.io.samples import Limits, View, robust_limits
+from hintseg.io.storage.files import mark_of
 
 MOST_HEADERS = 256  # images looked at for their depth
 MOST_IMAGES = 32  # decoded for their samples

@@ -8,12 +8,12 @@ import numpy as np
 
 from hintseg.config import InferenceConfig
 from hintseg.errors import InputError
-from hintseg.exhausted import SMALLER, memory_explained
 from hintseg.hints.classes import ClassMap
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.labels import VOID
 from hintseg.inference.prediction import without_data
 from hintseg.inference.segmenter import Segmenter
+from hintseg.memory_errors import SMALLER, memory_explained
 from hintseg.metrics import ConfusionMatrix
 
 log = logging.getLogger("hintseg")

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from hintseg.errors import RunError
-from hintseg.writing import atomic_path
+from hintseg.io.writing import atomic_path
 
 LARGE = 2_000_000  # segments; with fewer, all are compared
 PROBED = 64  # lists looked at for every query

@@ -12,9 +12,9 @@ from hintseg.errors import InputError
 from hintseg.hints.labels import VOID
 from hintseg.inference.refine import refined
 from hintseg.inference.retrieval import SegmentIndex, retrieval_probabilities
-from hintseg.inference.views import multi_scale_maps
 from hintseg.network.embedder import Network, PixelMaps
 from hintseg.network.heads import resize
+from hintseg.network.tta import multi_scale_maps
 
 NEIGHBOURS = 20  # segments that vote [SPML]
 

@@ -6,8 +6,8 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from hintseg.functional.propagation.dense_crf import dense_crf
 from hintseg.network.heads import resize
-from hintseg.propagation.dense_crf import dense_crf
 
 LEAST = 0.1  # a class that is best nowhere and less probable than this everywhere is left out
 

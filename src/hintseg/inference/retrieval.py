@@ -11,15 +11,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hintseg.errors import RunError
+from hintseg.functional.propagation.vote import label_shares, nearest_segments
+from hintseg.functional.segments.kmeans import ROUNDS, grid_clusters, spherical_kmeans, with_location
+from hintseg.functional.segments.prototypes import segment_prototypes, split_segments
 from hintseg.inference import large_index
 from hintseg.inference.large_index import LargeIndex
-from hintseg.listing import require_no_pipe
+from hintseg.io.listing import require_no_pipe
+from hintseg.io.storage.mirror import cache_folder
+from hintseg.io.writing import atomic_path
 from hintseg.network.heads import resize
-from hintseg.propagation.vote import label_shares, nearest_segments
-from hintseg.segments.kmeans import ROUNDS, grid_clusters, spherical_kmeans, with_location
-from hintseg.segments.prototypes import segment_prototypes, split_segments
-from hintseg.storage.mirror import cache_folder
-from hintseg.writing import atomic_path
 
 FIELDS = ("prototypes", "labels", "images", "boxes")
 

@@ -17,22 +17,22 @@ from hintseg.hints.classes import ClassMap, match_classes
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.labels import UNLABELLED
 from hintseg.hints.model import ImageHints
-from hintseg.images import read_picture, reduced, repeated
-from hintseg.inference import views
-from hintseg.inference.completion import complete_image, completion_maps
-from hintseg.inference.description import RunDescription
 from hintseg.inference.device import pick_device
 from hintseg.inference.prediction import Seen, check_image, class_probabilities, without_data
 from hintseg.inference.retrieval import Neighbour, SegmentIndex, load_index, nearest_to_click
-from hintseg.inference.views import enlarged_argmax, image_maps, tiled_argmax, tiled_mean
-from hintseg.listing import require_no_pipe
+from hintseg.inference.run_config import RunDescription
+from hintseg.io.images import read_picture, reduced, repeated
+from hintseg.io.listing import require_no_pipe
+from hintseg.io.samples import Picture
+from hintseg.io.storage.mirror import fetch
+from hintseg.network import tta
 from hintseg.network.embedder import Embedder, Network
-from hintseg.network.exported import digest, exported_network
 from hintseg.network.heads import resize
-from hintseg.samples import Picture
-from hintseg.storage.mirror import fetch
-from hintseg.targets.boxes import box_seeds
-from hintseg.targets.target import WeakTarget, reduce_target, weak_target
+from hintseg.network.onnx import digest, exported_network
+from hintseg.network.tta import enlarged_argmax, image_maps, tiled_argmax, tiled_mean
+from hintseg.pseudo_labels.complete import complete_image, completion_maps
+from hintseg.pseudo_labels.grabcut import box_seeds
+from hintseg.pseudo_labels.target import WeakTarget, reduce_target, weak_target
 
 TILE_OVERLAP = 128
 log = logging.getLogger("hintseg")
@@ -171,12 +171,12 @@ class Segmenter:
         return masks
 
     def as_in_training(self, image: NDArray[np.uint8], config: InferenceConfig | None = None) -> NDArray[np.uint8]:
-        """The image at the scale at which training saw its images; see `views.at_training_scale`."""
+        """The image at the scale at which training saw its images; see `tta.at_training_scale`."""
         limit = (config or self.recipe.inference).longest_side
         if limit is not None:
             return reduced(image, limit) if limit else image
         self._warn_of_size(max(image.shape[:2]))
-        return views.at_training_scale(image, self.recipe.data.longest_side, self.description.largest)
+        return tta.at_training_scale(image, self.recipe.data.longest_side, self.description.largest)
 
     def _warn_of_size(self, side: int) -> None:
         largest = self.description.largest
@@ -281,7 +281,7 @@ class Segmenter:
         if not (0 <= at[0] < width and 0 <= at[1] < height):
             raise InputError(f"--at {at[0]:g},{at[1]:g} lies outside the {width}×{height} image.")
         small = reduced(self.as_in_training(image), self.recipe.inference.tile)
-        maps = image_maps(self.network, small, scale=views.middle_scale(self.recipe.inference.scales))
+        maps = image_maps(self.network, small, scale=tta.middle_scale(self.recipe.inference.scales))
         segments = self.recipe.segments
         clicked, found = nearest_to_click(
             maps.embeddings, self.index, self.description.keys, ((at[0] + 0.5) / width, (at[1] + 0.5) / height),

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from hintseg.config import Recipe
 from hintseg.hints.labels import UNLABELLED, VOID
 from hintseg.inference.segmenter import Segmenter
-from hintseg.inference.views import middle_scale
 from hintseg.metrics import ConfusionMatrix
+from hintseg.network.tta import middle_scale
 
 FEWEST, MOST = 4, 40  # images held out; of fewer nothing can be told, and more only take time
 HARM = 0.02  # mean IoU at hints: what a CRF may lose there for the borders, where nobody hints

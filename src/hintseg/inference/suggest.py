@@ -14,12 +14,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from hintseg.functional.segments.oversegment import oversegment
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.labels import UNLABELLED
-from hintseg.images import deepest
 from hintseg.inference.segmenter import Segmenter
-from hintseg.segments.oversegment import oversegment
-from hintseg.targets.target import reduce_target
+from hintseg.io.images import deepest
+from hintseg.pseudo_labels.target import reduce_target
 
 REGIONS = 200
 MOST_SCARCE = 10.0  # a class without segments does not drown all others

@@ -13,10 +13,10 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from hintseg.config import Recipe
-from hintseg.inference.views import rescaled, to_tensor
+from hintseg.io.writing import atomic_path
 from hintseg.network.embedder import Embedder, PixelMaps
 from hintseg.network.heads import UnitPyramid
-from hintseg.writing import atomic_path
+from hintseg.network.tta import rescaled, to_tensor
 
 LARGEST = torch.finfo(torch.float16).max
 FEATURES_LIMIT = 20 * 10**9  # bytes of cached features

@@ -20,27 +20,27 @@ from numpy.typing import NDArray
 
 from hintseg.config import Recipe
 from hintseg.errors import TrainingError
-from hintseg.exhausted import memory_explained
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.labels import UNLABELLED, VOID
-from hintseg.images import repeated
-from hintseg.inference.completion import complete_image
-from hintseg.inference.description import RunDescription
 from hintseg.inference.device import pick_device
 from hintseg.inference.retrieval import save_index
+from hintseg.inference.run_config import RunDescription
 from hintseg.inference.segmenter import Segmenter
 from hintseg.inference.selection import held_out, with_chosen_crf
-from hintseg.inference.views import middle_scale
 from hintseg.instant.features import FEATURES_LIMIT, FeatureStore, scale_for
 from hintseg.instant.head import MOST_PIXELS, LabelledPixels, draw_pixels, fit_head, gathered
 from hintseg.instant.tags import place_tagged
+from hintseg.io.images import repeated
+from hintseg.io.writing import write_text
+from hintseg.memory_errors import memory_explained
 from hintseg.network.embedder import Embedder
-from hintseg.training.completed import MapsOf, remembered_segments
+from hintseg.network.tta import middle_scale
+from hintseg.pseudo_labels.complete import complete_image
 from hintseg.training.data import TrainingImages
 from hintseg.training.inputs import agree_on_inputs, run_inputs
 from hintseg.training.progress import Progress
 from hintseg.training.run_folder import own_folder, save_network
-from hintseg.writing import write_text
+from hintseg.training.self_training import MapsOf, remembered_segments
 
 log = logging.getLogger("hintseg")
 

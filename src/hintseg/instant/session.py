@@ -9,19 +9,19 @@ import torch
 from numpy.typing import NDArray
 
 from hintseg.errors import ConfigError, InputError
-from hintseg.exhausted import memory_explained
 from hintseg.hints.dataset import Dataset
-from hintseg.hints.forms.by_name import FORMS
+from hintseg.hints.forms.registry import FORMS
 from hintseg.hints.labels import UNLABELLED
-from hintseg.images import read_image_size, repeated
 from hintseg.inference.device import pick_device
 from hintseg.inference.prediction import without_data
 from hintseg.inference.refine import refined
-from hintseg.inference.views import enlarged_argmax
 from hintseg.instant.features import FEATURES_LIMIT, FeatureStore, scale_for
 from hintseg.instant.head import LabelledPixels, draw_pixels, fit_head, gathered
+from hintseg.io.images import read_image_size, repeated
+from hintseg.memory_errors import memory_explained
 from hintseg.network.embedder import Embedder
 from hintseg.network.heads import resize
+from hintseg.network.tta import enlarged_argmax
 from hintseg.recipes.instant import INSTANT
 from hintseg.training.data import TrainingImages
 

@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from hintseg.config import Recipe
-from hintseg.inference.completion import balanced
 from hintseg.instant.features import FeatureStore
 from hintseg.instant.head import joined_features
-from hintseg.targets.activation import expected_shares
-from hintseg.targets.target import WeakTarget
+from hintseg.pseudo_labels.cam import expected_shares
+from hintseg.pseudo_labels.complete import balanced
+from hintseg.pseudo_labels.target import WeakTarget
 from hintseg.training.data import TrainingImages
-from hintseg.training.tags import image_seeds, tagged_shares, unplaced
+from hintseg.training.tag_classifier import image_seeds, tagged_shares, unplaced
 
 log = logging.getLogger("hintseg")
 

@@ -8,10 +8,10 @@ from torch import Tensor, nn
 
 from hintseg.config import DEFAULT_BACKBONE
 from hintseg.errors import ConfigError, WeightsError, unknown_name
-from hintseg.network.dilated import phase_depthwise
-from hintseg.network.folded import fold_norms
-from hintseg.network.packaged import packaged_file, read_packaged
-from hintseg.storage.mirror import fetch
+from hintseg.io.storage.mirror import fetch
+from hintseg.network.conv_bn_fusion import fold_norms
+from hintseg.network.phased_convolution import phase_depthwise
+from hintseg.network.weights import packaged_file, read_packaged
 
 WEIGHTS_AUTO = "auto"
 WEIGHTS_TIMM = "timm"

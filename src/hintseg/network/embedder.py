@@ -9,9 +9,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hintseg.config import NetworkConfig
-from hintseg.network.aggregation import RegionAttention
 from hintseg.network.backbone import Backbone
 from hintseg.network.heads import DECODERS, embedding_classifier, hidden_classifier, joint_classifier
+from hintseg.network.region_attention import RegionAttention
 
 
 class PixelMaps(NamedTuple):

@@ -17,9 +17,9 @@ from hintseg.errors import InputError
 from hintseg.formats.folder import Progress, find, require_empty, required, write_folder
 from hintseg.formats.rle import decode_polygons, decode_rle
 from hintseg.hints.dataset import Dataset
-from hintseg.hints.description import read_json
+from hintseg.hints.dataset_json import read_json
 from hintseg.hints.labels import VOID
-from hintseg.images import repeated, write_labels
+from hintseg.io.images import repeated, write_labels
 
 CLASSES = (
     "background", "torso", "right hand", "left hand", "left foot", "right foot", "right thigh", "left thigh",

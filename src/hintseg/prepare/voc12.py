@@ -29,9 +29,9 @@ from hintseg.formats.folder import (
     write_folder,
 )
 from hintseg.hints.dataset import Dataset
-from hintseg.hints.description import read_json
-from hintseg.images import read_image_size, write_labels
-from hintseg.writing import link_or_copy
+from hintseg.hints.dataset_json import read_json
+from hintseg.io.images import read_image_size, write_labels
+from hintseg.io.writing import link_or_copy
 
 CLASSES = (
     "background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow",

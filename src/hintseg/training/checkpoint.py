@@ -9,10 +9,10 @@ from typing import Any
 import torch
 
 from hintseg.errors import HintsegError, RunError, TrainingError
-from hintseg.exhausted import is_exhausted
-from hintseg.listing import require_no_pipe
+from hintseg.io.listing import require_no_pipe
+from hintseg.io.writing import atomic_path
+from hintseg.memory_errors import is_exhausted
 from hintseg.training.loop import TrainingState
-from hintseg.writing import atomic_path
 
 VERSION = 2
 

@@ -15,19 +15,19 @@ from numpy.typing import NDArray
 
 from hintseg.config import DataConfig
 from hintseg.errors import TrainingError
+from hintseg.functional.propagation.regions import propagate, spread_labels
+from hintseg.functional.segments.oversegment import partitions, resized_contours
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.digest import pixel_digest
 from hintseg.hints.forms.boxes import Box
 from hintseg.hints.held import pack, unpack
 from hintseg.hints.model import ImageHints
-from hintseg.images import reduced
-from hintseg.propagation.regions import propagate, spread_labels
-from hintseg.samples import Picture
-from hintseg.segments.oversegment import partitions, resized_contours
-from hintseg.targets.boxes import box_seeds
-from hintseg.targets.target import WeakTarget, reduce_target, weak_target
+from hintseg.io.images import reduced
+from hintseg.io.samples import Picture
+from hintseg.io.writing import kept_arrays
+from hintseg.pseudo_labels.grabcut import box_seeds
+from hintseg.pseudo_labels.target import WeakTarget, reduce_target, weak_target
 from hintseg.training.augment import Sample
-from hintseg.writing import kept_arrays
 
 CONFIDENCE = 0.9  # minimum share of a propagated label
 

@@ -16,12 +16,12 @@ from lightning_fabric import Fabric
 
 from hintseg.errors import RunError
 from hintseg.hints.dataset import Dataset
-from hintseg.hints.description import hint_files
-from hintseg.hints.forms.by_name import FORMS
-from hintseg.inference.description import RunDescription
+from hintseg.hints.dataset_json import hint_files
+from hintseg.hints.forms.registry import FORMS
+from hintseg.inference.run_config import RunDescription
+from hintseg.io.writing import atomic_path
 from hintseg.network.backbone import WEIGHTS_NONE
 from hintseg.network.embedder import Embedder
-from hintseg.writing import atomic_path
 
 log = logging.getLogger("hintseg")
 FILE = "inputs.json"

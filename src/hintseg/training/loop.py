@@ -15,18 +15,18 @@ from hintseg.network.embedder import Embedder
 from hintseg.training.augment import SoftMask
 from hintseg.training.batches import TrainingBatch, TrainingBatches
 from hintseg.training.data import TrainingImages
-from hintseg.training.interrupt import Interruption
-from hintseg.training.loading import loader
-from hintseg.training.objective import Objective
-from hintseg.training.optimizer import AveragedWeights, build_optimizer, learning_rate_factor, set_learning_rate
-from hintseg.training.processes import (
+from hintseg.training.distributed import (
     add_gradients,
     images_a_process,
     interrupted,
     whole_batch,
     whole_maps,
 )
-from hintseg.training.statistics import synchronise_statistics
+from hintseg.training.interrupt import Interruption
+from hintseg.training.loading import loader
+from hintseg.training.objective import Objective
+from hintseg.training.optimizer import AveragedWeights, build_optimizer, learning_rate_factor, set_learning_rate
+from hintseg.training.sync_batchnorm import synchronise_statistics
 
 RENEW_EVERY = 20
 AHEAD = {"cuda": 1}  # steps given to a device before the host looks at what an earlier one came to

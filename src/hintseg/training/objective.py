@@ -7,15 +7,15 @@ from torch import Tensor
 from hintseg.config import Recipe, TermConfig
 from hintseg.contrib.rca import RegionMemory
 from hintseg.errors import unknown_name
+from hintseg.functional.losses.contrast import pixel_to_segment_loss
+from hintseg.functional.losses.partial_cross_entropy import is_labelled
+from hintseg.functional.relations.registry import RELATIONS
+from hintseg.functional.segments.batch import SegmentedBatch, UncountedBatch, split_batch
+from hintseg.functional.segments.memory_bank import SegmentMemory
 from hintseg.hints.labels import UNLABELLED, VOID
-from hintseg.losses.contrast import pixel_to_segment_loss
-from hintseg.losses.partial_cross_entropy import is_labelled
 from hintseg.network.embedder import PixelMaps
-from hintseg.relations.by_name import RELATIONS
-from hintseg.segments.batch import SegmentedBatch, UncountedBatch, split_batch
-from hintseg.segments.memory import SegmentMemory
 from hintseg.training.batches import TrainingBatch
-from hintseg.training.terms import READ, TERMS, TermInputs
+from hintseg.training.loss_registry import READ, TERMS, TermInputs
 
 CONCENTRATION = 10.0  # where a relationship names none
 

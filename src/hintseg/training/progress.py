@@ -5,8 +5,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from hintseg.storage.outputs import MADE_BY
-from hintseg.writing import write_text
+from hintseg.io.storage.outputs import MADE_BY
+from hintseg.io.writing import write_text
 
 FILE = "progress.json"
 EVERY = 0.5  # seconds between two notes of one stage

@@ -13,26 +13,26 @@ from lightning_fabric import Fabric
 from numpy.typing import NDArray
 
 from hintseg.config import NetworkConfig, Recipe, TermConfig
-from hintseg.inference.completion import completion_maps
-from hintseg.inference.description import RunDescription
 from hintseg.inference.evaluation import evaluate_split
 from hintseg.inference.retrieval import save_index
+from hintseg.inference.run_config import RunDescription
 from hintseg.inference.segmenter import Segmenter
 from hintseg.inference.selection import held_out, with_chosen_crf, without_crf
-from hintseg.inference.views import image_maps, middle_scale
+from hintseg.io.writing import write_text
 from hintseg.network.embedder import Embedder
+from hintseg.network.tta import image_maps, middle_scale
+from hintseg.pseudo_labels.complete import completion_maps
 from hintseg.training.augment import SoftMask
 from hintseg.training.checkpoint import damage_explained, read_checkpoint, restore, save_checkpoint
-from hintseg.training.completed import MapsOf, completed_masks, remembered_segments
 from hintseg.training.data import TrainingImages
+from hintseg.training.distributed import interrupted
 from hintseg.training.inputs import HintWatch
 from hintseg.training.interrupt import Interruption
 from hintseg.training.loading import decode
 from hintseg.training.loop import TrainingState, new_state, train_steps
-from hintseg.training.processes import interrupted
 from hintseg.training.progress import Progress
 from hintseg.training.run_folder import save_network, write_metrics, write_tensorboard
-from hintseg.writing import write_text
+from hintseg.training.self_training import MapsOf, completed_masks, remembered_segments
 
 log = logging.getLogger("hintseg")
 

@@ -9,10 +9,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from hintseg.errors import HintsegError, RunError
-from hintseg.inference.description import RunDescription
+from hintseg.inference.run_config import RunDescription
+from hintseg.io.storage.outputs import claim_folder
+from hintseg.io.writing import atomic_path
 from hintseg.network.embedder import Embedder
-from hintseg.storage.outputs import claim_folder
-from hintseg.writing import atomic_path
 
 
 def write_metrics(out: Path, history: list[dict[str, float]]) -> None:

@@ -11,21 +11,21 @@ from lightning_fabric import Fabric
 
 from hintseg.config import Recipe
 from hintseg.errors import TrainingError
-from hintseg.exhausted import is_exhausted
 from hintseg.hints.dataset import Dataset
-from hintseg.inference.description import RunDescription
+from hintseg.inference.run_config import RunDescription
 from hintseg.inference.segmenter import Segmenter
+from hintseg.io.writing import atomic_path
+from hintseg.memory_errors import is_exhausted
 from hintseg.network.embedder import Embedder
-from hintseg.training.completed import MapsOf
 from hintseg.training.data import TrainingImages
+from hintseg.training.distributed import disconnect, images_a_process, make_fabric, run_folder
 from hintseg.training.inputs import HintWatch, agree_on_inputs, first_process_decides, run_inputs
 from hintseg.training.loop import new_state
 from hintseg.training.objective import require_known_terms, uses_spread_labels
-from hintseg.training.processes import disconnect, images_a_process, make_fabric, run_folder
 from hintseg.training.progress import Progress
 from hintseg.training.run import Run, completion_step, is_separate
-from hintseg.training.tags import place_tags
-from hintseg.writing import atomic_path
+from hintseg.training.self_training import MapsOf
+from hintseg.training.tag_classifier import place_tags
 
 log = logging.getLogger("hintseg")
 

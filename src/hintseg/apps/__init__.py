@@ -1,0 +1,1 @@
+"""What users start: command line, studio, report, batch inference, comparison, demo."""

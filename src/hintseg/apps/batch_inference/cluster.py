@@ -1,0 +1,136 @@
+"""Segment photographs on a Ray cluster, or on all cores of this machine.
+
+The run travels to the workers with the job; photographs and output must be readable from there: URLs, or a folder
+that all machines share. A worker that dies is started again and its batch repeated; what it had written stays.
+"""
+
+import logging
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hintseg.apps.batch_inference.local import SHARD, computation
+from hintseg.apps.batch_inference.output import Output
+from hintseg.apps.batch_inference.photographs import Photograph
+from hintseg.config import InferenceConfig
+from hintseg.errors import ConfigError, HintsegError, RunError
+from hintseg.io.storage.files import absolute
+
+RUN_FILES = ("run.json", "weights.safetensors", "memory.safetensors")
+BATCH = 16  # photographs a worker takes at once: at most so many are looked at again after it died
+
+
+class Worker:
+    """Holds a network and writes the masks of one batch after the other; Ray makes one in each process."""
+
+    def __init__(self, run: Any, output: Output, config: InferenceConfig) -> None:
+        """Open a run.
+
+        Args:
+            run: reference to its files' names and bytes in Ray's store.
+        """
+        import ray
+
+        from hintseg.inference.segmenter import Segmenter
+
+        self.output = output
+        with tempfile.TemporaryDirectory(prefix="hintseg-") as folder:
+            for name, content in ray.get(run).items():
+                (Path(folder) / name).write_bytes(content)
+            segmenter = Segmenter.open(folder)
+            if config.method != "softmax":
+                segmenter.index  # noqa: B018  read before its file goes away
+        self.compute = computation(segmenter, config, output.soft)
+
+    def __call__(self, batch: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        """Columns (source, name) → (name, error, fatal); without an error a mask was written, a fatal one ends all."""
+        photographs = [Photograph(*pair) for pair in zip(batch["source"], batch["name"], strict=True)]
+        fatal = False
+        try:
+            errors = self.output.write_all(photographs, self.compute, keep=True)
+        except HintsegError as error:
+            fatal, errors = True, [str(error)] * len(photographs)
+        said = np.array([error or "" for error in errors], dtype=object)
+        return {"name": batch["name"], "error": said, "fatal": np.full(len(photographs), fatal)}
+
+
+def predict_on_ray(
+    run: Path, photographs: Sequence[Photograph], output: Output, config: InferenceConfig,
+    workers: int | None = None, worker: type[Worker] = Worker,
+) -> Iterator[tuple[Photograph, str | None]]:  # fmt: skip
+    """Segment photographs on the cluster that RAY_ADDRESS names, or on this machine.
+
+    Args:
+        run: run folder, on this machine.
+        photographs: with addresses that every machine of the cluster can read.
+        output: likewise; claimed, and without masks of these names.
+        config: how images are looked at.
+        workers: at most so many at once; None: as many as there are GPUs, or CPUs where there is none.
+        worker: what each of them is.
+
+    Yields:
+        Each photograph with what was wrong with it, or None; in no particular order.
+
+    Raises:
+        ConfigError: Ray is not installed.
+        RunError: the cluster cannot be reached, or the output cannot be written.
+    """
+    ray = _require_ray()
+    import pyarrow
+
+    if not photographs:
+        return
+    if not ray.is_initialized():
+        try:
+            ray.init(include_dashboard=False, log_to_driver=False, logging_level="warning")
+        except (ConnectionError, ValueError, RuntimeError) as error:
+            raise RunError(f"the Ray cluster cannot be reached ({error}); check RAY_ADDRESS.") from error
+    resources = ray.cluster_resources()
+    gpus = int(resources.get("GPU", 0))
+    most = workers or gpus or int(resources.get("CPU", 1))
+    sources = {photograph.name: photograph for photograph in photographs}
+    # Workers have working folders of their own.
+    output = replace(output, folder=absolute(output.folder))
+    files = {name: (run / name).read_bytes() for name in RUN_FILES if (run / name).exists()}
+    size = SHARD if output.kind == "parquet" else BATCH
+    ray.data.DataContext.get_current().enable_progress_bars = False
+    logging.getLogger("ray.data").setLevel(logging.WARNING)
+    # A block is a batch, so that a batch tried again is the same one and finds what was written.
+    batches = [photographs[start : start + size] for start in range(0, len(photographs), size)]
+    blocks = [
+        {"source": [absolute(photo.source) for photo in batch], "name": [photo.name for photo in batch]}
+        for batch in batches
+    ]
+    work = ray.data.from_arrow([pyarrow.table(block) for block in blocks]).map_batches(
+        worker,
+        batch_size=None,
+        batch_format="numpy",
+        fn_constructor_args=(ray.put(files), output, config),
+        compute=ray.data.ActorPoolStrategy(min_size=1, max_size=min(most, len(batches))),
+        num_cpus=0 if gpus else 1,
+        num_gpus=1 if gpus else 0,
+    )
+    try:
+        for done in work.iter_batches(batch_size=None, batch_format="numpy"):
+            if done["fatal"].any():
+                raise RunError(done["error"][0])
+            for name, wrong in zip(done["name"], done["error"], strict=True):
+                yield sources[name], wrong or None
+    except ray.exceptions.RayError as failure:
+        raise RunError(f"the Ray cluster gave up: {str(failure).splitlines()[0]}") from failure
+
+
+def _require_ray() -> Any:
+    # Ray would report its usage to its makers; whoever wants that sets the variable.
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    try:
+        import ray.data
+    except ImportError as error:
+        raise ConfigError("--engine ray needs Ray: pip install 'hintseg[ray]'.") from error
+    return ray

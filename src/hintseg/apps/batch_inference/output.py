@@ -1,0 +1,310 @@
+"""Where masks go: a file each, or many to a Parquet shard; each appears whole, or not at all.
+
+A folder of masks says who made them (`.made-by.json`), so that a later run only goes on with its own.
+"""
+
+import hashlib
+import json
+import unicodedata
+import zipfile
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hintseg.apps.batch_inference.photographs import Photograph
+from hintseg.errors import ConfigError, InputError, RunError
+from hintseg.hints.dataset import Dataset
+from hintseg.hints.dataset_json import parse_description
+from hintseg.hints.forms.registry import FORMS
+from hintseg.io.georeference import write_georeferenced
+from hintseg.io.images import encode_labels
+from hintseg.io.listing import is_image_name
+from hintseg.io.rasters import require_rasterio
+from hintseg.io.storage.addresses import is_remote
+from hintseg.io.storage.files import below, exists, list_files, local_file, new_file, remove
+from hintseg.io.storage.outputs import (
+    MADE_BY,
+    MARK,
+    identity,
+    is_made_here,
+    marked,
+    require_apart,
+    require_no_part,
+    require_replaceable,
+)
+
+Kind = Literal["png", "geotiff", "parquet"]
+
+
+class Made(NamedTuple):
+    """What was computed of a photograph.
+
+    Attributes:
+        labels: (H, W) uint8 classes.
+        probabilities: (C, H, W) float32 where they are kept.
+    """
+
+    labels: NDArray[np.uint8]
+    probabilities: NDArray[np.float32] | None = None
+
+
+Compute = Callable[[Path], Made]
+
+
+@dataclass(frozen=True)
+class Output:
+    """A folder of masks.
+
+    Attributes:
+        folder: its path or URL.
+        kind: "png": a palette PNG each; "geotiff": a GeoTIFF each, where the photograph lies; "parquet": a
+            shard for every batch, with name, source, mask (PNG bytes) and error.
+        classes: names by label, kept beside the masks and in soft probabilities.
+        soft: also write probabilities as NAME.npz.
+    """
+
+    folder: str
+    kind: Kind = "png"
+    classes: tuple[str, ...] = ()
+    soft: bool = False
+
+    @property
+    def suffix(self) -> str:
+        """Of a mask's file."""
+        return {"png": ".png", "geotiff": ".tif", "parquet": ".parquet"}[self.kind]
+
+    def claim(
+        self, maker: str, photographs: Sequence[Photograph], resume: bool = False, overwrite: bool = False,
+        clear: bool = False,
+    ) -> frozenset[str]:  # fmt: skip
+        """Say who writes here, after a look at what must not be written over.
+
+        Args:
+            maker: digest of everything that decides what a mask looks like.
+            photographs: what is to be segmented; nothing is written where one of them lies.
+            resume: keep the masks that the same maker wrote before.
+            overwrite: replace other masks, if hintseg made them.
+            clear: remove these first; shards always, since other ones would stand beside them.
+
+        Returns:
+            Names whose masks are there already.
+
+        Raises:
+            ConfigError: a package is missing.
+            RunError: another maker wrote here, something is in the way, the folder is a data set's with other classes,
+                or it cannot be written.
+        """
+        self._require_packages()
+        self._require_own_classes()
+        require_no_part(self.folder)
+        require_apart(self.folder, [photograph.source for photograph in photographs])
+        mark = {"maker": maker, "kind": self.kind, "soft": self.soft}
+        listed = list_files(self.folder)
+        files = {name: state for name, state in listed.items() if self._is_output(name)}
+        there = [name for name in files if name.endswith(self.suffix)]
+        claimed = self._claimed()
+        older, allowed = claimed.pop("older", {}), claimed.pop("overwrite", False)
+        claimed.pop("classes", None)
+        if resume and there and claimed != mark:
+            raise RunError(
+                f"{self.folder}: holds masks of another run, other settings or other hints; choose another --out, or "
+                "--overwrite in place of --resume."
+            )
+        resumed = resume and claimed == mark
+        mine = {name for name in files if resumed and older.get(name) != files[name]}
+        kept = self._names([name for name in there if name in mine])
+        wanted = [photograph for photograph in photographs if photograph.name not in kept]
+        met = sorted(self._met(wanted, listed) | (files.keys() - mine if self.kind == "parquet" else set()))
+        sources = {identity(photograph.source) for photograph in photographs} if met else set()
+        for name in met:
+            require_replaceable(below(self.folder, name), overwrite or (resumed and allowed) or name in mine, sources)
+        if MADE_BY not in listed:
+            self._require_no_images(listed.keys() - set(met))
+        for name in met if clear or self.kind == "parquet" else ():
+            remove(below(self.folder, name))
+        if claimed != mark or (met and not resumed):
+            # What lies here now is not ours until it was written over.
+            with new_file(below(self.folder, MADE_BY)) as temporary:
+                content = {**mark, "classes": self.classes, "older": files, "overwrite": overwrite}
+                temporary.write_text(json.dumps(content), "utf-8")
+        return kept
+
+    def _require_no_images(self, listed: Collection[str]) -> None:
+        """A folder of outputs is left out where one round it is read; nobody's images may be in it."""
+        for name in sorted(listed):
+            if is_image_name(PurePosixPath(name).name) and not is_made_here(below(self.folder, name)):
+                raise RunError(
+                    f"{self.folder}: holds {name}, which hintseg did not make and which would be left out whenever a "
+                    "folder round it is read; choose a folder for masks alone."
+                )
+
+    def _require_own_classes(self) -> None:
+        """A data set's own label maps have its classes' numbers."""
+        home = None if is_remote(self.folder) else data_set_of_masks(Path(self.folder))
+        found = None if home is None else home.classes
+        if self.classes and found is not None and found != self.classes:
+            raise RunError(
+                f"{self.folder}: belongs to a data set with the classes {', '.join(found)}, but these masks have "
+                f"{', '.join(self.classes)}; choose another --out."
+            )
+
+    def write_all(self, photographs: Sequence[Photograph], compute: Compute, keep: bool) -> list[str | None]:
+        """Compute and write the masks of a batch.
+
+        Args:
+            photographs: the batch.
+            compute: path of a photograph → its masks.
+            keep: leave alone what is there; for a batch that is tried again after its first worker died.
+
+        Returns:
+            Of every photograph, what was wrong with it, or None.
+
+        Raises:
+            RunError: the folder cannot be written.
+        """
+        if self.kind == "parquet":
+            return self._write_shard(photographs, compute, keep)
+        return [self._write_one(photograph, compute, keep) for photograph in photographs]
+
+    def write(self, name: str, made: Made, path: Path | None = None) -> None:
+        """Write one photograph's mask, and its probabilities before it.
+
+        Raises:
+            InputError: the name would lead outside the folder.
+            RunError: the folder cannot be written.
+        """
+        if made.probabilities is not None:
+            with new_file(below(self.folder, f"{name}.npz")) as temporary:
+                classes = np.array(self.classes)
+                np.savez_compressed(temporary, probabilities=made.probabilities, classes=classes)
+                with zipfile.ZipFile(temporary, "a") as archive:
+                    archive.comment = MARK.encode()
+        with new_file(self._mask(name)) as temporary:
+            if self.kind == "geotiff" and path is not None:
+                write_georeferenced(temporary, made.labels, path, self.classes)
+            else:
+                told = marked(made.labels)
+                temporary.write_bytes(encode_labels(made.labels, software=told, classes=self.classes))
+
+    def _write_one(self, photograph: Photograph, compute: Compute, keep: bool) -> str | None:
+        try:
+            target = self._mask(photograph.name)
+            if not (keep and exists(target)):
+                with local_file(photograph.source) as path:
+                    self.write(photograph.name, compute(path), path)
+        except InputError as error:
+            return str(error)
+        return None
+
+    def _mask(self, name: str) -> str:
+        return below(self.folder, name + self.suffix)
+
+    def _write_shard(self, photographs: Sequence[Photograph], compute: Compute, keep: bool) -> list[str | None]:
+        pyarrow = _require_pyarrow()
+        name = hashlib.sha256("\n".join(photograph.name for photograph in photographs).encode()).hexdigest()[:20]
+        target = below(self.folder, f"part-{name}.parquet")
+        if keep and exists(target):
+            with local_file(target) as path:
+                kept: list[str | None] = [row["error"] for row in _rows(path, target)]
+            return kept
+        rows: list[dict[str, Any]] = []
+        for photograph in photographs:
+            mask, wrong = None, None
+            try:
+                with local_file(photograph.source) as path:
+                    mask = encode_labels(compute(path).labels, software=MARK, classes=self.classes)
+            except InputError as error:
+                wrong = str(error)
+            rows.append({**photograph._asdict(), "mask": mask, "error": wrong})
+        kinds = [("name", pyarrow.string()), ("source", pyarrow.string())]
+        schema = pyarrow.schema([*kinds, ("mask", pyarrow.binary()), ("error", pyarrow.string())], {"Software": MARK})
+        with new_file(target) as temporary:
+            pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows, schema), temporary)
+        return [row["error"] for row in rows]
+
+    def _require_packages(self) -> None:
+        if self.kind == "geotiff":
+            require_rasterio("--geotiff")
+        if self.kind == "parquet":
+            _require_pyarrow()
+            if self.soft:
+                raise ConfigError("Parquet shards hold masks alone; leave out --soft or --parquet.")
+
+    def _is_output(self, file: str) -> bool:
+        return file.endswith((self.suffix, ".npz") if self.soft else self.suffix) and ".partial-" not in file
+
+    def _met(self, photographs: Sequence[Photograph], listed: Collection[str]) -> set[str]:
+        """What is there of the files to be written, by another spelling, too, where the file system takes it."""
+        suffixes = (self.suffix, ".npz") if self.soft else (self.suffix,)
+        targets = {photograph.name + suffix for photograph in photographs for suffix in suffixes}
+        spelled = {_folded(name) for name in listed}
+        alike = {name for name in targets.difference(listed) if _folded(name) in spelled}
+        return targets.intersection(listed) | {name for name in alike if exists(below(self.folder, name))}
+
+    def _names(self, files: Sequence[str]) -> frozenset[str]:
+        if self.kind != "parquet":
+            return frozenset(file.removesuffix(self.suffix) for file in files)
+        names: set[str] = set()
+        for file in files:
+            with local_file(below(self.folder, file)) as path:
+                names.update(row["name"] for row in _rows(path, file) if row["error"] is None)
+        return frozenset(names)
+
+    def _claimed(self) -> dict[str, Any]:
+        try:
+            with local_file(below(self.folder, MADE_BY)) as path:
+                found = json.loads(path.read_text("utf-8"))
+        except (InputError, OSError, ValueError):
+            return {}
+        return found if isinstance(found, dict) else {}
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFC", name).casefold()
+
+
+def classes_of_masks(folder: Path) -> tuple[str, ...] | None:
+    """Names by label of the masks in a folder, as whoever wrote them left it there; None where nobody says."""
+    try:
+        told = json.loads((folder / MADE_BY).read_text("utf-8")).get("classes")
+    except (OSError, ValueError, AttributeError):
+        told = None
+    if isinstance(told, list) and told and all(isinstance(name, str) for name in told):
+        return tuple(told)
+    home = data_set_of_masks(folder)
+    return None if home is None else home.classes
+
+
+def data_set_of_masks(folder: Path) -> Dataset | None:
+    """The data set whose label maps a folder holds, and whose values they have; None where it is none."""
+    pictures = [name for name, form in FORMS.items() if form.picture]
+    home = folder.resolve().parent
+    if folder.name not in pictures or not (home / "dataset.json").exists():
+        return None
+    return Dataset(root=home, **parse_description(home / "dataset.json"))
+
+
+def digest_of(*parts: object) -> str:
+    """A short digest of what decides how masks look, for `Output.claim`."""
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:20]
+
+
+def _rows(path: Path, shard: str) -> list[dict[str, Any]]:
+    """Names and errors of a shard."""
+    try:
+        found: list[dict[str, Any]] = _require_pyarrow().parquet.read_table(path, columns=["name", "error"]).to_pylist()
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RunError(f"{shard}: is damaged; remove it, and go on with --resume.") from error
+    return found
+
+
+def _require_pyarrow() -> Any:
+    try:
+        import pyarrow.parquet
+    except ImportError as error:
+        raise ConfigError("--parquet needs pyarrow: pip install 'hintseg[ray]'.") from error
+    return pyarrow

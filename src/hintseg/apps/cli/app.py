@@ -1,0 +1,65 @@
+"""The command `hintseg`: each verb parses, calls one public function and prints."""
+
+import logging
+import os
+import sys
+
+import typer
+
+from hintseg.apps.cli.data import check, demo, import_, prepare, recipe, simulate
+from hintseg.apps.cli.predict import complete, evaluate, predict
+from hintseg.apps.cli.results import export, report, retrieve, suggest
+from hintseg.apps.cli.serve import label_studio, studio
+from hintseg.apps.cli.terminal import PlainFormatter, say, tolerate
+from hintseg.apps.cli.train import compare, train
+from hintseg.distributed import first_process
+from hintseg.errors import HintsegError
+from hintseg.memory_errors import is_exhausted
+
+app = typer.Typer(
+    name="hintseg",
+    help="Segment images from a few hints: tags, boxes, points, scribbles or masks.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+COMMANDS = (
+    check, import_, train, compare, complete, predict, evaluate, retrieve, suggest, report, export, simulate, prepare,
+    recipe, demo, studio, label_studio,
+)  # fmt: skip
+for command in COMMANDS:
+    app.command(command.__name__.rstrip("_").replace("_", "-"))(command)
+
+
+def main() -> None:
+    """Run the command line; what the user can mend becomes one sentence and exit code 2."""
+    screen = logging.StreamHandler(sys.stderr)
+    screen.setLevel(logging.WARNING if first_process() else logging.ERROR)  # the run's log.txt takes more
+    screen.setFormatter(PlainFormatter("%(levelname)s: %(message)s"))
+    logging.basicConfig(handlers=[screen])
+    tolerate(sys.stdout)
+    tolerate(sys.stderr)
+    # Idle threads of GNU OpenMP spin for long and starve a second process; after this many turns they sleep
+    # (python -m benchmarks.pair).
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", "500")
+    try:
+        app()
+    except HintsegError as error:
+        say(f"hintseg: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("hintseg: interrupted; everything up to the last checkpoint is kept.", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(1)
+    except Exception as error:
+        if not is_exhausted(error):
+            raise
+        print("hintseg: Memory is exhausted; give smaller images, or close other programs.", file=sys.stderr)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

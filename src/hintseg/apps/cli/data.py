@@ -1,0 +1,164 @@
+"""check, import, prepare, simulate, recipe, demo: what stands before and around training."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hintseg.apps.cli.terminal import say
+from hintseg.errors import InputError
+from hintseg.io.storage.addresses import local_path
+
+NewFolder = Annotated[
+    Path, typer.Option(parser=local_path, metavar="FOLDER", help="new data set folder; images are linked")
+]
+DataFolder = Annotated[str, typer.Argument(help="data set folder or its URL", show_default=False)]
+
+
+def check(
+    data: DataFolder,
+    hints: Annotated[str | None, typer.Option(help="forms to look at, e.g. points,scribbles; default all")] = None,
+    split: Annotated[str | None, typer.Option(help="split to look at; default all images")] = None,
+) -> None:
+    """Say what is in a data set and what is wrong with it."""
+    from rich.table import Table
+
+    from hintseg.apps.cli.progress import console, progress_bar
+    from hintseg.check import inspect
+    from hintseg.hints.dataset import Dataset
+    from hintseg.hints.forms.registry import parse_forms
+
+    forms = parse_forms(hints)
+    with progress_bar() as show:
+        dataset = Dataset.open(data, show)
+        keys = dataset.keys(split)
+        found = inspect(dataset, keys, forms, lambda done: show("check", done, len(keys), {}))
+    table = Table("class", "images", "hinted pixels")
+    for label, name in enumerate(dataset.classes):
+        table.add_row(name, str(found.images_of_class[label]), str(found.hinted_pixels[label]))
+    console.print(table)
+    forms_found = ", ".join(f"{form} in {count}" for form, count in found.forms.items()) or "none"
+    say(f"{found.images} images, {len(found.usable)} readable; hints: {forms_found}")
+    say(f"{dataset.passed_over.total()} files under images/ not read")
+    if described := dataset.coding.described(dataset.classes):
+        say(described)
+    for sentence in found.warnings:
+        say(f"warning: {sentence}")
+    for sentence in found.errors:
+        say(f"error: {sentence}")
+    if found.errors:
+        raise typer.Exit(2)
+
+
+def simulate(
+    data: DataFolder,
+    out: Annotated[
+        Path,
+        typer.Option(
+            parser=local_path,
+            metavar="FOLDER",
+            help="new data set folder; images are linked, masks of the split left out",
+        ),
+    ],
+    style: Annotated[str, typer.Option(help="of scribbles: skeleton, interior or border")] = "skeleton",
+    coverage: Annotated[
+        float, typer.Option(min=0, max=1, help="share of each stroke that is kept; 0 leaves a dot")
+    ] = 1.0,
+    split: Annotated[str, typer.Option(help="images to make hints for")] = "train",
+    seed: Annotated[int, typer.Option(help="of the choices")] = 0,
+) -> None:
+    """Make scribbles, points, boxes and tags from masks."""
+    from hintseg.hints.dataset import Dataset
+    from hintseg.simulate.dataset import simulate_dataset
+
+    made = simulate_dataset(Dataset.open(data), out, style=style, coverage=coverage, split=split, seed=seed)
+    say(f"{made} images with simulated hints in {out}")
+
+
+def import_(
+    source: Annotated[Path, typer.Argument(help="annotation file, or folder of annotations and images")],
+    out: NewFolder,
+    format_: Annotated[
+        str, typer.Option("--format", help="auto, coco, label-studio, labelme, cvat, voc, yolo or png")
+    ] = "auto",
+    background: Annotated[
+        str | None, typer.Option(help="name of the class of all that no region covers; default: unlabelled")
+    ] = None,
+    unlabelled: Annotated[
+        str | None, typer.Option(help="value or class of label maps that means nothing drawn, e.g. 0")
+    ] = None,
+) -> None:
+    """Make a data set folder from annotations of another tool."""
+    from hintseg.apps.cli.progress import progress_bar
+    from hintseg.formats.registry import import_dataset
+
+    with progress_bar() as show:
+        dataset, found = import_dataset(source, out, format_, background, show, unlabelled)
+    counted = {
+        "tags": len(found.tags), "boxes": len(found.boxes), "points": len(found.points),
+        "scribbles": len(found.scribbles), "regions": len(found.regions),
+    }  # fmt: skip
+    said = ", ".join(f"{name} in {count}" for name, count in counted.items() if count) or "no hints"
+    say(f"{len(found.images)} images, {len(dataset.classes)} classes; {said}; next: hintseg check {out}")
+    for sentence in found.notes:
+        say(f"note: {sentence}")
+    for what, count in found.lost.items():
+        say(f"left out: {what}, {count} times")
+
+
+def prepare(
+    name: Annotated[str, typer.Argument(help="voc12 or densepose", show_default=False)],
+    root: Annotated[Path, typer.Option(help="folder in which the benchmark's archives were unpacked")],
+    out: NewFolder,
+    points: Annotated[str, typer.Option(help="voc12: the middle of scribbles, or human clicks")] = "scribbles",
+) -> None:
+    """Build a data set folder from a benchmark as it is distributed."""
+    from hintseg.apps.cli.progress import progress_bar
+    from hintseg.errors import unknown_name
+    from hintseg.prepare.densepose import prepare_densepose
+    from hintseg.prepare.voc12 import prepare_voc12
+
+    if name not in ("voc12", "densepose"):
+        raise unknown_name("benchmark", name, ("voc12", "densepose"))
+    with progress_bar() as show:
+        made = prepare_voc12(root, out, points, show) if name == "voc12" else prepare_densepose(root, out, show)
+    say(f"{len(made.paths)} images in {out}; next: hintseg check {out}")
+
+
+def recipe(
+    name: Annotated[str | None, typer.Argument(help="recipe to show; without it, their names")] = None,
+    objectives: Annotated[bool, typer.Option("--objectives", help="list the objectives instead")] = False,
+) -> None:
+    """Show a recipe as JSON that --config reads, or list what there is."""
+    from hintseg.errors import unknown_name
+    from hintseg.recipes.registry import OBJECTIVES, RECIPES
+
+    if objectives:
+        for key, terms in OBJECTIVES.items():
+            say(f"{key}: {', '.join(terms)}")
+    elif name is None:
+        print("\n".join(RECIPES))
+    elif name in RECIPES:
+        print(json.dumps(RECIPES[name].model_dump(mode="json"), indent=1))
+    else:
+        raise unknown_name("recipe", name, RECIPES)
+
+
+def demo(
+    out: Annotated[
+        Path, typer.Option(parser=local_path, metavar="FOLDER", help="for the data set, the run and the report")
+    ] = Path("runs/demo"),
+    seed: Annotated[int, typer.Option(min=0, help="of the random numbers")] = 0,
+) -> None:
+    """Train on four photographs that scikit-image installs and write a report."""
+    from hintseg.apps.cli.progress import progress_bar
+    from hintseg.apps.demo.run import run_demo
+    from hintseg.io.storage.outputs import claim_folder
+
+    if (out / "run" / "weights.safetensors").exists():
+        raise InputError(f"{out}: already holds a demo; delete the folder to run it again.")
+    claim_folder(out)
+    with progress_bar() as show:
+        report = run_demo(out, seed, show)
+    say(f"Report: {report.resolve()}")

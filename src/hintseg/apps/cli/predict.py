@@ -1,0 +1,207 @@
+"""complete, predict, evaluate: what a trained run is good for."""
+
+import sys
+from typing import Annotated, Literal
+
+import typer
+
+from hintseg.apps.cli.options import (
+    Crf,
+    Device,
+    Engine,
+    Flip,
+    LongestSide,
+    Method,
+    OutFile,
+    Overwrite,
+    Run,
+    Scales,
+)
+from hintseg.apps.cli.terminal import say
+from hintseg.errors import InputError, unknown_name
+
+
+def complete(
+    run: Annotated[str, typer.Argument(help="run folder, or with --method a data set folder", show_default=False)],
+    out: Annotated[str | None, typer.Option(help="folder for the masks or its URL; default RUN/masks")] = None,
+    data: Annotated[str | None, typer.Option(help="data set with hints; default the training data")] = None,
+    split: Annotated[str | None, typer.Option(help="images to complete; default train")] = None,
+    method: Annotated[
+        str, typer.Option(help="network, or without any training: harmonic, lgc, random_walk, ncut, crf")
+    ] = "network",
+    hints: Annotated[str | None, typer.Option(help="forms to use with a data set folder; default all")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="keep the masks that an interrupted call wrote")] = False,
+    overwrite: Overwrite = False,
+    device: Device = "auto",
+) -> None:
+    """Write dense masks for hinted images."""
+    from hintseg.apps.batch_inference.output import Made, Output, digest_of
+    from hintseg.apps.batch_inference.photographs import Photograph
+    from hintseg.apps.cli.progress import progress_bar
+    from hintseg.hints.dataset import Dataset
+    from hintseg.hints.dataset_json import hint_files
+    from hintseg.hints.forms.registry import parse_forms
+    from hintseg.inference.segmenter import Segmenter
+    from hintseg.io.storage.files import below, exists
+    from hintseg.io.storage.outputs import require_outside
+    from hintseg.memory_errors import memory_explained
+    from hintseg.network.onnx import digest
+    from hintseg.pseudo_labels.propagate import METHODS, complete_key
+
+    if method == "network" or exists(below(run, "run.json")):
+        segmenter = Segmenter.open(run, device)
+        dataset = segmenter.dataset() if data is None else Dataset.open(data)
+        own = data is None or dataset.address == segmenter.description.data
+        keys = segmenter.description.keys if split is None and own else dataset.keys(split)
+        forms = segmenter.description.forms
+        segmenter.class_map(dataset)  # refused before anything is written
+    else:
+        segmenter, dataset, forms = None, Dataset.open(run), parse_forms(hints)
+        keys = dataset.keys(split or "train")
+    if method not in ("network", *METHODS):
+        raise unknown_name("completion method", method, METHODS)
+    trained = segmenter if method == "network" else None
+    weights = "" if trained is None else digest(trained.run / "weights.safetensors")
+    # A data set's own folder masks/ holds the truth.
+    output = Output(out or below(run, "masks" if segmenter is not None else f"masks-{method}"), classes=dataset.classes)
+    require_outside(output.folder, dataset.label_folders)
+    images = [Photograph(str(dataset.paths[key]), key) for key in keys if key in dataset.paths]
+    finished = output.claim(digest_of(method, weights, forms, hint_files(dataset.root)), images, resume, overwrite)
+    broken = 0
+    with progress_bar() as show:
+        for number, key in enumerate(keys):
+            try:
+                if key not in finished:
+                    with memory_explained(key, "reduce the image, or cut it into tiles"):
+                        mask = trained.complete(dataset, key) if trained else complete_key(dataset, key, forms, method)
+                    output.write(key, Made(mask))
+            except InputError as error:
+                broken += 1
+                say(f"hintseg: {error}", file=sys.stderr)
+            show("complete", number + 1, len(keys), {})
+    say(f"{len(keys) - broken} of {len(keys)} masks in {output.folder}")
+    if broken:
+        raise typer.Exit(2)
+
+
+def predict(
+    run: Annotated[str, typer.Argument(help="run folder or its URL", show_default=False)],
+    photographs: Annotated[list[str], typer.Argument(help="folder, glob pattern, files or URLs", show_default=False)],
+    out: Annotated[str, typer.Option(help="folder for the masks or its URL")] = "masks",
+    soft: Annotated[bool, typer.Option("--soft", help="also write class probabilities as npz")] = False,
+    geotiff: Annotated[bool, typer.Option("--geotiff", help="masks as GeoTIFF, where the photographs lie")] = False,
+    parquet: Annotated[bool, typer.Option("--parquet", help="masks in Parquet shards")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="keep the masks that an interrupted call wrote")] = False,
+    overwrite: Overwrite = False,
+    method: Method = None,
+    scales: Scales = None,
+    longest_side: LongestSide = None,
+    flip: Flip = None,
+    crf: Crf = None,
+    engine: Annotated[
+        Literal["torch", "onnx", "ray"],
+        typer.Option(help="onnx: pip install 'hintseg[onnx]'; ray, many processes or machines: 'hintseg[ray]'"),
+    ] = "torch",
+    workers: Annotated[int | None, typer.Option(min=1, help="of --engine ray; default one a GPU, or a core")] = None,
+    device: Device = "auto",
+) -> None:
+    """Segment photographs of any size into palette PNGs, GeoTIFFs or Parquet shards."""
+    from hintseg.apps.batch_inference.cluster import predict_on_ray
+    from hintseg.apps.batch_inference.local import maker_of, pending, predict_here
+    from hintseg.apps.batch_inference.output import Kind, Output
+    from hintseg.apps.batch_inference.photographs import find_photographs
+    from hintseg.apps.cli.progress import progress_bar
+    from hintseg.inference.segmenter import Segmenter
+
+    if geotiff and parquet:
+        raise InputError("--geotiff and --parquet: choose one.")
+    kind: Kind = "geotiff" if geotiff else "parquet" if parquet else "png"
+    found = find_photographs(photographs, out)
+    segmenter = Segmenter.open(run, device, "onnx" if engine == "onnx" else "torch")
+    config = _inference(
+        segmenter, method=method, scales=scales, longest_side=longest_side, flip=flip, crf=crf,
+    )  # fmt: skip
+    output = Output(out, kind, segmenter.classes, soft)
+    wanted = pending(found, output, maker_of(segmenter, config), resume, overwrite, clear=engine == "ray")
+    if engine == "ray":
+        results = predict_on_ray(segmenter.run, wanted, output, config, workers)
+    else:
+        results = predict_here(segmenter, wanted, output, config)
+    broken, before = 0, len(found) - len(wanted)
+    with progress_bar() as show:
+        for number, (_, wrong) in enumerate(results):
+            if wrong is not None:
+                broken += 1
+                say(f"hintseg: {wrong}", file=sys.stderr)
+            show("predict", before + number + 1, len(found), {})
+    say(f"{len(found) - broken} of {len(found)} masks in {out}")
+    if broken:
+        raise typer.Exit(2)
+
+
+def evaluate(
+    run: Run,
+    data: Annotated[str, typer.Argument(help="data set folder with masks", show_default=False)],
+    split: Annotated[str, typer.Option(help="images to evaluate")] = "val",
+    method: Method = None,
+    scales: Scales = None,
+    longest_side: LongestSide = None,
+    flip: Flip = None,
+    crf: Crf = None,
+    engine: Engine = "torch",
+    device: Device = "auto",
+    out: OutFile = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Measure mean IoU, per class, pixel accuracy and confusion."""
+    from rich.table import Table
+
+    from hintseg.apps.cli.progress import console, progress_bar
+    from hintseg.apps.report.html import Evaluated
+    from hintseg.apps.report.run_report import report_run
+    from hintseg.hints.dataset import Dataset
+    from hintseg.inference.evaluation import evaluate_split, scores_as_json
+    from hintseg.inference.segmenter import Segmenter
+    from hintseg.io.storage.mirror import published
+    from hintseg.io.storage.results import require_result, write_result
+
+    with published(run) as folder, progress_bar() as show:
+        if out is not None:
+            require_result(out, overwrite)
+        dataset = Dataset.open(data, show)
+        segmenter = Segmenter.open(folder, device, engine)
+        config = _inference(
+            segmenter, method=method, scales=scales, longest_side=longest_side, flip=flip, crf=crf,
+        )  # fmt: skip
+        wrong: list[str] = []
+        matrix, images = evaluate_split(
+            segmenter, dataset, split, config, lambda done, total: show("evaluate", done, total, {}), wrong.append
+        )
+        for sentence in wrong:
+            print(f"hintseg: {sentence}", file=sys.stderr)
+        content = scores_as_json(matrix, segmenter.class_map(dataset), split, config)
+        target = write_result(out or folder / f"evaluation-{split}.json", content, out is None or overwrite)
+        page = report_run(segmenter, Evaluated(split, matrix, images), dataset)
+    table = Table("class", "IoU %")
+    for name, value in content["iou"].items():
+        table.add_row(name, "–" if value is None else f"{100 * value:.1f}")
+    console.print(table)
+    say(f"mean IoU {100 * content['mean_iou']:.2f} %, pixel accuracy {100 * content['pixel_accuracy']:.2f} %")
+    say(f"{target}\nReport: {page}")
+    if wrong:
+        say(f"{len(images)} of {len(images) + len(wrong)} images; the others could not be evaluated")
+        raise typer.Exit(2)
+
+
+def _inference(segmenter, **options):  # type: ignore[no-untyped-def]
+    """The recipe's inference section with the options that were given."""
+    from pydantic import ValidationError
+
+    changes = {name: value for name, value in options.items() if value is not None}
+    if "scales" in changes:
+        changes["scales"] = changes["scales"].split(",")
+    try:
+        return segmenter.with_inference(**changes)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise InputError(f"--{first['loc'][0]}: {first['msg'].lower()} (got {first['input']!r}).") from error

@@ -1,0 +1,142 @@
+"""retrieve, suggest, report, export: what a trained run has to show."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hintseg.apps.cli.options import Data, Device, OutFile, Overwrite, Run
+from hintseg.apps.cli.terminal import plain, say
+from hintseg.errors import InputError
+from hintseg.io.storage.addresses import local_path
+
+
+def retrieve(
+    run: Run,
+    photograph: Annotated[str, typer.Argument(help="a photograph or its URL", show_default=False)],
+    at: Annotated[str, typer.Option(help="clicked pixel, x,y")],
+    neighbours: Annotated[int, typer.Option(min=1, help="how many")] = 20,
+    out: Annotated[Path | None, typer.Option(parser=local_path, metavar="FOLDER", help="default RUN/retrieval")] = None,
+    data: Data = None,
+    overwrite: Overwrite = False,
+    device: Device = "auto",
+) -> None:
+    """Find the training segments nearest to a clicked one: a picture and JSON."""
+    from hintseg.apps.report.retrieval import save_retrieval
+    from hintseg.inference.segmenter import Segmenter
+    from hintseg.io.storage.files import below, local_file
+    from hintseg.io.storage.mirror import published
+    from hintseg.io.storage.outputs import identity, require_apart, require_replaceable
+    from hintseg.io.storage.results import require_result
+
+    try:
+        x, y = (float(part) for part in at.split(","))
+    except ValueError as error:
+        raise InputError(f"--at {at!r}: write x,y in pixels, e.g. 120,80.") from error
+    with published(run) as folder, local_file(photograph) as path:
+        target = Path(below(str(folder), "retrieval")) if out is None else out
+        require_apart(str(target), [photograph])
+        require_replaceable(str(target / f"{path.stem}.png"), out is None or overwrite, {identity(path)})
+        require_result(target / f"{path.stem}.json", out is None or overwrite)
+        segmenter = Segmenter.open(folder, device, data=data)
+        image = segmenter.read_picture(path).pixels
+        mask, found = segmenter.retrieve(image, (x, y), neighbours)
+        picture, listing = save_retrieval(segmenter, image, mask, found, target, path.stem)
+    for neighbour in found[:5]:
+        say(f"{neighbour.similarity:.3f}  {segmenter.classes[neighbour.label]}  {neighbour.key}")
+    say(f"{picture}\n{listing}")
+
+
+def suggest(
+    run: Run,
+    data: Annotated[str | None, typer.Argument(help="data set folder; default the training data")] = None,
+    home: Annotated[str | None, typer.Option("--data", help="the same as an option")] = None,
+    split: Annotated[str, typer.Option(help="images to look at")] = "train",
+    count: Annotated[int, typer.Option(min=1, help="how many suggestions")] = 20,
+    method: Annotated[str, typer.Option(help="whose doubt: softmax or retrieval")] = "softmax",
+    out: OutFile = None,
+    overwrite: Overwrite = False,
+    device: Device = "auto",
+) -> None:
+    """Say which regions the model doubts most, and which classes lack hints."""
+    from rich.table import Table
+
+    from hintseg.apps.cli.progress import console, progress_bar
+    from hintseg.check import inspect
+    from hintseg.hints.dataset import Dataset
+    from hintseg.inference.segmenter import Segmenter
+    from hintseg.inference.suggest import suggest as find
+    from hintseg.io.storage.mirror import published
+    from hintseg.io.storage.results import require_result, write_result
+
+    data = home if data is None else data
+    with published(run) as folder, progress_bar() as show:
+        if out is not None:
+            require_result(out, overwrite)
+        segmenter = Segmenter.open(folder, device)
+        dataset = segmenter.dataset() if data is None else Dataset.open(data)
+        segmenter.class_map(dataset)  # refused before every image is read
+        inspected = inspect(dataset, dataset.keys(split), segmenter.description.forms)
+        found = find(
+            segmenter, dataset, inspected.usable, method, lambda done: show("suggest", done, len(inspected.usable), {})
+        )[:count]
+        content = [suggestion._asdict() for suggestion in found]
+        target = write_result(out or folder / "suggestions.json", content, out is None or overwrite)
+    table = Table("image", "click at x, y", "doubtful pixels", "likely")
+    for suggestion in found:
+        likely = ", ".join(f"{name} {share:.0%}" for name, share in suggestion.classes)
+        table.add_row(plain(suggestion.key), f"{suggestion.x}, {suggestion.y}", f"{suggestion.doubt:.0f}", likely)
+    console.print(table)
+    for sentence in [*inspected.warnings, *inspected.errors]:
+        say(f"warning: {sentence}")
+    say(target)
+
+
+def report(run: Run, data: Data = None, device: Device = "auto") -> None:
+    """Write the run's HTML report again."""
+    from hintseg.apps.report.run_report import report_run
+    from hintseg.inference.segmenter import Segmenter
+    from hintseg.io.storage.mirror import published
+
+    with published(run) as folder:
+        say(report_run(Segmenter.open(folder, device, data=data)))
+
+
+def export(
+    run: Run,
+    out: Annotated[str, typer.Option(help="new folder or its URL")],
+    format_: Annotated[str, typer.Option("--format", help="coco, label-studio, cvat, voc or geotiff")] = "coco",
+    data: Data = None,
+    masks: Annotated[
+        str | None, typer.Option(help="folder of label maps or its URL; default RUN/masks, which complete writes")
+    ] = None,
+    photographs: Annotated[
+        str | None, typer.Option(help="folder of the images or its URL; default the training data's")
+    ] = None,
+) -> None:
+    """Write masks in the format of another tool."""
+    from hintseg.apps.batch_inference.output import classes_of_masks, data_set_of_masks
+    from hintseg.apps.batch_inference.photographs import find_photographs
+    from hintseg.apps.cli.progress import progress_bar
+    from hintseg.formats.registry import export_masks
+    from hintseg.formats.writer import Classes
+    from hintseg.hints.classes import match_classes
+    from hintseg.inference.run_config import RunDescription
+    from hintseg.io.storage.mirror import fetch, published
+    from hintseg.io.storage.outputs import MADE_BY
+
+    folder = fetch(run)
+    described = RunDescription.load(folder / "run.json")
+    if photographs is not None:
+        root = fetch(photographs)
+    else:
+        root = (fetch(data) if data else described.dataset(folder, None).root) / "images"
+    files = {photograph.name: Path(photograph.source) for photograph in find_photographs([root])}
+    chosen = folder / "masks" if masks is None else fetch(masks)
+    found = match_classes(classes_of_masks(chosen) or described.classes, described.classes, where=str(chosen))
+    home = None if (chosen / MADE_BY).exists() else data_set_of_masks(chosen)
+    coding = None if home is None else home.coding
+    background = next((own for own, label in found.run_label.items() if label == described.background), None)
+    with published(out) as target, progress_bar() as show:
+        written = export_masks(files, chosen, target, format_, Classes(found.own, background), show, coding)
+    say(f"{written} masks in {out}")

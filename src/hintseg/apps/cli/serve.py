@@ -1,0 +1,66 @@
+"""studio, label-studio: the local page, and the service that Label Studio calls."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from hintseg.errors import ConfigError
+
+
+def studio(
+    data: Annotated[Path, typer.Argument(help="data set folder, or a folder of photographs", show_default=False)],
+    host: Annotated[str, typer.Option(help="address; others than loopback need the token it prints")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535)] = 8801,
+    weights: Annotated[str, typer.Option(help="of the backbone: auto, timm, none, or a file")] = "auto",
+    set_: Annotated[list[str] | None, typer.Option("--set", help="section.key=value, for training")] = None,
+) -> None:
+    """Open a page to draw hints, train, look at masks and export them."""
+    try:
+        from hintseg.apps.studio.server import serve
+    except ImportError as error:
+        raise ConfigError(f"{error.name} is not installed; pip install 'hintseg[studio]'.") from error
+    serve(data, host, port, weights, tuple(set_ or ()))
+
+
+def label_studio(
+    folder: Annotated[Path, typer.Argument(help="for photographs, data sets and runs", show_default=False)],
+    token: Annotated[str, typer.Option(envvar="LABEL_STUDIO_TOKEN", help="of your account in Label Studio")],
+    url: Annotated[str, typer.Option(help="of Label Studio")] = "http://localhost:8080",
+    run: Annotated[Path | None, typer.Option(help="run to predict with until the first training")] = None,
+    background: Annotated[str | None, typer.Option(help="class of everything that annotated regions leave")] = None,
+    host: Annotated[str, typer.Option(help="address; others than loopback need the password")] = "127.0.0.1",
+    password: Annotated[
+        str | None, typer.Option(envvar="HINTSEG_PASSWORD", help="for Label Studio's form; default: a new one")
+    ] = None,
+    allow: Annotated[
+        list[str] | None, typer.Option(help="with --host: host or host:port of a private network to fetch images from")
+    ] = None,
+    port: Annotated[int, typer.Option(min=1, max=65535)] = 9090,
+    weights: Annotated[str, typer.Option(help="of the backbone: auto, timm, none, or a file")] = "auto",
+    effort: Annotated[Literal["quick", "normal", "thorough"], typer.Option(help="of a training")] = "normal",
+    set_: Annotated[list[str] | None, typer.Option("--set", help="section.key=value, for training")] = None,
+) -> None:
+    """Serve predictions and training to Label Studio."""
+    try:
+        from hintseg.apps.studio.backend import Backend, create_backend
+        from hintseg.apps.studio.guard import new_token
+        from hintseg.apps.studio.label_studio import LabelStudio
+        from hintseg.apps.studio.listen import listen, require_port
+        from hintseg.apps.studio.lock import locked_folder
+        from hintseg.inference.run_config import RunDescription
+    except ImportError as error:
+        raise ConfigError(f"{error.name} is not installed; pip install 'hintseg[studio]'.") from error
+    generated = new_token(host)  # none on loopback
+    studio = LabelStudio(url, token, tuple(allow or ()), private=generated is None)
+    backend = Backend(folder, studio, run, background, weights, effort, tuple(set_ or ()))
+    require_port(host, port)
+    if run is not None:
+        RunDescription.load(run / "run.json")
+    password = password or generated
+    with locked_folder(folder, f"http://{host}:{port}"):  # a second server would write over its photographs/
+        print(f"hintseg for Label Studio: http://{host}:{port}   (Ctrl+C ends it)", flush=True)
+        if password:
+            named = "the one you chose" if password != generated else password
+            print(f"In Label Studio's form choose basic authentication, user hintseg, password: {named}", flush=True)
+        listen(create_backend(backend, password), host, port)

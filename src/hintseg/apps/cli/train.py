@@ -1,0 +1,105 @@
+"""train and compare: hints in, run folders out."""
+
+import logging
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hintseg.apps.cli.terminal import say
+from hintseg.distributed import first_process
+from hintseg.errors import InputError
+from hintseg.io.storage.addresses import local_path
+
+log = logging.getLogger("hintseg")
+
+
+def train(
+    data: Annotated[str, typer.Argument(help="data set folder or its URL", show_default=False)],
+    out: Annotated[str, typer.Option(help="run folder or its URL")] = "runs/run",
+    hints: Annotated[
+        str | None, typer.Option(help="forms to use, e.g. points,scribbles; default all that are there")
+    ] = None,
+    recipe: Annotated[
+        str, typer.Option(help="named recipe (see hintseg recipe); auto picks one and logs why")
+    ] = "auto",
+    engine: Annotated[
+        str, typer.Option(help="train: the whole network, minutes; instant: a head on frozen features, seconds")
+    ] = "train",
+    objective: Annotated[str | None, typer.Option(help="named objective in place of the recipe's")] = None,
+    backbone: Annotated[str | None, typer.Option(help="any timm network that returns features")] = None,
+    weights: Annotated[str, typer.Option(help="of the backbone: auto, timm, none, a file or its URL")] = "auto",
+    iterations: Annotated[int | None, typer.Option(min=1, help="in place of the recipe's")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="in place of the recipe's")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps")] = "auto",
+    devices: Annotated[int, typer.Option(min=1, help="how many of them, a process each")] = 1,
+    precision: Annotated[str, typer.Option(help="32-true, bf16-mixed or 16-mixed")] = "32-true",
+    split: Annotated[str, typer.Option(help="images to train on")] = "train",
+    validate: Annotated[str | None, typer.Option(help="split whose mean IoU joins the metrics at checkpoints")] = None,
+    config: Annotated[Path | None, typer.Option(help="recipe as JSON, in place of a named one")] = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", help="section.key=value, any number of times")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="go on with an interrupted run")] = False,
+    on_error: Annotated[str, typer.Option(help="refuse or skip images that cannot be read")] = "refuse",
+) -> None:
+    """Train a segmenter from hints."""
+    from hintseg.api import train as run
+    from hintseg.apps.cli.progress import progress_bar
+    from hintseg.apps.report.run_report import report_run
+    from hintseg.io.storage.files import below
+    from hintseg.io.storage.mirror import published
+
+    with published(out) as folder, progress_bar() as show:
+        segmenter = run(
+            data, hints, folder, recipe=recipe, engine=engine, weights=weights, split=split, device=device,
+            devices=devices, precision=precision, resume=resume, on_error=on_error, progress=show, config=config,
+            objective=objective, backbone=backbone, iterations=iterations, seed=seed, validate=validate,
+            settings=set_ or (),
+        )  # fmt: skip
+        if first_process():
+            try:
+                report_run(segmenter)
+            except InputError as error:  # hints or classes were edited while the run trained
+                log.warning("the run is finished, but its report could not be written: %s", error)
+    if first_process():
+        say(f"Run: {out}\nReport: {below(out, 'report.html')}")
+
+
+def compare(
+    data: Annotated[str, typer.Argument(help="data set folder or its URL", show_default=False)],
+    objectives: Annotated[
+        str, typer.Option(help="comma-separated; each a name, or 'name:section.key=value;section.key=value'")
+    ] = "partial_cross_entropy,spml",
+    out: Annotated[Path, typer.Option(parser=local_path, metavar="FOLDER", help="for runs, table and pictures")] = Path(
+        "runs/compare"
+    ),
+    hints: Annotated[str | None, typer.Option(help="forms to use; default all that are there")] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="how many seeds, 0, 1, …")] = 1,
+    split: Annotated[str, typer.Option(help="images with masks to evaluate on")] = "val",
+    recipe: Annotated[str, typer.Option(help="named recipe")] = "plain",
+    weights: Annotated[str, typer.Option(help="of the backbone: auto, timm, none, or a file")] = "auto",
+    iterations: Annotated[int | None, typer.Option(min=1, help="of every run")] = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", help="section.key=value, for every run")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps")] = "auto",
+    precision: Annotated[str, typer.Option(help="32-true, bf16-mixed or 16-mixed")] = "32-true",
+    completed: Annotated[bool, typer.Option(help="measure the completed training masks, too")] = True,
+) -> None:
+    """Train several objectives under one budget and tabulate them."""
+    from rich.table import Table
+
+    from hintseg.apps.cli.progress import console, progress_bar
+    from hintseg.apps.compare import compare as run
+    from hintseg.apps.compare import parse_rows, summary
+    from hintseg.hints.dataset import Dataset
+
+    with progress_bar() as show:
+        results = run(
+            Dataset.open(data, show), parse_rows(objectives), hints, out, seeds=range(seeds), split=split,
+            recipe=recipe, weights=weights, iterations=iterations, settings=set_ or (), device=device,
+            precision=precision, completed=completed, progress=show,
+        )  # fmt: skip
+    lines = summary(results)
+    table = Table(*lines[0])
+    for line in lines:
+        table.add_row(*line.values())
+    console.print(table)
+    say(f"{out / 'compare.json'}\n{out / 'compare.html'}")

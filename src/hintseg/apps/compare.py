@@ -1,0 +1,175 @@
+"""compare(): several objectives under one budget, on one network and one data set."""
+
+import hashlib
+import json
+import re
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hintseg.api import choose_recipe, train
+from hintseg.apps.report.comparison import write_comparison
+from hintseg.check import inspect
+from hintseg.config import Recipe
+from hintseg.errors import ConfigError
+from hintseg.hints.dataset import Dataset
+from hintseg.hints.forms.registry import parse_forms
+from hintseg.inference.evaluation import evaluate_ways
+from hintseg.inference.segmenter import Segmenter
+from hintseg.io.storage.outputs import claim_folder
+from hintseg.io.storage.results import require_result, write_result
+from hintseg.io.writing import atomic_path
+from hintseg.metrics import ConfusionMatrix
+from hintseg.training.progress import Progress
+
+
+@dataclass(frozen=True)
+class Result:
+    """One row with one seed. Scores are mean IoU in percent, None where there is no truth.
+
+    Attributes:
+        row: objective, with its settings.
+        mean_iou: softmax.
+        retrieval: by nearest training segments.
+        both: the mean of the two.
+        with_crf: that mean refined by a dense CRF.
+        completed: completed masks of the training images against their masks; None where not asked for.
+        seconds: of training.
+        run: folder.
+    """
+
+    row: str
+    seed: int
+    iterations: int
+    mean_iou: float
+    retrieval: float
+    both: float
+    with_crf: float
+    completed: float | None
+    seconds: float
+    run: str
+
+
+def compare(
+    dataset: Dataset, rows: Sequence[str], hints: str | None = None, out: Path = Path("runs/compare"), *,
+    seeds: Sequence[int] = (0,), split: str = "val", recipe: str = "plain", weights: str = "auto",
+    iterations: int | None = None, settings: Sequence[str] = (), device: str = "auto", precision: str = "32-true",
+    completed: bool = True, progress: Progress | None = None,
+) -> list[Result]:  # fmt: skip
+    """Train every row with every seed, evaluate, and write compare.json and compare.html into `out`.
+
+    Interrupted, it goes on with the row it was at; rows already measured are kept.
+
+    Args:
+        rows: objectives, each a name of `OBJECTIVES`, or "NAME:section.key=value;section.key=value".
+        hints: forms to train on; None uses all.
+        out: folder for the runs and the comparison.
+        seeds: of every row.
+        split: with masks, to evaluate on.
+        recipe, weights, iterations, settings, device, precision: as for `train`, the same for all rows.
+        completed: complete the training masks, too, which takes longer than all other measurements.
+
+    Raises:
+        HintsegError: what `train` and `evaluate_split` raise; wrong rows before anything is trained.
+    """
+    forms = parse_forms(hints)
+    keys = dataset.keys("train")
+    checked = None if progress is None else lambda done: progress("check", done, len(keys), {})
+    found = inspect(dataset, keys, forms, checked, digests=True)
+    data = hashlib.sha256(repr((dataset.classes, dataset.background, found.digests)).encode()).hexdigest()[:16]
+    common = {"recipe": recipe, "weights": weights, "iterations": iterations}
+    chosen = [(row, seed, _recipe(row, seed, settings, **common)) for row in rows for seed in seeds]
+    claim_folder(out, "compare.json")
+    require_result(out / "compare.json", overwrite=True)
+    results = []
+    for row, seed, configured in chosen:
+        folder = out / re.sub(r"[^\w.-]+", "_", f"{row}-{seed}")
+        told = {"recipe": configured.model_dump(mode="json"), "precision": precision, "data": data}
+        if (result := _kept(folder, told)) is None:
+            training = partial(train, weights=weights, device=device, precision=precision, progress=progress)
+            result = _measure(dataset, row, configured, hints, folder, split, training, completed)
+            with atomic_path(folder / "compare.json") as temporary:
+                temporary.write_text(json.dumps(asdict(result) | told), "utf-8")
+        results.append(result)
+        write_result(out / "compare.json", [asdict(result) for result in results], overwrite=True)
+    shown = [result for result in results if result.seed == seeds[0]]
+    segmenters = {result.row: Segmenter.open(Path(result.run), device) for result in shown}
+    write_comparison(out / "compare.html", summary(results), segmenters, dataset, split)
+    return results
+
+
+def parse_rows(text: str) -> list[str]:
+    """ "a,b:section.key=[1,2];section.other=3" → its rows; commas in brackets do not part."""
+    return [row.strip() for row in re.split(r",(?![^\[]*\])", text) if row.strip()]
+
+
+def summary(results: Sequence[Result]) -> list[dict[str, str]]:
+    """One line a row: mean ± standard deviation over seeds of every score."""
+    lines = []
+    for row in dict.fromkeys(result.row for result in results):
+        mine = [result for result in results if result.row == row]
+        line = {"objective": row, "seeds": str(len(mine))}
+        for name in ("mean_iou", "retrieval", "both", "with_crf", "completed"):
+            values = [value for result in mine if (value := getattr(result, name)) is not None]
+            line[name] = f"{statistics.mean(values):.1f}" if values else "–"
+            if len(values) > 1:
+                line[name] += f" ± {statistics.stdev(values):.1f}"
+        line["seconds"] = f"{statistics.mean(result.seconds for result in mine):.0f}"
+        lines.append(line)
+    return lines
+
+
+def completed_matrix(segmenter: Segmenter, dataset: Dataset) -> ConfusionMatrix:
+    """The training images' completed masks against their masks, where they have any."""
+    matrix = ConfusionMatrix(len(dataset.classes))
+    for key in segmenter.description.keys:
+        truth = dataset.mask(key)
+        if truth is not None:
+            matrix.update(truth, segmenter.complete(dataset, key))
+    return matrix
+
+
+def _recipe(row: str, seed: int, settings: Sequence[str], **common: Any) -> Recipe:
+    objective, _, own = row.partition(":")
+    own_settings = [part for part in own.split(";") if part]
+    return choose_recipe(objective=objective, seed=seed, settings=[*settings, *own_settings], **common)
+
+
+def _kept(folder: Path, told: dict[str, Any]) -> Result | None:
+    try:
+        content = json.loads((folder / "compare.json").read_text("utf-8"))
+        if {name: content.pop(name) for name in told} != told:
+            raise ConfigError(
+                f"{folder}: holds a row of another configuration, or of other data; choose another --out."
+            )
+        return Result(**{**content, "run": str(folder)})
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+
+
+def _measure(
+    dataset: Dataset, row: str, recipe: Recipe, hints: str | None, folder: Path, split: str,
+    training: Callable[..., Segmenter], completed: bool,
+) -> Result:  # fmt: skip
+    started = time.monotonic()
+    segmenter = training(dataset, hints, folder, recipe=recipe, resume=True, cache=folder.parent / "cache")
+    seconds = time.monotonic() - started
+    ways: dict[str, dict[str, object]] = {
+        "mean_iou": {"method": "softmax", "crf": False},
+        "retrieval": {"method": "retrieval", "crf": False},
+        "both": {"method": "both", "crf": False},
+        "with_crf": {"method": "both", "crf": True},
+    }
+    found = evaluate_ways(segmenter, dataset, split, [segmenter.with_inference(**changes) for changes in ways.values()])
+    scores = {name: round(100 * matrix.scores().mean_iou, 2) for name, (matrix, _) in zip(ways, found, strict=True)}
+    agreement = completed_matrix(segmenter, dataset).scores().mean_iou if completed else np.nan
+    return Result(
+        row, recipe.seed, recipe.iterations, scores["mean_iou"], scores["retrieval"], scores["both"],
+        scores["with_crf"], None if np.isnan(agreement) else round(100 * agreement, 2), round(seconds, 1), str(folder),
+    )  # fmt: skip

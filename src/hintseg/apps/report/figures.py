@@ -1,0 +1,66 @@
+"""Pictures of photographs, hints, segments, masks and embeddings, as (H, W, 3) uint8 arrays."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hintseg.hints.labels import UNLABELLED
+from hintseg.io.palette import label_palette
+
+Picture = NDArray[np.uint8]
+
+
+def overlay(image: Picture, labels: NDArray[np.uint8], opacity: float = 0.6) -> Picture:
+    """Masks in class colours over the grey photograph; void and unlabelled stay grey."""
+    grey = np.repeat(image.mean(axis=2, keepdims=True), 3, axis=2)
+    colours = label_palette()[labels].astype(np.float64)
+    known = (labels < UNLABELLED)[..., None]
+    mixed = np.where(known, (1 - opacity) * grey + opacity * colours, grey)
+    return _with_contours(mixed.astype(np.uint8), labels)
+
+
+def hints_over(image: Picture, labels: NDArray[np.uint8]) -> Picture:
+    """Hinted pixels in full class colours over the pale photograph, thickened so that they can be seen."""
+    import cv2
+
+    pale = (0.55 * image + 0.45 * 255).astype(np.uint8)
+    for label in np.unique(labels[labels < UNLABELLED]).tolist():
+        drawn = (labels == label).astype(np.uint8)
+        thick = cv2.dilate(drawn, np.ones((5, 5), np.uint8)).astype(bool)
+        pale[thick & ~drawn.astype(bool)] = 0
+        thick = cv2.dilate(drawn, np.ones((3, 3), np.uint8)).astype(bool)
+        pale[thick] = label_palette()[label]
+    return pale
+
+
+def region_borders(image: Picture, regions: NDArray[np.integer]) -> Picture:
+    """Borders of segments in yellow over the photograph."""
+    picture = image.copy()
+    picture[_border(regions)] = (255, 220, 0)
+    return picture
+
+
+def embedding_colours(embeddings: NDArray[np.float32]) -> Picture:
+    """The three principal components of an (D, h, w) embedding map as red, green and blue."""
+    dim, height, width = embeddings.shape
+    vectors = embeddings.reshape(dim, -1).T.astype(np.float64)
+    centred = vectors - vectors.mean(axis=0)
+    _, _, axes = np.linalg.svd(centred, full_matrices=False)
+    # The sign of a principal axis is arbitrary; fix it so that pictures can be compared.
+    signs = np.sign(axes[np.arange(len(axes)), np.abs(axes).argmax(axis=1)])
+    components = centred @ (axes * signs[:, None])[:3].T
+    components = np.pad(components, ((0, 0), (0, 3 - components.shape[1])))  # fewer pixels than axes
+    low, high = np.percentile(components, [2, 98], axis=0)
+    scaled = np.clip((components - low) / np.maximum(high - low, 1e-9), 0, 1)
+    return (scaled.reshape(height, width, -1) * 255).astype(np.uint8)
+
+
+def _with_contours(picture: Picture, labels: NDArray[np.uint8]) -> Picture:
+    picture[_border(labels)] = 255
+    return picture
+
+
+def _border(labels: NDArray[np.integer]) -> NDArray[np.bool_]:
+    edge = np.zeros(labels.shape, dtype=np.bool_)
+    edge[1:] |= labels[1:] != labels[:-1]
+    edge[:, 1:] |= labels[:, 1:] != labels[:, :-1]
+    return edge

@@ -1,0 +1,75 @@
+"""A clicked segment and its nearest training segments, as a picture and as JSON."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from hintseg.hints.dataset import Dataset
+from hintseg.inference.retrieval import Neighbour
+from hintseg.inference.segmenter import Segmenter
+from hintseg.io.images import reduced, write_image
+from hintseg.io.palette import label_palette
+from hintseg.io.storage.outputs import MARK
+from hintseg.io.storage.results import write_result
+
+TILE = 200
+
+
+def save_retrieval(
+    segmenter: Segmenter,
+    image: NDArray[np.uint8],
+    mask: NDArray[np.bool_],
+    found: list[Neighbour],
+    out: Path,
+    name: str,
+) -> tuple[Path, Path]:
+    """Write NAME.png and NAME.json; returns both paths.
+
+    Raises:
+        InputError: the training images have moved.
+    """
+    dataset = segmenter.dataset()
+    tiles = [_tile(spotlit(image, mask), None)]
+    tiles += [_tile(spotlit_neighbour(dataset, neighbour), neighbour.label) for neighbour in found[:19]]
+    while len(tiles) % 5:
+        tiles.append(np.full((TILE, TILE, 3), 255, dtype=np.uint8))
+    rows = [np.hstack(tiles[start : start + 5]) for start in range(0, len(tiles), 5)]
+    picture_path, listing = out / f"{name}.png", out / f"{name}.json"
+    write_image(picture_path, np.vstack(rows), MARK)
+    content = [
+        {**neighbour._asdict(), "class": segmenter.classes[neighbour.label], "image": str(dataset.path(neighbour.key))}
+        for neighbour in found
+    ]
+    return picture_path, write_result(listing, content, overwrite=True)
+
+
+def spotlit(image: NDArray[np.uint8], mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """The image, dark outside (H, W) bool `mask`."""
+    return np.where(mask[..., None], image, image // 3)
+
+
+def spotlit_neighbour(dataset: Dataset, neighbour: Neighbour) -> NDArray[np.uint8]:
+    """A training image, dark outside the box of one of its segments.
+
+    Raises:
+        InputError: the image has moved.
+    """
+    image = dataset.image(neighbour.key)
+    height, width = image.shape[:2]
+    sides = zip(neighbour.box, (width, height, width, height), strict=True)
+    x0, y0, x1, y1 = (round(share * side) for share, side in sides)
+    mask = np.zeros((height, width), np.bool_)
+    mask[y0:y1, x0:x1] = True
+    return spotlit(image, mask)
+
+
+def _tile(picture: NDArray[np.uint8], label: int | None) -> NDArray[np.uint8]:
+    small = reduced(picture, TILE - 12)
+    tile = np.full((TILE, TILE, 3), 255, dtype=np.uint8)
+    if label is not None:
+        tile[:] = label_palette()[label]
+    top, left = (TILE - small.shape[0]) // 2, (TILE - small.shape[1]) // 2
+    tile[top : top + small.shape[0], left : left + small.shape[1]] = small
+    return cv2.copyMakeBorder(tile[2:-2, 2:-2], 2, 2, 2, 2, cv2.BORDER_CONSTANT, value=(255, 255, 255))

@@ -1,0 +1,51 @@
+"""Identifiers of classes: a class keeps its own when it is renamed, and no other class ever gets it.
+
+The folder format numbers classes by position. The page must not: while it is open, another tab or program may change
+the table. studio/classes.json remembers the identifier of every name; a name that another program wrote is a new class.
+"""
+
+import json
+import secrets
+from collections.abc import Sequence
+from pathlib import Path
+
+from hintseg.apps.studio.links import writable
+from hintseg.errors import InputError
+from hintseg.io.reading import read_json
+from hintseg.io.writing import atomic_path
+
+
+def identify(root: Path, names: Sequence[str]) -> tuple[str, ...]:
+    """The identifier of every class, as remembered; new ones are remembered before this returns.
+
+    Raises:
+        RunError: they cannot be written.
+    """
+    remembered = _remembered(root / "studio" / "classes.json")
+    found = tuple(remembered.get(name) or secrets.token_hex(4) for name in names)
+    remember(root, found, names, remembered)
+    return found
+
+
+def remember(root: Path, identifiers: Sequence[str], names: Sequence[str], known: dict[str, str] | None = None) -> None:
+    """Note which name each identifier has from now on.
+
+    Raises:
+        RunError: the folder cannot be written.
+    """
+    table = dict(zip(names, identifiers, strict=True))
+    if table == (_remembered(root / "studio" / "classes.json") if known is None else known):
+        return
+    with atomic_path(writable(root, "studio", "classes.json")) as temporary:
+        temporary.write_text(json.dumps(table, indent=1, ensure_ascii=False), "utf-8")
+
+
+def _remembered(path: Path) -> dict[str, str]:
+    """Name → identifier; nothing where the file is absent or damaged, so that all classes count as new."""
+    try:
+        table = read_json(path)
+    except InputError:
+        return {}
+    if not isinstance(table, dict) or not all(isinstance(one, str) and one for one in table.values()):
+        return {}
+    return table if len(set(table.values())) == len(table) else {}

@@ -1,0 +1,85 @@
+"""Hints that could not be saved because others came first: copies in studio/kept, until what they hold is saved."""
+
+import hashlib
+import json
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from hintseg.apps.studio.drawn import DrawnHints, version_of
+from hintseg.apps.studio.links import writable
+from hintseg.errors import InputError
+from hintseg.io.reading import read_json
+from hintseg.io.writing import atomic_path
+
+
+def keep(root: Path, key: str, drawn: DrawnHints, names: dict[str, str]) -> str:
+    """Write a copy of what was refused.
+
+    Args:
+        names: identifier → class name, for people who read the file.
+
+    Returns:
+        The copy's name.
+
+    Raises:
+        RunError: it cannot be written.
+    """
+    drop_held(root, key, drawn)
+    name = f"{version_of(key)}-{version_of(drawn.model_dump())}.json"
+    content = {
+        "image": key, "time": datetime.now(UTC).isoformat(timespec="seconds"),
+        "classes": {one: names.get(one) for one in sorted(drawn.identifiers())}, "hints": drawn.model_dump(),
+    }  # fmt: skip
+    with atomic_path(writable(root, "studio", "kept", name)) as temporary:
+        temporary.write_text(json.dumps(content, ensure_ascii=False, indent=1), "utf-8")
+    return name
+
+
+def kept(root: Path, key: str) -> list[dict[str, Any]]:
+    """Copies of one image: name, time and hints, oldest first."""
+    found = []
+    for path in (root / "studio" / "kept").glob(f"{version_of(key)}-*.json"):
+        with suppress(InputError, KeyError, TypeError, ValidationError):
+            content = read_json(path)
+            hints = DrawnHints.model_validate(content["hints"])
+            found.append({"name": path.name, "time": str(content["time"]), "hints": hints.model_dump()})
+    return sorted(found, key=lambda copy: (copy["time"], copy["name"]))
+
+
+def drop(root: Path, key: str, name: str) -> None:
+    """Delete one copy of an image; one that is gone already is no error.
+
+    Raises:
+        RunError: it lies behind a link.
+    """
+    if name in {copy["name"] for copy in kept(root, key)}:
+        writable(root, "studio", "kept", name).unlink(missing_ok=True)
+
+
+def drop_held(root: Path, key: str, drawn: DrawnHints) -> None:
+    """Delete the copies whose every hint is among these.
+
+    Raises:
+        RunError: they lie behind a link.
+    """
+    for copy in kept(root, key):
+        if drawn.holds(DrawnHints.model_validate(copy["hints"])):
+            drop(root, key, copy["name"])
+
+
+def keep_mask(root: Path, path: Path) -> None:
+    """Copy a mask that is about to be replaced or withdrawn.
+
+    Raises:
+        RunError: it cannot be written.
+    """
+    content = path.read_bytes()
+    name = f"{version_of(path.relative_to(root).as_posix())}-{hashlib.sha256(content).hexdigest()[:16]}{path.suffix}"
+    copy = writable(root, "studio", "kept", "masks", name)
+    if not copy.exists():
+        with atomic_path(copy) as temporary:
+            temporary.write_bytes(content)

@@ -1,0 +1,122 @@
+"""One studio a folder: a lock that ends with its server, however that ends."""
+
+import json
+import os
+import platform
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from hintseg.apps.studio.links import writable
+from hintseg.apps.studio.processes import birth
+from hintseg.errors import InputError, RunError
+from hintseg.io.reading import read_json
+
+BEAT = 10.0  # seconds between signs of life, for machines that do not see each other's locks
+SILENT = 6 * BEAT  # a server of another machine that was silent for so long is gone
+BYTE = 1 << 30  # the byte that is locked on Windows, far behind the text, so that others can read it
+
+
+@contextmanager
+def locked_folder(root: Path, address: str) -> Iterator[None]:
+    """Hold a project for this server.
+
+    Args:
+        address: of the page, which a second server names.
+
+    Raises:
+        RunError: another server holds it, or it cannot be written.
+    """
+    path = writable(root, "studio", "server.lock")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(path, os.O_CREAT | os.O_RDWR | getattr(os, "O_NOFOLLOW", 0), 0o644)
+    except OSError as error:
+        raise RunError(f"{path}: cannot be written ({error.strerror}); choose another folder.") from error
+    try:
+        free, holder = _lock(handle), _holder(path)
+        if free is False or (holder and _lives(holder, path, free)):
+            raise RunError(_refusal(root, holder))
+        _write(handle, _self(address))
+        ended = threading.Event()
+        beat = threading.Thread(target=_beat, args=(path, ended), daemon=True)
+        beat.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            beat.join()
+            _write(handle, {})
+    finally:
+        os.close(handle)
+
+
+def _lock(handle: int) -> bool | None:
+    """Whether the lock was free; None where the file system has no locks."""
+    try:
+        if os.name == "nt":
+            import msvcrt
+
+            os.lseek(handle, BYTE, os.SEEK_SET)
+            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined,unused-ignore]
+        else:
+            import fcntl
+
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):
+        return False
+    except OSError:
+        return None
+    return True
+
+
+def _lives(holder: dict[str, Any], path: Path, free: bool | None) -> bool:
+    """Whether a server that a lock file names may still run, though its lock could be taken."""
+    if holder.get("machine") == platform.node():
+        return not free and birth(int(holder["pid"])) == holder.get("born")
+    probe = path.with_name(f".clock-{os.getpid()}")  # both times by the clock of the folder's own machine
+    probe.touch()
+    try:
+        return probe.stat().st_mtime - path.stat().st_mtime < SILENT
+    finally:
+        probe.unlink(missing_ok=True)
+
+
+def _holder(path: Path) -> dict[str, Any]:
+    try:
+        found = read_json(path)
+    except InputError:
+        return {}
+    expected = {"pid": int, "machine": str, "address": str}
+    if not isinstance(found, dict) or not all(isinstance(found.get(name), kind) for name, kind in expected.items()):
+        return {}
+    return found
+
+
+def _refusal(root: Path, holder: dict[str, Any]) -> str:
+    if not holder:
+        return f"{root}: another server has this folder open; use that one, or end it first."
+    return (
+        f"{root}: another server has this folder open at {holder.get('address')} "
+        f"(process {holder['pid']} on {holder.get('machine')}); use that one, or end it first."
+    )
+
+
+def _self(address: str) -> dict[str, Any]:
+    pid = os.getpid()
+    return {"address": address, "pid": pid, "born": birth(pid), "machine": platform.node()}
+
+
+def _write(handle: int, content: dict[str, Any]) -> None:
+    with suppress(OSError):
+        os.lseek(handle, 0, os.SEEK_SET)
+        os.ftruncate(handle, 0)
+        os.write(handle, json.dumps(content).encode())
+
+
+def _beat(path: Path, ended: threading.Event) -> None:
+    while not ended.wait(BEAT):
+        with suppress(OSError):
+            os.utime(path)

@@ -1,0 +1,49 @@
+"""Photographs of Label Studio's tasks, kept on disk by task and address."""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from hintseg.apps.studio.label_studio import LabelStudio
+from hintseg.apps.studio.labelling import image_address, image_suffix, unsigned
+from hintseg.errors import InputError
+from hintseg.io.images import read_image
+from hintseg.io.writing import atomic_path
+
+TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+
+
+def kept_photograph(folder: Path, studio: LabelStudio, task: dict[str, Any], field: str | None) -> Path:
+    """The task's photograph below FOLDER/photographs, fetched once for every address.
+
+    Args:
+        field: of its data that the labelling page shows; None: the only one that can be an image.
+
+    Raises:
+        InputError: the task names none, or it cannot be fetched or decoded.
+    """
+    number = task.get("id")
+    if type(number) is not int or not 0 <= number < 2**63:
+        raise InputError(f"task {number!r:.40}: its 'id' must be a whole number.")
+    address = image_address(task, field)
+    mark = hashlib.sha256(unsigned(address).encode("utf-8", "replace")).hexdigest()[:12]
+    stem = folder / "photographs" / f"task-{number}-{mark}"
+    suffix = image_suffix(address)
+    kept = [stem.with_suffix(end) for end in ([suffix] if suffix else [".png", ".tif"])]
+    for path in kept:
+        if path.exists():
+            return path
+    try:
+        content = studio.get(address)
+    except InputError as error:
+        raise InputError(f"task {number}: {error}") from error
+    path = kept[-1] if content[:4] in TIFF else kept[0]
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(content)
+        try:
+            read_image(temporary)
+        except InputError as error:
+            what = "a web page" if content.lstrip()[:1] == b"<" else f"{len(content)} bytes"
+            said = f"task {number}: {address.split('?')[0]:.200} is {what}, not an image that can be read."
+            raise InputError(said) from error
+    return path

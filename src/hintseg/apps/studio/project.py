@@ -1,0 +1,318 @@
+"""A data set folder that grows while someone draws: classes, photographs and hints, every change on disk at once."""
+
+import hashlib
+import json
+import secrets
+import threading
+import unicodedata
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+from hintseg.apps.studio.class_names import checked_names
+from hintseg.apps.studio.colours import COLOURS
+from hintseg.apps.studio.conflict import ConflictError
+from hintseg.apps.studio.drawn import TABLES, DrawnHints, version_of
+from hintseg.apps.studio.identifiers import identify, remember
+from hintseg.apps.studio.kept import drop, drop_held, keep, keep_mask, kept
+from hintseg.apps.studio.links import writable, write_new
+from hintseg.apps.studio.tables import HintTables, Marks, mark
+from hintseg.apps.studio.uploads import decoded_upload
+from hintseg.errors import InputError, RunError
+from hintseg.hints.coding import parse_coding
+from hintseg.hints.dataset import Dataset
+from hintseg.hints.dataset_json import read_json
+from hintseg.hints.forms.registry import FORMS
+from hintseg.io.images import read_image_size, write_labels
+from hintseg.io.listing import is_image_name
+from hintseg.io.writing import atomic_path, link_or_copy
+
+
+class Project:
+    """A data set folder under work. Every method may be called from any thread.
+
+    What is replaced must be what the writer has seen: versions tell, which follow from the files' content, so that they
+    survive a restart and see what other programs wrote.
+
+    Attributes:
+        root: the folder.
+        dataset: as it is now; a new object after every change, so that nothing stale is cached.
+        identifiers: of the classes, by label.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.dataset = Dataset(root, (), tags_complete=False)
+        self.identifiers: tuple[str, ...] = ()
+        self._lock = threading.RLock()
+        self._tables = HintTables(root)
+        self._marks: Marks = ()
+        self._reload()
+
+    @classmethod
+    def open(cls, root: Path) -> "Project":
+        """A data set folder, a folder of photographs, or a folder that does not exist yet.
+
+        Photographs that lie in the folder itself are linked into images/.
+
+        Raises:
+            InputError: the folder's description is malformed.
+            RunError: it cannot be written.
+        """
+        images = root / "images"
+        if not images.is_dir():
+            loose = [path for path in sorted(root.glob("*")) if is_image_name(path.name) and path.is_file()]
+            try:
+                images.mkdir(parents=True)
+            except OSError as error:
+                raise RunError(f"{images}: cannot be made ({error.strerror}); choose another folder.") from error
+            for path in loose:
+                if path.is_file():
+                    link_or_copy(path.resolve(), images / path.name)  # a link to a link would lead astray
+        return cls(root)
+
+    def refresh(self) -> None:
+        """See what other programs changed."""
+        with self._lock:
+            if self._marks != self._marked():
+                self._reload()
+
+    def _marked(self) -> Marks:
+        files = [self.root / name for name in ("images", "masks", "scribbles", "dataset.json", "looked_for.json")]
+        return (*map(mark, files), *self._tables.marks())
+
+    def _reload(self) -> None:
+        self._marks = self._marked()
+        try:
+            self.dataset = Dataset.open(self.root)
+        except InputError:
+            if (self.root / "dataset.json").exists() or not (self.root / "images").is_dir():
+                raise
+            # Until somebody says otherwise a hint says what is there, and nothing of the rest of the photograph.
+            self.dataset = Dataset(self.root, (), tags_complete=False)
+        self.identifiers = identify(self.root, self.dataset.classes)
+
+    @property
+    def labels(self) -> dict[str, int]:
+        """Identifier → class index."""
+        return {identifier: label for label, identifier in enumerate(self.identifiers)}
+
+    def describe(self) -> dict[str, Any]:
+        """Classes with colours, and images with their forms of hints."""
+        with self._lock:
+            self._reload()
+            named = self.dataset.hint_keys()
+            images = [
+                {"key": key, "forms": [form for form in FORMS if key in named[form]]} for key in self.dataset.keys(None)
+            ]
+            return {"name": self.root.resolve().name, "images": images} | self.table()
+
+    def table(self) -> dict[str, Any]:
+        """The class table and its version."""
+        with self._lock:
+            dataset, identifiers = self.dataset, self.identifiers
+        found = {
+            "classes": [
+                {"id": identifier, "name": name, "colour": COLOURS[label]}
+                for label, (identifier, name) in enumerate(zip(identifiers, dataset.classes, strict=True))
+            ],
+            "background": None if dataset.background is None else identifiers[dataset.background],
+            "complete": dataset.tags_complete,
+        }
+        return found | {"version": version_of(found)}
+
+    def set_classes(
+        self, classes: Sequence[tuple[str | None, str]], background: str | None, complete: bool | None, version: str
+    ) -> None:
+        """Rename classes and add new ones; existing ones keep their place, since files hold their numbers.
+
+        Args:
+            classes: identifier, None for a new class, and name.
+            background: identifier of the background class.
+            complete: `tags_complete` of the folder format; None leaves it as it is.
+            version: of the table that this replaces.
+
+        Raises:
+            ConflictError: the table is another one by now.
+            InputError: a class less than before, an empty name, one used twice, or too many.
+        """
+        with self._lock:
+            self._reload()
+            table = self.table()
+            if version != table["version"]:
+                raise ConflictError("the classes were changed elsewhere since this page read them.", table)
+            names = checked_names(classes, self.identifiers)
+            if background is not None and background not in self.identifiers:
+                raise InputError(f"background {background} is no class.")
+            complete = self.dataset.tags_complete if complete is None else complete
+            self._write_table(names, None if background is None else self.labels[background], complete)
+            self._reload()
+
+    def _write_table(self, names: list[str], background: int | None, complete: bool) -> None:
+        """dataset.json with other classes; what else it says stays."""
+        path = self.root / "dataset.json"
+        content = read_json(path) if path.exists() else {"void": self.dataset.void}
+        parse_coding(content, len(names), path)  # before anything is written: a new class may have the value of void
+        added = [secrets.token_hex(4) for _ in names[len(self.identifiers) :]]
+        remember(self.root, (*self.identifiers, *added), names)
+        content |= {"classes": names, "background": background, "tags_complete": complete}
+        with atomic_path(path) as temporary:
+            temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False), "utf-8")
+
+    def hints(self, key: str) -> dict[str, Any]:
+        """What `DrawnHints` holds, with version and the image's size; scribbles that came as a raster are told, not
+        listed.
+
+        Raises:
+            InputError: no such image, its hints cannot be read, or are more than the page can show.
+        """
+        with self._lock:
+            self.refresh()
+            height, width = read_image_size(self.dataset.path(key))
+            found = self.dataset.hints(key, TABLES)
+            version, identifiers = self.hints_version(key), self.identifiers
+        try:
+            drawn = DrawnHints.of(found, identifiers)
+        except ValidationError as error:
+            raise InputError(f"{key}: its hints are more than the page can show; draw on it elsewhere.") from error
+        imported = found.scribble_map is not None
+        copies = kept(self.root, key)
+        return drawn.model_dump() | {
+            "version": version, "width": width, "height": height, "raster": imported, "kept": copies
+        }  # fmt: skip
+
+    def hints_version(self, key: str) -> str:
+        """Changes with what the folder holds for one image of what can be drawn."""
+        with self._lock:
+            self.refresh()
+            return version_of(self._tables.rows(key))
+
+    def save_hints(self, key: str, drawn: DrawnHints, version: str) -> str:
+        """Replace what was drawn on one image; on disk when this returns.
+
+        Args:
+            version: of the hints that this replaces.
+
+        Returns:
+            The version from now on.
+
+        Raises:
+            ConflictError: the hints are others by now, or a class is gone; a copy of `drawn` is kept.
+            InputError: no such image, a coordinate outside, or an empty box.
+        """
+        with self._lock:
+            self._reload()
+            drawn.require_inside(*reversed(read_image_size(self.dataset.path(key))))
+            self._tables.forget()
+            current = self._tables.rows(key)
+            missing = drawn.identifiers() - set(self.identifiers)
+            rows = None if missing else drawn.rows(self.labels)
+            if rows is None or (version != version_of(current) and rows != current):
+                raise self._conflict(key, drawn, len(missing))
+            self._tables.replace(key, rows)
+            self._reload()
+            drop_held(self.root, key, drawn)
+            return version_of(rows)
+
+    def _conflict(self, key: str, drawn: DrawnHints, missing: int) -> ConflictError:
+        names = dict(zip(self.identifiers, self.dataset.classes, strict=True))
+        copy = keep(self.root, key, drawn, names)
+        why = (
+            "a class that these hints name is gone"
+            if missing
+            else "the hints of this photograph were changed elsewhere since this page read them"
+        )
+        return ConflictError(f"{key}: {why}; yours are kept in studio/kept/{copy}.", self.hints(key) | {"copy": copy})
+
+    def forget_kept(self, key: str, name: str) -> None:
+        """Delete a copy of hints that could not be saved."""
+        with self._lock:
+            drop(self.root, key, name)
+
+    def add_image(self, name: str, content: bytes) -> str:
+        """Store an uploaded photograph under its name and return its key.
+
+        Raises:
+            InputError: no image, of an unknown format, or its name is taken.
+            RunError: images/ is a link, or cannot be written.
+        """
+        plain = decoded_upload(name, content)  # takes time, in which others can save
+        key, target = Path(plain).stem, writable(self.root, "images", plain)
+        with self._lock:
+            self._reload()
+            if key in {unicodedata.normalize("NFC", known) for known in self.dataset.paths}:
+                raise InputError(f"{name}: a photograph of this name is there already; rename it.")
+            write_new(target, content)
+            self._reload()
+        return key
+
+    def mask_version(self, key: str) -> str:
+        """Changes with the image's picture in masks/."""
+        self.dataset.path(key)  # as in `_mask`
+        path = self.dataset.label_path("masks", key)
+        try:
+            return hashlib.sha256(path.read_bytes()).hexdigest()[:16] if path is not None and path.is_file() else ""
+        except FileNotFoundError:  # withdrawn meanwhile
+            return ""
+
+    def accept(self, key: str, mask: NDArray[np.uint8], is_current: Callable[[], bool] = lambda: True) -> None:
+        """Take a mask as the image's own, masks/KEY.png; of one that it replaces a copy stays in studio/kept/masks.
+
+        Args:
+            is_current: asked before anything is written whether the mask is still the one that was seen.
+
+        Raises:
+            ConflictError: it is not.
+            RunError: masks/ is a link, or cannot be written.
+        """
+        with self._lock:
+            self._reload()  # masks that other programs put there since are listed anew
+            self.require(is_current)
+            path = writable(self.root, "masks", f"{key}.png")
+            if (before := self._mask(key)) is not None:
+                keep_mask(self.root, before)
+            write_labels(path, self.dataset.coding.encode(mask))
+            if before is not None and before.exists() and not before.samefile(path):
+                before.unlink()
+            self._reload()
+
+    def withdraw(self, key: str, is_current: Callable[[], bool] = lambda: True) -> bool:
+        """Remove the image's mask; a copy stays in studio/kept/masks. Whether another format's comes to light by that.
+
+        Raises:
+            ConflictError: it is not the one that was seen.
+            RunError: masks/ is a link.
+        """
+        with self._lock:
+            self._reload()
+            self.require(is_current)
+            if (path := self._mask(key)) is not None:
+                keep_mask(self.root, path)
+                path.unlink(missing_ok=True)
+            self._reload()
+            return self.dataset.has_mask(key)
+
+    @staticmethod
+    def require(is_current: Callable[[], bool]) -> None:
+        """Raise where what was seen is not what is.
+
+        Raises:
+            ConflictError: it is not.
+        """
+        if not is_current():
+            raise ConflictError(
+                "this mask, or what it was made of, has changed since it was shown; look at it again.", {}
+            )
+
+    def accepted(self, key: str) -> NDArray[np.uint8] | None:
+        """The mask that was accepted, if one was."""
+        return self.dataset.mask(key)
+
+    def _mask(self, key: str) -> Path | None:
+        self.dataset.path(key)  # keys come from the folder's own listing: none leads outside
+        found = self.dataset.label_path("masks", key)
+        return None if found is None else writable(self.root, found.relative_to(self.root).as_posix())

@@ -1,0 +1,72 @@
+"""studio/run-NNN.json: which process trains a run, so that a later server finds it, and which classes it learns."""
+
+import json
+import platform
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from hintseg.apps.studio.links import writable
+from hintseg.apps.studio.processes import birth
+from hintseg.errors import InputError
+from hintseg.io.reading import read_json
+from hintseg.io.writing import atomic_path
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """A training that a studio started.
+
+    Attributes:
+        run: name of its folder.
+        pid, born: of the process, see `birth`.
+        machine: where it runs.
+        classes: identifiers, by label.
+        stopped: whether somebody stopped it.
+    """
+
+    run: str
+    pid: int
+    born: str | None
+    machine: str
+    classes: tuple[str, ...]
+    stopped: bool = False
+
+    @classmethod
+    def of(cls, run: str, pid: int, classes: tuple[str, ...]) -> Self:
+        """A process of this machine."""
+        return cls(run, pid, birth(pid), platform.node(), classes)
+
+    @classmethod
+    def load(cls, folder: Path, run: str) -> Self | None:
+        """The record of a run; None where there is none or it is damaged."""
+        try:
+            content: dict[str, Any] = read_json(folder / f"{run}.json")
+            classes = tuple(str(one) for one in content["classes"])
+            born = content["born"]
+            return cls(
+                run, int(content["pid"]), None if born is None else str(born), str(content["machine"]), classes,
+                content["stopped"] is True,
+            )  # fmt: skip
+        except (InputError, ValueError, KeyError, TypeError):
+            return None
+
+    def save(self, root: Path) -> None:
+        """Write it into a project.
+
+        Raises:
+            RunError: it cannot be written.
+        """
+        with atomic_path(writable(root, "studio", f"{self.run}.json")) as temporary:
+            temporary.write_text(json.dumps(self.__dict__, indent=1), "utf-8")
+
+    def runs(self) -> bool:
+        """Whether its process still runs on this machine."""
+        return self.born is not None and self.machine == platform.node() and birth(self.pid) == self.born
+
+
+def running(folder: Path) -> RunRecord | None:
+    """The training under way in a studio folder, whoever started it."""
+    names = sorted((path.stem for path in folder.glob("run-*.json")), reverse=True)
+    records = (RunRecord.load(folder, name) for name in names)
+    return next((record for record in records if record is not None and record.runs()), None)

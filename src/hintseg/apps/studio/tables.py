@@ -1,0 +1,68 @@
+"""The hint tables of a folder that other programs write, too."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from hintseg.apps.studio.drawn import TABLES, Rows
+from hintseg.apps.studio.links import writable
+from hintseg.hints.dataset_json import read_table
+from hintseg.io.writing import atomic_path
+
+Marks = tuple[tuple[int, ...], ...]
+
+
+class HintTables:
+    """scribbles.json, points.json, boxes.json and tags.json; kept in memory until somebody writes them."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._marks: Marks | None = None
+        self._tables: dict[str, dict[str, list[Any]]] = {}
+
+    def rows(self, key: str) -> Rows:
+        """Table → what it holds of one image.
+
+        Raises:
+            InputError: a table cannot be read.
+        """
+        marks = self.marks()
+        if marks != self._marks:
+            self._tables, self._marks = self._read(), marks
+        return {name: self._tables[name].get(key, []) for name in TABLES}
+
+    def marks(self) -> Marks:
+        """Changes when a table is written."""
+        return tuple(mark(self._root / f"{name}.json") for name in TABLES)
+
+    def forget(self) -> None:
+        """Read the files themselves the next time, whatever their times say."""
+        self._marks = None
+
+    def replace(self, key: str, rows: Rows) -> None:
+        """Write what differs; on disk when this returns.
+
+        Raises:
+            InputError: a table cannot be read.
+            RunError: it cannot be written.
+        """
+        for name, table in self._read().items():
+            if table.get(key, []) == rows[name]:
+                continue
+            table.pop(key, None)
+            if rows[name]:
+                table[key] = rows[name]
+            with atomic_path(writable(self._root, f"{name}.json")) as temporary:
+                temporary.write_text(json.dumps(table, ensure_ascii=False), "utf-8")
+
+    def _read(self) -> dict[str, dict[str, list[Any]]]:
+        return {name: read_table(self._root / f"{name}.json") for name in TABLES}
+
+
+def mark(path: Path) -> tuple[int, ...]:
+    """Changes when another program writes a file or a folder's entries."""
+    try:
+        found = path.stat()
+    except OSError:
+        return ()
+    return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns

@@ -1,0 +1,32 @@
+"""Uploaded photographs: a name that is safe in a folder, and a content that can be decoded."""
+
+import re
+import tempfile
+import unicodedata
+from pathlib import Path
+
+from hintseg.errors import InputError
+from hintseg.io.images import IMAGE_SUFFIXES, read_image
+
+LONGEST = 200  # bytes of a file name
+
+
+def decoded_upload(name: str, content: bytes) -> str:
+    """Decode an uploaded photograph and return the file name it gets.
+
+    Raises:
+        InputError: no image, of an unknown format, or its name cannot be one.
+    """
+    last = unicodedata.normalize("NFC", Path(name.replace("\\", "/")).name)
+    plain = re.sub(r"[^\w. -]", "_", last).lstrip(". ")
+    suffix = Path(plain).suffix.lower()
+    if suffix not in IMAGE_SUFFIXES or not Path(plain).stem or len(plain.encode()) > LONGEST:
+        raise InputError(f"{name:.80}: is no photograph; use {', '.join(IMAGE_SUFFIXES)} and a shorter name.")
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / f"upload{suffix}"
+        copy.write_bytes(content)
+        try:
+            read_image(copy)
+        except InputError as error:
+            raise InputError(str(error).replace(str(copy), name)) from error
+    return plain

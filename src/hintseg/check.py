@@ -1,0 +1,152 @@
+"""What is in a data set and what is wrong with it, before anything long starts."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from hintseg.errors import HintsegError, InputError
+from hintseg.hints.dataset import Dataset
+from hintseg.hints.digest import hint_digest, pixel_digest
+from hintseg.hints.forms.registry import FORMS
+from hintseg.hints.labels import UNLABELLED, VOID
+from hintseg.hints.misspelt import misspelt
+from hintseg.hints.suspicions import PictureCounts, suspicions
+from hintseg.io.listing import passed_over_sentence
+from hintseg.pseudo_labels.target import weak_target
+
+
+@dataclass
+class Inspection:
+    """Findings over a set of images.
+
+    Attributes:
+        images: images looked at.
+        usable: keys whose image and hints can be read.
+        forms: form → images that carry it.
+        pixels: of all usable images.
+        hinted_pixels: class → pixels that any hint labels.
+        images_of_class: class → images whose hints name it.
+        largest: longest side of the largest usable image, pixels.
+        digests: usable key → digests of its pixels and of its hints, where they were asked for.
+        corrections: what was done to hints that leave their image → how often.
+        errors: sentences, each naming a file that cannot be used.
+        warnings: sentences about what is missing.
+    """
+
+    images: int = 0
+    usable: list[str] = field(default_factory=list)
+    forms: Counter[str] = field(default_factory=Counter)
+    pixels: int = 0
+    hinted_pixels: Counter[int] = field(default_factory=Counter)
+    images_of_class: Counter[int] = field(default_factory=Counter)
+    largest: int = 0
+    digests: dict[str, tuple[str, str]] = field(default_factory=dict)
+    corrections: Counter[str] = field(default_factory=Counter)
+    errors: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+
+def inspect(
+    dataset: Dataset,
+    keys: Iterable[str],
+    forms: Iterable[str] = FORMS,
+    progress: Callable[[int], None] | None = None,
+    digests: bool = False,
+) -> Inspection:
+    """Decode every image and hint.
+
+    Args:
+        digests: also find those of every usable image.
+        progress: called with the number of images done.
+    """
+    forms = tuple(forms)
+    found = Inspection()
+    hinted = empty = ignored = 0
+    pictures = PictureCounts()
+    for number, key in enumerate(keys):
+        found.images += 1
+        try:
+            image, valid = dataset.picture(key)
+            hints, contours = dataset.hints(key, forms, image.shape[:2]), dataset.contours(key)
+            if digests:
+                found.digests[key] = pixel_digest(image, contours), hint_digest(hints)
+        except HintsegError as error:
+            found.errors.append(str(error))
+        else:
+            found.usable.append(key)
+            found.largest = max(found.largest, *image.shape[:2])
+            found.forms.update(hints.forms())
+            found.corrections.update(hints.corrections)
+            pictures.add(hints)
+            hinted += bool(hints.forms())
+            labels = weak_target(hints, image.shape[:2], len(dataset.classes)).likely
+            if valid is not None:
+                empty += not valid.any()
+                ignored += int(np.count_nonzero(labels[~valid] < UNLABELLED))
+                labels[~valid] = VOID
+            found.pixels += labels.size
+            counts = np.bincount(labels.ravel(), minlength=256)[:UNLABELLED]
+            found.hinted_pixels.update({int(label): int(counts[label]) for label in np.flatnonzero(counts)})
+            found.images_of_class.update(hints.classes())
+        if progress is not None:
+            progress(number + 1)
+    _warn(found, dataset, hinted)
+    if empty:
+        found.warnings.append(f"{empty} of {found.images} images hold no data at all.")
+    if ignored:
+        found.warnings.append(f"{ignored} hinted pixels lie where their image holds no data, and are ignored.")
+    found.warnings += [f"{what}: {count}." for what, count in found.corrections.items()]
+    found.warnings += suspicions(dataset, pictures)
+    return found
+
+
+def require_trainable(found: Inspection, dataset: Dataset, forms: Iterable[str], on_error: str) -> tuple[str, ...]:
+    """Keys to train on.
+
+    Args:
+        on_error: "refuse" stops at the first unusable file, "skip" leaves it out.
+
+    Raises:
+        InputError: unusable files (refuse), no hint at all, or tags alone that are not complete.
+    """
+    if found.errors and on_error == "refuse":
+        more = f" ({len(found.errors) - 1} more; see hintseg check)" if len(found.errors) > 1 else ""
+        raise InputError(f"{found.errors[0]}{more} Mend it, or leave such images out with --on-error skip.")
+    if not found.usable:
+        raise InputError(f"{dataset.root}: no image can be used.")
+    if not found.hinted_pixels and found.images_of_class and not dataset.tags_complete:
+        raise InputError(
+            f"{dataset.root}: tags alone teach only where they name every class of an image, and dataset.json says "
+            "that they do not (tags_complete; in the studio: every class named); complete them, or point at something."
+        )
+    if not found.hinted_pixels and not found.images_of_class:
+        wanted, said = ", ".join(forms), "".join(f" {sentence}" for sentence in misspelt(dataset.root))
+        raise InputError(
+            f"{dataset.root}: none of the {found.images} training images has a hint to learn from "
+            f"(looked for {wanted}); add some, or choose other --hints.{said}"
+        )
+    return tuple(found.usable)
+
+
+def _warn(found: Inspection, dataset: Dataset, hinted: int) -> None:
+    missing = []
+    for label, name in enumerate(dataset.classes):
+        if not found.images_of_class[label] and not found.hinted_pixels[label] and label != dataset.background:
+            missing.append(repr(name))
+        elif 0 < found.hinted_pixels[label] < 50:
+            found.warnings.append(f"class {name!r} has only {found.hinted_pixels[label]} hinted pixels.")
+    if missing:
+        what = f"class {missing[0]} is" if len(missing) == 1 else f"classes {', '.join(missing)} are"
+        found.warnings.append(f"{what} never hinted and cannot be learned.")
+    pointed = found.forms["points"] + found.forms["scribbles"]
+    if dataset.background is not None and pointed and not found.hinted_pixels[dataset.background]:
+        name = dataset.classes[dataset.background]
+        found.warnings.append(
+            f"the background ({name!r}) is never pointed at; it needs a click or stroke like any class."
+        )
+    if hinted < found.images - len(found.errors):
+        found.warnings.append(f"{found.images - len(found.errors) - hinted} of {found.images} images have no hint.")
+    if dataset.passed_over:
+        found.warnings.append(passed_over_sentence("images/", dataset.passed_over))

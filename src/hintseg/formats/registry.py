@@ -1,0 +1,221 @@
+"""Formats by name, one line each, and reading a folder or file of any of them."""
+
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from hintseg.errors import ConfigError, InputError, unknown_name
+from hintseg.formats import coco, cvat, geotiff, label_studio, labelme, png, voc, yolo
+from hintseg.formats.finding import files_below
+from hintseg.formats.finish import finish
+from hintseg.formats.folder import Progress, require_empty, write_folder
+from hintseg.formats.label_colours import means_background
+from hintseg.formats.names import is_showable
+from hintseg.formats.reader import Imported
+from hintseg.formats.writer import Classes, Labelled
+from hintseg.hints.coding import LabelCoding
+from hintseg.hints.dataset import Dataset
+from hintseg.hints.labels import UNLABELLED, VOID
+from hintseg.io.images import read_image_size, write_labels
+
+log = logging.getLogger("hintseg")
+
+
+class Format(NamedTuple):
+    """How annotation files of one kind are told apart and read."""
+
+    suffix: str
+    matches: Callable[[Path], bool]
+    read: Callable[[Path, Imported], None]
+
+
+FORMATS: dict[str, Format] = {
+    "coco": Format(".json", coco.matches, coco.read),
+    "label-studio": Format(".json", label_studio.matches, label_studio.read),
+    "labelme": Format(".json", labelme.matches, labelme.read),
+    "cvat": Format(".xml", cvat.matches, cvat.read),
+    "voc": Format(".xml", voc.matches, voc.read),
+}
+FOLDERS = {"yolo": yolo.read_root, "png": png.read_root}  # told by the folder as a whole, not by a file
+NAMES = ("auto", *FORMATS, *FOLDERS)
+WRITERS: dict[str, Callable[[Path, Iterable[Labelled], Classes], None]] = {
+    "coco": coco.write,
+    "label-studio": label_studio.write,
+    "cvat": cvat.write,
+    "voc": voc.write,
+    "geotiff": geotiff.write,
+}
+
+
+def import_dataset(
+    source: Path, out: Path, name: str = "auto", background: str | None = None, progress: Progress | None = None,
+    unlabelled: str | None = None,
+) -> tuple[Dataset, Imported]:  # fmt: skip
+    """Write a data set folder from annotations of another tool.
+
+    Args:
+        source: an annotation file, or a folder of annotations and images.
+        out: a new or empty folder.
+        name: one of `NAMES`.
+        background: name of the class of everything that no filled region covers; None leaves it unlabelled.
+        unlabelled: of label maps, the value ("0") or class that says that nothing was drawn.
+
+    Returns:
+        The data set, and what was read, with what could not be held in `lost`.
+
+    Raises:
+        InputError: nothing to read, several formats at once, or malformed, naming file and field.
+        ConfigError: unknown format.
+    """
+    if name not in NAMES:
+        raise unknown_name("format", name, NAMES)
+    if not source.exists():
+        raise InputError(f"{source}: no such file or folder; give annotations to import.")
+    require_empty(out)
+    found = Imported(source if source.is_dir() else source.parent, unlabelled=unlabelled)
+    if background is not None:
+        found.label(background)
+    if name == "auto" and source.is_file() and source.suffix.lower() in (".yaml", ".yml"):
+        name = "yolo"
+    files = annotation_files(source, name)
+    kinds = sorted({kind for kind, _ in files})
+    if len(kinds) > 1:
+        raise InputError(
+            f"{source}: holds annotations of several formats ({', '.join(kinds)}, e.g. "
+            f"{', '.join(str(next(path for kind, path in files if kind == wanted)) for wanted in kinds)}); "
+            "give one file, or one format with --format."
+        )
+    if files:
+        for done, (kind, path) in enumerate(files):
+            FORMATS[kind].read(path, found)
+            if progress is not None:
+                progress("read", done + 1, len(files), {})
+        if kinds == ["voc"] and source.is_dir():
+            voc.read_rest([path for _, path in files], found)
+    elif name in FOLDERS:
+        FOLDERS[name](found.root, found)  # says what it looked for
+    elif name == "auto" and source.is_dir() and png.matches(source):
+        png.read_root(source, found)
+    elif name == "auto" and source.is_dir() and yolo.matches(source):
+        yolo.read_root(source, found)
+    if not found.images:
+        wanted = "of any known format" if name == "auto" else f"of the format {name}"
+        raise InputError(f"{source}: holds no annotations {wanted}; known: {', '.join(NAMES[1:])}.")
+    if unlabelled is not None and not found.whole:
+        raise ConfigError(f"--unlabelled: is for label maps, of which {source} has none.")
+    finish(found)
+    label = found.label(background) if background is not None else _known_background(found)
+    return _write(found, out, label), found
+
+
+def export_masks(
+    photographs: Mapping[str, Path], masks: Path, out: Path, name: str, classes: Classes,
+    progress: Progress | None = None, coding: LabelCoding | None = None,
+) -> int:  # fmt: skip
+    """Write masks in another tool's format.
+
+    Args:
+        photographs: KEY → file; those without MASKS/KEY.png are left out.
+        masks: folder of label maps.
+        out: a new or empty folder.
+        name: one of `WRITERS`.
+        coding: what the values of the label maps mean; None: they are the classes.
+
+    Returns:
+        How many masks were written.
+
+    Raises:
+        ConfigError: unknown format.
+        InputError: a class name that the format cannot hold, no mask at all, one of another size than its photograph,
+            or `out` is not empty.
+    """
+    if name not in WRITERS:
+        raise unknown_name("format", name, WRITERS)
+    for label in classes.names:
+        if not is_showable(label):
+            raise InputError(f"the class name {label!r:.80} is empty or has letters that cannot be shown; rename it.")
+    require_empty(out)
+    chosen = {key: path for key, path in photographs.items() if (masks / f"{key}.png").exists()}
+    if not chosen:
+        raise InputError(f"{masks}: holds no mask of any of the {len(photographs)} photographs; make masks first.")
+
+    written: list[str] = []
+
+    def items() -> Iterator[Labelled]:
+        for done, (key, path) in enumerate(chosen.items()):
+            try:
+                mask, size = masks / f"{key}.png", read_image_size(path)
+                labels = (coding or LabelCoding(len(classes.names))).read(mask, classes.names)
+                labels = labels if coding is None else coding.decode(labels, dense=True, path=mask)
+            except InputError as error:
+                log.warning("%s It is left out.", error)
+                continue
+            if labels.shape != size:
+                raise InputError(
+                    f"{masks / key}.png: is {labels.shape[1]}×{labels.shape[0]} but {path} is {size[1]}×{size[0]}."
+                )
+            largest = int(labels[labels < UNLABELLED].max(initial=0))
+            if largest >= len(classes.names):
+                raise InputError(
+                    f"{masks / key}.png: has label {largest}, but there are {len(classes.names)} classes "
+                    f"({', '.join(classes.names)}); give the masks of these classes."
+                )
+            written.append(key)
+            yield Labelled(f"{key}{path.suffix}", labels, path)
+            if progress is not None:
+                progress("export", done + 1, len(chosen), {})
+
+    WRITERS[name](out, items(), classes)
+    if not written:
+        raise InputError(f"{masks}: none of the {len(chosen)} masks can be exported; mend the files named above.")
+    return len(written)
+
+
+def annotation_files(source: Path, name: str) -> list[tuple[str, Path]]:
+    """(format, file) of every annotation file."""
+    if name in FOLDERS:
+        return []
+    paths = [source] if source.is_file() else [path for path in files_below(source) if "__MACOSX" not in path.parts]
+    chosen = FORMATS if name == "auto" else {name: FORMATS[name]}
+    files = []
+    for path in paths:
+        for kind, known in chosen.items():
+            if path.suffix.lower() == known.suffix and known.matches(path):
+                files.append((kind, path))
+                break
+        else:
+            if source.is_file():
+                raise InputError(f"{source}: is not of the format {name}; known: {', '.join(NAMES[1:])}.")
+    return files
+
+
+def _known_background(found: Imported) -> int | None:
+    """The class whose name says that it is the background, where regions of it were drawn."""
+    named = [label for label, name in enumerate(found.classes) if means_background(name)]
+    if len(named) != 1 or not found.whole:
+        return None
+    found.note(f"{found.classes[named[0]]!r} is the background, by its name.")
+    return named[0]
+
+
+def _write(found: Imported, out: Path, background: int | None) -> Dataset:
+    """Regions become masks where all the rest is background, else scribbles that fill an area.
+
+    An image that has boxes, points or strokes besides is not background wherever no region lies.
+    """
+    for key, regions in found.regions.items():
+        alone = not any(key in table for table in (found.boxes, found.points, found.scribbles))
+        rest = background if alone and key not in found.whole else None
+        folder = "masks" if key in found.whole or rest is not None else "scribbles"
+        labels = np.where(regions == UNLABELLED, np.uint8(VOID if rest is None else rest), regions)
+        write_labels(out / folder / f"{key}.png", labels, quickly=True)
+    tables: dict[str, Mapping[str, list[Any]]] = {
+        "tags": found.tags,
+        "boxes": found.boxes,
+        "points": found.points,
+        "scribbles": found.scribbles,
+    }
+    return write_folder(out, found.classes, background, found.images, found.splits, tables)

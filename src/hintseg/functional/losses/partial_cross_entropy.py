@@ -1,0 +1,96 @@
+"""Cross-entropy over labelled pixels only."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from hintseg.functional.losses.precision import at_least_float32
+from hintseg.functional.segments.masked_selection import rows_where
+
+DENSE = 0.3  # a labelled pixel on its own costs three times what it costs where all are enlarged
+
+
+def partial_cross_entropy(logits: Tensor, labels: Tensor, balance: float = 0.0, count: int | None = None) -> Tensor:
+    """Mean of −log softmax(logits)_p[y_p] over labelled pixels p, weighed by `class_weights`.
+
+    Logits are bilinearly enlarged to the label map's size. Where hints are few, only at the labelled pixels, and
+    the enlarged tensor is never held.
+
+    Args:
+        logits: (B, C, h, w).
+        labels: (B, H, W) int64; values outside [0, C) are not labelled.
+        balance: of the classes; 0: every pixel weighs the same.
+        count: how many pixels are labelled (`is_labelled`); None asks, for which a GPU has to be waited.
+
+    Returns:
+        (); 0 with a graph where no pixel is labelled.
+    """
+    num_classes, size = logits.shape[1], (labels.shape[1], labels.shape[2])
+    labelled = is_labelled(labels, num_classes)
+    if count is None:
+        count = int(labelled.sum())
+    if count == 0:
+        return logits.sum() * 0
+    logits, classes = at_least_float32(logits), labels.masked_fill(~labelled, num_classes)
+    weights = None
+    if balance > 0:
+        # As bincount, which makes a GPU wait.
+        pixels = classes.new_zeros(num_classes + 1).scatter_add_(0, classes.flatten(), labelled.flatten().long())
+        weights = class_weights(pixels[:num_classes], balance).to(logits)
+    if count < DENSE * labels.numel():
+        rows = rows_where(labelled.flatten(), count)
+        return F.cross_entropy(sample_bilinear(logits, rows, size), classes.flatten()[rows], weights)
+    if logits.shape[-2:] != size:
+        logits = F.interpolate(logits, size=size, mode="bilinear", align_corners=False)
+    return F.cross_entropy(logits, classes, weights, ignore_index=num_classes)
+
+
+def is_labelled(labels: Tensor, num_classes: int) -> Tensor:
+    """Which of `labels` are in [0, C)."""
+    return (labels >= 0) & (labels < num_classes)
+
+
+def class_weights(pixels: Tensor, balance: float) -> Tensor:
+    """w_c ∝ n_c^−balance, so that Σ_c w_c n_c = Σ_c n_c; 0 for a class without pixels.
+
+    Mean intersection over union counts every class once, cross-entropy every pixel: what covers a
+    hundredth of the pixels is hardly learned.
+
+    Args:
+        pixels: (C,) n_c ≥ 0, counts or sums of shares.
+        balance: 0 weighs pixels alike, 1 classes.
+
+    Returns:
+        (C,).
+    """
+    counts = pixels.to(at_least_float32(pixels).dtype)
+    weights = counts.clamp_min(1).pow(-balance) * (counts > 0)
+    return weights * (counts.sum() / (weights * counts).sum().clamp_min(1e-12))
+
+
+def sample_bilinear(maps: Tensor, pixels: Tensor, size: tuple[int, int]) -> Tensor:
+    """Values of `maps` at pixels of a grid of `size`, as bilinear resizing (corners not aligned) gives them.
+
+    Args:
+        maps: (B, C, h, w).
+        pixels: (N,) int64 numbers of pixels of the B grids in row-major order.
+        size: (H, W) of a grid.
+
+    Returns:
+        (N, C).
+    """
+    height, width = maps.shape[-2:]
+    line, column = pixels // size[1], pixels % size[1]
+    image, row = line // size[0], line % size[0]
+    y = ((row.to(maps.dtype) + 0.5) * (height / size[0]) - 0.5).clamp(0, height - 1)
+    x = ((column.to(maps.dtype) + 0.5) * (width / size[1]) - 0.5).clamp(0, width - 1)
+    top, left = y.long(), x.long()
+    below, right = (top + 1).clamp_max(height - 1), (left + 1).clamp_max(width - 1)
+    down, across = y - top, x - left
+    upper, lower = (image * height + top) * width, (image * height + below) * width
+    cells = torch.stack([upper + left, upper + right, lower + left, lower + right], dim=1)
+    far = torch.stack([1 - across, across], dim=1)
+    shares = torch.cat([(1 - down)[:, None] * far, down[:, None] * far], dim=1)
+    # The gradient of plain indexing is added up by several threads in whatever order they come, and never twice alike.
+    rows = maps.permute(0, 2, 3, 1).reshape(-1, maps.shape[1])
+    return F.embedding_bag(cells, rows, mode="sum", per_sample_weights=shares)

@@ -1,0 +1,155 @@
+"""dataset.json and the hint tables: JSON read with errors that name file, image and value."""
+
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hintseg.errors import InputError
+from hintseg.hints.coding import parse_coding
+from hintseg.hints.forms.form import LARGEST
+from hintseg.hints.forms.registry import FORMS
+from hintseg.hints.labels import MAX_CLASSES, UNLABELLED
+from hintseg.hints.misspelt import misspelt
+from hintseg.hints.names import plain_name, require_names
+from hintseg.hints.pictures import list_pictures
+from hintseg.io.images import read_labels
+from hintseg.io.listing import composed
+from hintseg.io.reading import read_json as read_json
+from hintseg.io.reading import read_text as read_text
+from hintseg.io.samples import View
+from hintseg.io.storage.files import mark_of
+
+ENTRIES = (
+    "classes", "background", "void", "unlabelled", "first_label", "tags_complete", "bands", "range",
+)  # fmt: skip
+
+
+def as_coordinate(text: str) -> float:
+    """A number that a coordinate can be.
+
+    Raises:
+        ValueError: it is none.
+    """
+    value = float(text)
+    if not abs(value) < LARGEST:
+        raise ValueError(f"{text} is no coordinate")
+    return value
+
+
+def read_table(path: Path) -> dict[str, list[Any]]:
+    """A hint table KEY → list, keys composed (NFC); empty where the file is absent.
+
+    Raises:
+        InputError: of another shape.
+    """
+    if not path.exists():
+        return {}
+    table = read_json(path)
+    if not isinstance(table, dict):
+        raise InputError(f"{path}: must be an object that maps image names to lists.")
+    found: dict[str, list[Any]] = {}
+    for key, rows in table.items():
+        if not isinstance(rows, list):
+            raise InputError(f"{path}, image {key!r:.80}: must be a list but is {rows!r:.80}.")
+        if found.setdefault(composed(key), rows) is not rows:
+            raise InputError(
+                f"{path}: image {key!r:.80} stands there twice, with accents stored in two ways; keep one."
+            )
+    return found
+
+
+def parse_description(path: Path) -> dict[str, Any]:
+    """dataset.json as the arguments of `Dataset`.
+
+    Raises:
+        InputError: an entry is missing or invalid.
+    """
+    content = read_json(path)
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: must be an object with the entry 'classes'.")
+    classes = content.get("classes")
+    if not isinstance(classes, list) or not classes:
+        raise InputError(f"{path}: 'classes' must be a list of names.")
+    if len(classes) > MAX_CLASSES:
+        raise InputError(f"{path}: {len(classes)} classes are more than the {MAX_CLASSES} a label map can hold.")
+    require_names(classes, path)
+    for entry in content.keys() - ENTRIES:
+        if near := get_close_matches(entry, ENTRIES, n=1, cutoff=0.85):
+            raise InputError(f"{path}: has no entry {entry!r:.80}; did you mean {near[0]!r}?")
+    coding = parse_coding(content, len(classes), path)
+    background = content.get("background")
+    names = [plain_name(name) for name in classes]
+    if isinstance(background, str) and plain_name(background) in names:
+        background = names.index(plain_name(background))
+    if background is not None and (
+        not isinstance(background, int) or isinstance(background, bool) or not 0 <= background < len(classes)
+    ):
+        raise InputError(f"{path}: 'background' must be null, a class index or a class name but is {background!r:.80}.")
+    complete = content.get("tags_complete", True)
+    if not isinstance(complete, bool):
+        raise InputError(f"{path}: 'tags_complete' must be true or false but is {complete!r:.80}.")
+    return {
+        "classes": tuple(classes), "background": background, "tags_complete": complete,
+        "view": parse_view(content, path), **coding,
+    }  # fmt: skip
+
+
+def parse_view(content: dict[str, Any], path: Path) -> View:
+    """The entries 'bands' and 'range', both optional.
+
+    Raises:
+        InputError: one is invalid.
+    """
+    bands, limits = content.get("bands"), content.get("range")
+    if bands is not None and not (
+        isinstance(bands, list) and len(bands) in (1, 3) and all(type(band) is int and band >= 0 for band in bands)
+    ):
+        raise InputError(f"{path}: 'bands' must be one or three channel numbers from 0 but is {bands!r:.80}.")
+    if limits is not None and not (
+        isinstance(limits, list)
+        and len(limits) == 2
+        and all(type(limit) in (int, float) for limit in limits)
+        and -LARGEST < limits[0] < limits[1] < LARGEST
+    ):
+        raise InputError(f"{path}: 'range' must be two numbers, the smaller first, but is {limits!r:.80}.")
+    return View(tuple(bands or ()), None if limits is None else (float(limits[0]), float(limits[1])))
+
+
+def hint_files(root: Path) -> dict[str, str]:
+    """Every file of a data set that describes or hints: its name → a mark that changes with its content."""
+    files = [path for path in root.iterdir() if path.is_file()]
+    folders = [*(name for name, form in FORMS.items() if form.picture), "contours"]
+    files += [path for folder in folders for path in (root / folder).rglob("*") if path.is_file()]
+    return {path.relative_to(root).as_posix(): mark_of(path) for path in sorted(files)}
+
+
+def classes_from_hints(root: Path) -> tuple[str, ...]:
+    """Name classes "class 0", "class 1", … up to the largest index that any hint uses.
+
+    Raises:
+        InputError: a class that is no index, or no hint at all.
+    """
+    largest = -1
+    for name, form in FORMS.items():
+        for key, rows in read_table(root / f"{name}.json").items() if form.parse else ():
+            for row in rows:
+                try:
+                    value = form.label_of(row)
+                except (LookupError, TypeError):
+                    value = None
+                if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < MAX_CLASSES:
+                    raise InputError(
+                        f"{root / name}.json, image {key}: {value!r:.80} is no class index; "
+                        "write a dataset.json with the class names."
+                    )
+                largest = max(largest, value)
+    for name, form in FORMS.items():
+        for path in list_pictures(root / name).files.values() if form.picture else ():
+            labels = read_labels(path)
+            largest = max([largest, *np.unique(labels[labels < UNLABELLED]).tolist()])
+    if largest < 0:
+        said = "".join(f" {sentence}" for sentence in misspelt(root))
+        raise InputError(f"{root}: has neither dataset.json nor any hint; name the classes in dataset.json.{said}")
+    return tuple(f"class {index}" for index in range(largest + 1))

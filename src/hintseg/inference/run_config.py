@@ -1,0 +1,142 @@
+"""RunDescription: what a run folder says about itself."""
+
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from hintseg.config import Recipe, validated
+from hintseg.errors import ConfigError, InputError, RunError
+from hintseg.hints.dataset import Dataset
+from hintseg.hints.dataset_json import parse_view
+from hintseg.hints.forms.registry import FORMS
+from hintseg.hints.names import require_names
+from hintseg.io.listing import require_no_pipe
+from hintseg.io.samples import PLAIN, View
+from hintseg.io.storage.addresses import recorded_folder
+
+
+@dataclass(frozen=True)
+class RunDescription:
+    """What a run folder says about itself (run.json).
+
+    Attributes:
+        recipe: the whole configuration.
+        classes, background: of the data set.
+        data: folder of the data set it was trained on.
+        forms: hint forms it was trained with.
+        keys: training images, in the order the segment memory counts them.
+        version: of hintseg.
+        view: how the data set's rasters were read; photographs are read alike.
+        largest: longest side of the largest training image, before `data.longest_side` reduced it; 0: not known.
+    """
+
+    recipe: Recipe
+    classes: tuple[str, ...]
+    background: int | None
+    data: str
+    forms: tuple[str, ...]
+    keys: tuple[str, ...]
+    version: str
+    view: View = PLAIN
+    largest: int = 0
+
+    def data_folder(self, run: Path) -> Path:
+        """Where the data set lies, as far as a run folder alone may say so.
+
+        Raises:
+            InputError: what it names is no local folder, see `storage.addresses.recorded_folder`.
+        """
+        return recorded_folder(self.data, run)
+
+    def dataset(self, run: Path, named: str | Path | None) -> Dataset:
+        """The data set the run was trained on: the one that the caller names, else `data_folder`.
+
+        Raises:
+            InputError: it has moved, or the run names no local folder that holds its training images.
+        """
+        if named is not None:
+            return Dataset.open(named)
+        found = Dataset.open(self.data_folder(run))
+        if not any(key in found.paths for key in self.keys):
+            raise InputError(
+                f"{run}: says it was trained on {found.root}, which holds none of its training images; name the data "
+                "set by --data."
+            )
+        return found
+
+    def dump(self) -> str:
+        """As JSON."""
+        content = {**self.__dict__, "recipe": self.recipe.model_dump(mode="json"), "view": self.view[:2]}
+        content["stretch"] = self.view.stretch  # which runs of older versions lack
+        return json.dumps(content, indent=1, ensure_ascii=False)
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read run.json.
+
+        Raises:
+            RunError: absent, damaged, or with settings that this version does not have.
+        """
+        try:
+            require_no_pipe(path)
+            content = json.loads(path.read_text("utf-8"))
+            try:
+                content["recipe"] = validated(content["recipe"], "its recipe")
+            except ConfigError as error:
+                raise RunError(
+                    f"{path}: was written by another version of hintseg, or is damaged ({str(error).rstrip('.')}); "
+                    "train a new run, or use the version that wrote it."
+                ) from error
+            for name in ("classes", "forms", "keys"):
+                if not isinstance(content[name], list):
+                    raise ValueError(f"its {name} must be a list")
+                content[name] = tuple(content[name])
+            if not all(isinstance(text, str) for text in (content["data"], *content["classes"], *content["keys"])):
+                raise ValueError("its data, classes and keys must be texts")
+            require_names(content["classes"], path)
+            background = content["background"]
+            if background is not None and not (type(background) is int and 0 <= background < len(content["classes"])):
+                raise ValueError("its background is no class")
+            if not set(content["forms"]) <= set(FORMS):
+                raise ValueError("its hint forms are unknown")
+            content["largest"] = int(content.get("largest", 0))
+            content["view"] = _view(content.pop("view", PLAIN[:2]), content.pop("stretch", "largest"), path)
+            return cls(**content)
+        except FileNotFoundError as error:
+            raise RunError(
+                f"{path.parent}: is no run folder (it has no {path.name}); train one with hintseg train."
+            ) from error
+        except (
+            OSError,
+            ValueError,
+            OverflowError,
+            TypeError,
+            KeyError,
+            AttributeError,
+            RecursionError,
+            ConfigError,
+            InputError,
+        ) as error:
+            raise RunError(f"{path}: is damaged ({error}).") from error
+
+
+def _view(shown: Any, stretch: list[float] | str, path: Path) -> View:
+    """As JSON holds it.
+
+    Raises:
+        ValueError, InputError: channels, a range or a stretch that no data set can have.
+    """
+    bands, limits = shown
+    view = parse_view({"bands": bands or None, "range": limits}, path)
+    if not isinstance(stretch, str):
+        low, high = map(float, stretch)
+        if not -math.inf < low <= high < math.inf:
+            raise ValueError(f"unknown stretch {stretch!r:.40}")
+        return view._replace(stretch=(low, high))
+    if stretch == "largest":
+        return view._replace(stretch="largest")
+    if stretch == "image":
+        return view
+    raise ValueError(f"unknown stretch {stretch!r:.40}")

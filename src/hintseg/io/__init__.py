@@ -1,0 +1,1 @@
+"""Files in and out: images, label maps, atomic writing, remote storage."""

@@ -1,0 +1,74 @@
+"""Masks as GeoTIFF that lie where their photographs lie."""
+
+import warnings
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hintseg.errors import InputError
+from hintseg.io.class_list import as_description
+from hintseg.io.images import read_orientation
+from hintseg.io.palette import label_palette
+from hintseg.io.pillow import turned
+from hintseg.io.rasters import require_rasterio
+
+UNTURNED = {6: 8, 8: 6}  # the orientation that takes another one back; all others take themselves back
+
+NODATA = 255  # `hints.labels.VOID`
+
+
+def write_georeferenced(path: Path, labels: NDArray[np.uint8], like: Path, classes: Sequence[str] = ()) -> None:
+    """Write a label map as a compressed GeoTIFF where `like` lies; its palette is that of the PNGs, void is nodata.
+
+    Args:
+        path: target file.
+        labels: (H, W) uint8.
+        like: the photograph.
+        classes: names by label, which the file then says.
+
+    Raises:
+        ConfigError: rasterio is not installed.
+        InputError: `like` has no place on Earth, or cannot be read.
+    """
+    rasterio = require_rasterio("GeoTIFF")
+    orientation = read_orientation(like)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
+        placed, rpcs = _place(rasterio, like)
+        # The place is that of the pixels as they are stored.
+        labels = turned(labels, UNTURNED.get(orientation, orientation))
+        profile = {
+            "driver": "GTiff", "height": labels.shape[0], "width": labels.shape[1], "count": 1, "dtype": "uint8",
+            "compress": "deflate", "tiled": True, "nodata": NODATA, **placed,
+        }  # fmt: skip
+        with rasterio.open(path, "w", **profile) as target:
+            target.write(labels, 1)
+            target.update_tags(
+                TIFFTAG_SOFTWARE=f"made by hintseg, pixels {zlib.crc32(labels.data):08x}"
+            )  # `storage.outputs.marked`
+            if told := as_description(classes):
+                target.update_tags(TIFFTAG_IMAGEDESCRIPTION=told)
+            target.write_colormap(1, {index: (*colour, 255) for index, colour in enumerate(label_palette().tolist())})
+            if rpcs is not None:
+                target.rpcs = rpcs
+
+
+def _place(rasterio: Any, like: Path) -> tuple[dict[str, Any], Any]:
+    """Where an image lies, as rasterio's profile has it, and its rational polynomial coefficients.
+
+    A transform without a coordinate system, as of a local survey grid or a world file, is a place, too.
+    """
+    try:
+        with rasterio.open(like) as source:
+            crs, transform, rpcs, (points, points_crs) = source.crs, source.transform, source.rpcs, source.gcps
+    except rasterio.errors.RasterioError as error:
+        raise InputError(f"{like}: its georeference cannot be read ({error}); export it in another format.") from error
+    if points:
+        return {"gcps": points, "crs": points_crs}, rpcs
+    if crs is None and transform.is_identity and rpcs is None:
+        raise InputError(f"{like}: carries no georeference, so its mask cannot; export it in another format.")
+    return {"crs": crs, **({} if transform.is_identity else {"transform": transform})}, rpcs

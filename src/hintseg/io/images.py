@@ -1,0 +1,283 @@
+"""Read any photograph as (H, W, 3) uint8 and write label maps as palette PNGs.
+
+EXIF orientation is applied; grey, RGBA, palette and deep images are converted (`samples` says how). TIFF files that
+are no common pictures are read by `rasters`.
+"""
+
+import io
+import zlib
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+from PIL.PngImagePlugin import PngInfo
+
+from hintseg.errors import InputError
+from hintseg.io.class_list import KEY, as_text, parse_classes
+from hintseg.io.listing import IMAGE_SUFFIXES as IMAGE_SUFFIXES
+from hintseg.io.palette import palette_bytes
+from hintseg.io.pillow import decoded, deep_samples, has_deep_colours, is_tiff, opened_image, turned
+from hintseg.io.rasters import COLOUR, NODATA, read_header, read_mask, read_raster, read_samples
+from hintseg.io.samples import PLAIN, Picture, View, as_sample
+from hintseg.io.samples import valid_values as sampled_values
+from hintseg.io.writing import atomic_path
+
+PHOTOMETRIC = 262  # the tag of a TIFF that says what its values mean; 0: white is zero
+NO_LABEL = 255  # `hints.labels.VOID`
+UNSET = "where they are of that class, remove the mark (gdal_edit.py -unsetnodata FILE)"
+ZERO = ', or say that 0 is no class ("void": 0 in dataset.json; --unlabelled 0 at import)'
+SAMPLED = 50_000  # pixels of each image that decide the limits of a data set
+
+
+def read_image(path: Path, view: View = PLAIN) -> NDArray[np.uint8]:
+    """Decode a photograph.
+
+    Args:
+        path: an image file in any format of `IMAGE_SUFFIXES`.
+        view: how samples of more than 8 bits, and a TIFF's channels, become colours.
+
+    Returns:
+        (H, W, 3) uint8, RGB, upright.
+
+    Raises:
+        InputError: the file is missing, truncated, no image, several, or has more than `pillow.MAX_PIXELS` pixels.
+    """
+    return read_picture(path, view).pixels
+
+
+def read_picture(path: Path, view: View = PLAIN) -> Picture:
+    """Decode a photograph, and say which of its pixels hold data: see `read_image`.
+
+    None is where alpha is 0, where all bands are the file's no-data value, or where a sample is no number.
+    """
+    if not is_tiff(path):
+        with opened_image(path) as image:
+            return decoded(path, image, view)
+    header = read_header(path)
+    if not header.common or (view.stated and header.photometric <= COLOUR):
+        picture = read_raster(path, view)
+        valid = None if picture.valid is None else turned(picture.valid, header.orientation)
+        return Picture(turned(picture.pixels, header.orientation), valid)
+    mask = read_mask(path, header)
+    with opened_image(path) as image:
+        nodata = 255 - header.nodata if header.nodata is not None and header.photometric == 0 else header.nodata
+        return decoded(path, image, view, nodata, None if mask is None else turned(mask, header.orientation))
+
+
+def read_image_size(path: Path) -> tuple[int, int]:
+    """(height, width) of the upright image, from the header alone.
+
+    Raises:
+        InputError: as `read_image`, but truncation is not noticed here.
+    """
+    if is_tiff(path):
+        header = read_header(path)
+        return header.size if header.orientation < 5 else header.size[::-1]
+    with opened_image(path) as image:
+        width, height = image.size
+        return (width, height) if image.getexif().get(0x0112, 1) in (5, 6, 7, 8) else (height, width)
+
+
+def read_orientation(path: Path) -> int:
+    """How an image has to be turned to be upright, 1 … 8 as in EXIF.
+
+    Raises:
+        InputError: as `read_image_size`.
+    """
+    if is_tiff(path):
+        return read_header(path).orientation
+    with opened_image(path) as image:
+        found = image.getexif().get(0x0112, 1)
+        return found if found in range(1, 9) else 1
+
+
+def valid_samples(path: Path, view: View) -> NDArray[np.float64] | None:
+    """Some samples that hold data, for the limits of a data set; None where the file's 8 bits are shown as they are.
+
+    Raises:
+        InputError: as `read_image`.
+    """
+    if is_tiff(path):
+        header = read_header(path)
+        samples = read_samples(path, header) if header.deep else None
+    else:
+        with opened_image(path) as image:
+            samples = deep_samples(path, image, has_deep_colours(path, image))
+    return None if samples is None else sampled_values(samples, view, SAMPLED)
+
+
+class LabelMap(NamedTuple):
+    """A label picture as its file has it.
+
+    Attributes:
+        values: (H, W) uint8.
+        nodata: the value that the file marks as no data, where a pixel has it; None: no pixel has one.
+        classes: names by value, where hintseg wrote the file and said so.
+    """
+
+    values: NDArray[np.uint8]
+    nodata: int | None = None
+    classes: tuple[str, ...] | None = None
+
+    def labels(self, path: Path, class_values: Collection[int]) -> NDArray[np.uint8]:
+        """The values; 255 where there is no data.
+
+        Raises:
+            InputError: the value that means no data is among `class_values`.
+        """
+        if self.nodata is None:
+            return self.values
+        nowhere = self.values == self.nodata
+        if self.nodata in class_values:
+            raise InputError(
+                f"{path}: marks the value {self.nodata} as no data (GDAL_NODATA), but it is a class here, and "
+                f"{np.count_nonzero(nowhere)} pixels have it; {UNSET}, else give them {NO_LABEL}"
+                f"{ZERO if self.nodata == 0 else ''}."
+            )
+        return np.where(nowhere, np.uint8(NO_LABEL), self.values)
+
+
+def read_labels(path: Path, class_values: Collection[int] = ()) -> NDArray[np.uint8]:
+    """Decode a label map: an index or palette PNG whose grey value or index is the class.
+
+    Args:
+        path: the file.
+        class_values: values that mean a class, so that none of them can mean no data.
+
+    Returns:
+        (H, W) uint8; 255 where a TIFF says that there is no data.
+
+    Raises:
+        InputError: as `read_label_map`, or a class's value means no data.
+    """
+    return read_label_map(path).labels(path, class_values)
+
+
+def read_label_map(path: Path) -> LabelMap:
+    """Decode a label map, and say which of its values means no data.
+
+    Raises:
+        InputError: missing, truncated, not single-channel, several pictures, white is zero, or values above 255.
+    """
+    with opened_image(path) as image:
+        if image.mode not in ("L", "P", "1", "I", "I;16", "I;16B", "I;16L"):
+            raise InputError(
+                f"{path}: a label map must have one channel (grey or palette) but this is {image.mode}; "
+                "save class indices, not colours."
+            )
+        if (pages := getattr(image, "n_frames", 1)) > 1:
+            raise InputError(
+                f"{path}: a label map is one picture but this has {pages}; save each as a file of its own."
+            )
+        stretched, tags = _stretched(image), getattr(image, "tag_v2", {})
+        if tags.get(PHOTOMETRIC) == 0:
+            raise InputError(
+                f"{path}: a label map whose white is zero is inverted by some programs only; save it as PNG."
+            )
+        image.load()  # which turns TIFF files upright
+        labels = np.array(ImageOps.exif_transpose(image)) // stretched
+        classes = parse_classes(image.info, tags)
+    nodata = as_sample(tags.get(NODATA), labels.dtype)
+    if nodata is not None and not 0 <= nodata <= 255:
+        labels[labels == nodata] = NO_LABEL
+    if labels.dtype != np.uint8:
+        if labels.min(initial=0) < 0 or labels.max(initial=0) > 255:
+            raise InputError(f"{path}: label values must lie in 0..255 but reach {labels.max()}.")
+        labels = labels.astype(np.uint8)
+    return LabelMap(labels, int(nodata) if nodata is not None and (labels == nodata).any() else None, classes)
+
+
+def _stretched(image: Image.Image) -> int:
+    """By what Pillow multiplies grey values of 2 or 4 bits; call it before the pixels are loaded."""
+    tiles = getattr(image, "tile", ())
+    coding = tiles[0][3] if tiles else None
+    bits = coding[0] if isinstance(coding, tuple) and coding else coding
+    return {"L;2": 85, "L;4": 17}.get(bits, 1) if isinstance(bits, str) else 1
+
+
+def write_labels(
+    path: Path, labels: NDArray[np.uint8], palette: NDArray[np.uint8] | None = None, quickly: bool = False,
+    classes: Sequence[str] = (),
+) -> None:  # fmt: skip
+    """Write a label map as a palette PNG; the file appears whole or not at all.
+
+    Args:
+        path: target file; missing folders are made.
+        labels: (H, W) uint8.
+        palette: (256, 3) uint8 colours; default `label_palette()`.
+        quickly: in a third of the time, the file being a sixth larger.
+        classes: names by label, which the file then says; for masks that leave their data set.
+    """
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(encode_labels(labels, palette, quickly=quickly, classes=classes))
+
+
+def encode_labels(
+    labels: NDArray[np.uint8], palette: NDArray[np.uint8] | None = None, software: str = "", quickly: bool = False,
+    classes: Sequence[str] = (),
+) -> bytes:  # fmt: skip
+    """The bytes of a palette PNG, see `write_labels`.
+
+    Args:
+        software: what the file says made it.
+    """
+    image, buffer = Image.fromarray(labels, mode="P"), io.BytesIO()
+    image.putpalette(palette_bytes() if palette is None else palette.tobytes())
+    image.save(buffer, format="PNG", pnginfo=_told(software, classes), compress_type=zlib.Z_RLE if quickly else 0)
+    return buffer.getvalue()
+
+
+def write_image(path: Path, image: NDArray[np.uint8], software: str = "") -> None:
+    """Write an (H, W, 3) uint8 picture as PNG, which says what made it; it appears whole or not at all."""
+    with atomic_path(path) as temporary:
+        Image.fromarray(image).save(temporary, format="PNG", pnginfo=_told(software))
+
+
+def _told(software: str, classes: Sequence[str] = ()) -> PngInfo | None:
+    if not software and not classes:
+        return None
+    told = PngInfo()
+    if software:  # first: it is looked for near the file's start
+        told.add_text("Software", software)
+    if classes:
+        told.add_text(KEY, as_text(classes))
+    return told
+
+
+def reduced(image: NDArray[np.uint8], longest_side: int) -> NDArray[np.uint8]:
+    """(H, W, 3) with at most that longest side, each pixel the mean of what it covers; the image itself if smaller."""
+    import cv2
+
+    height, width = image.shape[:2]
+    factor = longest_side / max(height, width)
+    if factor >= 1:
+        return image
+    size = (max(round(width * factor), 1), max(round(height * factor), 1))
+    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8).reshape(size[1], size[0], 3)
+
+
+def repeated(pixels: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
+    """(H, W) or (H, W, 3) brought to another size by repeating and leaving out pixels: labels are never mixed."""
+    import cv2
+
+    if pixels.shape[:2] == size:
+        return pixels
+    return np.asarray(cv2.resize(pixels, (size[1], size[0]), interpolation=cv2.INTER_NEAREST), pixels.dtype)
+
+
+def depth_inside(mask: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """(H, W): how many pixels each pixel of the mask lies from its border, which the image's edge is, too."""
+    import cv2
+
+    depth: NDArray[np.float32] = cv2.distanceTransform(np.pad(mask, 1).astype(np.uint8), cv2.DIST_L2, 5)[1:-1, 1:-1]
+    return depth
+
+
+def deepest(mask: NDArray[np.bool_]) -> tuple[int, int]:
+    """x, y of the pixel that lies deepest inside the mask."""
+    depth = depth_inside(mask)
+    y, x = np.unravel_index(int(depth.argmax()), depth.shape)
+    return int(x), int(y)

@@ -1,0 +1,294 @@
+"""TIFF files: microscopes' and maps' channels, depths and layouts, and which pixels hold no data.
+
+`samples.View` says which channels are shown (`bands` and `range` in dataset.json). Common pictures are left to Pillow.
+"""
+
+import logging
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import tifffile
+from numpy.typing import NDArray
+
+from hintseg.errors import ConfigError, InputError
+from hintseg.io import pillow
+from hintseg.io.listing import require_file
+from hintseg.io.samples import PLAIN, Picture, Samples, View, as_sample, shown
+
+ALPHA = (1, 2)  # kinds of TIFF's extra samples that mean transparency
+GREY, COLOUR, PALETTE, INKS = (0, 1), 2, 3, 5  # kinds of TIFF's photometric interpretation; white is zero in the first
+MIXED = {6: "YCbCr", 8: "CIELab"}  # which Pillow converts
+NODATA, ORIENTATION, INK_SET = 42113, 274, 332  # tags
+REDUCED, MASK = 1, 4  # bits of a page's subfile type
+ASIDE = ("Thumbnail", "Label", "Macro", "Overview", "Map")  # series that scanners add to the image
+MAX_BYTES = 6 * 2**30  # of decoded samples; above this a file is more likely a bomb than a picture
+MOST_PAGES = 1000  # of one file, and reduced copies of one page
+
+
+class Header(NamedTuple):
+    """What the header of a TIFF says.
+
+    Attributes:
+        size: (height, width) as stored.
+        orientation: 1 … 8, as in EXIF.
+        common: whether Pillow shows it as it is: 8 bits or fewer, in a usual colour space.
+        deep: whether its samples have to be stretched.
+        nodata: sample that means "no data".
+        photometric, alpha: see above.
+        mask: number of the page that holds its mask; None where there is none.
+    """
+
+    size: tuple[int, int]
+    orientation: int
+    common: bool
+    deep: bool
+    nodata: float | None
+    photometric: int
+    alpha: tuple[bool, ...]
+    mask: int | None
+
+
+def read_header(path: Path) -> Header:
+    """What the header of a TIFF says.
+
+    Raises:
+        InputError: no readable TIFF, a stack of images, or samples that are no numbers.
+    """
+    with _opened(path) as file:
+        page, series = file.pages.first, file.series[0]
+        _channels_last(path, series.axes)
+        _require_one_image(path, file)
+        kind = page.dtype
+        try:
+            alpha = tuple(int(each) in ALPHA for each in page.extrasamples)
+            photometric, bits, samples = int(page.photometric), int(page.bitspersample), int(page.samplesperpixel)
+        except (TypeError, ValueError) as error:  # entries of the wrong type
+            raise InputError(f"{path}: cannot be decoded ({error}); the file is truncated or damaged.") from error
+        if kind is None or kind.kind not in "iufb":
+            raise InputError(f"{path}: its samples are no real numbers ({kind}); save it with 8 or 16 bits.")
+        tags = {number: page.tags[number].value for number in (NODATA, ORIENTATION, INK_SET) if number in page.tags}
+        shallow = bits <= 8 and series.axes in ("YX", "YXS") and kind in (np.uint8, np.bool_)
+        colours, orientation = samples - len(alpha), tags.get(ORIENTATION, 1)
+        if photometric in MIXED and not shallow:
+            raise InputError(f"{path}: {MIXED[photometric]} of this kind cannot be read; save it as RGB.")
+        if photometric == INKS and (colours != 4 or tags.get(INK_SET, 1) != 1):
+            raise InputError(f"{path}: its {colours} inks are not CMYK; save it as RGB.")
+        pictured = (colours in (1, 3) and photometric in (*GREY, COLOUR)) or photometric in (PALETTE, INKS, *MIXED)
+        return Header(
+            size=_size(series),
+            orientation=orientation if orientation in range(1, 9) else 1,
+            common=shallow and pictured and all(alpha),
+            deep=photometric in (*GREY, COLOUR) and kind not in (np.uint8, np.bool_),
+            nodata=as_sample(tags.get(NODATA), kind),
+            photometric=photometric,
+            alpha=alpha,
+            mask=next((number for number, one in enumerate(file.pages) if _subfile(one) == MASK), None),
+        )
+
+
+def read_raster(path: Path, view: View = PLAIN) -> Picture:
+    """A TIFF as it is stored, not turned upright.
+
+    Raises:
+        InputError: not readable, a stack of images, no such band, or compressed in a way that needs another package.
+    """
+    samples = read_samples(path, read_header(path))
+    count = samples.values.shape[2]
+    if view.bands and max(view.bands) >= count:
+        raise InputError(f"{path}: has {count} channels, so 'bands' {list(view.bands)} cannot be shown.")
+    return shown(samples, view)
+
+
+def read_samples(path: Path, header: Header) -> Samples:
+    """What a TIFF holds, as stored; palettes and inks as the colours that they mean.
+
+    Raises:
+        InputError: as `read_raster`.
+    """
+    values, colormap = _values(path)
+    if header.photometric == PALETTE and colormap is not None:
+        return Samples(_from_palette(path, values[..., 0], colormap), 3, opaque=_opaque(path, header, values))
+    if header.photometric == INKS:
+        return Samples(_from_inks(path, values), 3, opaque=_opaque(path, header, values))
+    colours = max(values.shape[2] - len(header.alpha), 1)
+    # Extra samples that are no transparency are channels as good as any.
+    colours = values.shape[2] if not any(header.alpha) else colours
+    opaque = _opaque(path, header, values)
+    return Samples(values, colours, header.nodata, opaque, inverted=header.photometric == 0)
+
+
+def read_mask(path: Path, header: Header) -> NDArray[np.bool_] | None:
+    """(H, W) where a TIFF's own mask says that there is an image, as stored; None where it has no mask.
+
+    Raises:
+        InputError: it cannot be decoded.
+    """
+    if header.mask is None:
+        return None
+    with _opened(path) as file:
+        page = file.pages[header.mask]
+        try:
+            mask = np.asarray(page.asarray()) if page.shape == header.size else None
+        except Exception as error:  # tifffile raises many kinds
+            raise InputError(f"{path}: its mask cannot be decoded ({error}); save it with an alpha channel.") from error
+    return None if mask is None else mask > 0
+
+
+def _opaque(path: Path, header: Header, values: NDArray[Any]) -> NDArray[np.bool_] | None:
+    """Where neither a mask nor an alpha channel says that there is nothing."""
+    opaque = read_mask(path, header)
+    for place, is_alpha in enumerate(reversed(header.alpha), start=1):
+        if is_alpha and values.shape[2] > place:
+            solid = values[..., -place] > 0
+            opaque = solid if opaque is None else opaque & solid
+    return opaque
+
+
+def _from_palette(path: Path, index: NDArray[Any], colormap: NDArray[np.uint16]) -> NDArray[np.uint8]:
+    # Its entries have 16 bits; some programs fill the lower eight alone.
+    colours = (colormap >> 8 if colormap.max() > 255 else colormap).astype(np.uint8).T
+    if index.max(initial=0) >= len(colours):
+        raise InputError(f"{path}: uses colours that its palette lacks; save it as RGB.")
+    return np.ascontiguousarray(colours)[index]
+
+
+def _from_inks(path: Path, values: NDArray[Any]) -> NDArray[np.uint8]:
+    """CMYK as the same colours give in a JPEG."""
+    from PIL import Image
+
+    if values.dtype not in (np.uint8, np.uint16) or values.shape[2] < 4:
+        raise InputError(f"{path}: CMYK of this kind cannot be read; save it as RGB.")
+    inks = (values[..., :4] // (257 if values.dtype == np.uint16 else 1)).astype(np.uint8)
+    return np.array(Image.frombuffer("CMYK", inks.shape[1::-1], inks.tobytes(), "raw", "CMYK", 0, 1).convert("RGB"))
+
+
+def _values(path: Path) -> tuple[NDArray[Any], NDArray[np.uint16] | None]:
+    """(H, W, channels), whatever order the file has, and its palette."""
+    with _opened(path) as file:
+        series = file.series[0]
+        wanted = _channels_last(path, series.axes)
+        height, width = _size(series)
+        _require_modest(path, height, width, series.nbytes)
+        _require_whole(path, series)
+        colormap = file.pages.first.colormap
+        try:
+            values = series.asarray().reshape(series.shape)
+        except Exception as error:  # a codec may be missing, or the file damaged; tifffile raises many kinds
+            return _decoded_elsewhere(path, error), colormap
+        order = [series.axes.index(axis) for axis in wanted]
+    values = values.transpose(order)
+    return values if values.ndim == 3 else values[..., None], colormap
+
+
+def _decoded_elsewhere(path: Path, error: Exception) -> NDArray[Any]:
+    if "imagecodecs" not in str(error):
+        raise InputError(f"{path}: cannot be decoded ({error}); the file is truncated or damaged.") from error
+    try:
+        rasterio = require_rasterio("compressed TIFF")
+    except ConfigError as missing:
+        raise InputError(f"{path}: {error}; pip install 'hintseg[geo]' reads it, too.") from missing
+    try:
+        with rasterio.open(path) as source:
+            samples: NDArray[Any] = source.read()
+    except rasterio.errors.RasterioError as broken:
+        raise InputError(f"{path}: cannot be decoded ({broken}); the file is truncated or damaged.") from broken
+    return samples.transpose(1, 2, 0)
+
+
+def _channels_last(path: Path, axes: str) -> str:
+    """The order of axes to bring the file's into."""
+    rest = axes.replace("Y", "", 1).replace("X", "", 1)
+    if "Y" not in axes or "X" not in axes or rest not in ("", "S", "C"):
+        raise InputError(f"{path}: is a stack ({axes}), not one image; save every layer or page as a file of its own.")
+    return "YX" + rest
+
+
+def _require_one_image(path: Path, file: tifffile.TiffFile) -> None:
+    images = [one for one in file.series if not _subfile(one.keyframe) & (REDUCED | MASK) and one.name not in ASIDE]
+    if len(images) > 1:
+        raise InputError(f"{path}: holds {len(images)} images; save every page as a file of its own.")
+
+
+def _subfile(page: Any) -> int:
+    tag = page.tags.get(254)
+    return int(tag.value) if tag is not None else 0
+
+
+def _size(series: tifffile.TiffPageSeries) -> tuple[int, int]:
+    sizes = dict(zip(series.axes, series.shape, strict=True))
+    return int(sizes["Y"]), int(sizes["X"])
+
+
+def _require_whole(path: Path, series: tifffile.TiffPageSeries) -> None:
+    """Samples beyond the end of a file would be read as zeros."""
+    ends = [0 if series.dataoffset is None else series.dataoffset + series.nbytes]
+    for page in series.pages:
+        if page is not None:
+            ends += [start + count for start, count in zip(page.dataoffsets, page.databytecounts, strict=True)]
+    if max(ends) > path.stat().st_size:
+        raise InputError(f"{path}: cannot be decoded (it ends too early); the file is truncated or damaged.")
+
+
+def _require_modest(path: Path, height: int, width: int, size: int) -> None:
+    if size > MAX_BYTES:
+        raise InputError(
+            f"{path}: holds {size / 2**30:.1f} GiB of samples, more than can be read; keep fewer channels."
+        )
+    if height * width > pillow.MAX_PIXELS:
+        raise InputError(
+            f"{path}: {width}×{height} is more than the {pillow.MAX_PIXELS:,} pixels allowed; cut it into tiles."
+        )
+
+
+def _opened(path: Path) -> tifffile.TiffFile:
+    require_file(path)
+    complaints, file = _Complaints(), None
+    try:
+        with complaints:
+            file = tifffile.TiffFile(path)
+            # The reader would follow them all, for minutes in a file made or damaged to that end.
+            if len(file.pages) > MOST_PAGES or any(len(page.subifds or ()) > MOST_PAGES for page in file.pages):
+                raise ValueError(f"it has more than {MOST_PAGES} pages")
+            found = len(file.series)
+        if not found or complaints.said:
+            raise ValueError("; ".join(complaints.said) or "it holds no image")
+        return file
+    except Exception as error:  # a damaged header raises anything
+        if file is not None:
+            file.close()
+        raise InputError(f"{path}: cannot be decoded ({error}); the file is truncated or damaged.") from error
+
+
+class _Complaints(logging.Handler):
+    """What tifffile finds wrong with a file and only logs, while entered."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.said: list[str] = []
+
+    def __enter__(self) -> None:
+        logger = logging.getLogger("tifffile")
+        logger.addHandler(self)
+        logger.propagate = False
+
+    def __exit__(self, *error: object) -> None:
+        logger = logging.getLogger("tifffile")
+        logger.removeHandler(self)
+        logger.propagate = True
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.said.append(record.getMessage())
+
+
+def require_rasterio(purpose: str) -> Any:
+    """The package rasterio.
+
+    Raises:
+        ConfigError: it is not installed.
+    """
+    try:
+        import rasterio
+    except ImportError as error:
+        raise ConfigError(f"{purpose} needs rasterio: pip install 'hintseg[geo]'.") from error
+    return rasterio

@@ -1,0 +1,188 @@
+"""What hintseg made, and what an output must not write over.
+
+Masks, probabilities, pictures and shards carry `MARK`, in a field of their format that names the software. A file
+without it is somebody's own, or was edited by another program since: it is never written over. Since some programs keep
+the field, label maps hold a checksum of their pixels in it, too. A folder of outputs holds `MADE_BY`, a run folder
+`run.json`; both are left out where a folder round them is read.
+"""
+
+import logging
+import os
+import re
+import zlib
+from collections.abc import Collection, Iterable
+from pathlib import Path, PurePath
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hintseg.errors import InputError, RunError
+from hintseg.io.images import read_labels
+from hintseg.io.listing import MADE_BY as MADE_BY
+from hintseg.io.storage.addresses import is_remote, local_path
+from hintseg.io.storage.files import local_file, read_ends
+from hintseg.io.writing import atomic_path
+
+MARK = "made by hintseg"
+ENDS = 8192  # bytes at either end of a file among which the mark is
+P = TypeVar("P", bound=PurePath)
+log = logging.getLogger(__name__)
+
+
+def marked(labels: NDArray[np.uint8]) -> str:
+    """What a label map says made it: `MARK`, and a checksum of its pixels."""
+    return f"{MARK}, pixels {zlib.crc32(np.ascontiguousarray(labels).data):08x}"
+
+
+def is_made_here(address: str) -> bool:
+    """Whether hintseg made a file, and nobody has saved it anew since.
+
+    Raises:
+        InputError: the store cannot be reached.
+    """
+    ends = read_ends(address, ENDS)
+    told = re.search(rb", pixels ([0-9a-f]{8})", ends)
+    if MARK.encode() not in ends or told is None:
+        return MARK.encode() in ends
+    try:
+        with local_file(address) as path:
+            return marked(read_labels(path)).encode().endswith(told[0])
+    except InputError:  # no label map any more
+        return False
+
+
+def without_outputs(paths: Iterable[P], root: P, out: P | None = None) -> list[P]:
+    """Files below a folder, without those in sub-folders that hintseg made; hidden files must be among them.
+
+    Args:
+        root: the folder; that it is one of outputs itself changes nothing, since the user named it.
+        out: a further folder to leave out.
+    """
+    paths = list(paths)
+    made = {path.parent for path in paths if path.name == MADE_BY} | ({out} if out is not None else set())
+    made = {folder for folder in made if root in folder.parents}
+    if not made:
+        return paths
+    for folder in sorted(made):
+        log.warning("%s: is left out; hintseg writes its masks there.", folder)
+    return [path for path in paths if made.isdisjoint(path.parents)]
+
+
+def require_apart(folder: str, sources: Iterable[str | Path]) -> None:
+    """Refuse an output folder in which sources lie, by whatever path, link or case they are reached.
+
+    Raises:
+        RunError: one does.
+    """
+    own = identity(folder)
+    for parent, source in {_parent(source): source for source in sources}.items():
+        if own is not None and own == identity(parent):
+            raise RunError(
+                f"{folder}: is where {source} lies, so that outputs would mix with sources; choose a folder of its own."
+            )
+
+
+def require_outside(folder: str, parts: Iterable[str]) -> None:
+    """Refuse an output folder that is, or lies in, one from which hints and masks are read.
+
+    Raises:
+        RunError: it does.
+    """
+    for part in parts:
+        if _lies_in(folder, part):
+            raise RunError(f"{folder}: lies in {part}, which is part of the data set; choose a folder of its own.")
+
+
+def require_no_part(folder: str, told: bool = True) -> None:
+    """Refuse a data set, and what is read of one, as a folder of outputs.
+
+    Args:
+        told: whether the folder will say that it is one of outputs, so that a new one among the images is left out.
+
+    Raises:
+        RunError: it is one, lies in its masks, scribbles or contours, or holds images of it.
+    """
+    if is_remote(folder):
+        return
+    own = local_path(folder).resolve()
+    for base in (own, *own.parents):
+        if (base / "dataset.json").is_file() and (base / "images").is_dir():
+            if own == base:
+                raise RunError(f"{folder}: is a data set; choose a folder of its own, such as {folder}/predicted.")
+            require_outside(folder, [str(base / part) for part in ("masks", "scribbles", "contours")])
+            new = told and ((own / MADE_BY).exists() or not own.is_dir() or not any(own.iterdir()))
+            if own == base / "images" or (own.is_relative_to(base / "images") and not new):
+                raise RunError(f"{folder}: lies among the images of a data set; choose a folder of its own.")
+
+
+def require_replaceable(target: str, overwrite: bool, sources: Collection[object] = ()) -> None:
+    """Refuse to write where something is: sources always, what hintseg did not make always, the rest unless asked.
+
+    Args:
+        target: where something is, or a local path where nothing need be.
+        sources: what is read, as `identity` has it.
+
+    Raises:
+        RunError: it must not be written over.
+    """
+    own = identity(target)
+    if own is None:
+        return
+    if own in sources:
+        raise RunError(f"{target}: is itself read here and is not written over; choose another --out.")
+    if not is_remote(target) and not local_path(target).is_file():
+        raise RunError(f"{target}: is no ordinary file and is not written over; choose another --out.")
+    if not is_made_here(target):
+        raise RunError(
+            f"{target}: was not made by hintseg, or edited since, and is not written over; choose another --out."
+        )
+    if not overwrite:
+        raise RunError(
+            f"{target}: is there already; add --overwrite to replace it, go on with it by --resume where there is "
+            "one, or choose another --out."
+        )
+
+
+def claim_folder(folder: Path, *known: str) -> None:
+    """Make a folder hintseg's own; one that holds something must have been that before.
+
+    Args:
+        known: names of files by one of which it is told, too.
+
+    Raises:
+        RunError: it holds something else, is part of a data set, or cannot be written.
+    """
+    require_no_part(str(folder))
+    if (folder / MADE_BY).exists():
+        return
+    told = any((folder / name).exists() for name in known)
+    held = folder.is_dir() and any(not path.name.startswith(".") for path in folder.iterdir())
+    if (held and not told) or (folder.exists() and not folder.is_dir()):
+        raise RunError(f"{folder}: holds files that hintseg did not make here; choose a new folder.")
+    with atomic_path(folder / MADE_BY) as temporary:
+        temporary.write_text("{}", "utf-8")
+
+
+def _lies_in(folder: str, part: str) -> bool:
+    if is_remote(folder) or is_remote(part):
+        return f"{folder.rstrip('/')}/".startswith(f"{part.rstrip('/')}/")
+    own, whole = local_path(folder).resolve(), local_path(part).resolve()
+    known = identity(whole)  # by which another case of the letters is noticed
+    return own.is_relative_to(whole) or (known is not None and known in map(identity, (own, *own.parents)))
+
+
+def _parent(source: str | Path) -> str:
+    return str(source).rpartition("/")[0] if is_remote(source) else os.path.dirname(local_path(source).absolute())
+
+
+def identity(address: str | Path) -> object:
+    """The same of every path, link and case that leads to one file or folder; None where a local path holds nothing."""
+    if is_remote(address):
+        return str(address).rstrip("/")
+    path = local_path(address)
+    try:
+        state = path.stat() if path.exists() else path.lstat()
+    except OSError:
+        return None
+    return state.st_dev, state.st_ino

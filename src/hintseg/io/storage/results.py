@@ -1,0 +1,49 @@
+"""Results as JSON: an evaluation, suggestions, neighbours; one may replace another, and nothing else."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from hintseg.errors import RunError
+from hintseg.io.storage.outputs import require_no_part
+from hintseg.io.writing import atomic_path
+
+# Entries by which a result, or each row of it, is told.
+TOLD_BY = ({"confusion", "mean_iou"}, {"doubt", "worth"}, {"similarity", "box"}, {"row", "mean_iou"})
+
+
+def require_result(path: Path, overwrite: bool) -> None:
+    """Refuse a path where something is that must not be written over, and one among the parts of a data set.
+
+    Raises:
+        RunError: it lies in a data set, or something lies there that is no result, or one does and `overwrite` is not
+            given.
+    """
+    require_no_part(str(path.parent))
+    if not path.exists() and not path.is_symlink():
+        return
+    if not _is_result(path):
+        raise RunError(f"{path}: was not made by hintseg and is not written over; choose another --out.")
+    if not overwrite:
+        raise RunError(f"{path}: is there already; add --overwrite to replace it, or choose another --out.")
+
+
+def write_result(path: Path, content: Any, overwrite: bool) -> Path:
+    """Write a result; returns its path.
+
+    Raises:
+        RunError: see `require_result`, or it cannot be written.
+    """
+    require_result(path, overwrite)
+    with atomic_path(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False), "utf-8")
+    return path
+
+
+def _is_result(path: Path) -> bool:
+    try:
+        content = json.loads(path.read_text("utf-8")) if path.is_file() else None
+    except (OSError, ValueError, RecursionError):
+        return False
+    rows = content if isinstance(content, list) else [content]
+    return all(isinstance(row, dict) and any(told <= row.keys() for told in TOLD_BY) for row in rows)

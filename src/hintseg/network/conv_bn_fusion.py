@@ -1,0 +1,144 @@
+"""Batch norms that the convolution before them takes along where nothing is learned.
+
+In evaluation mode, and without gradients, a batch norm is a factor and an offset of each channel, which the
+convolution can apply itself [Jacob et al., CVPR 2018, sec. 3.2]: a sweep over the maps less. Weights keep their names
+and values; what a convolution applies is made when it is used.
+"""
+
+import logging
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.utils.fusion import fuse_conv_bn_weights
+
+from hintseg.network.phased_convolution import PhasedDepthwise
+
+log = logging.getLogger("hintseg")
+
+PLAIN = (nn.Conv2d, PhasedDepthwise)
+
+
+class _Folding(nn.Conv2d):
+    """Applies the batch norm behind it, too, on a CPU and where no gradient is asked for."""
+
+    behind: tuple[_BatchNorm]  # a tuple, since a module would give its weights second names
+
+    def forward(self, maps: Tensor) -> Tensor:
+        (norm,) = self.behind
+        if not _folds(norm, maps):
+            return super().forward(maps)
+        if norm.running_mean is None or norm.running_var is None:
+            raise RuntimeError("this batch norm keeps no statistics")
+        weight, bias = fuse_conv_bn_weights(
+            self.weight, self.bias, norm.running_mean, norm.running_var, norm.eps, norm.weight, norm.bias
+        )
+        return F.conv2d(maps, weight, bias, self.stride, self.padding, self.dilation, self.groups)
+
+
+class _Folded(_BatchNorm):
+    """Leaves normalising to the convolution before it, where no gradient is asked for."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        if not _folds(self, input):
+            result: Tensor = super().forward(input)
+            return result
+        for then in ("drop", "act"):  # timm's batch norm does these, too
+            input = getattr(self, then)(input) if hasattr(self, then) else input
+        return input
+
+
+def _folds(norm: _BatchNorm, maps: Tensor) -> bool:
+    """On a GPU what it takes to fold costs more than the sweep."""
+    return not norm.training and not torch.is_grad_enabled() and maps.device.type == "cpu"
+
+
+def fold(convolution: nn.Conv2d, norm: _BatchNorm) -> None:
+    """Let `convolution` take along `norm`, which must be all that reads its maps; the modules change in place."""
+    convolution.behind = (norm,)  # type: ignore[assignment]
+    convolution.__class__ = _derived(_Folding, type(convolution))
+    norm.__class__ = _derived(_Folded, type(norm))
+
+
+def unfold(network: nn.Module) -> None:
+    """Make the modules of a network again what they were before `fold`."""
+    for module in network.modules():
+        if isinstance(module, _Folding | _Folded):
+            module.__class__ = type(module).__bases__[1]
+
+
+def fold_norms(body: nn.Module, example: Tensor) -> None:
+    """Fold every batch norm of a network that alone reads what a convolution says, as it came.
+
+    Nothing is folded where the network takes no such example, or would say anything else of it.
+
+    Args:
+        example: (1, 3, H, W).
+    """
+    norms = _norms(body)
+    if not norms:
+        return
+    training, same = body.training, False
+    states = [{name: value.clone() for name, value in norm.state_dict().items()} for norm in norms]
+    body.eval()
+    try:
+        with torch.no_grad():
+            for norm in norms:  # fresh ones would hide a mistake: they change next to nothing
+                for number, value in enumerate((norm.running_mean, norm.running_var, norm.weight, norm.bias)):
+                    if value is not None:
+                        value.copy_(torch.linspace(0.5 + 0.1 * number, 1.5, len(value)))
+            pairs, before = _pairs(body, example)
+            for convolution, norm in pairs:
+                fold(convolution, norm)
+            same = all(_alike(one, other) for one, other in zip(before, body(example), strict=True))
+    except Exception:  # networks refuse an example in many ways, and do without folding
+        log.debug("batch norms of %s stay as they are", type(body).__name__, exc_info=True)
+    finally:
+        for norm, state in zip(norms, states, strict=True):
+            norm.load_state_dict(state)
+        body.train(training)
+        if not same:
+            unfold(body)
+
+
+def _alike(one: Tensor, other: Tensor) -> bool:
+    return bool((one - other).abs().max() <= 1e-3 * one.abs().max())
+
+
+def _pairs(body: nn.Module, example: Tensor) -> tuple[list[tuple[nn.Conv2d, _BatchNorm]], list[Tensor]]:
+    """Convolutions and the batch norms that read their maps, and what the network makes of the example."""
+    said: dict[int, tuple[nn.Conv2d, Tensor, int]] = {}
+    found: dict[nn.Conv2d, list[_BatchNorm]] = {}
+
+    def speak(module: nn.Conv2d, _: object, maps: Tensor) -> None:
+        if type(module) in PLAIN and module.padding_mode == "zeros":  # others do more to their weights or maps
+            said[id(maps)] = module, maps, maps._version  # the tensor is kept, so that no other gets its id
+
+    def listen(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        convolution, _, version = said.get(id(inputs[0]), (None, None, -1))
+        if convolution is not None and isinstance(module, _BatchNorm) and inputs[0]._version == version:
+            found.setdefault(convolution, []).append(module)
+
+    hooks = [module.register_forward_hook(speak) for module in body.modules() if isinstance(module, nn.Conv2d)]
+    hooks += [norm.register_forward_pre_hook(listen) for norm in _norms(body)]
+    try:
+        result: list[Tensor] = body(example)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return [(convolution, norms[0]) for convolution, norms in found.items() if len(norms) == 1], result
+
+
+def _norms(body: nn.Module) -> list[_BatchNorm]:
+    """Those that keep statistics."""
+    return [module for module in body.modules() if isinstance(module, _BatchNorm) and module.running_var is not None]
+
+
+_KINDS: dict[tuple[type, type], type] = {}
+
+
+def _derived(base: type, kind: type) -> type:
+    if (base, kind) not in _KINDS:
+        _KINDS[base, kind] = type(f"{base.__name__.strip('_')}{kind.__name__}", (base, kind), {})
+    return _KINDS[base, kind]

@@ -1,0 +1,127 @@
+"""A trained network as an ONNX file, run by onnxruntime in place of torch."""
+
+import hashlib
+import json
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from hintseg.errors import ConfigError, WeightsError
+from hintseg.io.listing import require_no_pipe
+from hintseg.io.writing import atomic_path
+from hintseg.network.embedder import Embedder, PixelMaps, padded_to
+
+TOLERANCE = 1e-3  # of logits and embeddings, between torch and onnxruntime
+
+
+class ExportedEmbedder:
+    """Stands in for an `Embedder` in evaluation mode; embeddings and logits are the same to 1e-3.
+
+    Attributes:
+        mean: a tensor on the device where images are expected, the CPU.
+    """
+
+    mean = torch.zeros(1)
+
+    def __init__(self, path: Path) -> None:
+        """Load a file that `export_network` wrote.
+
+        Raises:
+            ConfigError: onnxruntime is not installed.
+            WeightsError: missing, damaged, or not written by hintseg.
+        """
+        onnxruntime = _import("onnxruntime")
+        try:
+            options = onnxruntime.SessionOptions()
+            options.intra_op_num_threads = torch.get_num_threads()
+            options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+            known = onnxruntime.get_available_providers()
+            providers = [name for name in ("CUDAExecutionProvider", "CPUExecutionProvider") if name in known]
+            self.session = onnxruntime.InferenceSession(str(path), options, providers=providers)
+            described = self.session.get_modelmeta().custom_metadata_map
+            self.multiple, self.stride = int(described["multiple"]), int(described["stride"])
+            self.weights: str = described["weights"]
+        except Exception as error:  # onnxruntime raises many kinds; all mean the same to the user
+            raise WeightsError(f"{path}: is missing, damaged or no network of hintseg's; delete it.") from error
+
+    def __call__(self, images: Tensor) -> PixelMaps:
+        """(1, 3, H, W) in [0, 255] → maps of (H / stride, W / stride) cells, as the network gives."""
+        height, width = images.shape[-2:]
+        padded = padded_to(images.float(), self.multiple)
+        found = self.session.run(["embeddings", "logits"], {"pixels": padded.cpu().numpy()})
+        rows, columns = -(-height // self.stride), -(-width // self.stride)
+        embeddings, logits = (torch.from_numpy(array)[..., :rows, :columns] for array in found)
+        return PixelMaps(embeddings, logits)
+
+
+def exported_network(network: Embedder, path: Path, weights: str, classes: tuple[str, ...]) -> ExportedEmbedder:
+    """The network of a file, written anew where it is absent or of other weights; see `export_network`."""
+    require_no_pipe(path)
+    if path.exists() and (found := ExportedEmbedder(path)).weights == weights:
+        return found
+    export_network(network, path, weights, classes)
+    return ExportedEmbedder(path)
+
+
+def export_network(network: Embedder, path: Path, weights: str, classes: tuple[str, ...]) -> None:
+    """Write a network for images of any multiple of its stride, and hold it against torch.
+
+    The file takes `pixels` (1, 3, H, W) float32 RGB in [0, 255] and gives `embeddings` (1, D, h, w) and `logits`
+    (1, C, h, w); its metadata name the classes, the multiple that H and W must be of, and the weights.
+
+    Args:
+        network: in evaluation mode, on the CPU.
+        weights: identifies them, see `digest`.
+
+    Raises:
+        ConfigError: the onnx extra is not installed, or this network cannot be exported.
+    """
+    onnx = _import("onnx")
+    _import("onnxscript")
+    multiple = network.backbone.multiple
+    rows, columns = (torch.export.Dim(name, min=1, max=512) * multiple for name in ("rows", "columns"))
+    # Different sides, so that the exporter does not take them for one.
+    example = torch.rand(1, 3, 4 * multiple, 6 * multiple) * 255
+    with warnings.catch_warnings(), atomic_path(path) as temporary:
+        warnings.simplefilter("ignore")
+        try:
+            program: Any = torch.onnx.export(
+                network, (example,), dynamo=True, dynamic_shapes=({2: rows, 3: columns},), verbose=False,
+                input_names=["pixels"], output_names=["embeddings", "logits"],
+            )  # fmt: skip
+        except Exception as error:  # the exporter raises many kinds; all mean the same to the user
+            raise ConfigError(
+                f"torch {torch.__version__} cannot write this network as ONNX (2.6 can write none); predict with "
+                "--engine torch."
+            ) from error
+        model = program.model_proto
+        described = {"multiple": multiple, "stride": network.stride, "weights": weights, "classes": json.dumps(classes)}
+        onnx.helper.set_model_props(model, {name: str(value) for name, value in described.items()})
+        onnx.save(model, temporary)
+        _hold_against(ExportedEmbedder(temporary), network)
+
+
+def digest(path: Path) -> str:
+    """Of a weights file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@torch.no_grad()
+def _hold_against(exported: ExportedEmbedder, network: Embedder) -> None:
+    pixels = torch.from_numpy(np.random.default_rng(0).uniform(0, 255, (1, 3, 150, 101)).astype(np.float32))
+    for one, other in zip(exported(pixels), network(pixels), strict=True):
+        if one.shape != other.shape or float((one - other).abs().max()) > TOLERANCE:
+            raise ConfigError("the network written as ONNX differs from torch's; predict with --engine torch.")
+
+
+def _import(name: str):  # type: ignore[no-untyped-def]
+    from importlib import import_module
+
+    try:
+        return import_module(name)
+    except ImportError as error:
+        raise ConfigError(f"{name} is not installed; pip install 'hintseg[onnx]', or use --engine torch.") from error

@@ -1,0 +1,146 @@
+"""From a network's opinion and an image's hints to a dense mask [SPML sec. 3.4, "propagate"].
+
+softmax (mirror-averaged) → only classes the image may contain → random walk on embedding affinity
+→ classes balanced where no hint is localized → dense CRF → every box holds its class, hinted pixels keep their label
+"""
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from hintseg.config import CompletionConfig, InferenceConfig
+from hintseg.functional.propagation.dense_crf import dense_crf
+from hintseg.functional.propagation.random_walk import random_walk
+from hintseg.hints.forms.boxes import Box
+from hintseg.hints.labels import UNLABELLED
+from hintseg.network.embedder import Network, PixelMaps
+from hintseg.network.heads import resize
+from hintseg.network.tta import image_maps, middle_scale
+from hintseg.pseudo_labels.cam import expected_shares
+from hintseg.pseudo_labels.grabcut import box_pixels, resized_boxes
+from hintseg.pseudo_labels.target import WeakTarget
+
+STRIDE = 2  # pixels per cell of a completed mask, and per node of its CRF
+WALK_STRIDE, WALK_DOUBLINGS = 8, 6  # input pixels per node, and 2^n steps of the random walk [SPML]
+
+
+@torch.no_grad()
+def completion_maps(network: Network, config: InferenceConfig, image: NDArray[np.uint8]) -> PixelMaps:
+    """What `complete_image` starts from: maps at the middle inference scale, averaged with the mirror image's.
+
+    Args:
+        network: in evaluation mode.
+        image: (H, W, 3) uint8.
+    """
+    return image_maps(network, image, config.flip, middle_scale(config.scales))
+
+
+@torch.no_grad()
+def complete_image(
+    maps: PixelMaps,
+    image: NDArray[np.uint8],
+    target: WeakTarget,
+    config: CompletionConfig,
+    background: int | None = None,
+) -> Tensor:
+    """Class probabilities of a hinted image.
+
+    Args:
+        maps: `image_maps` of the image.
+        image: (H, W, 3) uint8.
+        target: weak labels, and the classes that may occur, of the same size.
+        background: its class, where there is one.
+
+    Returns:
+        (C, H / STRIDE, W / STRIDE) float32 on the CPU, zero for classes not allowed.
+    """
+    height, width = target.labels.shape
+    classes = np.flatnonzero(target.allowed)
+    scores = maps.logits[torch.from_numpy(classes).to(maps.logits.device)]
+    if config.walk:
+        scores = _walk(maps.embeddings, scores, (height, width))
+    scores = scores / scores.sum(dim=0, keepdim=True).clamp_min(1e-12)
+    size = (max(height // STRIDE, 1), max(width // STRIDE, 1))
+    scores = resize(scores[None], size)[0]
+    if config.balance > 0 and not (target.likely < UNLABELLED).any():
+        scores = _as_large_as_expected(scores, target, classes, config.balance, background)
+    where = None
+    if target.possible is not None:
+        possible = torch.from_numpy(target.possible[classes]).to(scores.device)
+        where = F.adaptive_max_pool2d(possible.float()[None], size)[0]
+        scores = _only(scores, where)
+    if config.crf and len(classes) > 1:
+        small = F.adaptive_avg_pool2d(torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1).float(), size)
+        refined = dense_crf(small.permute(1, 2, 0), scores, bilateral_sxy=67 / STRIDE)
+        scores = torch.as_tensor(refined)
+        if where is not None:
+            scores = _only(scores, where)
+    result = torch.zeros(len(target.allowed), *size)
+    result[torch.from_numpy(classes)] = scores.cpu()
+    if target.boxes:
+        touch_boxes(result, resized_boxes(target.boxes, target.labels.shape, size))
+    _clamp(result, target.labels)
+    return result
+
+
+def _walk(embeddings: Tensor, scores: Tensor, size: tuple[int, int]) -> Tensor:
+    nodes = (max(size[0] // WALK_STRIDE, 1), max(size[1] // WALK_STRIDE, 1))
+    coarse = F.normalize(F.adaptive_avg_pool2d(embeddings, nodes), dim=0).permute(1, 2, 0)
+    seeds = F.adaptive_avg_pool2d(scores, nodes)
+    # Each class divided by its maximum over the image, so that a timid class is not walked over.
+    seeds = seeds / seeds.amax(dim=(1, 2), keepdim=True).clamp_min(1e-12)
+    return random_walk(coarse, seeds, doublings=WALK_DOUBLINGS)
+
+
+def _as_large_as_expected(
+    scores: Tensor, target: WeakTarget, classes: NDArray[np.integer], power: float, background: int | None
+) -> Tensor:
+    """Classes that are surely there raised to what they may cover; one that only may be there is not."""
+    there = target.present[classes] | (classes == background)
+    return balanced(scores, power, expected_shares(classes, background)) if there.all() else scores
+
+
+def balanced(scores: Tensor, power: float, expected: NDArray[np.floating]) -> Tensor:
+    """(T, h, w) shares, each class divided by its mean over the image to `power`, normalised.
+
+    The mean counts in parts of what is `expected` of the class, (T,).
+
+    Tags say that a class is there and not how large it is, and a network that learned from tags alone lets what covers
+    much of an image take what lies in it; [EM-Adapt, Papandreou et al., ICCV 2015] raises the present classes likewise.
+    """
+    totals = torch.as_tensor(expected, dtype=scores.dtype, device=scores.device)[:, None, None]
+    raised = scores / (scores.mean(dim=(1, 2), keepdim=True).clamp_min(1e-6) / totals) ** power
+    return raised / raised.sum(dim=0, keepdim=True).clamp_min(1e-12)
+
+
+def _only(scores: Tensor, where: Tensor) -> Tensor:
+    """Scores of the classes possible at each cell, normalised."""
+    kept = (scores + 1e-6) * where
+    return kept / kept.sum(dim=0, keepdim=True).clamp_min(1e-12)
+
+
+def touch_boxes(result: Tensor, boxes: tuple[Box, ...]) -> None:
+    """A box in which its class is nowhere best gets it on the tenth of its cells where it is most probable."""
+    for box in boxes:
+        inside = result[:, *box_pixels(box, tuple(result.shape[1:]), 1.0)]
+        own = inside[box.label]
+        if not bool((inside.argmax(dim=0) == box.label).any()):
+            most = own >= own.flatten().kthvalue(own.numel() - max(own.numel() // 10, 1) + 1).values
+            inside.masked_fill_(most, 0)
+            own[most] = 1
+
+
+def _clamp(result: Tensor, labels: NDArray[np.uint8]) -> None:
+    """Cells that hold a hinted pixel belong to it, where all hinted pixels of the cell agree."""
+    rows, columns = np.nonzero(labels < UNLABELLED)
+    if rows.size == 0:
+        return
+    height, width = result.shape[-2:]
+    cell_rows = torch.from_numpy(rows * height // labels.shape[0])
+    cell_columns = torch.from_numpy(columns * width // labels.shape[1])
+    hinted = torch.zeros_like(result)
+    hinted[torch.from_numpy(labels[rows, columns].astype(np.int64)), cell_rows, cell_columns] = 1
+    agreed = hinted.sum(dim=0) == 1
+    result[:, agreed] = hinted[:, agreed]

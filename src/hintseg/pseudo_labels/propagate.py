@@ -1,0 +1,99 @@
+"""From one image's hints to a dense mask with no training: graph propagation, normalised cut or a dense CRF."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from hintseg.errors import InputError, unknown_name
+from hintseg.functional.propagation import regions as over_segments
+from hintseg.functional.propagation.dense_crf import dense_crf
+from hintseg.functional.segments.oversegment import oversegment, resized_contours
+from hintseg.hints.dataset import Dataset
+from hintseg.hints.labels import VOID
+from hintseg.network.tta import enlarged_argmax
+from hintseg.pseudo_labels.grabcut import box_seeds
+from hintseg.pseudo_labels.target import reduce_target, reduce_to, weak_target
+
+METHODS = (*over_segments.METHODS, "crf")
+LONGEST_SIDE = 640
+
+
+def complete_untrained(
+    image: NDArray[np.uint8], labels: NDArray[np.uint8], num_classes: int, method: str = "harmonic", *,
+    regions: int = 1000, contours: NDArray[np.floating] | None = None,
+) -> NDArray[np.float32]:  # fmt: skip
+    """Class shares of every pixel, among the hinted classes.
+
+    Args:
+        image: (H, W, 3) uint8; larger ones are reduced to 640 pixels first.
+        labels: (H, W) uint8 hints; values ≥ num_classes are no labels.
+        num_classes: C.
+        method: "harmonic", "lgc", "random_walk", "ncut" (over-segments as nodes) or "crf" (pixels).
+        regions: about how many over-segments.
+        contours: (h, w) boundary strength of the reduced image for the over-segmentation; default its gradient.
+
+    Returns:
+        (C, h, w) float32 of the reduced image; hinted pixels hold their label.
+
+    Raises:
+        ConfigError: unknown method.
+        InputError: no pixel is labelled.
+    """
+    if method not in METHODS:
+        raise unknown_name("completion method", method, METHODS)
+    small, hints = reduce_to(image, labels, LONGEST_SIDE)
+    known = hints < num_classes
+    if not known.any():
+        raise InputError("no pixel is hinted: without a network there is nothing to spread; draw a point or a stroke.")
+    if method == "crf":
+        shares = _by_crf(small, hints, num_classes)
+    else:
+        partition = oversegment(small, "watershed", regions, contours)
+        by_region = over_segments.propagate(small, hints, partition, num_classes, method)
+        shares = over_segments.pixel_shares(by_region, partition)
+    rows, columns = np.nonzero(known)
+    shares[:, rows, columns] = 0
+    shares[hints[rows, columns], rows, columns] = 1
+    return shares
+
+
+def complete_key(
+    dataset: Dataset, key: str, forms: Sequence[str], method: str = "harmonic", point_radius: int = 3
+) -> NDArray[np.uint8]:
+    """The dense mask of one image of a data set, (H, W) uint8.
+
+    Raises:
+        ConfigError: unknown method.
+        InputError: the image or its hints cannot be read, or it has no point, scribble or mask.
+    """
+    image, valid = dataset.picture(key)
+    hints = dataset.hints(key, forms)
+    inside = box_seeds(image, hints.boxes)
+    target = weak_target(hints, image.shape[:2], len(dataset.classes), point_radius, inside, valid)
+    small, target = reduce_target(image, target, LONGEST_SIDE)
+    try:
+        contours = resized_contours(dataset.contours(key), small.shape[:2])
+        shares = complete_untrained(small, target.likely, len(dataset.classes), method, contours=contours)
+    except InputError as error:
+        raise InputError(f"{dataset.path(key)}: {error}") from error
+    if target.possible is not None:
+        shares = np.where(target.possible, shares + 1e-6, 0)
+    mask = enlarged_argmax(torch.from_numpy(shares), image.shape[:2])
+    if valid is not None:
+        mask[~valid] = VOID
+    return mask
+
+
+def _by_crf(image: NDArray[np.uint8], hints: NDArray[np.uint8], num_classes: int) -> NDArray[np.float32]:
+    """Mean field from certain hints and no opinion elsewhere."""
+    classes = np.unique(hints[hints < num_classes])
+    unary = np.full((len(classes), *hints.shape), 1 / len(classes), np.float32)
+    for place, label in enumerate(classes):
+        unary[:, hints == label] = 0
+        unary[place, hints == label] = 1
+    refined = dense_crf(torch.from_numpy(image), torch.from_numpy(unary), iterations=20, bilateral_srgb=8)
+    shares = np.zeros((num_classes, *hints.shape), np.float32)
+    shares[classes] = torch.as_tensor(refined).numpy()
+    return shares

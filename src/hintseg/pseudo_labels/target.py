@@ -1,0 +1,128 @@
+"""WeakTarget: all hints of one image as a label map and a set of allowed classes.
+
+Each form draws the pixels that it labels for certain, a stronger form over a weaker one (`hints/forms/by_name.py`);
+boxes also say where classes can be at all.
+"""
+
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from hintseg.hints.forms.boxes import Box
+from hintseg.hints.forms.registry import FORMS
+from hintseg.hints.labels import UNLABELLED, VOID
+from hintseg.hints.model import ImageHints
+from hintseg.io.images import reduced, repeated
+from hintseg.pseudo_labels.grabcut import box_centres, box_pixels, resized_boxes
+
+
+class WeakTarget(NamedTuple):
+    """Training target of one image.
+
+    Attributes:
+        labels: (H, W) uint8: a class, `UNLABELLED` or `VOID`. Certain.
+        allowed: (C,) bool: classes that may occur in the image at all.
+        present: (C,) bool: classes that do.
+        likely: (H, W) uint8: `labels`, and what is only probable in boxes. Seeds for spreading.
+        possible: (C, H, W) bool: where each class may be; None where nothing restricts it.
+        boxes: each holds something of its class.
+    """
+
+    labels: NDArray[np.uint8]
+    allowed: NDArray[np.bool_]
+    present: NDArray[np.bool_]
+    likely: NDArray[np.uint8]
+    possible: NDArray[np.bool_] | None = None
+    boxes: tuple[Box, ...] = ()
+
+    def unhinted(self) -> bool:
+        """Whether a class may be in the image that nothing points at."""
+        found = np.unique(self.likely[self.likely < len(self.allowed)])
+        return bool(self.allowed.sum() > len(found))
+
+    def says_nothing(self) -> bool:
+        """No hint of any form: such an image teaches nothing and is not completed."""
+        return bool(self.allowed.all() and not self.present.any() and not (self.likely < UNLABELLED).any())
+
+
+def weak_target(
+    hints: ImageHints, size: tuple[int, int], num_classes: int, point_radius: int = 3,
+    inside: NDArray[np.uint8] | None = None, valid: NDArray[np.bool_] | None = None,
+) -> WeakTarget:  # fmt: skip
+    """Combine every form of one image.
+
+    Strokes and points that touch pixels of another class make those pixels void: nobody knows. With boxes, a
+    class lies inside its boxes and nowhere else, so a pixel where one class alone is possible is labelled.
+
+    Args:
+        size: (height, width).
+        point_radius: a point is drawn as a disc of this many pixels [SPML: 6 at 512 px crops].
+        inside: (H, W) uint8 of `box_seeds`; default the middle of each box.
+        valid: (H, W) bool, pixels that hold data; all others are void whatever hints say. None: all do.
+    """
+    labels = np.full(size, UNLABELLED, dtype=np.uint8)
+    for name, form in FORMS.items():
+        if found := hints.by_form.get(name):
+            form.draw(found, labels, point_radius)
+    allowed = ~hints.absent(num_classes)
+    possible = possible_classes(hints, allowed, size)
+    likely = labels.copy()
+    if possible is not None:
+        blank = labels == UNLABELLED
+        likely = box_centres(hints.boxes, size) if inside is None else inside.copy()
+        sure = blank & (possible.sum(axis=0) == 1)
+        labels[sure] = likely[sure] = possible.argmax(axis=0)[sure]
+        likely[~blank] = labels[~blank]
+    if valid is not None:
+        labels[~valid] = likely[~valid] = VOID
+    return WeakTarget(labels, allowed, hints.present(num_classes), likely, possible, tuple(hints.boxes))
+
+
+def possible_classes(hints: ImageHints, allowed: NDArray[np.bool_], size: tuple[int, int]) -> NDArray[np.bool_] | None:
+    """(C, H, W) bool: an allowed class with boxes is possible inside them, one without boxes everywhere.
+
+    None where there are no boxes.
+    """
+    if not hints.boxes:
+        return None
+    possible = np.repeat(allowed, size[0] * size[1]).reshape(len(allowed), *size)
+    for label in {box.label for box in hints.boxes}:
+        possible[label] = False
+    for box in hints.boxes:
+        rows, columns = box_pixels(box, size, 1.0)
+        possible[box.label, rows, columns] = True
+    return possible
+
+
+def reduce_to(
+    image: NDArray[np.uint8], labels: NDArray[np.uint8], longest_side: int
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Shrink image and labels together; thin strokes survive because labelled pixels win their cell."""
+    small = reduced(image, longest_side)
+    if small is image:
+        return image, labels
+    fewer = repeated(labels, small.shape[:2])
+    rows, columns = np.nonzero(labels < UNLABELLED)
+    target = ((rows * small.shape[0]) // labels.shape[0], (columns * small.shape[1]) // labels.shape[1])
+    empty = fewer[target] == UNLABELLED
+    fewer[target[0][empty], target[1][empty]] = labels[rows[empty], columns[empty]]
+    return small, fewer
+
+
+def reduce_target(
+    image: NDArray[np.uint8], target: WeakTarget, longest_side: int
+) -> tuple[NDArray[np.uint8], WeakTarget]:
+    """`reduce_to` for a whole target."""
+    small, labels = reduce_to(image, target.labels, longest_side)
+    if small is image:
+        return image, target
+    _, likely = reduce_to(image, target.likely, longest_side)
+    possible = target.possible
+    if possible is not None:
+        height, width = labels.shape
+        possible = np.stack([cv2.resize(plane.astype(np.uint8), (width, height)) > 0 for plane in possible])
+    return small, WeakTarget(
+        labels, target.allowed, target.present, likely, possible, resized_boxes(target.boxes, image.shape, small.shape)
+    )

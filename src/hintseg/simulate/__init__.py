@@ -1,0 +1,1 @@
+"""Hints drawn by a program from dense masks, as people would give them."""

@@ -1,0 +1,62 @@
+"""A data set with masks → the same with simulated hints, in a new folder."""
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast, get_args
+
+from hintseg.errors import InputError, unknown_name
+from hintseg.formats.folder import require_empty
+from hintseg.hints.dataset import Dataset
+from hintseg.io.images import write_labels
+from hintseg.io.writing import atomic_path, link_or_copy
+from hintseg.simulate.hints import Style, simulate_boxes, simulate_points, simulate_scribbles, simulate_tags
+
+
+def simulate_dataset(
+    dataset: Dataset, out: Path, *, style: str = "skeleton", coverage: float = 1.0, split: str = "train", seed: int = 0
+) -> int:
+    """Write a folder with the images and splits of `dataset` and hints made from the split's masks.
+
+    Images are hard links where the file system allows, else copies. Masks of other splits come along,
+    those of `split` do not: they would be the answer.
+
+    Returns:
+        How many images got hints.
+
+    Raises:
+        InputError: the split has no masks, or `out` exists already.
+        ConfigError: unknown style.
+    """
+    if style not in get_args(Style):
+        raise unknown_name("scribble style", style, get_args(Style))
+    require_empty(out)
+    keys = dataset.keys(split)
+    tables: dict[str, dict[str, list[Any]]] = {"points": {}, "boxes": {}, "tags": {}}
+    made = 0
+    for number, key in enumerate(keys):
+        mask = dataset.mask(key)
+        if mask is None:
+            continue
+        made += 1
+        drawn = simulate_scribbles(mask, cast(Style, style), coverage, seed=seed + number)
+        write_labels(out / "scribbles" / f"{key}.png", dataset.coding.encode(drawn))
+        tables["points"][key] = [[point.x, point.y, point.label] for point in simulate_points(mask, seed + number)]
+        boxes = simulate_boxes(mask, dataset.background)
+        tables["boxes"][key] = [[box.x0, box.y0, box.x1, box.y1, box.label] for box in boxes]
+        tables["tags"][key] = [tag.label for tag in simulate_tags(mask, dataset.background)]
+    if not made:
+        raise InputError(f"{dataset.root}: split {split!r} has no masks to make hints from.")
+    for name, table in tables.items():
+        with atomic_path(out / f"{name}.json") as temporary:
+            temporary.write_text(json.dumps(table), "utf-8")
+    for path in dataset.paths.values():
+        link_or_copy(path, out / path.relative_to(dataset.root))
+    for key in set(dataset.paths) - set(keys):
+        if (mask_path := dataset.label_path("masks", key)) is not None:
+            link_or_copy(mask_path, out / mask_path.relative_to(dataset.root))
+    for path in dataset.root.glob("*.txt"):
+        shutil.copyfile(path, out / path.name)
+    replace(dataset, root=out).save_description()
+    return made

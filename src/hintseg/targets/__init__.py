@@ -1,1 +1,0 @@
-"""Hints → what the network is trained towards."""

@@ -1,0 +1,165 @@
+"""Terms of an objective by name, one line each; each is a function of `TermInputs`."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from hintseg.contrib.rca import RegionMemory, class_regions, regional_contrast
+from hintseg.contrib.sec import constraint, expansion
+from hintseg.functional.losses.candidate_classes import allowed_classes
+from hintseg.functional.losses.dense_crf import dense_crf_loss
+from hintseg.functional.losses.entropy import entropy
+from hintseg.functional.losses.grid_potts import grid_potts_loss
+from hintseg.functional.losses.normalised_cut import kernel_cut_loss, normalised_cut_loss
+from hintseg.functional.losses.partial_cross_entropy import partial_cross_entropy
+from hintseg.functional.losses.precision import at_least_float32
+from hintseg.functional.losses.soft_cross_entropy import soft_cross_entropy
+from hintseg.functional.losses.tags import pool, tag_loss
+from hintseg.hints.labels import UNLABELLED, VOID
+from hintseg.network.embedder import PixelMaps
+
+
+class TermInputs(NamedTuple):
+    """What a term may read.
+
+    Attributes:
+        maps: embeddings and logits of the batch.
+        image: (B, 3, h, w) float colours in [0, 255] at the logits' size.
+        labels: (B, H, W) int64 weak labels at the crop's size.
+        spread: (B, h, w) int64 propagated labels at the logits' size (nearest).
+        cells: (B, h, w) uint8 weak labels at the logits' size (nearest).
+        allowed: (B, C) bool: classes that may occur.
+        present: (B, C) bool: classes that do.
+        soft: (B, C, h', w') completed masks.
+        pooling: of pixel scores into image scores, for tags.
+        background: its class, if the data set has one.
+        regions: of earlier batches, by class; a term may add this batch's.
+        balance: of the classes in this term, `TermConfig.balance`.
+        labelled: pixels that this term's cross-entropy reads, where it is known.
+    """
+
+    maps: PixelMaps
+    image: Tensor
+    labels: Tensor
+    spread: Tensor
+    cells: Tensor
+    allowed: Tensor
+    present: Tensor
+    soft: Tensor
+    pooling: str
+    background: int | None
+    regions: RegionMemory
+    balance: float = 0.0
+    labelled: int | None = None
+
+    @property
+    def inside(self) -> Tensor:
+        """(B, h, w) bool: what is of the photograph, not void and not what pads the crop."""
+        return self.cells != VOID
+
+
+Term = Callable[[TermInputs], Tensor]
+SURELY = 0.7  # only regions of classes that the network sees in the image are remembered [RCA]
+
+
+def _probabilities(inputs: TermInputs) -> Tensor:
+    return at_least_float32(inputs.maps.logits).softmax(dim=1)
+
+
+def _partial_cross_entropy(inputs: TermInputs) -> Tensor:
+    return partial_cross_entropy(inputs.maps.logits, inputs.labels, inputs.balance, inputs.labelled)
+
+
+def _spread(inputs: TermInputs) -> Tensor:
+    return partial_cross_entropy(inputs.maps.logits, inputs.spread, inputs.balance, inputs.labelled)
+
+
+def _entropy(inputs: TermInputs) -> Tensor:
+    return entropy(inputs.maps.logits, inputs.cells == UNLABELLED)
+
+
+def _allowed(inputs: TermInputs) -> Tensor:
+    return allowed_classes(inputs.maps.logits, inputs.allowed, inputs.inside)
+
+
+def _completed(inputs: TermInputs) -> Tensor:
+    targets = inputs.soft
+    if targets.shape[-2:] != inputs.maps.logits.shape[-2:]:
+        targets = F.interpolate(targets, size=inputs.maps.logits.shape[-2:], mode="bilinear", align_corners=False)
+    return soft_cross_entropy(inputs.maps.logits, targets * inputs.inside[:, None], inputs.balance)
+
+
+def _dense_crf(inputs: TermInputs) -> Tensor:
+    return dense_crf_loss(_probabilities(inputs), inputs.image, where=inputs.inside)
+
+
+def _potts(inputs: TermInputs) -> Tensor:
+    return grid_potts_loss(_probabilities(inputs), inputs.image, where=inputs.inside)
+
+
+def _tags(inputs: TermInputs) -> Tensor:
+    return tag_loss(inputs.maps.logits, inputs.present, ~inputs.allowed, inputs.pooling, inputs.inside)
+
+
+def _expand(inputs: TermInputs) -> Tensor:
+    there = _probabilities(inputs)
+    return expansion(there, inputs.present, ~inputs.allowed, inputs.background, where=inputs.inside)
+
+
+def _constrain(inputs: TermInputs) -> Tensor:
+    return constraint(_probabilities(inputs), inputs.image, inputs.inside)
+
+
+def _regions(inputs: TermInputs) -> Tensor:
+    maps = inputs.maps
+    scores = pool(at_least_float32(maps.logits.detach()), inputs.pooling, where=inputs.inside)
+    surely = inputs.present & (scores.sigmoid() > SURELY)
+    loss = maps.embeddings.sum() * 0
+    if (remembered := inputs.regions.regions()) is not None:
+        loss = regional_contrast(
+            *class_regions(maps.embeddings, maps.logits, inputs.present, inputs.inside), *remembered
+        )
+    inputs.regions.push(*class_regions(maps.embeddings, maps.logits, surely, inputs.inside))
+    return loss
+
+
+def _normalised_cut(inputs: TermInputs) -> Tensor:
+    return normalised_cut_loss(_probabilities(inputs), inputs.image, labelled(inputs), where=inputs.inside)
+
+
+def _kernel_cut(inputs: TermInputs) -> Tensor:
+    return kernel_cut_loss(_probabilities(inputs), inputs.image, labelled(inputs), where=inputs.inside)
+
+
+def labelled(inputs: TermInputs) -> Tensor:
+    """(B, C) bool: classes that a cut may count, those labelled in the crop."""
+    classes = inputs.allowed.shape[1]
+    found = torch.zeros(len(inputs.labels), classes + 1, dtype=torch.bool, device=inputs.labels.device)
+    found.scatter_(1, inputs.labels.flatten(1).clamp_max(classes), True)
+    return found[:, :classes]
+
+
+# Labels that these cross-entropies read, of which it can be known beforehand how many there are.
+READ: dict[str, Callable[[TermInputs], Tensor]] = {
+    "partial_cross_entropy": lambda inputs: inputs.labels,
+    "spread": lambda inputs: inputs.spread,
+}
+
+TERMS: dict[str, Term] = {
+    "partial_cross_entropy": _partial_cross_entropy,
+    "spread": _spread,
+    "entropy": _entropy,
+    "allowed": _allowed,
+    "completed": _completed,
+    "dense_crf": _dense_crf,
+    "potts": _potts,
+    "tags": _tags,
+    "expand": _expand,
+    "constrain": _constrain,
+    "regions": _regions,
+    "normalised_cut": _normalised_cut,
+    "kernel_cut": _kernel_cut,
+}

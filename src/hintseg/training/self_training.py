@@ -1,0 +1,82 @@
+"""What a network makes of the hinted training images: masks to go on with, and the segments that vote."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from lightning_fabric import Fabric
+from numpy.typing import NDArray
+
+from hintseg.config import Recipe
+from hintseg.hints.labels import VOID
+from hintseg.inference.retrieval import SegmentIndex, index_image, merge
+from hintseg.io.writing import kept_arrays
+from hintseg.network.embedder import PixelMaps
+from hintseg.pseudo_labels.complete import complete_image
+from hintseg.training.augment import SOFT_STRIDE, SoftMask
+from hintseg.training.data import TrainingImages
+from hintseg.training.distributed import shared_work
+
+Progress = Callable[[int, int], None]
+MapsOf = Callable[[NDArray[np.uint8]], PixelMaps]
+
+
+def completed_masks(
+    images: TrainingImages, recipe: Recipe, maps_of: MapsOf, folder: Path, fabric: Fabric, progress: Progress
+) -> dict[str, SoftMask]:
+    """KEY → completed mask of every training image, made now unless it lies in `folder`.
+
+    Args:
+        maps_of: `completion_maps` of an image.
+        folder: named after the iteration whose weights `maps_of` reads; its masks come from those and no others.
+        progress: called with (done, total).
+    """
+
+    def completed(key: str, path: Path) -> SoftMask:
+        return SoftMask(*kept_arrays(path, SoftMask._fields, lambda: _completed_mask(images, recipe, key, maps_of)))
+
+    paths = {key: folder / f"{number:07d}.npz" for number, key in enumerate(images.keys)}
+    return shared_work(fabric, paths, completed, progress)
+
+
+def _completed_mask(images: TrainingImages, recipe: Recipe, key: str, maps_of: MapsOf) -> SoftMask:
+    image, target = images.target(key)
+    if target.says_nothing():
+        return SoftMask(np.zeros(0, np.uint8), np.zeros((1, 1, 0), np.uint8))
+    found = complete_image(maps_of(image), image, target, recipe.completion, images.dataset.background)
+    classes = np.flatnonzero(target.allowed)
+    size = (max(image.shape[0] // SOFT_STRIDE, 1), max(image.shape[1] // SOFT_STRIDE, 1))
+    shares = F.adaptive_avg_pool2d(found[classes], size).numpy()
+    if recipe.instant is not None:  # where the head is unsure nothing is taught
+        shares = np.where(shares.max(axis=0) >= recipe.instant.confidence, shares, 0)
+    scaled = np.round(shares * 255).astype(np.uint8)
+    return SoftMask(classes.astype(np.uint8), np.ascontiguousarray(np.moveaxis(scaled, 0, 2)))
+
+
+@torch.no_grad()
+def remembered_segments(
+    images: TrainingImages, recipe: Recipe, maps_of: MapsOf, progress: Progress
+) -> SegmentIndex | None:
+    """Segments of all training images with the labels that most of their cells have; None where no image is hinted.
+
+    Args:
+        maps_of: `image_maps` of an image at the scale of retrieval.
+        progress: called with (done, total).
+    """
+    quick = recipe.completion.model_copy(update={"crf": False})  # most of a segment's cells lie off its borders
+    parts = []
+    for number, key in enumerate(images.keys):
+        image, target = images.target(key)
+        if not target.says_nothing():
+            maps = maps_of(image)
+            completed = complete_image(maps, image, target, quick, images.dataset.background)
+            embeddings = maps.embeddings.cpu()
+            labels = F.interpolate(completed[None], size=embeddings.shape[-2:], mode="bilinear", align_corners=False)
+            void = torch.from_numpy(target.labels == VOID)[None, None].float()
+            void = F.adaptive_avg_pool2d(void, (embeddings.shape[1], embeddings.shape[2]))[0, 0] > 0.5
+            classes = labels[0].argmax(dim=0).masked_fill(void, VOID)
+            parts.append(index_image(embeddings, classes, number, recipe.segments.inference_grid, images.num_classes))
+        progress(number + 1, len(images.keys))
+    return merge(parts) if parts else None

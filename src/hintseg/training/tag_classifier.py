@@ -1,0 +1,183 @@
+"""Before the recipe's own training: where the classes are that an image is only known to contain.
+
+A network learns the tags (and whatever pixels are hinted); its activation maps, refined by
+a dense CRF, give seeds, which are propagated like hints. Its weights are where the recipe's training starts.
+"""
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from lightning_fabric import Fabric
+from numpy.typing import NDArray
+from torch import Tensor
+
+from hintseg.config import Recipe, StageTwoConfig, TermConfig
+from hintseg.functional.propagation.dense_crf import dense_crf
+from hintseg.hints.labels import UNLABELLED
+from hintseg.io.writing import kept_arrays
+from hintseg.network.embedder import Embedder
+from hintseg.pseudo_labels.cam import activations, balanced_shares, border_odds, expected_shares, seeds
+from hintseg.pseudo_labels.complete import balanced
+from hintseg.pseudo_labels.target import WeakTarget
+from hintseg.training.augment import SOFT_STRIDE
+from hintseg.training.checkpoint import read_checkpoint, restore, save_checkpoint
+from hintseg.training.data import TrainingImages
+from hintseg.training.distributed import shared_work
+from hintseg.training.loading import decode
+from hintseg.training.loop import new_state, train_steps
+
+log = logging.getLogger("hintseg")
+LOG_EVERY = 20
+SCALES = (1.0, 1.5)  # of the activation maps, with mirror images
+CONFIDENCE = 0.8  # minimum share of a seed, after a dense CRF
+
+
+def place_tags(
+    out: Path, network: Embedder, images: TrainingImages, recipe: Recipe, fabric: Fabric, fingerprint: str,
+    resume: bool, progress: Callable[[str, int, int, dict[str, float]], None],
+) -> None:  # fmt: skip
+    """Train `network` on tags and plant seeds into `images`; nothing where every class is pointed at.
+
+    Args:
+        out: run folder; `tags.pt` and `seeds/` are written there, and read back when resuming.
+        network: trained in place; ends with the averaged weights.
+    """
+    keys = unplaced(images)
+    if not keys or recipe.tags.iterations == 0:
+        return
+    iterations = recipe.tags.iterations
+    log.info("%d images have classes that nothing points at: %d iterations on tags first", len(keys), iterations)
+    terms = {name: TermConfig(weight=1.0) for name in ("tags", "partial_cross_entropy", "spread")}
+    if "spread" in recipe.objective:
+        terms["spread"] = TermConfig(weight=1.0, balance=recipe.objective["spread"].balance)
+    own = recipe.model_copy(
+        update={
+            "iterations": iterations,
+            "objective": terms,
+            "stage_two": StageTwoConfig(kind="none"),
+        }
+    )
+    state = new_state(network, own, images.dataset.background, fabric)
+    history: list[dict[str, float]] = []
+    path = out / "tags.pt"
+    if resume and path.exists():
+        history = restore(read_checkpoint(path, fingerprint), state)
+
+    def report(step: int, values: dict[str, float]) -> None:
+        history.append({"iteration": step, **values})
+        if (step + 1) % LOG_EVERY == 0:
+            log.info("tags, iteration %d of %d: total %.4f", step + 1, own.iterations, values["total"])
+        progress("tags", step + 1, own.iterations, values)
+
+    if state.step < own.iterations:
+        decode(images, own.data.workers, lambda done, total: progress("decode", done, total, {}))
+    while state.step < own.iterations:
+        stop = min((state.step // own.checkpoint_every + 1) * own.checkpoint_every, own.iterations)
+        train_steps(state, images, own, stop, fabric, None, report)
+        if fabric.is_global_zero:
+            save_checkpoint(path, state, fingerprint, history)
+        fabric.barrier()
+    trained = state.average.network
+    pixels = any((images.sample(key).labels < UNLABELLED).any() for key in images.keys)
+
+    def found(key: str, path: Path) -> NDArray[np.uint8]:
+        return kept_arrays(path, ["labels"], lambda: [_find(trained, images, key, recipe, pixels)])[0]
+
+    images.plant(
+        shared_work(fabric, _paths(out / "seeds", keys), found, lambda done, total: progress("seeds", done, total, {}))
+    )
+    network.load_state_dict(trained.state_dict())
+
+
+def _paths(folder: Path, keys: list[str]) -> dict[str, Path]:
+    return {key: folder / f"{number:07d}.npz" for number, key in enumerate(keys)}
+
+
+def unplaced(images: TrainingImages) -> list[str]:
+    """Images with complete tags and a class that nothing points at.
+
+    A background alone without a localized hint does not count, as long as other images show what it is.
+    """
+    background = images.dataset.background
+    always = {background} if background is not None else set()
+    found: dict[str, frozenset[int]] = {}
+    shown: set[int] = set()
+    for key in images.keys:
+        hints = images.hints(key)
+        placed = hints.placed()
+        shown |= placed
+        missing = (hints.classes() | always) - placed
+        if hints.tags_complete and hints.looked_for is None and hints.classes() and missing:
+            found[key] = missing
+    foreground = any(missing - always for missing in found.values())
+    return list(found) if foreground or not always <= shown else []
+
+
+@torch.no_grad()
+def pixel_scores(network: Embedder, image: NDArray[np.uint8]) -> Tensor:
+    """(C, h, w) logits averaged over scales and mirror images, at `SOFT_STRIDE`."""
+    size = (max(image.shape[0] // SOFT_STRIDE, 1), max(image.shape[1] // SOFT_STRIDE, 1))
+    pixels = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None].float()
+    pixels = pixels.to(network.mean.device)
+    total = torch.zeros((), device=pixels.device)
+    for scale in SCALES:
+        resized = pixels
+        if scale != 1:
+            resized = F.interpolate(pixels, scale_factor=scale, mode="bilinear", align_corners=False)
+        for mirrored in (False, True):
+            logits = network(resized.flip(3) if mirrored else resized).logits
+            logits = logits.flip(3) if mirrored else logits
+            total = total + F.interpolate(logits, size=size, mode="bilinear", align_corners=False)[0]
+    return (total / (2 * len(SCALES))).cpu()
+
+
+def tagged_shares(scores: Tensor, target: WeakTarget, background: int | None, recipe: Recipe, pixels: bool) -> Tensor:
+    """Pixel scores of one image → (T, h, w) shares of the classes that may be there, summing to one.
+
+    Args:
+        scores: (C, h, w) logits.
+        pixels: whether the network also learned from labelled pixels; then its softmax is worth more than
+            its activations.
+    """
+    classes = np.flatnonzero(target.allowed)
+    if pixels:
+        return scores[classes].softmax(dim=0)
+    power = recipe.tags.background_power
+    if power is None:
+        claims = np.sqrt(balanced_shares(scores.numpy(), target.allowed, background)[classes])  # surer than right
+        claims[classes == background] *= border_odds(claims.shape[1:], recipe.tags.border)
+    else:
+        claims = activations(scores.numpy(), target.allowed, background, power)[classes] + 1e-3
+    return torch.from_numpy(claims / claims.sum(axis=0))
+
+
+def image_seeds(shares: Tensor, image: NDArray[np.uint8], target: WeakTarget) -> NDArray[np.uint8]:
+    """Shares of the classes that may be in an image, (T, h, w), → probable labels at its size."""
+    classes = np.flatnonzero(target.allowed)
+    if target.possible is not None:
+        where = F.adaptive_max_pool2d(torch.from_numpy(target.possible[classes]).float()[None], shares.shape[1:])[0]
+        shares = shares * where
+        shares = shares / shares.sum(dim=0, keepdim=True).clamp_min(1e-12)
+    if len(classes) > 1:
+        small = F.adaptive_avg_pool2d(
+            torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1).float(), (shares.shape[1], shares.shape[2])
+        )
+        refined = dense_crf(small.permute(1, 2, 0), shares, bilateral_sxy=67 / SOFT_STRIDE)
+        shares = torch.as_tensor(refined)
+    full = torch.zeros(len(target.allowed), *target.labels.shape)
+    full[classes] = F.interpolate(shares[None], size=target.labels.shape, mode="bilinear", align_corners=False)[0]
+    return seeds(full.numpy(), target.likely, CONFIDENCE)
+
+
+def _find(network: Embedder, images: TrainingImages, key: str, recipe: Recipe, pixels: bool) -> NDArray[np.uint8]:
+    image, target = images.target(key)
+    background = images.dataset.background
+    shares = tagged_shares(pixel_scores(network, image), target, background, recipe, pixels)
+    if pixels and not (target.likely < UNLABELLED).any():
+        expected = expected_shares(np.flatnonzero(target.allowed), background)
+        shares = balanced(shares, recipe.completion.balance, expected)
+    return image_seeds(shares, image, target)

@@ -1,0 +1,185 @@
+"""A training outlives its server: the next one finds it, shows it, stops it, and starts no second one."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from hintseg.errors import HintsegError
+from hintseg.hints.dataset import Dataset
+from hintseg.io.images import read_labels
+
+pytest.importorskip("fastapi")
+from hintseg.apps.studio.drawn import DrawnHints, DrawnPoint
+from hintseg.apps.studio.processes import birth, end
+from hintseg.apps.studio.project import Project
+from hintseg.apps.studio.run_record import RunRecord
+from hintseg.apps.studio.trainer import Model, Trainer
+
+SLEEP = [sys.executable, "-c", "import time; print('up', flush=True); time.sleep(60)"]
+DEAF = [
+    sys.executable,
+    "-c",
+    "import signal, time; signal.signal(15, signal.SIG_IGN); print('up', flush=True); time.sleep(60)",
+]
+
+
+@pytest.fixture
+def process():
+    started = []
+
+    def start(command=SLEEP, **options):
+        started.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True, **options))
+        assert started[-1].stdout.readline() == "up\n"
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.kill()
+        one.wait()
+        one.stdout.close()
+
+
+@pytest.fixture
+def project(folder):
+    project = Project.open(folder)
+    project.set_classes([(None, "a"), (None, "b")], None, None, project.table()["version"])
+    point = DrawnPoint(label=project.identifiers[0], x=1, y=1)
+    project.save_hints("b", DrawnHints(points=[point]), project.hints_version("b"))
+    return project
+
+
+@pytest.fixture
+def left(project, process):
+    """What a killed server leaves behind: a training, its record and its progress."""
+    running = process()
+    out = project.root / "studio" / "run-004"
+    out.mkdir(parents=True)
+    (out / "progress.json").write_text(json.dumps({"stage": "train", "done": 7, "total": 120}), "utf-8")
+    RunRecord.of("run-004", running.pid, project.identifiers).save(project.root)
+    return running
+
+
+def test_a_running_training_is_found_again_and_stopped(project, left):
+    trainer = Trainer(project, "none")
+    state = trainer.state()
+    assert (state["training"], state["run"], state["done"], state["total"]) == (True, "run-004", 7, 120)
+    with pytest.raises(HintsegError, match="training already"):
+        trainer.start("quick")
+    trainer.stop()
+    left.wait(timeout=10)
+    state = trainer.state()
+    assert not state["training"]
+    assert "error" not in state
+    assert Trainer(project, "none").state() == {"training": False}
+
+
+def test_a_training_that_dies_alone_is_told(project, left):
+    trainer = Trainer(project, "none")
+    (project.root / "studio" / "last.log").write_text("WARNING x\nhintseg: the disk is full.\n", "utf-8")
+    left.kill()
+    left.wait()
+    assert trainer.state()["error"] == "the disk is full."
+
+
+@pytest.mark.parametrize(
+    "change", [{"born": "another life"}, {"machine": "elsewhere"}, {"born": None}, {"pid": 2**22 + 7}, {"classes": 3}]
+)
+def test_a_number_that_another_process_has_by_now_is_no_training(project, left, change):
+    path = project.root / "studio" / "run-004.json"
+    path.write_text(json.dumps(json.loads(path.read_text("utf-8")) | change), "utf-8")
+    trainer = Trainer(project, "none")
+    assert trainer.state() == {"training": False}
+    trainer.stop()
+    assert left.poll() is None
+
+
+def test_a_process_that_hears_nothing_is_ended(process):
+    deaf = process(DEAF)
+    end(deaf.pid, birth(deaf.pid), patience=0.3)
+    deaf.wait(timeout=10)
+
+
+def test_a_process_that_ended_but_was_not_reaped_does_not_run(process):
+    ended = process()
+    assert birth(ended.pid) == birth(ended.pid) is not None
+    ended.kill()
+    deadline = time.monotonic() + 10
+    while birth(ended.pid) is not None:
+        assert time.monotonic() < deadline
+
+
+def test_a_run_serves_as_long_as_its_classes_are_todays(project, left):
+    out = project.root / "studio" / "run-004"
+    for name in ("weights", "memory"):
+        (out / f"{name}.safetensors").write_bytes(b"")
+    model = Model(project, Trainer(project, "none"))
+    assert model.usable() == out
+    ids = project.identifiers
+    project.set_classes([(ids[0], "renamed"), (ids[1], "b")], None, None, project.table()["version"])
+    assert model.usable() == out
+    (project.root / "dataset.json").write_text(json.dumps({"classes": ["b", "renamed"]}), "utf-8")
+    project.refresh()
+    assert model.usable() is None
+
+
+SERVER = """
+import sys, time
+from pathlib import Path
+from hintseg.apps.studio.project import Project
+from hintseg.apps.studio.trainer import Trainer
+trainer = Trainer(Project.open(Path(sys.argv[1])), "none")
+trainer.start("thorough")
+print("up", flush=True)
+time.sleep(60)
+"""
+
+
+def test_a_training_outlives_its_server(project, process):
+    """Killed with all that a terminal kills when it is closed."""
+    server = process([sys.executable, "-c", SERVER, str(project.root)], start_new_session=True)
+    os.killpg(server.pid, signal.SIGKILL)
+    server.wait()
+    trainer = Trainer(project, "none")
+    assert trainer.state()["training"]
+    assert trainer.state()["run"] == "run-001"
+    trainer.stop()
+    assert not trainer.state()["training"]
+
+
+@pytest.mark.parametrize(
+    ("effort", "weights", "instant"), [("quick", "auto", True), ("normal", "auto", False), ("quick", "none", False)]
+)
+def test_a_quick_training_is_an_instant_run(project, monkeypatch, effort, weights, instant):
+    started = []
+
+    class Ended:
+        pid = 2**22 + 7
+
+        def __init__(self, command, **options):
+            started.append(command)
+
+        def wait(self):
+            return 0
+
+    monkeypatch.setattr("hintseg.apps.studio.trainer.subprocess.Popen", Ended)
+    Trainer(project, weights).start(effort)
+    (command,) = started
+    assert ("instant" in command) == instant
+    assert ("--iterations" in command) != instant
+    assert command[command.index("--weights") + 1] == weights
+
+
+def test_an_accepted_mask_is_a_hint_for_training(project):
+    assert Dataset.open(project.root).hints("b").forms() == ("points",)
+    project.accept("b", np.ones((72, 96), np.uint8))
+    hints = Dataset.open(project.root).hints("b", ("masks",))
+    assert hints.forms() == ("masks",)
+    project.accept("b", np.zeros((72, 96), np.uint8))
+    (copy,) = (project.root / "studio" / "kept" / "masks").iterdir()
+    assert (read_labels(copy) == 1).all()  # what was replaced

@@ -1,0 +1,258 @@
+"""Two tabs, and other programs: nobody's hints are replaced unseen, and no stroke changes its class."""
+
+import json
+
+import pytest
+
+from hintseg.errors import InputError
+from hintseg.hints.dataset import Dataset
+from hintseg.io.images import read_labels, write_labels
+
+pytest.importorskip("fastapi")
+import numpy as np
+from PIL import Image
+
+from hintseg.apps.studio.project import Project
+
+STROKE = {"strokes": [{"label": 1, "vertices": [[3, 5], [60, 5]], "width": 4}]}
+OTHER = {"strokes": [{"label": 2, "vertices": [[9, 30], [60, 30]], "width": 4}]}
+
+
+def strokes(folder, key="b"):
+    return [(stroke.label, stroke.vertices[0]) for stroke in Dataset.open(folder).hints(key).scribbles]
+
+
+def test_a_page_that_read_nothing_erases_nothing(tab, another, folder):
+    late = another(tab)
+    late.open("b")
+    tab.save("b", STROKE)
+    answer = late.save("b", {})
+    assert answer.status_code == 409
+    assert strokes(folder) == [(1, (3, 5))]
+    assert answer.json()["current"]["strokes"] == tab.drawn(STROKE)["strokes"]
+
+
+def test_both_states_are_kept_until_they_are_merged(tab, another, folder):
+    late = another(tab)
+    late.open("b")
+    tab.save("b", STROKE)
+    answer = late.save("b", OTHER)
+    copy = folder / "studio" / "kept" / answer.json()["current"]["copy"]
+    assert json.loads(copy.read_text("utf-8"))["image"] == "b"
+    assert copy.name in answer.json()["detail"]
+    (shown,) = late.open("b")["kept"]
+    assert shown["hints"]["strokes"] == late.drawn(OTHER)["strokes"]
+    assert late.save("b", {"strokes": [*STROKE["strokes"], *OTHER["strokes"]]}).status_code == 200
+    assert strokes(folder) == [(1, (3, 5)), (2, (9, 30))]
+    assert not copy.exists()
+    assert late.open("b")["kept"] == []
+
+
+def test_a_copy_is_discarded_by_its_name_alone(tab, another, folder):
+    late = another(tab)
+    late.open("b")
+    tab.save("b", STROKE)
+    name = late.save("b", OTHER).json()["current"]["copy"]
+    for wrong in ("../../dataset.json", "nothing.json"):
+        tab.client.delete("/api/kept/b", params={"name": wrong})
+    assert (folder / "dataset.json").exists()
+    tab.client.delete("/api/kept/été 1", params={"name": name})
+    assert tab.open("b")["kept"]
+    tab.client.delete("/api/kept/b", params={"name": name})
+    assert not tab.open("b")["kept"]
+
+
+def test_the_same_state_sent_again_is_no_conflict(tab, another):
+    late = another(tab)
+    late.open("b")
+    tab.save("b", STROKE)
+    assert late.save("b", STROKE).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/api/hints/b", "/api/classes", "/api/accept/b"])
+def test_a_version_is_required(tab, path):
+    call = tab.client.post if "accept" in path else tab.client.put
+    body = {"classes": []} if "classes" in path else tab.drawn(STROKE)
+    assert call(path, json=body).status_code == 428
+    assert call(path, json=body, headers={"If-Match": "*"}).status_code == 409
+
+
+@pytest.mark.parametrize("table", ["scribbles", "points", "boxes", "tags"])
+def test_edits_by_other_programs_are_seen(tab, folder, table):
+    tab.save("b", STROKE)
+    rows = {"scribbles": [[0, [[1, 1]]]], "points": [[1, 1, 0]], "boxes": [[1, 1, 9, 9, 0]], "tags": [0]}[table]
+    (folder / f"{table}.json").write_text(json.dumps({"b": rows, "été 1": rows}), "utf-8")
+    assert tab.save("b", OTHER).status_code == 409
+    assert json.loads((folder / f"{table}.json").read_text("utf-8")) == {"b": rows, "été 1": rows}
+
+
+def test_versions_survive_a_restart(tab, start, tab_of):
+    tab.save("b", STROKE)
+    again = tab_of(start())
+    assert again.ids == tab.ids
+    assert again.project["version"] == tab.project["version"]
+    assert again.open("b")["version"] == tab.versions["b"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda tab: tab.classes(["sky", "roof", "été", "dog"], 0),
+        lambda tab: tab.classes(["sky", "wall", "été"], 0),
+        lambda tab: tab.classes(["sky", "roof", "été"], 1),
+        lambda tab: tab.classes(["sky", "roof", "été"], 0, complete=True),
+    ],
+    ids=["add", "rename", "background", "complete"],
+)
+def test_a_stale_class_table_is_refused(tab, another, folder, change):
+    late = another(tab)
+    assert change(tab).status_code == 200
+    before = (folder / "dataset.json").read_text("utf-8")
+    answer = late.classes(["sky", "roof", "été", "tree"])
+    assert answer.status_code == 409
+    assert answer.json()["current"]["version"] == tab.project["version"]
+    assert (folder / "dataset.json").read_text("utf-8") == before
+    late.reload()
+    assert late.classes([*(entry["name"] for entry in late.project["classes"]), "tree"]).status_code == 200
+
+
+def test_a_stroke_keeps_its_class_when_another_tab_renames_it(tab, another, folder):
+    late = another(tab)
+    late.open("b")
+    tab.classes(["sky", "wall", "été"])
+    assert late.save("b", STROKE).status_code == 200
+    dataset = Dataset.open(folder)
+    assert [dataset.classes[stroke.label] for stroke in dataset.hints("b").scribbles] == ["wall"]
+
+
+def test_a_stroke_keeps_its_class_when_another_program_moves_it(tab, folder):
+    tab.open("b")
+    (folder / "dataset.json").write_text(json.dumps({"classes": ["été", "sky", "roof"]}), "utf-8")
+    assert tab.save("b", STROKE).status_code == 200
+    assert strokes(folder) == [(2, (3, 5))]
+
+
+def test_a_class_that_another_program_removed_takes_no_stroke(tab, folder):
+    tab.open("b")
+    (folder / "dataset.json").write_text(json.dumps({"classes": ["sky", "tree", "été"]}), "utf-8")
+    answer = tab.save("b", STROKE)
+    assert answer.status_code == 409
+    assert "is gone" in answer.json()["detail"]
+    assert strokes(folder) == []
+    assert len(list((folder / "studio" / "kept").glob("*.json"))) == 1
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"sky": 3}', '{"sky": "a", "roof": "a"}'])
+def test_damaged_identifiers_make_every_class_new(tab, start, folder, content, tab_of):
+    tab.open("b")
+    (folder / "studio" / "classes.json").write_text(content, "utf-8")
+    fresh = tab_of(start())
+    assert not set(fresh.ids) & set(tab.ids)
+    tab.client = fresh.client
+    assert tab.save("b", STROKE).status_code == 409
+
+
+def test_a_mask_is_accepted_as_it_was_seen(tab, another, folder):
+    tab.save("b", STROKE)
+    seen = tab.mask_tag("b")
+    late = another(tab)
+    late.save("b", {"strokes": [*STROKE["strokes"], *OTHER["strokes"]]})
+    assert tab.client.post("/api/accept/b", headers={"If-Match": seen}).status_code == 409
+    assert not (folder / "masks").exists()
+    assert tab.client.post("/api/accept/b", headers={"If-Match": tab.mask_tag("b")}).status_code == 200
+
+
+def test_a_mask_is_withdrawn_as_it_was_seen_and_a_copy_stays(tab, folder):
+    truth = np.ones((72, 96), np.uint8)
+    write_labels(folder / "masks" / "b.png", truth)
+    seen = tab.mask_tag("b", "accepted")
+    write_labels(folder / "masks" / "b.png", truth * 2)
+    assert tab.client.delete("/api/accept/b", headers={"If-Match": seen}).status_code == 409
+    assert (folder / "masks" / "b.png").exists()
+    seen = tab.mask_tag("b", "accepted")
+    assert tab.client.delete("/api/accept/b", headers={"If-Match": seen}).status_code == 200
+    (copy,) = (folder / "studio" / "kept" / "masks").iterdir()
+    assert (read_labels(copy) == 2).all()
+
+
+def label_tiff(folder, label):
+    (folder / "masks").mkdir(exist_ok=True)
+    Image.fromarray(np.full((72, 96), label, np.uint8)).save(folder / "masks" / "b.tif")
+
+
+def test_a_mask_of_another_format_is_withdrawn_and_a_copy_stays(tab, folder):
+    label_tiff(folder, 1)
+    seen = tab.mask_tag("b", "accepted")
+    label_tiff(folder, 2)
+    assert tab.client.delete("/api/accept/b", headers={"If-Match": seen}).status_code == 409
+    seen = tab.mask_tag("b", "accepted")
+    assert tab.client.delete("/api/accept/b", headers={"If-Match": seen}).json() == {"accepted": False}
+    assert not list((folder / "masks").iterdir())
+    (copy,) = (folder / "studio" / "kept" / "masks").iterdir()
+    assert copy.suffix == ".tif"
+    assert (read_labels(copy) == 2).all()
+
+
+def test_no_mask_is_accepted_over_one_of_another_format_that_nobody_saw(tab, folder):
+    tab.save("b", STROKE)
+    seen = tab.mask_tag("b")
+    label_tiff(folder, 2)
+    assert tab.client.post("/api/accept/b", headers={"If-Match": seen}).status_code == 409
+    assert [path.name for path in (folder / "masks").iterdir()] == ["b.tif"]
+    seen = tab.mask_tag("b")
+    assert tab.client.post("/api/accept/b", headers={"If-Match": seen}).status_code == 200
+    assert [path.name for path in (folder / "masks").iterdir()] == ["b.png"]
+    (copy,) = (folder / "studio" / "kept" / "masks").iterdir()
+    assert (read_labels(copy) == 2).all()
+
+
+def test_a_withdrawn_mask_uncovers_another_of_its_image(tab, folder):
+    label_tiff(folder, 1)
+    write_labels(folder / "masks" / "b.png", np.full((72, 96), 2, np.uint8))
+    for left in (True, False):
+        seen = tab.mask_tag("b", "accepted")
+        assert tab.client.delete("/api/accept/b", headers={"If-Match": seen}).json() == {"accepted": left}
+
+
+def test_hints_that_cannot_be_read_are_an_error_and_no_empty_page(tab, folder):
+    tab.save("b", STROKE)
+    (folder / "scribbles.json").write_text('{"b": [[1, [[3, 5]], 4', "utf-8")
+    assert tab.client.get("/api/hints/b").status_code == 422
+    assert tab.save("b", {}).status_code == 422
+    assert (folder / "scribbles.json").read_text("utf-8") == '{"b": [[1, [[3, 5]], 4'
+
+
+def test_more_hints_than_the_page_can_show_are_an_error(tab, folder):
+    (folder / "scribbles.json").write_text(json.dumps({"b": [[1, [[3, 5]] * 20_001, 4]]}), "utf-8")
+    answer = tab.client.get("/api/hints/b")
+    assert answer.status_code == 422
+    assert "more than the page can show" in answer.json()["detail"]
+
+
+def test_the_state_tells_versions(tab):
+    first = tab.client.get("/api/state", params={"key": "b"}).json()["versions"]
+    assert (first["classes"], first["hints"]) == (tab.project["version"], tab.open("b")["version"])
+    tab.save("b", STROKE)
+    assert tab.client.get("/api/state", params={"key": "b"}).json()["versions"]["hints"] == tab.versions["b"]
+    assert "hints" not in tab.client.get("/api/state", params={"key": "gone"}).json()["versions"]
+
+
+@pytest.mark.parametrize("names", [["a\u202eb"], ["big dog", "big  dog"]])
+def test_a_class_table_that_could_not_be_read_again_is_not_written(tab, folder, names):
+    before = (folder / "dataset.json").read_bytes()
+    assert tab.classes(["sky", "roof", "été", *names]).status_code == 422
+    assert (folder / "dataset.json").read_bytes() == before
+    assert tab.reload()["classes"]
+
+
+@pytest.mark.parametrize("coding", [{"unlabelled": 2}, {"void": 2}, {"void": 0, "unlabelled": 3}])
+def test_a_new_class_that_would_have_the_value_of_nothing_is_refused_and_the_folder_stays_readable(tab, folder, coding):
+    path = folder / "dataset.json"
+    path.write_text(json.dumps({"classes": ["a", "b"], **coding}), "utf-8")
+    before = path.read_bytes()
+    project = Project.open(folder)
+    more = [*zip(project.identifiers, "ab", strict=True), (None, "c")]
+    with pytest.raises(InputError, match="must be a value of no class"):
+        project.set_classes(more, None, None, project.table()["version"])
+    assert path.read_bytes() == before
+    assert Project.open(folder).dataset.classes == ("a", "b")
