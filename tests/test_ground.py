@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from hintseg.api import choose_recipe, resolved_recipe, train
-from hintseg.config import BALANCED, RELATIONSHIPS, Recipe, load_recipe, override
+from hintseg.config.load import load_recipe, override
+from hintseg.config.schema import BALANCED, RELATIONSHIPS, Recipe
 from hintseg.errors import ConfigError, unknown_name
 from hintseg.functional.relations.registry import RELATIONS
 from hintseg.metrics import ConfusionMatrix

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from hintseg.check import inspect, require_trainable
-from hintseg.config import Recipe, load_recipe, override
+from hintseg.config.load import load_recipe, override
+from hintseg.config.schema import Recipe
 from hintseg.distributed import first_process
 from hintseg.errors import ConfigError, InputError, unknown_name
 from hintseg.hints.dataset import Dataset

@@ -14,7 +14,8 @@ from hintseg import train
 from hintseg.apps.report.figures import embedding_colours, hints_over, overlay, region_borders
 from hintseg.apps.report.html import Evaluated
 from hintseg.apps.report.run_report import report_run
-from hintseg.config import CompletionConfig, override
+from hintseg.config.load import override
+from hintseg.config.schema import CompletionConfig
 from hintseg.errors import ConfigError, InputError, RunError, WeightsError
 from hintseg.functional.propagation.dense_crf import dense_crf
 from hintseg.hints.dataset import Dataset

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from safetensors.torch import save, save_file
 
-from hintseg.config import NetworkConfig
+from hintseg.config.schema import NetworkConfig
 from hintseg.errors import ConfigError, RunError, WeightsError
 from hintseg.network.backbone import Backbone
 from hintseg.network.embedder import Embedder

@@ -6,7 +6,7 @@ import sys
 import pytest
 import torch
 
-from hintseg.config import NetworkConfig
+from hintseg.config.schema import NetworkConfig
 from hintseg.errors import ConfigError, WeightsError
 from hintseg.network.embedder import Embedder
 from hintseg.network.onnx import ExportedEmbedder, export_network

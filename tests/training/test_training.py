@@ -19,7 +19,7 @@ from safetensors.torch import load_file, save_file
 
 from hintseg import Segmenter, train
 from hintseg.api import choose_recipe
-from hintseg.config import DataConfig, InferenceConfig, NetworkConfig, OptimizerConfig, Recipe, TagsConfig
+from hintseg.config.schema import DataConfig, InferenceConfig, NetworkConfig, OptimizerConfig, Recipe, TagsConfig
 from hintseg.errors import ConfigError, InputError, RunError, TrainingError
 from hintseg.functional.relations.registry import RELATIONS
 from hintseg.hints.dataset import Dataset

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from hintseg.config import Recipe, SegmentsConfig, TermConfig
+from hintseg.config.schema import Recipe, SegmentsConfig, TermConfig
 from hintseg.network.embedder import PixelMaps
 from hintseg.training.batches import TrainingBatch
 from hintseg.training.distributed import images_a_process, make_fabric, whole_batch, whole_maps

@@ -16,7 +16,7 @@ import numpy as np
 from hintseg.api import choose_recipe, train
 from hintseg.apps.report.comparison import write_comparison
 from hintseg.check import inspect
-from hintseg.config import Recipe
+from hintseg.config.schema import Recipe
 from hintseg.errors import ConfigError
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.forms.registry import parse_forms

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from hintseg.config import InferenceConfig
+from hintseg.config.schema import InferenceConfig
 from hintseg.errors import InputError
 from hintseg.hints.classes import ClassMap
 from hintseg.hints.dataset import Dataset

@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hintseg.config import InferenceConfig, Recipe
+from hintseg.config.schema import InferenceConfig, Recipe
 from hintseg.errors import InputError
 from hintseg.hints.labels import VOID
 from hintseg.inference.refine import refined

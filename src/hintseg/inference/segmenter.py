@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 
-from hintseg.config import InferenceConfig
+from hintseg.config.schema import InferenceConfig
 from hintseg.errors import InputError, RunError, WeightsError
 from hintseg.hints.classes import ClassMap, match_classes
 from hintseg.hints.dataset import Dataset

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from hintseg.config import Recipe
+from hintseg.config.schema import Recipe
 from hintseg.hints.labels import UNLABELLED, VOID
 from hintseg.inference.segmenter import Segmenter
 from hintseg.metrics import ConfusionMatrix

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from hintseg.config import Recipe
+from hintseg.config.schema import Recipe
 from hintseg.errors import TrainingError
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.labels import UNLABELLED, VOID

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from hintseg.config import Recipe
+from hintseg.config.schema import Recipe
 from hintseg.instant.features import FeatureStore
 from hintseg.instant.head import joined_features
 from hintseg.pseudo_labels.cam import expected_shares

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from hintseg.config import NetworkConfig
+from hintseg.config.schema import NetworkConfig
 from hintseg.network.backbone import Backbone
 from hintseg.network.heads import DECODERS, embedding_classifier, hidden_classifier, joint_classifier
 from hintseg.network.region_attention import RegionAttention

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hintseg.config import CompletionConfig, InferenceConfig
+from hintseg.config.schema import CompletionConfig, InferenceConfig
 from hintseg.functional.propagation.dense_crf import dense_crf
 from hintseg.functional.propagation.random_walk import random_walk
 from hintseg.hints.forms.boxes import Box

@@ -4,7 +4,14 @@ Not run here: COCO and the paper's four GPUs are not to be had. The published fi
 Mirror images are off: they would have to swap left and right parts, which the release does.
 """
 
-from hintseg.config import CompletionConfig, DataConfig, InferenceConfig, SegmentsConfig, StageTwoConfig, TermConfig
+from hintseg.config.schema import (
+    CompletionConfig,
+    DataConfig,
+    InferenceConfig,
+    SegmentsConfig,
+    StageTwoConfig,
+    TermConfig,
+)
 from hintseg.recipes.voc12 import VOC12_POINTS
 
 DENSEPOSE_POINTS = VOC12_POINTS.model_copy(

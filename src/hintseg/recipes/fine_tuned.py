@@ -3,7 +3,7 @@
 Without partial cross-entropy ACDC loses three points of mean IoU (paper/2026-11-29-fine-tuning.md).
 """
 
-from hintseg.config import DataConfig, OptimizerConfig, StageTwoConfig, TermConfig
+from hintseg.config.schema import DataConfig, OptimizerConfig, StageTwoConfig, TermConfig
 from hintseg.recipes.instant import INSTANT
 
 FINE_TUNED = INSTANT.model_copy(

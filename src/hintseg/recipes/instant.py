@@ -1,6 +1,6 @@
 """Seconds instead of minutes: a perceptron on frozen features, fitted to hints and then to its own pseudo-labels."""
 
-from hintseg.config import (
+from hintseg.config.schema import (
     CompletionConfig,
     InferenceConfig,
     InstantConfig,

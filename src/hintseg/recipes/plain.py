@@ -4,7 +4,7 @@ The base of `--objective NAME`, whose terms stand in for these, so that publishe
 and what trains a backbone that has no pretrained weights. Not tuned.
 """
 
-from hintseg.config import (
+from hintseg.config.schema import (
     CompletionConfig,
     InferenceConfig,
     NetworkConfig,

@@ -1,6 +1,6 @@
 """Recipes and objectives by name: one line each."""
 
-from hintseg.config import Recipe, TermConfig
+from hintseg.config.schema import Recipe, TermConfig
 from hintseg.recipes.densepose import DENSEPOSE_POINTS
 from hintseg.recipes.fine_tuned import FINE_TUNED
 from hintseg.recipes.instant import INSTANT

@@ -8,7 +8,7 @@ Where the release reads seeds that another system made (SEAM's activation maps, 
 recipes use hintseg's own: the tag classifier's activation maps, GrabCut in boxes, spread over over-segments.
 """
 
-from hintseg.config import (
+from hintseg.config.schema import (
     DataConfig,
     InferenceConfig,
     NetworkConfig,

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from hintseg.config import DataConfig
+from hintseg.config.schema import DataConfig
 from hintseg.hints.labels import VOID
 
 SOFT_STRIDE = 4  # pixels per cell of soft completed masks

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset as TorchDataset
 
-from hintseg.config import DataConfig
+from hintseg.config.schema import DataConfig
 from hintseg.training.augment import SoftMask, augment
 from hintseg.training.data import TrainingImages
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from hintseg.config import DataConfig
+from hintseg.config.schema import DataConfig
 from hintseg.errors import TrainingError
 from hintseg.functional.propagation.regions import propagate, spread_labels
 from hintseg.functional.segments.oversegment import partitions, resized_contours

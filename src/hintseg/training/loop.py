@@ -9,7 +9,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
-from hintseg.config import Recipe
+from hintseg.config.schema import Recipe
 from hintseg.errors import TrainingError
 from hintseg.network.embedder import Embedder
 from hintseg.training.augment import SoftMask

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from hintseg.config import Recipe, TermConfig
+from hintseg.config.schema import Recipe, TermConfig
 from hintseg.contrib.rca import RegionMemory
 from hintseg.errors import unknown_name
 from hintseg.functional.losses.contrast import pixel_to_segment_loss

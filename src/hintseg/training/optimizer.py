@@ -5,7 +5,7 @@ import copy
 import torch
 from torch import Tensor, nn
 
-from hintseg.config import OptimizerConfig
+from hintseg.config.schema import OptimizerConfig
 from hintseg.network.embedder import Embedder
 
 MOMENTUM, POWER = 0.9, 0.9  # of SGD and of the learning rate's decay [SPML]

@@ -12,7 +12,7 @@ import torch
 from lightning_fabric import Fabric
 from numpy.typing import NDArray
 
-from hintseg.config import NetworkConfig, Recipe, TermConfig
+from hintseg.config.schema import NetworkConfig, Recipe, TermConfig
 from hintseg.inference.evaluation import evaluate_split
 from hintseg.inference.retrieval import save_index
 from hintseg.inference.run_config import RunDescription

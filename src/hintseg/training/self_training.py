@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from lightning_fabric import Fabric
 from numpy.typing import NDArray
 
-from hintseg.config import Recipe
+from hintseg.config.schema import Recipe
 from hintseg.hints.labels import VOID
 from hintseg.inference.retrieval import SegmentIndex, index_image, merge
 from hintseg.io.writing import kept_arrays

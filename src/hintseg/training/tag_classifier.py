@@ -15,7 +15,7 @@ from lightning_fabric import Fabric
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hintseg.config import Recipe, StageTwoConfig, TermConfig
+from hintseg.config.schema import Recipe, StageTwoConfig, TermConfig
 from hintseg.functional.propagation.dense_crf import dense_crf
 from hintseg.hints.labels import UNLABELLED
 from hintseg.io.writing import kept_arrays

@@ -1,0 +1,74 @@
+"""Recipes read from files and changed by assignments."""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from hintseg.config.schema import Recipe
+from hintseg.errors import ConfigError
+from hintseg.io.listing import require_no_pipe
+
+
+def load_recipe(path: Path) -> Recipe:
+    """Read a recipe from JSON.
+
+    Raises:
+        ConfigError: missing, not JSON, or an unknown or invalid key.
+    """
+    try:
+        require_no_pipe(path)
+        content = json.loads(path.read_text("utf-8"))
+    except FileNotFoundError as error:
+        raise ConfigError(f"{path}: no such configuration file.") from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise ConfigError(f"{path}: is not valid JSON ({error}).") from error
+    return validated(content, str(path))
+
+
+def override(recipe: Recipe, assignments: Iterable[str]) -> Recipe:
+    """Apply `section.key=value` assignments; the value is JSON, or a bare word.
+
+    Raises:
+        ConfigError: malformed, unknown key, or invalid value.
+    """
+    content = recipe.model_dump(mode="json")
+    for assignment in assignments:
+        dotted, equals, text = assignment.partition("=")
+        if not equals:
+            raise ConfigError(f"--set {assignment!r}: write section.key=value.")
+        try:
+            value: Any = json.loads(text)
+        except json.JSONDecodeError:
+            value = text
+        *sections, key = dotted.strip().split(".")
+        place = content
+        for depth, section in enumerate(sections):
+            if sections[0] == "objective" and depth == 1:
+                place.setdefault(section, {})
+            if not isinstance(place, dict) or section not in place:
+                known = ", ".join(place) if isinstance(place, dict) else "nothing below"
+                raise ConfigError(f"--set {assignment!r}: there is no {section!r}; known: {known}.")
+            place = place[section]
+        if not isinstance(place, dict):
+            raise ConfigError(f"--set {assignment!r}: {'.'.join(sections)} has no parts.")
+        place[key] = value
+    return validated(content, "--set")
+
+
+def validated(content: object, source: str) -> Recipe:
+    """A recipe of what JSON holds; `source` names it in errors.
+
+    Raises:
+        ConfigError: an unknown key or an invalid value.
+    """
+    try:
+        return Recipe.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"]) or "the configuration"
+        if first["type"] == "extra_forbidden":
+            raise ConfigError(f"{source}: {place}: there is no such setting.") from error
+        raise ConfigError(f"{source}: {place}: {first['msg'].lower()} (got {first['input']!r}).") from error
