@@ -13,7 +13,7 @@ from hintseg.network.embedder import Embedder
 from hintseg.network.region_attention import RegionAttention
 from hintseg.training.checkpoint import read_checkpoint
 
-SMALL = NetworkConfig(backbone="test_efficientnet", output_stride=32, width=16, embedding_dim=8)
+SMALL = NetworkConfig(backbone="test_efficientnet", output_stride=32, decoder_channels=16, embedding_dim=8)
 
 
 @pytest.mark.parametrize(

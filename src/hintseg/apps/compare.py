@@ -162,9 +162,9 @@ def _measure(
     seconds = time.monotonic() - started
     ways: dict[str, dict[str, object]] = {
         "mean_iou": {"method": "softmax", "crf": False},
-        "retrieval": {"method": "retrieval", "crf": False},
-        "both": {"method": "both", "crf": False},
-        "with_crf": {"method": "both", "crf": True},
+        "retrieval": {"method": "knn", "crf": False},
+        "both": {"method": "softmax+knn", "crf": False},
+        "with_crf": {"method": "softmax+knn", "crf": True},
     }
     found = evaluate_ways(segmenter, dataset, split, [segmenter.with_inference(**changes) for changes in ways.values()])
     scores = {name: round(100 * matrix.scores().mean_iou, 2) for name, (matrix, _) in zip(ways, found, strict=True)}

@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from hintseg.config.aliases import current_assignments, current_settings
 from hintseg.config.schema import Recipe
 from hintseg.errors import ConfigError
 from hintseg.io.listing import require_no_pipe
@@ -35,37 +36,40 @@ def override(recipe: Recipe, assignments: Iterable[str]) -> Recipe:
         ConfigError: malformed, unknown key, or invalid value.
     """
     content = recipe.model_dump(mode="json")
-    for assignment in assignments:
-        dotted, equals, text = assignment.partition("=")
-        if not equals:
-            raise ConfigError(f"--set {assignment!r}: write section.key=value.")
-        try:
-            value: Any = json.loads(text)
-        except json.JSONDecodeError:
-            value = text
-        *sections, key = dotted.strip().split(".")
+    for name, value in current_assignments([_parsed(assignment) for assignment in assignments], "--set"):
+        *sections, key = name.split(".")
         place = content
         for depth, section in enumerate(sections):
             if sections[0] == "objective" and depth == 1:
                 place.setdefault(section, {})
             if not isinstance(place, dict) or section not in place:
                 known = ", ".join(place) if isinstance(place, dict) else "nothing below"
-                raise ConfigError(f"--set {assignment!r}: there is no {section!r}; known: {known}.")
+                raise ConfigError(f"--set {name}: there is no {section!r}; known: {known}.")
             place = place[section]
         if not isinstance(place, dict):
-            raise ConfigError(f"--set {assignment!r}: {'.'.join(sections)} has no parts.")
+            raise ConfigError(f"--set {name}: {'.'.join(sections)} has no parts.")
         place[key] = value
     return validated(content, "--set")
+
+
+def _parsed(assignment: str) -> tuple[str, Any]:
+    name, equals, text = assignment.partition("=")
+    if not equals:
+        raise ConfigError(f"--set {assignment!r}: write section.key=value.")
+    try:
+        return name.strip(), json.loads(text)
+    except json.JSONDecodeError:
+        return name.strip(), text
 
 
 def validated(content: object, source: str) -> Recipe:
     """A recipe of what JSON holds; `source` names it in errors.
 
     Raises:
-        ConfigError: an unknown key or an invalid value.
+        ConfigError: an unknown key, an invalid value, or a setting given by both its old and its new name.
     """
     try:
-        return Recipe.model_validate(content)
+        return Recipe.model_validate(current_settings(content, source))
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"]) or "the configuration"

@@ -20,7 +20,7 @@ Scale = Annotated[float, Field(gt=0, le=10_000)]
 NonNegative = Annotated[float, Field(ge=0)]
 
 RELATIONSHIPS = ("similarity", "annotation", "cooccurrence", "affinity")
-BALANCED = ("partial_cross_entropy", "spread", "completed")  # cross-entropies whose classes can be balanced
+CROSS_ENTROPIES = ("partial_cross_entropy", "propagated_cross_entropy", "pseudo_label_cross_entropy")
 DEFAULT_BACKBONE = "tf_efficientnet_lite0"  # its weights are a dependency
 
 
@@ -36,7 +36,7 @@ class NetworkConfig(_Section):
     decoder: Literal["light", "dilated", "pyramid", "none"] = Field(
         "light", description="what joins the backbone's maps; none: they are joined as they are"
     )
-    width: int = Field(128, ge=8, description="channels of the decoder")
+    decoder_channels: int = Field(128, ge=8, description="channels of the decoder")
     embedding_dim: int = Field(64, ge=2, description="D, length of the unit embedding")
     classifier: Literal["joint", "embedding", "detached", "hidden"] = Field(
         "joint",
@@ -45,28 +45,33 @@ class NetworkConfig(_Section):
     )
     dropout: Fraction = Field(0.1, description="before the classifier's last layer")
     freeze_stride: int = Field(4, ge=0, description="backbone stages up to this stride get no gradient; 0 frees all")
-    keep_statistics: bool = Field(False, description="keep the backbone's pretrained batch-norm statistics fixed")
-    prototypes: int = Field(0, ge=0, description="of regions per class, which pixels attend to (RCA); 0: none")
+    freeze_batchnorm: bool = Field(False, description="keep the backbone's pretrained batch-norm statistics fixed")
+    region_prototypes: int = Field(0, ge=0, description="of regions per class, which pixels attend to (RCA); 0: none")
 
 
 class DataConfig(_Section):
     """Batches and augmentation."""
 
-    batch: int = Field(8, ge=1, description="images per step")
-    crop: int = Field(256, ge=32, multiple_of=32, description="side of the training crop, pixels")
-    scale: tuple[Scale, Scale] = Field((0.75, 1.5), description="random scale, smallest and largest")
+    batch_size: int = Field(8, ge=1, description="images per step")
+    crop_size: int = Field(256, ge=32, multiple_of=32, description="side of the training crop, pixels")
+    scale_range: tuple[Scale, Scale] = Field((0.75, 1.5), description="random scale, smallest and largest")
     mirror: bool = Field(True, description="random left-right flip")
-    colour: Fraction = Field(0.3, description="strength of random brightness, contrast and saturation")
+    color_jitter: Fraction = Field(0.3, description="strength of random brightness, contrast and saturation")
     longest_side: int = Field(640, ge=64, description="larger images are reduced to this before training")
     point_radius: int = Field(3, ge=0, description="a point is a disc of this radius, pixels")
-    oversegmentation: Literal["watershed", "slic", "felzenszwalb", "none"] = Field(
+    superpixel_method: Literal["watershed", "slic", "felzenszwalb", "none"] = Field(
         "watershed", description="superpixels that segments never cross"
     )
-    regions: int = Field(200, ge=2, le=60000, description="about this many superpixels per image")
-    spread_regions: int = Field(
+    num_superpixels: int = Field(200, ge=2, le=60000, description="about this many superpixels per image")
+    num_workers: int = Field(0, ge=0, description="loader processes; 0 loads in the main process")
+
+
+class LabelPropagationConfig(_Section):
+    """Propagation of hints over superpixels."""
+
+    superpixels: int = Field(
         1000, ge=0, le=4000, description="superpixels over which labels are propagated; 0: they are not"
     )
-    workers: int = Field(0, ge=0, description="loader processes; 0 loads in the main process")
 
 
 class SegmentsConfig(_Section):
@@ -74,8 +79,8 @@ class SegmentsConfig(_Section):
 
     stride: int = Field(8, ge=1, description="input pixels per cell where segments are formed")
     grid: tuple[int, int] = Field((6, 6), description="k-means starting grid in training; twice that at inference")
-    memory: int = Field(2, ge=0, description="past batches remembered")
-    pixels: int = Field(2048, ge=0, description="at most this many pixels in each relationship; 0 takes all")
+    memory_bank: int = Field(2, ge=0, description="past batches remembered")
+    max_pixels: int = Field(2048, ge=0, description="at most this many pixels in each relationship; 0 takes all")
 
     @property
     def inference_grid(self) -> tuple[int, int]:
@@ -88,8 +93,8 @@ class TermConfig(_Section):
 
     weight: NonNegative = Field(1.0, description="λ")
     concentration: Positive | None = Field(None, description="κ, for relationships; null: 10")
-    balance: Fraction | None = Field(
-        None, description="for cross-entropies: n pixels of a class in a batch weigh n^−balance each; null: 0"
+    class_weight_power: Fraction | None = Field(
+        None, description="for cross-entropies: n pixels of a class in a batch weigh n^−power each; null: 0"
     )
 
     @model_serializer(mode="wrap")
@@ -101,12 +106,12 @@ class OptimizerConfig(_Section):
     """Optimiser and schedule."""
 
     name: Literal["adamw", "sgd"] = "adamw"
-    rate: Positive = Field(1e-3, description="learning rate of decoder and heads")
-    backbone_rate: Positive = Field(3e-4, description="learning rate of the backbone")
+    lr: Positive = Field(1e-3, description="learning rate of decoder and heads")
+    backbone_lr: Positive = Field(3e-4, description="learning rate of the backbone")
     weight_decay: NonNegative = 1e-2
-    bias_factor: Positive = Field(1.0, description="biases learn this much faster and do not decay")
+    bias_lr_mult: Positive = Field(1.0, description="biases learn this much faster and do not decay")
     warmup: int = Field(50, ge=0, description="iterations from a tenth of the rate to the rate")
-    average: Fraction = Field(0.99, description="decay of the averaged weights; 0 keeps the last weights")
+    ema_decay: Fraction = Field(0.99, description="decay of the averaged weights; 0 keeps the last weights")
 
 
 class TagsConfig(_Section):
@@ -114,10 +119,10 @@ class TagsConfig(_Section):
 
     iterations: int = Field(500, ge=0, description="of the tag classifier, before the others; 0: no seeds")
     pooling: Literal["average", "max", "log_sum_exp", "rank"] = Field("log_sum_exp", description="of pixel scores")
-    background_power: Positive | None = Field(
+    background_score_power: Positive | None = Field(
         None, description="background = (1 − strongest activation)^this (paper); null: every tagged class alike"
     )
-    border: NonNegative = Field(
+    boundary_prior: NonNegative = Field(
         1.0, description="a background is e^border as likely at the border of an image as inside; 0: alike"
     )
 
@@ -125,17 +130,17 @@ class TagsConfig(_Section):
 class CompletionConfig(_Section):
     """From a network's opinion and hints to dense masks; scale and mirror image are those of inference."""
 
-    walk: bool = Field(True, description="random walk on embedding affinity")
-    balance: NonNegative = Field(
+    random_walk: bool = Field(True, description="random walk on embedding affinity")
+    class_prior_power: NonNegative = Field(
         0.0, description="where nothing is pointed at, each class's shares are divided by their mean to this power"
     )
     crf: bool = Field(True, description="dense CRF")
 
 
-class StageTwoConfig(_Section):
+class SelfTrainingConfig(_Section):
     """What happens once the training masks are completed."""
 
-    kind: Literal["none", "joint", "classifier", "fresh"] = Field(
+    mode: Literal["none", "joint", "classifier", "fresh"] = Field(
         "none",
         description="none; joint: go on with everything plus soft completed masks; classifier: frozen embedding and a "
         "new classifier on completed masks (paper); fresh: a new network on completed masks",
@@ -163,7 +168,7 @@ class SelectionConfig(_Section):
 class InferenceConfig(_Section):
     """How new images are segmented."""
 
-    method: Literal["softmax", "retrieval", "both"] = Field("softmax", description="both: their mean")
+    method: Literal["softmax", "knn", "softmax+knn"] = Field("softmax", description="softmax+knn: their mean")
     scales: tuple[Scale, ...] = Field(
         (1.0,), min_length=1, description="averaged by softmax; retrieval and completion look at the middle one"
     )
@@ -184,12 +189,13 @@ class Recipe(_Section):
     seed: int = Field(0, ge=0)
     network: NetworkConfig = NetworkConfig()
     data: DataConfig = DataConfig()
+    label_propagation: LabelPropagationConfig = LabelPropagationConfig()
     segments: SegmentsConfig = SegmentsConfig()
     objective: dict[str, TermConfig] = Field(default_factory=dict)
     optimizer: OptimizerConfig = OptimizerConfig()
     tags: TagsConfig = TagsConfig()
     completion: CompletionConfig = CompletionConfig()
-    stage_two: StageTwoConfig = StageTwoConfig()
+    self_training: SelfTrainingConfig = SelfTrainingConfig()
     selection: SelectionConfig = SelectionConfig()
     inference: InferenceConfig = InferenceConfig()
     instant: InstantConfig | None = Field(None, description="null: the network is trained with the objective")
@@ -198,7 +204,7 @@ class Recipe(_Section):
     @model_validator(mode="after")
     def _terms_read_their_keys(self) -> Self:
         for name, term in self.objective.items():
-            for key, readers in (("concentration", RELATIONSHIPS), ("balance", BALANCED)):
+            for key, readers in (("concentration", RELATIONSHIPS), ("class_weight_power", CROSS_ENTROPIES)):
                 if getattr(term, key) is not None and name not in readers:
                     raise ValueError(f"objective.{name} has no {key}; only {', '.join(readers)} have")
         return self

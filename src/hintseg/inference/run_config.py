@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from hintseg.config.aliases import current_settings
 from hintseg.config.load import validated
 from hintseg.config.schema import Recipe
 from hintseg.errors import ConfigError, InputError, RunError
@@ -84,7 +85,7 @@ class RunDescription:
             require_no_pipe(path)
             content = json.loads(path.read_text("utf-8"))
             try:
-                content["recipe"] = validated(content["recipe"], "its recipe")
+                content["recipe"] = validated(current_settings(content["recipe"], str(path)), "its recipe")
             except ConfigError as error:
                 raise RunError(
                     f"{path}: was written by another version of hintseg, or is damaged ({str(error).rstrip('.')}); "

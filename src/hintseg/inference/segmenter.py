@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 
+from hintseg.config.aliases import METHODS, current_choice
 from hintseg.config.schema import InferenceConfig
 from hintseg.errors import InputError, RunError, WeightsError
 from hintseg.hints.classes import ClassMap, match_classes
@@ -292,6 +293,8 @@ class Segmenter:
 
     def with_inference(self, **changes: object) -> InferenceConfig:
         """The recipe's inference section with changes, e.g. `with_inference(crf=True)`."""
+        if isinstance(method := changes.get("method"), str):
+            changes["method"] = current_choice("the method", method, METHODS)
         return InferenceConfig.model_validate({**self.recipe.inference.model_dump(), **changes})
 
     def dataset(self) -> Dataset:

@@ -59,13 +59,13 @@ def complete_image(
     height, width = target.labels.shape
     classes = np.flatnonzero(target.allowed)
     scores = maps.logits[torch.from_numpy(classes).to(maps.logits.device)]
-    if config.walk:
+    if config.random_walk:
         scores = _walk(maps.embeddings, scores, (height, width))
     scores = scores / scores.sum(dim=0, keepdim=True).clamp_min(1e-12)
     size = (max(height // STRIDE, 1), max(width // STRIDE, 1))
     scores = resize(scores[None], size)[0]
-    if config.balance > 0 and not (target.likely < UNLABELLED).any():
-        scores = _as_large_as_expected(scores, target, classes, config.balance, background)
+    if config.class_prior_power > 0 and not (target.likely < UNLABELLED).any():
+        scores = _as_large_as_expected(scores, target, classes, config.class_prior_power, background)
     where = None
     if target.possible is not None:
         possible = torch.from_numpy(target.possible[classes]).to(scores.device)
