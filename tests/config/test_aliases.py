@@ -35,7 +35,7 @@ def renamed_value(recipe, name):
 def test_an_assignment_by_the_old_name_sets_the_new_one_and_warns_once(old, caplog):
     new = current_name(old)
     recipe = Recipe() if renamed_value(Recipe(), new) is not None else RECIPES["voc12-tags"]
-    value = json.dumps(recipe.model_dump(mode="json")[new.split(".")[0]][new.split(".")[1]])
+    value = json.dumps(recipe.everything()[new.split(".")[0]][new.split(".")[1]])
     for _ in range(2):
         assert override(recipe, [f"{old}={value}"]) == override(recipe, [f"{new}={value}"])
     (record,) = caplog.records
@@ -173,3 +173,15 @@ def test_an_interrupted_run_of_an_earlier_version_goes_on(scenes, tiny, tmp_path
 def test_a_segmenter_takes_old_methods(scenes, tiny, tmp_path):
     segmenter = train(scenes, "points", tmp_path / "run", weights="none", device="cpu", iterations=1, settings=tiny)
     assert Segmenter.open(segmenter.run).with_inference(method="both").method == "softmax+knn"
+
+
+def test_settings_that_are_gone_are_left_out_or_refused(tmp_path, caplog):
+    assert override(Recipe(), ["data.oversegmentation=watershed", "completion.crf=false"]) == Recipe()
+    assert "inference.crf applies to training masks, too" in caplog.text
+    for gone in ("data.oversegmentation=slic", "completion.crf=true"):
+        with pytest.raises(ConfigError, match=f"there is no {gone.partition('=')[0]} any more"):
+            override(Recipe(), [gone])
+    content = json.loads(OLD_RUN.read_text("utf-8"))
+    content["recipe"]["data"]["oversegmentation"] = "slic"
+    (tmp_path / "run.json").write_text(json.dumps(content), "utf-8")
+    assert RunDescription.load(tmp_path / "run.json").recipe == RunDescription.load(OLD_RUN).recipe

@@ -328,26 +328,26 @@ def test_tagged_classes_are_balanced_where_nothing_is_pointed_at(segmenter):
     maps = image_maps(segmenter.network, image)
     labels = np.full((64, 80), 254, np.uint8)
     allowed = np.array([True, True, False])
-    config = CompletionConfig(random_walk=False, crf=False)
-    raising = config.model_copy(update={"balance": 0.5})
+    config = CompletionConfig()
+    raising = config.model_copy(update={"class_prior_power": 0.5})
     target = WeakTarget(labels, allowed, allowed, labels)
-    plain = complete_image(maps, image, target, config)[:2].double()
-    found = complete_image(maps, image, target, raising)
+    plain = complete_image(maps, image, target, config, crf=False)[:2].double()
+    found = complete_image(maps, image, target, raising, crf=False)
     raised = plain / plain.mean(dim=(1, 2), keepdim=True).sqrt()
     torch.testing.assert_close(found[:2].double(), raised / raised.sum(dim=0), atol=1e-5, rtol=1e-4)
-    found = complete_image(maps, image, target, raising, background=1)
+    found = complete_image(maps, image, target, raising, background=1, crf=False)
     raised = plain / (plain.mean(dim=(1, 2)) / torch.tensor([1 / 3, 2 / 3]))[:, None, None].sqrt()
     torch.testing.assert_close(found[:2].double(), raised / raised.sum(dim=0), atol=1e-5, rtol=1e-4)
     hinted = labels.copy()
     hinted[3, 4] = 0
     target = WeakTarget(labels, allowed, allowed, hinted)
     torch.testing.assert_close(
-        complete_image(maps, image, target, raising), complete_image(maps, image, target, config)
+        complete_image(maps, image, target, raising, crf=False), complete_image(maps, image, target, config, crf=False)
     )
     everything, tagged = np.array([True, True, True]), np.array([False, True, False])
     target = WeakTarget(labels, everything, tagged, labels)  # tags that are only examples
     torch.testing.assert_close(
-        complete_image(maps, image, target, raising), complete_image(maps, image, target, config)
+        complete_image(maps, image, target, raising, crf=False), complete_image(maps, image, target, config, crf=False)
     )
 
 
@@ -364,7 +364,7 @@ def test_the_crf_of_completed_masks_sees_every_second_pixel(segmenter, monkeypat
     allowed = np.array([True, True, False])
     target = WeakTarget(labels, allowed, allowed, labels)
     maps = image_maps(segmenter.network, image)
-    mask = complete_image(maps, image, target, CompletionConfig(random_walk=False))
+    mask = complete_image(maps, image, target, CompletionConfig(), crf=True)
     assert seen == [((33, 40, 3), 67 / 2)]
     assert mask.shape == (3, 33, 40)
     torch.testing.assert_close(mask.sum(dim=0), torch.ones(33, 40))
@@ -381,7 +381,9 @@ def test_completion_walks_and_keeps_to_boxes(segmenter):
     image = np.random.default_rng(0).integers(0, 255, (64, 80, 3)).astype(np.uint8)
     hints = ImageHints({"boxes": (Box(10, 10, 40, 50, 1), Box(50, 5, 75, 60, 2))}, background=0)
     target = weak_target(hints, (64, 80), 3)
-    shares = complete_image(image_maps(segmenter.network, image), image, target, CompletionConfig(random_walk=True))
+    shares = complete_image(
+        image_maps(segmenter.network, image), image, target, CompletionConfig(random_walk=True), crf=True
+    )
     mask = shares.argmax(dim=0).numpy()
     possible = target.possible.reshape(3, 32, 2, 40, 2).any(axis=(2, 4))
     for label in (0, 1, 2):

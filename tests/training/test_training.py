@@ -758,8 +758,8 @@ def test_complete_gives_exactly_the_masks_that_training_used(run, scenes, forms,
     found = {}
 
     def record(name, module):
-        def recorded(*given):
-            found.setdefault(name, []).append(complete_image(*given))
+        def recorded(*given, **more):
+            found.setdefault(name, []).append(complete_image(*given, **more))
             return found[name][-1]
 
         monkeypatch.setattr(module, "complete_image", recorded)

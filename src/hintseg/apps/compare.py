@@ -90,7 +90,7 @@ def compare(
     results = []
     for row, seed, configured in chosen:
         folder = out / re.sub(r"[^\w.-]+", "_", f"{row}-{seed}")
-        told = {"recipe": configured.model_dump(mode="json"), "precision": precision, "data": data}
+        told = {"recipe": configured.everything(), "precision": precision, "data": data}
         if (result := _kept(folder, told)) is None:
             training = partial(train, weights=weights, device=device, precision=precision, progress=progress)
             result = _measure(dataset, row, configured, hints, folder, split, training, completed)

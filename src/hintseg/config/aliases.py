@@ -16,7 +16,6 @@ RENAMED = {
     "data.scale": "data.scale_range",
     "data.colour": "data.color_jitter",
     "data.workers": "data.num_workers",
-    "data.oversegmentation": "data.superpixel_method",
     "data.regions": "data.num_superpixels",
     "data.spread_regions": "label_propagation.superpixels",
     "segments.memory": "segments.memory_bank",
@@ -39,6 +38,10 @@ TERMS = {
     "completed": "pseudo_label_cross_entropy",
 }
 TERM_KEYS = {"balance": "class_weight_power"}
+GONE = {
+    "data.oversegmentation": "superpixels are watershed regions",
+    "completion.crf": "inference.crf applies to training masks, too",
+}
 METHODS = {"retrieval": "knn", "both": "softmax+knn"}  # of inference
 SHOWN = 3  # renamed settings that a warning about a file names
 
@@ -61,19 +64,21 @@ def current_choice(kind: str, name: str, table: Mapping[str, str]) -> str:
     return table.get(name, name)
 
 
-def current_settings(content: object, source: str) -> object:
+def current_settings(content: object, source: str, strict: bool = True) -> object:
     """A recipe as JSON holds it, with present names; one warning names what was renamed.
 
     Args:
         source: names the recipe in the warning, and in errors.
+        strict: refuse settings that are gone and had another value than the one that stayed; else they are left out.
 
     Raises:
-        ConfigError: a setting is given by both its names.
+        ConfigError: a setting is given by both its names, or is gone.
     """
     if not isinstance(content, dict):
         return content
     found: dict[str, Any] = {name: dict(part) if isinstance(part, dict) else part for name, part in content.items()}
     pairs = [pair for name in RENAMED if (pair := _move(found, name, RENAMED[name], source)) is not None]
+    pairs += _without_gone(found, source, strict)
     if found.get("stage_two") == {}:
         del found["stage_two"]
     if isinstance(terms := found.get("objective"), dict):
@@ -137,6 +142,22 @@ def _move(content: dict[str, Any], old: str, new: str, source: str) -> str | Non
         raise _twice(source, old, new)
     there[name] = here.pop(key)
     return f"{old} → {new}"
+
+
+def _without_gone(content: dict[str, Any], source: str, strict: bool) -> list[str]:
+    """Leave out settings that are gone, and say what decides in their place."""
+    data, completion, inference = (content.get(name) for name in ("data", "completion", "inference"))
+    crf = inference.get("crf", False) if isinstance(inference, dict) else False
+    usual: dict[str, Any] = {"data.oversegmentation": "watershed", "completion.crf": crf}
+    told = []
+    for name, section in (("data.oversegmentation", data), ("completion.crf", completion)):
+        key = name.partition(".")[2]
+        if isinstance(section, dict) and key in section:
+            if strict and section[key] != usual[name]:
+                raise ConfigError(f"{source}: there is no {name} any more: {GONE[name]}; leave it out.")
+            del section[key]
+            told.append(f"{name}: {GONE[name]}")
+    return told
 
 
 def _section(content: dict[str, Any], names: list[str], make: bool) -> dict[str, Any] | None:

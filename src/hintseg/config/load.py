@@ -35,7 +35,7 @@ def override(recipe: Recipe, assignments: Iterable[str]) -> Recipe:
     Raises:
         ConfigError: malformed, unknown key, or invalid value.
     """
-    content = recipe.model_dump(mode="json")
+    content = recipe.everything()
     for name, value in current_assignments([_parsed(assignment) for assignment in assignments], "--set"):
         *sections, key = name.split(".")
         place = content

@@ -3,25 +3,29 @@
 Functions below `training/` never see it: they take plain arguments.
 """
 
-from typing import Annotated, Literal, Self
+from functools import cache
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    SerializationInfo,
     SerializerFunctionWrapHandler,
     model_serializer,
     model_validator,
 )
+
+from hintseg.config.reads import RELATIONSHIPS, settings_read, usual_classifier
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Scale = Annotated[float, Field(gt=0, le=10_000)]
 NonNegative = Annotated[float, Field(ge=0)]
 
-RELATIONSHIPS = ("similarity", "annotation", "cooccurrence", "affinity")
 CROSS_ENTROPIES = ("partial_cross_entropy", "propagated_cross_entropy", "pseudo_label_cross_entropy")
 DEFAULT_BACKBONE = "tf_efficientnet_lite0"  # its weights are a dependency
+EVERYTHING = {"everything": True}  # context of a dump that keeps what a recipe does not read
 
 
 class _Section(BaseModel):
@@ -31,56 +35,66 @@ class _Section(BaseModel):
 class NetworkConfig(_Section):
     """Backbone, decoder, embedding and classifier."""
 
-    backbone: str = Field(DEFAULT_BACKBONE, description="any timm network that returns features")
-    output_stride: Literal[8, 16, 32] = Field(16, description="input pixels per cell of the deepest map")
+    backbone: str = Field(DEFAULT_BACKBONE, description="Any timm network that returns feature maps.")
+    output_stride: Literal[8, 16, 32] = Field(16, description="Input pixels per cell of the deepest feature map.")
     decoder: Literal["light", "dilated", "pyramid", "none"] = Field(
-        "light", description="what joins the backbone's maps; none: they are joined as they are"
+        "light", description="Merges the backbone's feature maps; none concatenates them."
     )
-    decoder_channels: int = Field(128, ge=8, description="channels of the decoder")
-    embedding_dim: int = Field(64, ge=2, description="D, length of the unit embedding")
+    decoder_channels: int = Field(128, ge=8, description="Output channels of the decoder.")
+    embedding_dim: int = Field(64, ge=2, description="Length of a pixel embedding.")
     classifier: Literal["joint", "embedding", "detached", "hidden"] = Field(
         "joint",
-        description="reads decoder features (joint), the embedding, the detached embedding (paper), or what becomes "
-        "the embedding before it has unit length (hidden)",
+        description="Input of the classifier: decoder features (joint), the unit embedding, the detached embedding (as "
+        "in the paper), or the embedding before normalization (hidden). Default: hidden without a decoder, else joint.",
     )
-    dropout: Fraction = Field(0.1, description="before the classifier's last layer")
-    freeze_stride: int = Field(4, ge=0, description="backbone stages up to this stride get no gradient; 0 frees all")
-    freeze_batchnorm: bool = Field(False, description="keep the backbone's pretrained batch-norm statistics fixed")
-    region_prototypes: int = Field(0, ge=0, description="of regions per class, which pixels attend to (RCA); 0: none")
+    dropout: Fraction = Field(0.1, description="Dropout rate before the classifier's last layer.")
+    freeze_stride: int = Field(4, ge=0, description="Freeze backbone stages up to this stride; 0 freezes none.")
+    freeze_batchnorm: bool = Field(False, description="Keep the backbone's pretrained batch-norm statistics.")
+    region_prototypes: int = Field(
+        0, ge=0, description="Region prototypes per class that pixels attend to (RCA); 0 disables them."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_a_classifier(cls, content: Any) -> Any:
+        if not isinstance(content, dict) or "classifier" in content:
+            return content
+        return {**content, "classifier": usual_classifier(str(content.get("decoder", "light")))}
 
 
 class DataConfig(_Section):
     """Batches and augmentation."""
 
-    batch_size: int = Field(8, ge=1, description="images per step")
-    crop_size: int = Field(256, ge=32, multiple_of=32, description="side of the training crop, pixels")
-    scale_range: tuple[Scale, Scale] = Field((0.75, 1.5), description="random scale, smallest and largest")
-    mirror: bool = Field(True, description="random left-right flip")
-    color_jitter: Fraction = Field(0.3, description="strength of random brightness, contrast and saturation")
-    longest_side: int = Field(640, ge=64, description="larger images are reduced to this before training")
-    point_radius: int = Field(3, ge=0, description="a point is a disc of this radius, pixels")
-    superpixel_method: Literal["watershed", "slic", "felzenszwalb", "none"] = Field(
-        "watershed", description="superpixels that segments never cross"
+    batch_size: int = Field(8, ge=1, description="Images per training step.")
+    crop_size: int = Field(256, ge=32, multiple_of=32, description="Side of a training crop in pixels.")
+    scale_range: tuple[Scale, Scale] = Field((0.75, 1.5), description="Random scale of a crop, minimum and maximum.")
+    mirror: bool = Field(True, description="Flip crops horizontally at random.")
+    color_jitter: Fraction = Field(0.3, description="Strength of random brightness, contrast and saturation.")
+    longest_side: int = Field(640, ge=64, description="Resize larger training images to this longest side, in pixels.")
+    point_radius: int = Field(3, ge=0, description="Radius of the disc drawn for a point, in pixels.")
+    num_superpixels: int = Field(
+        200, ge=2, le=60000, description="Approximate number of superpixels per image whose borders segments respect."
     )
-    num_superpixels: int = Field(200, ge=2, le=60000, description="about this many superpixels per image")
-    num_workers: int = Field(0, ge=0, description="loader processes; 0 loads in the main process")
+    num_workers: int = Field(0, ge=0, description="Data loader processes; 0 chooses by the number of cores.")
 
 
 class LabelPropagationConfig(_Section):
     """Propagation of hints over superpixels."""
 
     superpixels: int = Field(
-        1000, ge=0, le=4000, description="superpixels over which labels are propagated; 0: they are not"
+        1000, ge=0, le=4000, description="Approximate number of superpixels for label propagation; 0 disables it."
     )
 
 
 class SegmentsConfig(_Section):
-    """Segments that pixels are contrasted with."""
+    """Segments that pixels are contrasted with, and that are retrieved."""
 
-    stride: int = Field(8, ge=1, description="input pixels per cell where segments are formed")
-    grid: tuple[int, int] = Field((6, 6), description="k-means starting grid in training; twice that at inference")
-    memory_bank: int = Field(2, ge=0, description="past batches remembered")
-    max_pixels: int = Field(2048, ge=0, description="at most this many pixels in each relationship; 0 takes all")
+    stride: int = Field(8, ge=1, description="Input pixels per cell of the map that is clustered into segments.")
+    grid: tuple[int, int] = Field(
+        (6, 6), description="Initial k-means grid of a training crop; inference uses twice as many each way."
+    )
+    memory_bank: int = Field(2, ge=0, description="Earlier batches whose segments the memory bank holds.")
+    max_pixels: int = Field(2048, ge=0, description="Maximum number of pixels per contrastive term; 0 takes all.")
 
     @property
     def inference_grid(self) -> tuple[int, int]:
@@ -91,10 +105,14 @@ class SegmentsConfig(_Section):
 class TermConfig(_Section):
     """One term of the objective."""
 
-    weight: NonNegative = Field(1.0, description="λ")
-    concentration: Positive | None = Field(None, description="κ, for relationships; null: 10")
+    weight: NonNegative = Field(1.0, description="Weight of the term; 0 disables it.")
+    concentration: Positive | None = Field(
+        None, description="Inverse temperature of a contrastive term; null means 10."
+    )
     class_weight_power: Fraction | None = Field(
-        None, description="for cross-entropies: n pixels of a class in a batch weigh n^−power each; null: 0"
+        None,
+        description="A cross-entropy weights each of a class's n pixels in a batch by n^-power; null means 0, no "
+        "weighting.",
     )
 
     @model_serializer(mode="wrap")
@@ -103,90 +121,100 @@ class TermConfig(_Section):
 
 
 class OptimizerConfig(_Section):
-    """Optimiser and schedule."""
+    """Optimizer and learning-rate schedule."""
 
-    name: Literal["adamw", "sgd"] = "adamw"
-    lr: Positive = Field(1e-3, description="learning rate of decoder and heads")
-    backbone_lr: Positive = Field(3e-4, description="learning rate of the backbone")
-    weight_decay: NonNegative = 1e-2
-    bias_lr_mult: Positive = Field(1.0, description="biases learn this much faster and do not decay")
-    warmup: int = Field(50, ge=0, description="iterations from a tenth of the rate to the rate")
-    ema_decay: Fraction = Field(0.99, description="decay of the averaged weights; 0 keeps the last weights")
+    name: Literal["adamw", "sgd"] = Field("adamw", description="Optimizer.")
+    lr: Positive = Field(1e-3, description="Learning rate of decoder and heads.")
+    backbone_lr: Positive = Field(3e-4, description="Learning rate of the backbone.")
+    weight_decay: NonNegative = Field(1e-2, description="Weight decay; biases and norms are exempt.")
+    bias_lr_mult: Positive = Field(1.0, description="Learning-rate multiplier of biases and norms.")
+    warmup: int = Field(50, ge=0, description="Warm-up iterations, from a tenth of the learning rate.")
+    ema_decay: Fraction = Field(0.99, description="Decay of the exponential moving average of weights; 0 disables it.")
 
 
 class TagsConfig(_Section):
-    """Images whose classes are known but not their places: a classifier's activation maps give seeds."""
+    """Seeds for image-level tags: the class activation maps of a tag classifier."""
 
-    iterations: int = Field(500, ge=0, description="of the tag classifier, before the others; 0: no seeds")
-    pooling: Literal["average", "max", "log_sum_exp", "rank"] = Field("log_sum_exp", description="of pixel scores")
+    iterations: int = Field(500, ge=0, description="Training iterations of the tag classifier; 0 disables it.")
+    pooling: Literal["average", "max", "log_sum_exp", "rank"] = Field(
+        "log_sum_exp", description="Pooling of pixel scores into image scores."
+    )
     background_score_power: Positive | None = Field(
-        None, description="background = (1 − strongest activation)^this (paper); null: every tagged class alike"
+        None,
+        description="Background score = (1 - highest activation)^power, as in the paper; null treats the background "
+        "like any tagged class.",
     )
     boundary_prior: NonNegative = Field(
-        1.0, description="a background is e^border as likely at the border of an image as inside; 0: alike"
+        1.0, description="Log odds of background at the image boundary against the centre; 0 disables it."
     )
 
 
 class CompletionConfig(_Section):
-    """From a network's opinion and hints to dense masks; scale and mirror image are those of inference."""
+    """Dense masks of hinted images; scales, flip and CRF are those of inference."""
 
-    random_walk: bool = Field(True, description="random walk on embedding affinity")
+    random_walk: bool = Field(False, description="Random walk on embedding affinity, as in the paper.")
     class_prior_power: NonNegative = Field(
-        0.0, description="where nothing is pointed at, each class's shares are divided by their mean to this power"
+        0.0,
+        description="In tag-only images, divide each class's probabilities by their mean to this power; 0 disables it.",
     )
-    crf: bool = Field(True, description="dense CRF")
 
 
 class SelfTrainingConfig(_Section):
-    """What happens once the training masks are completed."""
+    """Training on pseudo-labels, the completed masks of training images."""
 
     mode: Literal["none", "joint", "classifier", "fresh"] = Field(
         "none",
-        description="none; joint: go on with everything plus soft completed masks; classifier: frozen embedding and a "
-        "new classifier on completed masks (paper); fresh: a new network on completed masks",
+        description="none; joint: continue with pseudo-labels as one more term; classifier: freeze the embedding and "
+        "train a new classifier on them (as in the paper); fresh: train a new network on them.",
     )
-    start: Fraction = Field(0.5, description="fraction of the iterations after which the masks are completed")
+    start: Fraction = Field(0.5, description="Fraction of the iterations after which pseudo-labels are made.")
 
 
 class InstantConfig(_Section):
-    """A head on frozen features, fitted in seconds (--engine instant)."""
+    """A head on frozen features, fitted in seconds."""
 
-    image_side: int = Field(448, ge=64, description="longest side of the largest image before the backbone, pixels")
-    pixels_per_image: int = Field(400, ge=1, description="labelled pixels drawn from an image, shared by its classes")
-    steps: int = Field(300, ge=1, description="steps of each fit")
-    confidence: Fraction = Field(0.8, description="minimum probability of a pseudo-label")
+    image_side: int = Field(448, ge=64, description="Longest side of the largest image at the backbone, in pixels.")
+    pixels_per_image: int = Field(
+        400, ge=1, description="Labeled pixels sampled per image, in equal parts of its classes."
+    )
+    steps: int = Field(300, ge=1, description="Steps of the head's last fit; the first takes a third.")
+    confidence: Fraction = Field(0.8, description="Minimum probability of a pseudo-label.")
 
 
 class SelectionConfig(_Section):
     """Choice of the post-processing by held-out hints."""
 
     held_out: Fraction = Field(
-        0.0, description="fraction of the images with localized hints that chooses the post-processing; 0 disables it"
+        0.0, description="Fraction of images with localized hints that choose whether to use a CRF; 0 disables it."
     )
 
 
 class InferenceConfig(_Section):
     """How new images are segmented."""
 
-    method: Literal["softmax", "knn", "softmax+knn"] = Field("softmax", description="softmax+knn: their mean")
-    scales: tuple[Scale, ...] = Field(
-        (1.0,), min_length=1, description="averaged by softmax; retrieval and completion look at the middle one"
+    method: Literal["softmax", "knn", "softmax+knn"] = Field(
+        "softmax", description="Classifier (softmax), vote of the nearest training segments (knn), or their mean."
     )
-    flip: bool = Field(False, description="average with the mirrored image")
-    crf: bool = Field(False, description="dense CRF")
-    crf_stride: int = Field(1, ge=1, description="pixels per node of the CRF, along each side")
-    tile: int = Field(768, ge=192, description="larger images are cut into overlapping tiles of this side")
+    scales: tuple[Scale, ...] = Field(
+        (1.0,),
+        min_length=1,
+        description="Test-time scales whose probabilities are averaged; the middle one also completes masks.",
+    )
+    flip: bool = Field(False, description="Average with the horizontally flipped image.")
+    crf: bool = Field(False, description="Refine by a dense CRF; applies to completed training masks, too.")
+    crf_stride: int = Field(1, ge=1, description="Pixels per CRF node along each axis.")
+    tile: int = Field(768, ge=192, description="Side of the overlapping tiles of larger images, in pixels.")
     longest_side: int | None = Field(
-        None, ge=0, description="reduce larger images to this first; null: as training images were; 0: not at all"
+        None, ge=0, description="Resize larger images to this longest side; null resizes as in training, 0 never."
     )
 
 
 class Recipe(_Section):
     """Everything a run depends on besides its data."""
 
-    name: str = "plain"
-    iterations: int = Field(1000, ge=1)
-    seed: int = Field(0, ge=0)
+    name: str = Field("plain", description="Name of the recipe, for the log.")
+    iterations: int = Field(1000, ge=1, description="Training iterations.")
+    seed: int = Field(0, ge=0, description="Random seed.")
     network: NetworkConfig = NetworkConfig()
     data: DataConfig = DataConfig()
     label_propagation: LabelPropagationConfig = LabelPropagationConfig()
@@ -198,8 +226,8 @@ class Recipe(_Section):
     self_training: SelfTrainingConfig = SelfTrainingConfig()
     selection: SelectionConfig = SelectionConfig()
     inference: InferenceConfig = InferenceConfig()
-    instant: InstantConfig | None = Field(None, description="null: the network is trained with the objective")
-    checkpoint_every: int = Field(100, ge=1, description="iterations between checkpoints")
+    instant: InstantConfig | None = Field(None, description="Null trains the network on the objective alone.")
+    checkpoint_every: int = Field(100, ge=1, description="Iterations between checkpoints.")
 
     @model_validator(mode="after")
     def _terms_read_their_keys(self) -> Self:
@@ -208,3 +236,20 @@ class Recipe(_Section):
                 if getattr(term, key) is not None and name not in readers:
                     raise ValueError(f"objective.{name} has no {key}; only {', '.join(readers)} have")
         return self
+
+    @model_serializer(mode="wrap")
+    def _what_it_reads(self, handler: SerializerFunctionWrapHandler, info: SerializationInfo) -> dict[str, Any]:
+        content: dict[str, Any] = handler(self)
+        if (info.context or {}).get("everything"):
+            return content
+        return settings_read(content, default_settings())
+
+    def everything(self) -> dict[str, Any]:
+        """All settings as JSON holds them; `model_dump` leaves out what the recipe does not read."""
+        return self.model_dump(mode="json", context=EVERYTHING)
+
+
+@cache
+def default_settings() -> dict[str, Any]:
+    """The default of every setting, as JSON holds it."""
+    return Recipe().everything()

@@ -241,7 +241,9 @@ class Segmenter:
         (image, valid), target = self.hinted(dataset, key)
         small, reduced = reduce_target(image, target, self.recipe.data.longest_side)
         maps = completion_maps(self.network, self.recipe.inference, small)
-        probabilities = complete_image(maps, small, reduced, self.recipe.completion, self.description.background)
+        probabilities = complete_image(
+            maps, small, reduced, self.recipe.completion, self.description.background, crf=self.recipe.inference.crf
+        )
         mask = enlarged_argmax(probabilities, image.shape[:2])
         hinted = target.labels < UNLABELLED
         mask[hinted] = target.labels[hinted]

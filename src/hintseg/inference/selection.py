@@ -63,8 +63,4 @@ def with_chosen_crf(
 
 def without_crf(recipe: Recipe) -> Recipe:
     """The recipe with no dense CRF, on new images and on training images."""
-    changes = {
-        "inference": recipe.inference.model_copy(update={"crf": False}),
-        "completion": recipe.completion.model_copy(update={"crf": False}),
-    }
-    return recipe.model_copy(update=changes)
+    return recipe.model_copy(update={"inference": recipe.inference.model_copy(update={"crf": False})})

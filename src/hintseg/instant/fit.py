@@ -189,7 +189,9 @@ def pseudo_labels(images: TrainingImages, store: FeatureStore, key: str, recipe:
     image, target = images.target(key)
     if target.says_nothing():
         return None
-    probabilities = complete_image(store.maps(image), image, target, recipe.completion, images.dataset.background)
+    probabilities = complete_image(
+        store.maps(image), image, target, recipe.completion, images.dataset.background, crf=recipe.inference.crf
+    )
     best, labels = probabilities.max(dim=0)
     confident = best.numpy() >= (recipe.instant.confidence if recipe.instant else 0.0)
     confident &= repeated(target.labels, confident.shape) != VOID

@@ -44,6 +44,8 @@ def complete_image(
     target: WeakTarget,
     config: CompletionConfig,
     background: int | None = None,
+    *,
+    crf: bool,
 ) -> Tensor:
     """Class probabilities of a hinted image.
 
@@ -52,6 +54,7 @@ def complete_image(
         image: (H, W, 3) uint8.
         target: weak labels, and the classes that may occur, of the same size.
         background: its class, where there is one.
+        crf: refine by a dense CRF.
 
     Returns:
         (C, H / STRIDE, W / STRIDE) float32 on the CPU, zero for classes not allowed.
@@ -71,7 +74,7 @@ def complete_image(
         possible = torch.from_numpy(target.possible[classes]).to(scores.device)
         where = F.adaptive_max_pool2d(possible.float()[None], size)[0]
         scores = _only(scores, where)
-    if config.crf and len(classes) > 1:
+    if crf and len(classes) > 1:
         small = F.adaptive_avg_pool2d(torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1).float(), size)
         refined = dense_crf(small.permute(1, 2, 0), scores, bilateral_sxy=67 / STRIDE)
         scores = torch.as_tensor(refined)

@@ -5,7 +5,6 @@ Mirror images are off: they would have to swap left and right parts, which the r
 """
 
 from hintseg.config.schema import (
-    CompletionConfig,
     DataConfig,
     InferenceConfig,
     LabelPropagationConfig,
@@ -33,7 +32,6 @@ DENSEPOSE_POINTS = VOC12_POINTS.model_copy(
             "similarity": TermConfig(weight=0.1, concentration=16),
             "affinity": TermConfig(weight=0.5, concentration=12),
         },
-        "completion": CompletionConfig(),
         "self_training": SelfTrainingConfig(mode="classifier", start=0.92),
         "inference": InferenceConfig(scales=(0.5, 0.75, 1.0, 1.25, 1.5), flip=False, crf=True),
     }

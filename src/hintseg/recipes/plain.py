@@ -5,7 +5,6 @@ and what trains a backbone that has no pretrained weights. Not tuned.
 """
 
 from hintseg.config.schema import (
-    CompletionConfig,
     InferenceConfig,
     NetworkConfig,
     OptimizerConfig,
@@ -25,6 +24,5 @@ PLAIN = Recipe(
         "candidate_classes": TermConfig(weight=0.5),
     },
     optimizer=OptimizerConfig(backbone_lr=1e-4),
-    completion=CompletionConfig(random_walk=False),
     inference=InferenceConfig(scales=(0.8, 1.0, 1.25), crf=True, crf_stride=2),
 )

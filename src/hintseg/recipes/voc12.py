@@ -9,6 +9,7 @@ recipes use hintseg's own: the tag classifier's activation maps, GrabCut in boxe
 """
 
 from hintseg.config.schema import (
+    CompletionConfig,
     DataConfig,
     InferenceConfig,
     LabelPropagationConfig,
@@ -64,6 +65,7 @@ def _voc(
         },
         optimizer=_OPTIMIZER,
         tags=TagsConfig(iterations=15_000 if seeds else 0, pooling="average", background_score_power=6),
+        completion=CompletionConfig(random_walk=True),
         self_training=SelfTrainingConfig(mode="classifier", start=0.88),
         inference=_INFERENCE,
         checkpoint_every=500,

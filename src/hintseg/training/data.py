@@ -139,7 +139,7 @@ class TrainingImages:
 
     def spread_regions(self, key: str, image: NDArray[np.uint8]) -> NDArray[np.uint16] | None:
         """(H, W) over-segments of `target`'s image over which its hints spread; None where they do not."""
-        if self.superpixels == 0 or self.config.superpixel_method == "none":
+        if self.superpixels == 0:
             return None
         return self._partitions(key, image)[1]
 
@@ -153,8 +153,7 @@ class TrainingImages:
         self, key: str, image: NDArray[np.uint8], target: WeakTarget, regions: NDArray[np.uint16]
     ) -> NDArray[np.uint8]:
         """Hints spread over the image, or near them alone where it may hold classes which nobody pointed at."""
-        config = self.config
-        if self.superpixels == 0 or config.superpixel_method == "none":
+        if self.superpixels == 0:
             return target.labels
         if key in self._seeds:
             shares = propagate(image, self._seeds[key], regions, self.num_classes)
@@ -165,16 +164,15 @@ class TrainingImages:
 
     def _partitions(self, key: str, image: NDArray[np.uint8]) -> tuple[NDArray[np.uint16], NDArray[np.uint16]]:
         """Over-segments for segments and for spreading, from disk where they lie there."""
-        method, counts = self.config.superpixel_method, (self.config.num_superpixels, max(self.superpixels, 2))
-        drawn = self.dataset.contours(key) if method == "watershed" else None
-        contours = resized_contours(drawn, image.shape[:2])
-        if self.cache is None or method == "none":
-            coarse, fine = partitions(image, method, counts, contours)
+        counts = self.config.num_superpixels, max(self.superpixels, 2)
+        contours = resized_contours(self.dataset.contours(key), image.shape[:2])
+        if self.cache is None:
+            coarse, fine = partitions(image, "watershed", counts, contours)
             return coarse, fine
         told = b"" if contours is None else contours.tobytes()
-        content = f"{image.shape}{method}{counts}".encode() + image.tobytes() + told
+        content = f"{image.shape}watershed{counts}".encode() + image.tobytes() + told
         path = self.cache / _named_after(content)
-        coarse, fine = kept_arrays(path, ["coarse", "fine"], lambda: partitions(image, method, counts, contours))
+        coarse, fine = kept_arrays(path, ["coarse", "fine"], lambda: partitions(image, "watershed", counts, contours))
         return coarse, fine
 
 

@@ -158,7 +158,7 @@ def first_process_decides(fabric: Fabric, work: Callable[[], str]) -> str:
 
 
 def _settings(description: RunDescription) -> dict[str, Any]:
-    recipe = _flat(description.recipe.model_dump(mode="json"))
+    recipe = _flat(description.recipe.everything())
     kept = {name: value for name, value in recipe if name not in NOT_COMPARED}
     told = {
         "the list of classes": description.classes, "the background": description.background,
