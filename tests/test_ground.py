@@ -63,9 +63,27 @@ def test_wrong_configuration_files(tmp_path):
     bad.write_text("{", "utf-8")
     with pytest.raises(ConfigError, match="not valid JSON"):
         load_recipe(bad)
+    with pytest.raises(ConfigError, match="not valid YAML"):
+        load_recipe(_written(tmp_path / "bad.yaml", "data: [1"))
     bad.write_text('{"colour": 1}', "utf-8")
     with pytest.raises(ConfigError, match="colour"):
         load_recipe(bad)
+
+
+def _written(path, text):
+    path.write_text(text, "utf-8")
+    return path
+
+
+def test_a_recipe_as_yaml(tmp_path):
+    text = "iterations: 7\ndata: {crop_size: 64}\noptimizer:\n  lr: 3e-4  # which YAML takes for a text\n"
+    expected = override(Recipe(), ["iterations=7", "data.crop_size=64", "optimizer.lr=3e-4"])
+    assert load_recipe(_written(tmp_path / "recipe.yaml", text)) == expected
+    assert load_recipe(_written(tmp_path / "recipe.YML", text)) == expected
+    with pytest.raises(ConfigError, match="there is no such setting"):
+        load_recipe(_written(tmp_path / "recipe.yml", "data: {crop_sise: 64}"))
+    with pytest.raises(ConfigError, match=r"recipe\.yml"):
+        load_recipe(_written(tmp_path / "recipe.yml", ""))
 
 
 def test_choices_change_the_recipe(tmp_path):

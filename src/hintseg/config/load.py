@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import yaml
 from pydantic import ValidationError
 
 from hintseg.config.aliases import current_assignments, current_settings
@@ -14,18 +15,21 @@ from hintseg.io.listing import require_no_pipe
 
 
 def load_recipe(path: Path) -> Recipe:
-    """Read a recipe from JSON.
+    """Read a recipe from JSON, or YAML where the file's name ends so.
 
     Raises:
-        ConfigError: missing, not JSON, or an unknown or invalid key.
+        ConfigError: missing, malformed, or an unknown or invalid key.
     """
+    is_yaml = path.suffix.lower() in (".yaml", ".yml")
     try:
         require_no_pipe(path)
-        content = json.loads(path.read_text("utf-8"))
+        text = path.read_text("utf-8")
+        content = yaml.safe_load(text) if is_yaml else json.loads(text)
     except FileNotFoundError as error:
         raise ConfigError(f"{path}: no such configuration file.") from error
-    except (OSError, ValueError, RecursionError) as error:
-        raise ConfigError(f"{path}: is not valid JSON ({error}).") from error
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
+        told = " ".join(str(error).split())
+        raise ConfigError(f"{path}: is not valid {'YAML' if is_yaml else 'JSON'} ({told}).") from error
     return validated(content, str(path))
 
 
