@@ -12,13 +12,14 @@ import pytest
 import torch
 from packaging.requirements import Requirement
 
+from hintseg import train
 from hintseg.apps.batch_inference.cluster import BATCH
 from hintseg.apps.batch_inference.local import SHARD
 from hintseg.apps.cli.app import app
 from hintseg.apps.studio.lock import SILENT
 from hintseg.check import inspect, require_trainable
 from hintseg.config.schema import DataConfig, InferenceConfig
-from hintseg.contrib.rca import RegionMemory
+from hintseg.contrib.rca import RegionMemoryBank
 from hintseg.errors import InputError
 from hintseg.formats.registry import FORMATS, Format, import_dataset
 from hintseg.hints.dataset import Dataset
@@ -26,7 +27,7 @@ from hintseg.hints.forms.points import Point
 from hintseg.hints.forms.registry import FORMS, parse_forms
 from hintseg.hints.labels import UNLABELLED
 from hintseg.inference.large_index import LARGE
-from hintseg.io import pillow, train
+from hintseg.io import pillow
 from hintseg.io.storage.files import TRIES
 from hintseg.io.storage.mirror import PUBLISH_EVERY, cache_folder
 from hintseg.network.embedder import PixelMaps
@@ -51,7 +52,7 @@ def test_the_example_of_a_new_loss_runs():
     terms = example(0)
     assert not set(terms) & set(TERMS)
     logits = torch.zeros(1, 4, 2, 2)
-    inputs = TermInputs(PixelMaps(logits, logits), *[torch.zeros(1)] * 7, "average", None, RegionMemory(4))
+    inputs = TermInputs(PixelMaps(logits, logits), *[torch.zeros(1)] * 7, "average", None, RegionMemoryBank(4))
     assert float(terms["confidence"](inputs)) == pytest.approx(0.75)
 
 

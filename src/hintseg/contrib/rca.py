@@ -59,7 +59,7 @@ def regional_contrast(
     return per_region.sum() / (positives > 0).sum()
 
 
-class RegionMemory:
+class RegionMemoryBank:
     """The last regions of every class: first in, first out.
 
     Args:

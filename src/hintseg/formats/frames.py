@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hintseg.errors import InputError
-from hintseg.io.images import read_orientation, repeated
+from hintseg.io.images import read_orientation, resize_nearest
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class Frame:
             labels = labels[::-1]
         if self.orientation >= 5:
             labels = labels.T
-        return repeated(np.ascontiguousarray(labels), self.size)
+        return resize_nearest(np.ascontiguousarray(labels), self.size)
 
 
 def frame_of(path: Path, size: tuple[int, int], declared: tuple[int, int], where: Path) -> Frame:

@@ -28,9 +28,9 @@ class RunDescription:
         classes, background: of the data set.
         data: folder of the data set it was trained on.
         forms: hint forms it was trained with.
-        keys: training images, in the order the segment memory counts them.
+        keys: training images, in the order the memory bank counts them.
         version: of hintseg.
-        view: how the data set's rasters were read; photographs are read alike.
+        view: how the data set's rasters were read; images are read alike.
         largest: longest side of the largest training image, before `data.longest_side` reduced it; 0: not known.
     """
 

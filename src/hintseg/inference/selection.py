@@ -1,6 +1,6 @@
 """Post-processing chosen by hints that the network has not learned from.
 
-A dense CRF sharpens photographs and wipes out what is thin or faint elsewhere; masks to see which are rarely at hand.
+A dense CRF sharpens images and wipes out what is thin or faint elsewhere; masks to see which are rarely at hand.
 Hinted pixels of images that are held out tell it, too: they lie inside of regions, where a CRF that moves borders
 changes little, and one that swallows regions much.
 """
@@ -45,11 +45,11 @@ def with_chosen_crf(
     if not recipe.inference.crf:
         return recipe
     one = (middle_scale(recipe.inference.scales),)  # others cost time and change both alike
-    ways = [segmenter.with_inference(crf=crf, scales=one) for crf in (True, False)]
-    matrices = [ConfusionMatrix(len(segmenter.classes), VOID) for _ in ways]
+    configs = [segmenter.with_inference(crf=crf, scales=one) for crf in (True, False)]
+    matrices = [ConfusionMatrix(len(segmenter.classes), VOID) for _ in configs]
     for done, (image, labels) in enumerate(hinted, start=1):
         truth = np.where(labels < UNLABELLED, labels, np.uint8(VOID))
-        for matrix, mask in zip(matrices, segmenter.predict_ways(image, ways), strict=True):
+        for matrix, mask in zip(matrices, segmenter.predict_configs(image, configs), strict=True):
             matrix.update(truth, mask)
         progress(done)
     refined, plain = (matrix.scores().mean_iou for matrix in matrices)

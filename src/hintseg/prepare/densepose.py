@@ -19,7 +19,7 @@ from hintseg.formats.rle import decode_polygons, decode_rle
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.dataset_json import read_json
 from hintseg.hints.labels import VOID
-from hintseg.io.images import repeated, write_labels
+from hintseg.io.images import resize_nearest, write_labels
 
 CLASSES = (
     "background", "torso", "right hand", "left hand", "left foot", "right foot", "right thigh", "left thigh",
@@ -102,7 +102,7 @@ def _draw(person: dict[str, Any], labels: NDArray[np.uint8], path: Path) -> None
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise InputError(f"{path}: annotation {person.get('id')} is malformed ({error}).") from error
     x0, y0 = round(x), round(y)
-    parts = repeated(parts, (max(round(y + height) - y0, 1), max(round(x + width) - x0, 1)))
+    parts = resize_nearest(parts, (max(round(y + height) - y0, 1), max(round(x + width) - x0, 1)))
     top, left = max(y0, 0), max(x0, 0)
     inside = parts[top - y0 : labels.shape[0] - y0, left - x0 : labels.shape[1] - x0]
     window = labels[top : top + inside.shape[0], left : left + inside.shape[1]]

@@ -1,6 +1,6 @@
-"""Segment photographs on a Ray cluster, or on all cores of this machine.
+"""Segment images on a Ray cluster, or on all cores of this machine.
 
-The run travels to the workers with the job; photographs and output must be readable from there: URLs, or a folder
+The run travels to the workers with the job; images and output must be readable from there: URLs, or a folder
 that all machines share. A worker that dies is started again and its batch repeated; what it had written stays.
 """
 
@@ -15,15 +15,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hintseg.apps.batch_inference.input_images import InputImage
 from hintseg.apps.batch_inference.local import SHARD, computation
 from hintseg.apps.batch_inference.output import Output
-from hintseg.apps.batch_inference.photographs import Photograph
 from hintseg.config.schema import InferenceConfig
 from hintseg.errors import ConfigError, HintsegError, RunError
 from hintseg.io.storage.files import absolute
 
 RUN_FILES = ("run.json", "weights.safetensors", "memory.safetensors")
-BATCH = 16  # photographs a worker takes at once: at most so many are looked at again after it died
+BATCH = 16  # images a worker takes at once: at most so many are looked at again after it died
 
 
 class Worker:
@@ -50,7 +50,7 @@ class Worker:
 
     def __call__(self, batch: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         """Columns (source, name) → (name, error, fatal); without an error a mask was written, a fatal one ends all."""
-        photographs = [Photograph(*pair) for pair in zip(batch["source"], batch["name"], strict=True)]
+        photographs = [InputImage(*pair) for pair in zip(batch["source"], batch["name"], strict=True)]
         fatal = False
         try:
             errors = self.output.write_all(photographs, self.compute, keep=True)
@@ -61,21 +61,21 @@ class Worker:
 
 
 def predict_on_ray(
-    run: Path, photographs: Sequence[Photograph], output: Output, config: InferenceConfig,
+    run: Path, photographs: Sequence[InputImage], output: Output, config: InferenceConfig,
     workers: int | None = None, worker: type[Worker] = Worker,
-) -> Iterator[tuple[Photograph, str | None]]:  # fmt: skip
-    """Segment photographs on the cluster that RAY_ADDRESS names, or on this machine.
+) -> Iterator[tuple[InputImage, str | None]]:  # fmt: skip
+    """Segment images on the cluster that RAY_ADDRESS names, or on this machine.
 
     Args:
         run: run folder, on this machine.
-        photographs: with addresses that every machine of the cluster can read.
+        images: with addresses that every machine of the cluster can read.
         output: likewise; claimed, and without masks of these names.
         config: how images are looked at.
         workers: at most so many at once; None: as many as there are GPUs, or CPUs where there is none.
         worker: what each of them is.
 
     Yields:
-        Each photograph with what was wrong with it, or None; in no particular order.
+        Each image with what was wrong with it, or None; in no particular order.
 
     Raises:
         ConfigError: Ray is not installed.

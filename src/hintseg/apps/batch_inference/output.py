@@ -15,7 +15,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from hintseg.apps.batch_inference.photographs import Photograph
+from hintseg.apps.batch_inference.input_images import InputImage
 from hintseg.errors import ConfigError, InputError, RunError
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.dataset_json import parse_description
@@ -40,8 +40,8 @@ from hintseg.io.storage.outputs import (
 Kind = Literal["png", "geotiff", "parquet"]
 
 
-class Made(NamedTuple):
-    """What was computed of a photograph.
+class Prediction(NamedTuple):
+    """What was computed of an image.
 
     Attributes:
         labels: (H, W) uint8 classes.
@@ -52,7 +52,7 @@ class Made(NamedTuple):
     probabilities: NDArray[np.float32] | None = None
 
 
-Compute = Callable[[Path], Made]
+Compute = Callable[[Path], Prediction]
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Output:
 
     Attributes:
         folder: its path or URL.
-        kind: "png": a palette PNG each; "geotiff": a GeoTIFF each, where the photograph lies; "parquet": a
+        kind: "png": a palette PNG each; "geotiff": a GeoTIFF each, where the image lies; "parquet": a
             shard for every batch, with name, source, mask (PNG bytes) and error.
         classes: names by label, kept beside the masks and in soft probabilities.
         soft: also write probabilities as NAME.npz.
@@ -78,14 +78,14 @@ class Output:
         return {"png": ".png", "geotiff": ".tif", "parquet": ".parquet"}[self.kind]
 
     def claim(
-        self, maker: str, photographs: Sequence[Photograph], resume: bool = False, overwrite: bool = False,
+        self, maker: str, photographs: Sequence[InputImage], resume: bool = False, overwrite: bool = False,
         clear: bool = False,
     ) -> frozenset[str]:  # fmt: skip
         """Say who writes here, after a look at what must not be written over.
 
         Args:
             maker: digest of everything that decides what a mask looks like.
-            photographs: what is to be segmented; nothing is written where one of them lies.
+            images: what is to be segmented; nothing is written where one of them lies.
             resume: keep the masks that the same maker wrote before.
             overwrite: replace other masks, if hintseg made them.
             clear: remove these first; shards always, since other ones would stand beside them.
@@ -152,16 +152,16 @@ class Output:
                 f"{', '.join(self.classes)}; choose another --out."
             )
 
-    def write_all(self, photographs: Sequence[Photograph], compute: Compute, keep: bool) -> list[str | None]:
+    def write_all(self, photographs: Sequence[InputImage], compute: Compute, keep: bool) -> list[str | None]:
         """Compute and write the masks of a batch.
 
         Args:
-            photographs: the batch.
-            compute: path of a photograph → its masks.
+            images: the batch.
+            compute: path of an image → its masks.
             keep: leave alone what is there; for a batch that is tried again after its first worker died.
 
         Returns:
-            Of every photograph, what was wrong with it, or None.
+            Of every image, what was wrong with it, or None.
 
         Raises:
             RunError: the folder cannot be written.
@@ -170,8 +170,8 @@ class Output:
             return self._write_shard(photographs, compute, keep)
         return [self._write_one(photograph, compute, keep) for photograph in photographs]
 
-    def write(self, name: str, made: Made, path: Path | None = None) -> None:
-        """Write one photograph's mask, and its probabilities before it.
+    def write(self, name: str, made: Prediction, path: Path | None = None) -> None:
+        """Write one image's mask, and its probabilities before it.
 
         Raises:
             InputError: the name would lead outside the folder.
@@ -190,7 +190,7 @@ class Output:
                 told = marked(made.labels)
                 temporary.write_bytes(encode_labels(made.labels, software=told, classes=self.classes))
 
-    def _write_one(self, photograph: Photograph, compute: Compute, keep: bool) -> str | None:
+    def _write_one(self, photograph: InputImage, compute: Compute, keep: bool) -> str | None:
         try:
             target = self._mask(photograph.name)
             if not (keep and exists(target)):
@@ -203,7 +203,7 @@ class Output:
     def _mask(self, name: str) -> str:
         return below(self.folder, name + self.suffix)
 
-    def _write_shard(self, photographs: Sequence[Photograph], compute: Compute, keep: bool) -> list[str | None]:
+    def _write_shard(self, photographs: Sequence[InputImage], compute: Compute, keep: bool) -> list[str | None]:
         pyarrow = _require_pyarrow()
         name = hashlib.sha256("\n".join(photograph.name for photograph in photographs).encode()).hexdigest()[:20]
         target = below(self.folder, f"part-{name}.parquet")
@@ -237,7 +237,7 @@ class Output:
     def _is_output(self, file: str) -> bool:
         return file.endswith((self.suffix, ".npz") if self.soft else self.suffix) and ".partial-" not in file
 
-    def _met(self, photographs: Sequence[Photograph], listed: Collection[str]) -> set[str]:
+    def _met(self, photographs: Sequence[InputImage], listed: Collection[str]) -> set[str]:
         """What is there of the files to be written, by another spelling, too, where the file system takes it."""
         suffixes = (self.suffix, ".npz") if self.soft else (self.suffix,)
         targets = {photograph.name + suffix for photograph in photographs for suffix in suffixes}

@@ -1,4 +1,4 @@
-"""The command `hintseg`: each verb parses, calls one public function and prints."""
+"""The command `hintseg`: each command parses, calls one public function and prints."""
 
 import logging
 import os

@@ -159,7 +159,7 @@ def demo(
     ] = Path("runs/demo"),
     seed: Annotated[int, typer.Option(min=0, help="of the random numbers")] = 0,
 ) -> None:
-    """Train on four photographs that scikit-image installs and write a report."""
+    """Train on four images that scikit-image installs and write a report."""
     from hintseg.apps.cli.progress import progress_bar
     from hintseg.apps.demo.run import run_demo
     from hintseg.io.storage.outputs import claim_folder

@@ -35,8 +35,8 @@ def complete(
     device: Device = "auto",
 ) -> None:
     """Write dense masks for hinted images."""
-    from hintseg.apps.batch_inference.output import Made, Output, digest_of
-    from hintseg.apps.batch_inference.photographs import Photograph
+    from hintseg.apps.batch_inference.input_images import InputImage
+    from hintseg.apps.batch_inference.output import Output, Prediction, digest_of
     from hintseg.apps.cli.progress import progress_bar
     from hintseg.hints.dataset import Dataset
     from hintseg.hints.dataset_json import hint_files
@@ -65,7 +65,7 @@ def complete(
     # A data set's own folder masks/ holds the truth.
     output = Output(out or below(run, "masks" if segmenter is not None else f"masks-{method}"), classes=dataset.classes)
     require_outside(output.folder, dataset.label_folders)
-    images = [Photograph(str(dataset.paths[key]), key) for key in keys if key in dataset.paths]
+    images = [InputImage(str(dataset.paths[key]), key) for key in keys if key in dataset.paths]
     finished = output.claim(digest_of(method, weights, forms, hint_files(dataset.root)), images, resume, overwrite)
     broken = 0
     with progress_bar() as show:
@@ -74,7 +74,7 @@ def complete(
                 if key not in finished:
                     with memory_explained(key, "reduce the image, or cut it into tiles"):
                         mask = trained.complete(dataset, key) if trained else complete_key(dataset, key, forms, method)
-                    output.write(key, Made(mask))
+                    output.write(key, Prediction(mask))
             except InputError as error:
                 broken += 1
                 say(f"hintseg: {error}", file=sys.stderr)
@@ -105,18 +105,18 @@ def predict(
     workers: Annotated[int | None, typer.Option(min=1, help="of --engine ray; default one a GPU, or a core")] = None,
     device: Device = "auto",
 ) -> None:
-    """Segment photographs of any size into palette PNGs, GeoTIFFs or Parquet shards."""
+    """Segment images of any size into palette PNGs, GeoTIFFs or Parquet shards."""
     from hintseg.apps.batch_inference.cluster import predict_on_ray
+    from hintseg.apps.batch_inference.input_images import find_images
     from hintseg.apps.batch_inference.local import maker_of, pending, predict_here
     from hintseg.apps.batch_inference.output import Kind, Output
-    from hintseg.apps.batch_inference.photographs import find_photographs
     from hintseg.apps.cli.progress import progress_bar
     from hintseg.inference.segmenter import Segmenter
 
     if geotiff and parquet:
         raise InputError("--geotiff and --parquet: choose one.")
     kind: Kind = "geotiff" if geotiff else "parquet" if parquet else "png"
-    found = find_photographs(photographs, out)
+    found = find_images(photographs, out)
     segmenter = Segmenter.open(run, device, "onnx" if engine == "onnx" else "torch")
     config = _inference(
         segmenter, method=method, scales=scales, longest_side=longest_side, flip=flip, crf=crf,

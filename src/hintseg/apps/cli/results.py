@@ -21,7 +21,7 @@ def retrieve(
     overwrite: Overwrite = False,
     device: Device = "auto",
 ) -> None:
-    """Find the training segments nearest to a clicked one: a picture and JSON."""
+    """Find the training segments nearest to a clicked one: an image and JSON."""
     from hintseg.apps.report.retrieval import save_retrieval
     from hintseg.inference.segmenter import Segmenter
     from hintseg.io.storage.files import below, local_file
@@ -53,7 +53,7 @@ def suggest(
     home: Annotated[str | None, typer.Option("--data", help="the same as an option")] = None,
     split: Annotated[str, typer.Option(help="images to look at")] = "train",
     count: Annotated[int, typer.Option(min=1, help="how many suggestions")] = 20,
-    method: Annotated[str, typer.Option(help="whose doubt: softmax or knn")] = "softmax",
+    method: Annotated[str, typer.Option(help="whose uncertainty: softmax or knn")] = "softmax",
     out: OutFile = None,
     overwrite: Overwrite = False,
     device: Device = "auto",
@@ -82,10 +82,10 @@ def suggest(
         )[:count]
         content = [suggestion._asdict() for suggestion in found]
         target = write_result(out or folder / "suggestions.json", content, out is None or overwrite)
-    table = Table("image", "click at x, y", "doubtful pixels", "likely")
+    table = Table("image", "click at x, y", "uncertain pixels", "likely")
     for suggestion in found:
         likely = ", ".join(f"{name} {share:.0%}" for name, share in suggestion.classes)
-        table.add_row(plain(suggestion.key), f"{suggestion.x}, {suggestion.y}", f"{suggestion.doubt:.0f}", likely)
+        table.add_row(plain(suggestion.key), f"{suggestion.x}, {suggestion.y}", f"{suggestion.uncertainty:.0f}", likely)
     console.print(table)
     for sentence in [*inspected.warnings, *inspected.errors]:
         say(f"warning: {sentence}")
@@ -115,8 +115,8 @@ def export(
     ] = None,
 ) -> None:
     """Write masks in the format of another tool."""
+    from hintseg.apps.batch_inference.input_images import find_images
     from hintseg.apps.batch_inference.output import classes_of_masks, data_set_of_masks
-    from hintseg.apps.batch_inference.photographs import find_photographs
     from hintseg.apps.cli.progress import progress_bar
     from hintseg.formats.registry import export_masks
     from hintseg.formats.writer import Classes
@@ -131,7 +131,7 @@ def export(
         root = fetch(photographs)
     else:
         root = (fetch(data) if data else described.dataset(folder, None).root) / "images"
-    files = {photograph.name: Path(photograph.source) for photograph in find_photographs([root])}
+    files = {photograph.name: Path(photograph.source) for photograph in find_images([root])}
     chosen = folder / "masks" if masks is None else fetch(masks)
     found = match_classes(classes_of_masks(chosen) or described.classes, described.classes, where=str(chosen))
     home = None if (chosen / MADE_BY).exists() else data_set_of_masks(chosen)

@@ -58,7 +58,7 @@ def label_studio(
     if run is not None:
         RunDescription.load(run / "run.json")
     password = password or generated
-    with locked_folder(folder, f"http://{host}:{port}"):  # a second server would write over its photographs/
+    with locked_folder(folder, f"http://{host}:{port}"):  # a second server would write over its images/
         print(f"hintseg for Label Studio: http://{host}:{port}   (Ctrl+C ends it)", flush=True)
         if password:
             named = "the one you chose" if password != generated else password

@@ -1,1 +1,1 @@
-"""Pictures and pages."""
+"""Images and pages."""

@@ -20,7 +20,7 @@ from hintseg.errors import InputError
 from hintseg.hints.dataset import Dataset
 from hintseg.inference.retrieval import image_segments
 from hintseg.inference.segmenter import Segmenter
-from hintseg.io.images import deepest, reduced, repeated
+from hintseg.io.images import deepest, resize_longest_side, resize_nearest
 from hintseg.io.palette import label_palette
 from hintseg.io.writing import atomic_path
 from hintseg.memory_errors import memory_explained
@@ -28,8 +28,8 @@ from hintseg.metrics import ConfusionMatrix
 from hintseg.network.tta import image_maps, middle_scale
 from hintseg.pseudo_labels.target import weak_target
 
-PAGE = 1150  # pixels that a row of pictures may take
-RETRIEVED = 3  # photographs of which a segment's neighbours are shown
+PAGE = 1150  # pixels that a row of images may take
+RETRIEVED = 3  # images of which a segment's neighbours are shown
 STYLE = """
 :root{color-scheme:light dark;--ink:#1b1f24;--paper:#fff;--soft:#f3f4f6;--line:#d0d7de;--accent:#0969da}
 @media(prefers-color-scheme:dark){:root{--ink:#e6edf3;--paper:#0d1117;--soft:#161b22;--line:#30363d;--accent:#58a6ff}}
@@ -100,7 +100,7 @@ def write_report(
 
 
 def _rows(keys: Iterable[str], make: Callable[[str], str]) -> list[str]:
-    """A row of pictures for every image, or the sentence that says why there is none."""
+    """A row of images for every image, or the sentence that says why there is none."""
     rows = []
     for key in keys:
         try:
@@ -152,8 +152,8 @@ def training_pictures(segmenter: Segmenter, dataset: Dataset, key: str) -> list[
     )  # fmt: skip
     scale = middle_scale(segmenter.recipe.inference.scales)
     maps = image_maps(segmenter.network, segmenter.as_in_training(image), scale=scale)
-    segments = repeated(shown_segments(segmenter, maps.embeddings), image.shape[:2])
-    colours = repeated(embedding_colours(maps.embeddings.cpu().numpy()), image.shape[:2])
+    segments = resize_nearest(shown_segments(segmenter, maps.embeddings), image.shape[:2])
+    colours = resize_nearest(embedding_colours(maps.embeddings.cpu().numpy()), image.shape[:2])
     return [
         (image, key),
         (hints_over(image, target.labels), "hints"),
@@ -279,12 +279,12 @@ def _curve(name: str, points: list[tuple[int, float]]) -> str:
 
 
 def picture_row(pictures: Iterable[tuple[Picture, str]]) -> str:
-    """Pictures with captions, side by side."""
+    """Images with captions, side by side."""
     pictures = list(pictures)
     side = min(360, max(180, PAGE // len(pictures) - 10))
     figures = []
     for picture, caption in pictures:
-        small = reduced(picture, side)
+        small = resize_longest_side(picture, side)
         figures.append(
             f'<figure><img src="{_data_uri(small)}" width="{small.shape[1]}" height="{small.shape[0]}" '
             f'alt="{html.escape(caption)}"><figcaption>{html.escape(caption)}</figcaption></figure>'

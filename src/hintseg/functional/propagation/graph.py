@@ -1,6 +1,6 @@
 """Label propagation over the nodes of one image's graph: harmonic functions, local and global consistency.
 
-Both take any symmetric, non-negative affinity W; nodes are pixels, cells or over-segments.
+Both take any symmetric, non-negative affinity W; nodes are pixels, cells or superpixels.
 """
 
 import torch

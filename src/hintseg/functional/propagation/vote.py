@@ -22,7 +22,7 @@ def nearest_segments(queries: Tensor, memory: Tensor, k: int) -> tuple[Tensor, T
         InputError: the memory is empty.
     """
     if memory.shape[0] == 0:
-        raise InputError("the segment memory is empty: no training segment carries a label.")
+        raise InputError("the memory bank is empty: no training segment carries a label.")
     k = min(k, memory.shape[0])
     if queries.device.type == "cpu" and queries.dtype == torch.float32 and memory.shape[0] > 4096:
         import faiss
