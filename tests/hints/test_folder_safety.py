@@ -7,12 +7,12 @@ import unicodedata
 
 import numpy as np
 import pytest
+from hintseg.apps.report.html import legend, page, picture_row
 from PIL import Image
 from typer.testing import CliRunner
 
 from hintseg.apps.cli.app import app
 from hintseg.apps.cli.terminal import plain
-from hintseg.apps.report.html import legend, page, picture_row
 from hintseg.check import inspect
 from hintseg.errors import InputError
 from hintseg.hints.dataset import Dataset
