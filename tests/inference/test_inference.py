@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from PIL import Image
 from pydantic import ValidationError
 
 from hintseg import train
-from hintseg.apps.report.figures import embedding_colours, hints_over, overlay, region_borders
-from hintseg.apps.report.html import Evaluated
+from hintseg.apps.report.figures import draw_hints, embedding_colours, overlay, region_borders
 from hintseg.apps.report.run_report import report_run
+from hintseg.boundary_metrics import BoundaryMetrics
 from hintseg.config.load import override
 from hintseg.config.schema import CompletionConfig
 from hintseg.errors import ConfigError, InputError, RunError, WeightsError
@@ -21,8 +22,8 @@ from hintseg.functional.propagation.dense_crf import dense_crf
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.forms.boxes import Box
 from hintseg.hints.model import ImageHints
-from hintseg.inference import completion, prediction
-from hintseg.inference.evaluation import evaluate_split
+from hintseg.inference import prediction
+from hintseg.inference.evaluation import evaluate_split, evaluation
 from hintseg.inference.refine import refined
 from hintseg.inference.retrieval import load_index
 from hintseg.inference.run_config import RunDescription
@@ -38,6 +39,7 @@ from hintseg.network.tta import (
     tile_weight,
     tiles,
 )
+from hintseg.pseudo_labels import complete as completion
 from hintseg.pseudo_labels.complete import complete_image, touch_boxes
 from hintseg.pseudo_labels.propagate import METHODS, complete_key, complete_untrained
 from hintseg.pseudo_labels.target import WeakTarget, weak_target
@@ -253,17 +255,43 @@ def test_broken_runs_say_what_to_do(segmenter, tmp_path):
 
 
 def test_the_report_is_one_page_that_links_nowhere(segmenter, scenes):
-    matrix, images = evaluate_split(segmenter, scenes, "val")
-    page = report_run(segmenter, Evaluated("val", matrix, images), scenes).read_text("utf-8")
+    result = evaluated(segmenter, scenes)
+    page = report_run(segmenter, result, scenes).read_text("utf-8")
     assert "Scores on val" in page
     assert "completed mask" in page
     assert page.count("data:image/jpeg;base64,") >= 20
-    neighbours = page.split("nearest segments of training</h2>")[1].split("<h2>")[0]
+    neighbours = page.split("nearest segments among the training images</h2>")[1].split("<h2>")[0]
     assert neighbours.count("<img") == 2 * 6  # both images of val, each with five neighbours
     assert all(f"{key}: " in neighbours for key in scenes.keys("val"))
     assert "s an iteration" in page
     assert not re.findall(r'(?:src|href)="(?!data:)', page)
     assert "square" in page
+
+
+def test_scores_stay_in_the_report_whoever_writes_it_again(segmenter, scenes):
+    result = evaluated(segmenter, scenes)
+    (segmenter.run / "evaluation-val.json").write_text(result.model_dump_json(), "utf-8")
+    page = report_run(segmenter).read_text("utf-8")
+    assert "Scores on val" in page
+    for column in ("IoU %", "Dice %", "precision %", "recall %", "boundary IoU %", "HD95, pixels"):
+        assert f"<th>{column}</th>" in page
+    assert f"{100 * result.mean_iou:.1f} %" in page
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"split": "val"}', None])
+def test_a_damaged_evaluation_is_left_out_of_the_report_and_named(segmenter, scenes, content, caplog):
+    if content is None:
+        content = evaluated(segmenter, scenes).model_copy(update={"confusion": [[1]]}).model_dump_json()
+    (segmenter.run / "evaluation-val.json").write_text(content, "utf-8")
+    assert "Scores on" not in report_run(segmenter).read_text("utf-8")
+    assert "evaluation-val.json: is no evaluation" in caplog.text
+
+
+def evaluated(segmenter, dataset):
+    borders = BoundaryMetrics(len(dataset.classes))
+    matrix, images = evaluate_split(segmenter, dataset, "val", borders=borders)
+    classes = segmenter.class_map(dataset)
+    return evaluation(matrix, images, classes, dataset, "val", segmenter.recipe.inference, borders.scores())
 
 
 def test_evaluation_refuses_maskless_splits(segmenter, scenes):
@@ -273,13 +301,33 @@ def test_evaluation_refuses_maskless_splits(segmenter, scenes):
         evaluate_split(segmenter, scenes, "val")
 
 
+def test_predict_takes_an_array_a_path_or_a_pil_image(segmenter, scenes, tmp_path):
+    key = scenes.keys("val")[0]
+    path = scenes.path(key)
+    expected = segmenter.predict(scenes.image(key))
+    np.testing.assert_array_equal(segmenter.predict(path), expected)
+    np.testing.assert_array_equal(segmenter.predict(str(path)), expected)
+    with Image.open(path) as image:
+        np.testing.assert_array_equal(segmenter.predict(image), expected)
+        np.testing.assert_array_equal(segmenter.probabilities(image), segmenter.probabilities(path))
+        np.testing.assert_array_equal(segmenter.retrieve(image, (5, 5))[0], segmenter.retrieve(path, (5, 5))[0])
+        with pytest.raises(InputError, match="save it as a TIFF and give its path"):
+            segmenter.predict(image.convert("F"))
+    hollow = np.dstack([scenes.image(key), np.full(expected.shape, 255, np.uint8)])
+    hollow[:10, :, 3] = 0
+    Image.fromarray(hollow).save(tmp_path / "hollow.png")
+    assert (segmenter.predict(tmp_path / "hollow.png")[:10] == 255).all()
+    with pytest.raises(InputError, match=r"none\.png"):
+        segmenter.predict(tmp_path / "none.png")
+
+
 def test_pictures_show_what_they_should():
     image = np.full((6, 6, 3), 100, np.uint8)
     labels = np.full((6, 6), 254, np.uint8)
     labels[2, 2] = 1
     assert (overlay(image, labels)[5, 5] == 100).all()
     assert overlay(image, labels)[2, 2].sum() > 0
-    assert (hints_over(image, labels)[2, 2] == (128, 0, 0)).all()
+    assert (draw_hints(image, labels)[2, 2] == (128, 0, 0)).all()
     assert (region_borders(image, labels)[2, 2] == (255, 220, 0)).all()
     colours = embedding_colours(np.random.default_rng(0).normal(size=(8, 5, 7)).astype(np.float32))
     assert colours.shape == (5, 7, 3)

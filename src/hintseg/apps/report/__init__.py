@@ -1,1 +1,1 @@
-"""Images and pages."""
+"""Figures and pages."""
