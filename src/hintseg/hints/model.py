@@ -79,7 +79,7 @@ class ImageHints:
         return self.localized() | {tag.label for tag in self.tags}
 
     def localized(self) -> frozenset[int]:
-        """Indices of all classes that a hint points at; the background is what boxes leave."""
+        """Indices of all classes with a localized hint; the background is what boxes leave."""
         pointing = [hint for hints in self.by_form.values() for hint in hints if not isinstance(hint, Tag)]
         named = frozenset[int]().union(*(hint.named() for hint in pointing))
         return named | {self.background} if self.boxes and self.background is not None else named

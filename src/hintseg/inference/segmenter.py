@@ -107,13 +107,13 @@ class Segmenter:
         """
         return load_index(self.run / "memory.safetensors", len(self.classes), len(self.description.keys))
 
-    def read_picture(self, photograph: Path) -> Picture:
+    def read_picture(self, path: Path) -> Picture:
         """An image as the training images were read, and which of its pixels hold data.
 
         Raises:
             InputError: it cannot be read.
         """
-        return read_picture(photograph, self.description.view)
+        return read_picture(path, self.description.view)
 
     def picture(self, dataset: Dataset, key: str) -> Picture:
         """An image of a data set as the training images were read; what its dataset.json states comes first.

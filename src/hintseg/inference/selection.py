@@ -24,7 +24,7 @@ log = logging.getLogger("hintseg")
 
 
 def held_out(keys: Sequence[str], share: float, seed: int) -> frozenset[str]:
-    """About this share of the images, the same for a seed; none where that would be too few."""
+    """About this fraction of the images, the same for a seed; none where that would be too few."""
     count = min(round(share * len(keys)), MOST)
     if count < FEWEST:
         return frozenset()

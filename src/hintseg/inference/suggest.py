@@ -1,9 +1,9 @@
 """Where another hint may help: the region of each image that the model is most uncertain of.
 
-Doubt of a pixel is one minus its largest share: the softmax's, or that of the votes of the nearest training
+Uncertainty of a pixel is one minus its highest probability: the softmax's, or that of the votes of the nearest training
 segments. Its sum over an superpixel is the number of pixels there that are probably wrong. Regions are
 ranked by these pixels, each divided by how many training segments its class has: mean IoU counts classes
-alike, and a thousand doubtful pixels are a small share of a frequent class and much of a scarce one.
+alike, and a thousand uncertain pixels are a small fraction of a frequent class and much of a scarce one.
 """
 
 from collections.abc import Callable, Sequence
@@ -59,7 +59,7 @@ def suggest(
 
     Args:
         dataset: with images, and hints where there are any.
-        keys: images to look at.
+        keys: images to search.
         method: "softmax", or "knn" for the votes of the training segments.
 
     Raises:
@@ -108,14 +108,14 @@ def worthiest_region(
 ) -> tuple[int, int, float, float, NDArray[np.floating]] | None:
     """The region without a hint whose probably wrong pixels weigh most.
 
-    A pixel is wrong with the probability 1 − its largest share. Half of that is a pixel too many for the likeliest
-    class; the other half is pixels too few for the others.
+    A pixel is wrong with one minus its highest probability. Half of that is a pixel too many for the likeliest class;
+    the other half is pixels too few for the others.
 
     Args:
         probabilities: (C, H, W), summing to one.
         regions: (H, W) ids.
         hinted: (H, W) bool.
-        scarcity: (C,) weights of the classes; all one: the most doubtful region.
+        scarcity: (C,) weights of the classes; all one: the most uncertain region.
 
     Returns:
         x, y of the pixel deepest inside it, its uncertainty, its weighted uncertainty, and the mean probabilities (C,);

@@ -28,7 +28,7 @@ from hintseg.training.data import TrainingImages
 # Nobody should have to wait for a fit: it takes fewer pixels than a run's, and no pseudo-labels.
 STEPS, BATCH_SIZE, PIXELS_PER_IMAGE = 100, 512, 200
 CRF_STRIDE = 2  # pixels per node of a mask's CRF along each side
-TRUST = 0.9  # share of its class that the CRF starts from in a superpixel that a hint touches
+TRUST = 0.9  # probability of its class that the CRF starts from in a superpixel that a hint touches
 
 
 class Session:

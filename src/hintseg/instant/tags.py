@@ -27,7 +27,7 @@ from hintseg.training.tag_classifier import image_seeds, tagged_probabilities, u
 log = logging.getLogger("hintseg")
 
 CELLS = 14  # along each side of an image
-STEPS, BATCH, LR = 60, 48, 5e-3  # of multiple-instance learning; with more the scores retreat to the surest places
+STEPS, BATCH, LR = 60, 48, 5e-3  # of multiple-instance learning; with more the scores retreat to a few pixels
 ROUNDS, ROUND_STEPS, ROUND_BATCH, SHARPER = 3, 300, 2048, 1.5  # of expectation-maximisation
 
 
@@ -35,7 +35,7 @@ def place_tagged(
     images: TrainingImages, store: FeatureStore, recipe: Recipe,
     progress: Callable[[str, int, int, dict[str, float]], None],
 ) -> None:  # fmt: skip
-    """Set seeds in images with classes that no hint of any image points at; nothing where there is none."""
+    """Set seeds in images of classes that have no localized hint in any image; nothing where there is none."""
     keys = unplaced(images)
     if not keys or all_placed(images):
         return

@@ -1,4 +1,4 @@
-"""Pixel scores of a tagged image → how much each class claims each pixel → probable labels to propagate from.
+"""Pixel scores of a tagged image → class activation maps → probable labels to propagate from.
 
 Two ways. Peaks [CAM, SPML]: a_c = max(s_c, 0) / max_p s_c(p) for tagged classes, and (1 − max_c a_c)^α for the
 background. Balanced: the softmax over the tagged classes, each divided by its mean over the image, so that
@@ -18,28 +18,28 @@ LEVEL = 2.0  # score of the background everywhere; tags say nothing of where it 
 def activations(
     scores: NDArray[np.floating], allowed: NDArray[np.bool_], background: int | None, power: float = 4.0
 ) -> NDArray[np.float32]:
-    """Pixel scores → how much each allowed class claims each cell.
+    """Pixel scores → a class activation map of each allowed class.
 
     Args:
         scores: (C, h, w) pixel scores of a tag classifier.
         allowed: (C,) bool, the image's tags, and the background where there is one.
-        background: its class, scored by what no other class claims; None where every pixel has a tagged class.
+        background: its class, scored by one minus the highest activation; None where every pixel has a tagged class.
         power: α.
 
     Returns:
         (C, h, w) in [0, 1]; zero for classes not allowed.
     """
-    claims = np.zeros(scores.shape, np.float32)
+    activation_maps = np.zeros(scores.shape, np.float32)
     for label in np.flatnonzero(allowed):
         if label == background:
             continue
         positive = np.maximum(scores[label], 0)
         if positive.max() <= 0:  # a tag the classifier does not see at all: its least unlikely place
             positive = scores[label] - scores[label].min()
-        claims[label] = positive / max(float(positive.max()), 1e-6)
+        activation_maps[label] = positive / max(float(positive.max()), 1e-6)
     if background is not None and allowed[background]:
-        claims[background] = (1 - claims.max(axis=0)) ** power
-    return claims
+        activation_maps[background] = (1 - activation_maps.max(axis=0)) ** power
+    return activation_maps
 
 
 def balanced_probabilities(
@@ -101,8 +101,8 @@ def seeds(
     Args:
         probabilities: (C, H, W), summing to one.
         labels: (H, W) uint8 of other hints, which stay.
-        confidence: least share of a seed.
-        least: every class with any share gets at least this part of the pixels that it claims most.
+        confidence: minimum probability of a seed.
+        least: every class with any probability gets at least this part of the pixels where its activation is highest.
 
     Returns:
         (H, W) uint8.

@@ -100,7 +100,7 @@ def _walk(embeddings: Tensor, scores: Tensor, size: tuple[int, int]) -> Tensor:
 def _as_large_as_expected(
     scores: Tensor, target: WeakTarget, classes: NDArray[np.integer], power: float, background: int | None
 ) -> Tensor:
-    """Classes that are surely there raised to what they may cover; one that only may be there is not."""
+    """Classes that are certainly there raised to what they may cover; one that only may be there is not."""
     there = target.present[classes] | (classes == background)
     return balanced(scores, power, expected_fractions(classes, background)) if there.all() else scores
 

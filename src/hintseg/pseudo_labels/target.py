@@ -39,7 +39,7 @@ class WeakTarget(NamedTuple):
     boxes: tuple[Box, ...] = ()
 
     def unhinted(self) -> bool:
-        """Whether a class may be in the image that nothing points at."""
+        """Whether a class may be in the image without a localized hint."""
         found = np.unique(self.likely[self.likely < len(self.allowed)])
         return bool(self.allowed.sum() > len(found))
 

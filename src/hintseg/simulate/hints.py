@@ -30,7 +30,7 @@ def simulate_scribbles(
         mask: (H, W) uint8 labels; values ≥ 254 are left alone.
         style: "skeleton" follows the region's middle, "interior" runs straight through its depth,
             "border" runs parallel to the outline.
-        coverage: share of each stroke's length that is kept, from its middle; 0 leaves a dot.
+        coverage: fraction of each stroke's length that is kept, from its middle; 0 leaves a dot.
         width: of the stroke, pixels.
         seed: of the choices.
 

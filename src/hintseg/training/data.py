@@ -29,7 +29,7 @@ from hintseg.pseudo_labels.grabcut import box_seeds
 from hintseg.pseudo_labels.target import WeakTarget, reduce_target, weak_target
 from hintseg.training.augment import Sample
 
-CONFIDENCE = 0.9  # minimum share of a propagated label
+CONFIDENCE = 0.9  # minimum probability of a propagated label
 
 
 class TrainingImages:
@@ -83,7 +83,7 @@ class TrainingImages:
 
     @cached_property
     def localized(self) -> list[str]:
-        """Images in which a hint points at a class."""
+        """Images in which a class has a localized hint."""
         return [key for key in self.keys if self.hints(key).localized()]
 
     def hints(self, key: str) -> ImageHints:
@@ -152,7 +152,7 @@ class TrainingImages:
     def _propagated(
         self, key: str, image: NDArray[np.uint8], target: WeakTarget, regions: NDArray[np.uint16]
     ) -> NDArray[np.uint8]:
-        """Hints propagated over the image, or near them alone where it may hold classes which nobody pointed at."""
+        """Hints propagated over the image, or near them alone where it may hold classes without a localized hint."""
         if self.superpixels == 0:
             return target.labels
         if key in self._seeds:

@@ -33,14 +33,14 @@ from hintseg.training.loop import new_state, train_steps
 log = logging.getLogger("hintseg")
 LOG_EVERY = 20
 SCALES = (1.0, 1.5)  # of the activation maps, with mirror images
-CONFIDENCE = 0.8  # minimum share of a seed, after a dense CRF
+CONFIDENCE = 0.8  # minimum probability of a seed, after a dense CRF
 
 
 def place_tags(
     out: Path, network: Embedder, images: TrainingImages, recipe: Recipe, fabric: Fabric, fingerprint: str,
     resume: bool, progress: Callable[[str, int, int, dict[str, float]], None],
 ) -> None:  # fmt: skip
-    """Train `network` on tags and plant seeds into `images`; nothing where every class is pointed at.
+    """Train `network` on tags and set seeds in `images`; nothing where every class has a localized hint.
 
     Args:
         out: run folder; `tags.pt` and `seeds/` are written there, and read back when resuming.
@@ -98,7 +98,7 @@ def _paths(folder: Path, keys: list[str]) -> dict[str, Path]:
 
 
 def unplaced(images: TrainingImages) -> list[str]:
-    """Images with complete tags and a class that nothing points at.
+    """Images with complete tags and a class without a localized hint.
 
     A background alone without a localized hint does not count, as long as other images show what it is.
     """
@@ -150,13 +150,13 @@ def tagged_probabilities(
         return scores[classes].softmax(dim=0)
     power = recipe.tags.background_score_power
     if power is None:
-        claims = np.sqrt(
+        activation_maps = np.sqrt(
             balanced_probabilities(scores.numpy(), target.allowed, background)[classes]
-        )  # surer than right
-        claims[classes == background] *= border_odds(claims.shape[1:], recipe.tags.boundary_prior)
+        )  # overconfident
+        activation_maps[classes == background] *= border_odds(activation_maps.shape[1:], recipe.tags.boundary_prior)
     else:
-        claims = activations(scores.numpy(), target.allowed, background, power)[classes] + 1e-3
-    return torch.from_numpy(claims / claims.sum(axis=0))
+        activation_maps = activations(scores.numpy(), target.allowed, background, power)[classes] + 1e-3
+    return torch.from_numpy(activation_maps / activation_maps.sum(axis=0))
 
 
 def image_seeds(probabilities: Tensor, image: NDArray[np.uint8], target: WeakTarget) -> NDArray[np.uint8]:

@@ -17,13 +17,13 @@ SHARD = 256  # images in a Parquet shard
 
 
 def maker_of(segmenter: Segmenter, config: InferenceConfig) -> str:
-    """A digest of the weights and of how images are looked at."""
+    """A digest of the weights and of how images are segmented."""
     weights = digest(segmenter.run / "weights.safetensors")
     return digest_of(weights, config.model_dump_json(), tuple(segmenter.description.view))
 
 
 def pending(
-    photographs: Sequence[InputImage], output: Output, maker: str, resume: bool = False, overwrite: bool = False,
+    images: Sequence[InputImage], output: Output, maker: str, resume: bool = False, overwrite: bool = False,
     clear: bool = False,
 ) -> list[InputImage]:  # fmt: skip
     """Claim the output and return the images that are still to be segmented.
@@ -31,8 +31,8 @@ def pending(
     Raises:
         ConfigError, RunError: see `Output.claim`, which takes the same arguments.
     """
-    finished = output.claim(maker, photographs, resume, overwrite, clear)
-    return [photograph for photograph in photographs if photograph.name not in finished]
+    finished = output.claim(maker, images, resume, overwrite, clear)
+    return [image for image in images if image.name not in finished]
 
 
 def computation(segmenter: Segmenter, config: InferenceConfig, soft: bool) -> Callable[[Path], Prediction]:
@@ -53,7 +53,7 @@ def computation(segmenter: Segmenter, config: InferenceConfig, soft: bool) -> Ca
 
 
 def predict_here(
-    segmenter: Segmenter, photographs: Sequence[InputImage], output: Output, config: InferenceConfig
+    segmenter: Segmenter, images: Sequence[InputImage], output: Output, config: InferenceConfig
 ) -> Iterator[tuple[InputImage, str | None]]:
     """Segment images one after the other; yields each with what was wrong with it, or None.
 
@@ -62,6 +62,6 @@ def predict_here(
     """
     compute = computation(segmenter, config, output.soft)
     size = SHARD if output.kind == "parquet" else 1
-    for start in range(0, len(photographs), size):
-        batch = photographs[start : start + size]
+    for start in range(0, len(images), size):
+        batch = images[start : start + size]
         yield from zip(batch, output.write_all(batch, compute, keep=False), strict=True)

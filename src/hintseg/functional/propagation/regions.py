@@ -2,7 +2,7 @@
 
 Two superpixels are alike where their colours (mean and deviation in CIELAB) and places are, and where
 they touch without a contour between them. A harmonic function [Zhu et al. 2003] then gives every
-superpixel a share of each hinted class, and its largest share is a measure of confidence.
+superpixel a probability of each hinted class, and its highest probability is a measure of confidence.
 """
 
 import numpy as np
@@ -16,7 +16,7 @@ from hintseg.functional.propagation.normalised_cut import kernel_kmeans
 from hintseg.functional.segments.oversegment import colour_gradient
 
 METHODS = ("harmonic", "lgc", "random_walk", "ncut")
-LEAK = 2e-4  # where classes may be in the image that nobody pointed at
+LEAK = 2e-4  # where classes may be in the image without a localized hint
 
 
 def region_affinity(
@@ -30,7 +30,7 @@ def region_affinity(
         regions: (H, W) ids 0 … N − 1, none missing.
         colour: bandwidth of the mean colour, CIELAB units.
         texture: bandwidth of the colours' standard deviation, CIELAB units.
-        place: bandwidth of the centroid, as a share of the longer side.
+        place: bandwidth of the centroid, as a fraction of the longer side.
         contour: bandwidth of the mean gradient (0 … 1) along a common border.
 
     Returns:
@@ -147,7 +147,7 @@ def propagated_labels(
         labels: (H, W) uint8; values ≥ C are not labels.
         regions: (H, W) ids from 0.
         probabilities: (N, C) of `propagate`.
-        confidence: least share that counts.
+        confidence: minimum probability that counts.
         possible: (C, H, W) bool, where each class may be; probabilities are taken among those.
 
     Returns:
