@@ -104,7 +104,7 @@ class RunDescription:
             if background is not None and not (type(background) is int and 0 <= background < len(content["classes"])):
                 raise ValueError("its background is no class")
             if not set(content["forms"]) <= set(FORMS):
-                raise ValueError("its hint forms are unknown")
+                raise ValueError("its hint types are unknown")
             content["largest"] = int(content.get("largest", 0))
             content["view"] = _view(content.pop("view", PLAIN[:2]), content.pop("stretch", "largest"), path)
             return cls(**content)

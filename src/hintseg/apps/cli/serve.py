@@ -45,7 +45,7 @@ def label_studio(
     ] = "127.0.0.1",
     password: Annotated[
         str | None,
-        typer.Option(envvar="HINTSEG_PASSWORD", help="Password for Label Studio's form; default: a new one."),
+        typer.Option(envvar="HINTSEG_PASSWORD", help="Password that Label Studio sends; default: a new one."),
     ] = None,
     allow: Annotated[
         list[str] | None,
