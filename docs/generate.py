@@ -10,9 +10,8 @@ import re
 import types
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
-import click
 import typer
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -47,9 +46,10 @@ def command_line() -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _command(name: str, command: click.Command) -> Iterator[str]:
+def _command(name: str, command: Any) -> Iterator[str]:
     text = (command.help or "").replace("\b\n", "").replace("\x0c", "")
     yield from _paragraphs(text)
+    hints = get_type_hints(command.callback, include_extras=True)
     shown = [parameter for parameter in command.params if not getattr(parameter, "hidden", False)]
     arguments = [parameter for parameter in shown if parameter.param_type_name == "argument"]
     options = [parameter for parameter in shown if parameter.param_type_name == "option"]
@@ -60,13 +60,15 @@ def _command(name: str, command: click.Command) -> Iterator[str]:
         for one in arguments:
             yield f"| `{_argument(one)}` | {_cell(getattr(one, 'help', None))} |"
         yield ""
-    panels: dict[str, list[click.Option]] = {}
+    panels: dict[str, list[Any]] = {}
     for one in options:
+        if one.name == "help":
+            continue
         panels.setdefault(getattr(one, "rich_help_panel", None) or "option", []).append(one)
     for panel, members in panels.items():
         yield from (f"| {_cell(panel)} | default | what it does |", "|---|---|---|")
         for one in members:
-            yield f"| {_flags(one)} | {_default(one)} | {_cell(one.help)} |"
+            yield f"| {_flags(one, hints.get(one.name, str))} | {_default(one)} | {_cell(one.help)} |"
         yield ""
 
 
@@ -80,36 +82,43 @@ def _paragraphs(text: str) -> Iterator[str]:
             yield from (" ".join(line.strip() for line in lines).replace("<", "&lt;"), "")
 
 
-def _argument(parameter: click.Parameter) -> str:
+def _argument(parameter: Any) -> str:
     name = (parameter.metavar or parameter.name).upper().strip("_").strip("[]")
     name = name.removesuffix("...")
     name = f"{name}…" if parameter.nargs == -1 else name
     return name if parameter.required else f"[{name}]"
 
 
-def _flags(option: click.Option) -> str:
-    flags = [f"`{flag}`" for flag in (*option.opts, *option.secondary_opts)]
+def _flags(option: Any, annotation: Any) -> str:
+    flags = ", ".join(f"`{flag}`" for flag in (*option.opts, *option.secondary_opts))
     if option.is_flag:
-        return ", ".join(flags)
-    kind = option.type
+        return flags
+    kind, info = get_args(annotation) if get_origin(annotation) is Annotated else (annotation, None)
+    low, high = getattr(info, "min", None), getattr(info, "max", None)
     if option.metavar:
         value = option.metavar
-    elif isinstance(kind, click.Choice):
-        value = " or ".join(str(getattr(choice, "value", choice)) for choice in kind.choices)
-    elif isinstance(kind, click.IntRange | click.FloatRange):
-        low = "" if kind.min is None else f" ≥ {kind.min}"
-        value = f"number{low}" + ("" if kind.max is None else f", ≤ {kind.max}")
     else:
-        value = {"integer": "number", "float": "number", "path": "path"}.get(kind.name, "text")
-    repeated = ", repeatable" if option.multiple else ""
-    return f"{', '.join(flags)} {value}{repeated}"
+        value = _kind(kind) + ("" if low is None else f" ≥ {low}") + ("" if high is None else f", ≤ {high}")
+    return f"{flags} {value}" + (", repeatable" if option.multiple else "")
 
 
-def _default(option: click.Option) -> str:
+def _kind(annotation: Any) -> str:
+    """The sort of value that an option takes, in a word."""
+    if get_origin(annotation) is Literal:
+        return " or ".join(map(str, get_args(annotation)))
+    inner = [part for part in get_args(annotation) if part is not type(None)]
+    if inner:
+        return _kind(inner[0])
+    if isinstance(annotation, type) and issubclass(annotation, enum.Enum):
+        return " or ".join(str(choice.value) for choice in annotation)
+    return {int: "number", float: "number", Path: "path"}.get(annotation, "text")
+
+
+def _default(option: Any) -> str:
     value = option.default
     if option.required:
         return "required"
-    if value is None or value in ((), [], False, "") or callable(value):
+    if value is None or value is False or value in ((), [], "") or callable(value):
         return "–"
     value = value.value if isinstance(value, enum.Enum) else value
     return f"`{value}`" if value is not True else f"`{option.opts[0]}`"
@@ -138,7 +147,7 @@ def settings() -> str:
         if model.__doc__:
             lines += [model.__doc__.strip().splitlines()[0].replace("<", "&lt;"), ""]
         if is_mapping:
-            lines += [*_section(model, f"{name}.NAME.", {}), ""]
+            lines += _section(model, f"{name}.NAME.", {})
         else:
             values = recipe.get(name) or {}
             for inner, below in model.model_fields.items():
