@@ -14,6 +14,7 @@ import torch
 from docs.generate import pages
 from packaging.requirements import Requirement
 
+from hintseg import train
 from hintseg.apps.batch_inference.cluster import BATCH
 from hintseg.apps.batch_inference.local import SHARD
 from hintseg.apps.cli.app import app
@@ -28,7 +29,7 @@ from hintseg.hints.forms.points import Point
 from hintseg.hints.forms.registry import FORMS, parse_forms
 from hintseg.hints.labels import UNLABELLED
 from hintseg.inference.large_index import LARGE
-from hintseg.io import pillow, train
+from hintseg.io import pillow
 from hintseg.io.storage.files import TRIES
 from hintseg.io.storage.mirror import PUBLISH_EVERY, cache_folder
 from hintseg.network.embedder import PixelMaps

@@ -20,7 +20,7 @@ from hintseg.functional.propagation.dense_crf import dense_crf
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.forms.boxes import Box
 from hintseg.hints.model import ImageHints
-from hintseg.inference import completion, prediction
+from hintseg.inference import prediction
 from hintseg.inference.evaluation import evaluate_split
 from hintseg.inference.refine import refined
 from hintseg.inference.retrieval import load_index
@@ -37,6 +37,7 @@ from hintseg.network.tta import (
     tile_weight,
     tiles,
 )
+from hintseg.pseudo_labels import complete as completion
 from hintseg.pseudo_labels.complete import complete_image, touch_boxes
 from hintseg.pseudo_labels.propagate import METHODS, complete_key, complete_untrained
 from hintseg.pseudo_labels.target import WeakTarget, weak_target

@@ -32,7 +32,7 @@ from hintseg.network.tta import image_maps
 from hintseg.pseudo_labels.complete import complete_image, completion_maps
 from hintseg.pseudo_labels.grabcut import box_seeds
 from hintseg.pseudo_labels.target import WeakTarget, reduce_to
-from hintseg.training import completed, data, loop, optimizer, tags
+from hintseg.training import data, loop, optimizer, self_training, tag_classifier
 from hintseg.training.augment import Sample, SoftMask, augment
 from hintseg.training.batches import TrainingBatches
 from hintseg.training.data import TrainingImages
@@ -596,14 +596,14 @@ def test_a_tagged_background_has_the_border():
 def test_seeds_of_tags_beside_pixels_are_balanced(scenes, tiny, monkeypatch):
     scores = torch.zeros(3, 8, 8)
     scores[0], scores[1], scores[2, :, 7:] = 6, -20, 5  # on the right a disc is almost as likely as the ground
-    monkeypatch.setattr(tags, "pixel_scores", lambda network, image: scores)
-    monkeypatch.setattr(tags, "dense_crf", lambda image, shares, **_: shares)
-    monkeypatch.setattr(tags, "CONFIDENCE", 0.6)
+    monkeypatch.setattr(tag_classifier, "pixel_scores", lambda network, image: scores)
+    monkeypatch.setattr(tag_classifier, "dense_crf", lambda image, shares, **_: shares)
+    monkeypatch.setattr(tag_classifier, "CONFIDENCE", 0.6)
 
     def discs(forms, balance):
         recipe = choose_recipe(weights="none", settings=[*tiny, f"completion.balance={balance}"])
         images = TrainingImages(Dataset.open(scenes.root), scenes.keys("train"), forms, recipe.data)
-        found = tags._find(None, images, images.keys[0], recipe, True)
+        found = tag_classifier._find(None, images, images.keys[0], recipe, True)
         return (found[:, found.shape[1] * 15 // 16 :] == 2).mean()
 
     assert discs(("tags",), 1) > 0.9
@@ -743,12 +743,12 @@ def test_complete_gives_exactly_the_masks_that_training_used(run, scenes, forms,
 
         monkeypatch.setattr(module, "complete_image", recorded)
 
-    record("training", completed), record("user", inference_segmenter)
+    record("training", self_training), record("user", inference_segmenter)
     recipe, description = segmenter.recipe, segmenter.description
     images = TrainingImages(scenes, description.keys, description.forms, recipe.data)
     maps_of = partial(completion_maps, segmenter.network, recipe.inference)
     fabric = make_fabric("cpu", "32-true", 1)
-    masks = completed.completed_masks(images, recipe, maps_of, tmp_path / "masks", fabric, lambda *_: None)
+    masks = self_training.completed_masks(images, recipe, maps_of, tmp_path / "masks", fabric, lambda *_: None)
     for key in description.keys:
         mask = segmenter.complete(scenes, key)
         coarse = masks[key].classes[masks[key].probabilities.argmax(axis=2)]
