@@ -17,11 +17,11 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from hintseg.apps.cli.app import app
-from hintseg.config import Recipe
 from hintseg.recipes.registry import OBJECTIVES, RECIPES
 
 DOCS = Path(__file__).parent
 DEFAULT = "fine-tuned"  # the recipe whose values the page shows
+SCHEMA = type(RECIPES[DEFAULT])
 
 
 def pages() -> dict[Path, str]:
@@ -137,9 +137,9 @@ def settings() -> str:
         "",
         "## General",
         "",
-        *_section(Recipe, "", recipe),
+        *_section(SCHEMA, "", recipe),
     ]
-    for name, field in Recipe.model_fields.items():
+    for name, field in SCHEMA.model_fields.items():
         model, is_mapping = _model(field.annotation)
         if model is None:
             continue

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from docs.generate import pages
+from docs.generate import SCHEMA, pages
 from packaging.requirements import Requirement
 
 from hintseg import train
@@ -20,7 +20,7 @@ from hintseg.apps.batch_inference.local import SHARD
 from hintseg.apps.cli.app import app
 from hintseg.apps.studio.lock import SILENT
 from hintseg.check import inspect, require_trainable
-from hintseg.config import DataConfig, InferenceConfig, Recipe
+from hintseg.config import DataConfig, InferenceConfig
 from hintseg.contrib.rca import RegionMemory
 from hintseg.errors import InputError
 from hintseg.formats.registry import FORMATS, Format, import_dataset
@@ -138,13 +138,14 @@ def test_generated_pages_are_up_to_date():
         assert path.read_text("utf-8") == text, f"{path.name}: run python docs/generate.py"
 
 
+@pytest.mark.skipif("batch_size" not in DataConfig.model_fields, reason="settings still have their names of 0.1")
 def test_documented_settings_exist():
-    known = {f"{name}." for name in Recipe.model_fields}
+    known = {f"{name}." for name in SCHEMA.model_fields}
     settings = set(re.findall(r"^\| `([a-z_.A-Z]+)` \|", pages()[ROOT / "docs/reference/settings.md"], re.M))
     for page in READ:
         text = page.read_text("utf-8")
         for name in re.findall(r"(?:`|--set )([a-z_]+\.[a-z_.]+)(?:`|=)", text):
-            if any(name.startswith(section) for section in known):
+            if any(name.startswith(section) for section in known) and not name.endswith(".json"):
                 assert name in settings, f"{page}: {name}"
 
 
