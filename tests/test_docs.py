@@ -122,7 +122,8 @@ def test_documented_commands_and_options_exist(page):
 def blocks(page: Path, language: str) -> list[str]:
     """The fenced blocks of a page, without the indentation of a list."""
     found = FENCE.findall(page.read_text("utf-8"))
-    return [re.sub(f"^{indent}", "", text, flags=re.M) for indent, named, text in found if named == language]
+    texts = [re.sub(f"^{indent}", "", text, flags=re.M) for indent, named, text in found if named == language]
+    return [text.replace("\\\n", " ") for text in texts]
 
 
 @pytest.mark.parametrize("page", READ, ids=lambda page: page.relative_to(ROOT).as_posix())
