@@ -11,7 +11,7 @@ from PIL import Image
 
 from hintseg import Segmenter
 from hintseg.apps.report.figures import embedding_colours, hints_over, overlay, region_borders
-from hintseg.apps.report.html import shown_segments, training_pictures
+from hintseg.apps.report.run_report import shown_segments, training_pictures
 from hintseg.functional.propagation.regions import propagate, spread_labels
 from hintseg.functional.segments.oversegment import oversegment
 from hintseg.hints.forms.boxes import Box

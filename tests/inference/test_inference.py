@@ -12,8 +12,8 @@ from pydantic import ValidationError
 
 from hintseg import train
 from hintseg.apps.report.figures import embedding_colours, hints_over, overlay, region_borders
-from hintseg.apps.report.html import Evaluated
 from hintseg.apps.report.run_report import report_run
+from hintseg.boundary_metrics import BoundaryMetrics
 from hintseg.config import CompletionConfig, override
 from hintseg.errors import ConfigError, InputError, RunError, WeightsError
 from hintseg.functional.propagation.dense_crf import dense_crf
@@ -21,7 +21,7 @@ from hintseg.hints.dataset import Dataset
 from hintseg.hints.forms.boxes import Box
 from hintseg.hints.model import ImageHints
 from hintseg.inference import prediction
-from hintseg.inference.evaluation import evaluate_split
+from hintseg.inference.evaluation import evaluate_split, evaluation
 from hintseg.inference.refine import refined
 from hintseg.inference.retrieval import load_index
 from hintseg.inference.run_config import RunDescription
@@ -253,17 +253,43 @@ def test_broken_runs_say_what_to_do(segmenter, tmp_path):
 
 
 def test_the_report_is_one_page_that_links_nowhere(segmenter, scenes):
-    matrix, images = evaluate_split(segmenter, scenes, "val")
-    page = report_run(segmenter, Evaluated("val", matrix, images), scenes).read_text("utf-8")
+    result = evaluated(segmenter, scenes)
+    page = report_run(segmenter, result, scenes).read_text("utf-8")
     assert "Scores on val" in page
     assert "completed mask" in page
     assert page.count("data:image/jpeg;base64,") >= 20
-    neighbours = page.split("nearest segments of training</h2>")[1].split("<h2>")[0]
+    neighbours = page.split("nearest segments among the training images</h2>")[1].split("<h2>")[0]
     assert neighbours.count("<img") == 2 * 6  # both images of val, each with five neighbours
     assert all(f"{key}: " in neighbours for key in scenes.keys("val"))
     assert "s an iteration" in page
     assert not re.findall(r'(?:src|href)="(?!data:)', page)
     assert "square" in page
+
+
+def test_scores_stay_in_the_report_whoever_writes_it_again(segmenter, scenes):
+    result = evaluated(segmenter, scenes)
+    (segmenter.run / "evaluation-val.json").write_text(result.model_dump_json(), "utf-8")
+    page = report_run(segmenter).read_text("utf-8")
+    assert "Scores on val" in page
+    for column in ("IoU %", "Dice %", "precision %", "recall %", "boundary IoU %", "HD95, pixels"):
+        assert f"<th>{column}</th>" in page
+    assert f"{100 * result.mean_iou:.1f} %" in page
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"split": "val"}', None])
+def test_a_damaged_evaluation_is_left_out_of_the_report_and_named(segmenter, scenes, content, caplog):
+    if content is None:
+        content = evaluated(segmenter, scenes).model_copy(update={"confusion": [[1]]}).model_dump_json()
+    (segmenter.run / "evaluation-val.json").write_text(content, "utf-8")
+    assert "Scores on" not in report_run(segmenter).read_text("utf-8")
+    assert "evaluation-val.json: is no evaluation" in caplog.text
+
+
+def evaluated(segmenter, dataset):
+    borders = BoundaryMetrics(len(dataset.classes))
+    matrix, images = evaluate_split(segmenter, dataset, "val", borders=borders)
+    classes = segmenter.class_map(dataset)
+    return evaluation(matrix, images, classes, dataset, "val", segmenter.recipe.inference, borders.scores())
 
 
 def test_evaluation_refuses_maskless_splits(segmenter, scenes):

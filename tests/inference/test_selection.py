@@ -14,6 +14,8 @@ TRUTH[:, 10:12] = 1  # thin
 HINTS = np.full(TRUTH.shape, UNLABELLED, np.uint8)
 HINTS[4:20:4, 2:30:3] = TRUTH[4:20:4, 2:30:3]
 HINTS[12, 10] = 1
+COLOURED, GREY = np.zeros((2, *TRUTH.shape, 3), np.uint8)
+COLOURED[0, 0] = 1, 2, 3
 
 
 class Says:
@@ -42,16 +44,24 @@ class Says:
     ],
 )
 def test_held_out_hints_decide(refined, plain, expected):
-    image = np.zeros((*TRUTH.shape, 3), np.uint8)
-    chosen = with_chosen_crf(Says(refined, plain), [(image, HINTS)] * 2)
+    chosen = with_chosen_crf(Says(refined, plain), [(COLOURED, HINTS), (GREY, HINTS)])
     assert chosen.inference.crf == expected
     assert chosen.completion.crf == bool(expected)
 
 
-def test_images_without_a_hint_decide_nothing():
-    image = np.zeros((*TRUTH.shape, 3), np.uint8)
+@pytest.mark.parametrize(
+    ("refined", "plain", "expected"),
+    [(TRUTH, np.roll(TRUTH, 3, axis=1), True), (TRUTH, TRUTH, False), (np.zeros_like(TRUTH), TRUTH, False)],
+)
+def test_in_images_without_colour_it_has_to_gain(refined, plain, expected):
+    assert with_chosen_crf(Says(refined, plain), [(GREY, HINTS)] * 2).inference.crf == expected
     nothing = np.full_like(HINTS, UNLABELLED)
-    assert with_chosen_crf(Says(TRUTH, 1 - TRUTH), [(image, nothing)]).inference.crf is True
+    assert with_chosen_crf(Says(refined, plain), [(GREY, nothing)]).inference.crf is False
+
+
+def test_images_without_a_hint_decide_nothing():
+    nothing = np.full_like(HINTS, UNLABELLED)
+    assert with_chosen_crf(Says(TRUTH, 1 - TRUTH), [(COLOURED, nothing)]).inference.crf is True
     assert with_chosen_crf(Says(TRUTH, 1 - TRUTH), []).inference.crf is True
 
 
