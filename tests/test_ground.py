@@ -165,6 +165,7 @@ def test_public_names_exist():
 
     for name in hintseg.__all__:
         assert getattr(hintseg, name) is not None
+    assert set(dir(hintseg)) == set(hintseg.__all__)
     for name in hintseg.functional.__all__:
         assert callable(getattr(hintseg.functional, name))
     with pytest.raises(AttributeError, match="nothing_like_this"):

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from PIL import Image
 from pydantic import ValidationError
 
 from hintseg import train
-from hintseg.apps.report.figures import embedding_colours, hints_over, overlay, region_borders
+from hintseg.apps.report.figures import draw_hints, embedding_colours, overlay, region_borders
 from hintseg.apps.report.run_report import report_run
 from hintseg.boundary_metrics import BoundaryMetrics
 from hintseg.config import CompletionConfig, override
@@ -299,13 +300,33 @@ def test_evaluation_refuses_maskless_splits(segmenter, scenes):
         evaluate_split(segmenter, scenes, "val")
 
 
+def test_predict_takes_an_array_a_path_or_a_pil_image(segmenter, scenes, tmp_path):
+    key = scenes.keys("val")[0]
+    path = scenes.path(key)
+    expected = segmenter.predict(scenes.image(key))
+    np.testing.assert_array_equal(segmenter.predict(path), expected)
+    np.testing.assert_array_equal(segmenter.predict(str(path)), expected)
+    with Image.open(path) as image:
+        np.testing.assert_array_equal(segmenter.predict(image), expected)
+        np.testing.assert_array_equal(segmenter.probabilities(image), segmenter.probabilities(path))
+        np.testing.assert_array_equal(segmenter.retrieve(image, (5, 5))[0], segmenter.retrieve(path, (5, 5))[0])
+        with pytest.raises(InputError, match="save it as a TIFF and give its path"):
+            segmenter.predict(image.convert("F"))
+    hollow = np.dstack([scenes.image(key), np.full(expected.shape, 255, np.uint8)])
+    hollow[:10, :, 3] = 0
+    Image.fromarray(hollow).save(tmp_path / "hollow.png")
+    assert (segmenter.predict(tmp_path / "hollow.png")[:10] == 255).all()
+    with pytest.raises(InputError, match=r"none\.png"):
+        segmenter.predict(tmp_path / "none.png")
+
+
 def test_pictures_show_what_they_should():
     image = np.full((6, 6, 3), 100, np.uint8)
     labels = np.full((6, 6), 254, np.uint8)
     labels[2, 2] = 1
     assert (overlay(image, labels)[5, 5] == 100).all()
     assert overlay(image, labels)[2, 2].sum() > 0
-    assert (hints_over(image, labels)[2, 2] == (128, 0, 0)).all()
+    assert (draw_hints(image, labels)[2, 2] == (128, 0, 0)).all()
     assert (region_borders(image, labels)[2, 2] == (255, 220, 0)).all()
     colours = embedding_colours(np.random.default_rng(0).normal(size=(8, 5, 7)).astype(np.float32))
     assert colours.shape == (5, 7, 3)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from hintseg.apps.report.figures import Picture, hints_over, overlay
+from hintseg.apps.report.figures import Picture, draw_hints, overlay
 from hintseg.apps.report.page import figure_row, write_page
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.forms.registry import FORMS
@@ -42,7 +42,7 @@ def compared(
         pictures = [(image, key)]
         if hints.placed():
             labels = weak_target(hints, image.shape[:2], len(dataset.classes)).likely
-            pictures.append((hints_over(image, labels), "hints"))
+            pictures.append((draw_hints(image, labels), "hints"))
         for row, segmenter in segmenters.items():
             mask = segmenter.predict_picture(segmenter.picture(dataset, key))
             pictures.append((overlay(image, segmenter.class_map(dataset).own_labels(mask)), row))

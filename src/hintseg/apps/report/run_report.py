@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hintseg.apps.report.charts import curves
-from hintseg.apps.report.figures import Picture, embedding_colours, hints_over, overlay, region_borders
+from hintseg.apps.report.figures import Picture, draw_hints, embedding_colours, overlay, region_borders
 from hintseg.apps.report.page import Figure, Row, figure_row, write_page
 from hintseg.apps.report.retrieval import spotlit, spotlit_neighbour
 from hintseg.apps.report.scores import kept_evaluations, shown_scores
@@ -129,7 +129,7 @@ def training_pictures(segmenter: Segmenter, dataset: Dataset, key: str) -> list[
     colours = repeated(embedding_colours(maps.embeddings.cpu().numpy()), image.shape[:2])
     return [
         (image, key),
-        (hints_over(image, target.labels), "hints"),
+        (draw_hints(image, target.labels), "hints"),
         (region_borders(image, segments), "segments"),
         (colours, "embedding (three principal axes)"),
         (overlay(image, segmenter.complete(dataset, key)), "completed mask"),
