@@ -126,7 +126,7 @@ def _default(option: Any) -> str:
 
 def settings() -> str:
     """Every key of a recipe."""
-    recipe = RECIPES[DEFAULT].model_dump(mode="json")
+    recipe = RECIPES[DEFAULT]
     lines = [
         "# All settings",
         "",
@@ -147,14 +147,14 @@ def settings() -> str:
         if model.__doc__:
             lines += [model.__doc__.strip().splitlines()[0].replace("<", "&lt;"), ""]
         if is_mapping:
-            lines += _section(model, f"{name}.NAME.", {})
+            lines += _section(model, f"{name}.NAME.", None)
         else:
-            values = recipe.get(name) or {}
+            values = getattr(recipe, name)
             for inner, below in model.model_fields.items():
                 term, _ = _model(below.annotation)
                 if term is not None:
                     lines += [f"### {name}.{inner}", ""]
-                    lines += _section(term, f"{name}.{inner}.", values.get(inner) or {})
+                    lines += _section(term, f"{name}.{inner}.", getattr(values, inner))
             lines += _section(model, f"{name}.", values)
     lines += ["## Recipes", "", "| recipe | what it is |", "|---|---|"]
     lines += [f"| `{name}` | {_cell(_describe(name))} |" for name in RECIPES]
@@ -164,12 +164,12 @@ def settings() -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _section(model: type[BaseModel], prefix: str, values: dict[str, Any]) -> list[str]:
+def _section(model: type[BaseModel], prefix: str, values: BaseModel | None) -> list[str]:
     rows = []
     for name, field in model.model_fields.items():
         if _model(field.annotation)[0] is not None or (not prefix and name == "name"):
             continue
-        value = values[name] if name in values else field.get_default(call_default_factory=True)
+        value = field.get_default(call_default_factory=True) if values is None else getattr(values, name)
         rows.append(f"| `{prefix}{name}` | {_value(value)} | {_allowed(field)} | {_cell(field.description)} |")
     return ["| setting | default | allowed | what for |", "|---|---|---|---|", *rows, ""] if rows else []
 
@@ -187,7 +187,6 @@ def _model(annotation: Any) -> tuple[type[BaseModel] | None, bool]:
 
 
 def _value(value: Any) -> str:
-    value = value.model_dump(mode="json") if isinstance(value, BaseModel) else value
     return f"`{json.dumps(value, default=list)}`"
 
 

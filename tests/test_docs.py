@@ -20,7 +20,7 @@ from hintseg.apps.batch_inference.local import SHARD
 from hintseg.apps.cli.app import app
 from hintseg.apps.studio.lock import SILENT
 from hintseg.check import inspect, require_trainable
-from hintseg.config import DataConfig, InferenceConfig
+from hintseg.config.schema import DataConfig, InferenceConfig
 from hintseg.contrib.rca import RegionMemory
 from hintseg.errors import InputError
 from hintseg.formats.registry import FORMATS, Format, import_dataset
@@ -139,7 +139,6 @@ def test_generated_pages_are_up_to_date():
         assert path.read_text("utf-8") == text, f"{path.name}: run python docs/generate.py"
 
 
-@pytest.mark.skipif("batch_size" not in DataConfig.model_fields, reason="settings still have their names of 0.1")
 def test_documented_settings_exist():
     known = {f"{name}." for name in SCHEMA.model_fields}
     settings = set(re.findall(r"^\| `([a-z_.A-Z]+)` \|", pages()[ROOT / "docs/reference/settings.md"], re.M))

@@ -26,7 +26,7 @@ FORMS = "scribbles,points,boxes,tags"
 def segmenter(scenes, tiny, tmp_path):
     return train(
         scenes, FORMS, tmp_path / "run", weights="none", device="cpu", iterations=30,
-        settings=[*tiny, "optimizer.rate=3e-3", "optimizer.backbone_rate=3e-3", "stage_two.kind=none"],
+        settings=[*tiny, "optimizer.lr=3e-3", "optimizer.backbone_lr=3e-3", "self_training.mode=none"],
     )  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from hintseg.boundary_metrics import BorderScores, BoundaryMetrics
-from hintseg.config import InferenceConfig
+from hintseg.config.schema import InferenceConfig
 from hintseg.errors import InputError
 from hintseg.hints.classes import ClassMap
 from hintseg.hints.dataset import Dataset

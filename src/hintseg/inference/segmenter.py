@@ -11,7 +11,8 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 
-from hintseg.config import InferenceConfig
+from hintseg.config.aliases import METHODS, current_choice
+from hintseg.config.schema import InferenceConfig
 from hintseg.errors import InputError, RunError, WeightsError
 from hintseg.hints.classes import ClassMap, match_classes
 from hintseg.hints.dataset import Dataset
@@ -250,7 +251,9 @@ class Segmenter:
         (image, valid), target = self.hinted(dataset, key)
         small, reduced = reduce_target(image, target, self.recipe.data.longest_side)
         maps = completion_maps(self.network, self.recipe.inference, small)
-        probabilities = complete_image(maps, small, reduced, self.recipe.completion, self.description.background)
+        probabilities = complete_image(
+            maps, small, reduced, self.recipe.completion, self.description.background, crf=self.recipe.inference.crf
+        )
         mask = enlarged_argmax(probabilities, image.shape[:2])
         hinted = target.labels < UNLABELLED
         mask[hinted] = target.labels[hinted]
@@ -303,6 +306,8 @@ class Segmenter:
 
     def with_inference(self, **changes: object) -> InferenceConfig:
         """The recipe's inference section with changes, e.g. `with_inference(crf=True)`."""
+        if isinstance(method := changes.get("method"), str):
+            changes["method"] = current_choice("the method", method, METHODS)
         return InferenceConfig.model_validate({**self.recipe.inference.model_dump(), **changes})
 
     def dataset(self) -> Dataset:

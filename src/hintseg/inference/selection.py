@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from hintseg.config import Recipe
+from hintseg.config.schema import Recipe
 from hintseg.hints.labels import UNLABELLED, VOID
 from hintseg.inference.segmenter import Segmenter
 from hintseg.metrics import ConfusionMatrix
@@ -67,8 +67,4 @@ def with_chosen_crf(
 
 def without_crf(recipe: Recipe) -> Recipe:
     """The recipe with no dense CRF, on new images and on training images."""
-    changes = {
-        "inference": recipe.inference.model_copy(update={"crf": False}),
-        "completion": recipe.completion.model_copy(update={"crf": False}),
-    }
-    return recipe.model_copy(update=changes)
+    return recipe.model_copy(update={"inference": recipe.inference.model_copy(update={"crf": False})})

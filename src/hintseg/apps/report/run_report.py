@@ -106,7 +106,7 @@ def _rows(keys: Iterable[str], make: Callable[[str], list[Figure]]) -> list[Row]
 def _summary(segmenter: Segmenter) -> str:
     description = segmenter.description
     recipe = segmenter.recipe
-    effort = f"{recipe.iterations} iterations of batch {recipe.data.batch}, crop {recipe.data.crop}"
+    effort = f"{recipe.iterations} iterations of batch {recipe.data.batch_size}, crop {recipe.data.crop_size}"
     if recipe.instant is not None:
         head = f"a head on frozen features, {recipe.instant.steps} steps"
         effort = f"{head}, then {effort}" if recipe.objective else head
