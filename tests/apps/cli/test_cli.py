@@ -134,7 +134,7 @@ def test_masks_leave_and_do_not_come_back_without_their_images(hintseg, trained,
 def test_suggestions(hintseg, trained, scenes, tmp_path):
     code, out, err = hintseg("suggest", trained, scenes.root, "--count", 2, "--out", tmp_path / "next.json")
     assert code == 0, err
-    assert "doubtful pixels" in out + err
+    assert "uncertain pixels" in out + err
     suggestions = json.loads((tmp_path / "next.json").read_text("utf-8"))
     assert [set(row) for row in suggestions] == [{"key", "x", "y", "uncertainty", "worth", "classes"}] * 2
 
