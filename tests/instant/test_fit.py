@@ -68,7 +68,7 @@ def test_void_gets_no_pseudo_label(monkeypatch):
     images = SimpleNamespace(target=lambda key: (None, target), dataset=SimpleNamespace(background=None))
     sure = torch.stack([torch.zeros(4, 4), torch.ones(4, 4)])
     monkeypatch.setattr(fit_module, "complete_image", lambda *rest, crf: sure)
-    found = fit_module.pseudo_labels(images, SimpleNamespace(maps=lambda image: None), "a", INSTANT)
+    found = fit_module.pseudo_labels(images, SimpleNamespace(maps=lambda image: None), "a", INSTANT, True)
     assert (found[:, :2] == 1).all()
     assert (found[:, 2:] == UNLABELLED).all()
 

@@ -26,7 +26,7 @@ from hintseg.inference.device import pick_device
 from hintseg.inference.retrieval import save_index
 from hintseg.inference.run_config import RunDescription
 from hintseg.inference.segmenter import Segmenter
-from hintseg.inference.selection import held_out, with_chosen_crf
+from hintseg.inference.selection import CrfChoice, choose_crf, held_out, without_crf
 from hintseg.instant.features import FEATURES_LIMIT, FeatureStore, scale_for
 from hintseg.instant.head import MOST_PIXELS, LabelledPixels, draw_pixels, fit_head, gathered
 from hintseg.instant.tags import place_tagged
@@ -165,24 +165,27 @@ def fit_from_hints(
         labelled[key] = _pixels(store, images, key, images.sample(key).propagated, recipe)
         progress("hints", done, total, {})
     held = held_out(images.localized, recipe.selection.held_out, recipe.seed) if segmenter is not None else frozenset()
+    crf = CrfChoice(masks=recipe.inference.crf, pseudo_labels=recipe.inference.crf)
     if segmenter is not None and held:
         fit_head(network, gathered([labelled[key] for key in images.keys if key not in held]), first, recipe.seed)
         hinted = ((image, target.labels) for image, target in map(images.target, sorted(held)))
-        recipe = with_chosen_crf(segmenter, hinted, lambda done: progress("selection", done, len(held), {}))
+        crf = choose_crf(segmenter, hinted, lambda done: progress("selection", done, len(held), {}))
     progress("fit", 0, 2, {})
     fit_head(network, gathered(list(labelled.values())), first, recipe.seed)
     progress("fit", 1, 2, {})
     parts = []
     for done, key in enumerate(images.keys, start=1):
-        if (labels := pseudo_labels(images, store, key, recipe)) is not None:
+        if (labels := pseudo_labels(images, store, key, recipe, crf.pseudo_labels)) is not None:
             parts.append(_pixels(store, images, key, labels, recipe))
         progress("pseudo-labels", done, total, {})
     fit_head(network, gathered(parts), config.steps, recipe.seed)
     progress("fit", 2, 2, {})
-    return recipe
+    return recipe if crf.masks else without_crf(recipe)
 
 
-def pseudo_labels(images: TrainingImages, store: FeatureStore, key: str, recipe: Recipe) -> NDArray[np.uint8] | None:
+def pseudo_labels(
+    images: TrainingImages, store: FeatureStore, key: str, recipe: Recipe, crf: bool
+) -> NDArray[np.uint8] | None:
     """(h, w) uint8 of the completed mask: the classes that the network is confident of among those the image may hold.
 
     Void gets none.
@@ -193,7 +196,7 @@ def pseudo_labels(images: TrainingImages, store: FeatureStore, key: str, recipe:
     if target.says_nothing():
         return None
     probabilities = complete_image(
-        store.maps(image), image, target, recipe.completion, images.dataset.background, crf=recipe.inference.crf
+        store.maps(image), image, target, recipe.completion, images.dataset.background, crf=crf
     )
     best, labels = probabilities.max(dim=0)
     confident = best.numpy() >= (recipe.instant.confidence if recipe.instant else 0.0)

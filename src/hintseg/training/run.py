@@ -17,7 +17,7 @@ from hintseg.inference.evaluation import evaluate_split
 from hintseg.inference.retrieval import save_index
 from hintseg.inference.run_config import RunDescription
 from hintseg.inference.segmenter import Segmenter
-from hintseg.inference.selection import held_out, with_chosen_crf, without_crf
+from hintseg.inference.selection import choose_crf, held_out, without_crf
 from hintseg.io.writing import write_text
 from hintseg.network.embedder import Embedder
 from hintseg.network.tta import image_maps, middle_scale
@@ -116,11 +116,11 @@ class Run:
         path = self.out / "selection.json"
         if not path.exists() and self.fabric.is_global_zero:
             segmenter = Segmenter(self.state.average.network, self.description, self.out)
-            chosen = with_chosen_crf(
+            chosen = choose_crf(
                 segmenter, (self._hinted(key) for key in sorted(self.held_out)),
                 lambda done: self._progress("selection", done, len(self.held_out)),
             )  # fmt: skip
-            write_text(path, json.dumps({"crf": chosen.inference.crf}))
+            write_text(path, json.dumps({"crf": chosen.masks}))
         self.fabric.barrier()
         if json.loads(path.read_text("utf-8"))["crf"] != self.recipe.inference.crf:
             self.recipe = without_crf(self.recipe)
