@@ -133,6 +133,11 @@ def eventually(true):
         time.sleep(0.05)
 
 
+def shown(page, expression):
+    """What the page's modules hold."""
+    return page.evaluate(f"import('/page/js/state.js').then((state) => {expression})")
+
+
 def shoot(page, name):
     if SCREENSHOTS:
         page.screenshot(path=str(Path(SCREENSHOTS) / f"{name}.jpg"), type="jpeg", quality=85)
@@ -209,7 +214,7 @@ def test_from_photographs_to_masks(browser, serve, photographs, tmp_path):
         expect(page.locator("#stage")).to_contain_text("fitting", timeout=60_000)
     shoot(page, "studio-train")
     expect(page.locator("#source")).to_contain_text("mask of run-001", timeout=400_000)
-    page.check("#unsure")
+    page.check("#uncertain")
     page.locator("#images button", has_text="cat").click()
     page.keyboard.press("l")
     page.mouse.click(*hand.at(0.5, 0.5))
@@ -446,36 +451,36 @@ def test_one_finger_draws_and_two_move_and_zoom(browser, serve, photographs):
     expect(page.locator("#saved")).to_have_text("saved")
     assert stored(photographs) == ["dog"]
 
-    scale, left = page.evaluate("[view.scale, view.x]")
+    scale, left = shown(page, "[state.view.scale, state.view.x]")
     touch("touchStart", (0.4, 0.5))
     touch("touchStart", (0.4, 0.5), (0.6, 0.5))
     touch("touchMove", (0.3, 0.5), (0.7, 0.5))
     touch("touchEnd")
-    larger, _ = page.evaluate("[view.scale, view.x]")
+    larger, _ = shown(page, "[state.view.scale, state.view.x]")
     assert larger > 1.5 * scale
-    left = page.evaluate("view.x")
+    left = shown(page, "state.view.x")
     touch("touchStart", (0.4, 0.5), (0.6, 0.5))
     touch("touchMove", (0.5, 0.5), (0.7, 0.5))
     touch("touchEnd")
-    assert page.evaluate("view.x") > left + 5
-    assert page.evaluate("drawn.strokes.length") == 1
+    assert shown(page, "state.view.x") > left + 5
+    assert shown(page, "state.hints.drawn.strokes.length") == 1
     assert stored(photographs) == ["dog"]
     context.close()
 
 
 @pytest.mark.slow
-def test_keys_are_shown_and_photographs_sorted_by_doubt(browser, serve, photographs):
+def test_keys_are_shown_and_photographs_sorted_by_uncertainty(browser, serve, photographs):
     port = free_port()
     serve(photographs, port)
     page = browser.new_page(viewport={"width": 1280, "height": 800})
-    doubts = {"cup": {"doubt": 5, "x": 150, "y": 100}, "cat": {"doubt": 9, "x": 3, "y": 4}}
+    places = {"cup": {"uncertainty": 5, "x": 150, "y": 100}, "cat": {"uncertainty": 9, "x": 3, "y": 4}}
 
-    def doubtful(route):
+    def uncertain(route):
         answer = route.fetch()
-        route.fulfill(response=answer, json=answer.json() | {"doubts": doubts})
+        route.fulfill(response=answer, json=answer.json() | {"uncertain": places})
 
     for place in ("**/api/project", "**/api/state*"):
-        page.route(place, doubtful)
+        page.route(place, uncertain)
     page.goto(f"http://127.0.0.1:{port}/")
     names = page.locator("#images button span")
     expect(names.first).to_be_visible()
@@ -486,12 +491,12 @@ def test_keys_are_shown_and_photographs_sorted_by_doubt(browser, serve, photogra
     page.locator("#images button", has_text="cup").click()
     expect(page.locator("#images [aria-current=true] span")).to_have_text("cup")
     pixels = "document.getElementById('canvas').toDataURL()"
-    eventually(lambda: page.evaluate("view.photo !== null"))
+    eventually(lambda: shown(page, "state.view.photo !== null"))
     plain = page.evaluate(pixels)
-    page.check("#unsure")
+    page.check("#uncertain")
     expect(names.first).to_have_text("cat")
-    assert names.all_text_contents() == ["cat", "cup", *(name for name in before if name not in doubts)]
+    assert names.all_text_contents() == ["cat", "cup", *(name for name in before if name not in places)]
     assert page.evaluate(pixels) != plain, "a ring"
-    page.uncheck("#unsure")
+    page.uncheck("#uncertain")
     assert page.evaluate(pixels) == plain
     page.close()

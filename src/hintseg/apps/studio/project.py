@@ -1,4 +1,4 @@
-"""A data set folder that grows while someone draws: classes, photographs and hints, every change on disk at once."""
+"""A data set folder that grows while someone draws: classes, images and hints, every change on disk at once."""
 
 import hashlib
 import json
@@ -55,9 +55,9 @@ class Project:
 
     @classmethod
     def open(cls, root: Path) -> "Project":
-        """A data set folder, a folder of photographs, or a folder that does not exist yet.
+        """A data set folder, a folder of images, or a folder that does not exist yet.
 
-        Photographs that lie in the folder itself are linked into images/.
+        Images that lie in the folder itself are linked into images/.
 
         Raises:
             InputError: the folder's description is malformed.
@@ -92,7 +92,7 @@ class Project:
         except InputError:
             if (self.root / "dataset.json").exists() or not (self.root / "images").is_dir():
                 raise
-            # Until somebody says otherwise a hint says what is there, and nothing of the rest of the photograph.
+            # Until somebody says otherwise a hint says what is there, and nothing of the rest of the image.
             self.dataset = Dataset(self.root, (), tags_complete=False)
         self.identifiers = identify(self.root, self.dataset.classes)
 
@@ -224,7 +224,7 @@ class Project:
         why = (
             "a class that these hints name is gone"
             if missing
-            else "the hints of this photograph were changed elsewhere since this page read them"
+            else "the hints of this image were changed elsewhere since this page read them"
         )
         return ConflictError(f"{key}: {why}; yours are kept in studio/kept/{copy}.", self.hints(key) | {"copy": copy})
 
@@ -234,7 +234,7 @@ class Project:
             drop(self.root, key, name)
 
     def add_image(self, name: str, content: bytes) -> str:
-        """Store an uploaded photograph under its name and return its key.
+        """Store an uploaded image under its name and return its key.
 
         Raises:
             InputError: no image, of an unknown format, or its name is taken.
@@ -245,7 +245,7 @@ class Project:
         with self._lock:
             self._reload()
             if key in {unicodedata.normalize("NFC", known) for known in self.dataset.paths}:
-                raise InputError(f"{name}: a photograph of this name is there already; rename it.")
+                raise InputError(f"{name}: an image of this name is there already; rename it.")
             write_new(target, content)
             self._reload()
         return key

@@ -9,8 +9,7 @@ from typing import Annotated, Any, Literal
 import cv2
 import numpy as np
 from fastapi import FastAPI, Header, HTTPException, Request, Response
-from fastapi.responses import FileResponse, JSONResponse
-from fastapi.staticfiles import StaticFiles
+from fastapi.responses import JSONResponse
 from numpy.typing import NDArray
 from PIL import Image
 from pydantic import BaseModel, Field
@@ -22,6 +21,7 @@ from hintseg.apps.studio.guard import Guard, explain_errors, new_token
 from hintseg.apps.studio.lanes import Lane
 from hintseg.apps.studio.listen import listen, require_port
 from hintseg.apps.studio.lock import locked_folder
+from hintseg.apps.studio.page_files import serve_page
 from hintseg.apps.studio.project import Project
 from hintseg.apps.studio.trainer import Effort, Model, Trainer
 from hintseg.errors import InputError
@@ -31,8 +31,7 @@ from hintseg.hints.labels import MAX_CLASSES
 from hintseg.io.images import reduced, repeated, write_labels
 from hintseg.memory_errors import memory_explained
 
-PAGE = Path(__file__).parent / "page"
-LONGEST_SHOWN = 2048  # larger photographs are shown reduced; hints keep the photograph's own pixels
+LONGEST_SHOWN = 2048  # larger images are shown reduced; hints keep the image's own pixels
 LARGEST_UPLOAD = 200 * 2**20
 LANES = {"masks": 2, "images": 4, "uploads": 1, "exports": 1}  # threads of the slow work; all else has its own
 
@@ -47,7 +46,7 @@ class NamedClass(BaseModel):
 
 
 class ClassTable(BaseModel):
-    """All classes, which is background, and whether hints name all that a photograph holds (None: as it is)."""
+    """All classes, which is background, and whether hints name all that an image holds (None: as it is)."""
 
     classes: list[NamedClass] = Field(max_length=MAX_CLASSES)
     background: ClassId | None = None
@@ -76,17 +75,13 @@ def create_app(project: Project, trainer: Trainer, token: str | None = None) -> 
     async def disagree(request: Request, error: ConflictError) -> JSONResponse:
         return JSONResponse({"detail": str(error), "current": error.current}, status_code=409)
 
-    @app.get("/")
-    def page() -> FileResponse:
-        return FileResponse(PAGE / "index.html")
-
     lanes = {name: Lane(name, threads) for name, threads in LANES.items()}
     app.state.lanes = lanes
     _serve_hints(app, project, model, trainer)
     _serve_images(app, project, lanes)
     _serve_masks(app, project, model, lanes["masks"])
     _serve_training(app, project, model, trainer, lanes["exports"])
-    app.mount("/page", StaticFiles(directory=PAGE), name="page")
+    serve_page(app)
     return app
 
 
@@ -96,7 +91,7 @@ def _serve_hints(app: FastAPI, project: Project, model: Model, trainer: Trainer)
     @app.get("/api/project")
     def describe() -> dict[str, Any]:
         return project.describe() | {
-            "doubts": model.doubts(),
+            "uncertain": model.uncertain(),
             "run": model.run,
             "model": model.name,
             "state": trainer.state(),
@@ -111,7 +106,7 @@ def _serve_hints(app: FastAPI, project: Project, model: Model, trainer: Trainer)
         return trainer.state() | {
             "newest": model.run,
             "model": model.name,
-            "doubts": model.doubts(),
+            "uncertain": model.uncertain(),
             "versions": versions,
         }
 
@@ -138,7 +133,7 @@ def _serve_hints(app: FastAPI, project: Project, model: Model, trainer: Trainer)
 
 
 def _serve_images(app: FastAPI, project: Project, lanes: dict[str, Lane]) -> None:
-    """Photographs in and out."""
+    """Images in and out."""
 
     @app.post("/api/images")
     async def upload(request: Request, name: str) -> dict[str, str]:
@@ -162,7 +157,7 @@ def _serve_images(app: FastAPI, project: Project, lanes: dict[str, Lane]) -> Non
 
 
 def _serve_masks(app: FastAPI, project: Project, model: Model, lane: Lane) -> None:
-    """What hints and networks say of a photograph."""
+    """What hints and networks say of an image."""
 
     @app.get("/api/mask/{key:path}")
     async def mask(request: Request, key: str, source: Literal["model", "accepted"] = "model") -> Response:
@@ -170,7 +165,7 @@ def _serve_masks(app: FastAPI, project: Project, model: Model, lane: Lane) -> No
             tag = model.tag(key)
             labels = project.accepted(key) if source == "accepted" else model.mask(key)
             if labels is None:
-                raise HTTPException(404, "no mask was accepted for this photograph")
+                raise HTTPException(404, "no mask was accepted for this image")
             return _picture(_coloured(labels), tag)
 
         return await lane.run(request, found)
@@ -179,7 +174,7 @@ def _serve_masks(app: FastAPI, project: Project, model: Model, lane: Lane) -> No
     def raster(key: str) -> Response:
         found = project.dataset.hints(key, ("scribbles",)).scribble_map
         if found is None:
-            raise HTTPException(404, "this photograph has no scribbles that came as a picture")
+            raise HTTPException(404, "this image has no scribbles that came as a picture")
         return _picture(_coloured(found.labels))
 
     @app.post("/api/accept/{key:path}")
@@ -277,7 +272,7 @@ def _picture(pixels: NDArray[np.uint8], tag: str = "") -> Response:
 
 
 def _archive(project: Project, model: Model, form: str) -> Response:
-    """Masks of all photographs as a zip: palette PNGs, or another tool's annotations."""
+    """Masks of all images as a zip: palette PNGs, or another tool's annotations."""
     if form != "png" and form not in WRITERS:
         raise InputError(f"{form!r} is no format; known: png, {', '.join(WRITERS)}.")
     dataset = project.dataset

@@ -66,7 +66,7 @@ class Trainer:
             self.project.refresh()
             dataset, classes = self.project.dataset, self.project.identifiers
             if not any(dataset.hints(key).forms() for named in dataset.hint_keys().values() for key in named):
-                raise HintsegError("no photograph carries a hint yet; draw some, of every class.")
+                raise HintsegError("no image carries a hint yet; draw some, of every class.")
             number = max(
                 [int(path.name[4:]) for path in self.folder.glob("run-*") if path.name[4:].isdigit()], default=0
             )
@@ -124,7 +124,7 @@ class Trainer:
 
 
 class Model:
-    """What models say of the photographs: the newest finished run, and before there is one an instant session.
+    """What models say of the images: the newest finished run, and before there is one an instant session.
 
     Computing holds no lock that a save needs.
     """
@@ -136,8 +136,8 @@ class Model:
         self._network = threading.RLock()  # one computation at a time
         self._segmenter: Segmenter | None = None
         self._lock = threading.Lock()  # of what follows, never held for long
-        self._doubts: dict[str, Suggestion | None] = {}
-        self._ranked: str | None = None  # the run that the doubts are of
+        self._uncertain: dict[str, Suggestion | None] = {}
+        self._ranked: str | None = None  # the run that these places are of
         self._ranking: threading.Thread | None = None
 
     @property
@@ -218,30 +218,30 @@ class Model:
             for one in found
         ]
 
-    def doubts(self) -> dict[str, dict[str, Any]]:
-        """Key → how doubtful its most doubtful region is, and where; filled in the background after training."""
+    def uncertain(self) -> dict[str, dict[str, Any]]:
+        """Key → how uncertain its most uncertain region is, and where; filled in the background after training."""
         run = self.usable()
         if run is None:
             return {}
         training = self.trainer.state()["training"]
         with self._lock:
             if self._ranked != run.name:
-                self._ranked, self._doubts = run.name, {}
-            waiting = [key for key in self.project.dataset.keys(None) if key not in self._doubts]
+                self._ranked, self._uncertain = run.name, {}
+            waiting = [key for key in self.project.dataset.keys(None) if key not in self._uncertain]
             idle = self._ranking is None or not self._ranking.is_alive()
             if waiting and idle and not training:
                 self._ranking = threading.Thread(target=self._rank, args=(run.name, waiting), daemon=True)
                 self._ranking.start()
             return {
-                key: {"doubt": one.worth, "x": one.x, "y": one.y}
-                for key, one in self._doubts.items()
+                key: {"uncertainty": one.worth, "x": one.x, "y": one.y}
+                for key, one in self._uncertain.items()
                 if one is not None
             }
 
     def forget(self, key: str) -> None:
         """Rank an image again, since its hints changed."""
         with self._lock:
-            self._doubts.pop(key, None)
+            self._uncertain.pop(key, None)
 
     def _rank(self, run: str, keys: list[str]) -> None:
         for key in keys:
@@ -257,7 +257,7 @@ class Model:
             with self._lock:
                 if self._ranked != run:
                     return
-                self._doubts[key] = found[0] if found else None
+                self._uncertain[key] = found[0] if found else None
 
 
 def _named_as(dataset: Dataset, segmenter: Segmenter) -> Dataset:

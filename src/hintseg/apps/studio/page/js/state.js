@@ -1,0 +1,19 @@
+// What the page shows: the project, the image that is open, its hints, and the hand that draws. Parts of the page
+// listen for what changed; nothing else connects them.
+
+import { EMPTY } from "./hints.js";
+
+export const project = { classes: [], images: [], background: null, complete: false, uncertain: {}, run: null, model: "hints" };
+export const view = { key: null, width: 1, height: 1, scale: 1, x: 0, y: 0, photo: null, mask: null, outline: null, kept: [] };
+export const hints = { drawn: structuredClone(EMPTY), past: [], future: [] }; // drawn: what the server holds, or is about to
+export const hand = { tool: "scribble", label: null, current: null };
+
+export const classOf = (id) => project.classes.find((entry) => entry.id === id);
+export const colour = (id) => classOf(id)?.colour ?? "#888";
+export const imageOf = (key) => project.images.find((entry) => entry.key === key);
+
+// Events: "hints" (of the open image), "classes", "images", "view" (to be drawn again), "mask" (to be asked for again),
+// "notice" (what others changed), "opened".
+const listeners = {};
+export const on = (event, listener) => (listeners[event] ??= []).push(listener);
+export const emit = (event) => { for (const listener of listeners[event] ?? []) listener(); };
