@@ -24,6 +24,7 @@ from hintseg.hints.forms.registry import FORMS
 from hintseg.inference.run_config import RunDescription
 from hintseg.inference.segmenter import Segmenter
 from hintseg.inference.suggest import Suggestion, suggest
+from hintseg.pseudo_labels.near import corrected
 from hintseg.pseudo_labels.propagate import complete_key
 from hintseg.training.progress import FILE as PROGRESS_FILE
 
@@ -194,11 +195,14 @@ class Model:
         if segmenter is not None:
             with self._network:
                 hints = dataset.hints(key, segmenter.description.forms)
+                if hints.forms() and not hints.placed():
+                    return segmenter.complete(_named_as(dataset, segmenter), key)
+                predicted = segmenter.predict_picture(segmenter.picture(dataset, key))
                 if not hints.forms():
-                    return segmenter.predict_picture(segmenter.picture(dataset, key))
-                if hints.placed():  # a correction does not say that all other classes are absent
-                    dataset = replace(dataset, tags_complete=False)
-                return segmenter.complete(_named_as(dataset, segmenter), key)
+                    return predicted
+                # A correction does not say that all other classes are absent.
+                named = _named_as(replace(dataset, tags_complete=False), segmenter)
+                return corrected(predicted, segmenter.complete(named, key), segmenter.hinted(named, key)[1])
         if self.learner is None:
             return complete_key(dataset, key, tuple(FORMS))
         if (mask := self.learner.mask(key)) is None:
