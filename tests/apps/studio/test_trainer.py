@@ -17,6 +17,7 @@ from hintseg.io.images import read_labels
 pytest.importorskip("fastapi")
 from hintseg.apps.studio.drawn import DrawnHints, DrawnPoint
 from hintseg.apps.studio.processes import birth, end
+from hintseg.apps.studio.accepted import accept
 from hintseg.apps.studio.project import Project
 from hintseg.apps.studio.run_record import RunRecord
 from hintseg.apps.studio.trainer import Model, Trainer
@@ -177,9 +178,9 @@ def test_a_quick_training_is_an_instant_run(project, monkeypatch, effort, weight
 
 def test_an_accepted_mask_is_a_hint_for_training(project):
     assert Dataset.open(project.root).hints("b").forms() == ("points",)
-    project.accept("b", np.ones((72, 96), np.uint8))
+    accept(project, "b", np.ones((72, 96), np.uint8))
     hints = Dataset.open(project.root).hints("b", ("masks",))
     assert hints.forms() == ("masks",)
-    project.accept("b", np.zeros((72, 96), np.uint8))
+    accept(project, "b", np.zeros((72, 96), np.uint8))
     (copy,) = (project.root / "studio" / "kept" / "masks").iterdir()
     assert (read_labels(copy) == 1).all()  # what was replaced

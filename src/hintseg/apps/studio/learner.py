@@ -6,6 +6,7 @@ from contextlib import suppress
 import numpy as np
 from numpy.typing import NDArray
 
+from hintseg.apps.studio.accepted import mask_version
 from hintseg.apps.studio.drawn import version_of
 from hintseg.apps.studio.links import writable
 from hintseg.apps.studio.project import Project
@@ -109,6 +110,6 @@ class Learner:
 
 def content_version(project: Project, key: str) -> str:
     """Changes with every file of an image that masks follow from: itself, its hints and its label pictures."""
-    versions, dataset = [project.hints_version(key), project.mask_version(key)], project.dataset
+    versions, dataset = [project.hints_version(key), mask_version(project, key)], project.dataset
     files = [dataset.path(key), *(dataset.label_path(folder, key) for folder in dataset.pictures)]
     return version_of([versions, [mark(path) for path in files if path is not None]])

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from pydantic import BaseModel, Field
 
-from hintseg.apps.studio.colours import COLOURS, hexadecimal
+from hintseg.apps.studio.accepted import accept, accepted, require, withdraw
+from hintseg.apps.studio.colours import hexadecimal
 from hintseg.apps.studio.conflict import ConflictError
 from hintseg.apps.studio.drawn import ClassId, DrawnHints
 from hintseg.apps.studio.guard import Guard, explain_errors, new_token
@@ -43,14 +44,16 @@ class NamedClass(BaseModel):
 
     id: ClassId | None = None
     name: str = Field(max_length=1000)
+    colour: str | None = Field(None, max_length=7)
 
 
 class ClassTable(BaseModel):
-    """All classes, which is background, and whether hints name all that an image holds (None: as it is)."""
+    """All classes, which is background, whether hints name all that an image holds, and their order (None: as it is)."""
 
     classes: list[NamedClass] = Field(max_length=MAX_CLASSES)
     background: ClassId | None = None
     complete: bool | None = None
+    order: list[ClassId] | None = Field(None, max_length=MAX_CLASSES)
 
 
 class Start(BaseModel):
@@ -113,12 +116,22 @@ def _serve_hints(app: FastAPI, project: Project, model: Model, trainer: Trainer)
     @app.put("/api/classes")
     def classes(body: ClassTable, if_match: IfMatch = None) -> dict[str, Any]:
         named = [(one.id, one.name) for one in body.classes]
-        project.set_classes(named, body.background, body.complete, _required(if_match))
+        colours = {one.id: one.colour for one in body.classes if one.id is not None and one.colour is not None}
+        project.set_classes(named, body.background, body.complete, _required(if_match), body.order, colours)
         return project.describe()
+
+    @app.get("/api/classes/{identifier}")
+    def uses(identifier: str) -> dict[str, int]:
+        return project.uses(identifier)._asdict()
+
+    @app.delete("/api/classes/{identifier}")
+    def delete(identifier: str, if_match: IfMatch = None) -> dict[str, Any]:
+        copy = project.delete_class(identifier, _required(if_match))
+        return project.describe() | {"copy": copy}
 
     @app.get("/api/hints/{key:path}")
     def hints(key: str) -> dict[str, Any]:
-        return project.hints(key) | {"accepted": project.accepted(key) is not None}
+        return project.hints(key) | {"accepted": accepted(project, key) is not None}
 
     @app.put("/api/hints/{key:path}")
     def save(key: str, body: DrawnHints, if_match: IfMatch = None) -> dict[str, Any]:
@@ -163,10 +176,10 @@ def _serve_masks(app: FastAPI, project: Project, model: Model, lane: Lane) -> No
     async def mask(request: Request, key: str, source: Literal["model", "accepted"] = "model") -> Response:
         def found() -> Response:
             tag = model.tag(key)
-            labels = project.accepted(key) if source == "accepted" else model.mask(key)
+            labels = accepted(project, key) if source == "accepted" else model.mask(key)
             if labels is None:
                 raise HTTPException(404, "no mask was accepted for this image")
-            return _picture(_coloured(labels), tag)
+            return _picture(_coloured(labels, project), tag)
 
         return await lane.run(request, found)
 
@@ -175,23 +188,23 @@ def _serve_masks(app: FastAPI, project: Project, model: Model, lane: Lane) -> No
         found = project.dataset.hints(key, ("scribbles",)).scribble_map
         if found is None:
             raise HTTPException(404, "this image has no scribbles that came as a picture")
-        return _picture(_coloured(found.labels))
+        return _picture(_coloured(found.labels, project))
 
     @app.post("/api/accept/{key:path}")
-    async def accept(request: Request, key: str, if_match: IfMatch = None) -> dict[str, bool]:
+    async def take_mask(request: Request, key: str, if_match: IfMatch = None) -> dict[str, bool]:
         seen = _required(if_match)
 
         def take() -> None:
-            project.require(lambda: model.tag(key) == seen)  # before anything is computed
-            project.accept(key, model.mask(key), lambda: model.tag(key) == seen)
+            require(lambda: model.tag(key) == seen)  # before anything is computed
+            accept(project, key, model.mask(key), lambda: model.tag(key) == seen)
 
         await lane.run(request, take)
         return {"accepted": True}
 
     @app.delete("/api/accept/{key:path}")
-    def withdraw(key: str, if_match: IfMatch = None) -> dict[str, bool]:
+    def withdraw_mask(key: str, if_match: IfMatch = None) -> dict[str, bool]:
         seen = _required(if_match)
-        return {"accepted": project.withdraw(key, lambda: model.tag(key) == seen)}
+        return {"accepted": withdraw(project, key, lambda: model.tag(key) == seen)}
 
     @app.get("/api/nearest/{key:path}")
     async def nearest(request: Request, key: str, x: float, y: float) -> dict[str, Any]:
@@ -253,13 +266,13 @@ def _required(if_match: str | None) -> str:
     return if_match.removeprefix("W/").strip('"')
 
 
-def _coloured(labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def _coloured(labels: NDArray[np.uint8], project: Project) -> NDArray[np.uint8]:
     """(H, W) labels → (h, w, 4), transparent where there is none."""
     share = min(1.0, LONGEST_SHOWN / max(labels.shape))
     small = repeated(labels, (max(round(labels.shape[0] * share), 1), max(round(labels.shape[1] * share), 1)))
     table = np.zeros((256, 4), np.uint8)
-    table[: len(COLOURS), :3] = [hexadecimal(colour) for colour in COLOURS]
-    table[: len(COLOURS), 3] = 255
+    for label, colour in enumerate(project.appearance.colours_of(project.identifiers)):
+        table[label] = (*hexadecimal(colour), 255)
     return table[small]
 
 
@@ -280,7 +293,7 @@ def _archive(project: Project, model: Model, form: str) -> Response:
         masks, wrong = Path(folder) / "masks", []
         for key in dataset.keys(None):
             try:
-                labels = project.accepted(key)
+                labels = accepted(project, key)
                 if labels is None and (model.name != "hints" or dataset.hints(key).placed()):
                     with memory_explained(key, "reduce the image, or cut it into tiles"):
                         labels = model.mask(key)

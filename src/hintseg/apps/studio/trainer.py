@@ -18,8 +18,8 @@ from hintseg.apps.studio.links import writable
 from hintseg.apps.studio.processes import end
 from hintseg.apps.studio.project import Project
 from hintseg.apps.studio.run_record import RunRecord, running
+from hintseg.apps.studio.unlearned import named_as, names_unlearned, with_hints
 from hintseg.errors import HintsegError, InputError, RunError
-from hintseg.hints.dataset import Dataset
 from hintseg.hints.forms.registry import FORMS
 from hintseg.inference.run_config import RunDescription
 from hintseg.inference.segmenter import Segmenter
@@ -148,18 +148,18 @@ class Model:
         return run.name if run else None
 
     def usable(self) -> Path | None:
-        """The newest finished run; None where nothing was trained with today's classes."""
+        """The newest finished run; None where it learned a class that was deleted since. Those added since it lacks."""
         newest = self.trainer.newest()
         if newest is None:
             return None
         record = RunRecord.load(self.trainer.folder, newest.name)
         if record is not None:
-            return newest if record.classes == self.project.identifiers else None
+            return newest if record.classes == self.project.identifiers[: len(record.classes)] else None
         try:  # of an older studio: names may have changed, numbers have not
             classes = RunDescription.load(newest / "run.json").classes
         except RunError:
             return None
-        return newest if len(classes) == len(self.project.identifiers) else None
+        return newest if len(classes) <= len(self.project.identifiers) else None
 
     def segmenter(self) -> Segmenter | None:
         """The usable run, loaded once."""
@@ -194,14 +194,18 @@ class Model:
         dataset = self.project.dataset
         if segmenter is not None:
             with self._network:
+                learned = segmenter.classes
+                if names_unlearned(dataset, key, learned):
+                    predicted = segmenter.predict_picture(segmenter.picture(named_as(dataset, learned), key))
+                    return with_hints(predicted, dataset, key)
                 hints = dataset.hints(key, segmenter.description.forms)
                 if hints.forms() and not hints.placed():
-                    return segmenter.complete(_named_as(dataset, segmenter), key)
+                    return segmenter.complete(named_as(dataset, learned), key)
                 predicted = segmenter.predict_picture(segmenter.picture(dataset, key))
                 if not hints.forms():
                     return predicted
                 # A correction does not say that all other classes are absent.
-                named = _named_as(replace(dataset, tags_complete=False), segmenter)
+                named = named_as(replace(dataset, tags_complete=False), learned)
                 return corrected(predicted, segmenter.complete(named, key), segmenter.hinted(named, key)[1])
         if self.learner is None:
             return complete_key(dataset, key, tuple(FORMS))
@@ -255,18 +259,13 @@ class Model:
                 if segmenter is None or segmenter.run.name != run:
                     return
                 with self._network:
-                    found = suggest(segmenter, _named_as(self.project.dataset, segmenter), [key])
+                    found = suggest(segmenter, named_as(self.project.dataset, segmenter.classes), [key])
             except HintsegError:
                 pass
             with self._lock:
                 if self._ranked != run:
                     return
                 self._uncertain[key] = found[0] if found else None
-
-
-def _named_as(dataset: Dataset, segmenter: Segmenter) -> Dataset:
-    """The data set with the class names of the run, which have the same places: classes are renamed, never moved."""
-    return dataset.with_classes(segmenter.classes)
 
 
 def newest_run(folder: Path, pattern: str) -> Path | None:
