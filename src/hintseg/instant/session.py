@@ -23,6 +23,7 @@ from hintseg.network.embedder import Embedder
 from hintseg.network.heads import resize
 from hintseg.network.tta import enlarged_argmax
 from hintseg.pseudo_labels.near import touched
+from hintseg.pseudo_labels.target import WeakTarget
 from hintseg.recipes.instant import INSTANT
 from hintseg.training.data import TrainingImages
 
@@ -112,7 +113,25 @@ class Session:
         Raises:
             InputError: the image or its hints cannot be read.
         """
-        picture, images = self.dataset.picture(key), self._images(key)
+        picture = self.dataset.picture(key)
+        image, target, shares = self._shares(key)
+        mask = enlarged_argmax(refined(image, shares, CRF_STRIDE), picture.pixels.shape[:2])
+        labels = repeated(target.labels, mask.shape)
+        return without_data(np.where(labels < UNLABELLED, labels, mask), picture.valid)
+
+    @torch.no_grad()
+    def probabilities(self, key: str) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+        """(C, h, w) class probabilities of a reduced image before the CRF, and (h, w) uint8 its hints.
+
+        Raises:
+            InputError: the image or its hints cannot be read.
+        """
+        _, target, shares = self._shares(key)
+        return shares.numpy(), target.labels
+
+    def _shares(self, key: str) -> tuple[NDArray[np.uint8], WeakTarget, torch.Tensor]:
+        """The reduced image, its hints, and what the head makes of it with them."""
+        images = self._images(key)
         image, target = images.target(key)
         shares = resize(self.store.maps(image).logits[None].cpu(), image.shape[:2])[0]
         possible = target.allowed[:, None, None] if target.possible is None else target.possible
@@ -122,9 +141,7 @@ class Session:
         shares[:, rows, columns] *= 1 - TRUST
         shares[of_hints[rows, columns], rows, columns] += TRUST
         shares /= shares.sum(dim=0).clamp_min(1e-9)
-        mask = enlarged_argmax(refined(image, shares, CRF_STRIDE), picture.pixels.shape[:2])
-        labels = repeated(target.labels, mask.shape)
-        return without_data(np.where(labels < UNLABELLED, labels, mask), picture.valid)
+        return image, target, shares
 
     def _images(self, key: str) -> TrainingImages:
         return TrainingImages(self.dataset, (key,), self.forms, INSTANT.data, self.cache)

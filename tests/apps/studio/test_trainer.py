@@ -15,9 +15,9 @@ from hintseg.hints.dataset import Dataset
 from hintseg.io.images import read_labels
 
 pytest.importorskip("fastapi")
+from hintseg.apps.studio.accepted import accept
 from hintseg.apps.studio.drawn import DrawnHints, DrawnPoint
 from hintseg.apps.studio.processes import birth, end
-from hintseg.apps.studio.accepted import accept
 from hintseg.apps.studio.project import Project
 from hintseg.apps.studio.run_record import RunRecord
 from hintseg.apps.studio.trainer import Model, Trainer

@@ -48,7 +48,8 @@ def uses_of(dataset: Dataset, label: int) -> Uses:
     Raises:
         InputError: a file cannot be read.
     """
-    hints, keys = 0, set()
+    hints = 0
+    keys: set[str] = set()
     for name in TABLES:
         for key, rows in read_table(dataset.root / f"{name}.json").items():
             found = sum(_label(dataset, name, row) == label for row in rows)
@@ -111,8 +112,8 @@ def _stage(dataset: Dataset, label: int, staged: Path) -> None:
         path = dataset.root / f"{name}.json"
         if path.exists():
             table = {key: _without(dataset, name, rows, label) for key, rows in read_table(path).items()}
-            content = {key: rows for key, rows in table.items() if rows or name == "looked_for"}
-            write_text(staged / f"{name}.json", json.dumps(content, ensure_ascii=False))
+            left = {key: rows for key, rows in table.items() if rows or name == "looked_for"}
+            write_text(staged / f"{name}.json", json.dumps(left, ensure_ascii=False))
     moved = np.arange(256, dtype=np.uint8)
     moved[label + 1 : len(dataset.classes)] -= 1
     for folder, gone in (("masks", VOID), ("scribbles", UNLABELLED)):

@@ -40,6 +40,10 @@ class Learner:
         """Changes with whatever masks follow from: classes, and every image with hints."""
         return version_of([self.project.identifiers, sorted(self._hinted().items())])
 
+    def is_taught(self) -> bool:
+        """Whether a hint places a class anywhere."""
+        return bool(self._hinted())
+
     def mask(self, key: str) -> NDArray[np.uint8] | None:
         """(H, W) uint8 classes of an image; None while hints place nothing in any.
 
@@ -57,6 +61,16 @@ class Learner:
         if session is not None:
             self._prepare(session)
         return found
+
+    def probabilities(self, key: str) -> tuple[NDArray[np.float32], NDArray[np.uint8]] | None:
+        """(C, h, w) class probabilities of an image and (h, w) its hints, by the head as it is or is fitted now.
+
+        Raises: as `mask`.
+        """
+        self.project.refresh()
+        with self._lock:
+            session = self._fit()
+            return None if session is None else session.probabilities(key)
 
     def _hinted(self) -> dict[str, str]:
         """Image with placed hints → what changes with them."""

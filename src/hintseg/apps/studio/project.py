@@ -11,9 +11,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from hintseg.apps.studio.class_names import checked_names
 from hintseg.apps.studio.appearance import FILE as APPEARANCE
 from hintseg.apps.studio.appearance import Appearance
+from hintseg.apps.studio.class_names import checked_names
 from hintseg.apps.studio.conflict import ConflictError
 from hintseg.apps.studio.deletion import Uses, delete_class, finish_deletion, uses_of
 from hintseg.apps.studio.drawn import TABLES, DrawnHints, version_of

@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -17,15 +18,18 @@ from hintseg.apps.studio.learner import Learner, content_version
 from hintseg.apps.studio.links import writable
 from hintseg.apps.studio.processes import end
 from hintseg.apps.studio.project import Project
+from hintseg.apps.studio.ranking import Ranking
 from hintseg.apps.studio.run_record import RunRecord, running
+from hintseg.apps.studio.uncertainty import Place, most_uncertain, uncertainty_of
 from hintseg.apps.studio.unlearned import named_as, names_unlearned, with_hints
 from hintseg.errors import HintsegError, InputError, RunError
 from hintseg.hints.forms.registry import FORMS
 from hintseg.inference.run_config import RunDescription
 from hintseg.inference.segmenter import Segmenter
-from hintseg.inference.suggest import Suggestion, suggest
+from hintseg.io.images import read_image_size
 from hintseg.pseudo_labels.near import corrected
 from hintseg.pseudo_labels.propagate import complete_key
+from hintseg.pseudo_labels.target import reduce_to, weak_target
 from hintseg.training.progress import FILE as PROGRESS_FILE
 
 Effort = Literal["quick", "normal", "thorough"]
@@ -136,10 +140,8 @@ class Model:
         self.learner = None if trainer.weights == "none" else Learner(project, trainer.weights)
         self._network = threading.RLock()  # one computation at a time
         self._segmenter: Segmenter | None = None
-        self._lock = threading.Lock()  # of what follows, never held for long
-        self._uncertain: dict[str, Suggestion | None] = {}
-        self._ranked: str | None = None  # the run that these places are of
-        self._ranking: threading.Thread | None = None
+        self.ranking = Ranking(self)
+        self._asked = 0.0
 
     @property
     def run(self) -> str | None:
@@ -189,6 +191,7 @@ class Model:
         Raises:
             InputError: nothing is hinted yet, or the image cannot be read.
         """
+        self._asked = time.monotonic()
         segmenter = self.segmenter()
         self.project.refresh()
         dataset = self.project.dataset
@@ -226,46 +229,51 @@ class Model:
             for one in found
         ]
 
-    def uncertain(self) -> dict[str, dict[str, Any]]:
-        """Key → how uncertain its most uncertain region is, and where; filled in the background after training."""
+    def version(self) -> str | None:
+        """Changes with what the model learned; None where masks follow from an image's own hints."""
         run = self.usable()
-        if run is None:
-            return {}
-        training = self.trainer.state()["training"]
-        with self._lock:
-            if self._ranked != run.name:
-                self._ranked, self._uncertain = run.name, {}
-            waiting = [key for key in self.project.dataset.keys(None) if key not in self._uncertain]
-            idle = self._ranking is None or not self._ranking.is_alive()
-            if waiting and idle and not training:
-                self._ranking = threading.Thread(target=self._rank, args=(run.name, waiting), daemon=True)
-                self._ranking.start()
-            return {
-                key: {"uncertainty": one.worth, "x": one.x, "y": one.y}
-                for key, one in self._uncertain.items()
-                if one is not None
-            }
+        if run is not None:
+            return run.name
+        return None if self.learner is None or not self.learner.is_taught() else self.learner.version()
 
-    def forget(self, key: str) -> None:
-        """Rank an image again, since its hints changed."""
-        with self._lock:
-            self._uncertain.pop(key, None)
+    def last_asked(self) -> float:
+        """When a mask was asked for last."""
+        return self._asked
 
-    def _rank(self, run: str, keys: list[str]) -> None:
-        for key in keys:
-            found: list[Suggestion] = []
-            try:
-                segmenter = self.segmenter()
-                if segmenter is None or segmenter.run.name != run:
-                    return
-                with self._network:
-                    found = suggest(segmenter, named_as(self.project.dataset, segmenter.classes), [key])
-            except HintsegError:
-                pass
-            with self._lock:
-                if self._ranked != run:
-                    return
-                self._uncertain[key] = found[0] if found else None
+    def uncertainty(self, key: str) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+        """(h, w) how uncertain the model is of a reduced image, and (h, w) its hints.
+
+        Raises:
+            InputError: the image cannot be read, or there is no model yet.
+        """
+        segmenter, dataset = self.segmenter(), self.project.dataset
+        if segmenter is not None:
+            with self._network:
+                named = named_as(dataset, segmenter.classes)
+                image = segmenter.picture(named, key).pixels
+                target = weak_target(dataset.hints(key, tuple(FORMS)), image.shape[:2], len(dataset.classes))
+                small, labels = reduce_to(image, target.labels, segmenter.recipe.data.longest_side)
+                config = segmenter.with_inference(crf=False)
+                return uncertainty_of(segmenter.probabilities(small, config)), labels
+        found = None if self.learner is None else self.learner.probabilities(key)
+        if found is None:
+            raise InputError("there is no model yet that could be uncertain; draw some strokes of every class.")
+        return uncertainty_of(found[0]), found[1]
+
+    def place(self, key: str) -> Place:
+        """The most uncertain place of an image.
+
+        Raises:
+            InputError: it cannot be read, or there is no model yet.
+        """
+        uncertainty, labels = self.uncertainty(key)
+        dataset = self.project.dataset
+        return most_uncertain(uncertainty, labels, len(dataset.classes), read_image_size(dataset.path(key)))
+
+    def uncertain(self) -> dict[str, dict[str, Any]]:
+        """Key → how uncertain the model is of an image, and its most uncertain place; filled in the background."""
+        found = self.ranking.places(self.project.dataset.keys(None), busy=self.trainer.state()["training"])
+        return {key: place._asdict() for key, place in found.items()}
 
 
 def newest_run(folder: Path, pattern: str) -> Path | None:

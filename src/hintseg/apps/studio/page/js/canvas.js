@@ -35,19 +35,22 @@ export function draw() {
   if (view.mask && $("show").checked) {
     pen.globalAlpha = $("opacity").value / 100;
     pen.imageSmoothingEnabled = false;
-    pen.drawImage(view.mask, 0, 0, view.width, view.height);
+    pen.drawImage(view.shown ?? view.mask, 0, 0, view.width, view.height);
     pen.globalAlpha = 1;
   }
-  if ($("hints").checked) paintHints(hand.current ? withCurrent() : hints.drawn);
+  if (view.heat && $("heat").checked) pen.drawImage(view.heat, 0, 0, view.width, view.height);
+  if ($("hints").checked) paintHints(visible(hand.current ? withCurrent() : hints.drawn));
   if (view.outline) paintOutline();
   const place = project.uncertain[view.key];
-  if (place && $("uncertain").checked) paintRing(place);
+  if (place && ($("uncertain").checked || $("heat").checked)) paintRing(place);
 }
 
 function withCurrent() {
   const type = { scribble: "strokes", box: "boxes" }[hand.current.kind];
   return { ...hints.drawn, [type]: [...hints.drawn[type], hand.current.hint] };
 }
+
+const visible = (state) => Object.fromEntries(Object.entries(state).map(([type, found]) => [type, found.filter((hint) => !view.hidden.has(hint.label))]));
 
 function path(vertices) {
   pen.beginPath();
@@ -87,6 +90,12 @@ function paintRing({ x, y }) {
   pen.lineWidth = 3 / view.scale; pen.strokeStyle = "#fff";
   pen.beginPath(); pen.arc(x, y, 14 / view.scale, 0, 7); pen.stroke();
   pen.setLineDash([5 / view.scale, 4 / view.scale]); pen.strokeStyle = "#000"; pen.stroke(); pen.setLineDash([]);
+  pen.font = `600 ${13 / view.scale}px system-ui, sans-serif`;
+  pen.textAlign = x > view.width / 2 ? "right" : "left";
+  pen.textBaseline = "middle";
+  const left = x + (x > view.width / 2 ? -20 : 20) / view.scale;
+  pen.lineWidth = 4 / view.scale; pen.strokeStyle = "#000"; pen.strokeText("most uncertain here", left, y);
+  pen.fillStyle = "#fff"; pen.fillText("most uncertain here", left, y);
 }
 
 on("view", draw);

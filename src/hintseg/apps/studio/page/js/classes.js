@@ -1,15 +1,15 @@
-// The list of classes on the right.
+// The list of classes on the right: which one is drawn, which are shown, which are somewhere in the image.
 
+import { editClass } from "./class-dialog.js";
 import { $, attempt, element } from "./dom.js";
 import { edit } from "./editing.js";
-import { classOf, hand, hints, on, project, view } from "./state.js";
+import { classOf, emit, hand, hints, listed, on, project, view } from "./state.js";
 import { saveClasses } from "./table.js";
 
-function tick(entry, used) {
-  const { id } = entry;
+function tick({ id, name }, used) {
   const box = element("input", {
     type: "checkbox", checked: hints.drawn.tags.includes(id) || used.has(id), disabled: used.has(id) || !view.key,
-    title: `${entry.name} is somewhere in this image`,
+    title: `${name} is somewhere in this image`,
   });
   box.setAttribute("aria-label", box.title);
   box.onchange = () => edit((state) => {
@@ -18,21 +18,33 @@ function tick(entry, used) {
   return box;
 }
 
-function pick(entry, index) {
-  const { id } = entry;
+function pick({ id, name, colour }, index) {
   const swatch = element("span", { className: "swatch" });
-  swatch.style.background = entry.colour;
+  swatch.style.background = colour;
   const button = element("button", {
-    className: "pick", title: index < 9 ? `key ${index + 1}; double-click renames` : "double-click renames",
-    onclick: () => choose(id), ondblclick: attempt(() => rename(entry)),
-  }, swatch, element("b", { textContent: entry.name }));
+    className: "pick", title: `${name}${index < 9 ? ` (key ${index + 1})` : ""}`,
+    onclick: () => choose(id), ondblclick: () => editClass(id),
+  }, swatch, element("b", { textContent: name }));
   button.setAttribute("aria-pressed", id === hand.label);
   return button;
 }
 
-async function rename({ id, name }) {
-  const chosen = prompt("Name of this class", name);
-  if (chosen && chosen !== name) await saveClasses({ rename: { id, name: chosen, before: name } });
+function eye({ id, name }) {
+  const shown = !view.hidden.has(id);
+  const button = element("button", { title: shown ? `hide ${name}` : `show ${name}`, className: shown ? "small eye" : "small eye closed" });
+  button.setAttribute("aria-label", button.title);
+  button.onclick = () => {
+    if (shown) view.hidden.add(id); else view.hidden.delete(id);
+    listClasses();
+    emit("shown");
+  };
+  return button;
+}
+
+function more({ id, name }) {
+  const button = element("button", { className: "small more", title: `rename, colour, move or delete ${name}`, onclick: () => editClass(id) });
+  button.setAttribute("aria-label", button.title);
+  return button;
 }
 
 export function choose(id) {
@@ -40,12 +52,15 @@ export function choose(id) {
   listClasses();
 }
 
+// Keyboard focus stays where it was: the rows are new.
 function listClasses() {
-  if (!classOf(hand.label)) hand.label = project.classes[0]?.id ?? null;
+  if (!classOf(hand.label)) hand.label = listed()[0]?.id ?? null;
+  const focused = [...$("classes").querySelectorAll("button, input")].indexOf(document.activeElement);
   const { strokes, points, boxes } = hints.drawn;
   const used = new Set([...strokes, ...points, ...boxes].map((hint) => hint.label));
-  $("classes").replaceChildren(...project.classes.map((entry, index) => element("li", {}, tick(entry, used), pick(entry, index))));
-  $("background").replaceChildren(new Option("none", ""), ...project.classes.map((entry) => new Option(entry.name, entry.id)));
+  $("classes").replaceChildren(...listed().map((entry, index) => element("li", {}, tick(entry, used), pick(entry, index), eye(entry), more(entry))));
+  if (focused >= 0) $("classes").querySelectorAll("button, input")[focused]?.focus();
+  $("background").replaceChildren(new Option("none", ""), ...listed().map((entry) => new Option(entry.name, entry.id)));
   $("background").value = project.background ?? "";
   $("complete").checked = project.complete;
 }

@@ -1,36 +1,61 @@
-// The list of images on the left, and images added to it.
+// The list of images on the left: found by name and state, damaged ones marked and skipped.
 
-import { $, attempt, element, mark } from "./dom.js";
+import { $, attempt, element } from "./dom.js";
 import { open } from "./image.js";
-import { address, askJson } from "./server.js";
+import { address } from "./server.js";
 import { emit, on, project, view } from "./state.js";
 
 const uncertainty = (entry) => project.uncertain[entry.key]?.uncertainty ?? -1;
+const damaged = new Set(); // keys whose picture did not load
 
+const STATES = {
+  all: () => true,
+  hinted: (entry) => entry.forms.some((type) => type !== "masks"),
+  unhinted: (entry) => !entry.forms.length,
+  accepted: (entry) => entry.forms.includes("masks"),
+  open: (entry) => !entry.forms.includes("masks"),
+};
+
+// Those that are listed, as they are listed; an image that is open does not vanish under the hand that draws on it.
 function ordered() {
-  const images = [...project.images];
+  const searched = $("search").value.trim().toLowerCase(), state = STATES[$("filter").value];
+  const images = project.images.filter((entry) => entry.key === view.key || (entry.key.toLowerCase().includes(searched) && state(entry)));
   if ($("uncertain").checked) images.sort((one, other) => uncertainty(other) - uncertainty(one));
   return images;
 }
 
 function newRow(entry) {
   const small = element("img", { loading: "lazy", alt: "", src: `${address("image", entry.key)}?side=200` });
-  const button = element("button", { onclick: attempt(() => open(entry.key)) }, small, element("span", { textContent: entry.key }), element("small"));
+  const name = element("span", { textContent: entry.key });
+  const button = element("button", { onclick: attempt(() => open(entry.key)), title: entry.key }, small, name, element("small"));
+  small.onerror = () => { damaged.add(entry.key); listImages(); };
   const row = element("li", {}, button);
   row.dataset.key = entry.key;
   return row;
 }
 
+function described(entry, most) {
+  if (damaged.has(entry.key)) return "damaged: cannot be read, skipped";
+  const amount = uncertainty(entry);
+  const bar = amount < 0 ? "" : `uncertainty ${"▮".repeat(Math.max(Math.round((5 * amount) / most), 1))}`;
+  const types = entry.forms.map((type) => (type === "masks" ? "accepted" : type));
+  return [types.join(", ") || "no hint", bar].filter(Boolean).join(" · ");
+}
+
 function listImages() {
-  const most = Math.max(...Object.values(project.uncertain).map((one) => one.uncertainty), 1);
+  const most = Math.max(...Object.values(project.uncertain).map((one) => one.uncertainty), 1e-6);
   const known = new Map([...$("images").children].map((row) => [row.dataset.key, row]));
-  $("images").replaceChildren(...ordered().map((entry) => {
-    const row = known.get(entry.key) ?? newRow(entry), amount = uncertainty(entry);
-    const bar = amount < 0 ? "" : `uncertainty ${"▮".repeat(Math.max(Math.round((5 * amount) / most), 1))}`;
-    row.querySelector("small").textContent = [entry.forms.join(", ") || "no hint", bar].filter(Boolean).join(" · ");
+  const images = ordered(), focused = document.activeElement;
+  $("images").replaceChildren(...images.map((entry) => {
+    const row = known.get(entry.key) ?? newRow(entry);
+    row.querySelector("small").textContent = described(entry, most);
     row.firstChild.setAttribute("aria-current", entry.key === view.key);
+    row.classList.toggle("damaged", damaged.has(entry.key));
     return row;
   }));
+  if ($("images").contains(focused)) focused.focus({ preventScroll: true });
+  const hidden = project.images.length - images.length;
+  $("listed").textContent = hidden ? `${images.length} of ${project.images.length} images are listed` : "";
 }
 on("images", listImages);
 on("opened", () => {
@@ -38,25 +63,32 @@ on("opened", () => {
   document.querySelector("#images [aria-current=true]")?.scrollIntoView({ block: "nearest" });
 });
 
-export function move(by) {
-  const keys = ordered().map((entry) => entry.key);
-  const place = keys.indexOf(view.key) + by;
-  if (place >= 0 && place < keys.length) attempt(open)(keys[place]);
+// The first that can be read, in a direction; what turns out to be damaged is skipped.
+async function openFrom(keys, place, by) {
+  for (; place >= 0 && place < keys.length; place += by) {
+    if (damaged.has(keys[place])) continue;
+    try { return await open(keys[place]); } catch (error) {
+      if (error.name === "AbortError" || !error.status) throw error;
+      damaged.add(keys[place]);
+      listImages();
+    }
+  }
 }
 
+export function move(by) {
+  const keys = ordered().map((entry) => entry.key);
+  attempt(openFrom)(keys, keys.indexOf(view.key) + by, by);
+}
+export const openFirst = () => openFrom(project.images.map((entry) => entry.key), 0, 1);
+
+// The most uncertain image but this one.
+export function nextUncertain() {
+  const keys = [...project.images].filter((entry) => entry.key !== view.key && uncertainty(entry) >= 0)
+    .sort((one, other) => uncertainty(other) - uncertainty(one)).map((entry) => entry.key);
+  if (keys.length) attempt(openFrom)(keys, 0, 1);
+}
+
+$("search").oninput = $("filter").onchange = listImages;
 $("uncertain").onchange = () => { listImages(); emit("view"); };
-$("upload").onchange = attempt(async () => {
-  const refused = [];
-  for (const file of $("upload").files) {
-    mark(`reading ${file.name}`);
-    try {
-      const { key } = await askJson(`/api/images?name=${encodeURIComponent(file.name)}`, { method: "POST", body: file });
-      project.images.push({ key, forms: [] });
-    } catch (error) { refused.push(error.message); }
-  }
-  $("upload").value = "";
-  mark("saved");
-  listImages();
-  if (!view.key && project.images.length) await open(project.images[0].key);
-  if (refused.length) throw new Error(refused.join(" "));
-});
+$("previous").onclick = () => move(-1);
+$("next").onclick = () => move(1);

@@ -4,15 +4,15 @@ import { draw, fit, zoom } from "./canvas.js";
 import { choose } from "./classes.js";
 import { $ } from "./dom.js";
 import { redo, undo } from "./editing.js";
-import { move } from "./images.js";
+import { move, nextUncertain } from "./images.js";
 import { space } from "./pointer.js";
-import { hand, project } from "./state.js";
+import { hand, listed } from "./state.js";
 import { brush, chooseTool } from "./tools.js";
 
 const ACTIONS = {
   s: () => chooseTool("scribble"), p: () => chooseTool("point"), b: () => chooseTool("box"), e: () => chooseTool("erase"), l: () => chooseTool("look"),
   "[": () => brush(-2), "]": () => brush(2), "+": () => zoom(1.3), "=": () => zoom(1.3), "-": () => zoom(1 / 1.3), 0: fit,
-  arrowleft: () => move(-1), arrowright: () => move(1), m: () => $("show").click(), h: () => $("hints").click(), a: () => $("accept").click(),
+  arrowleft: () => move(-1), arrowright: () => move(1), m: () => $("show").click(), h: () => $("hints").click(), a: () => $("accept").click(), n: nextUncertain, u: () => $("heat").click(),
   "?": () => $("keys").showModal(), escape: () => { hand.current = null; draw(); }, " ": () => { space.held = true; },
 };
 
@@ -26,7 +26,7 @@ document.addEventListener("keydown", (event) => {
     if (key === "y") { event.preventDefault(); redo(); }
     return;
   }
-  if (/^[1-9]$/.test(key) && +key <= project.classes.length) return choose(project.classes[+key - 1].id);
+  if (/^[1-9]$/.test(key) && +key <= listed().length) return choose(listed()[+key - 1].id);
   if (!(key in ACTIONS)) return;
   if (event.target.tagName !== "BUTTON" || key !== " ") event.preventDefault();
   ACTIONS[key]();

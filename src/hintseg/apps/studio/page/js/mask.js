@@ -4,7 +4,7 @@ import { $, attempt } from "./dom.js";
 import { placed } from "./hints.js";
 import { follow } from "./image.js";
 import { address, ask, askJson, instead } from "./server.js";
-import { emit, hints, imageOf, on, project, view } from "./state.js";
+import { colour, emit, hints, imageOf, on, project, view } from "./state.js";
 
 // Which mask there is to ask for: "accepted", "model", or none yet.
 function source() {
@@ -20,10 +20,25 @@ function origin(from) {
 }
 
 function without(text) {
-  view.mask = null;
+  view.mask = view.shown = null;
   $("source").textContent = text;
   emit("view");
 }
+
+// The mask without the classes that are hidden, which the colour of a pixel tells.
+function hideClasses() {
+  view.shown = null;
+  const colours = new Set([...view.hidden].map(colour));
+  if (!view.mask || !colours.size) return;
+  const copy = new OffscreenCanvas(view.mask.width, view.mask.height), pen = copy.getContext("2d");
+  pen.drawImage(view.mask, 0, 0);
+  const pixels = pen.getImageData(0, 0, copy.width, copy.height), { data } = pixels;
+  const numbers = new Set([...colours].map((text) => parseInt(text.slice(1), 16)));
+  for (let at = 0; at < data.length; at += 4) if (numbers.has((data[at] << 16) | (data[at + 1] << 8) | data[at + 2])) data[at + 3] = 0;
+  pen.putImageData(pixels, 0, 0);
+  view.shown = copy;
+}
+on("shown", () => { hideClasses(); emit("view"); });
 
 async function showMask() {
   const key = view.key, signal = instead("mask");
@@ -37,6 +52,7 @@ async function showMask() {
     const mask = await createImageBitmap(await answer.blob());
     if (signal.aborted || key !== view.key) return;
     Object.assign(view, { mask, tag: answer.headers.get("ETag") });
+    hideClasses();
     $("source").textContent = origin(from);
   } catch (error) {
     if (signal.aborted) return;

@@ -4,16 +4,19 @@
 import { EMPTY } from "./hints.js";
 
 export const project = { classes: [], images: [], background: null, complete: false, uncertain: {}, run: null, model: "hints" };
-export const view = { key: null, width: 1, height: 1, scale: 1, x: 0, y: 0, photo: null, mask: null, outline: null, kept: [] };
+export const view = { key: null, width: 1, height: 1, scale: 1, x: 0, y: 0, photo: null, mask: null, outline: null, kept: [], hidden: new Set() };
 export const hints = { drawn: structuredClone(EMPTY), past: [], future: [] }; // drawn: what the server holds, or is about to
 export const hand = { tool: "scribble", label: null, current: null };
 
 export const classOf = (id) => project.classes.find((entry) => entry.id === id);
+// As the page lists them; files number them otherwise.
+export const listed = () => [...project.classes].sort((one, other) => one.place - other.place);
 export const colour = (id) => classOf(id)?.colour ?? "#888";
 export const imageOf = (key) => project.images.find((entry) => entry.key === key);
 
 // Events: "hints" (of the open image), "classes", "images", "view" (to be drawn again), "mask" (to be asked for again),
-// "notice" (what others changed), "opened".
+// "notice" (what others changed), "opened",
+// "shown" (other classes are to be seen).
 const listeners = {};
 export const on = (event, listener) => (listeners[event] ??= []).push(listener);
 export const emit = (event) => { for (const listener of listeners[event] ?? []) listener(); };

@@ -5,16 +5,14 @@ import "./export.js";
 import "./keys.js";
 import "./mask.js";
 import "./notice.js";
+import "./uncertainty.js";
+import "./upload.js";
 import { $, attempt } from "./dom.js";
-import { open } from "./image.js";
-import { move } from "./images.js";
+import { openFirst } from "./images.js";
 import { readProject } from "./project.js";
 import { project } from "./state.js";
 import { chooseTool } from "./tools.js";
 import { poll, showState } from "./training.js";
-
-$("previous").onclick = () => move(-1);
-$("next").onclick = () => move(1);
 
 attempt(async () => {
   chooseTool("scribble");
@@ -23,6 +21,6 @@ attempt(async () => {
   document.title = `${project.name} · hintseg studio`;
   $("project").textContent = project.name;
   showState(project.state);
-  if (project.images.length) await open(project.images[0].key);
+  if (project.images.length) await openFirst();
   poll();
 })();
