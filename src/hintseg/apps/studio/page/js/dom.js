@@ -9,9 +9,10 @@ export function element(tag, properties = {}, ...children) {
 }
 
 export function complain(error) {
-  $("error").textContent = error ? error.message ?? String(error) : "";
+  $("error-text").textContent = error ? error.message ?? String(error) : "";
   $("error").hidden = !error;
 }
+$("error-close").onclick = () => complain(null);
 
 // The same function; what it throws is shown.
 export const attempt = (work) => async (...given) => {
