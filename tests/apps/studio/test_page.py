@@ -1,5 +1,6 @@
 """The page in a real browser: classes, lists, uncertainty, on a desk and on a phone."""
 
+import csv
 import json
 
 import pytest
@@ -156,3 +157,26 @@ def test_nothing_is_cut_off(page, size):
         expect(page.locator(name)).to_be_in_viewport()
     shown_buttons = "[...document.querySelectorAll('button')].filter((one) => one.offsetParent)"
     assert min(page.evaluate(f"{shown_buttons}.map((one) => one.offsetHeight)")) >= 30
+
+
+@pytest.mark.slow
+def test_areas_are_shown_and_saved(page, photographs, tmp_path):
+    for name in ("dog", "tree, old"):
+        add(page, name)
+        expect(page.locator("#classes .pick b", has_text=name)).to_be_visible()
+    page.locator("#classes .pick").nth(0).click()
+    scribble(page, (0.1, 0.2), (0.6, 0.2))
+    page.locator("#classes .pick").nth(1).click()
+    scribble(page, (0.1, 0.8), (0.6, 0.8))
+    expect(page.locator("#saved")).to_have_text("saved")
+    page.click("#areas")
+    expect(page.locator("#areas-note")).to_contain_text("1 of 6 images measured. Left out:", timeout=30_000)
+    expect(page.locator("#areas-table tbody tr")).to_have_count(2)
+    with page.expect_download() as download:
+        page.click("#areas-save")
+    download.value.save_as(tmp_path / "areas.csv")
+    rows = list(csv.DictReader((tmp_path / "areas.csv").read_text("utf-8").splitlines()))
+    assert [(row["image"], row["class"]) for row in rows] == [("astronaut", "dog"), ("astronaut", "tree, old")]
+    assert sum(int(row["pixels"]) for row in rows) == 300 * 210
+    assert sum(float(row["percent"]) for row in rows) == pytest.approx(100, abs=0.01)
+    page.click("#areas-close")

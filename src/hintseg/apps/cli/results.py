@@ -1,4 +1,4 @@
-"""retrieve, suggest, report, export: what a trained run has to show."""
+"""retrieve, suggest, report, export, measure: what a trained run has to show."""
 
 from pathlib import Path
 from typing import Annotated
@@ -140,3 +140,27 @@ def export(
     with published(out) as target, progress_bar() as show:
         written = export_masks(files, chosen, target, format_, Classes(found.own, background), show, coding)
     say(f"{written} masks in {out}")
+
+
+def measure(
+    folder: Annotated[Path, typer.Argument(help="run folder, or a folder of masks", show_default=False)],
+    images: Annotated[
+        Path | None, typer.Option(help="folder of the images, whose scale gives square metres; default the run's")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(parser=local_path, metavar="FILE", help="CSV file; default the terminal")
+    ] = None,
+) -> None:
+    """Measure how much of each image each class covers: pixels, percent, square metres where there is a scale."""
+    from hintseg.apps.measure import as_csv, measure_masks
+    from hintseg.io.storage.results import require_result
+    from hintseg.io.writing import write_text
+
+    if out is not None:
+        require_result(out, overwrite=False)
+    table = as_csv(measure_masks(folder, images))
+    if out is None:
+        say(table.rstrip())
+    else:
+        write_text(out, table)
+        say(out)

@@ -9,6 +9,7 @@ from fastapi import FastAPI, HTTPException, Request, Response
 from numpy.typing import NDArray
 from PIL import Image
 
+from hintseg.apps.measure import areas, mask_pixel_area
 from hintseg.apps.studio.accepted import accept, accepted, require, withdraw
 from hintseg.apps.studio.colours import hexadecimal
 from hintseg.apps.studio.conflict import IfMatch, required_version
@@ -39,6 +40,18 @@ def serve_masks(app: FastAPI, project: Project, model: Model, lane: Lane) -> Non
     async def uncertainty(request: Request, key: str) -> Response:
         def found() -> Response:
             return picture_response(heat(model.uncertainty(key)[0]))
+
+        return await lane.run(request, found)
+
+    @app.get("/api/areas/{key:path}")
+    async def measured(request: Request, key: str) -> dict[str, Any]:
+        def found() -> dict[str, Any]:
+            labels = accepted(project, key)
+            taken = labels is not None
+            labels = model.mask(key) if labels is None else labels
+            dataset = project.dataset
+            rows = areas(key, labels, dataset.classes, mask_pixel_area(labels, dataset.path(key)))
+            return {"accepted": taken, "model": model.name, "areas": [row._asdict() for row in rows]}
 
         return await lane.run(request, found)
 

@@ -1,5 +1,6 @@
 // One image at a time: draw, save at once, show the mask. Every other module has one idea; this one starts them.
 
+import "./areas.js";
 import "./classes.js";
 import "./export.js";
 import "./keys.js";
