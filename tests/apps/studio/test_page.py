@@ -180,3 +180,35 @@ def test_areas_are_shown_and_saved(page, photographs, tmp_path):
     assert sum(int(row["pixels"]) for row in rows) == 300 * 210
     assert sum(float(row["percent"]) for row in rows) == pytest.approx(100, abs=0.01)
     page.click("#areas-close")
+
+
+@pytest.mark.slow
+def test_a_bar_that_moves_time_that_is_left_and_what_stop_keeps(page):
+    expect(page.locator("#saved")).to_have_text("nothing drawn yet")
+    states = [
+        {"training": True, "run": "run-001", "stage": "starting", "done": 0, "total": 0, "part": 0.0, "left": None},
+        {"training": True, "run": "run-001", "stage": "fitting", "done": 1, "total": 2, "part": 0.6, "left": 12},
+        {"training": True, "run": "run-001", "stage": "features", "done": 1, "total": 2, "part": 0.2, "left": 200},
+        {"training": False, "run": "run-001", "stage": "features", "done": 1, "total": 2, "stopped": True},
+    ]
+    current = [0]
+
+    def answer(route):
+        given = route.fetch()
+        route.fulfill(response=given, json=given.json() | states[current[0]])
+
+    page.route("**/api/state*", answer)
+    bar, stage = page.locator("#bar"), page.locator("#stage")
+    expect(stage).to_have_text("starting", timeout=15_000)
+    assert bar.get_attribute("value") is None  # moves by itself
+    current[0] = 1
+    expect(stage).to_have_text("fitting 1 of 2, about 15 s left", timeout=15_000)
+    assert float(bar.get_attribute("value")) == 0.6
+    current[0] = 2
+    expect(stage).to_have_text("features 1 of 2, about 3 min left", timeout=15_000)
+    assert float(bar.get_attribute("value")) == 0.6
+    current[0] = 3
+    expect(page.locator("#info")).to_contain_text("All hints and accepted masks stay", timeout=15_000)
+    page.click("#info-close")
+    page.wait_for_timeout(5000)
+    expect(page.locator("#info")).to_be_hidden()

@@ -1,7 +1,6 @@
 """Training in a process of its own, and what the newest finished run says of every image."""
 
 import csv
-import json
 import subprocess
 import sys
 import threading
@@ -19,6 +18,7 @@ from hintseg.apps.studio.links import writable
 from hintseg.apps.studio.processes import end
 from hintseg.apps.studio.project import Project
 from hintseg.apps.studio.ranking import Ranking
+from hintseg.apps.studio.run_progress import run_progress
 from hintseg.apps.studio.run_record import RunRecord, running
 from hintseg.apps.studio.uncertainty import Place, most_uncertain, uncertainty_of
 from hintseg.apps.studio.unlearned import named_as, names_unlearned, with_hints
@@ -30,18 +30,11 @@ from hintseg.io.images import read_image_size
 from hintseg.pseudo_labels.near import corrected
 from hintseg.pseudo_labels.propagate import complete_key
 from hintseg.pseudo_labels.target import reduce_to, weak_target
-from hintseg.training.progress import FILE as PROGRESS_FILE
 
 Effort = Literal["quick", "normal", "thorough"]
 
 # Iterations; with a pretrained backbone the quick one is an instant run.
 EFFORTS: dict[Effort, int] = {"quick": 120, "normal": 150, "thorough": 400}
-STAGES = {
-    "check": "reading hints", "features": "computing features", "tags": "locating ticked classes",
-    "hints": "propagating labels", "fit": "fitting", "pseudo-labels": "labelling training images",
-    "selection": "choosing how masks are refined", "complete": "completing masks", "decode": "reading images",
-    "train": "training", "memory": "building the memory bank",
-}  # fmt: skip
 
 
 class Trainer:
@@ -88,7 +81,7 @@ class Trainer:
             with writable(self.project.root, "studio", "last.log").open("wb") as log:
                 process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
             threading.Thread(target=process.wait, daemon=True).start()  # leaves no zombie
-            self._record = RunRecord.of(out.name, process.pid, classes)
+            self._record = RunRecord.of(out.name, process.pid, classes, instant)
             self._record.save(self.project.root)
 
     def stop(self) -> None:
@@ -116,8 +109,8 @@ class Trainer:
         if record is None:
             return {"training": False}
         out = self.folder / record.run
-        found = {"training": training, "run": record.run, "done": 0, "total": 0, "stage": "starting"}
-        found |= _progress(out)
+        found = {"training": training, "run": record.run, "stopped": record.stopped}
+        found |= run_progress(out, record.instant, record.started)
         if not training and not record.stopped and not is_finished(out):
             said = [line for line in _lines(self.folder / "last.log") if line.startswith("hintseg: ")]
             found["error"] = said[-1].removeprefix("hintseg: ") if said else "it ended before it was finished."
@@ -286,15 +279,6 @@ def newest_run(folder: Path, pattern: str) -> Path | None:
 def is_finished(run: Path) -> bool:
     """Whether a run can be used."""
     return all((run / f"{name}.safetensors").exists() for name in ("weights", "memory"))
-
-
-def _progress(run: Path) -> dict[str, Any]:
-    """Stage, done and total of a run; nothing where it has not said so yet."""
-    try:
-        found = json.loads((run / PROGRESS_FILE).read_text("utf-8"))
-        return {"stage": STAGES.get(found["stage"], found["stage"]), "done": found["done"], "total": found["total"]}
-    except (OSError, ValueError, KeyError, TypeError):
-        return {}
 
 
 def _lines(path: Path) -> list[str]:

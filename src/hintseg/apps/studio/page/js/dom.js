@@ -14,6 +14,13 @@ export function complain(error) {
 }
 $("error-close").onclick = () => complain(null);
 
+// What is good to know, until somebody closes it.
+export function inform(text) {
+  $("info-text").textContent = text;
+  $("info").hidden = !text;
+}
+$("info-close").onclick = () => inform("");
+
 // The same function; what it throws is shown.
 export const attempt = (work) => async (...given) => {
   try { complain(null); return await work(...given); } catch (error) { if (error.name !== "AbortError") complain(error); }

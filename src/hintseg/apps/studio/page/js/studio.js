@@ -8,7 +8,7 @@ import "./mask.js";
 import "./notice.js";
 import "./uncertainty.js";
 import "./upload.js";
-import { $, attempt } from "./dom.js";
+import { $, attempt, mark } from "./dom.js";
 import { openFirst } from "./images.js";
 import { readProject } from "./project.js";
 import { project } from "./state.js";
@@ -21,6 +21,7 @@ attempt(async () => {
   $("add").querySelector("button").disabled = false; // before that a click would send the form and lose the name
   document.title = `${project.name} · hintseg studio`;
   $("project").textContent = project.name;
+  mark(project.images.some((entry) => entry.forms.length) ? "saved" : "nothing drawn yet");
   showState(project.state);
   if (project.images.length) await openFirst();
   poll();

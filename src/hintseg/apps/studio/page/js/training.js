@@ -1,6 +1,6 @@
 // Training in the background, and the poll that follows it and what other tabs save.
 
-import { $, attempt, complain } from "./dom.js";
+import { $, attempt, complain, inform } from "./dom.js";
 import { follow } from "./image.js";
 import { readProject } from "./project.js";
 import { allSaved, versions } from "./saving.js";
@@ -9,18 +9,30 @@ import { emit, project, view } from "./state.js";
 import { isLate } from "./table.js";
 
 let polling = null;
+let before = null; // the state that was shown last
+let furthest = 0; // of the run: stages that come again do not move the bar back
+
+function remaining(seconds) {
+  if (seconds === null) return "";
+  if (seconds < 90) return `, about ${Math.max(Math.ceil(seconds / 5) * 5, 5)} s left`;
+  return `, about ${Math.round(seconds / 60)} min left`;
+}
 
 export function showState(state) {
-  $("train").hidden = state.training;
-  $("effort").hidden = state.training;
-  $("stop").hidden = !state.training;
-  $("progress").hidden = !state.training;
+  const run = before?.run === state.run ? before : null;
+  $("train").hidden = $("effort").hidden = state.training;
+  $("stop").hidden = $("progress").hidden = !state.training;
   if (state.training) {
-    $("bar").value = state.total ? state.done / state.total : 0;
-    const loss = state.losses?.length ? `, loss ${state.losses.at(-1).toFixed(2)}` : "";
-    $("stage").textContent = `${state.stage}${state.total ? ` ${state.done} of ${state.total}` : ""}${loss}`;
+    furthest = Math.max(run ? furthest : 0, state.part ?? 0);
+    if (furthest) $("bar").value = furthest; else $("bar").removeAttribute("value"); // moves by itself
+    $("stage").textContent = `${state.stage}${state.total ? ` ${state.done} of ${state.total}` : ""}${remaining(state.left ?? null)}`;
+  } else if (run?.training && state.stopped) {
+    inform(`Training was stopped. All hints and accepted masks stay, and masks come from where they came before. What ${state.run} had learned is not used.`);
+  } else if (run?.training && !state.error) {
+    inform(`${state.run} is finished: masks of all images come from it now, corrected by each image's own hints.`);
   }
-  if (state.error) complain(new Error(`training ended: ${state.error}`));
+  if (state.error && state.error !== before?.error) complain(new Error(`training ended: ${state.error}`));
+  before = state;
 }
 
 export async function poll() {
