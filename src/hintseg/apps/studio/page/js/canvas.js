@@ -1,7 +1,8 @@
 // The canvas: what is shown of the image, its mask and its hints. Every coordinate is a pixel of the image.
 
 import { $ } from "./dom.js";
-import { colour, hand, hints, on, project, view } from "./state.js";
+import { rubbed } from "./rub.js";
+import { brushWidth, colour, hand, hints, on, project, view } from "./state.js";
 
 export const canvas = $("canvas");
 const pen = canvas.getContext("2d");
@@ -40,14 +41,20 @@ export function draw() {
   }
   if (view.heat && $("heat").checked) pen.drawImage(view.heat, 0, 0, view.width, view.height);
   if ($("hints").checked) paintHints(visible(hand.current ? withCurrent() : hints.drawn));
+  if (view.highlight) paintHighlight(view.highlight);
   if (view.outline) paintOutline();
+  if (view.cursor && ["scribble", "rub"].includes(hand.tool)) paintCursor(view.cursor);
   const place = project.uncertain[view.key];
   if (place && ($("uncertain").checked || $("heat").checked)) paintRing(place);
 }
 
 function withCurrent() {
-  const type = { scribble: "strokes", box: "boxes" }[hand.current.kind];
-  return { ...hints.drawn, [type]: [...hints.drawn[type], hand.current.hint] };
+  const { kind, hint, type, index, corners, label, line, radius } = hand.current;
+  if (kind === "move") return { ...hints.drawn, [type]: hints.drawn[type].with(index, hint) };
+  if (kind === "rub") return rubbed(hints.drawn, line, radius);
+  const added = kind === "polygon" ? { label, width: 2 / view.scale, vertices: corners } : hint;
+  const into = kind === "box" ? "boxes" : "strokes";
+  return { ...hints.drawn, [into]: [...hints.drawn[into], added] };
 }
 
 const visible = (state) => Object.fromEntries(Object.entries(state).map(([type, found]) => [type, found.filter((hint) => !view.hidden.has(hint.label))]));
@@ -84,6 +91,20 @@ function paintOutline() {
     pen.strokeStyle = "#000"; pen.lineWidth = 4 / view.scale; pen.stroke();
     pen.strokeStyle = "#f0e442"; pen.lineWidth = 2 / view.scale; pen.stroke();
   }
+}
+
+function paintHighlight({ vertices, width, x, y, x0, y0, x1, y1 }) {
+  pen.strokeStyle = "#f0e442"; pen.lineWidth = 4 / view.scale;
+  if (vertices) { path(vertices.map(([vx, vy]) => [vx + 0.5, vy + 0.5])); pen.lineWidth = width + 8 / view.scale; pen.globalAlpha = 0.6; pen.stroke(); pen.globalAlpha = 1; }
+  else if (x0 !== undefined) pen.strokeRect(x0, y0, x1 - x0, y1 - y0);
+  else { pen.beginPath(); pen.arc(x + 0.5, y + 0.5, 11 / view.scale, 0, 7); pen.stroke(); }
+}
+
+// How wide a stroke would be here.
+function paintCursor([x, y]) {
+  pen.beginPath(); pen.arc(x, y, brushWidth() / 2, 0, 7);
+  pen.lineWidth = 3 / view.scale; pen.strokeStyle = "#000"; pen.stroke();
+  pen.lineWidth = 1.5 / view.scale; pen.strokeStyle = hand.tool === "rub" ? "#fff" : colour(hand.label); pen.stroke();
 }
 
 function paintRing({ x, y }) {

@@ -23,6 +23,7 @@ export async function open(key) {
   else if (!mine) return open(key);
   Object.assign(view, { key, raster, width: found.width, height: found.height, photo, mask: null, shown: null, heat: null, tag: null, outline: null, accepted: found.accepted, kept: mine ? [] : found.kept });
   hand.current = null;
+  view.highlight = null;
   $("empty").hidden = true;
   $("neighbours").hidden = true;
   emit("opened");

@@ -3,6 +3,7 @@
 import "./areas.js";
 import "./classes.js";
 import "./export.js";
+import "./hint-list.js";
 import "./keys.js";
 import "./mask.js";
 import "./notice.js";

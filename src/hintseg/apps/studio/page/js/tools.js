@@ -3,10 +3,11 @@
 import { $ } from "./dom.js";
 import { redo, undo } from "./editing.js";
 import { endLook } from "./look.js";
-import { hand, hints, on } from "./state.js";
+import { emit, hand, hints, on } from "./state.js";
 
 export function chooseTool(name) {
   hand.tool = name;
+  hand.current = null;
   document.querySelectorAll("[data-tool]").forEach((button) => button.setAttribute("aria-pressed", button.dataset.tool === name));
   if (name !== "look") endLook();
 }
@@ -16,7 +17,8 @@ export function brush(by) {
   $("brush").value = +$("brush").value + by;
   $("brush").oninput();
 }
-$("brush").oninput = () => { $("width").textContent = $("brush").value; };
+$("brush").oninput = () => { hand.brush = +$("brush").value; $("width").textContent = `${hand.brush} px`; emit("view"); };
+$("brush").oninput();
 
 $("undo").onclick = undo;
 $("redo").onclick = redo;
