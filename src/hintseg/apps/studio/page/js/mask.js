@@ -45,7 +45,7 @@ async function showMask() {
   $("accept").textContent = view.accepted ? "Withdraw mask" : "Accept mask";
   if (!key || !$("show").checked) return without("");
   const from = source();
-  if (!from) return without("no mask yet");
+  if (!from) return without(project.classes.length ? "no mask yet: draw a stroke of every class" : "no mask yet: name your classes on the right, then draw");
   if (!view.mask) $("source").textContent = "finding the mask …";
   try {
     const answer = await ask(`${address("mask", key)}?source=${from}`, { signal });
@@ -61,6 +61,7 @@ async function showMask() {
   emit("view");
 }
 on("mask", showMask);
+on("classes", () => { if (view.key && !view.mask && !source()) showMask(); });
 $("show").onchange = showMask;
 
 $("accept").onclick = attempt(async () => {
