@@ -14,13 +14,14 @@ from rasterio.control import GroundControlPoint
 from rasterio.transform import from_origin
 from typer.testing import CliRunner
 
-from hintseg import Segmenter, rasters, train
+from hintseg import Segmenter, train
 from hintseg.apps.cli.app import app
 from hintseg.errors import ConfigError, InputError
 from hintseg.formats.registry import export_masks
 from hintseg.formats.writer import Classes
 from hintseg.hints.dataset import Dataset
 from hintseg.inference.run_config import RunDescription
+from hintseg.io import rasters
 from hintseg.io.georeference import write_georeferenced
 from hintseg.io.images import read_image, read_image_size, read_label_map, write_labels
 from hintseg.io.palette import label_palette
