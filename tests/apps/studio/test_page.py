@@ -212,3 +212,23 @@ def test_a_bar_that_moves_time_that_is_left_and_what_stop_keeps(page):
     page.click("#info-close")
     page.wait_for_timeout(5000)
     expect(page.locator("#info")).to_be_hidden()
+
+
+@pytest.mark.slow
+def test_an_export_says_how_far_it_is_and_what_it_left_out(page):
+    add(page, "dog")
+    expect(page.locator("#classes .pick b", has_text="dog")).to_be_visible()
+    scribble(page, (0.1, 0.2), (0.6, 0.2))
+    expect(page.locator("#saved")).to_have_text("saved")
+    page.route("**/api/exporting", lambda route: route.fulfill(json={"done": 2, "total": 6}))
+    held = []
+    page.route("**/api/export?*", lambda route: held.append(route))
+    page.click("#export")
+    expect(page.locator("#info")).to_contain_text("Exporting: image 3 of 6, about")
+    expect(page.locator("#export")).to_be_disabled()
+    answer = held[0].fetch()
+    assert answer.headers["left-out"] == "0"
+    with page.expect_download():
+        held[0].fulfill(response=answer, headers=answer.headers | {"left-out": "1"})
+    expect(page.locator("#info")).to_contain_text("Exported. 1 image could not be")
+    expect(page.locator("#export")).to_be_enabled()

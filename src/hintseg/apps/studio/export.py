@@ -2,6 +2,7 @@
 
 import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from fastapi import Response
@@ -16,14 +17,24 @@ from hintseg.io.images import write_labels
 from hintseg.memory_errors import memory_explained
 
 
-def archive(project: Project, model: Model, form: str) -> Response:
-    """Masks of all images as a zip: palette PNGs, or another tool's annotations."""
+def archive(project: Project, model: Model, form: str, progress: Callable[[int, int], None]) -> Response:
+    """Masks of all images as a zip: palette PNGs, or another tool's annotations.
+
+    Args:
+        form: "png" or the name of a writer.
+        progress: called with images done, of how many.
+
+    Raises:
+        InputError: no such form, or there is no mask.
+    """
     if form != "png" and form not in WRITERS:
         raise InputError(f"{form!r} is no format; known: png, {', '.join(WRITERS)}.")
     dataset = project.dataset
     with tempfile.TemporaryDirectory() as folder:
         masks, wrong = Path(folder) / "masks", []
-        for key in dataset.keys(None):
+        keys = dataset.keys(None)
+        for done, key in enumerate(keys):
+            progress(done, len(keys))
             try:
                 labels = accepted(project, key)
                 if labels is None and (model.name != "hints" or dataset.hints(key).placed()):
@@ -43,5 +54,5 @@ def archive(project: Project, model: Model, form: str) -> Response:
         if wrong:
             (chosen / "left-out.txt").write_text("\n".join(wrong) + "\n", "utf-8", "replace")
         packed = shutil.make_archive(str(Path(folder) / "packed"), "zip", chosen)
-        headers = {"Content-Disposition": f'attachment; filename="masks-{form}.zip"'}
+        headers = {"Content-Disposition": f'attachment; filename="masks-{form}.zip"', "Left-Out": str(len(wrong))}
         return Response(Path(packed).read_bytes(), media_type="application/zip", headers=headers)

@@ -161,6 +161,10 @@ def _serve_images(app: FastAPI, project: Project, lanes: dict[str, Lane]) -> Non
 
 def _serve_training(app: FastAPI, project: Project, model: Model, trainer: Trainer, lane: Lane) -> None:
     """Runs, and taking masks away."""
+    exported = {"done": 0, "total": 0}  # images of the export under way
+
+    def note(done: int, total: int) -> None:
+        exported.update(done=done, total=total)
 
     @app.post("/api/train")
     def train(body: Start) -> dict[str, Any]:
@@ -174,7 +178,14 @@ def _serve_training(app: FastAPI, project: Project, model: Model, trainer: Train
 
     @app.get("/api/export")
     async def export(request: Request, form: str = "png") -> Response:
-        return await lane.run(request, lambda: archive(project, model, form))
+        try:
+            return await lane.run(request, lambda: archive(project, model, form, note))
+        finally:
+            note(0, 0)
+
+    @app.get("/api/exporting")
+    def exporting() -> dict[str, int]:
+        return dict(exported)
 
 
 def serve(root: Path, host: str, port: int, weights: str, settings: tuple[str, ...] = ()) -> None:
