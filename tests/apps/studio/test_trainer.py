@@ -124,9 +124,12 @@ def test_a_run_serves_as_long_as_its_classes_are_todays(project, left):
     ids = project.identifiers
     project.set_classes([(ids[0], "renamed"), (ids[1], "b")], None, None, project.table()["version"])
     assert model.usable() == out
-    (project.root / "dataset.json").write_text(json.dumps({"classes": ["b", "renamed"]}), "utf-8")
-    project.refresh()
+    project.set_classes([(ids[0], "renamed"), (ids[1], "b"), (None, "c")], None, None, project.table()["version"])
+    assert model.usable() == out
+    assert model.unlearned() == [project.identifiers[2]]
+    project.delete_class(ids[0], project.table()["version"])
     assert model.usable() is None
+    assert model.unlearned() == []
 
 
 SERVER = """

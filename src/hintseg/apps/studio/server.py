@@ -87,6 +87,7 @@ def _serve_hints(app: FastAPI, project: Project, model: Model, trainer: Trainer)
             "uncertain": model.uncertain(),
             "run": model.run,
             "model": model.name,
+            "unlearned": model.unlearned(),
             "state": trainer.state(),
         }
 
@@ -99,6 +100,7 @@ def _serve_hints(app: FastAPI, project: Project, model: Model, trainer: Trainer)
         return trainer.state() | {
             "newest": model.run,
             "model": model.name,
+            "unlearned": model.unlearned(),
             "uncertain": model.uncertain(),
             "versions": versions,
         }

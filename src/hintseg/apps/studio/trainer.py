@@ -156,6 +156,14 @@ class Model:
             return None
         return newest if len(classes) <= len(self.project.identifiers) else None
 
+    def unlearned(self) -> list[str]:
+        """Identifiers of classes that were added after the run in use was trained."""
+        run = self.usable()
+        if run is None:
+            return []
+        record = RunRecord.load(self.trainer.folder, run.name)
+        return [] if record is None else list(self.project.identifiers[len(record.classes) :])
+
     def segmenter(self) -> Segmenter | None:
         """The usable run, loaded once."""
         run = self.usable()

@@ -4,7 +4,7 @@ import { $, attempt } from "./dom.js";
 import { placed } from "./hints.js";
 import { follow } from "./image.js";
 import { address, ask, askJson, instead } from "./server.js";
-import { colour, emit, hints, imageOf, on, project, view } from "./state.js";
+import { classOf, colour, emit, hints, imageOf, on, project, view } from "./state.js";
 
 // Which mask there is to ask for: "accepted", "model", or none yet.
 function source() {
@@ -16,7 +16,10 @@ function source() {
 
 function origin(from) {
   const models = { instant: "learned from all hints", hints: "from this image's hints alone" };
-  return from === "accepted" ? "accepted mask" : models[project.model] ?? `mask of ${project.model}`;
+  if (from === "accepted") return "accepted mask";
+  const names = (project.unlearned ?? []).map((id) => classOf(id)?.name).filter(Boolean);
+  const later = names.length ? `, which does not know ${names.map((name) => `“${name}”`).join(", ")}: train again` : "";
+  return models[project.model] ?? `mask of ${project.model}${later}`;
 }
 
 function without(text) {

@@ -51,7 +51,8 @@ async function compare(state) {
   const ranked = JSON.stringify(state.uncertain) !== JSON.stringify(project.uncertain);
   project.uncertain = state.uncertain;
   if (ranked) { emit("images"); emit("view"); }
-  if (state.model !== project.model) { Object.assign(project, { run: state.newest, model: state.model }); emit("mask"); }
+  const learned = JSON.stringify([state.model, state.unlearned]) !== JSON.stringify([project.model, project.unlearned]);
+  if (learned) { Object.assign(project, { run: state.newest, model: state.model, unlearned: state.unlearned }); emit("mask"); }
   const { classes, images, hints } = state.versions;
   if (!isLate() && (classes !== project.version || images !== project.images.length)) await readProject();
   if (hints && hints !== versions.get(view.key)) await follow();
