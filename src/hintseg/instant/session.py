@@ -22,6 +22,8 @@ from hintseg.memory_errors import memory_explained
 from hintseg.network.embedder import Embedder
 from hintseg.network.heads import resize
 from hintseg.network.tta import enlarged_argmax
+from hintseg.pseudo_labels.near import touched
+from hintseg.pseudo_labels.target import WeakTarget
 from hintseg.recipes.instant import INSTANT
 from hintseg.training.data import TrainingImages
 
@@ -111,29 +113,58 @@ class Session:
         Raises:
             InputError: the image or its hints cannot be read.
         """
-        picture, images = self.dataset.picture(key), self._images(key)
-        image, target = images.target(key)
-        probabilities = resize(self.store.maps(image).logits[None].cpu(), image.shape[:2])[0]
-        possible = target.allowed[:, None, None] if target.possible is None else target.possible
-        probabilities *= torch.from_numpy(possible)
-        touched = _touched(target.labels, images.propagation_superpixels(key, image), len(probabilities))
-        rows, columns = np.nonzero(touched < len(probabilities))
-        probabilities[:, rows, columns] *= 1 - TRUST
-        probabilities[touched[rows, columns], rows, columns] += TRUST
-        probabilities /= probabilities.sum(dim=0).clamp_min(1e-9)
-        mask = enlarged_argmax(refined(image, probabilities, CRF_STRIDE), picture.pixels.shape[:2])
+        picture = self.dataset.picture(key)
+        image, target, shares = self._shares(key)
+        mask = enlarged_argmax(refined(image, shares, CRF_STRIDE), picture.pixels.shape[:2])
         labels = resize_nearest(target.labels, mask.shape)
         return without_data(np.where(labels < UNLABELLED, labels, mask), picture.valid)
 
+    @torch.no_grad()
+    def probabilities(self, key: str) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+        """(C, h, w) class probabilities of a reduced image before the CRF, and (h, w) uint8 its hints.
+
+        Raises:
+            InputError: the image or its hints cannot be read.
+        """
+        _, target, shares = self._shares(key)
+        return shares.numpy(), target.labels
+
+    def _shares(self, key: str) -> tuple[NDArray[np.uint8], WeakTarget, torch.Tensor]:
+        """The reduced image, its hints, and what the head makes of it with them."""
+        images = self._images(key)
+        image, target = images.target(key)
+        shares = resize(self.store.maps(image).logits[None].cpu(), image.shape[:2])[0]
+        possible = target.allowed[:, None, None] if target.possible is None else target.possible
+        shares *= torch.from_numpy(possible)
+        of_hints = touched(target.labels, images.propagation_superpixels(key, image), len(shares))
+        rows, columns = np.nonzero(of_hints < len(shares))
+        shares[:, rows, columns] *= 1 - TRUST
+        shares[of_hints[rows, columns], rows, columns] += TRUST
+        shares /= shares.sum(dim=0).clamp_min(1e-9)
+        return image, target, shares
+
     def _images(self, key: str) -> TrainingImages:
         return TrainingImages(self.dataset, (key,), self.forms, INSTANT.data, self.cache)
+
+    def _known(self, images: TrainingImages, key: str) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        """The reduced image, and (H, W) uint8 its hints propagated as far as they can be trusted.
+
+        Propagation shares out an image among the classes that are hinted there. A first click has no rival yet: alone,
+        it would take most of the image and teach the head that all of it is one class.
+        """
+        image, target = images.target(key)
+        hinted = np.unique(target.likely[target.likely < images.num_classes])
+        if len(hinted) != 1 or target.possible is not None or not target.unhinted():
+            return image, images.sample(key).propagated
+        of_hints = touched(target.labels, images.propagation_superpixels(key, image), images.num_classes)
+        return image, np.where(of_hints < images.num_classes, of_hints, target.labels).astype(np.uint8)
 
     def _labelled(self, key: str) -> LabelledPixels:
         """Labelled pixels of an image with their features; kept until its hints change."""
         if key not in self._pixels:
             images, random = self._images(key), np.random.default_rng(self.seed)
             with memory_explained(key, "reduce the image, or cut it into tiles"):
-                image, labels = images.image(key), images.sample(key).propagated
+                image, labels = self._known(images, key)
                 self._pixels[key] = draw_pixels(
                     self.store.pyramid(image), labels, images.num_classes, PIXELS_PER_IMAGE,
                     self.store.extent(image), random,
@@ -146,14 +177,3 @@ def _longest_side(path: Path) -> int:
         return max(read_image_size(path))
     except InputError:  # said when the image is asked for
         return 0
-
-
-def _touched(labels: NDArray[np.uint8], regions: NDArray[np.integer] | None, num_classes: int) -> NDArray[np.int64]:
-    """(H, W): the class of the superpixels that hints of one class alone touch, num_classes elsewhere."""
-    if regions is None:
-        return np.minimum(labels, num_classes).astype(np.int64)
-    hinted = labels < num_classes
-    touches = np.zeros((int(regions.max()) + 1, num_classes), bool)
-    touches[regions[hinted], labels[hinted]] = True
-    of_region = np.where(touches.sum(axis=1) == 1, touches.argmax(axis=1), num_classes)
-    return of_region[regions]

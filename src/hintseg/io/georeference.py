@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hintseg.errors import InputError
+from hintseg.errors import ConfigError, InputError
 from hintseg.io.class_list import as_description
 from hintseg.io.images import read_orientation
 from hintseg.io.palette import label_palette
@@ -72,3 +72,24 @@ def _place(rasterio: Any, like: Path) -> tuple[dict[str, Any], Any]:
     if crs is None and transform.is_identity and rpcs is None:
         raise InputError(f"{like}: carries no georeference, so its mask cannot; export it in another format.")
     return {"crs": crs, **({} if transform.is_identity else {"transform": transform})}, rpcs
+
+
+def pixel_area(path: Path) -> float | None:
+    """Square metres of a pixel; None where the file has no place on Earth in metres or feet, or nothing can read it.
+
+    Degrees have no area of their own, and a local grid does not say its unit.
+    """
+    try:
+        rasterio = require_rasterio("the scale of an image")
+    except ConfigError:
+        return None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
+        try:
+            with rasterio.open(path) as source:
+                crs, transform = source.crs, source.transform
+        except rasterio.errors.RasterioError:
+            return None
+    if crs is None or not crs.is_projected or transform.is_identity:
+        return None
+    return float(abs(transform.determinant) * crs.linear_units_factor[1] ** 2)

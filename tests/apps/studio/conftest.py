@@ -1,9 +1,16 @@
-"""A page's side of the studio's protocol, and a small folder of photographs."""
+"""A page's side of the studio's protocol, a small folder of images, and a browser with a server."""
 
+import subprocess
+import sys
+import time
+import urllib.request
+
+import cv2
 import numpy as np
 import pytest
 
-from hintseg.io.images import write_image
+from hintseg.apps.demo.photographs import write_demo
+from hintseg.io.images import read_image, write_image
 
 pytest.importorskip("fastapi")
 from fastapi.testclient import TestClient
@@ -117,3 +124,56 @@ def tab_of():
 def another():
     """A second page on the same server."""
     return lambda tab: Tab(tab.client)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    pytest.importorskip("playwright.sync_api")
+    from tests.apps.studio.browsing import BROWSER, playwright
+
+    with playwright.sync_playwright() as play:
+        try:
+            started = play.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
+        except playwright.Error as error:
+            pytest.skip(f"no Chromium: install one, or run playwright install chromium ({str(error).splitlines()[0]})")
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def serve(tiny):
+    pytest.importorskip("playwright.sync_api")
+    from tests.apps.studio.browsing import WEIGHTS
+
+    processes, chosen = [], tiny if WEIGHTS == "none" else []
+
+    def start(folder, port):
+        command = [sys.executable, "-m", "hintseg.apps.cli.app", "studio", str(folder), "--port", str(port)]
+        command += ["--weights", WEIGHTS, *(part for setting in chosen for part in ("--set", setting))]
+        process = subprocess.Popen(command)
+        processes.append(process)
+        for _ in range(300):
+            try:
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/api/state").close()
+                return process
+            except OSError:
+                time.sleep(0.2)
+        raise AssertionError("the server did not start")
+
+    yield start
+    for process in processes:
+        process.kill()
+        process.wait()
+
+
+@pytest.fixture
+def photographs(tmp_path):
+    """The demonstration's photographs, at one size."""
+    pytest.importorskip("playwright.sync_api")
+    from tests.apps.studio.browsing import SIZE
+
+    write_demo(tmp_path / "demo")
+    for path in sorted((tmp_path / "demo" / "images").iterdir()):
+        reduced = cv2.resize(read_image(path), SIZE, interpolation=cv2.INTER_AREA)
+        write_image(tmp_path / "my photos" / path.name, np.asarray(reduced, np.uint8))
+    return tmp_path / "my photos"

@@ -3,139 +3,32 @@
 import json
 import os
 import re
-import shutil
 import signal
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
 import zipfile
-from importlib.resources import files
-from pathlib import Path
 
-import cv2
-import numpy as np
 import pytest
-from PIL import Image
 
-from hintseg.apps.demo.photographs import TRAINING, write_demo
 from hintseg.hints.dataset import Dataset
-from hintseg.io.images import read_image, write_image
 
 pytest.importorskip("fastapi")
-playwright = pytest.importorskip("playwright.sync_api")
-expect = playwright.expect
+pytest.importorskip("playwright.sync_api")
 
-SIZE = (300, 210)
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
-BROWSER = next((path for name in BROWSERS if (path := shutil.which(name))), None)
-# Where HINTSEG_SCREENSHOTS names a folder, the journey leaves the pictures that the docs show; with
-# HINTSEG_WEIGHTS, a file, it trains the network it would train for a user.
-SCREENSHOTS = os.environ.get("HINTSEG_SCREENSHOTS")
-WEIGHTS = os.environ.get("HINTSEG_WEIGHTS", "none")
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with playwright.sync_playwright() as play:
-        try:
-            started = play.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
-        except playwright.Error as error:
-            pytest.skip(f"no Chromium: install one, or run playwright install chromium ({str(error).splitlines()[0]})")
-        yield started
-        started.close()
-
-
-@pytest.fixture
-def serve(tiny):
-    processes, chosen = [], tiny if WEIGHTS == "none" else []
-
-    def start(folder, port):
-        command = [sys.executable, "-m", "hintseg.apps.cli.app", "studio", str(folder), "--port", str(port)]
-        command += ["--weights", WEIGHTS, *(part for setting in chosen for part in ("--set", setting))]
-        process = subprocess.Popen(command)
-        processes.append(process)
-        for _ in range(300):
-            try:
-                urllib.request.urlopen(f"http://127.0.0.1:{port}/api/state").close()
-                return process
-            except OSError:
-                time.sleep(0.2)
-        raise AssertionError("the server did not start")
-
-    yield start
-    for process in processes:
-        process.kill()
-        process.wait()
-
-
-@pytest.fixture
-def photographs(tmp_path):
-    """The demonstration's photographs, at one size."""
-    write_demo(tmp_path / "demo")
-    for path in sorted((tmp_path / "demo" / "images").iterdir()):
-        reduced = cv2.resize(read_image(path), SIZE, interpolation=cv2.INTER_AREA)
-        write_image(tmp_path / "my photos" / path.name, np.asarray(reduced, np.uint8))
-    return tmp_path / "my photos"
-
-
-def demo_strokes(key, name):
-    """Strokes of a class in shares of the photograph."""
-    drawn = json.loads(files("hintseg.apps.demo").joinpath("scribbles.json").read_text("utf-8"))[key]
-    with Image.open(files("skimage.data").joinpath(TRAINING[key])) as image:
-        width, height = image.size
-    return [[(x / width, y / height) for x, y in vertices] for found, vertices in drawn if found == name]
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-class Hand:
-    """Draws on the canvas in shares of the photograph."""
-
-    def __init__(self, page):
-        self.page = page
-
-    def at(self, x, y):
-        area = self.page.locator("#canvas").bounding_box()
-        scale = min(area["width"] / SIZE[0], area["height"] / SIZE[1]) * 0.97
-        left, top = (
-            area["x"] + (area["width"] - SIZE[0] * scale) / 2,
-            area["y"] + (area["height"] - SIZE[1] * scale) / 2,
-        )
-        return left + x * SIZE[0] * scale, top + y * SIZE[1] * scale
-
-    def draw(self, *places):
-        self.page.mouse.move(*self.at(*places[0]))
-        self.page.mouse.down()
-        for place in places[1:]:
-            self.page.mouse.move(*self.at(*place), steps=4)
-        self.page.mouse.up()
-        expect(self.page.locator("#saved")).to_have_text("saved")
-
-    def choose(self, label):
-        self.page.locator("#classes .pick").nth(label).click()
-
-
-def _table(folder, name):
-    path = folder / f"{name}.json"
-    return json.loads(path.read_text("utf-8")) if path.exists() else {}
-
-
-def eventually(true):
-    deadline = time.monotonic() + 10
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
-def shoot(page, name):
-    if SCREENSHOTS:
-        page.screenshot(path=str(Path(SCREENSHOTS) / f"{name}.jpg"), type="jpeg", quality=85)
+from tests.apps.studio.browsing import (
+    SCREENSHOTS,
+    WEIGHTS,
+    Hand,
+    add,
+    demo_strokes,
+    eventually,
+    expect,
+    free_port,
+    scribble,
+    shoot,
+    shown,
+    stored,
+    table,
+    tabs,
+)
 
 
 @pytest.mark.slow
@@ -163,7 +56,7 @@ def test_from_photographs_to_masks(browser, serve, photographs, tmp_path):
         hand.choose(label)
         for stroke in demo_strokes("cup", name):
             hand.draw(*stroke)
-    strokes = lambda: [row[0] for row in _table(photographs, "scribbles").get("cup", [])]  # noqa: E731
+    strokes = lambda: [row[0] for row in table(photographs, "scribbles").get("cup", [])]  # noqa: E731
     everything = strokes()
     assert set(everything) == {0, 3}
     page.keyboard.press("Control+z")
@@ -192,9 +85,9 @@ def test_from_photographs_to_masks(browser, serve, photographs, tmp_path):
     shoot(page, "studio-box")
     page.keyboard.press("e")
     hand.draw((0.05, 0.05))
-    eventually(lambda: not _table(photographs, "points"))
+    eventually(lambda: not table(photographs, "points"))
     page.locator("#classes input").nth(1).check()
-    eventually(lambda: _table(photographs, "tags") == {"cat": [1]})
+    eventually(lambda: table(photographs, "tags") == {"cat": [1]})
     page.locator("#classes input").nth(1).uncheck()
     page.keyboard.press("s")
     for label, name in ((0, "background"), (2, "cat")):
@@ -209,7 +102,7 @@ def test_from_photographs_to_masks(browser, serve, photographs, tmp_path):
         expect(page.locator("#stage")).to_contain_text("fitting", timeout=60_000)
     shoot(page, "studio-train")
     expect(page.locator("#source")).to_contain_text("mask of run-001", timeout=400_000)
-    page.check("#unsure")
+    page.check("#uncertain")
     page.locator("#images button", has_text="cat").click()
     page.keyboard.press("l")
     page.mouse.click(*hand.at(0.5, 0.5))
@@ -282,37 +175,6 @@ def test_no_class_can_be_added_before_the_page_knows_the_classes(browser, serve,
     held[0].continue_()
     expect(page.locator("#add button")).to_be_enabled()
     page.close()
-
-
-def tabs(browser, port):
-    """Two pages of one browser, both with the first photograph open."""
-    context = browser.new_context(viewport={"width": 1280, "height": 800})
-    pages = [context.new_page() for _ in range(2)]
-    for page in pages:
-        # Pages follow each other by asking for versions; here both stay as stale as a sleeping tab.
-        page.route("**/api/state*", lambda route: route.abort())
-        page.goto(f"http://127.0.0.1:{port}/")
-        expect(page.locator("#images [aria-current=true] span")).to_have_text("astronaut")
-    return context, *pages
-
-
-def add(page, name):
-    page.fill("#name", name)
-    page.click("#add button")
-
-
-def scribble(page, start, end):
-    hand = Hand(page)
-    page.mouse.move(*hand.at(*start))
-    page.mouse.down()
-    page.mouse.move(*hand.at(*end), steps=4)
-    page.mouse.up()
-
-
-def stored(folder):
-    """Class names of the strokes on disk."""
-    classes = json.loads((folder / "dataset.json").read_text("utf-8"))["classes"]
-    return sorted(classes[row[0]] for row in _table(folder, "scribbles").get("astronaut", []))
 
 
 @pytest.mark.slow
@@ -402,7 +264,7 @@ def test_a_photograph_whose_hints_do_not_load_is_not_drawn_on(browser, serve, ph
     expect(page.locator("#error")).to_be_visible()
     scribble(page, (0.1, 0.2), (0.6, 0.2))
     expect(page.locator("#saved")).to_have_text("saved")
-    assert set(_table(photographs, "scribbles")) == {"astronaut"}
+    assert set(table(photographs, "scribbles")) == {"astronaut"}
     context.close()
 
 
@@ -446,36 +308,36 @@ def test_one_finger_draws_and_two_move_and_zoom(browser, serve, photographs):
     expect(page.locator("#saved")).to_have_text("saved")
     assert stored(photographs) == ["dog"]
 
-    scale, left = page.evaluate("[view.scale, view.x]")
+    scale, left = shown(page, "[state.view.scale, state.view.x]")
     touch("touchStart", (0.4, 0.5))
     touch("touchStart", (0.4, 0.5), (0.6, 0.5))
     touch("touchMove", (0.3, 0.5), (0.7, 0.5))
     touch("touchEnd")
-    larger, _ = page.evaluate("[view.scale, view.x]")
+    larger, _ = shown(page, "[state.view.scale, state.view.x]")
     assert larger > 1.5 * scale
-    left = page.evaluate("view.x")
+    left = shown(page, "state.view.x")
     touch("touchStart", (0.4, 0.5), (0.6, 0.5))
     touch("touchMove", (0.5, 0.5), (0.7, 0.5))
     touch("touchEnd")
-    assert page.evaluate("view.x") > left + 5
-    assert page.evaluate("drawn.strokes.length") == 1
+    assert shown(page, "state.view.x") > left + 5
+    assert shown(page, "state.hints.drawn.strokes.length") == 1
     assert stored(photographs) == ["dog"]
     context.close()
 
 
 @pytest.mark.slow
-def test_keys_are_shown_and_photographs_sorted_by_doubt(browser, serve, photographs):
+def test_keys_are_shown_and_photographs_sorted_by_uncertainty(browser, serve, photographs):
     port = free_port()
     serve(photographs, port)
     page = browser.new_page(viewport={"width": 1280, "height": 800})
-    doubts = {"cup": {"doubt": 5, "x": 150, "y": 100}, "cat": {"doubt": 9, "x": 3, "y": 4}}
+    places = {"cup": {"uncertainty": 5, "x": 150, "y": 100}, "cat": {"uncertainty": 9, "x": 3, "y": 4}}
 
-    def doubtful(route):
+    def uncertain(route):
         answer = route.fetch()
-        route.fulfill(response=answer, json=answer.json() | {"doubts": doubts})
+        route.fulfill(response=answer, json=answer.json() | {"uncertain": places})
 
     for place in ("**/api/project", "**/api/state*"):
-        page.route(place, doubtful)
+        page.route(place, uncertain)
     page.goto(f"http://127.0.0.1:{port}/")
     names = page.locator("#images button span")
     expect(names.first).to_be_visible()
@@ -486,12 +348,12 @@ def test_keys_are_shown_and_photographs_sorted_by_doubt(browser, serve, photogra
     page.locator("#images button", has_text="cup").click()
     expect(page.locator("#images [aria-current=true] span")).to_have_text("cup")
     pixels = "document.getElementById('canvas').toDataURL()"
-    eventually(lambda: page.evaluate("view.photo !== null"))
+    eventually(lambda: shown(page, "state.view.photo !== null"))
     plain = page.evaluate(pixels)
-    page.check("#unsure")
+    page.check("#uncertain")
     expect(names.first).to_have_text("cat")
-    assert names.all_text_contents() == ["cat", "cup", *(name for name in before if name not in doubts)]
+    assert names.all_text_contents() == ["cat", "cup", *(name for name in before if name not in places)]
     assert page.evaluate(pixels) != plain, "a ring"
-    page.uncheck("#unsure")
+    page.uncheck("#uncertain")
     assert page.evaluate(pixels) == plain
     page.close()

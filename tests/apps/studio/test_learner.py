@@ -148,3 +148,21 @@ def test_a_full_disk_is_said(page, monkeypatch):
     page.save(first, points_on(page, first))
     monkeypatch.setattr(features, "atomic_path", full)
     assert "writing failed" in page.client.get(f"/api/mask/{first}").json()["detail"]
+
+
+def test_a_first_click_on_an_image_with_a_good_mask_moves_what_is_near(page):
+    """Alone it would be propagated over the image, and teach the head that all of it is one class."""
+    first, second = list(page.truth)[:2]
+    page.save(first, points_on(page, first))
+    before = labels_of(page, second)
+    assert (before == page.truth[second]).mean() > 0.7
+    rows, columns = np.nonzero(page.truth[second] == 1)
+    y, x = int(rows[len(rows) // 2]), int(columns[len(rows) // 2])
+    for label in (0, 1):
+        page.save(second, {"points": [{"label": label, "x": x, "y": y}]})
+        after = labels_of(page, second)
+        assert after[y, x] == label
+        far = np.hypot(*np.ogrid[-y : 72 - y, -x : 96 - x]) > 20
+        assert ((after != before) & far).mean() < 0.05
+    page.save(second, {})
+    np.testing.assert_array_equal(labels_of(page, second), before)

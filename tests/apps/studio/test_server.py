@@ -24,6 +24,7 @@ from hintseg.apps.studio.colours import COLOURS
 from hintseg.apps.studio.drawn import DrawnHints, Stroke
 from hintseg.apps.studio.guard import LOOPBACK, new_token
 from hintseg.apps.studio.listen import require_port
+from hintseg.apps.studio.page_files import PAGE
 from hintseg.apps.studio.project import Project
 from hintseg.apps.studio.server import create_app, serve
 from hintseg.apps.studio.trainer import Trainer
@@ -148,8 +149,8 @@ def test_uploads_are_checked(client, folder):
     assert (folder / "images" / "new ü.png").exists()
     for name, body, message in [
         ("new ü.png", content.getvalue(), "is there already"),
-        ("x.exe", content.getvalue(), "no photograph"),
-        (".png", content.getvalue(), "no photograph"),
+        ("x.exe", content.getvalue(), "is no image"),
+        (".png", content.getvalue(), "is no image"),
         ("torn.png", content.getvalue()[:40], "torn.png"),
         ("new u\u0308.png", content.getvalue(), "is there already"),
     ]:
@@ -213,7 +214,7 @@ def test_training_without_hints_and_with_bad_weights_says_what_is_wrong(folder):
     client = TestClient(create_app(project, trainer))
     answer = client.post("/api/train", json={"effort": "quick"})
     assert answer.status_code == 422
-    assert "no photograph carries a hint" in answer.json()["detail"]
+    assert "no image carries a hint" in answer.json()["detail"]
     strokes = [Stroke(label=one, vertices=[(9, 9 + 30 * label)]) for label, one in enumerate(project.identifiers)]
     project.save_hints("b", DrawnHints(strokes=strokes), project.hints_version("b"))
     client.post("/api/train", json={"effort": "quick"})
@@ -222,7 +223,7 @@ def test_training_without_hints_and_with_bad_weights_says_what_is_wrong(folder):
 
 
 @pytest.mark.slow
-def test_training_gives_masks_doubts_neighbours_and_exports(scenes, tiny):
+def test_training_gives_masks_uncertainty_neighbours_and_exports(scenes, tiny):
     project = Project.open(scenes.root)
     client = TestClient(create_app(project, Trainer(project, "none", tuple(tiny))))
     assert client.post("/api/train", json={"effort": "quick"}).json()["training"]
@@ -238,10 +239,10 @@ def test_training_gives_masks_doubts_neighbours_and_exports(scenes, tiny):
     assert found["outline"]
     assert found["neighbours"]
     deadline = time.monotonic() + 60
-    while len(client.get("/api/state").json()["doubts"]) < 5 and time.monotonic() < deadline:
+    while len(client.get("/api/state").json()["uncertain"]) < 5 and time.monotonic() < deadline:
         time.sleep(0.2)
-    doubts = client.get("/api/project").json()["doubts"]
-    assert all(0 <= one["x"] < 96 and 0 <= one["y"] < 72 for one in doubts.values())
+    places = client.get("/api/project").json()["uncertain"]
+    assert all(0 <= one["x"] < 96 and 0 <= one["y"] < 72 for one in places.values())
     for form, name in [("png", f"{key}.png"), ("coco", "annotations.json")]:
         packed = zipfile.ZipFile(io.BytesIO(client.get("/api/export", params={"form": form}).content))
         assert any(name in entry for entry in packed.namelist()), packed.namelist()
@@ -297,10 +298,11 @@ def test_the_page_exports_every_format_that_it_offers(tab):
 def test_the_page_asks_no_other_site(client):
     """The browser lets it ask none, either."""
     assert client.get("/").headers["content-security-policy"].startswith("default-src 'self';")
-    for name in ("/", "/page/studio.js", "/page/studio.css"):
+    names = ["index.html", *(path.relative_to(PAGE).as_posix() for path in PAGE.rglob("*.*"))]
+    for name in ("/", *(f"/page/{name}" for name in names)):
         answer = client.get(name)
         assert answer.status_code == 200
-        assert not re.findall(r"""(?:src=|href=|url\(|fetch\(|import )["']?(?:https?:)?//""", answer.text)
+        assert not re.findall(r"""(?:src=|href=|url\(|fetch\(|from |import )["']?(?:https?:)?//""", answer.text)
 
 
 def test_a_malformed_description_is_refused(tmp_path):

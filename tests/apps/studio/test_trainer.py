@@ -15,6 +15,7 @@ from hintseg.hints.dataset import Dataset
 from hintseg.io.images import read_labels
 
 pytest.importorskip("fastapi")
+from hintseg.apps.studio.accepted import accept
 from hintseg.apps.studio.drawn import DrawnHints, DrawnPoint
 from hintseg.apps.studio.processes import birth, end
 from hintseg.apps.studio.project import Project
@@ -123,9 +124,12 @@ def test_a_run_serves_as_long_as_its_classes_are_todays(project, left):
     ids = project.identifiers
     project.set_classes([(ids[0], "renamed"), (ids[1], "b")], None, None, project.table()["version"])
     assert model.usable() == out
-    (project.root / "dataset.json").write_text(json.dumps({"classes": ["b", "renamed"]}), "utf-8")
-    project.refresh()
+    project.set_classes([(ids[0], "renamed"), (ids[1], "b"), (None, "c")], None, None, project.table()["version"])
+    assert model.usable() == out
+    assert model.unlearned() == [project.identifiers[2]]
+    project.delete_class(ids[0], project.table()["version"])
     assert model.usable() is None
+    assert model.unlearned() == []
 
 
 SERVER = """
@@ -177,9 +181,9 @@ def test_a_quick_training_is_an_instant_run(project, monkeypatch, effort, weight
 
 def test_an_accepted_mask_is_a_hint_for_training(project):
     assert Dataset.open(project.root).hints("b").forms() == ("points",)
-    project.accept("b", np.ones((72, 96), np.uint8))
+    accept(project, "b", np.ones((72, 96), np.uint8))
     hints = Dataset.open(project.root).hints("b", ("masks",))
     assert hints.forms() == ("masks",)
-    project.accept("b", np.zeros((72, 96), np.uint8))
+    accept(project, "b", np.zeros((72, 96), np.uint8))
     (copy,) = (project.root / "studio" / "kept" / "masks").iterdir()
     assert (read_labels(copy) == 1).all()  # what was replaced

@@ -9,7 +9,7 @@ import typer
 
 from hintseg.apps.cli.data import check, demo, import_, prepare, recipe, simulate
 from hintseg.apps.cli.predict import complete, evaluate, predict
-from hintseg.apps.cli.results import export, report, retrieve, suggest
+from hintseg.apps.cli.results import export, measure, report, retrieve, suggest
 from hintseg.apps.cli.serve import label_studio, studio
 from hintseg.apps.cli.terminal import PlainFormatter, say, tolerate
 from hintseg.apps.cli.train import compare, train
@@ -29,8 +29,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 COMMANDS = (
-    check, import_, train, compare, complete, predict, evaluate, retrieve, suggest, report, export, simulate, prepare,
-    recipe, demo, studio, label_studio,
+    check, import_, train, compare, complete, predict, evaluate, retrieve, suggest, report, export, measure, simulate,
+    prepare, recipe, demo, studio, label_studio,
 )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""retrieve, suggest, report, export: what a trained run has to show."""
+"""retrieve, suggest, report, export, measure: what a trained run has to show."""
 
 from pathlib import Path
 from typing import Annotated
@@ -161,3 +161,30 @@ def export(
     with published(out) as target, progress_bar() as show:
         written = export_masks(files, chosen, target, format_, Classes(found.own, background), show, coding)
     say(f"{written} masks in {out}")
+
+
+def measure(
+    folder: Annotated[Path, typer.Argument(help="Run folder, or a folder of masks.", show_default=False)],
+    images: Annotated[
+        Path | None, typer.Option(help="Folder of the images, whose scale gives square metres; default those of the run.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(parser=local_path, metavar="FILE", help="CSV file; default the terminal.")
+    ] = None,
+) -> None:
+    """Measure how much of each image each class covers: pixels, percent, square metres where there is a scale.
+
+    Example: hintseg measure runs/a --out areas.csv
+    """
+    from hintseg.apps.measure import as_csv, measure_masks
+    from hintseg.io.storage.results import require_result
+    from hintseg.io.writing import write_text
+
+    if out is not None:
+        require_result(out, overwrite=False)
+    table = as_csv(measure_masks(folder, images))
+    if out is None:
+        say(table.rstrip())
+    else:
+        write_text(out, table)
+        say(out)

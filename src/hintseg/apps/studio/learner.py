@@ -6,6 +6,7 @@ from contextlib import suppress
 import numpy as np
 from numpy.typing import NDArray
 
+from hintseg.apps.studio.accepted import mask_version
 from hintseg.apps.studio.drawn import version_of
 from hintseg.apps.studio.links import writable
 from hintseg.apps.studio.project import Project
@@ -20,7 +21,7 @@ PLACED = tuple(name for name in FORMS if name != "tags")  # hints that say where
 class Learner:
     """An instant session that follows the project: every mask is by a head that knows the newest hints.
 
-    Features of photographs that nobody has looked at yet are computed in the background.
+    Features of images that nobody has looked at yet are computed in the background.
 
     Args:
         weights: of the backbone.
@@ -36,14 +37,18 @@ class Learner:
         self._preparing: threading.Thread | None = None
 
     def version(self) -> str:
-        """Changes with whatever masks follow from: classes, and every photograph with hints."""
+        """Changes with whatever masks follow from: classes, and every image with hints."""
         return version_of([self.project.identifiers, sorted(self._hinted().items())])
 
+    def is_taught(self) -> bool:
+        """Whether a hint places a class anywhere."""
+        return bool(self._hinted())
+
     def mask(self, key: str) -> NDArray[np.uint8] | None:
-        """(H, W) uint8 classes of a photograph; None while hints place nothing in any.
+        """(H, W) uint8 classes of an image; None while hints place nothing in any.
 
         Raises:
-            InputError: the photograph cannot be read.
+            InputError: the image cannot be read.
             WeightsError: the backbone's weights cannot be had.
             RunError: the folder of cached features is a link, or cannot be written.
         """
@@ -57,8 +62,18 @@ class Learner:
             self._prepare(session)
         return found
 
+    def probabilities(self, key: str) -> tuple[NDArray[np.float32], NDArray[np.uint8]] | None:
+        """(C, h, w) class probabilities of an image and (h, w) its hints, by the head as it is or is fitted now.
+
+        Raises: as `mask`.
+        """
+        self.project.refresh()
+        with self._lock:
+            session = self._fit()
+            return None if session is None else session.probabilities(key)
+
     def _hinted(self) -> dict[str, str]:
-        """Photograph with placed hints → what changes with them."""
+        """Image with localized hints → what changes with them."""
         dataset, project = self.project.dataset, self.project
         named = dataset.hint_keys()
         hinted = set().union(*(named[form] for form in PLACED)) & dataset.paths.keys()
@@ -84,7 +99,7 @@ class Learner:
         return self._session
 
     def _readable(self, session: Session, keys: dict[str, str]) -> list[str]:
-        """Without damaged photographs, which cost themselves and nothing else."""
+        """Without damaged images, which cost themselves and nothing else."""
         found = []
         for key in keys:
             try:
@@ -102,13 +117,13 @@ class Learner:
 
     def _prepare_all(self, session: Session, keys: list[str]) -> None:
         for key in keys:
-            with self._lock, suppress(HintsegError):  # said where the photograph is shown
+            with self._lock, suppress(HintsegError):  # said where the image is shown
                 session.prepare(key)
             self._prepared.add(key)
 
 
 def content_version(project: Project, key: str) -> str:
-    """Changes with every file of a photograph that masks follow from: itself, its hints and its label pictures."""
-    versions, dataset = [project.hints_version(key), project.mask_version(key)], project.dataset
+    """Changes with every file of an image that masks follow from: itself, its hints and its label pictures."""
+    versions, dataset = [project.hints_version(key), mask_version(project, key)], project.dataset
     files = [dataset.path(key), *(dataset.label_path(folder, key) for folder in dataset.pictures)]
     return version_of([versions, [mark(path) for path in files if path is not None]])

@@ -1,24 +1,24 @@
-"""A data set folder that grows while someone draws: classes, photographs and hints, every change on disk at once."""
+"""A data set folder that grows while someone draws: classes, images and hints, every change on disk at once."""
 
-import hashlib
 import json
 import secrets
 import threading
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import ValidationError
 
+from hintseg.apps.studio.appearance import FILE as APPEARANCE
+from hintseg.apps.studio.appearance import Appearance
 from hintseg.apps.studio.class_names import checked_names
-from hintseg.apps.studio.colours import COLOURS
 from hintseg.apps.studio.conflict import ConflictError
+from hintseg.apps.studio.deletion import Uses, delete_class, finish_deletion, uses_of
 from hintseg.apps.studio.drawn import TABLES, DrawnHints, version_of
 from hintseg.apps.studio.identifiers import identify, remember
-from hintseg.apps.studio.kept import drop, drop_held, keep, keep_mask, kept
+from hintseg.apps.studio.kept import drop, drop_held, keep, kept
 from hintseg.apps.studio.links import writable, write_new
 from hintseg.apps.studio.tables import HintTables, Marks, mark
 from hintseg.apps.studio.uploads import decoded_upload
@@ -27,7 +27,7 @@ from hintseg.hints.coding import parse_coding
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.dataset_json import read_json
 from hintseg.hints.forms.registry import FORMS
-from hintseg.io.images import read_image_size, write_labels
+from hintseg.io.images import read_image_size
 from hintseg.io.listing import is_image_name
 from hintseg.io.writing import atomic_path, link_or_copy
 
@@ -42,12 +42,14 @@ class Project:
         root: the folder.
         dataset: as it is now; a new object after every change, so that nothing stale is cached.
         identifiers: of the classes, by label.
+        appearance: their colours, and the order in which the page lists them.
     """
 
     def __init__(self, root: Path) -> None:
         self.root = root
         self.dataset = Dataset(root, (), tags_complete=False)
         self.identifiers: tuple[str, ...] = ()
+        self.appearance = Appearance()
         self._lock = threading.RLock()
         self._tables = HintTables(root)
         self._marks: Marks = ()
@@ -55,9 +57,9 @@ class Project:
 
     @classmethod
     def open(cls, root: Path) -> "Project":
-        """A data set folder, a folder of photographs, or a folder that does not exist yet.
+        """A data set folder, a folder of images, or a folder that does not exist yet.
 
-        Photographs that lie in the folder itself are linked into images/.
+        Images that lie in the folder itself are linked into images/.
 
         Raises:
             InputError: the folder's description is malformed.
@@ -75,6 +77,14 @@ class Project:
                     link_or_copy(path.resolve(), images / path.name)  # a link to a link would lead astray
         return cls(root)
 
+    @contextmanager
+    def locked(self) -> Iterator[Dataset]:
+        """The data set as it is on disk, which no other thread changes meanwhile."""
+        with self._lock:
+            self._reload()
+            yield self.dataset
+            self._reload()
+
     def refresh(self) -> None:
         """See what other programs changed."""
         with self._lock:
@@ -83,18 +93,20 @@ class Project:
 
     def _marked(self) -> Marks:
         files = [self.root / name for name in ("images", "masks", "scribbles", "dataset.json", "looked_for.json")]
-        return (*map(mark, files), *self._tables.marks())
+        return (*map(mark, [*files, self.root / APPEARANCE]), *self._tables.marks())
 
     def _reload(self) -> None:
+        finish_deletion(self.root)
         self._marks = self._marked()
         try:
             self.dataset = Dataset.open(self.root)
         except InputError:
             if (self.root / "dataset.json").exists() or not (self.root / "images").is_dir():
                 raise
-            # Until somebody says otherwise a hint says what is there, and nothing of the rest of the photograph.
+            # Until somebody says otherwise a hint says what is there, and nothing of the rest of the image.
             self.dataset = Dataset(self.root, (), tags_complete=False)
         self.identifiers = identify(self.root, self.dataset.classes)
+        self.appearance = Appearance.load(self.root)
 
     @property
     def labels(self) -> dict[str, int]:
@@ -114,11 +126,13 @@ class Project:
     def table(self) -> dict[str, Any]:
         """The class table and its version."""
         with self._lock:
-            dataset, identifiers = self.dataset, self.identifiers
+            dataset, identifiers, appearance = self.dataset, self.identifiers, self.appearance
+        colours, places = appearance.colours_of(identifiers), appearance.places_of(identifiers)
+        named = zip(identifiers, dataset.classes, colours, places, strict=True)
         found = {
             "classes": [
-                {"id": identifier, "name": name, "colour": COLOURS[label]}
-                for label, (identifier, name) in enumerate(zip(identifiers, dataset.classes, strict=True))
+                {"id": identifier, "name": name, "colour": colour, "place": place}
+                for identifier, name, colour, place in named
             ],
             "background": None if dataset.background is None else identifiers[dataset.background],
             "complete": dataset.tags_complete,
@@ -126,31 +140,71 @@ class Project:
         return found | {"version": version_of(found)}
 
     def set_classes(
-        self, classes: Sequence[tuple[str | None, str]], background: str | None, complete: bool | None, version: str
-    ) -> None:
-        """Rename classes and add new ones; existing ones keep their place, since files hold their numbers.
+        self, classes: Sequence[tuple[str | None, str]], background: str | None, complete: bool | None, version: str,
+        order: Sequence[str] | None = None, colours: Mapping[str, str] | None = None,
+    ) -> None:  # fmt: skip
+        """Rename classes and add new ones; existing ones keep their number, since files hold it.
 
         Args:
             classes: identifier, None for a new class, and name.
             background: identifier of the background class.
             complete: `tags_complete` of the folder format; None leaves it as it is.
             version: of the table that this replaces.
+            order: identifiers as the page lists them; None leaves it as it is.
+            colours: identifier → "#rrggbb", of classes that change theirs.
 
         Raises:
             ConflictError: the table is another one by now.
             InputError: a class less than before, an empty name, one used twice, or too many.
         """
-        with self._lock:
-            self._reload()
-            table = self.table()
-            if version != table["version"]:
-                raise ConflictError("the classes were changed elsewhere since this page read them.", table)
+        with self.locked():
+            self._require_table(version)
             names = checked_names(classes, self.identifiers)
             if background is not None and background not in self.identifiers:
                 raise InputError(f"background {background} is no class.")
+            appearance = self.appearance.changed(self.identifiers, order, colours or {})
             complete = self.dataset.tags_complete if complete is None else complete
             self._write_table(names, None if background is None else self.labels[background], complete)
-            self._reload()
+            if appearance != self.appearance:
+                appearance.save(self.root)
+
+    def _require_table(self, version: str) -> None:
+        table = self.table()
+        if version != table["version"]:
+            raise ConflictError("the classes were changed elsewhere since this page read them.", table)
+
+    def uses(self, identifier: str) -> Uses:
+        """What deleting a class would take away.
+
+        Raises:
+            InputError: no such class, or its hints cannot be read.
+        """
+        with self.locked() as dataset:
+            return uses_of(dataset, self._label(identifier))
+
+    def delete_class(self, identifier: str, version: str) -> str:
+        """Delete a class with its hints; its pixels in masks become void. Returns where a copy of all of it lies.
+
+        Raises:
+            ConflictError: the table is another one by now.
+            InputError: no such class.
+            RunError: a folder is a link, or cannot be written.
+        """
+        with self.locked() as dataset:
+            self._require_table(version)
+            label = self._label(identifier)
+            kept = [
+                (one, name) for one, name in zip(self.identifiers, dataset.classes, strict=True) if one != identifier
+            ]
+            copy = delete_class(dataset, label)
+            remember(self.root, [one for one, _ in kept], [name for _, name in kept])
+            self._tables.forget()
+        return copy
+
+    def _label(self, identifier: str) -> int:
+        if identifier not in self.labels:
+            raise InputError(f"{identifier}: is no class; reload the page.")
+        return self.labels[identifier]
 
     def _write_table(self, names: list[str], background: int | None, complete: bool) -> None:
         """dataset.json with other classes; what else it says stays."""
@@ -224,7 +278,7 @@ class Project:
         why = (
             "a class that these hints name is gone"
             if missing
-            else "the hints of this photograph were changed elsewhere since this page read them"
+            else "the hints of this image were changed elsewhere since this page read them"
         )
         return ConflictError(f"{key}: {why}; yours are kept in studio/kept/{copy}.", self.hints(key) | {"copy": copy})
 
@@ -234,7 +288,7 @@ class Project:
             drop(self.root, key, name)
 
     def add_image(self, name: str, content: bytes) -> str:
-        """Store an uploaded photograph under its name and return its key.
+        """Store an uploaded image under its name and return its key.
 
         Raises:
             InputError: no image, of an unknown format, or its name is taken.
@@ -245,74 +299,7 @@ class Project:
         with self._lock:
             self._reload()
             if key in {unicodedata.normalize("NFC", known) for known in self.dataset.paths}:
-                raise InputError(f"{name}: a photograph of this name is there already; rename it.")
+                raise InputError(f"{name}: an image of this name is there already; rename it.")
             write_new(target, content)
             self._reload()
         return key
-
-    def mask_version(self, key: str) -> str:
-        """Changes with the image's picture in masks/."""
-        self.dataset.path(key)  # as in `_mask`
-        path = self.dataset.label_path("masks", key)
-        try:
-            return hashlib.sha256(path.read_bytes()).hexdigest()[:16] if path is not None and path.is_file() else ""
-        except FileNotFoundError:  # withdrawn meanwhile
-            return ""
-
-    def accept(self, key: str, mask: NDArray[np.uint8], is_current: Callable[[], bool] = lambda: True) -> None:
-        """Take a mask as the image's own, masks/KEY.png; of one that it replaces a copy stays in studio/kept/masks.
-
-        Args:
-            is_current: asked before anything is written whether the mask is still the one that was seen.
-
-        Raises:
-            ConflictError: it is not.
-            RunError: masks/ is a link, or cannot be written.
-        """
-        with self._lock:
-            self._reload()  # masks that other programs put there since are listed anew
-            self.require(is_current)
-            path = writable(self.root, "masks", f"{key}.png")
-            if (before := self._mask(key)) is not None:
-                keep_mask(self.root, before)
-            write_labels(path, self.dataset.coding.encode(mask))
-            if before is not None and before.exists() and not before.samefile(path):
-                before.unlink()
-            self._reload()
-
-    def withdraw(self, key: str, is_current: Callable[[], bool] = lambda: True) -> bool:
-        """Remove the image's mask; a copy stays in studio/kept/masks. Whether another format's comes to light by that.
-
-        Raises:
-            ConflictError: it is not the one that was seen.
-            RunError: masks/ is a link.
-        """
-        with self._lock:
-            self._reload()
-            self.require(is_current)
-            if (path := self._mask(key)) is not None:
-                keep_mask(self.root, path)
-                path.unlink(missing_ok=True)
-            self._reload()
-            return self.dataset.has_mask(key)
-
-    @staticmethod
-    def require(is_current: Callable[[], bool]) -> None:
-        """Raise where what was seen is not what is.
-
-        Raises:
-            ConflictError: it is not.
-        """
-        if not is_current():
-            raise ConflictError(
-                "this mask, or what it was made of, has changed since it was shown; look at it again.", {}
-            )
-
-    def accepted(self, key: str) -> NDArray[np.uint8] | None:
-        """The mask that was accepted, if one was."""
-        return self.dataset.mask(key)
-
-    def _mask(self, key: str) -> Path | None:
-        self.dataset.path(key)  # keys come from the folder's own listing: none leads outside
-        found = self.dataset.label_path("masks", key)
-        return None if found is None else writable(self.root, found.relative_to(self.root).as_posix())

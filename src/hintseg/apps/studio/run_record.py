@@ -2,6 +2,7 @@
 
 import json
 import platform
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -23,6 +24,8 @@ class RunRecord:
         machine: where it runs.
         classes: identifiers, by label.
         stopped: whether somebody stopped it.
+        instant: whether the instant engine runs it.
+        started: when, `time.time`; 0: unknown.
     """
 
     run: str
@@ -31,11 +34,13 @@ class RunRecord:
     machine: str
     classes: tuple[str, ...]
     stopped: bool = False
+    instant: bool = True
+    started: float = 0.0
 
     @classmethod
-    def of(cls, run: str, pid: int, classes: tuple[str, ...]) -> Self:
+    def of(cls, run: str, pid: int, classes: tuple[str, ...], instant: bool = True) -> Self:
         """A process of this machine."""
-        return cls(run, pid, birth(pid), platform.node(), classes)
+        return cls(run, pid, birth(pid), platform.node(), classes, instant=instant, started=time.time())
 
     @classmethod
     def load(cls, folder: Path, run: str) -> Self | None:
@@ -46,7 +51,7 @@ class RunRecord:
             born = content["born"]
             return cls(
                 run, int(content["pid"]), None if born is None else str(born), str(content["machine"]), classes,
-                content["stopped"] is True,
+                content["stopped"] is True, content.get("instant") is not False, float(content.get("started", 0)),
             )  # fmt: skip
         except (InputError, ValueError, KeyError, TypeError):
             return None

@@ -1,10 +1,10 @@
 """Training in a process of its own, and what the newest finished run says of every image."""
 
 import csv
-import json
 import subprocess
 import sys
 import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -17,26 +17,24 @@ from hintseg.apps.studio.learner import Learner, content_version
 from hintseg.apps.studio.links import writable
 from hintseg.apps.studio.processes import end
 from hintseg.apps.studio.project import Project
+from hintseg.apps.studio.ranking import Ranking
+from hintseg.apps.studio.run_progress import run_progress
 from hintseg.apps.studio.run_record import RunRecord, running
+from hintseg.apps.studio.uncertainty import Place, most_uncertain, uncertainty_of
+from hintseg.apps.studio.unlearned import named_as, names_unlearned, with_hints
 from hintseg.errors import HintsegError, InputError, RunError
-from hintseg.hints.dataset import Dataset
 from hintseg.hints.forms.registry import FORMS
 from hintseg.inference.run_config import RunDescription
 from hintseg.inference.segmenter import Segmenter
-from hintseg.inference.suggest import Suggestion, suggest
+from hintseg.io.images import read_image_size
+from hintseg.pseudo_labels.near import corrected
 from hintseg.pseudo_labels.propagate import complete_key
-from hintseg.training.progress import FILE as PROGRESS_FILE
+from hintseg.pseudo_labels.target import reduce_to, weak_target
 
 Effort = Literal["quick", "normal", "thorough"]
 
 # Iterations; with a pretrained backbone the quick one is an instant run.
 EFFORTS: dict[Effort, int] = {"quick": 120, "normal": 150, "thorough": 400}
-STAGES = {
-    "check": "reading hints", "features": "computing features", "tags": "locating ticked classes",
-    "hints": "propagating labels", "fit": "fitting", "pseudo-labels": "labelling training images",
-    "selection": "choosing how masks are refined", "complete": "completing masks", "decode": "reading images",
-    "train": "training", "memory": "building the memory bank",
-}  # fmt: skip
 
 
 class Trainer:
@@ -66,7 +64,7 @@ class Trainer:
             self.project.refresh()
             dataset, classes = self.project.dataset, self.project.identifiers
             if not any(dataset.hints(key).forms() for named in dataset.hint_keys().values() for key in named):
-                raise HintsegError("no photograph carries a hint yet; draw some, of every class.")
+                raise HintsegError("no image carries a hint yet; draw some, of every class.")
             number = max(
                 [int(path.name[4:]) for path in self.folder.glob("run-*") if path.name[4:].isdigit()], default=0
             )
@@ -83,7 +81,7 @@ class Trainer:
             with writable(self.project.root, "studio", "last.log").open("wb") as log:
                 process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
             threading.Thread(target=process.wait, daemon=True).start()  # leaves no zombie
-            self._record = RunRecord.of(out.name, process.pid, classes)
+            self._record = RunRecord.of(out.name, process.pid, classes, instant)
             self._record.save(self.project.root)
 
     def stop(self) -> None:
@@ -111,8 +109,8 @@ class Trainer:
         if record is None:
             return {"training": False}
         out = self.folder / record.run
-        found = {"training": training, "run": record.run, "done": 0, "total": 0, "stage": "starting"}
-        found |= _progress(out)
+        found = {"training": training, "run": record.run, "stopped": record.stopped}
+        found |= run_progress(out, record.instant, record.started)
         if not training and not record.stopped and not is_finished(out):
             said = [line for line in _lines(self.folder / "last.log") if line.startswith("hintseg: ")]
             found["error"] = said[-1].removeprefix("hintseg: ") if said else "it ended before it was finished."
@@ -124,7 +122,7 @@ class Trainer:
 
 
 class Model:
-    """What models say of the photographs: the newest finished run, and before there is one an instant session.
+    """What models say of the images: the newest finished run, and before there is one an instant session.
 
     Computing holds no lock that a save needs.
     """
@@ -135,10 +133,8 @@ class Model:
         self.learner = None if trainer.weights == "none" else Learner(project, trainer.weights)
         self._network = threading.RLock()  # one computation at a time
         self._segmenter: Segmenter | None = None
-        self._lock = threading.Lock()  # of what follows, never held for long
-        self._doubts: dict[str, Suggestion | None] = {}
-        self._ranked: str | None = None  # the run that the doubts are of
-        self._ranking: threading.Thread | None = None
+        self.ranking = Ranking(self)
+        self._asked = 0.0
 
     @property
     def run(self) -> str | None:
@@ -147,18 +143,26 @@ class Model:
         return run.name if run else None
 
     def usable(self) -> Path | None:
-        """The newest finished run; None where nothing was trained with today's classes."""
+        """The newest finished run; None where it learned a class that was deleted since. Those added since it lacks."""
         newest = self.trainer.newest()
         if newest is None:
             return None
         record = RunRecord.load(self.trainer.folder, newest.name)
         if record is not None:
-            return newest if record.classes == self.project.identifiers else None
+            return newest if record.classes == self.project.identifiers[: len(record.classes)] else None
         try:  # of an older studio: names may have changed, numbers have not
             classes = RunDescription.load(newest / "run.json").classes
         except RunError:
             return None
-        return newest if len(classes) == len(self.project.identifiers) else None
+        return newest if len(classes) <= len(self.project.identifiers) else None
+
+    def unlearned(self) -> list[str]:
+        """Identifiers of classes that were added after the run in use was trained."""
+        run = self.usable()
+        if run is None:
+            return []
+        record = RunRecord.load(self.trainer.folder, run.name)
+        return [] if record is None else list(self.project.identifiers[len(record.classes) :])
 
     def segmenter(self) -> Segmenter | None:
         """The usable run, loaded once."""
@@ -188,17 +192,25 @@ class Model:
         Raises:
             InputError: nothing is hinted yet, or the image cannot be read.
         """
+        self._asked = time.monotonic()
         segmenter = self.segmenter()
         self.project.refresh()
         dataset = self.project.dataset
         if segmenter is not None:
             with self._network:
+                learned = segmenter.classes
+                if names_unlearned(dataset, key, learned):
+                    predicted = segmenter.predict_picture(segmenter.picture(named_as(dataset, learned), key))
+                    return with_hints(predicted, dataset, key)
                 hints = dataset.hints(key, segmenter.description.forms)
+                if hints.forms() and not hints.localized():
+                    return segmenter.complete(named_as(dataset, learned), key)
+                predicted = segmenter.predict_picture(segmenter.picture(dataset, key))
                 if not hints.forms():
-                    return segmenter.predict_picture(segmenter.picture(dataset, key))
-                if hints.localized():  # a correction does not say that all other classes are absent
-                    dataset = replace(dataset, tags_complete=False)
-                return segmenter.complete(_named_as(dataset, segmenter), key)
+                    return predicted
+                # A correction does not say that all other classes are absent.
+                named = named_as(replace(dataset, tags_complete=False), learned)
+                return corrected(predicted, segmenter.complete(named, key), segmenter.hinted(named, key)[1])
         if self.learner is None:
             return complete_key(dataset, key, tuple(FORMS))
         if (mask := self.learner.mask(key)) is None:
@@ -218,51 +230,51 @@ class Model:
             for one in found
         ]
 
-    def doubts(self) -> dict[str, dict[str, Any]]:
-        """Key → how doubtful its most doubtful region is, and where; filled in the background after training."""
+    def version(self) -> str | None:
+        """Changes with what the model learned; None where masks follow from an image's own hints."""
         run = self.usable()
-        if run is None:
-            return {}
-        training = self.trainer.state()["training"]
-        with self._lock:
-            if self._ranked != run.name:
-                self._ranked, self._doubts = run.name, {}
-            waiting = [key for key in self.project.dataset.keys(None) if key not in self._doubts]
-            idle = self._ranking is None or not self._ranking.is_alive()
-            if waiting and idle and not training:
-                self._ranking = threading.Thread(target=self._rank, args=(run.name, waiting), daemon=True)
-                self._ranking.start()
-            return {
-                key: {"doubt": one.worth, "x": one.x, "y": one.y}
-                for key, one in self._doubts.items()
-                if one is not None
-            }
+        if run is not None:
+            return run.name
+        return None if self.learner is None or not self.learner.is_taught() else self.learner.version()
 
-    def forget(self, key: str) -> None:
-        """Rank an image again, since its hints changed."""
-        with self._lock:
-            self._doubts.pop(key, None)
+    def last_asked(self) -> float:
+        """When a mask was asked for last."""
+        return self._asked
 
-    def _rank(self, run: str, keys: list[str]) -> None:
-        for key in keys:
-            found: list[Suggestion] = []
-            try:
-                segmenter = self.segmenter()
-                if segmenter is None or segmenter.run.name != run:
-                    return
-                with self._network:
-                    found = suggest(segmenter, _named_as(self.project.dataset, segmenter), [key])
-            except HintsegError:
-                pass
-            with self._lock:
-                if self._ranked != run:
-                    return
-                self._doubts[key] = found[0] if found else None
+    def uncertainty(self, key: str) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+        """(h, w) how uncertain the model is of a reduced image, and (h, w) its hints.
 
+        Raises:
+            InputError: the image cannot be read, or there is no model yet.
+        """
+        segmenter, dataset = self.segmenter(), self.project.dataset
+        if segmenter is not None:
+            with self._network:
+                named = named_as(dataset, segmenter.classes)
+                image = segmenter.picture(named, key).pixels
+                target = weak_target(dataset.hints(key, tuple(FORMS)), image.shape[:2], len(dataset.classes))
+                small, labels = reduce_to(image, target.labels, segmenter.recipe.data.longest_side)
+                config = segmenter.with_inference(crf=False)
+                return uncertainty_of(segmenter.probabilities(small, config)), labels
+        found = None if self.learner is None else self.learner.probabilities(key)
+        if found is None:
+            raise InputError("there is no model yet that could be uncertain; draw some strokes of every class.")
+        return uncertainty_of(found[0]), found[1]
 
-def _named_as(dataset: Dataset, segmenter: Segmenter) -> Dataset:
-    """The data set with the class names of the run, which have the same places: classes are renamed, never moved."""
-    return dataset.with_classes(segmenter.classes)
+    def place(self, key: str) -> Place:
+        """The most uncertain place of an image.
+
+        Raises:
+            InputError: it cannot be read, or there is no model yet.
+        """
+        uncertainty, labels = self.uncertainty(key)
+        dataset = self.project.dataset
+        return most_uncertain(uncertainty, labels, len(dataset.classes), read_image_size(dataset.path(key)))
+
+    def uncertain(self) -> dict[str, dict[str, Any]]:
+        """Key → how uncertain the model is of an image, and its most uncertain place; filled in the background."""
+        found = self.ranking.places(self.project.dataset.keys(None), busy=self.trainer.state()["training"])
+        return {key: place._asdict() for key, place in found.items()}
 
 
 def newest_run(folder: Path, pattern: str) -> Path | None:
@@ -275,15 +287,6 @@ def newest_run(folder: Path, pattern: str) -> Path | None:
 def is_finished(run: Path) -> bool:
     """Whether a run can be used."""
     return all((run / f"{name}.safetensors").exists() for name in ("weights", "memory"))
-
-
-def _progress(run: Path) -> dict[str, Any]:
-    """Stage, done and total of a run; nothing where it has not said so yet."""
-    try:
-        found = json.loads((run / PROGRESS_FILE).read_text("utf-8"))
-        return {"stage": STAGES.get(found["stage"], found["stage"]), "done": found["done"], "total": found["total"]}
-    except (OSError, ValueError, KeyError, TypeError):
-        return {}
 
 
 def _lines(path: Path) -> list[str]:

@@ -1,4 +1,4 @@
-"""Uploaded photographs: a name that is safe in a folder, and a content that can be decoded."""
+"""Uploaded images: a name that is safe in a folder, and a content that can be decoded."""
 
 import re
 import tempfile
@@ -12,7 +12,7 @@ LONGEST = 200  # bytes of a file name
 
 
 def decoded_upload(name: str, content: bytes) -> str:
-    """Decode an uploaded photograph and return the file name it gets.
+    """Decode an uploaded image and return the file name it gets.
 
     Raises:
         InputError: no image, of an unknown format, or its name cannot be one.
@@ -21,7 +21,7 @@ def decoded_upload(name: str, content: bytes) -> str:
     plain = re.sub(r"[^\w. -]", "_", last).lstrip(". ")
     suffix = Path(plain).suffix.lower()
     if suffix not in IMAGE_SUFFIXES or not Path(plain).stem or len(plain.encode()) > LONGEST:
-        raise InputError(f"{name:.80}: is no photograph; use {', '.join(IMAGE_SUFFIXES)} and a shorter name.")
+        raise InputError(f"{name:.80}: is no image; use {', '.join(IMAGE_SUFFIXES)} and a shorter name.")
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / f"upload{suffix}"
         copy.write_bytes(content)

@@ -1,0 +1,116 @@
+"""How much of each image each class covers: pixels, percent, and square metres where the raster has a scale."""
+
+import csv
+import io
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hintseg.apps.batch_inference.input_images import find_images
+from hintseg.apps.batch_inference.output import classes_of_masks, data_set_of_masks
+from hintseg.errors import InputError
+from hintseg.hints.labels import UNLABELLED
+from hintseg.inference.run_config import RunDescription
+from hintseg.io.georeference import pixel_area
+from hintseg.io.images import read_image_size, read_labels
+
+
+class Area(NamedTuple):
+    """What one class covers of one image.
+
+    Attributes:
+        image: its name.
+        class_name: of the class; every class is listed, also those that cover nothing.
+        pixels: of the mask.
+        percent: of the pixels that have a class; void ones count nowhere.
+        square_metres: None where the image has no scale.
+    """
+
+    image: str
+    class_name: str
+    pixels: int
+    percent: float
+    square_metres: float | None
+
+
+def areas(
+    image: str, labels: NDArray[np.uint8], classes: Sequence[str], pixel_square_metres: float | None = None
+) -> list[Area]:
+    """The areas of all classes in one mask.
+
+    Args:
+        image: its name.
+        labels: (H, W) uint8; values that are no class are void.
+        classes: names by label.
+        pixel_square_metres: of a pixel of the mask; None: unknown.
+    """
+    counts = np.bincount(labels[labels < UNLABELLED].ravel(), minlength=len(classes))[: len(classes)]
+    total = max(int(counts.sum()), 1)
+    return [
+        Area(
+            image, name, int(count), round(100 * int(count) / total, 4),
+            None if pixel_square_metres is None else round(int(count) * pixel_square_metres, 6),
+        )
+        for name, count in zip(classes, counts, strict=True)
+    ]  # fmt: skip
+
+
+def mask_pixel_area(labels: NDArray[np.uint8], image: Path | None) -> float | None:
+    """Square metres of a mask's pixel, by the image that it is of; None where that has no scale."""
+    area = None if image is None else pixel_area(image)
+    if area is None or image is None:
+        return None
+    height, width = read_image_size(image)
+    return area * height * width / labels.size
+
+
+def measure_masks(folder: Path, images: Path | None = None) -> Iterator[Area]:
+    """Areas of all masks of a run folder, or of a folder of masks.
+
+    Args:
+        folder: with run.json, or with masks.
+        images: folder of the images that the masks are of, for their scale; default the run's or the data set's, and
+            masks that are GeoTIFFs have their own.
+
+    Raises:
+        InputError: no masks, or nobody says which classes they hold.
+    """
+    masks, classes, home = folder, None, images
+    if (folder / "run.json").exists():
+        described = RunDescription.load(folder / "run.json")
+        masks, classes = folder / "masks", described.classes
+        if not masks.is_dir():
+            raise InputError(
+                f"{masks}: no such folder; make masks with hintseg complete or predict, and give their folder."
+            )
+        home = images or described.dataset(folder, None).root / "images"
+    classes = classes_of_masks(masks) or classes
+    if classes is None:
+        raise InputError(f"{masks}: nobody says which classes these masks hold; give the folder masks/ of a data set.")
+    data_set = data_set_of_masks(masks)
+    if home is None and data_set is not None:
+        home = data_set.root / "images"
+    originals = _by_name(home) if home is not None and home.is_dir() else {}
+    for name, path in sorted(_by_name(masks).items()):
+        labels = (
+            read_labels(path)
+            if data_set is None
+            else data_set.coding.decode(data_set.coding.read(path, classes), True, path)
+        )
+        yield from areas(name, labels, classes, mask_pixel_area(labels, originals.get(name, path)))
+
+
+def _by_name(folder: Path) -> Mapping[str, Path]:
+    return {found.name: Path(found.source) for found in find_images([folder])}
+
+
+def as_csv(rows: Iterable[Area]) -> str:
+    """The table as text: image, class, pixels, percent, square_metres; the last is empty where there is no scale."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["image", "class", "pixels", "percent", "square_metres"])
+    writer.writerows(["" if value is None else value for value in row] for row in rows)
+    return text.getvalue()

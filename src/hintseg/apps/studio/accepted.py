@@ -1,0 +1,80 @@
+"""Masks that somebody accepted: masks/KEY.png, and a copy of each that is replaced or withdrawn."""
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hintseg.apps.studio.conflict import ConflictError
+from hintseg.apps.studio.kept import keep_mask
+from hintseg.apps.studio.links import writable
+from hintseg.apps.studio.project import Project
+from hintseg.io.images import write_labels
+
+
+def mask_version(project: Project, key: str) -> str:
+    """Changes with the image's picture in masks/."""
+    project.dataset.path(key)  # as in `_mask`
+    path = project.dataset.label_path("masks", key)
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()[:16] if path is not None and path.is_file() else ""
+    except FileNotFoundError:  # withdrawn meanwhile
+        return ""
+
+
+def accept(project: Project, key: str, mask: NDArray[np.uint8], is_current: Callable[[], bool] = lambda: True) -> None:
+    """Take a mask as the image's own, masks/KEY.png; of one that it replaces a copy stays in studio/kept/masks.
+
+    Args:
+        is_current: asked before anything is written whether the mask is still the one that was seen.
+
+    Raises:
+        ConflictError: it is not.
+        RunError: masks/ is a link, or cannot be written.
+    """
+    with project.locked() as dataset:  # masks that other programs put there since are listed anew
+        require(is_current)
+        path = writable(project.root, "masks", f"{key}.png")
+        if (before := _mask(project, key)) is not None:
+            keep_mask(project.root, before)
+        write_labels(path, dataset.coding.encode(mask))
+        if before is not None and before.exists() and not before.samefile(path):
+            before.unlink()
+
+
+def withdraw(project: Project, key: str, is_current: Callable[[], bool] = lambda: True) -> bool:
+    """Remove the image's mask; a copy stays in studio/kept/masks. Whether another format's comes to light by that.
+
+    Raises:
+        ConflictError: it is not the one that was seen.
+        RunError: masks/ is a link.
+    """
+    with project.locked():
+        require(is_current)
+        if (path := _mask(project, key)) is not None:
+            keep_mask(project.root, path)
+            path.unlink(missing_ok=True)
+    return project.dataset.has_mask(key)
+
+
+def require(is_current: Callable[[], bool]) -> None:
+    """Raise where what was seen is not what is.
+
+    Raises:
+        ConflictError: it is not.
+    """
+    if not is_current():
+        raise ConflictError("this mask, or what it was made of, has changed since it was shown; look at it again.", {})
+
+
+def accepted(project: Project, key: str) -> NDArray[np.uint8] | None:
+    """The mask that was accepted, if one was."""
+    return project.dataset.mask(key)
+
+
+def _mask(project: Project, key: str) -> Path | None:
+    project.dataset.path(key)  # keys come from the folder's own listing: none leads outside
+    found = project.dataset.label_path("masks", key)
+    return None if found is None else writable(project.root, found.relative_to(project.root).as_posix())

@@ -1,0 +1,77 @@
+"""studio/appearance.json: how the page shows classes, by identifier. Files of the data set hold none of it."""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+from hintseg.apps.studio.colours import COLOURS
+from hintseg.apps.studio.links import writable
+from hintseg.errors import InputError
+from hintseg.io.reading import read_json
+from hintseg.io.writing import atomic_path
+
+FILE = "studio/appearance.json"
+COLOUR = re.compile("#[0-9a-f]{6}")
+
+
+@dataclass(frozen=True)
+class Appearance:
+    """Colours and order that somebody chose.
+
+    Attributes:
+        order: identifiers of classes as the page lists them; others follow by label.
+        colours: identifier → "#rrggbb"; others have the palette's.
+    """
+
+    order: tuple[str, ...] = ()
+    colours: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def load(cls, root: Path) -> Self:
+        """What was saved; nothing where the file is absent or damaged."""
+        try:
+            content = read_json(root / FILE)
+            order = tuple(one for one in content["order"] if isinstance(one, str))
+            colours = {one: colour for one, colour in content["colours"].items() if COLOUR.fullmatch(colour)}
+            return cls(order, colours)
+        except (InputError, KeyError, TypeError, AttributeError):
+            return cls()
+
+    def save(self, root: Path) -> None:
+        """Write it.
+
+        Raises:
+            RunError: it cannot be written.
+        """
+        with atomic_path(writable(root, *FILE.split("/"))) as temporary:
+            temporary.write_text(json.dumps({"order": self.order, "colours": self.colours}, indent=1), "utf-8")
+
+    def changed(
+        self, identifiers: Sequence[str], order: Sequence[str] | None, colours: Mapping[str, str]
+    ) -> "Appearance":
+        """With another order, or other colours of some classes.
+
+        Raises:
+            InputError: a class that does not exist or is named twice, or no colour.
+        """
+        for one, colour in colours.items():
+            if one not in identifiers or not COLOUR.fullmatch(colour):
+                raise InputError(
+                    f"{colour!r:.20} of class {one!r:.20}: give a class of the table and a colour as #rrggbb."
+                )
+        if order is not None and (len(set(order)) < len(order) or not set(order) <= set(identifiers)):
+            raise InputError("the order of the classes must name classes of the table, each once.")
+        return Appearance(self.order if order is None else tuple(order), {**self.colours, **colours})
+
+    def colours_of(self, identifiers: Sequence[str]) -> list[str]:
+        """A colour for each class."""
+        return [self.colours.get(one, COLOURS[label]) for label, one in enumerate(identifiers)]
+
+    def places_of(self, identifiers: Sequence[str]) -> list[int]:
+        """The place of each class in the page's list."""
+        chosen = [one for one in self.order if one in identifiers]
+        listed = [*chosen, *(one for one in identifiers if one not in chosen)]
+        return [listed.index(one) for one in identifiers]

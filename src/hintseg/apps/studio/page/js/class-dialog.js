@@ -1,0 +1,64 @@
+// One class: its name, colour and place, and its end, which says first what goes with it.
+
+import { $, attempt, mark } from "./dom.js";
+import { plural } from "./hints.js";
+import { follow } from "./image.js";
+import { readProject, take } from "./project.js";
+import { allSaved } from "./saving.js";
+import { askJson } from "./server.js";
+import { classOf, emit, project } from "./state.js";
+import { saveClasses } from "./table.js";
+
+let open = null; // identifier of the class that the dialog is about
+let asked = false; // whether it was said what deleting takes away
+
+export function editClass(id) {
+  const { name, colour } = classOf(id);
+  open = id;
+  asked = false;
+  $("class-title").textContent = `Class “${name}”`;
+  $("class-name").value = name;
+  $("class-colour").value = colour;
+  $("class-uses").textContent = "";
+  $("class-delete").textContent = "Delete …";
+  $("class-dialog").showModal();
+}
+
+$("class-form").onsubmit = attempt(async (event) => {
+  event.preventDefault();
+  const entry = classOf(open), [name, colour] = [$("class-name").value.trim(), $("class-colour").value];
+  $("class-dialog").close();
+  if (!entry || !name) return;
+  const change = { id: open, before: entry.name, ...(name !== entry.name && { name }), ...(colour !== entry.colour && { colour }) };
+  if (change.name || change.colour) await saveClasses({ change });
+});
+$("class-cancel").onclick = () => $("class-dialog").close();
+$("class-up").onclick = attempt(() => saveClasses({ move: { id: open, by: -1 } }));
+$("class-down").onclick = attempt(() => saveClasses({ move: { id: open, by: 1 } }));
+
+const number = (count, name) => `${count} ${plural(name, count)}`;
+
+$("class-delete").onclick = attempt(async () => {
+  if (!asked) {
+    await allSaved();
+    const { hints, images, masks } = await askJson(`/api/classes/${open}`);
+    const parts = [hints && `${number(hints, "hint")} on ${number(images, "image")}`, masks && `its pixels in ${number(masks, "mask")}, which become void`].filter(Boolean);
+    $("class-uses").textContent = parts.length
+      ? `This also deletes ${parts.join(" and ")}. It cannot be undone here; a copy of the files stays in studio/kept/classes.`
+      : "No hint and no mask uses this class.";
+    $("class-delete").textContent = "Delete it";
+    asked = true;
+    return;
+  }
+  $("class-dialog").close();
+  try {
+    take(await askJson(`/api/classes/${open}`, { method: "DELETE", headers: { "If-Match": project.version } }));
+  } catch (error) {
+    if (error.status !== 409) throw error;
+    await readProject();
+    throw new Error("the classes were changed elsewhere meanwhile, so that nothing was deleted; look at them, then delete again");
+  }
+  mark("class deleted");
+  await follow();
+  emit("mask");
+});

@@ -1,0 +1,34 @@
+// Elements of the page, and the one line that says what went wrong.
+
+export const $ = (id) => document.getElementById(id);
+
+export function element(tag, properties = {}, ...children) {
+  const made = Object.assign(document.createElement(tag), properties);
+  made.append(...children);
+  return made;
+}
+
+export function complain(error) {
+  $("error-text").textContent = error ? error.message ?? String(error) : "";
+  $("error").hidden = !error;
+}
+$("error-close").onclick = () => complain(null);
+
+// What is good to know, until somebody closes it.
+export function inform(text) {
+  $("info-text").textContent = text;
+  $("info").hidden = !text;
+}
+$("info-close").onclick = () => inform("");
+
+// The same function; what it throws is shown.
+export const attempt = (work) => async (...given) => {
+  try { complain(null); return await work(...given); } catch (error) { if (error.name !== "AbortError") complain(error); }
+};
+
+export function mark(text, bad = false) {
+  $("saved").textContent = text;
+  $("saved").classList.toggle("bad", bad);
+}
+
+export const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));

@@ -1,0 +1,48 @@
+// The one image that is open: read whole, and followed when others change its hints.
+
+import { $, mark } from "./dom.js";
+import { adopt } from "./editing.js";
+import { isSending, unsaved, versions, waiting } from "./saving.js";
+import { address, askJson, bitmap, instead } from "./server.js";
+import { emit, hand, view } from "./state.js";
+
+// An image is on the page only when all of it was read: what failed to load is never taken for "no hints".
+export async function open(key) {
+  const signal = instead("open");
+  instead("mask");
+  let found, before;
+  do { // until no save came between
+    before = versions.get(key);
+    found = await askJson(address("hints", key), { signal });
+  } while (before !== versions.get(key));
+  const photo = await bitmap(address("image", key), signal);
+  const raster = found.raster ? await bitmap(address("raster", key), signal) : null;
+  if (signal.aborted) return;
+  const mine = unsaved(key);
+  if (!mine && before === versions.get(key)) versions.set(key, found.version);
+  else if (!mine) return open(key);
+  Object.assign(view, { key, raster, width: found.width, height: found.height, photo, mask: null, shown: null, heat: null, tag: null, outline: null, accepted: found.accepted, kept: mine ? [] : found.kept });
+  hand.current = null;
+  view.highlight = null;
+  $("empty").hidden = true;
+  $("neighbours").hidden = true;
+  emit("opened");
+  adopt(mine ?? found);
+  emit("notice");
+  emit("mask");
+}
+
+// What others saved on the image that is open, while nothing of this page waits.
+export async function follow() {
+  const key = view.key, before = versions.get(key);
+  const found = await askJson(address("hints", key));
+  if (key !== view.key || before !== versions.get(key) || hand.current || waiting.size || unsaved(key) || isSending()) return;
+  Object.assign(view, { accepted: found.accepted, kept: found.kept });
+  if (found.version !== versions.get(key)) {
+    versions.set(key, found.version);
+    adopt(found);
+    mark("shown as changed elsewhere");
+  }
+  emit("notice");
+  emit("mask");
+}

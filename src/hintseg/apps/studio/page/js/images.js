@@ -1,0 +1,94 @@
+// The list of images on the left: found by name and state, damaged ones marked and skipped.
+
+import { $, attempt, element } from "./dom.js";
+import { open } from "./image.js";
+import { address } from "./server.js";
+import { emit, on, project, view } from "./state.js";
+
+const uncertainty = (entry) => project.uncertain[entry.key]?.uncertainty ?? -1;
+const damaged = new Set(); // keys whose picture did not load
+
+const STATES = {
+  all: () => true,
+  hinted: (entry) => entry.forms.some((type) => type !== "masks"),
+  unhinted: (entry) => !entry.forms.length,
+  accepted: (entry) => entry.forms.includes("masks"),
+  open: (entry) => !entry.forms.includes("masks"),
+};
+
+// Those that are listed, as they are listed; an image that is open does not vanish under the hand that draws on it.
+function ordered() {
+  const searched = $("search").value.trim().toLowerCase(), state = STATES[$("filter").value];
+  const images = project.images.filter((entry) => entry.key === view.key || (entry.key.toLowerCase().includes(searched) && state(entry)));
+  if ($("uncertain").checked) images.sort((one, other) => uncertainty(other) - uncertainty(one));
+  return images;
+}
+
+function newRow(entry) {
+  const small = element("img", { loading: "lazy", alt: "", src: `${address("image", entry.key)}?side=200` });
+  const name = element("span", { textContent: entry.key });
+  const button = element("button", { onclick: attempt(() => open(entry.key)), title: entry.key }, small, name, element("small"));
+  small.onerror = () => { damaged.add(entry.key); listImages(); };
+  const row = element("li", {}, button);
+  row.dataset.key = entry.key;
+  return row;
+}
+
+function described(entry, most) {
+  if (damaged.has(entry.key)) return "damaged: cannot be read, skipped";
+  const amount = uncertainty(entry);
+  const bar = amount < 0 ? "" : `uncertainty ${"▮".repeat(Math.max(Math.round((5 * amount) / most), 1))}`;
+  const types = entry.forms.map((type) => (type === "masks" ? "accepted" : type));
+  return [types.join(", ") || "no hint", bar].filter(Boolean).join(" · ");
+}
+
+function listImages() {
+  const most = Math.max(...Object.values(project.uncertain).map((one) => one.uncertainty), 1e-6);
+  const known = new Map([...$("images").children].map((row) => [row.dataset.key, row]));
+  const images = ordered(), focused = document.activeElement;
+  $("images").replaceChildren(...images.map((entry) => {
+    const row = known.get(entry.key) ?? newRow(entry);
+    row.querySelector("small").textContent = described(entry, most);
+    row.firstChild.setAttribute("aria-current", entry.key === view.key);
+    row.classList.toggle("damaged", damaged.has(entry.key));
+    return row;
+  }));
+  if ($("images").contains(focused)) focused.focus({ preventScroll: true });
+  const hidden = project.images.length - images.length;
+  $("listed").textContent = hidden ? `${images.length} of ${project.images.length} images are listed` : "";
+}
+on("images", listImages);
+on("opened", () => {
+  listImages();
+  document.querySelector("#images [aria-current=true]")?.scrollIntoView({ block: "nearest" });
+});
+
+// The first that can be read, in a direction; what turns out to be damaged is skipped.
+async function openFrom(keys, place, by) {
+  for (; place >= 0 && place < keys.length; place += by) {
+    if (damaged.has(keys[place])) continue;
+    try { return await open(keys[place]); } catch (error) {
+      if (error.name === "AbortError" || !error.status) throw error;
+      damaged.add(keys[place]);
+      listImages();
+    }
+  }
+}
+
+export function move(by) {
+  const keys = ordered().map((entry) => entry.key);
+  attempt(openFrom)(keys, keys.indexOf(view.key) + by, by);
+}
+export const openFirst = () => openFrom(project.images.map((entry) => entry.key), 0, 1);
+
+// The most uncertain image but this one.
+export function nextUncertain() {
+  const keys = [...project.images].filter((entry) => entry.key !== view.key && uncertainty(entry) >= 0)
+    .sort((one, other) => uncertainty(other) - uncertainty(one)).map((entry) => entry.key);
+  if (keys.length) attempt(openFrom)(keys, 0, 1);
+}
+
+$("search").oninput = $("filter").onchange = listImages;
+$("uncertain").onchange = () => { listImages(); emit("view"); };
+$("previous").onclick = () => move(-1);
+$("next").onclick = () => move(1);

@@ -1,0 +1,41 @@
+// The training segments nearest to a clicked one.
+
+import { canvas } from "./canvas.js";
+import { $, attempt, element } from "./dom.js";
+import { open } from "./image.js";
+import { address, askJson, bitmap, instead } from "./server.js";
+import { classOf, colour, emit, view } from "./state.js";
+
+function paintNeighbour(small, photo, one) {
+  const [x0, y0, x1, y1] = one.box;
+  const [bx, by, bw, bh] = [x0 * photo.width, y0 * photo.height, (x1 - x0) * photo.width, (y1 - y0) * photo.height];
+  const scale = Math.min(220 / (bw * 1.6), 160 / (bh * 1.6), 6);
+  const [ox, oy] = [bx + bw / 2 - 110 / scale, by + bh / 2 - 80 / scale];
+  const pen = small.getContext("2d");
+  pen.drawImage(photo, -ox * scale, -oy * scale, photo.width * scale, photo.height * scale);
+  pen.strokeStyle = colour(one.label); pen.lineWidth = 4;
+  pen.strokeRect((bx - ox) * scale, (by - oy) * scale, bw * scale, bh * scale);
+}
+
+export async function look([x, y]) {
+  const key = view.key, signal = instead("look");
+  const found = await askJson(`${address("nearest", key)}?x=${x}&y=${y}`, { signal });
+  if (key !== view.key) return;
+  view.outline = found.outline;
+  emit("view");
+  $("neighbours").hidden = false;
+  $("neighbours").replaceChildren(...found.neighbours.map((one) => {
+    const small = element("canvas", { width: 220, height: 160 });
+    const text = `${classOf(one.label)?.name ?? "?"} · ${one.similarity.toFixed(2)} · ${one.key}`;
+    bitmap(`${address("image", one.key)}?side=512`, signal).then((photo) => paintNeighbour(small, photo, one)).catch(() => {});
+    return element("figure", { onclick: attempt(() => open(one.key)) }, small, element("figcaption", { textContent: text }));
+  }));
+  canvas.getBoundingClientRect();
+  emit("view");
+}
+
+export function endLook() {
+  view.outline = null;
+  $("neighbours").hidden = true;
+  emit("view");
+}

@@ -1,0 +1,87 @@
+// The mask of the open image: asked for after every change, shown with where it comes from, accepted or withdrawn.
+
+import { $, attempt } from "./dom.js";
+import { placed } from "./hints.js";
+import { follow } from "./image.js";
+import { address, ask, askJson, instead } from "./server.js";
+import { classOf, colour, emit, hints, imageOf, on, project, view } from "./state.js";
+
+// Which mask there is to ask for: "accepted", "model", or none yet.
+function source() {
+  if (view.accepted) return "accepted";
+  const here = view.raster || placed(hints.drawn);
+  const anywhere = here || project.images.some((entry) => entry.forms.some((type) => type !== "tags"));
+  return project.run || (project.model === "hints" ? here : anywhere) ? "model" : null;
+}
+
+function origin(from) {
+  const models = { instant: "learned from all hints", hints: "from this image's hints alone" };
+  if (from === "accepted") return "accepted mask";
+  const names = (project.unlearned ?? []).map((id) => classOf(id)?.name).filter(Boolean);
+  const later = names.length ? `, which does not know ${names.map((name) => `“${name}”`).join(", ")}: train again` : "";
+  return models[project.model] ?? `mask of ${project.model}${later}`;
+}
+
+function without(text) {
+  view.mask = view.shown = null;
+  $("source").textContent = text;
+  emit("view");
+}
+
+// The mask without the classes that are hidden, which the colour of a pixel tells.
+function hideClasses() {
+  view.shown = null;
+  const colours = new Set([...view.hidden].map(colour));
+  if (!view.mask || !colours.size) return;
+  const copy = new OffscreenCanvas(view.mask.width, view.mask.height), pen = copy.getContext("2d");
+  pen.drawImage(view.mask, 0, 0);
+  const pixels = pen.getImageData(0, 0, copy.width, copy.height), { data } = pixels;
+  const numbers = new Set([...colours].map((text) => parseInt(text.slice(1), 16)));
+  for (let at = 0; at < data.length; at += 4) if (numbers.has((data[at] << 16) | (data[at + 1] << 8) | data[at + 2])) data[at + 3] = 0;
+  pen.putImageData(pixels, 0, 0);
+  view.shown = copy;
+}
+on("shown", () => { hideClasses(); emit("view"); });
+
+async function showMask() {
+  const key = view.key, signal = instead("mask");
+  $("accept").textContent = view.accepted ? "Withdraw mask" : "Accept mask";
+  if (!key || !$("show").checked) return without("");
+  const from = source();
+  if (!from) return without(project.classes.length ? "no mask yet: draw a stroke of every class" : "no mask yet: name your classes on the right, then draw");
+  if (!view.mask) $("source").textContent = "finding the mask …";
+  try {
+    const answer = await ask(`${address("mask", key)}?source=${from}`, { signal });
+    const mask = await createImageBitmap(await answer.blob());
+    if (signal.aborted || key !== view.key) return;
+    Object.assign(view, { mask, tag: answer.headers.get("ETag") });
+    hideClasses();
+    $("source").textContent = origin(from);
+  } catch (error) {
+    if (signal.aborted) return;
+    return without(error.message);
+  }
+  emit("view");
+}
+on("mask", showMask);
+on("classes", () => { if (view.key && !view.mask && !source()) showMask(); });
+$("show").onchange = showMask;
+
+$("accept").onclick = attempt(async () => {
+  const { key, tag } = view;
+  if (!key) return;
+  if (!tag) throw new Error("show the mask first, then accept it");
+  let answer;
+  try {
+    answer = await askJson(address("accept", key), { method: view.accepted ? "DELETE" : "POST", headers: { "If-Match": tag } });
+  } catch (error) {
+    if (error.status !== 409) throw error;
+    await follow();
+    throw new Error("this mask has changed since it was shown; the new one is shown now: look at it, then decide again");
+  }
+  const image = imageOf(key);
+  if (key === view.key) view.accepted = answer.accepted;
+  image.forms = answer.accepted ? [...new Set([...image.forms, "masks"])] : image.forms.filter((type) => type !== "masks");
+  emit("images");
+  showMask();
+});

@@ -1,0 +1,64 @@
+// What others changed: both states are shown as numbers, and the user chooses.
+
+import { $, attempt, complain, element, mark } from "./dom.js";
+import { adopt } from "./editing.js";
+import { counted, ofClasses, only, union } from "./hints.js";
+import { open } from "./image.js";
+import { allSaved, conflicts, followFrom, save, settle, versions } from "./saving.js";
+import { address, askJson } from "./server.js";
+import { hints, on, project, view } from "./state.js";
+import { tableNotice } from "./table.js";
+
+function notice(text, choices) {
+  $("notice").hidden = !text;
+  if (!text) return;
+  $("notice-text").textContent = text;
+  $("notice-choices").replaceChildren(...choices.map(([name, title, action], place) =>
+    element("button", { textContent: name, title, className: place ? "" : "main", onclick: attempt(action) })));
+}
+
+function showNotice() {
+  const key = view.key, conflict = conflicts.get(key), table = tableNotice();
+  if (table) return notice(...table);
+  if (conflict) {
+    return notice(`“${key}” was changed elsewhere, in another tab or by another program. There: ${counted(conflict.theirs)}. Here: ${counted(hints.drawn)}. Nothing is lost yet.`, [
+      ["Merge: keep both", "save the hints of both", () => merge(key, conflict.theirs)],
+      ["Reload: keep theirs only", "drop what was drawn here since", () => reload(key, conflict.copies)],
+    ]);
+  }
+  if (view.kept.length) {
+    const copy = view.kept[0], when = new Date(copy.time).toLocaleString();
+    return notice(`Hints of “${key}” were not saved on ${when}, because it was changed elsewhere then: ${counted(copy.hints)}.`, [
+      ["Add them", "save them beside the hints shown", () => merge(key, { ...copy.hints, version: versions.get(key) }, only(hints.drawn))],
+      ["Discard them", "delete the copy", () => forgetCopies(key, [copy.name])],
+    ]);
+  }
+  notice(null);
+}
+on("notice", showNotice);
+
+async function merge(key, other, mine = hints.drawn) {
+  if (key !== view.key) return;
+  const known = new Set(project.classes.map((entry) => entry.id));
+  const { kept, left } = ofClasses(union(only(other), only(mine)), known);
+  followFrom(key, other.version);
+  view.kept = [];
+  adopt(kept);
+  save();
+  showNotice();
+  await allSaved();
+  if (left) complain(new Error(`${left} hints of classes that exist no more were left out; a copy lies in studio/kept`));
+}
+
+async function reload(key, copies) {
+  await forgetCopies(key, copies);
+  settle(key);
+  await open(key);
+  mark("saved");
+}
+
+async function forgetCopies(key, copies) {
+  for (const name of copies.filter(Boolean)) await askJson(`${address("kept", key)}?name=${encodeURIComponent(name)}`, { method: "DELETE" });
+  view.kept = view.kept.filter((copy) => !copies.includes(copy.name));
+  showNotice();
+}

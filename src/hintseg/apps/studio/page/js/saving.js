@@ -1,0 +1,95 @@
+// Saving: the newest state of an image is sent until the server has it.
+
+import { complain, mark, pause } from "./dom.js";
+import { same } from "./hints.js";
+import { readProject } from "./project.js";
+import { address, send } from "./server.js";
+import { emit, hints, imageOf, view } from "./state.js";
+
+export const waiting = new Map(); // key → state still to be sent
+export const versions = new Map(); // key → version on disk that this page's state follows from
+export const conflicts = new Map(); // key → { theirs, mine, copies }: changed elsewhere
+const sent = new Map(); // key → states that were sent, but not answered
+const refused = new Map(); // key → state that the server cannot take
+let sending = false;
+
+export const isSending = () => sending;
+export const unsaved = (key) => waiting.get(key) ?? conflicts.get(key)?.mine ?? refused.get(key);
+
+export function save() {
+  waiting.set(view.key, structuredClone(hints.drawn));
+  mark("saving …");
+  flush();
+}
+
+export async function allSaved() {
+  while (waiting.size) await pause(50);
+}
+
+export function settle(key, stores = [conflicts, waiting, sent, refused]) {
+  for (const store of stores) store.delete(key);
+}
+
+// The hints of an image now follow from that version, whatever was in conflict.
+export function followFrom(key, version) {
+  versions.set(key, version);
+  settle(key, [conflicts, sent]);
+}
+
+async function flush() {
+  if (sending) return;
+  sending = true;
+  while (waiting.size) {
+    const [key, state] = waiting.entries().next().value;
+    try {
+      const answer = await send(address("hints", key), "PUT", state, versions.get(key));
+      versions.set(key, answer.version);
+      settle(key, [sent, conflicts, refused]);
+      if (waiting.get(key) === state) waiting.delete(key);
+      mark(waiting.size ? "saving …" : "saved");
+      complain(null);
+      noteTypes(key, state);
+      if (key === view.key && !waiting.has(key)) { emit("notice"); emit("mask"); }
+    } catch (error) {
+      if (error.status === 409) await disagree(key, state, error);
+      else if (error.status) { // refused: sending it again would not help; it stays in the page
+        waiting.delete(key);
+        refused.set(key, state);
+        mark("NOT saved", true);
+        complain(error);
+      } else {
+        sent.set(key, [...(sent.get(key) ?? []), state]);
+        mark("NOT saved", true);
+        complain(new Error("the server does not answer; what you drew is kept here and sent again"));
+        await pause(2000);
+      }
+    }
+  }
+  sending = false;
+}
+
+// The disk holds something else than this page has seen: its own state whose answer was lost, or somebody else's.
+async function disagree(key, state, { message, current }) {
+  if (sent.get(key)?.some((one) => same(one, current))) {
+    versions.set(key, current.version);
+    sent.delete(key);
+    return;
+  }
+  if (waiting.get(key) === state) waiting.delete(key);
+  const copies = [...(conflicts.get(key)?.copies ?? []), current.copy];
+  conflicts.set(key, { theirs: current, mine: state, copies, message });
+  mark("NOT saved: changed elsewhere", true);
+  await readProject().catch(() => {});
+  emit("notice");
+}
+
+function noteTypes(key, state) {
+  const image = imageOf(key);
+  if (!image) return;
+  const types = { scribbles: state.strokes, points: state.points, boxes: state.boxes, tags: state.tags };
+  const kept = image.forms.filter((type) => !(type in types));
+  image.forms = [...Object.keys(types).filter((type) => types[type].length), ...kept];
+  emit("images");
+}
+
+window.addEventListener("beforeunload", (event) => { if (waiting.size || conflicts.size || refused.size) event.preventDefault(); });

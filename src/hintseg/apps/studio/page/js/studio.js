@@ -1,0 +1,29 @@
+// One image at a time: draw, save at once, show the mask. Every other module has one idea; this one starts them.
+
+import "./areas.js";
+import "./classes.js";
+import "./export.js";
+import "./hint-list.js";
+import "./keys.js";
+import "./mask.js";
+import "./notice.js";
+import "./uncertainty.js";
+import "./upload.js";
+import { $, attempt, mark } from "./dom.js";
+import { openFirst } from "./images.js";
+import { readProject } from "./project.js";
+import { project } from "./state.js";
+import { chooseTool } from "./tools.js";
+import { poll, showState } from "./training.js";
+
+attempt(async () => {
+  chooseTool("scribble");
+  await readProject();
+  $("add").querySelector("button").disabled = false; // before that a click would send the form and lose the name
+  document.title = `${project.name} · hintseg studio`;
+  $("project").textContent = project.name;
+  mark(project.images.some((entry) => entry.forms.length) ? "saved" : "nothing drawn yet");
+  showState(project.state);
+  if (project.images.length) await openFirst();
+  poll();
+})();

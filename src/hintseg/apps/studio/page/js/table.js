@@ -1,0 +1,59 @@
+// Changes of the class table, also those that came too late.
+
+import { readProject, take } from "./project.js";
+import { send } from "./server.js";
+import { classOf, emit, hand, listed, project } from "./state.js";
+
+let late = null; // { change, before }: the change that came too late
+
+export const isLate = () => late !== null;
+
+// A change is one of: add a name, change a class's name or colour, move a class, choose the background, say that every
+// class is named.
+function changed(table, { add, change, move, ...rest }) {
+  const classes = table.classes.map(({ id, name }) => (id === change?.id ? { id, name: change.name ?? name, colour: change.colour ?? null } : { id, name }));
+  if (add && !classes.some((entry) => entry.name === add)) classes.push({ id: null, name: add });
+  return { classes, background: table.background, complete: table.complete, ...(move && { order: moved(move) }), ...rest };
+}
+
+function moved({ id, by }) {
+  const order = listed().map((entry) => entry.id), place = order.indexOf(id);
+  if (place < 0) return order;
+  order.splice(place, 1);
+  order.splice(Math.min(Math.max(place + by, 0), order.length), 0, id);
+  return order;
+}
+
+export async function saveClasses(change) {
+  try {
+    take(await send("/api/classes", "PUT", changed(project, change), project.version));
+    late = null;
+  } catch (error) {
+    if (error.status !== 409) { emit("classes"); throw error; }
+    late = { change, before: project.classes };
+    await readProject();
+  }
+  if (change.add && !late) hand.label = project.classes.find((entry) => entry.name === change.add)?.id ?? hand.label;
+  emit("classes");
+  emit("notice");
+  if (change.change?.colour) emit("mask");
+}
+
+function said({ add, change, move, complete, background }) {
+  if (add) return `add “${add}”`;
+  if (change) return change.name && change.name !== change.before ? `rename “${change.before}” to “${change.name}”` : `colour “${change.before}”`;
+  if (move) return `move “${classOf(move.id)?.name ?? "a class that is gone"}”`;
+  if (complete !== undefined) return complete ? "tick “every class named”" : "untick “every class named”";
+  return `make “${classOf(background)?.name ?? "none"}” the background`;
+}
+
+export function tableNotice() {
+  if (!late) return null;
+  const { change, before } = late;
+  const names = (table) => table.map((entry) => entry.name).join(", ") || "none";
+  const there = names(before) === names(project.classes) ? "The class table was" : `The classes (now: ${names(project.classes)}) were`;
+  return [`${there} changed elsewhere, in another tab or by another program. Your change is not saved: ${said(change)}.`, [
+    ["Merge: keep both", "apply your change to the classes as they are now", () => saveClasses(change)],
+    ["Reload: keep theirs only", "forget your change", async () => { late = null; await readProject(); emit("notice"); }],
+  ]];
+}

@@ -1,0 +1,66 @@
+// Training in the background, and the poll that follows it and what other tabs save.
+
+import { $, attempt, complain, inform } from "./dom.js";
+import { follow } from "./image.js";
+import { readProject } from "./project.js";
+import { allSaved, versions } from "./saving.js";
+import { askJson, send } from "./server.js";
+import { emit, project, view } from "./state.js";
+import { isLate } from "./table.js";
+
+let polling = null;
+let before = null; // the state that was shown last
+let furthest = 0; // of the run: stages that come again do not move the bar back
+
+function remaining(seconds) {
+  if (seconds === null) return "";
+  if (seconds < 90) return `, about ${Math.max(Math.ceil(seconds / 5) * 5, 5)} s left`;
+  return `, about ${Math.round(seconds / 60)} min left`;
+}
+
+export function showState(state) {
+  const run = before?.run === state.run ? before : null;
+  $("train").hidden = $("effort").hidden = state.training;
+  $("stop").hidden = $("progress").hidden = !state.training;
+  if (state.training) {
+    furthest = Math.max(run ? furthest : 0, state.part ?? 0);
+    if (furthest) $("bar").value = furthest; else $("bar").removeAttribute("value"); // moves by itself
+    $("stage").textContent = `${state.stage}${state.total ? ` ${state.done} of ${state.total}` : ""}${remaining(state.left ?? null)}`;
+  } else if (run?.training && state.stopped) {
+    inform(`Training was stopped. All hints and accepted masks stay, and masks come from where they came before. What ${state.run} had learned is not used.`);
+  } else if (run?.training && !state.error) {
+    inform(`${state.run} is finished: masks of all images come from it now, corrected by each image's own hints.`);
+  }
+  if (state.error && state.error !== before?.error) complain(new Error(`training ended: ${state.error}`));
+  before = state;
+}
+
+export async function poll() {
+  clearTimeout(polling);
+  let wait = 4000;
+  try {
+    const state = await askJson(`/api/state${view.key ? `?key=${encodeURIComponent(view.key)}` : ""}`);
+    showState(state);
+    if (state.training) wait = 1000;
+    await compare(state);
+  } catch { /* the next poll tries again */ }
+  polling = setTimeout(poll, wait);
+}
+
+async function compare(state) {
+  const ranked = JSON.stringify(state.uncertain) !== JSON.stringify(project.uncertain);
+  project.uncertain = state.uncertain;
+  if (ranked) { emit("images"); emit("view"); }
+  const learned = JSON.stringify([state.model, state.unlearned]) !== JSON.stringify([project.model, project.unlearned]);
+  if (learned) { Object.assign(project, { run: state.newest, model: state.model, unlearned: state.unlearned }); emit("mask"); }
+  const { classes, images, hints } = state.versions;
+  if (!isLate() && (classes !== project.version || images !== project.images.length)) await readProject();
+  if (hints && hints !== versions.get(view.key)) await follow();
+}
+
+$("train").onclick = attempt(async () => {
+  await allSaved();
+  showState(await send("/api/train", "POST", { effort: $("effort").value }));
+  poll();
+});
+$("stop").onclick = attempt(async () => showState(await askJson("/api/stop", { method: "POST" })));

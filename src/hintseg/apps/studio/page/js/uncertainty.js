@@ -1,0 +1,27 @@
+// Where the model is uncertain: a heat map over the open image, a ring round the most uncertain place, and the way there.
+
+import { $ } from "./dom.js";
+import { nextUncertain } from "./images.js";
+import { address, bitmap, instead } from "./server.js";
+import { emit, on, project, view } from "./state.js";
+
+async function showHeat() {
+  const key = view.key, signal = instead("heat");
+  if (!key || !$("heat").checked) { view.heat = null; $("heat-note").textContent = ""; return emit("view"); }
+  try {
+    const heat = await bitmap(address("uncertainty", key), signal);
+    if (signal.aborted || key !== view.key) return;
+    view.heat = heat;
+    $("heat-note").textContent = "bright: uncertain";
+  } catch (error) {
+    if (signal.aborted) return;
+    view.heat = null;
+    $("heat-note").textContent = error.message;
+  }
+  emit("view");
+}
+$("heat").onchange = showHeat;
+on("mask", () => { if ($("heat").checked) showHeat(); });
+
+$("hottest").onclick = nextUncertain;
+on("images", () => { $("hottest").disabled = Object.keys(project.uncertain).length < 2; });

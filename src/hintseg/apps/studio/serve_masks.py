@@ -1,0 +1,107 @@
+"""Masks, rasters and uncertainty of images, as pictures; accepting masks; nearest training segments."""
+
+import io
+from typing import Any, Literal
+
+import cv2
+import numpy as np
+from fastapi import FastAPI, HTTPException, Request, Response
+from numpy.typing import NDArray
+from PIL import Image
+
+from hintseg.apps.measure import areas, mask_pixel_area
+from hintseg.apps.studio.accepted import accept, accepted, require, withdraw
+from hintseg.apps.studio.colours import hexadecimal
+from hintseg.apps.studio.conflict import IfMatch, required_version
+from hintseg.apps.studio.lanes import Lane
+from hintseg.apps.studio.project import Project
+from hintseg.apps.studio.trainer import Model
+from hintseg.apps.studio.uncertainty import heat
+from hintseg.io.images import resize_nearest
+
+LONGEST_SHOWN = 2048  # larger images are shown reduced; hints keep the image's own pixels
+
+
+def serve_masks(app: FastAPI, project: Project, model: Model, lane: Lane) -> None:
+    """What hints and networks say of an image."""
+
+    @app.get("/api/mask/{key:path}")
+    async def mask(request: Request, key: str, source: Literal["model", "accepted"] = "model") -> Response:
+        def found() -> Response:
+            tag = model.tag(key)
+            labels = accepted(project, key) if source == "accepted" else model.mask(key)
+            if labels is None:
+                raise HTTPException(404, "no mask was accepted for this image")
+            return picture_response(coloured(labels, project), tag)
+
+        return await lane.run(request, found)
+
+    @app.get("/api/uncertainty/{key:path}")
+    async def uncertainty(request: Request, key: str) -> Response:
+        def found() -> Response:
+            return picture_response(heat(model.uncertainty(key)[0]))
+
+        return await lane.run(request, found)
+
+    @app.get("/api/areas/{key:path}")
+    async def measured(request: Request, key: str) -> dict[str, Any]:
+        def found() -> dict[str, Any]:
+            labels = accepted(project, key)
+            taken = labels is not None
+            labels = model.mask(key) if labels is None else labels
+            dataset = project.dataset
+            rows = areas(key, labels, dataset.classes, mask_pixel_area(labels, dataset.path(key)))
+            return {"accepted": taken, "model": model.name, "areas": [row._asdict() for row in rows]}
+
+        return await lane.run(request, found)
+
+    @app.get("/api/raster/{key:path}")
+    def raster(key: str) -> Response:
+        found = project.dataset.hints(key, ("scribbles",)).scribble_map
+        if found is None:
+            raise HTTPException(404, "this image has no scribbles that came as a picture")
+        return picture_response(coloured(found.labels, project))
+
+    @app.post("/api/accept/{key:path}")
+    async def take_mask(request: Request, key: str, if_match: IfMatch = None) -> dict[str, bool]:
+        seen = required_version(if_match)
+
+        def take() -> None:
+            require(lambda: model.tag(key) == seen)  # before anything is computed
+            accept(project, key, model.mask(key), lambda: model.tag(key) == seen)
+
+        await lane.run(request, take)
+        return {"accepted": True}
+
+    @app.delete("/api/accept/{key:path}")
+    def withdraw_mask(key: str, if_match: IfMatch = None) -> dict[str, bool]:
+        seen = required_version(if_match)
+        return {"accepted": withdraw(project, key, lambda: model.tag(key) == seen)}
+
+    @app.get("/api/nearest/{key:path}")
+    async def nearest(request: Request, key: str, x: float, y: float) -> dict[str, Any]:
+        found = await lane.run(request, lambda: model.nearest(key, (x, y)))
+        if found is None:
+            raise HTTPException(422, "train first: there are no training segments to compare with yet")
+        segment, neighbours = found
+        outline = cv2.findContours(segment.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)[0]
+        return {"outline": [part[:, 0].tolist() for part in outline], "neighbours": neighbours}
+
+
+def coloured(labels: NDArray[np.uint8], project: Project) -> NDArray[np.uint8]:
+    """(H, W) labels → (h, w, 4), transparent where there is none."""
+    share = min(1.0, LONGEST_SHOWN / max(labels.shape))
+    small = resize_nearest(labels, (max(round(labels.shape[0] * share), 1), max(round(labels.shape[1] * share), 1)))
+    table = np.zeros((256, 4), np.uint8)
+    for label, colour in enumerate(project.appearance.colours_of(project.identifiers)):
+        table[label] = (*hexadecimal(colour), 255)
+    return table[small]
+
+
+def picture_response(pixels: NDArray[np.uint8], tag: str = "") -> Response:
+    """A PNG that nobody keeps, with the version of what it shows."""
+    content = io.BytesIO()
+    Image.fromarray(pixels).save(content, "PNG", compress_level=1)
+    return Response(
+        content.getvalue(), media_type="image/png", headers={"Cache-Control": "no-store", "ETag": f'"{tag}"'}
+    )

@@ -1,0 +1,43 @@
+"""Classes that were added after a run was trained: its masks stay, and hints of new classes hold where they are."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hintseg.functional.segments.oversegment import oversegment
+from hintseg.hints.dataset import Dataset
+from hintseg.hints.forms.registry import FORMS
+from hintseg.hints.labels import UNLABELLED
+from hintseg.io.images import resize_nearest
+from hintseg.pseudo_labels.grabcut import box_seeds
+from hintseg.pseudo_labels.near import touched
+from hintseg.pseudo_labels.propagate import LONGEST_SIDE
+from hintseg.pseudo_labels.target import reduce_target, weak_target
+
+REGIONS = 1000
+
+
+def named_as(dataset: Dataset, learned: tuple[str, ...]) -> Dataset:
+    """The data set with a run's names for its classes, which have the same places: classes are renamed, never moved."""
+    added = dataset.classes[len(learned) :]
+    return dataset.with_classes([*learned, *(f"{name} (added after training)" for name in added)])
+
+
+def names_unlearned(dataset: Dataset, key: str, learned: tuple[str, ...]) -> bool:
+    """Whether a hint of an image names a class that the run does not know."""
+    if len(dataset.classes) == len(learned):
+        return False
+    return bool(dataset.hints(key).present(len(dataset.classes))[len(learned) :].any())
+
+
+def with_hints(predicted: NDArray[np.uint8], dataset: Dataset, key: str) -> NDArray[np.uint8]:
+    """A mask in which the image's hints hold in the superpixels that they touch, near them."""
+    image, valid = dataset.picture(key)
+    hints = dataset.hints(key, tuple(FORMS))
+    target = weak_target(
+        hints, image.shape[:2], len(dataset.classes), inside=box_seeds(image, hints.boxes), valid=valid
+    )
+    small, reduced = reduce_target(image, target, LONGEST_SIDE)
+    of_hints = touched(reduced.likely, oversegment(small, "watershed", REGIONS), len(dataset.classes))
+    of_hints = resize_nearest(of_hints.astype(np.uint8), image.shape[:2])
+    mask = np.where(of_hints < len(dataset.classes), of_hints, predicted)
+    return np.where(target.labels < UNLABELLED, target.labels, mask).astype(np.uint8)

@@ -1,0 +1,149 @@
+"""Classes that are added, renamed, moved, coloured and deleted: every hint stays with its class."""
+
+import io
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+pytest.importorskip("fastapi")
+
+from hintseg.apps.studio import deletion
+from hintseg.apps.studio.accepted import accept
+from hintseg.apps.studio.project import Project
+from hintseg.apps.studio.unlearned import named_as, names_unlearned, with_hints
+from hintseg.errors import InputError
+from hintseg.hints.dataset import Dataset
+
+DRAWN = {
+    "strokes": [
+        {"label": label, "vertices": [[3, 5 + 9 * label], [60, 5 + 9 * label]], "width": 4} for label in range(3)
+    ],
+    "points": [{"label": 1, "x": 4, "y": 60}],
+    "boxes": [{"label": 2, "x0": 1, "y0": 1, "x1": 9, "y1": 9}],
+    "tags": [0, 1],
+}
+
+
+def put(tab, **change):
+    """The class table with a change."""
+    table = tab.reload()
+    classes = [{"id": one["id"], "name": one["name"]} for one in table["classes"]]
+    body = {"classes": classes, "background": table["background"], **change}
+    return tab.client.put("/api/classes", json=body, headers={"If-Match": table["version"]})
+
+
+def delete(tab, label):
+    version = tab.reload()["version"]
+    return tab.client.delete(f"/api/classes/{tab.ids[label]}", headers={"If-Match": version})
+
+
+def test_order_and_colour_are_kept_and_move_no_hint(tab, start, folder):
+    tab.save("b", DRAWN)
+    before = (folder / "scribbles.json").read_text("utf-8")
+    ids = tab.ids
+    assert put(tab, order=[ids[2], ids[0]]).status_code == 200
+    coloured = [{"id": one, "name": name} for one, name in zip(ids, ("sky", "roof", "été"), strict=True)]
+    coloured[1]["colour"] = "#123456"
+    assert put(tab, classes=coloured).status_code == 200
+    shown = start().get("/api/project").json()["classes"]
+    assert [one["place"] for one in shown] == [1, 2, 0]
+    assert shown[1]["colour"] == "#123456"
+    assert (folder / "scribbles.json").read_text("utf-8") == before
+    mask = np.asarray(Image.open(io.BytesIO(tab.client.get("/api/mask/b").content)))
+    assert {tuple(colour) for colour in mask[..., :3].reshape(-1, 3)} >= {(0x12, 0x34, 0x56)}
+
+
+@pytest.mark.parametrize("colour", ["red", "#12345", "#12345g", "#fff;}*"])
+def test_what_is_no_colour_is_refused(tab, colour):
+    classes = [{"id": one, "name": name} for one, name in zip(tab.ids, "abc", strict=True)]
+    classes[0]["colour"] = colour
+    assert put(tab, classes=classes).status_code == 422
+    assert tab.reload()["classes"][0]["name"] == "sky"
+
+
+def test_an_order_of_other_classes_is_refused(tab):
+    for order in (["nothing"], [tab.ids[0]] * 2):
+        assert put(tab, order=order).status_code == 422
+
+
+def test_a_deleted_class_takes_its_hints_and_no_other(tab, folder):
+    tab.save("b", DRAWN)
+    accept(Project.open(folder), "b", np.arange(72 * 96).reshape(72, 96).astype(np.uint8) % 3)
+    assert tab.client.get(f"/api/classes/{tab.ids[1]}").json() == {"hints": 3, "images": 1, "masks": 1}
+    version = tab.versions["b"]
+    answer = delete(tab, 1)
+    assert answer.status_code == 200, answer.text
+    found = Dataset.open(folder)
+    assert found.classes == ("sky", "été")
+    assert found.background == 0
+    hints = found.hints("b")
+    assert [stroke.label for stroke in hints.scribbles] == [0, 1]
+    assert [box.label for box in hints.boxes] == [1]
+    assert not hints.points
+    assert [tag.label for tag in hints.tags] == [0]
+    np.testing.assert_array_equal(found.mask("b").ravel()[:6], [0, 255, 1, 0, 255, 1])
+    # The others keep their identifiers, and a page that knows nothing of it replaces nothing.
+    assert [one["id"] for one in answer.json()["classes"]] == [tab.ids[0], tab.ids[2]]
+    tab.versions["b"] = version
+    assert tab.save("b", DRAWN).status_code == 409
+    # What was there is kept.
+    copy = folder / answer.json()["copy"]
+    assert len(json.loads((copy / "scribbles.json").read_text("utf-8"))["b"]) == 3
+    assert (copy / "masks" / "b.png").exists()
+    assert not (folder / "studio" / "deleting").exists()
+
+
+def test_a_table_that_changed_elsewhere_deletes_nothing(tab, another, folder):
+    late = another(tab)
+    tab.classes(["sky", "roof", "été", "cow"])
+    answer = late.client.delete(f"/api/classes/{late.ids[1]}", headers={"If-Match": late.project["version"]})
+    assert answer.status_code == 409
+    assert Dataset.open(folder).classes == ("sky", "roof", "été", "cow")
+    assert tab.client.delete("/api/classes/nothing", headers={"If-Match": tab.project["version"]}).status_code == 422
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_a_deletion_that_broke_off_is_finished_or_forgotten(tab, folder, monkeypatch, whole):
+    tab.save("b", DRAWN)
+
+    def broken(*given):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(deletion, "finish_deletion" if whole else "write_labels", broken)
+    accept(Project.open(folder), "b", np.zeros((72, 96), np.uint8))
+    with pytest.raises(KeyboardInterrupt):
+        deletion.delete_class(Dataset.open(folder), 1)
+    assert len(Dataset.open(folder).hints("b").scribbles) == 3
+    monkeypatch.undo()
+    project = Project.open(folder)
+    assert project.dataset.classes == (("sky", "été") if whole else ("sky", "roof", "été"))
+    assert [stroke.label for stroke in project.dataset.hints("b").scribbles] == ([0, 1] if whole else [0, 1, 2])
+    assert not (folder / "studio" / "deleting").exists()
+
+
+def test_nothing_is_deleted_through_links(tab, folder, tmp_path):
+    tab.save("b", DRAWN)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "ready").touch()
+    (folder / "studio" / "deleting").symlink_to(elsewhere)
+    answer = delete(tab, 1)
+    assert answer.status_code == 422
+    assert (elsewhere / "ready").exists()
+    assert len(Dataset.open(folder).hints("b").scribbles) == 3
+
+
+def test_hints_of_a_class_added_after_training_hold_in_a_runs_mask(tab, folder):
+    tab.save("b", {"points": [{"label": 2, "x": 50, "y": 30}]})
+    dataset = Dataset.open(folder)
+    assert names_unlearned(dataset, "b", ("sky", "roof"))
+    assert not names_unlearned(dataset, "été 1", ("sky", "roof"))
+    assert not names_unlearned(dataset, "b", ("sky", "roof", "other"))
+    mask = with_hints(np.zeros((72, 96), np.uint8), dataset, "b")
+    assert mask[30, 50] == 2
+    assert (mask != 0).mean() < 0.05
+    assert named_as(dataset, ("sky", "été")).classes == ("sky", "été", "été (added after training)")
+    with pytest.raises(InputError):
+        dataset.with_classes(["sky", "été", "été"])

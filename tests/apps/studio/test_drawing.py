@@ -1,0 +1,111 @@
+"""Tools in a real browser: the brush, the polygon, the eraser of parts, moving, and the list of hints."""
+
+import pytest
+
+pytest.importorskip("fastapi")
+pytest.importorskip("playwright.sync_api")
+
+from tests.apps.studio.browsing import Hand, add, eventually, expect, free_port, scribble, shown, table
+
+
+@pytest.fixture
+def page(browser, serve, photographs):
+    port = free_port()
+    serve(photographs, port)
+    page = browser.new_page(viewport={"width": 1280, "height": 800})
+    page.faults = []
+    page.on("pageerror", lambda error: page.faults.append(str(error)))
+    page.goto(f"http://127.0.0.1:{port}/")
+    expect(page.locator("#images [aria-current=true] span")).to_have_text("astronaut")
+    add(page, "dog")
+    expect(page.locator("#classes .pick b", has_text="dog")).to_be_visible()
+    page.locator("#canvas").focus()
+    yield page
+    assert page.faults == []
+    page.close()
+
+
+def rows(folder, name):
+    return table(folder, name).get("astronaut", [])
+
+
+@pytest.mark.slow
+def test_the_brush_is_as_wide_on_the_screen_at_every_zoom(page, photographs):
+    scribble(page, (0.3, 0.3), (0.6, 0.3))
+    eventually(lambda: len(rows(photographs, "scribbles")) == 1)
+    scale = shown(page, "state.view.scale")
+    for _ in range(5):
+        page.keyboard.press("+")
+    assert shown(page, "state.view.scale") > 3 * scale
+    scribble(page, (0.4, 0.5), (0.5, 0.5))
+    eventually(lambda: len(rows(photographs, "scribbles")) == 2)
+    coarse, fine = (row[2] for row in rows(photographs, "scribbles"))
+    assert coarse == round(14 / scale)
+    assert fine < coarse / 2
+    # A circle shows how wide a stroke would be.
+    pixels = "document.getElementById('canvas').toDataURL()"
+    page.mouse.move(*Hand(page).at(0.5, 0.2))
+    before = page.evaluate(pixels)
+    page.keyboard.press("]")
+    eventually(lambda: page.evaluate(pixels) != before)
+
+
+@pytest.mark.slow
+def test_a_polygon_is_filled_and_undone_in_one_step(page, photographs):
+    page.keyboard.press("o")
+    hand = Hand(page)
+    for place in ((0.2, 0.2), (0.6, 0.2), (0.6, 0.7), (0.2, 0.7)):
+        page.mouse.click(*hand.at(*place))
+    assert rows(photographs, "scribbles") == []
+    page.keyboard.press("Enter")
+    eventually(lambda: len(rows(photographs, "scribbles")) > 10)
+    for label, vertices, width in rows(photographs, "scribbles"):
+        assert label == 0
+        for x, y in vertices:
+            assert x - width / 2 + 1 >= 0.19 * 300
+            assert x + width / 2 - 1 <= 0.61 * 300
+            assert 0.19 * 210 <= y <= 0.71 * 210
+    page.keyboard.press("Control+z")
+    eventually(lambda: rows(photographs, "scribbles") == [])
+    # Two corners are none.
+    page.mouse.click(*hand.at(0.2, 0.2))
+    page.mouse.click(*hand.at(0.4, 0.2))
+    page.keyboard.press("Enter")
+    expect(page.locator("#hint-count")).to_have_text("Hints of this image (0)")
+
+
+@pytest.mark.slow
+def test_a_part_of_a_stroke_is_rubbed_out(page, photographs):
+    scribble(page, (0.1, 0.5), (0.9, 0.5))
+    eventually(lambda: len(rows(photographs, "scribbles")) == 1)
+    page.keyboard.press("r")
+    scribble(page, (0.5, 0.3), (0.5, 0.7))
+    eventually(lambda: len(rows(photographs, "scribbles")) == 2)
+    left, right = rows(photographs, "scribbles")
+    assert max(x for x, _ in left[1]) < 150 < min(x for x, _ in right[1])
+    page.keyboard.press("Control+z")
+    eventually(lambda: len(rows(photographs, "scribbles")) == 1)
+
+
+@pytest.mark.slow
+def test_points_and_boxes_move_and_are_deleted_from_the_list(page, photographs):
+    hand = Hand(page)
+    page.keyboard.press("p")
+    page.mouse.click(*hand.at(0.2, 0.2))
+    page.keyboard.press("b")
+    scribble(page, (0.4, 0.4), (0.8, 0.8))
+    eventually(lambda: rows(photographs, "boxes"))
+    (before,) = rows(photographs, "boxes")
+    page.keyboard.press("v")
+    scribble(page, (0.2, 0.2), (0.3, 0.2))
+    eventually(lambda: abs(rows(photographs, "points")[0][0] - 90) <= 2)
+    scribble(page, (0.6, 0.4), (0.6, 0.5))  # by its edge
+    eventually(lambda: abs(rows(photographs, "boxes")[0][1] - before[1] - 21) <= 2)
+    (moved,) = rows(photographs, "boxes")
+    assert moved[2] - moved[0] == before[2] - before[0]
+    scribble(page, (0.4, 0.5), (0.3, 0.3))  # by its corner
+    eventually(lambda: rows(photographs, "boxes")[0][2:4] == moved[2:4] and rows(photographs, "boxes")[0][0] < moved[0])
+    expect(page.locator("#hint-count")).to_have_text("Hints of this image (2)")
+    page.locator("#hint-list li", has_text="box, dog").locator("button").click()
+    eventually(lambda: rows(photographs, "boxes") == [])
+    assert len(rows(photographs, "points")) == 1

@@ -1,0 +1,234 @@
+"""The page in a real browser: classes, lists, uncertainty, on a desk and on a phone."""
+
+import csv
+import json
+
+import pytest
+
+pytest.importorskip("fastapi")
+pytest.importorskip("playwright.sync_api")
+
+from tests.apps.studio.browsing import add, eventually, expect, free_port, scribble, shown, stored
+
+
+@pytest.fixture
+def page(browser, serve, photographs):
+    port = free_port()
+    (photographs / "a damaged one with quite a long name, as people give them.png").write_bytes(b"\x89PNG\r\n")
+    serve(photographs, port)
+    page = browser.new_page(viewport={"width": 1280, "height": 800})
+    page.faults = []
+    page.on("pageerror", lambda error: page.faults.append(str(error)))
+    page.goto(f"http://127.0.0.1:{port}/")
+    expect(page.locator("#images [aria-current=true] span")).to_have_text("astronaut")
+    yield page
+    assert page.faults == []
+    page.close()
+
+
+def names(page):
+    return page.locator("#classes .pick b").all_text_contents()
+
+
+@pytest.mark.slow
+def test_classes_are_moved_coloured_hidden_and_deleted(page, photographs):
+    for name in ("dog", "tree", "sky"):
+        add(page, name)
+        expect(page.locator("#classes .pick b", has_text=name)).to_be_visible()
+    page.keyboard.press("Escape")
+    page.locator("#classes .pick").nth(1).click()
+    scribble(page, (0.1, 0.2), (0.6, 0.2))
+    eventually(lambda: stored(photographs) == ["tree"])
+
+    # Moved on the page alone; the number keys follow.
+    page.locator("#classes .more").nth(2).click()
+    page.click("#class-up")
+    page.click("#class-up")
+    page.click("#class-cancel")
+    eventually(lambda: names(page) == ["sky", "dog", "tree"])
+    assert json.loads((photographs / "dataset.json").read_text("utf-8"))["classes"] == ["dog", "tree", "sky"]
+    page.locator("#canvas").focus()
+    page.keyboard.press("1")
+    expect(page.locator("#classes .pick[aria-pressed=true]")).to_have_text("sky")
+
+    # Renamed and coloured at once.
+    page.locator("#classes .more").nth(2).click()
+    page.fill("#class-name", "bush")
+    page.locator("#class-colour").fill("#ff00ff")
+    page.click("#class-form button.main")
+    eventually(lambda: names(page) == ["sky", "dog", "bush"])
+    colour = "getComputedStyle(document.querySelectorAll('#classes .swatch')[2]).backgroundColor"
+    eventually(lambda: page.evaluate(colour) == "rgb(255, 0, 255)")
+    eventually(lambda: stored(photographs) == ["bush"])
+
+    # Hidden, with its strokes.
+    eventually(lambda: shown(page, "state.view.mask !== null"))
+    pixels = "document.getElementById('canvas').toDataURL()"
+    before = page.evaluate(pixels)
+    page.locator("#classes .eye").nth(2).click()
+    assert page.evaluate(pixels) != before
+    page.locator("#classes .eye").nth(2).click()
+    eventually(lambda: page.evaluate(pixels) == before)
+
+    # Deleted only after it was said what goes with it; the other classes keep their hints.
+    page.locator("#classes .pick").nth(0).click()
+    scribble(page, (0.1, 0.8), (0.6, 0.8))
+    eventually(lambda: stored(photographs) == ["bush", "sky"])
+    page.locator("#classes .more").nth(2).click()
+    page.click("#class-delete")
+    expect(page.locator("#class-uses")).to_contain_text("1 hint on 1 image")
+    assert names(page) == ["sky", "dog", "bush"]
+    page.click("#class-delete")
+    eventually(lambda: names(page) == ["sky", "dog"])
+    assert stored(photographs) == ["sky"]
+    eventually(lambda: shown(page, "state.hints.drawn.strokes.length") == 1)
+    expect(page.locator("#undo")).to_be_disabled()
+    scribble(page, (0.1, 0.5), (0.6, 0.5))
+    expect(page.locator("#saved")).to_have_text("saved")
+    assert stored(photographs) == ["sky", "sky"]
+
+
+@pytest.mark.slow
+def test_images_are_found_and_damaged_ones_are_marked_and_skipped(page):
+    rows = page.locator("#images span")
+    expect(rows).to_have_count(6)
+    damaged = page.locator("#images li.damaged")
+    expect(damaged).to_contain_text("damaged: cannot be read")
+    box = damaged.locator("span").bounding_box()
+    assert box["width"] <= 190
+    assert page.evaluate("document.querySelector('#images .damaged span').scrollWidth") <= box["width"] + 1
+    page.fill("#search", "cu")
+    assert rows.all_text_contents() == ["astronaut", "cup"]
+    expect(page.locator("#listed")).to_have_text("2 of 6 images are listed")
+    page.fill("#search", "")
+    add(page, "dog")
+    scribble(page, (0.1, 0.2), (0.6, 0.2))
+    expect(page.locator("#saved")).to_have_text("saved")
+    page.select_option("#filter", "hinted")
+    expect(rows).to_have_text(["astronaut"])
+    page.select_option("#filter", "unhinted")
+    expect(rows).to_have_count(6)  # the open one stays
+    page.select_option("#filter", "all")
+    page.locator("#canvas").focus()
+    for _ in range(6):
+        page.keyboard.press("ArrowLeft")
+    expect(page.locator("#images [aria-current=true] span")).to_have_text("astronaut")
+    expect(page.locator("#error")).to_be_hidden()
+
+
+@pytest.mark.slow
+def test_a_message_can_be_closed(page):
+    page.locator("#images li.damaged button").click()
+    expect(page.locator("#error")).to_be_visible()
+    page.click("#error-close")
+    expect(page.locator("#error")).to_be_hidden()
+
+
+@pytest.mark.slow
+def test_the_next_most_uncertain_image_is_a_key_away(page):
+    places = {
+        key: {"uncertainty": worth, "x": 150, "y": 100}
+        for key, worth in (("cup", 0.1), ("cat", 0.3), ("astronaut", 0.4))
+    }
+
+    def uncertain(route):
+        answer = route.fetch()
+        route.fulfill(response=answer, json=answer.json() | {"uncertain": places})
+
+    page.route("**/api/state*", uncertain)
+    expect(page.locator("#hottest")).to_be_enabled(timeout=15_000)
+    page.locator("#canvas").focus()
+    page.keyboard.press("n")
+    expect(page.locator("#images [aria-current=true] span")).to_have_text("cat")
+    page.keyboard.press("u")
+    expect(page.locator("#heat-note")).to_contain_text("there is no model yet")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("size", [(1280, 800), (1024, 768), (400, 800)])
+def test_nothing_is_cut_off(page, size):
+    page.set_viewport_size({"width": size[0], "height": size[1]})
+    assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
+    area = page.locator("#canvas").bounding_box()
+    assert area["width"] > 0.45 * size[0]
+    assert area["height"] > 0.4 * size[1]
+    for name in ("#train", "#export", "#accept", "#next", "#add button", "[data-tool=box]"):
+        page.locator(name).scroll_into_view_if_needed()
+        expect(page.locator(name)).to_be_in_viewport()
+    shown_buttons = "[...document.querySelectorAll('button')].filter((one) => one.offsetParent)"
+    assert min(page.evaluate(f"{shown_buttons}.map((one) => one.offsetHeight)")) >= 30
+
+
+@pytest.mark.slow
+def test_areas_are_shown_and_saved(page, photographs, tmp_path):
+    for name in ("dog", "tree, old"):
+        add(page, name)
+        expect(page.locator("#classes .pick b", has_text=name)).to_be_visible()
+    page.locator("#classes .pick").nth(0).click()
+    scribble(page, (0.1, 0.2), (0.6, 0.2))
+    page.locator("#classes .pick").nth(1).click()
+    scribble(page, (0.1, 0.8), (0.6, 0.8))
+    expect(page.locator("#saved")).to_have_text("saved")
+    page.click("#areas")
+    expect(page.locator("#areas-note")).to_contain_text("1 of 6 images measured. Left out:", timeout=30_000)
+    expect(page.locator("#areas-table tbody tr")).to_have_count(2)
+    with page.expect_download() as download:
+        page.click("#areas-save")
+    download.value.save_as(tmp_path / "areas.csv")
+    rows = list(csv.DictReader((tmp_path / "areas.csv").read_text("utf-8").splitlines()))
+    assert [(row["image"], row["class"]) for row in rows] == [("astronaut", "dog"), ("astronaut", "tree, old")]
+    assert sum(int(row["pixels"]) for row in rows) == 300 * 210
+    assert sum(float(row["percent"]) for row in rows) == pytest.approx(100, abs=0.01)
+    page.click("#areas-close")
+
+
+@pytest.mark.slow
+def test_a_bar_that_moves_time_that_is_left_and_what_stop_keeps(page):
+    expect(page.locator("#saved")).to_have_text("nothing drawn yet")
+    states = [
+        {"training": True, "run": "run-001", "stage": "starting", "done": 0, "total": 0, "part": 0.0, "left": None},
+        {"training": True, "run": "run-001", "stage": "fitting", "done": 1, "total": 2, "part": 0.6, "left": 12},
+        {"training": True, "run": "run-001", "stage": "features", "done": 1, "total": 2, "part": 0.2, "left": 200},
+        {"training": False, "run": "run-001", "stage": "features", "done": 1, "total": 2, "stopped": True},
+    ]
+    current = [0]
+
+    def answer(route):
+        given = route.fetch()
+        route.fulfill(response=given, json=given.json() | states[current[0]])
+
+    page.route("**/api/state*", answer)
+    bar, stage = page.locator("#bar"), page.locator("#stage")
+    expect(stage).to_have_text("starting", timeout=15_000)
+    assert bar.get_attribute("value") is None  # moves by itself
+    current[0] = 1
+    expect(stage).to_have_text("fitting 1 of 2, about 15 s left", timeout=15_000)
+    assert float(bar.get_attribute("value")) == 0.6
+    current[0] = 2
+    expect(stage).to_have_text("features 1 of 2, about 3 min left", timeout=15_000)
+    assert float(bar.get_attribute("value")) == 0.6
+    current[0] = 3
+    expect(page.locator("#info")).to_contain_text("All hints and accepted masks stay", timeout=15_000)
+    page.click("#info-close")
+    page.wait_for_timeout(5000)
+    expect(page.locator("#info")).to_be_hidden()
+
+
+@pytest.mark.slow
+def test_an_export_says_how_far_it_is_and_what_it_left_out(page):
+    add(page, "dog")
+    expect(page.locator("#classes .pick b", has_text="dog")).to_be_visible()
+    scribble(page, (0.1, 0.2), (0.6, 0.2))
+    expect(page.locator("#saved")).to_have_text("saved")
+    page.route("**/api/exporting", lambda route: route.fulfill(json={"done": 2, "total": 6}))
+    held = []
+    page.route("**/api/export?*", lambda route: held.append(route))
+    page.click("#export")
+    expect(page.locator("#info")).to_contain_text("Exporting: image 3 of 6, about")
+    expect(page.locator("#export")).to_be_disabled()
+    answer = held[0].fetch()
+    assert answer.headers["left-out"] == "0"
+    with page.expect_download():
+        held[0].fulfill(response=answer, headers=answer.headers | {"left-out": "1"})
+    expect(page.locator("#info")).to_contain_text("Exported. 1 image could not be")
+    expect(page.locator("#export")).to_be_enabled()

@@ -1,0 +1,89 @@
+"""Areas: every class of every mask, in pixels, percent and, where there is a scale, square metres."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+
+from hintseg.apps.cli.app import app
+from hintseg.apps.measure import areas, as_csv, measure_masks
+from hintseg.errors import InputError
+from hintseg.io.georeference import pixel_area
+from hintseg.io.images import write_image, write_labels
+
+CLASSES = ("sky", "roof, old", "grass")
+
+
+def labels():
+    found = np.zeros((10, 20), np.uint8)
+    found[:, 10:] = 1
+    found[0] = 255
+    return found
+
+
+def raster(path, crs, transform, size=(10, 20)):
+    rasterio = pytest.importorskip("rasterio")
+    profile = {"driver": "GTiff", "height": size[0], "width": size[1], "count": 3, "dtype": "uint8"}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with rasterio.open(path, "w", **profile, crs=crs, transform=transform) as target:
+        target.write(np.full((3, *size), 7, np.uint8))
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "dataset.json").write_text(json.dumps({"classes": list(CLASSES), "void": 255}), "utf-8")
+    (tmp_path / "images").mkdir()
+    write_image(tmp_path / "images" / "a.png", np.zeros((10, 20, 3), np.uint8))
+    write_labels(tmp_path / "masks" / "a.png", labels())
+    return tmp_path
+
+
+def test_void_counts_nowhere_and_every_class_is_listed():
+    rows = areas("a", labels(), CLASSES)
+    assert [(row.class_name, row.pixels, row.percent) for row in rows] == [
+        ("sky", 90, 50.0), ("roof, old", 90, 50.0), ("grass", 0, 0.0),
+    ]  # fmt: skip
+    assert {row.square_metres for row in rows} == {None}
+    assert [row.percent for row in areas("a", np.full((2, 2), 255, np.uint8), CLASSES)] == [0, 0, 0]
+
+
+def test_the_command_writes_what_the_masks_hold(folder, capsys, tmp_path):
+    app(["measure", str(folder / "masks")], standalone_mode=False)
+    rows = list(csv.DictReader(capsys.readouterr().out.splitlines()))
+    assert [row["class"] for row in rows] == list(CLASSES)
+    assert rows[1] == {"image": "a", "class": "roof, old", "pixels": "90", "percent": "50.0", "square_metres": ""}
+    out = tmp_path / "results" / "areas.csv"
+    app(["measure", str(folder / "masks"), "--out", str(out)], standalone_mode=False)
+    assert out.read_text("utf-8") == as_csv(measure_masks(folder / "masks"))
+
+
+def test_metres_come_from_the_image_also_where_the_mask_is_smaller(folder):
+    transform = pytest.importorskip("rasterio.transform").from_origin(500_000, 5_000_000, 0.5, 0.5)
+    raster(folder / "images" / "b.tif", "EPSG:32633", transform, (20, 40))
+    write_labels(folder / "masks" / "b.png", labels())  # half the image's size: a pixel is 1 m²
+    (folder / "masks" / "a.png").unlink()
+    rows = list(measure_masks(folder / "masks", folder / "images"))
+    assert [row.image for row in rows] == ["b"] * 3
+    assert rows[0].square_metres == pytest.approx(90.0)
+
+
+@pytest.mark.parametrize(
+    ("crs", "metres"),
+    [("EPSG:32633", 0.25), ("EPSG:2263", 0.25 * (1200 / 3937) ** 2), ("EPSG:4326", None), (None, None)],
+)
+def test_a_pixel_has_an_area_in_metres_and_feet_and_none_in_degrees(tmp_path, crs, metres):
+    raster(tmp_path / "a.tif", crs, pytest.importorskip("rasterio.transform").from_origin(10, 10, 0.5, 0.5))
+    found = pixel_area(tmp_path / "a.tif")
+    assert found is None if metres is None else found == pytest.approx(metres, rel=1e-6)
+
+
+def test_what_has_no_scale_or_is_no_image_has_no_metres(folder):
+    assert pixel_area(folder / "images" / "a.png") is None
+    assert pixel_area(folder / "dataset.json") is None
+
+
+def test_masks_that_say_no_classes_are_refused(tmp_path):
+    write_labels(tmp_path / "somewhere" / "a.png", labels())
+    with pytest.raises(InputError, match="nobody says which classes"):
+        list(measure_masks(tmp_path / "somewhere"))
