@@ -36,6 +36,7 @@ from hintseg.hints.forms.form import Hint, Row
 from hintseg.hints.forms.registry import FORMS
 from hintseg.hints.keys import by_key, key_of, near_key
 from hintseg.hints.labels import VOID
+from hintseg.hints.layout import require_sound
 from hintseg.hints.model import ImageHints
 from hintseg.hints.names import no_class, plain_name, require_names
 from hintseg.hints.pictures import Pictures, list_pictures, require_own_values
@@ -92,8 +93,7 @@ class Dataset:
         root = fetch(root, progress)
         if not root.is_dir():
             raise InputError(f"{root}: no such folder; give a data set folder that contains images/.")
-        if not (root / "images").is_dir():
-            raise InputError(f"{root}: has no folder images/; put the photographs there.")
+        require_sound(root)
         description = root / "dataset.json"
         if not description.exists():
             return cls(root=root, classes=classes_from_hints(root), address=address)
@@ -203,8 +203,8 @@ class Dataset:
     def label_path(self, folder: str, key: str) -> Path | None:
         """The file of an image in `masks/`, `scribbles/` or `contours/`; None where there is none."""
         path = self.root / folder / f"{key}.png"  # as what was written since the folder was listed
-        if path.exists():
-            return path
+        if path.exists() or path.is_symlink():
+            return path  # of a link that leads nowhere reading says so
         other = self.pictures[folder].files.get(key)
         return other if other is not None and other.exists() else None
 
