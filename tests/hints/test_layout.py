@@ -68,3 +68,10 @@ def test_links_that_lead_somewhere_are_followed(root, tmp_path):
     assert dataset.keys("train") == ("a",)
     assert dataset.has_mask("a")
     assert dataset.classes == ("x", "y")
+
+
+def test_an_unfinished_folder_is_refused(root):
+    (root / ".unfinished").touch()
+    for opens in (Dataset.open, Project):
+        with pytest.raises(InputError, match="is unfinished"):
+            opens(root)

@@ -12,6 +12,7 @@ from hintseg.errors import InputError
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.dataset_json import as_coordinate, read_text
 from hintseg.io.listing import require_no_pipe
+from hintseg.io.staging import holds_something
 from hintseg.io.storage.files import mark_of
 from hintseg.io.storage.outputs import require_no_part
 from hintseg.io.writing import atomic_path, link_or_copy
@@ -130,7 +131,7 @@ def require_empty(out: Path) -> None:
     Raises:
         InputError, RunError: it does, or is.
     """
-    if (out.exists() or out.is_symlink()) and (not out.is_dir() or any(out.iterdir())):
+    if (out.exists() or out.is_symlink()) and (not out.is_dir() or holds_something(out)):
         raise InputError(f"{out}: is not empty, or no folder; choose a new one.")
     require_no_part(str(out), told=False)
 

@@ -1,18 +1,21 @@
-"""What lies in a data set's folder under the names that are read: ordinary files and folders."""
+"""What lies in a data set's folder under the names that are read: ordinary files and folders, all of them written."""
 
 import os
 from pathlib import Path
 
 from hintseg.errors import InputError
 from hintseg.hints.misspelt import FILES, FOLDERS
+from hintseg.io.staging import require_finished
 
 
 def require_sound(root: Path) -> None:
     """Refuse a folder that is no whole data set, or in which something else stands in place of a part.
 
     Raises:
-        InputError: no `images/`, or a part is a link that leads nowhere, a pipe, or a folder in place of a file.
+        InputError: no `images/`, unfinished, or a part is a link that leads nowhere, a pipe, or a folder in place of a
+            file.
     """
+    require_finished(root)
     try:
         with os.scandir(root) as entries:
             wrong = sorted(f"{root / entry.name}: {fault}" for entry in entries if (fault := _fault(entry)))
