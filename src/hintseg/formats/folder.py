@@ -1,6 +1,7 @@
 """Writing a data set folder, and finding the parts of a benchmark that was unpacked somewhere."""
 
 import json
+import os
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -21,8 +22,8 @@ Progress = Callable[[str, int, int, dict[str, float]], None]
 
 
 def find(root: Path, *candidates: str) -> Path | None:
-    """The first candidate path that exists below `root`."""
-    return next((root / candidate for candidate in candidates if (root / candidate).exists()), None)
+    """The first candidate path below `root` that exists, or is a link that leads nowhere, of which reading says so."""
+    return next((root / candidate for candidate in candidates if os.path.lexists(root / candidate)), None)
 
 
 def required(root: Path, what: str, *candidates: str) -> Path:
