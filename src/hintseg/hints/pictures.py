@@ -10,7 +10,7 @@ from hintseg.hints.keys import without_suffix
 from hintseg.io.listing import MADE_BY, composed, list_images
 from hintseg.io.reading import read_json
 
-# Formats that keep every value; the first one is looked for first.
+# Formats that keep every value, and GIF, which is refused by name; the first one is looked for first.
 LABEL_SUFFIXES = (".png", ".tif", ".tiff", ".bmp", ".gif")
 
 
@@ -61,6 +61,18 @@ def require_own_values(folder: Path, classes: Sequence[str], first_label: int) -
                 f"but {classes.index(name) + first_label} here); import them with classes.txt, or write them with "
                 f"the data set's own classes, or remove {told.name} if they were converted."
             )
+
+
+def require_size(path: Path, shape: tuple[int, ...], size: tuple[int, int]) -> None:
+    """Refuse a label picture of another size (height, width) than its image.
+
+    Raises:
+        InputError: it is.
+    """
+    if shape != size:
+        raise InputError(
+            f"{path}: is {shape[1]}×{shape[0]} but its image is {size[1]}×{size[0]}; export it at the image's size."
+        )
 
 
 def passed_over_pictures(folder: str, pictures: Pictures) -> list[str]:

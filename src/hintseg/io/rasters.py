@@ -87,6 +87,17 @@ def read_header(path: Path) -> Header:
         )
 
 
+def read_sample_type(path: Path) -> np.dtype[Any] | None:
+    """What the samples of a TIFF are; None where its header does not say.
+
+    Raises:
+        InputError: no readable TIFF.
+    """
+    with _opened(path) as file:
+        kind: np.dtype[Any] | None = file.pages.first.dtype
+        return kind
+
+
 def read_raster(path: Path, view: View = PLAIN) -> Picture:
     """A TIFF as it is stored, not turned upright.
 
