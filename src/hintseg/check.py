@@ -140,6 +140,10 @@ def _warn(found: Inspection, dataset: Dataset, hinted: int) -> None:
     if missing:
         what = f"class {missing[0]} is" if len(missing) == 1 else f"classes {', '.join(missing)} are"
         found.warnings.append(f"{what} never hinted and cannot be learned.")
+    if len(dataset.classes) == 1:
+        found.warnings.append(
+            f"{dataset.classes[0]!r} is the only class, so there is nothing to tell it from; name more."
+        )
     pointed = found.forms["points"] + found.forms["scribbles"]
     if dataset.background is not None and pointed and not found.hinted_pixels[dataset.background]:
         name = dataset.classes[dataset.background]

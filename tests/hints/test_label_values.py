@@ -14,6 +14,7 @@ from hintseg.hints.dataset import Dataset
 from hintseg.io.images import write_image
 
 CLASSES = ("soil", "wheat", "weed")
+ONE = {"classes": ["cell"]}
 VALUES = np.repeat(np.array([[0, 1, 2]], np.uint8), 4, axis=0)
 
 
@@ -189,3 +190,19 @@ def test_what_is_transparent_in_imported_maps_is_said(imported):
 
     assert any("transparent" in note for note in found.notes)
     assert dataset.mask("a")[0, 0] == 255
+
+
+@pytest.mark.parametrize("value", [254, 255])
+def test_masks_of_two_values_are_no_single_class(data, value):
+    array = np.where(VALUES == 0, 0, value).astype(np.uint8)
+    with pytest.raises(InputError, match=r"dataset.json, and its masks hold no values but 0 and 255|has label 254"):
+        data(picture(array)).hints("a")
+    assert value == 254 or any(
+        "255 means the object" in said for said in inspect(data(picture(array), **ONE), "a").warnings
+    )
+
+
+def test_a_single_class_is_said(data):
+    for described in ({}, ONE):
+        found = inspect(data(picture(VALUES * 0), **described), ("a",))
+        assert any("is the only class" in said for said in found.warnings)

@@ -73,10 +73,11 @@ def _of_pictures(dataset: Dataset, pictures: PictureCounts) -> Iterator[str]:
             f"scribbles/: {pictures.covering} of {pictures.scribbles} pictures label every pixel, mostly as 0 "
             f'({name!r}); if 0 means that nothing was drawn, write "unlabelled": 0 into dataset.json.'
         )
-    if pictures.zero_and_void and len(dataset.classes) > 1:
+    if pictures.zero_and_void:
+        other = f"1: {dataset.classes[1]!r}" if len(dataset.classes) > 1 else "1, a second one in dataset.json"
         yield (
             f"masks/: {pictures.zero_and_void} of {pictures.masks} masks hold 0 ({name!r}) and 255 only, and 255 is "
-            f"void; if 255 means the object, write its class (1: {dataset.classes[1]!r}) instead."
+            f"void; if 255 means the object, write its class ({other}) instead."
         )
     if pictures.masks and pictures.with_zero == pictures.masks and dataset.background != 0 and not _is_rest(name):
         yield (
