@@ -39,7 +39,7 @@ from hintseg.apps.studio.backend import Backend, LabelStudio, _tasks, control_ta
 from hintseg.apps.studio.drawn import DrawnHints
 from hintseg.apps.studio.project import Project
 from hintseg.check import inspect
-from hintseg.config import load_recipe
+from hintseg.config.load import load_recipe
 from hintseg.errors import HintsegError
 from hintseg.formats import label_studio
 from hintseg.formats.reader import Imported

@@ -27,10 +27,10 @@ WAYS: dict[str, dict[str, object]] = {
         "crf": True,
         "crf_stride": 2,
     },
-    "both": {"method": "both", "scales": [1.25], "crf": False},
-    "both + CRF at half resolution": {"method": "both", "scales": [1.25], "crf": True, "crf_stride": 2},
-    "retrieval": {"method": "retrieval", "crf": False},
-    "retrieval + CRF at half resolution": {"method": "retrieval", "crf": True, "crf_stride": 2},
+    "both": {"method": "softmax+knn", "scales": [1.25], "crf": False},
+    "both + CRF at half resolution": {"method": "softmax+knn", "scales": [1.25], "crf": True, "crf_stride": 2},
+    "retrieval": {"method": "knn", "crf": False},
+    "retrieval + CRF at half resolution": {"method": "knn", "crf": True, "crf_stride": 2},
 }
 
 

@@ -20,10 +20,11 @@ from pathlib import Path
 from benchmarks.record import write
 
 TINY = [
-    "network.backbone=test_efficientnet", "network.output_stride=32", "network.width=16", "network.embedding_dim=8",
-    "data.batch=2", "data.crop=64", "data.regions=12", "segments.grid=[4,4]",
-    "segments.memory=1", "checkpoint_every=2",
-    "objective.completed.weight=1", "stage_two.kind=joint", "tags.iterations=4",
+    "network.backbone=test_efficientnet", "network.output_stride=32", "network.decoder_channels=16",
+    "network.embedding_dim=8",
+    "data.batch_size=2", "data.crop_size=64", "data.num_superpixels=12", "segments.grid=[4,4]",
+    "segments.memory_bank=1", "checkpoint_every=2",
+    "objective.pseudo_label_cross_entropy.weight=1", "self_training.mode=joint", "tags.iterations=4",
 ]  # fmt: skip
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 

@@ -41,7 +41,7 @@ def measure(
     torch.manual_seed(0)
     state = new_state(Embedder(recipe.network, 21), recipe, None, fabric)
     state.network.train()
-    freeze_statistics(state.network, recipe.network.keep_statistics)
+    freeze_statistics(state.network, recipe.network.freeze_batchnorm)
     batches = [
         TrainingBatch(*(made[name].to(fabric.device) for name in TrainingBatch._fields))
         for made in (_batch(np.random.default_rng(number), recipe.data) for number in range(DIFFERENT))
@@ -58,8 +58,8 @@ def measure(
     step = statistics.median(seconds)
     backbone = _backbone_seconds(state.network, batches[0].image, fabric, min(steps, 8))
     waits = {"waits": _waits(lambda: one(0))} if torch.cuda.is_available() else {}
-    return {"objective": objective, "seconds": step, "peak_mib": peak, "images_per_second": recipe.data.batch / step,
-            "backbone_share": backbone / step, **waits}  # fmt: skip
+    return {"objective": objective, "seconds": step, "peak_mib": peak,
+            "images_per_second": recipe.data.batch_size / step, "backbone_share": backbone / step, **waits}  # fmt: skip
 
 
 def _paces(one: Callable[[int], None], count: int) -> list[float]:

@@ -10,14 +10,15 @@ import torch.nn.functional as F
 from PIL import Image
 
 from hintseg import Segmenter
-from hintseg.apps.report.figures import embedding_colours, hints_over, overlay, region_borders
-from hintseg.apps.report.html import shown_segments, training_pictures
+from hintseg.apps.report.figures import draw_hints, embedding_colours, overlay, region_borders
+from hintseg.apps.report.run_report import shown_segments, training_pictures
 from hintseg.functional.propagation.regions import propagate, spread_labels
 from hintseg.functional.segments.oversegment import oversegment
 from hintseg.hints.forms.boxes import Box
 from hintseg.hints.forms.points import Point
 from hintseg.hints.model import ImageHints
-from hintseg.io.images import label_palette, reduced, repeated
+from hintseg.io.images import reduced, repeated
+from hintseg.io.palette import label_palette
 from hintseg.network.tta import image_maps, middle_scale
 from hintseg.pseudo_labels.grabcut import box_seeds
 from hintseg.pseudo_labels.propagate import complete_untrained
@@ -48,7 +49,7 @@ def below(*rows: np.ndarray) -> np.ndarray:
 def form_row(image: np.ndarray, hints: ImageHints, classes: int) -> np.ndarray:
     """Hints, the labels that they spread to, and the whole mask that they give without any training."""
     target = weak_target(hints, image.shape[:2], classes, point_radius=6, inside=box_seeds(image, hints.boxes))
-    drawn = hints_over(image, target.labels)
+    drawn = draw_hints(image, target.labels)
     for box in hints.boxes:
         corners = (round(box.x0), round(box.y0)), (round(box.x1) - 1, round(box.y1) - 1)
         cv2.rectangle(drawn, *corners, label_palette()[box.label].tolist(), 4)

@@ -20,13 +20,13 @@ TINY = [
     "tags.iterations=4",
     "network.backbone=test_efficientnet",
     "network.output_stride=32",
-    "network.width=16",
+    "network.decoder_channels=16",
     "network.embedding_dim=8",
-    "data.batch=2",
-    "data.crop=64",
-    "data.regions=12",
+    "data.batch_size=2",
+    "data.crop_size=64",
+    "data.num_superpixels=12",
     "segments.grid=[4,4]",
-    "segments.memory=1",
+    "segments.memory_bank=1",
     "checkpoint_every=2",
 ]
 

@@ -88,8 +88,8 @@ def test_a_page_without_markers_is_refused():
 
 
 def test_rows_are_recipes_with_settings():
-    text = "instant, fine-tuned:iterations=3;data.scale=[1,2]"
-    assert accuracy.parse_rows(text) == ["instant", "fine-tuned:iterations=3;data.scale=[1,2]"]
+    text = "instant, fine-tuned:iterations=3;data.scale_range=[1,2]"
+    assert accuracy.parse_rows(text) == ["instant", "fine-tuned:iterations=3;data.scale_range=[1,2]"]
 
 
 def test_measured_rows_have_a_value_a_seed_and_are_kept(scenes, tmp_path, monkeypatch):
@@ -112,12 +112,13 @@ def test_measured_rows_have_a_value_a_seed_and_are_kept(scenes, tmp_path, monkey
 
     monkeypatch.setattr(accuracy, "train", train)
     monkeypatch.setattr(accuracy, "evaluate_ways", evaluate)
-    rows = ["instant", "fine-tuned:iterations=3;data.crop=64"]
+    rows = ["instant", "fine-tuned:iterations=3;data.crop_size=64"]
     for _ in range(2):  # the second time nothing is trained
         first, second = accuracy.measure(scenes, rows, "points", tmp_path / "runs", seeds=(0, 1))
     assert trained == [
         ("instant", 0, []), ("instant", 1, []),
-        ("fine-tuned", 0, ["iterations=3", "data.crop=64"]), ("fine-tuned", 1, ["iterations=3", "data.crop=64"]),
+        ("fine-tuned", 0, ["iterations=3", "data.crop_size=64"]),
+        ("fine-tuned", 1, ["iterations=3", "data.crop_size=64"]),
     ]  # fmt: skip
     assert first["mean_iou"] == first["mean_iou_crf"] == [80.0, 80.0]
     assert second["mean_iou_no_crf"] == [70.0, 70.0]

@@ -18,7 +18,7 @@ from hintseg.apps.batch_inference.local import SHARD
 from hintseg.apps.cli.app import app
 from hintseg.apps.studio.lock import SILENT
 from hintseg.check import inspect, require_trainable
-from hintseg.config import DataConfig, InferenceConfig
+from hintseg.config.schema import DataConfig, InferenceConfig
 from hintseg.contrib.rca import RegionMemory
 from hintseg.errors import InputError
 from hintseg.formats.registry import FORMATS, Format, import_dataset

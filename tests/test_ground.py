@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 from hintseg.api import choose_recipe, resolved_recipe, train
-from hintseg.config import BALANCED, RELATIONSHIPS, Recipe, load_recipe, override
+from hintseg.config.load import load_recipe, override
+from hintseg.config.reads import RELATIONSHIPS
+from hintseg.config.schema import CROSS_ENTROPIES, Recipe
 from hintseg.errors import ConfigError, unknown_name
 from hintseg.functional.relations.registry import RELATIONS
 from hintseg.metrics import ConfusionMatrix
@@ -29,12 +31,12 @@ def test_recipes_survive_json(name, tmp_path):
 
 def test_assignments_reach_every_depth():
     changed = override(
-        Recipe(), ["iterations=7", "network.decoder=pyramid", "objective.entropy.weight=0.5", "data.scale=[1,2]"]
+        Recipe(), ["iterations=7", "network.decoder=pyramid", "objective.entropy.weight=0.5", "data.scale_range=[1,2]"]
     )
     assert changed.iterations == 7
     assert changed.network.decoder == "pyramid"
     assert changed.objective["entropy"].weight == 0.5
-    assert changed.data.scale == (1, 2)
+    assert changed.data.scale_range == (1, 2)
 
 
 @pytest.mark.parametrize(
@@ -61,19 +63,37 @@ def test_wrong_configuration_files(tmp_path):
     bad.write_text("{", "utf-8")
     with pytest.raises(ConfigError, match="not valid JSON"):
         load_recipe(bad)
+    with pytest.raises(ConfigError, match="not valid YAML"):
+        load_recipe(_written(tmp_path / "bad.yaml", "data: [1"))
     bad.write_text('{"colour": 1}', "utf-8")
     with pytest.raises(ConfigError, match="colour"):
         load_recipe(bad)
 
 
+def _written(path, text):
+    path.write_text(text, "utf-8")
+    return path
+
+
+def test_a_recipe_as_yaml(tmp_path):
+    text = "iterations: 7\ndata: {crop_size: 64}\noptimizer:\n  lr: 3e-4  # which YAML takes for a text\n"
+    expected = override(Recipe(), ["iterations=7", "data.crop_size=64", "optimizer.lr=3e-4"])
+    assert load_recipe(_written(tmp_path / "recipe.yaml", text)) == expected
+    assert load_recipe(_written(tmp_path / "recipe.YML", text)) == expected
+    with pytest.raises(ConfigError, match="there is no such setting"):
+        load_recipe(_written(tmp_path / "recipe.yml", "data: {crop_sise: 64}"))
+    with pytest.raises(ConfigError, match=r"recipe\.yml"):
+        load_recipe(_written(tmp_path / "recipe.yml", ""))
+
+
 def test_choices_change_the_recipe(tmp_path):
     chosen = choose_recipe(
-        "plain", weights="none", backbone="resnet18", iterations=5, seed=3, settings=["data.batch=2"]
+        "plain", weights="none", backbone="resnet18", iterations=5, seed=3, settings=["data.batch_size=2"]
     )
-    assert (chosen.network.backbone, chosen.iterations, chosen.seed, chosen.data.batch) == ("resnet18", 5, 3, 2)
+    assert (chosen.network.backbone, chosen.iterations, chosen.seed, chosen.data.batch_size) == ("resnet18", 5, 3, 2)
     assert chosen.network.freeze_stride == 0
-    assert not chosen.network.keep_statistics
-    assert choose_recipe(objective="partial_cross_entropy").stage_two.kind == "none"
+    assert not chosen.network.freeze_batchnorm
+    assert choose_recipe(objective="partial_cross_entropy").self_training.mode == "none"
     for objective in OBJECTIVES:
         assert choose_recipe(objective=objective).objective == OBJECTIVES[objective]
     settings = ["objective.annotation.weight=0.3"]
@@ -93,10 +113,10 @@ def test_choices_change_the_recipe(tmp_path):
 
 def test_every_key_of_a_recipe_is_read_by_something_and_they_are_few():
     for name in ("fine-tuned", "instant", "plain"):
-        assert _leaves(RECIPES[name].model_dump(mode="json")) <= 60, name
+        assert _leaves(RECIPES[name].model_dump(mode="json")) <= 40, name
     assert set(RELATIONSHIPS) == set(RELATIONS)
-    assert set(BALANCED) <= set(TERMS)
-    for wrong in ("objective.entropy.balance=0.5", "objective.partial_cross_entropy.concentration=6"):
+    assert set(CROSS_ENTROPIES) <= set(TERMS)
+    for wrong in ("objective.entropy.class_weight_power=0.5", "objective.partial_cross_entropy.concentration=6"):
         with pytest.raises(ConfigError, match="has no"):
             choose_recipe(settings=[wrong])
 
@@ -140,7 +160,13 @@ def test_auto_means_the_recipe_that_fits_what_is_asked_for(scenes, tmp_path, cap
     for wrong in ({"objective": "spml"}, {"recipe": "plain"}, {"config": tmp_path / "recipe.json"}):
         with pytest.raises(ConfigError, match="leave out"):
             train(scenes, "points", tmp_path / "run", engine="instant", **wrong)
-    settings = ["instant.image_side=96", "instant.steps=9", "data.crop=64", "data.batch=2", "data.spread_regions=60"]
+    settings = [
+        "instant.image_side=96",
+        "instant.steps=9",
+        "data.crop_size=64",
+        "data.batch_size=2",
+        "label_propagation.superpixels=60",
+    ]
     with caplog.at_level("INFO", "hintseg"):
         run = train(scenes, "points", tmp_path / "run", device="cpu", iterations=1, settings=settings)
     assert run.recipe.name == "fine-tuned"
@@ -165,6 +191,7 @@ def test_public_names_exist():
 
     for name in hintseg.__all__:
         assert getattr(hintseg, name) is not None
+    assert set(dir(hintseg)) == set(hintseg.__all__)
     for name in hintseg.functional.__all__:
         assert callable(getattr(hintseg.functional, name))
     with pytest.raises(AttributeError, match="nothing_like_this"):

@@ -2,7 +2,7 @@
 
 from hintseg import Dataset, Segmenter, train
 segmenter = train(Dataset.open("DATA"), hints="scribbles", out="runs/a")
-mask = segmenter.predict(image)
+mask = segmenter.predict("image.jpg")
 """
 
 from importlib import import_module
@@ -11,10 +11,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from hintseg import functional as functional
     from hintseg.api import train as train
+    from hintseg.apps.cli.progress import progress_bar as progress_bar
+    from hintseg.apps.demo.photographs import write_demo as write_demo
+    from hintseg.apps.report.figures import draw_hints as draw_hints
+    from hintseg.apps.report.figures import overlay as overlay
     from hintseg.errors import HintsegError as HintsegError
     from hintseg.hints.dataset import Dataset as Dataset
     from hintseg.inference.segmenter import Segmenter as Segmenter
     from hintseg.pseudo_labels.propagate import complete_untrained as complete_untrained
+    from hintseg.pseudo_labels.target import hint_labels as hint_labels
 
 from hintseg.version import __version__ as __version__
 
@@ -23,10 +28,21 @@ _HOME = {
     "HintsegError": "hintseg.errors",
     "Segmenter": "hintseg.inference.segmenter",
     "complete_untrained": "hintseg.pseudo_labels.propagate",
+    "draw_hints": "hintseg.apps.report.figures",
+    "hint_labels": "hintseg.pseudo_labels.target",
+    "overlay": "hintseg.apps.report.figures",
+    "progress_bar": "hintseg.apps.cli.progress",
     "train": "hintseg.api",
+    "write_demo": "hintseg.apps.demo.photographs",
 }
 
-__all__ = ["Dataset", "HintsegError", "Segmenter", "__version__", "complete_untrained", "functional", "train"]
+__all__ = [
+    "__version__", "functional", *_HOME,
+]  # fmt: skip
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
 
 
 def __getattr__(name: str) -> Any:

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from hintseg.check import inspect, require_trainable
-from hintseg.config import Recipe, load_recipe, override
+from hintseg.config.aliases import TERMS, current_choice
+from hintseg.config.load import load_recipe, override
+from hintseg.config.schema import Recipe
 from hintseg.distributed import first_process
 from hintseg.errors import ConfigError, InputError, unknown_name
 from hintseg.hints.dataset import Dataset
@@ -50,22 +52,23 @@ def choose_recipe(
     chosen = load_recipe(config) if config is not None else RECIPES[recipe]
     changes: list[str] = []
     if objective is not None:
+        objective = current_choice("--objective", objective, TERMS)
         if objective not in OBJECTIVES:
             raise unknown_name("objective", objective, OBJECTIVES)
         chosen = chosen.model_copy(update={"objective": OBJECTIVES[objective]})
         changes += OBJECTIVE_SETTINGS.get(objective, ())
     if weights == "none":  # random filters and statistics must be free to learn
-        changes += ["network.freeze_stride=0", "network.keep_statistics=false"]
+        changes += ["network.freeze_stride=0", "network.freeze_batchnorm=false"]
     if backbone is not None:
         changes.append(f'network.backbone="{backbone}"')
     if iterations is not None:
         changes.append(f"iterations={iterations}")
     if seed is not None:
         changes.append(f"seed={seed}")
-    chosen = override(chosen, [*changes, *settings])
-    completed = chosen.objective.get("completed")
-    if chosen.stage_two.kind == "joint" and (completed is None or completed.weight == 0):
-        chosen = override(chosen, ['stage_two.kind="none"'])
+    chosen = override(override(chosen, changes), settings)
+    pseudo_labels = chosen.objective.get("pseudo_label_cross_entropy")
+    if chosen.self_training.mode == "joint" and (pseudo_labels is None or pseudo_labels.weight == 0):
+        chosen = override(chosen, ['self_training.mode="none"'])
     if not chosen.objective and chosen.instant is None:
         raise ConfigError("the objective has no term; choose one with --objective.")
     return chosen
@@ -118,8 +121,8 @@ def train(
         weights: of the backbone: "auto" (packaged ones where there are any, else timm's), "timm", "none", or a file.
         split: images to train on.
         device: "auto", "cpu", "cuda", "cuda:1", …
-        devices: how many of them, a process each; `data.batch` is shared out among them. The script is started again
-            for every further one, and there `train` returns as soon as training ends.
+        devices: how many of them, a process each; `data.batch_size` is shared out among them. The script is started
+            again for every further one, and there `train` returns as soon as training ends.
         precision: "32-true", "bf16-mixed" or "16-mixed".
         resume: go on with an interrupted run.
         on_error: "refuse" or "skip" images that cannot be read.
@@ -157,8 +160,8 @@ def train(
     counted = progress or (lambda stage, done, total, values: None)
     found = inspect(dataset, keys, forms, lambda done: counted("check", done, len(keys), {}), digests=True)
     usable = require_trainable(found, dataset, forms, on_error)
-    if _cores() > 4 and chosen.data.workers == 0 and os.name == "posix":
-        chosen = override(chosen, [f"data.workers={min(_cores() // 2, 8)}"])
+    if _cores() > 4 and chosen.data.num_workers == 0 and os.name == "posix":
+        chosen = override(chosen, [f"data.num_workers={min(_cores() // 2, 8)}"])
     if validate is not None and not any(dataset.has_mask(key) for key in dataset.keys(validate)):
         raise InputError(f"{dataset.root}: split {validate!r} has no masks to validate with; put them into masks/.")
     with published(out) as folder:

@@ -1,4 +1,4 @@
-"""Mean intersection over union from one confusion matrix over a whole set.
+"""Scores of regions from one confusion matrix over a whole set: IoU, Dice, precision, recall.
 
 The field's mIoU counts true and false positives over all pixels of all images and divides once;
 averaging per-image values gives another number.
@@ -17,6 +17,9 @@ class Scores:
     Attributes:
         mean_iou: mean over the classes that occur in the truth or in a prediction, in [0, 1].
         iou: (C,) float64, NaN for a class that occurs in neither.
+        dice: (C,) float64, 2 TP / (2 TP + FP + FN), which is the F1 score of the pixels; NaN as in iou.
+        precision: (C,) float64, fraction of the pixels predicted as a class that are of it; NaN where none is.
+        recall: (C,) float64, fraction of the pixels of a class that are predicted as it; NaN where there is none.
         pixel_accuracy: share of evaluated pixels predicted right.
         mean_accuracy: mean recall over the classes that occur in the truth.
         pixels: number of evaluated (non-void) pixels.
@@ -24,6 +27,9 @@ class Scores:
 
     mean_iou: float
     iou: NDArray[np.float64]
+    dice: NDArray[np.float64]
+    precision: NDArray[np.float64]
+    recall: NDArray[np.float64]
     pixel_accuracy: float
     mean_accuracy: float
     pixels: int
@@ -63,15 +69,26 @@ class ConfusionMatrix:
     def scores(self) -> Scores:
         """Summarise everything counted so far."""
         hits = np.diag(self.counts[:, :-1]).astype(np.float64)
-        in_truth = self.counts.sum(axis=1)
-        union = in_truth + self.counts[:, :-1].sum(axis=0) - hits
-        iou = np.divide(hits, union, out=np.full(self.num_classes, np.nan), where=union > 0)
-        recall = np.divide(hits, in_truth, out=np.full(self.num_classes, np.nan), where=in_truth > 0)
+        in_truth, predicted = self.counts.sum(axis=1), self.counts[:, :-1].sum(axis=0)
+        iou, recall = _ratio(hits, in_truth + predicted - hits), _ratio(hits, in_truth)
         total = int(in_truth.sum())
         return Scores(
-            mean_iou=float(np.nanmean(iou)) if (union > 0).any() else float("nan"),
+            mean_iou=nan_mean(iou),
             iou=iou,
+            dice=_ratio(2 * hits, in_truth + predicted),
+            precision=_ratio(hits, predicted),
+            recall=recall,
             pixel_accuracy=float(hits.sum() / total) if total else float("nan"),
-            mean_accuracy=float(np.nanmean(recall)) if total else float("nan"),
+            mean_accuracy=nan_mean(recall),
             pixels=total,
         )
+
+
+def nan_mean(values: NDArray[np.float64]) -> float:
+    """The mean of those that are numbers; NaN where none is."""
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if known.size else float("nan")
+
+
+def _ratio(part: NDArray[np.float64], whole: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.divide(part, whole, out=np.full(part.shape, np.nan), where=whole > 0)

@@ -148,7 +148,7 @@ def test_hints_arrive_where_they_were_drawn(source, tmp_path, name):
         assert sum(found.lost.values()) == 1
     segmenter = train(
         dataset, None, tmp_path / "run", weights="none", device="cpu", iterations=2,
-        settings=[*TINY, "stage_two.start=0.5", "network.output_stride=32"],
+        settings=[*TINY, "self_training.start=0.5", "network.output_stride=32"],
     )  # fmt: skip
     assert segmenter.predict(dataset.image("a")).shape == (HEIGHT, WIDTH)
 

@@ -8,20 +8,22 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from PIL import Image
 from pydantic import ValidationError
 
 from hintseg import train
-from hintseg.apps.report.figures import embedding_colours, hints_over, overlay, region_borders
-from hintseg.apps.report.html import Evaluated
+from hintseg.apps.report.figures import draw_hints, embedding_colours, overlay, region_borders
 from hintseg.apps.report.run_report import report_run
-from hintseg.config import CompletionConfig, override
+from hintseg.boundary_metrics import BoundaryMetrics
+from hintseg.config.load import override
+from hintseg.config.schema import CompletionConfig
 from hintseg.errors import ConfigError, InputError, RunError, WeightsError
 from hintseg.functional.propagation.dense_crf import dense_crf
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.forms.boxes import Box
 from hintseg.hints.model import ImageHints
 from hintseg.inference import prediction
-from hintseg.inference.evaluation import evaluate_split
+from hintseg.inference.evaluation import evaluate_split, evaluation
 from hintseg.inference.refine import refined
 from hintseg.inference.retrieval import load_index
 from hintseg.inference.run_config import RunDescription
@@ -85,8 +87,8 @@ def test_maps_of_an_enlarged_image(segmenter):
     "changes",
     [
         {},
-        {"method": "retrieval"},
-        {"method": "both", "scales": [1.25, 0.75]},
+        {"method": "knn"},
+        {"method": "softmax+knn", "scales": [1.25, 0.75]},
         {"flip": True, "scales": (0.5, 1.0)},
         {"crf": True, "crf_stride": 3},
         {"longest_side": 64},
@@ -171,18 +173,18 @@ def test_both_is_the_mean_of_softmax_and_votes_in_tiles_too(segmenter):
     small, tiled = (
         {
             method: segmenter.probabilities(content, segmenter.with_inference(method=method, tile=192, crf=False))
-            for method in ("softmax", "retrieval", "both")
+            for method in ("softmax", "knn", "softmax+knn")
         }
         for content in (image, np.tile(image, (4, 3, 1)))
     )
     for found in (small, tiled):
-        np.testing.assert_allclose(found["both"], (found["softmax"] + found["retrieval"]) / 2, atol=1e-6)
-        assert not np.allclose(found["softmax"], found["retrieval"], atol=1e-3)
+        np.testing.assert_allclose(found["softmax+knn"], (found["softmax"] + found["knn"]) / 2, atol=1e-6)
+        assert not np.allclose(found["softmax"], found["knn"], atol=1e-3)
 
 
 def test_ways_that_share_work_give_what_each_gives_alone(segmenter, monkeypatch):
     image = np.random.default_rng(5).integers(0, 255, (72, 96, 3), dtype=np.uint8)
-    changes = [{"method": method, "crf": crf} for method in ("softmax", "retrieval", "both") for crf in (False, True)]
+    changes = [{"method": method, "crf": crf} for method in ("softmax", "knn", "softmax+knn") for crf in (False, True)]
     ways = [segmenter.with_inference(**change) for change in (*changes, {"flip": True}, {"tile": 192})]
     expected = [segmenter.predict(image, way) for way in ways]
     looks = []
@@ -253,17 +255,43 @@ def test_broken_runs_say_what_to_do(segmenter, tmp_path):
 
 
 def test_the_report_is_one_page_that_links_nowhere(segmenter, scenes):
-    matrix, images = evaluate_split(segmenter, scenes, "val")
-    page = report_run(segmenter, Evaluated("val", matrix, images), scenes).read_text("utf-8")
+    result = evaluated(segmenter, scenes)
+    page = report_run(segmenter, result, scenes).read_text("utf-8")
     assert "Scores on val" in page
     assert "completed mask" in page
     assert page.count("data:image/jpeg;base64,") >= 20
-    neighbours = page.split("nearest segments of training</h2>")[1].split("<h2>")[0]
+    neighbours = page.split("nearest segments among the training images</h2>")[1].split("<h2>")[0]
     assert neighbours.count("<img") == 2 * 6  # both images of val, each with five neighbours
     assert all(f"{key}: " in neighbours for key in scenes.keys("val"))
     assert "s an iteration" in page
     assert not re.findall(r'(?:src|href)="(?!data:)', page)
     assert "square" in page
+
+
+def test_scores_stay_in_the_report_whoever_writes_it_again(segmenter, scenes):
+    result = evaluated(segmenter, scenes)
+    (segmenter.run / "evaluation-val.json").write_text(result.model_dump_json(), "utf-8")
+    page = report_run(segmenter).read_text("utf-8")
+    assert "Scores on val" in page
+    for column in ("IoU %", "Dice %", "precision %", "recall %", "boundary IoU %", "HD95, pixels"):
+        assert f"<th>{column}</th>" in page
+    assert f"{100 * result.mean_iou:.1f} %" in page
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"split": "val"}', None])
+def test_a_damaged_evaluation_is_left_out_of_the_report_and_named(segmenter, scenes, content, caplog):
+    if content is None:
+        content = evaluated(segmenter, scenes).model_copy(update={"confusion": [[1]]}).model_dump_json()
+    (segmenter.run / "evaluation-val.json").write_text(content, "utf-8")
+    assert "Scores on" not in report_run(segmenter).read_text("utf-8")
+    assert "evaluation-val.json: is no evaluation" in caplog.text
+
+
+def evaluated(segmenter, dataset):
+    borders = BoundaryMetrics(len(dataset.classes))
+    matrix, images = evaluate_split(segmenter, dataset, "val", borders=borders)
+    classes = segmenter.class_map(dataset)
+    return evaluation(matrix, images, classes, dataset, "val", segmenter.recipe.inference, borders.scores())
 
 
 def test_evaluation_refuses_maskless_splits(segmenter, scenes):
@@ -273,13 +301,33 @@ def test_evaluation_refuses_maskless_splits(segmenter, scenes):
         evaluate_split(segmenter, scenes, "val")
 
 
+def test_predict_takes_an_array_a_path_or_a_pil_image(segmenter, scenes, tmp_path):
+    key = scenes.keys("val")[0]
+    path = scenes.path(key)
+    expected = segmenter.predict(scenes.image(key))
+    np.testing.assert_array_equal(segmenter.predict(path), expected)
+    np.testing.assert_array_equal(segmenter.predict(str(path)), expected)
+    with Image.open(path) as image:
+        np.testing.assert_array_equal(segmenter.predict(image), expected)
+        np.testing.assert_array_equal(segmenter.probabilities(image), segmenter.probabilities(path))
+        np.testing.assert_array_equal(segmenter.retrieve(image, (5, 5))[0], segmenter.retrieve(path, (5, 5))[0])
+        with pytest.raises(InputError, match="save it as a TIFF and give its path"):
+            segmenter.predict(image.convert("F"))
+    hollow = np.dstack([scenes.image(key), np.full(expected.shape, 255, np.uint8)])
+    hollow[:10, :, 3] = 0
+    Image.fromarray(hollow).save(tmp_path / "hollow.png")
+    assert (segmenter.predict(tmp_path / "hollow.png")[:10] == 255).all()
+    with pytest.raises(InputError, match=r"none\.png"):
+        segmenter.predict(tmp_path / "none.png")
+
+
 def test_pictures_show_what_they_should():
     image = np.full((6, 6, 3), 100, np.uint8)
     labels = np.full((6, 6), 254, np.uint8)
     labels[2, 2] = 1
     assert (overlay(image, labels)[5, 5] == 100).all()
     assert overlay(image, labels)[2, 2].sum() > 0
-    assert (hints_over(image, labels)[2, 2] == (128, 0, 0)).all()
+    assert (draw_hints(image, labels)[2, 2] == (128, 0, 0)).all()
     assert (region_borders(image, labels)[2, 2] == (255, 220, 0)).all()
     colours = embedding_colours(np.random.default_rng(0).normal(size=(8, 5, 7)).astype(np.float32))
     assert colours.shape == (5, 7, 3)
@@ -328,26 +376,26 @@ def test_tagged_classes_are_balanced_where_nothing_is_pointed_at(segmenter):
     maps = image_maps(segmenter.network, image)
     labels = np.full((64, 80), 254, np.uint8)
     allowed = np.array([True, True, False])
-    config = CompletionConfig(walk=False, crf=False)
-    raising = config.model_copy(update={"balance": 0.5})
+    config = CompletionConfig()
+    raising = config.model_copy(update={"class_prior_power": 0.5})
     target = WeakTarget(labels, allowed, allowed, labels)
-    plain = complete_image(maps, image, target, config)[:2].double()
-    found = complete_image(maps, image, target, raising)
+    plain = complete_image(maps, image, target, config, crf=False)[:2].double()
+    found = complete_image(maps, image, target, raising, crf=False)
     raised = plain / plain.mean(dim=(1, 2), keepdim=True).sqrt()
     torch.testing.assert_close(found[:2].double(), raised / raised.sum(dim=0), atol=1e-5, rtol=1e-4)
-    found = complete_image(maps, image, target, raising, background=1)
+    found = complete_image(maps, image, target, raising, background=1, crf=False)
     raised = plain / (plain.mean(dim=(1, 2)) / torch.tensor([1 / 3, 2 / 3]))[:, None, None].sqrt()
     torch.testing.assert_close(found[:2].double(), raised / raised.sum(dim=0), atol=1e-5, rtol=1e-4)
     hinted = labels.copy()
     hinted[3, 4] = 0
     target = WeakTarget(labels, allowed, allowed, hinted)
     torch.testing.assert_close(
-        complete_image(maps, image, target, raising), complete_image(maps, image, target, config)
+        complete_image(maps, image, target, raising, crf=False), complete_image(maps, image, target, config, crf=False)
     )
     everything, tagged = np.array([True, True, True]), np.array([False, True, False])
     target = WeakTarget(labels, everything, tagged, labels)  # tags that are only examples
     torch.testing.assert_close(
-        complete_image(maps, image, target, raising), complete_image(maps, image, target, config)
+        complete_image(maps, image, target, raising, crf=False), complete_image(maps, image, target, config, crf=False)
     )
 
 
@@ -364,7 +412,7 @@ def test_the_crf_of_completed_masks_sees_every_second_pixel(segmenter, monkeypat
     allowed = np.array([True, True, False])
     target = WeakTarget(labels, allowed, allowed, labels)
     maps = image_maps(segmenter.network, image)
-    mask = complete_image(maps, image, target, CompletionConfig(walk=False))
+    mask = complete_image(maps, image, target, CompletionConfig(), crf=True)
     assert seen == [((33, 40, 3), 67 / 2)]
     assert mask.shape == (3, 33, 40)
     torch.testing.assert_close(mask.sum(dim=0), torch.ones(33, 40))
@@ -381,7 +429,9 @@ def test_completion_walks_and_keeps_to_boxes(segmenter):
     image = np.random.default_rng(0).integers(0, 255, (64, 80, 3)).astype(np.uint8)
     hints = ImageHints({"boxes": (Box(10, 10, 40, 50, 1), Box(50, 5, 75, 60, 2))}, background=0)
     target = weak_target(hints, (64, 80), 3)
-    shares = complete_image(image_maps(segmenter.network, image), image, target, CompletionConfig(walk=True))
+    shares = complete_image(
+        image_maps(segmenter.network, image), image, target, CompletionConfig(random_walk=True), crf=True
+    )
     mask = shares.argmax(dim=0).numpy()
     possible = target.possible.reshape(3, 32, 2, 40, 2).any(axis=(2, 4))
     for label in (0, 1, 2):
@@ -478,12 +528,12 @@ def test_suggestions_lie_where_nothing_is_hinted(segmenter, scenes):
         tags = scenes.hints(one.key, ("tags",))
         excluded = {scenes.classes[label] for label in np.flatnonzero(tags.absent(3))}
         assert all(name not in excluded or share == 0 for name, share in one.classes)
-    votes = suggest(segmenter, scenes, scenes.keys("train"), "retrieval")
+    votes = suggest(segmenter, scenes, scenes.keys("train"), "knn")
     assert all(0 <= one.x < 96 and 0 <= one.y < 72 for one in votes)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
-@pytest.mark.parametrize("changes", [{"method": "both", "crf": True}, {"method": "softmax", "tile": 192}])
+@pytest.mark.parametrize("changes", [{"method": "softmax+knn", "crf": True}, {"method": "softmax", "tile": 192}])
 def test_a_gpu_segments_and_completes_as_a_cpu_does(segmenter, scenes, changes):
     on_gpu = Segmenter.open(segmenter.run, "cuda")
     config = segmenter.with_inference(**changes)

@@ -11,12 +11,11 @@ from PIL import Image
 from hintseg.api import train
 from hintseg.apps.batch_inference.output import Made, Output, classes_of_masks
 from hintseg.apps.cli import app
-from hintseg.apps.report.html import Evaluated
 from hintseg.apps.report.run_report import report_run
 from hintseg.apps.studio.backend import _page_names
 from hintseg.errors import InputError, RunError
 from hintseg.hints.dataset import Dataset
-from hintseg.inference.evaluation import evaluate_split, scores_as_json
+from hintseg.inference.evaluation import evaluate_split, evaluation
 from hintseg.inference.suggest import suggest
 from hintseg.io.images import read_labels, write_labels
 
@@ -27,7 +26,7 @@ FORMS = "scribbles,points,boxes,tags"
 def segmenter(scenes, tiny, tmp_path):
     return train(
         scenes, FORMS, tmp_path / "run", weights="none", device="cpu", iterations=30,
-        settings=[*tiny, "optimizer.rate=3e-3", "optimizer.backbone_rate=3e-3", "stage_two.kind=none"],
+        settings=[*tiny, "optimizer.lr=3e-3", "optimizer.backbone_lr=3e-3", "self_training.mode=none"],
     )  # fmt: skip
 
 
@@ -63,7 +62,8 @@ def other(segmenter, scenes, tmp_path):
 def scores(segmenter, dataset):
     matrix, images = evaluate_split(segmenter, dataset, "val")
     inference = segmenter.recipe.inference
-    return scores_as_json(matrix, segmenter.class_map(dataset), "val", inference), Evaluated("val", matrix, images)
+    found = evaluation(matrix, images, segmenter.class_map(dataset), dataset, "val", inference)
+    return found.model_dump(mode="json"), found
 
 
 @pytest.mark.parametrize("names", [["disc", "ground", "square"], ["Disc", "GROUND", "square"]])

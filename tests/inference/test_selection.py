@@ -14,6 +14,8 @@ TRUTH[:, 10:12] = 1  # thin
 HINTS = np.full(TRUTH.shape, UNLABELLED, np.uint8)
 HINTS[4:20:4, 2:30:3] = TRUTH[4:20:4, 2:30:3]
 HINTS[12, 10] = 1
+COLOURED, GREY = np.zeros((2, *TRUTH.shape, 3), np.uint8)
+COLOURED[0, 0] = 1, 2, 3
 
 
 class Says:
@@ -42,16 +44,23 @@ class Says:
     ],
 )
 def test_held_out_hints_decide(refined, plain, expected):
-    image = np.zeros((*TRUTH.shape, 3), np.uint8)
-    chosen = with_chosen_crf(Says(refined, plain), [(image, HINTS)] * 2)
+    chosen = with_chosen_crf(Says(refined, plain), [(COLOURED, HINTS), (GREY, HINTS)])
     assert chosen.inference.crf == expected
-    assert chosen.completion.crf == bool(expected)
+
+
+@pytest.mark.parametrize(
+    ("refined", "plain", "expected"),
+    [(TRUTH, np.roll(TRUTH, 3, axis=1), True), (TRUTH, TRUTH, False), (np.zeros_like(TRUTH), TRUTH, False)],
+)
+def test_in_images_without_colour_it_has_to_gain(refined, plain, expected):
+    assert with_chosen_crf(Says(refined, plain), [(GREY, HINTS)] * 2).inference.crf == expected
+    nothing = np.full_like(HINTS, UNLABELLED)
+    assert with_chosen_crf(Says(refined, plain), [(GREY, nothing)]).inference.crf is False
 
 
 def test_images_without_a_hint_decide_nothing():
-    image = np.zeros((*TRUTH.shape, 3), np.uint8)
     nothing = np.full_like(HINTS, UNLABELLED)
-    assert with_chosen_crf(Says(TRUTH, 1 - TRUTH), [(image, nothing)]).inference.crf is True
+    assert with_chosen_crf(Says(TRUTH, 1 - TRUTH), [(COLOURED, nothing)]).inference.crf is True
     assert with_chosen_crf(Says(TRUTH, 1 - TRUTH), []).inference.crf is True
 
 
@@ -67,13 +76,18 @@ def test_how_many_are_held_out():
 @pytest.mark.parametrize("recipe", ["instant", "fine-tuned"])
 def test_a_run_says_what_was_chosen(scenes, tmp_path, recipe, monkeypatch, caplog):
     monkeypatch.setattr("hintseg.inference.selection.FEWEST", 1)
-    settings = ["instant.image_side=160", "instant.steps=9", "data.spread_regions=60", "selection.held_out=0.3"]
+    settings = [
+        "instant.image_side=160",
+        "instant.steps=9",
+        "label_propagation.superpixels=60",
+        "selection.held_out=0.3",
+    ]
     with caplog.at_level("INFO", "hintseg"):
         segmenter = train(
             scenes, "scribbles", tmp_path / "run", recipe=recipe, device="cpu",
-            settings=[*settings, "iterations=4", "data.crop=96", "data.batch=2"],
+            settings=[*settings, "iterations=4", "data.crop_size=96", "data.batch_size=2"],
         )  # fmt: skip
     (said,) = [one.message for one in caplog.records if "held-out hints" in one.message]
     written = RunDescription.load(tmp_path / "run" / "run.json").recipe
     assert written == segmenter.recipe
-    assert bool(written.inference.crf) == written.completion.crf == said.endswith("with it")
+    assert bool(written.inference.crf) == said.endswith("with it")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from hintseg.config import NetworkConfig
+from hintseg.config.schema import NetworkConfig
 from hintseg.instant.features import FeatureStore
 from hintseg.network.embedder import Embedder
 from hintseg.network.tta import image_maps

@@ -16,7 +16,7 @@ from hintseg.instant import fit as fit_module
 from hintseg.pseudo_labels.target import WeakTarget
 from hintseg.recipes.instant import INSTANT
 
-QUICK = ["instant.image_side=160", "instant.steps=90", "data.regions=12", "data.spread_regions=60"]
+QUICK = ["instant.image_side=160", "instant.steps=90", "data.num_superpixels=12", "label_propagation.superpixels=60"]
 
 
 @pytest.mark.parametrize("hints", ["scribbles", "points", "boxes", "masks", "points,tags"])
@@ -67,7 +67,7 @@ def test_void_gets_no_pseudo_label(monkeypatch):
     target = WeakTarget(labels, everywhere, everywhere, labels)
     images = SimpleNamespace(target=lambda key: (None, target), dataset=SimpleNamespace(background=None))
     sure = torch.stack([torch.zeros(4, 4), torch.ones(4, 4)])
-    monkeypatch.setattr(fit_module, "complete_image", lambda *rest: sure)
+    monkeypatch.setattr(fit_module, "complete_image", lambda *rest, crf: sure)
     found = fit_module.pseudo_labels(images, SimpleNamespace(maps=lambda image: None), "a", INSTANT)
     assert (found[:, :2] == 1).all()
     assert (found[:, 2:] == UNLABELLED).all()
@@ -84,7 +84,7 @@ def test_wrong_choices_are_refused(scenes, tmp_path):
 
 def test_fine_tuning_locates_tags_first(scenes, tmp_path):
     stages = []
-    settings = [*QUICK, "data.crop=96", "data.batch=2"]
+    settings = [*QUICK, "data.crop_size=96", "data.batch_size=2"]
     train(
         scenes, "tags", tmp_path / "run", recipe="fine-tuned", device="cpu", iterations=2, settings=settings,
         progress=lambda stage, done, total, values: stages.append(stage),
@@ -100,7 +100,7 @@ def test_the_head_of_fine_tuning_is_fitted_to_propagated_labels(scenes, tmp_path
         "fit_head",
         lambda network, pixels, *rest: seen.append(len(pixels.labels)) or fit(network, pixels, *rest),
     )
-    settings = [*QUICK, "data.crop=96", "data.batch=2", "data.point_radius=1", "selection.held_out=0"]
+    settings = [*QUICK, "data.crop_size=96", "data.batch_size=2", "data.point_radius=1", "selection.held_out=0"]
     train(scenes, "points", tmp_path / "a", recipe="fine-tuned", device="cpu", iterations=1, settings=settings)
     train(scenes, "points", tmp_path / "b", engine="instant", device="cpu", settings=settings)
     assert seen[0] == seen[2]  # the first of two fits of either run
@@ -115,14 +115,14 @@ def test_the_first_head_knows_nothing_of_images_held_out(scenes, tmp_path, monke
         "fit_from_hints",
         lambda network, images, *rest: seen.append(images.keys) or fit(network, images, *rest),
     )
-    settings = [*QUICK, "data.crop=96", "data.batch=2", "selection.held_out=0.25"]
+    settings = [*QUICK, "data.crop_size=96", "data.batch_size=2", "selection.held_out=0.25"]
     train(scenes, "scribbles", tmp_path / "run", recipe="fine-tuned", device="cpu", iterations=2, settings=settings)
     assert len(seen[0]) == 3
     assert caplog.text.count("completing the training masks") == 1  # not again when all images are trained on
 
 
 def test_fine_tuning_starts_from_the_head_and_resumes_to_the_bit(scenes, tmp_path):
-    settings = [*QUICK, "data.crop=96", "data.batch=2", "checkpoint_every=2"]
+    settings = [*QUICK, "data.crop_size=96", "data.batch_size=2", "checkpoint_every=2"]
     choices = {"recipe": "fine-tuned", "device": "cpu", "settings": settings}
     stages = []
     whole = train(

@@ -5,7 +5,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from hintseg.config import NetworkConfig
+from hintseg.config.schema import NetworkConfig
 from hintseg.errors import TrainingError
 from hintseg.instant.head import LabelledPixels, draw_pixels, fit_head, joined_features
 from hintseg.network.embedder import Embedder

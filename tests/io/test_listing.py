@@ -11,7 +11,7 @@ import pytest
 
 from hintseg.apps.batch_inference.photographs import find_photographs
 from hintseg.check import inspect
-from hintseg.config import load_recipe
+from hintseg.config.load import load_recipe
 from hintseg.errors import HintsegError, InputError
 from hintseg.inference.retrieval import load_index
 from hintseg.inference.run_config import RunDescription

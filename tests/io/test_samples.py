@@ -148,8 +148,8 @@ def test_runs_of_before_keep_their_rule():
 def test_a_run_shows_new_images_as_those_of_its_data_set(tmp_path, tiny):
     """Two dark images and a bright one; a new image is shown between the limits of all three."""
     from hintseg import Segmenter, train
-    from hintseg.apps.report.html import training_pictures
-    from hintseg.config import DataConfig
+    from hintseg.apps.report.run_report import training_pictures
+    from hintseg.config.schema import DataConfig
     from hintseg.hints.dataset import Dataset
     from hintseg.hints.labels import VOID
     from hintseg.inference.evaluation import evaluate_split

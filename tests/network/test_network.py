@@ -6,14 +6,14 @@ import torch
 import torch.nn.functional as F
 from safetensors.torch import save, save_file
 
-from hintseg.config import NetworkConfig
+from hintseg.config.schema import NetworkConfig
 from hintseg.errors import ConfigError, RunError, WeightsError
 from hintseg.network.backbone import Backbone
 from hintseg.network.embedder import Embedder
 from hintseg.network.region_attention import RegionAttention
 from hintseg.training.checkpoint import read_checkpoint
 
-SMALL = NetworkConfig(backbone="test_efficientnet", output_stride=32, width=16, embedding_dim=8)
+SMALL = NetworkConfig(backbone="test_efficientnet", output_stride=32, decoder_channels=16, embedding_dim=8)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import sys
 import pytest
 import torch
 
-from hintseg.config import NetworkConfig
+from hintseg.config.schema import NetworkConfig
 from hintseg.errors import ConfigError, WeightsError
 from hintseg.network.embedder import Embedder
 from hintseg.network.onnx import ExportedEmbedder, export_network
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.skipif(torch.__version__.startswith("2.6."), reason="it
 @pytest.fixture(scope="module")
 def network():
     torch.manual_seed(0)
-    config = NetworkConfig(backbone="test_efficientnet", output_stride=16, width=16, embedding_dim=8)
+    config = NetworkConfig(backbone="test_efficientnet", output_stride=16, decoder_channels=16, embedding_dim=8)
     network = Embedder(config, 3).train()
     with torch.no_grad():  # statistics that matter
         network(torch.rand(4, 3, 64, 64) * 255)

@@ -52,7 +52,7 @@ def test_position_embeddings_follow_the_image(weights_of):
 def test_runs_on_a_transformer(scenes, weights_of, tmp_path, name, recipe):
     train(
         scenes, "scribbles", tmp_path / "run", recipe=recipe, backbone=name, weights=weights_of(name), device="cpu",
-        iterations=2, settings=["instant.image_side=160", "instant.steps=30", "data.crop=96", "data.batch=2"],
+        iterations=2, settings=["instant.image_side=160", "instant.steps=30", "data.crop_size=96", "data.batch_size=2"],
     )  # fmt: skip
     segmenter = Segmenter.open(tmp_path / "run", "cpu")
     image = read_image(scenes.path(scenes.keys("val")[0]))

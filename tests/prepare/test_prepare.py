@@ -153,7 +153,13 @@ def test_voc_recipes_run_to_their_end(voc, tmp_path, hints):
     assert set(np.unique(segmenter.complete(dataset, KEYS[0]))) <= {0, 1, 15}
 
 
-PAPER = [*TINY, "network.width=64", "network.embedding_dim=64", "inference.scales=[1.0]", "stage_two.start=0.5"]
+PAPER = [
+    *TINY,
+    "network.decoder_channels=64",
+    "network.embedding_dim=64",
+    "inference.scales=[1.0]",
+    "self_training.start=0.5",
+]
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ from hintseg.training.run_folder import locked
 
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 # Dropout is drawn by each process for itself; AdamW makes differences of 1e-7 in a gradient as large as its step.
-PLAIN = ["network.dropout=0", 'optimizer.name="sgd"', "optimizer.rate=0.01", "optimizer.backbone_rate=0.01"]
+PLAIN = ["network.dropout=0", 'optimizer.name="sgd"', "optimizer.lr=0.01", "optimizer.backbone_lr=0.01"]
 # Clusters of nearly equal embeddings change as a whole when the last digit does.
 CONTINUOUS = [*PLAIN, "objective.similarity.weight=0", "objective.annotation.weight=0"]
 
@@ -89,7 +89,13 @@ def test_losses_and_gradients_are_those_of_one_process(tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize(("hints", "kind"), [("scribbles", "joint"), ("scribbles", "fresh"), ("tags", "joint")])
 def test_a_run_of_two_processes_equals_that_of_one(scenes, tiny, tmp_path, hints, kind):
-    settings = [*tiny, *CONTINUOUS, "data.batch=4", "objective.completed.weight=1", f"stage_two.kind={kind}"]
+    settings = [
+        *tiny,
+        *CONTINUOUS,
+        "data.batch_size=4",
+        "objective.pseudo_label_cross_entropy.weight=1",
+        f"self_training.mode={kind}",
+    ]
     for count in (1, 2):
         options = command(scenes, tmp_path / str(count), settings, count, 5, "--hints", hints)
         done = subprocess.run(options, env=ENVIRONMENT, capture_output=True, text=True)
@@ -108,7 +114,7 @@ def test_a_run_of_two_processes_equals_that_of_one(scenes, tiny, tmp_path, hints
 
 @pytest.mark.slow
 def test_a_signal_stops_both_and_one_process_goes_on(scenes, tiny, tmp_path):
-    settings = [*tiny, *CONTINUOUS, "data.batch=4", "checkpoint_every=1000"]
+    settings = [*tiny, *CONTINUOUS, "data.batch_size=4", "checkpoint_every=1000"]
     process = subprocess.Popen(
         command(scenes, tmp_path / "parts", settings, 2, 60, "--hints", "scribbles"),
         env=ENVIRONMENT, stderr=subprocess.PIPE, text=True,
@@ -145,8 +151,8 @@ def test_a_signal_that_comes_while_processes_agree_is_not_lost():
 
 
 def test_wrong_numbers_of_devices_stop_before_training(scenes, tiny, tmp_path):
-    options = {"weights": "none", "settings": [*tiny, "data.batch=4"]}
-    with pytest.raises(ConfigError, match=r"data.batch is 4, which 3 processes cannot share evenly"):
+    options = {"weights": "none", "settings": [*tiny, "data.batch_size=4"]}
+    with pytest.raises(ConfigError, match=r"data.batch_size is 4, which 3 processes cannot share evenly"):
         train(scenes, "scribbles", tmp_path / "run", device="cpu", devices=3, **options)
     with pytest.raises(ConfigError, match="cpu:0 is one device, but --devices asks for 2"):
         train(scenes, "scribbles", tmp_path / "run", device="cpu:0", devices=2, **options)
@@ -159,7 +165,7 @@ def test_a_folder_in_use_is_refused_by_all(scenes, tiny, tmp_path, why):
     (tmp_path / "run").mkdir()
     if why.startswith("already"):
         (tmp_path / "run" / "run.json").write_text("{}")
-    options = command(scenes, tmp_path / "run", [*tiny, "data.batch=4"], 2, 3, "--hints", "scribbles")
+    options = command(scenes, tmp_path / "run", [*tiny, "data.batch_size=4"], 2, 3, "--hints", "scribbles")
     with locked(tmp_path / "run") if why.startswith("another") else nullcontext():
         done = subprocess.run(options, env=ENVIRONMENT, capture_output=True, text=True, timeout=120)
     assert done.returncode == 2

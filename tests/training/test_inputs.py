@@ -116,7 +116,7 @@ def test_changed_data_is_refused_and_named(interrupted, go, scenes, name):
     [
         ({"iterations": 5}, "iterations was 4 and is 5"),
         ({"settings": ["seed=1"]}, "seed was 0 and is 1"),
-        ({"settings": ["data.crop=96"]}, "data.crop was 64 and is 96"),
+        ({"settings": ["data.crop_size=96"]}, "data.crop_size was 64 and is 96"),
         ({"settings": ["inference.flip=true"]}, "inference.flip was False and is True"),
         ({"objective": "partial_cross_entropy"}, "the terms of the objective was"),
         ({"precision": "bf16-mixed"}, "precision was 32-true and is bf16-mixed"),
@@ -160,7 +160,7 @@ def test_what_changes_no_number_may_differ(interrupted, go, scenes, tmp_path, mo
         image.save(moved / "images" / f"{KEY}.png", compress_level=1)
     (moved / "val.txt").unlink()
     monkeypatch.setattr("hintseg.api.__version__", "another")
-    go(data=moved, resume=True, settings=["checkpoint_every=3", "data.workers=1"])
+    go(data=moved, resume=True, settings=["checkpoint_every=3", "data.num_workers=1"])
     whole, parts = (load_file(tmp_path / name / "weights.safetensors") for name in ("whole", "run"))
     assert all(torch.equal(whole[key], parts[key]) for key in whole)
 
@@ -172,7 +172,7 @@ def test_a_run_without_inputs_is_refused(interrupted, go, tmp_path):
 
 
 def test_hints_edited_meanwhile_are_told_and_not_mixed_in(go, scenes, tmp_path, caplog):
-    go("whole", hints="scribbles,points,masks", settings=["objective.completed.weight=1"])
+    go("whole", hints="scribbles,points,masks", settings=["objective.pseudo_label_cross_entropy.weight=1"])
     table = json.loads((scenes.root / "points.json").read_text("utf-8"))
 
     def meddle(stage, done, total, values):
@@ -184,7 +184,13 @@ def test_hints_edited_meanwhile_are_told_and_not_mixed_in(go, scenes, tmp_path, 
     caplog.set_level(logging.WARNING, logger="hintseg")
     caplog.clear()
     data = Dataset.open(scenes.root)
-    go("run", data, hints="scribbles,points,masks", settings=["objective.completed.weight=1"], progress=meddle)
+    go(
+        "run",
+        data,
+        hints="scribbles,points,masks",
+        settings=["objective.pseudo_label_cross_entropy.weight=1"],
+        progress=meddle,
+    )
     told = [record.getMessage() for record in caplog.records if "changed while the run trained" in record.getMessage()]
     assert len(told) == 1
     assert "goes on with the classes and hints as it read them" in told[0]
@@ -195,7 +201,7 @@ def test_hints_edited_meanwhile_are_told_and_not_mixed_in(go, scenes, tmp_path, 
 @pytest.mark.parametrize("workers", [0, 1])
 def test_an_image_edited_meanwhile_stops_the_run(go, scenes, tmp_path, workers):
     original = (scenes.root / "images" / f"{KEY}.png").read_bytes()
-    options = {"settings": ["objective.completed.weight=1", f"data.workers={workers}"]}
+    options = {"settings": ["objective.pseudo_label_cross_entropy.weight=1", f"data.num_workers={workers}"]}
 
     def meddle(stage, done, total, values):
         if stage == ("train" if workers == 0 else "check") and done == (1 if workers == 0 else total):

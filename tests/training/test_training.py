@@ -19,7 +19,7 @@ from safetensors.torch import load_file, save_file
 
 from hintseg import Segmenter, train
 from hintseg.api import choose_recipe
-from hintseg.config import DataConfig, InferenceConfig, NetworkConfig, OptimizerConfig, Recipe, TagsConfig
+from hintseg.config.schema import DataConfig, InferenceConfig, NetworkConfig, OptimizerConfig, Recipe, TagsConfig
 from hintseg.errors import ConfigError, InputError, RunError, TrainingError
 from hintseg.functional.relations.registry import RELATIONS
 from hintseg.hints.dataset import Dataset
@@ -44,7 +44,11 @@ from hintseg.training.optimizer import AveragedWeights, build_optimizer, learnin
 from hintseg.training.self_training import remembered_segments
 from hintseg.training.tag_classifier import image_seeds, tagged_shares, unplaced
 
-COMPLETED = ("objective.completed.weight=1", "stage_two.kind=joint", "stage_two.start=0.6")  # after the third of five
+COMPLETED = (
+    "objective.pseudo_label_cross_entropy.weight=1",
+    "self_training.mode=joint",
+    "self_training.start=0.6",
+)  # after the third of five
 
 
 @pytest.mark.parametrize(("step", "expected"), [(0, 3e-4), (100, 2.99e-3), (15_000, 1.61e-3), (29_999, 2.8e-7)])
@@ -54,7 +58,7 @@ def test_learning_rate_of_the_paper(step, expected):
 
 def test_biases_learn_faster_and_do_not_decay():
     network = Embedder(NetworkConfig(backbone="test_efficientnet", freeze_stride=4), 2)
-    optimizer = build_optimizer(network, OptimizerConfig(name="sgd", rate=1.0, backbone_rate=0.1, bias_factor=2))
+    optimizer = build_optimizer(network, OptimizerConfig(name="sgd", lr=1.0, backbone_lr=0.1, bias_lr_mult=2))
     rates = sorted((group["lr"], group["weight_decay"]) for group in optimizer.param_groups)
     assert rates == [(0.1, 0.01), (0.2, 0.0), (1.0, 0.01), (2.0, 0.0)]
     held = sum(len(group["params"]) for group in optimizer.param_groups)
@@ -100,7 +104,7 @@ def test_crops_keep_image_labels_regions_and_soft_masks_aligned():
     image = np.repeat((labels * 100)[..., None], 3, axis=2).astype(np.uint8)
     share = np.stack([(labels[2::4, 2::4] == label) * 255 for label in (0, 1, 2)], axis=2).astype(np.uint8)
     sample = Sample(image, labels, labels.astype(np.uint16), np.ones(3, np.bool_), np.ones(3, np.bool_), labels)
-    config = DataConfig(crop=64, scale=(0.6, 1.6), colour=0.0)
+    config = DataConfig(crop_size=64, scale_range=(0.6, 1.6), color_jitter=0.0)
     for seed in range(20):
         pixels, cropped, regions, allowed, _, spread, soft = augment(
             sample, SoftMask(np.arange(3, dtype=np.uint8), share), config, np.random.default_rng(seed)
@@ -155,7 +159,7 @@ def test_thin_strokes_survive_reduction():
 
 
 def test_oversegments_are_cached_and_a_damaged_cache_is_made_again(scenes, tmp_path, tiny):
-    config = choose_recipe(weights="none", settings=[*tiny, "data.spread_regions=0"]).data
+    config = choose_recipe(weights="none", settings=tiny).data
     key = scenes.keys("train")[0]
     first = TrainingImages(scenes, (key,), ("scribbles",), config, tmp_path / "cache").sample(key).regions
     (stored,) = (tmp_path / "cache").glob("*.npz")
@@ -165,7 +169,7 @@ def test_oversegments_are_cached_and_a_damaged_cache_is_made_again(scenes, tmp_p
 
 
 def test_what_boxes_show_is_cached_and_found_once(scenes, tmp_path, tiny, monkeypatch):
-    config = choose_recipe(weights="none", settings=[*tiny, "data.spread_regions=100"]).data
+    config = choose_recipe(weights="none", settings=tiny).data
     key = scenes.keys("train")[0]
     calls = []
     monkeypatch.setattr(data, "box_seeds", lambda image, boxes: calls.append(1) or box_seeds(image, boxes))
@@ -186,7 +190,7 @@ def test_what_boxes_show_is_cached_and_found_once(scenes, tmp_path, tiny, monkey
 
 
 def test_a_supplied_contour_map_guides_the_oversegments(scenes, tiny):
-    config = choose_recipe(weights="none", settings=[*tiny, "data.regions=2"]).data
+    config = choose_recipe(weights="none", settings=[*tiny, "data.num_superpixels=2"]).data
     key = scenes.keys("train")[0]
     contours = np.zeros((72, 96, 3), np.uint8)
     contours[:, 48] = 255
@@ -242,7 +246,13 @@ def test_same_seed_same_weights(run, tmp_path):
 
 def test_two_threads_repeat_a_run_bit_for_bit(run, tmp_path):
     torch.set_num_threads(2)
-    wide = ["data.crop=128", "data.batch=4", "network.width=64", "network.embedding_dim=64", "segments.grid=[6,6]"]
+    wide = [
+        "data.crop_size=128",
+        "data.batch_size=4",
+        "network.decoder_channels=64",
+        "network.embedding_dim=64",
+        "segments.grid=[6,6]",
+    ]
     run("a", settings=wide)
     held = [torch.zeros(size, dtype=torch.uint8) for size in range(1, 20_000, 37)]  # the next run lies elsewhere
     run("b", settings=wide)
@@ -252,7 +262,13 @@ def test_two_threads_repeat_a_run_bit_for_bit(run, tmp_path):
 
 
 def test_another_number_of_threads_trains_alike(run, tmp_path):
-    wide = ["data.crop=128", "data.batch=4", "network.width=64", "network.embedding_dim=64", "segments.grid=[6,6]"]
+    wide = [
+        "data.crop_size=128",
+        "data.batch_size=4",
+        "network.decoder_channels=64",
+        "network.embedding_dim=64",
+        "segments.grid=[6,6]",
+    ]
     run("one", settings=wide)
     torch.set_num_threads(2)
     run("two", settings=wide)
@@ -381,12 +397,13 @@ def test_resume_after_kill_9(run, scenes, tmp_path, tiny):
 def test_training_learns_the_scenes(scenes, tiny, tmp_path):
     segmenter = train(
         scenes, "points,scribbles", tmp_path / "run", weights="none", device="cpu", iterations=150,
-        settings=[*tiny, "data.batch=4", "optimizer.rate=3e-3", "optimizer.backbone_rate=3e-3", "checkpoint_every=150"],
+        settings=[*tiny, "data.batch_size=4", "optimizer.lr=3e-3", "optimizer.backbone_lr=3e-3",
+                  "checkpoint_every=150"],
     )  # fmt: skip
     matrix, images = evaluate_split(segmenter, scenes, "val")
     assert matrix.scores().mean_iou > 0.6
     assert len(images) == 2
-    retrieval, _ = evaluate_split(segmenter, scenes, "val", segmenter.with_inference(method="retrieval"))
+    retrieval, _ = evaluate_split(segmenter, scenes, "val", segmenter.with_inference(method="knn"))
     assert retrieval.scores().mean_iou > 0.5
     completed = [segmenter.complete(scenes, key) == scenes.mask(key) for key in scenes.keys("train")]
     assert np.mean(completed) > 0.9
@@ -583,7 +600,7 @@ def test_a_tagged_background_has_the_border():
     scores = torch.zeros(3, 6, 9)
 
     def background(border):
-        recipe = Recipe(tags=TagsConfig(border=border))
+        recipe = Recipe(tags=TagsConfig(boundary_prior=border))
         return tagged_shares(scores, target, 0, recipe, pixels=False)[0]
 
     np.testing.assert_allclose(background(0), math.sqrt(2) / (math.sqrt(2) + 1), rtol=1e-6)
@@ -601,7 +618,7 @@ def test_seeds_of_tags_beside_pixels_are_balanced(scenes, tiny, monkeypatch):
     monkeypatch.setattr(tag_classifier, "CONFIDENCE", 0.6)
 
     def discs(forms, balance):
-        recipe = choose_recipe(weights="none", settings=[*tiny, f"completion.balance={balance}"])
+        recipe = choose_recipe(weights="none", settings=[*tiny, f"completion.class_prior_power={balance}"])
         images = TrainingImages(Dataset.open(scenes.root), scenes.keys("train"), forms, recipe.data)
         found = tag_classifier._find(None, images, images.keys[0], recipe, True)
         return (found[:, found.shape[1] * 15 // 16 :] == 2).mean()
@@ -613,7 +630,11 @@ def test_seeds_of_tags_beside_pixels_are_balanced(scenes, tiny, monkeypatch):
 
 @pytest.mark.parametrize("kind", ["none", "joint", "classifier", "fresh"])
 def test_stage_two_kinds_and_their_resume(run, scenes, kind, tmp_path):
-    settings = [*COMPLETED, f"stage_two.kind={kind}", f"objective.completed.weight={int(kind == 'joint')}"]
+    settings = [
+        *COMPLETED,
+        f"self_training.mode={kind}",
+        f"objective.pseudo_label_cross_entropy.weight={int(kind == 'joint')}",
+    ]
     segmenter = run("a", settings=settings)
     assert (tmp_path / "a" / "completed").exists() == (kind != "none")
     image = scenes.image(scenes.keys("val")[0])
@@ -634,7 +655,7 @@ def test_stage_two_kinds_and_their_resume(run, scenes, kind, tmp_path):
 def test_a_separate_stage_has_a_learning_rate_of_its_own(run, monkeypatch, kind, shares):
     seen = []
     monkeypatch.setattr(loop, "set_learning_rate", lambda optimizer, factor: seen.append(factor))
-    settings = [*COMPLETED, f"stage_two.kind={kind}", "stage_two.start=0.5", "optimizer.warmup=0"]
+    settings = [*COMPLETED, f"self_training.mode={kind}", "self_training.start=0.5", "optimizer.warmup=0"]
     monkeypatch.setattr(optimizer, "POWER", 1)
     run(iterations=4, settings=settings)
     assert seen == pytest.approx(shares)
@@ -649,7 +670,7 @@ def test_inference_configuration_is_checked(run):
 
 def test_every_term_joins_one_objective(scenes, tiny, tmp_path):
     names = [*TERMS, *RELATIONS]
-    settings = [*tiny, *COMPLETED, *(f"objective.{name}.weight=0.1" for name in names), "completion.walk=true"]
+    settings = [*tiny, *COMPLETED, *(f"objective.{name}.weight=0.1" for name in names), "completion.random_walk=true"]
     scenes = replace(scenes, classes=(*scenes.classes, "triangle"))  # which no image holds
     train(scenes, "scribbles", tmp_path / "run", weights="none", device="cpu", iterations=4, settings=settings)
     rows = (tmp_path / "run" / "metrics.csv").read_text("utf-8").splitlines()
@@ -668,7 +689,7 @@ def test_soft_masks_of_no_class_and_of_many(classes):
     labels = np.full((64, 64), UNLABELLED, np.uint8)
     sample = Sample(image, labels, labels.astype(np.uint16), np.ones(200, np.bool_), np.ones(200, np.bool_), labels)
     soft = SoftMask(np.arange(classes, dtype=np.uint8) + 5, np.full((16, 16, classes), 51, np.uint8))
-    config = DataConfig(crop=32, mirror=False, scale=(0.5, 0.5))
+    config = DataConfig(crop_size=32, mirror=False, scale_range=(0.5, 0.5))
     crop = augment(sample, soft, config, np.random.default_rng(0))
     assert crop.soft.shape == (200, 8, 8)
     np.testing.assert_allclose(crop.soft[5 : 5 + classes], 0.2, atol=1e-6)
@@ -709,7 +730,7 @@ def test_void_is_not_taught_by_completed_masks_and_its_segments_do_not_vote(scen
         PixelMaps(logits, logits),
         **nothing | {"cells": cells, "soft": torch.eye(3)[0].expand(1, 4, 4, 3).movedim(3, 1)},
     )
-    TERMS["completed"](inputs).backward()
+    TERMS["pseudo_label_cross_entropy"](inputs).backward()
     assert not logits.grad[0, :, 0].any()
     assert logits.grad[0, :, 1:].any()
 
@@ -733,12 +754,12 @@ def test_a_gpu_learns_as_a_cpu_does(scenes, tiny, tmp_path, precision):
 @pytest.mark.parametrize("forms", ["tags", "boxes", "points", "scribbles,boxes", "masks"])
 def test_complete_gives_exactly_the_masks_that_training_used(run, scenes, forms, monkeypatch, tmp_path):
     """The last completion of a run and `Segmenter.complete`, bit for bit, on images that both reduce."""
-    segmenter = run(hints=forms, iterations=2, settings=["data.longest_side=64", "completion.balance=0.5"])
+    segmenter = run(hints=forms, iterations=2, settings=["data.longest_side=64", "completion.class_prior_power=0.5"])
     found = {}
 
     def record(name, module):
-        def recorded(*given):
-            found.setdefault(name, []).append(complete_image(*given))
+        def recorded(*given, **more):
+            found.setdefault(name, []).append(complete_image(*given, **more))
             return found[name][-1]
 
         monkeypatch.setattr(module, "complete_image", recorded)

@@ -8,18 +8,19 @@ from pathlib import Path
 
 import torch
 
-from hintseg.config import Recipe, SegmentsConfig, TermConfig
+from hintseg.config.schema import Recipe, SegmentsConfig, TermConfig
 from hintseg.network.embedder import PixelMaps
 from hintseg.training.batches import TrainingBatch
 from hintseg.training.distributed import images_a_process, make_fabric, whole_batch, whole_maps
 from hintseg.training.objective import Objective
 
 TERMS = (
-    "partial_cross_entropy", "spread", "allowed", "completed", "entropy", "dense_crf", "normalised_cut", "tags",
+    "partial_cross_entropy", "propagated_cross_entropy", "candidate_classes", "pseudo_label_cross_entropy",
+    "entropy", "dense_crf", "normalised_cut", "tags",
     "annotation", "similarity", "cooccurrence", "affinity",
 )  # fmt: skip
 RECIPE = Recipe(
-    segments=SegmentsConfig(grid=(3, 3), memory=1, stride=4, pixels=0),
+    segments=SegmentsConfig(grid=(3, 3), memory_bank=1, stride=4, max_pixels=0),
     objective={name: TermConfig(weight=0.5) for name in TERMS},
 )
 

@@ -16,7 +16,7 @@ import numpy as np
 from hintseg.api import choose_recipe, train
 from hintseg.apps.report.comparison import write_comparison
 from hintseg.check import inspect
-from hintseg.config import Recipe
+from hintseg.config.schema import Recipe
 from hintseg.errors import ConfigError
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.forms.registry import parse_forms
@@ -90,7 +90,7 @@ def compare(
     results = []
     for row, seed, configured in chosen:
         folder = out / re.sub(r"[^\w.-]+", "_", f"{row}-{seed}")
-        told = {"recipe": configured.model_dump(mode="json"), "precision": precision, "data": data}
+        told = {"recipe": configured.everything(), "precision": precision, "data": data}
         if (result := _kept(folder, told)) is None:
             training = partial(train, weights=weights, device=device, precision=precision, progress=progress)
             result = _measure(dataset, row, configured, hints, folder, split, training, completed)
@@ -162,9 +162,9 @@ def _measure(
     seconds = time.monotonic() - started
     ways: dict[str, dict[str, object]] = {
         "mean_iou": {"method": "softmax", "crf": False},
-        "retrieval": {"method": "retrieval", "crf": False},
-        "both": {"method": "both", "crf": False},
-        "with_crf": {"method": "both", "crf": True},
+        "retrieval": {"method": "knn", "crf": False},
+        "both": {"method": "softmax+knn", "crf": False},
+        "with_crf": {"method": "softmax+knn", "crf": True},
     }
     found = evaluate_ways(segmenter, dataset, split, [segmenter.with_inference(**changes) for changes in ways.values()])
     scores = {name: round(100 * matrix.scores().mean_iou, 2) for name, (matrix, _) in zip(ways, found, strict=True)}

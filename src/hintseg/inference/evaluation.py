@@ -1,12 +1,15 @@
 """Scores of a segmenter over a split."""
 
 import logging
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
 
-from hintseg.config import InferenceConfig
+from hintseg.boundary_metrics import BorderScores, BoundaryMetrics
+from hintseg.config.schema import InferenceConfig
 from hintseg.errors import InputError
 from hintseg.hints.classes import ClassMap
 from hintseg.hints.dataset import Dataset
@@ -17,6 +20,7 @@ from hintseg.memory_errors import SMALLER, memory_explained
 from hintseg.metrics import ConfusionMatrix
 
 log = logging.getLogger("hintseg")
+ByClass = dict[str, float | None]
 
 
 def evaluate_split(
@@ -26,6 +30,7 @@ def evaluate_split(
     config: InferenceConfig | None = None,
     progress: Callable[[int, int], None] | None = None,
     wrong: Callable[[str], None] | None = None,
+    borders: BoundaryMetrics | None = None,
 ) -> tuple[ConfusionMatrix, list[tuple[str, float]]]:
     """Predict every image of a split that has a mask.
 
@@ -34,6 +39,7 @@ def evaluate_split(
 
     Args:
         wrong: called with a sentence for every image that cannot be evaluated, which is left out; None: it is raised.
+        borders: to which every image is added.
 
     Returns:
         The confusion matrix over the whole split, and (key, own mean IoU), worst first.
@@ -41,7 +47,7 @@ def evaluate_split(
     Raises:
         InputError: the classes do not match, see `match_classes`, or no mask is in the split.
     """
-    return evaluate_ways(segmenter, dataset, split, [config or segmenter.recipe.inference], progress, wrong)[0]
+    return evaluate_ways(segmenter, dataset, split, [config or segmenter.recipe.inference], progress, wrong, borders)[0]
 
 
 def evaluate_ways(
@@ -51,8 +57,12 @@ def evaluate_ways(
     ways: Sequence[InferenceConfig],
     progress: Callable[[int, int], None] | None = None,
     wrong: Callable[[str], None] | None = None,
+    borders: BoundaryMetrics | None = None,
 ) -> list[tuple[ConfusionMatrix, list[tuple[str, float]]]]:
     """`evaluate_split` for several ways of looking at an image; what they have in common is computed once.
+
+    Args:
+        borders: to which every image is added as the first of `ways` segments it.
 
     Raises:
         InputError: the classes do not match, see `match_classes`, or no mask is in the split.
@@ -77,9 +87,12 @@ def evaluate_ways(
             wrong(str(error))
             truth = None
         if truth is not None:
-            for matrix, scored, prediction in zip(matrices, images, predictions, strict=True):
+            masks = [classes.own_labels(prediction) for prediction in predictions]
+            if borders is not None:
+                borders.update(truth, masks[0])
+            for matrix, scored, mask in zip(matrices, images, masks, strict=True):
                 alone = ConfusionMatrix(len(dataset.classes), VOID)
-                alone.update(truth, classes.own_labels(prediction))
+                alone.update(truth, mask)
                 matrix.counts += alone.counts
                 scored.append((key, alone.scores().mean_iou))
         if progress is not None:
@@ -100,22 +113,67 @@ def _tell(classes: ClassMap) -> None:
         )
 
 
-def scores_as_json(matrix: ConfusionMatrix, classes: ClassMap, split: str, config: InferenceConfig) -> dict[str, Any]:
-    """Scores, and the protocol they were taken with."""
+class Evaluation(BaseModel):
+    """Scores of a split and the protocol they were taken with; what `hintseg evaluate` writes.
+
+    Attributes:
+        data: name of the data set's folder.
+        iou, dice, precision, recall: by class, from one confusion matrix over the split; None where there is none.
+        boundary_iou, hd95: by class, see `BoundaryMetrics`.
+        hd95_images: by class, images in which it is in both masks; their mean is `hd95`.
+        hd95_missing: by class, images in which it is in one of the two masks alone.
+        confusion: (C, C + 1) pixels, a true class a row.
+        images: every image with a mean IoU of its own, worst first.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    split: str
+    data: str = ""
+    mean_iou: float | None
+    pixel_accuracy: float | None
+    mean_accuracy: float | None
+    pixels: int
+    iou: ByClass
+    dice: ByClass = {}
+    precision: ByClass = {}
+    recall: ByClass = {}
+    boundary_iou: ByClass = {}
+    hd95: ByClass = {}
+    hd95_unit: str = "pixels"
+    hd95_images: dict[str, int] = {}
+    hd95_missing: dict[str, int] = {}
+    classes: list[str]
+    never_learned: list[str] = []
+    not_in_data: list[str] = []
+    confusion: list[list[int]]
+    images: list[tuple[str, float]] = []
+    inference: dict[str, Any] = {}
+
+
+def evaluation(
+    matrix: ConfusionMatrix, images: Sequence[tuple[str, float]], classes: ClassMap, dataset: Dataset, split: str,
+    config: InferenceConfig, borders: BorderScores | None = None, unit: str = "pixels",
+) -> Evaluation:  # fmt: skip
+    """What was counted, by the names of classes."""
     scores = matrix.scores()
-    return {
-        "split": split,
-        "mean_iou": scores.mean_iou,
-        "pixel_accuracy": scores.pixel_accuracy,
-        "mean_accuracy": scores.mean_accuracy,
-        "pixels": scores.pixels,
-        "iou": {
-            name: None if np.isnan(value) else value
-            for name, value in zip(classes.own, scores.iou.tolist(), strict=True)
-        },
-        "classes": list(classes.own),
-        "never_learned": list(classes.unlearned),
-        "not_in_data": list(classes.unknown),
-        "confusion": matrix.counts.tolist(),
-        "inference": config.model_dump(mode="json"),
-    }
+
+    def named(values: NDArray[Any]) -> dict[str, Any]:
+        return {name: _number(value) for name, value in zip(classes.own, values.tolist(), strict=True)}
+
+    return Evaluation(
+        split=split, data=dataset.root.name, mean_iou=_number(scores.mean_iou),
+        pixel_accuracy=_number(scores.pixel_accuracy), mean_accuracy=_number(scores.mean_accuracy),
+        pixels=scores.pixels, iou=named(scores.iou), dice=named(scores.dice), precision=named(scores.precision),
+        recall=named(scores.recall), classes=list(classes.own), never_learned=list(classes.unlearned),
+        not_in_data=list(classes.unknown), confusion=matrix.counts.tolist(), images=list(images),
+        inference=config.model_dump(mode="json"),
+        **({} if borders is None else {
+            "boundary_iou": named(borders.boundary_iou), "hd95": named(borders.hd95), "hd95_unit": unit,
+            "hd95_images": named(borders.compared), "hd95_missing": named(borders.one_sided),
+        }),
+    )  # fmt: skip
+
+
+def _number(value: float) -> float | None:
+    return None if math.isnan(value) else value

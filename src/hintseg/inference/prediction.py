@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hintseg.config import InferenceConfig, Recipe
+from hintseg.config.schema import InferenceConfig, Recipe
 from hintseg.errors import InputError
 from hintseg.hints.labels import VOID
 from hintseg.inference.refine import refined
@@ -58,7 +58,7 @@ def class_probabilities(
                 len(trained.classes),
             )  # fmt: skip
         votes = seen.votes[look]
-        result = votes if config.method == "retrieval" else (result + votes) / 2
+        result = votes if config.method == "knn" else (result + votes) / 2
     if config.crf:
         result = refined(image, result, config.crf_stride)
     return result

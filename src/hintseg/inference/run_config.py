@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from hintseg.config import Recipe, validated
+from hintseg.config.aliases import current_settings
+from hintseg.config.load import validated
+from hintseg.config.schema import Recipe
 from hintseg.errors import ConfigError, InputError, RunError
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.dataset_json import parse_view
@@ -68,7 +70,7 @@ class RunDescription:
 
     def dump(self) -> str:
         """As JSON."""
-        content = {**self.__dict__, "recipe": self.recipe.model_dump(mode="json"), "view": self.view[:2]}
+        content = {**self.__dict__, "recipe": self.recipe.everything(), "view": self.view[:2]}
         content["stretch"] = self.view.stretch  # which runs of older versions lack
         return json.dumps(content, indent=1, ensure_ascii=False)
 
@@ -83,7 +85,9 @@ class RunDescription:
             require_no_pipe(path)
             content = json.loads(path.read_text("utf-8"))
             try:
-                content["recipe"] = validated(content["recipe"], "its recipe")
+                content["recipe"] = validated(
+                    current_settings(content["recipe"], str(path), strict=False), "its recipe"
+                )
             except ConfigError as error:
                 raise RunError(
                     f"{path}: was written by another version of hintseg, or is damaged ({str(error).rstrip('.')}); "

@@ -11,7 +11,8 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 
-from hintseg.config import InferenceConfig
+from hintseg.config.aliases import METHODS, current_choice
+from hintseg.config.schema import InferenceConfig
 from hintseg.errors import InputError, RunError, WeightsError
 from hintseg.hints.classes import ClassMap, match_classes
 from hintseg.hints.dataset import Dataset
@@ -21,9 +22,10 @@ from hintseg.inference.device import pick_device
 from hintseg.inference.prediction import Seen, check_image, class_probabilities, without_data
 from hintseg.inference.retrieval import Neighbour, SegmentIndex, load_index, nearest_to_click
 from hintseg.inference.run_config import RunDescription
-from hintseg.io.images import read_picture, reduced, repeated
+from hintseg.io.images import ImageLike, image_pixels, read_picture, reduced, repeated
 from hintseg.io.listing import require_no_pipe
 from hintseg.io.samples import Picture
+from hintseg.io.storage.files import local_file
 from hintseg.io.storage.mirror import fetch
 from hintseg.network import tta
 from hintseg.network.embedder import Embedder, Network
@@ -128,20 +130,28 @@ class Segmenter:
         """(H, W) uint8 class indices, `VOID` where the picture holds no data; see `predict`."""
         return without_data(self.predict(picture.pixels, config), picture.valid)
 
-    def predict(self, image: NDArray[np.uint8], config: InferenceConfig | None = None) -> NDArray[np.uint8]:
-        """Segment a photograph of any size.
+    def predict(self, image: ImageLike, config: InferenceConfig | None = None) -> NDArray[np.uint8]:
+        """Segment an image of any size.
 
         Args:
-            image: (H, W, 3) uint8 RGB.
+            image: (H, W, 3) uint8 RGB, a PIL image, or the path or URL of a file, which is read as the training images
+                were.
             config: how; default is the recipe's.
 
         Returns:
-            (H, W) uint8 class indices.
+            (H, W) uint8 class indices; `VOID` (255) where a file holds no data.
 
         Raises:
-            InputError: not an (H, W, 3) uint8 array.
+            InputError: the file cannot be read, or an array is not (H, W, 3) uint8.
         """
-        return self.predict_ways(image, [config or self.recipe.inference])[0]
+        pixels, valid = self._read(image)
+        return without_data(self.predict_ways(pixels, [config or self.recipe.inference])[0], valid)
+
+    def _read(self, image: ImageLike) -> Picture:
+        if isinstance(image, str | Path):
+            with local_file(str(image)) as path:
+                return self.read_picture(path)
+        return Picture(image_pixels(image), None)
 
     def predict_ways(self, image: NDArray[np.uint8], ways: Sequence[InferenceConfig]) -> list[NDArray[np.uint8]]:
         """Segment a photograph in several ways; what they have in common is computed once.
@@ -189,9 +199,10 @@ class Segmenter:
             side, largest, largest,
         )  # fmt: skip
 
-    def probabilities(self, image: NDArray[np.uint8], config: InferenceConfig | None = None) -> NDArray[np.float32]:
+    def probabilities(self, image: ImageLike, config: InferenceConfig | None = None) -> NDArray[np.float32]:
         """(C, H, W) float32 class probabilities; see `predict`. Holds all classes of the whole image in memory."""
         config = config or self.recipe.inference
+        image = self._read(image).pixels
         check_image(image)
         size, image = image.shape[:2], self.as_in_training(image, config)
         height, width = image.shape[:2]
@@ -240,7 +251,9 @@ class Segmenter:
         (image, valid), target = self.hinted(dataset, key)
         small, reduced = reduce_target(image, target, self.recipe.data.longest_side)
         maps = completion_maps(self.network, self.recipe.inference, small)
-        probabilities = complete_image(maps, small, reduced, self.recipe.completion, self.description.background)
+        probabilities = complete_image(
+            maps, small, reduced, self.recipe.completion, self.description.background, crf=self.recipe.inference.crf
+        )
         mask = enlarged_argmax(probabilities, image.shape[:2])
         hinted = target.labels < UNLABELLED
         mask[hinted] = target.labels[hinted]
@@ -261,12 +274,12 @@ class Segmenter:
         return picture, target._replace(allowed=target.allowed & self.class_map(dataset).shared())
 
     def retrieve(
-        self, image: NDArray[np.uint8], at: tuple[float, float], neighbours: int = 20
+        self, image: ImageLike, at: tuple[float, float], neighbours: int = 20
     ) -> tuple[NDArray[np.bool_], list[Neighbour]]:
         """The segment at a pixel and the training segments nearest to it.
 
         Args:
-            image: (H, W, 3) uint8.
+            image: see `predict`.
             at: (x, y) in pixels.
             neighbours: how many.
 
@@ -276,6 +289,7 @@ class Segmenter:
         Raises:
             InputError: the pixel lies outside the image.
         """
+        image = self._read(image).pixels
         check_image(image)
         height, width = image.shape[:2]
         if not (0 <= at[0] < width and 0 <= at[1] < height):
@@ -292,6 +306,8 @@ class Segmenter:
 
     def with_inference(self, **changes: object) -> InferenceConfig:
         """The recipe's inference section with changes, e.g. `with_inference(crf=True)`."""
+        if isinstance(method := changes.get("method"), str):
+            changes["method"] = current_choice("the method", method, METHODS)
         return InferenceConfig.model_validate({**self.recipe.inference.model_dump(), **changes})
 
     def dataset(self) -> Dataset:

@@ -60,7 +60,7 @@ def suggest(
     Args:
         dataset: with images, and hints where there are any.
         keys: images to look at.
-        method: "softmax", or "retrieval" for the votes of the training segments.
+        method: "softmax", or "knn" for the votes of the training segments.
 
     Raises:
         InputError: an image or its hints cannot be read, or the classes do not match the run's.

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from hintseg.config import Recipe
+from hintseg.config.schema import Recipe
 from hintseg.errors import TrainingError
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.labels import UNLABELLED, VOID
@@ -89,7 +89,7 @@ def run_instant(
         inputs = run_inputs(description, dataset, network, weights, "32-true", network.mean.device.type, pixels, hints)
         agree_on_inputs(out, inputs)
         write_text(out / "run.json", description.dump())
-        images = TrainingImages(dataset, keys, forms, recipe.data, folder, pixels)
+        images = TrainingImages(dataset, keys, forms, recipe.data, folder, pixels, recipe.label_propagation.superpixels)
         store = FeatureStore(folder / "features", network, middle_scale(recipe.inference.scales), FEATURES_LIMIT)
         recipe = fit_from_hints(network, images, store, recipe, progress, Segmenter(network, description, out))
         description = replace(description, recipe=recipe)
@@ -110,11 +110,11 @@ def run_instant(
 def at_scale(recipe: Recipe, largest: int) -> Recipe:
     """The recipe for images whose largest has sides up to `largest` pixels: its scales, times one for all images."""
     scale = scale_for(largest, recipe)
-    low, high = recipe.data.scale
+    low, high = recipe.data.scale_range
     scales = tuple(round(factor * scale, 3) for factor in recipe.inference.scales)
     return recipe.model_copy(
         update={
-            "data": recipe.data.model_copy(update={"scale": (round(low * scale, 3), round(high * scale, 3))}),
+            "data": recipe.data.model_copy(update={"scale_range": (round(low * scale, 3), round(high * scale, 3))}),
             "inference": recipe.inference.model_copy(update={"scales": scales}),
         }
     )
@@ -189,7 +189,9 @@ def pseudo_labels(images: TrainingImages, store: FeatureStore, key: str, recipe:
     image, target = images.target(key)
     if target.says_nothing():
         return None
-    probabilities = complete_image(store.maps(image), image, target, recipe.completion, images.dataset.background)
+    probabilities = complete_image(
+        store.maps(image), image, target, recipe.completion, images.dataset.background, crf=recipe.inference.crf
+    )
     best, labels = probabilities.max(dim=0)
     confident = best.numpy() >= (recipe.instant.confidence if recipe.instant else 0.0)
     confident &= repeated(target.labels, confident.shape) != VOID

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from hintseg.config import Recipe
+from hintseg.config.schema import Recipe
 from hintseg.instant.features import FeatureStore
 from hintseg.instant.head import joined_features
 from hintseg.pseudo_labels.cam import expected_shares
@@ -130,7 +130,7 @@ def _candidate_shares(
     """(T, CELLS, CELLS) softmax over the classes that an image may hold, none of which may take all of it."""
     classes = np.flatnonzero(target.allowed)
     shares = _scores(layer, cells)[torch.from_numpy(classes)].softmax(dim=0)
-    return balanced(shares, recipe.completion.balance, expected_shares(classes, background))
+    return balanced(shares, recipe.completion.class_prior_power, expected_shares(classes, background))
 
 
 @torch.no_grad()

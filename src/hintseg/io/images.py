@@ -31,6 +31,7 @@ NO_LABEL = 255  # `hints.labels.VOID`
 UNSET = "where they are of that class, remove the mark (gdal_edit.py -unsetnodata FILE)"
 ZERO = ', or say that 0 is no class ("void": 0 in dataset.json; --unlabelled 0 at import)'
 SAMPLED = 50_000  # pixels of each image that decide the limits of a data set
+ImageLike = NDArray[np.uint8] | Image.Image | str | Path  # what functions for users take
 
 
 def read_image(path: Path, view: View = PLAIN) -> NDArray[np.uint8]:
@@ -47,6 +48,19 @@ def read_image(path: Path, view: View = PLAIN) -> NDArray[np.uint8]:
         InputError: the file is missing, truncated, no image, several, or has more than `pillow.MAX_PIXELS` pixels.
     """
     return read_picture(path, view).pixels
+
+
+def image_pixels(image: NDArray[np.uint8] | Image.Image) -> NDArray[np.uint8]:
+    """(H, W, 3) uint8 RGB of an array, as it is, or of a PIL image, upright.
+
+    Raises:
+        InputError: a PIL image of more than 8 bits a channel.
+    """
+    if not isinstance(image, Image.Image):
+        return image
+    if image.mode.startswith(("I", "F")):
+        raise InputError(f"a PIL image of mode {image.mode} has more than 8 bits; save it as a TIFF and give its path.")
+    return np.array(ImageOps.exif_transpose(image).convert("RGB"))
 
 
 def read_picture(path: Path, view: View = PLAIN) -> Picture:

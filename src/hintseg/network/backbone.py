@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from hintseg.config import DEFAULT_BACKBONE
+from hintseg.config.schema import DEFAULT_BACKBONE
 from hintseg.errors import ConfigError, WeightsError, unknown_name
 from hintseg.io.storage.mirror import fetch
 from hintseg.network.conv_bn_fusion import fold_norms

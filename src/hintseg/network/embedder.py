@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from hintseg.config import NetworkConfig
+from hintseg.config.schema import NetworkConfig
 from hintseg.network.backbone import Backbone
 from hintseg.network.heads import DECODERS, embedding_classifier, hidden_classifier, joint_classifier
 from hintseg.network.region_attention import RegionAttention
@@ -58,7 +58,7 @@ class Embedder(nn.Module):
         self.classifier_reads_hidden = config.classifier == "hidden"
         self.classifier_detached = config.classifier == "detached"
         self.backbone = Backbone(config.backbone, config.output_stride, weights)
-        self.decoder = DECODERS[config.decoder](self.backbone.channels, self.backbone.strides, config.width)
+        self.decoder = DECODERS[config.decoder](self.backbone.channels, self.backbone.strides, config.decoder_channels)
         self.stride = self.decoder.stride
         self.embedding: nn.Module = nn.Conv2d(self.decoder.width, config.embedding_dim, 1)
         if config.decoder == "dilated":
@@ -73,8 +73,8 @@ class Embedder(nn.Module):
         else:
             self.classifier = joint_classifier(self.decoder.width, num_classes, config.dropout)
         self.aggregation: RegionAttention | None = None
-        if config.prototypes:
-            self.aggregation = RegionAttention(self.decoder.width, dim, num_classes, config.prototypes)
+        if config.region_prototypes:
+            self.aggregation = RegionAttention(self.decoder.width, dim, num_classes, config.region_prototypes)
         self.backbone.freeze_stages(config.freeze_stride)
         self.register_buffer("mean", torch.tensor(self.backbone.mean).view(1, 3, 1, 1) * 255.0)
         self.register_buffer("std", torch.tensor(self.backbone.std).view(1, 3, 1, 1) * 255.0)

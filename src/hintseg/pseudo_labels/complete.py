@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hintseg.config import CompletionConfig, InferenceConfig
+from hintseg.config.schema import CompletionConfig, InferenceConfig
 from hintseg.functional.propagation.dense_crf import dense_crf
 from hintseg.functional.propagation.random_walk import random_walk
 from hintseg.hints.forms.boxes import Box
@@ -44,6 +44,8 @@ def complete_image(
     target: WeakTarget,
     config: CompletionConfig,
     background: int | None = None,
+    *,
+    crf: bool,
 ) -> Tensor:
     """Class probabilities of a hinted image.
 
@@ -52,6 +54,7 @@ def complete_image(
         image: (H, W, 3) uint8.
         target: weak labels, and the classes that may occur, of the same size.
         background: its class, where there is one.
+        crf: refine by a dense CRF.
 
     Returns:
         (C, H / STRIDE, W / STRIDE) float32 on the CPU, zero for classes not allowed.
@@ -59,19 +62,19 @@ def complete_image(
     height, width = target.labels.shape
     classes = np.flatnonzero(target.allowed)
     scores = maps.logits[torch.from_numpy(classes).to(maps.logits.device)]
-    if config.walk:
+    if config.random_walk:
         scores = _walk(maps.embeddings, scores, (height, width))
     scores = scores / scores.sum(dim=0, keepdim=True).clamp_min(1e-12)
     size = (max(height // STRIDE, 1), max(width // STRIDE, 1))
     scores = resize(scores[None], size)[0]
-    if config.balance > 0 and not (target.likely < UNLABELLED).any():
-        scores = _as_large_as_expected(scores, target, classes, config.balance, background)
+    if config.class_prior_power > 0 and not (target.likely < UNLABELLED).any():
+        scores = _as_large_as_expected(scores, target, classes, config.class_prior_power, background)
     where = None
     if target.possible is not None:
         possible = torch.from_numpy(target.possible[classes]).to(scores.device)
         where = F.adaptive_max_pool2d(possible.float()[None], size)[0]
         scores = _only(scores, where)
-    if config.crf and len(classes) > 1:
+    if crf and len(classes) > 1:
         small = F.adaptive_avg_pool2d(torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1).float(), size)
         refined = dense_crf(small.permute(1, 2, 0), scores, bilateral_sxy=67 / STRIDE)
         scores = torch.as_tensor(refined)

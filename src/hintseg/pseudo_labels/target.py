@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from hintseg.hints.dataset import Dataset
 from hintseg.hints.forms.boxes import Box
 from hintseg.hints.forms.registry import FORMS
 from hintseg.hints.labels import UNLABELLED, VOID
@@ -45,6 +46,15 @@ class WeakTarget(NamedTuple):
     def says_nothing(self) -> bool:
         """No hint of any form: such an image teaches nothing and is not completed."""
         return bool(self.allowed.all() and not self.present.any() and not (self.likely < UNLABELLED).any())
+
+
+def hint_labels(dataset: Dataset, key: str) -> NDArray[np.uint8]:
+    """All hints of an image, drawn: (H, W) uint8 class indices, 254 where there is none, 255 where pixels are ignored.
+
+    Raises:
+        InputError: the image or its hints cannot be read.
+    """
+    return weak_target(dataset.hints(key), dataset.image(key).shape[:2], len(dataset.classes)).labels
 
 
 def weak_target(

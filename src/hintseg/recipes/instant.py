@@ -1,6 +1,6 @@
 """Seconds instead of minutes: a perceptron on frozen features, fitted to hints and then to its own pseudo-labels."""
 
-from hintseg.config import (
+from hintseg.config.schema import (
     CompletionConfig,
     InferenceConfig,
     InstantConfig,
@@ -11,8 +11,8 @@ from hintseg.config import (
 
 INSTANT = Recipe(
     name="instant",
-    network=NetworkConfig(decoder="none", embedding_dim=256, classifier="hidden", dropout=0.3),
-    completion=CompletionConfig(walk=False, balance=0.5),
+    network=NetworkConfig(decoder="none", embedding_dim=256, dropout=0.3),
+    completion=CompletionConfig(class_prior_power=0.5),
     selection=SelectionConfig(held_out=0.15),
     inference=InferenceConfig(scales=(0.8, 1.0, 1.25), crf=True, crf_stride=2),
     instant=InstantConfig(),

@@ -4,8 +4,7 @@ The base of `--objective NAME`, whose terms stand in for these, so that publishe
 and what trains a backbone that has no pretrained weights. Not tuned.
 """
 
-from hintseg.config import (
-    CompletionConfig,
+from hintseg.config.schema import (
     InferenceConfig,
     NetworkConfig,
     OptimizerConfig,
@@ -17,14 +16,13 @@ from hintseg.config import (
 PLAIN = Recipe(
     name="plain",
     iterations=600,
-    network=NetworkConfig(keep_statistics=True),
-    segments=SegmentsConfig(pixels=1024),
+    network=NetworkConfig(freeze_batchnorm=True),
+    segments=SegmentsConfig(max_pixels=1024),
     objective={
         "partial_cross_entropy": TermConfig(weight=1.0),
-        "spread": TermConfig(weight=1.0, balance=0.5),
-        "allowed": TermConfig(weight=0.5),
+        "propagated_cross_entropy": TermConfig(weight=1.0, class_weight_power=0.5),
+        "candidate_classes": TermConfig(weight=0.5),
     },
-    optimizer=OptimizerConfig(backbone_rate=1e-4),
-    completion=CompletionConfig(walk=False),
+    optimizer=OptimizerConfig(backbone_lr=1e-4),
     inference=InferenceConfig(scales=(0.8, 1.0, 1.25), crf=True, crf_stride=2),
 )

@@ -1,6 +1,6 @@
 """Recipes and objectives by name: one line each."""
 
-from hintseg.config import Recipe, TermConfig
+from hintseg.config.schema import Recipe, TermConfig
 from hintseg.recipes.densepose import DENSEPOSE_POINTS
 from hintseg.recipes.fine_tuned import FINE_TUNED
 from hintseg.recipes.instant import INSTANT
@@ -37,18 +37,18 @@ OBJECTIVES: dict[str, dict[str, TermConfig]] = {
     },
     "normalised_cut": {"partial_cross_entropy": _PCE, "normalised_cut": TermConfig(weight=0.1)},
     "kernel_cut": {"partial_cross_entropy": _PCE, "kernel_cut": TermConfig(weight=0.1)},
-    "spread": {"partial_cross_entropy": _PCE, "spread": TermConfig(weight=1.0)},
+    "propagated_cross_entropy": {"partial_cross_entropy": _PCE, "propagated_cross_entropy": TermConfig(weight=1.0)},
     "sec": {
-        "spread": TermConfig(weight=1.0),  # seeds
+        "propagated_cross_entropy": TermConfig(weight=1.0),  # seeds
         "expand": TermConfig(weight=1.0),
         "constrain": TermConfig(weight=1.0),
     },
     "rca": {
-        "spread": TermConfig(weight=1.0),  # pseudo labels
+        "propagated_cross_entropy": TermConfig(weight=1.0),  # pseudo labels
         "tags": TermConfig(weight=1.0),
         "regions": TermConfig(weight=0.1),
     },
 }
 
 # What some of them need besides terms.
-OBJECTIVE_SETTINGS: dict[str, tuple[str, ...]] = {"rca": ("network.prototypes=10",)}
+OBJECTIVE_SETTINGS: dict[str, tuple[str, ...]] = {"rca": ("network.region_prototypes=10",)}

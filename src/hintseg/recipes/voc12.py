@@ -8,14 +8,16 @@ Where the release reads seeds that another system made (SEAM's activation maps, 
 recipes use hintseg's own: the tag classifier's activation maps, GrabCut in boxes, spread over over-segments.
 """
 
-from hintseg.config import (
+from hintseg.config.schema import (
+    CompletionConfig,
     DataConfig,
     InferenceConfig,
+    LabelPropagationConfig,
     NetworkConfig,
     OptimizerConfig,
     Recipe,
     SegmentsConfig,
-    StageTwoConfig,
+    SelfTrainingConfig,
     TagsConfig,
     TermConfig,
 )
@@ -24,17 +26,17 @@ _NETWORK = NetworkConfig(
     backbone="resnet101",
     output_stride=8,
     decoder="dilated",
-    width=64,
+    decoder_channels=64,
     embedding_dim=64,
     classifier="detached",
     dropout=0.75,
     freeze_stride=4,
 )
 _OPTIMIZER = OptimizerConfig(
-    name="sgd", rate=3e-2, backbone_rate=3e-3, weight_decay=5e-4, bias_factor=2.0, warmup=100,
-    average=0.0,
+    name="sgd", lr=3e-2, backbone_lr=3e-3, weight_decay=5e-4, bias_lr_mult=2.0, warmup=100,
+    ema_decay=0.0,
 )  # fmt: skip
-_SEGMENTS = SegmentsConfig(stride=4, grid=(6, 6), memory=2, pixels=0)
+_SEGMENTS = SegmentsConfig(stride=4, grid=(6, 6), memory_bank=2, max_pixels=0)
 _INFERENCE = InferenceConfig(scales=(0.5, 0.75, 1.0, 1.25, 1.5), flip=True, crf=True)
 
 
@@ -46,24 +48,25 @@ def _voc(
         iterations=30_000,
         network=_NETWORK,
         data=DataConfig(
-            batch=16,
-            crop=512,
-            scale=(0.5, 1.5),
-            colour=0.0,
+            batch_size=16,
+            crop_size=512,
+            scale_range=(0.5, 1.5),
+            color_jitter=0.0,
             point_radius=radius,
-            spread_regions=1000 if seeds else 0,
         ),
+        label_propagation=LabelPropagationConfig(superpixels=1000 if seeds else 0),
         segments=_SEGMENTS,
         # The release multiplies the classifier's cross-entropy by the annotation relationship's weight.
         objective={
-            "spread" if seeds else "partial_cross_entropy": TermConfig(weight=label),
+            "propagated_cross_entropy" if seeds else "partial_cross_entropy": TermConfig(weight=label),
             "annotation": TermConfig(weight=label, concentration=6),
             "cooccurrence": TermConfig(weight=share, concentration=share_concentration),
             "similarity": TermConfig(weight=0.1, concentration=16),
         },
         optimizer=_OPTIMIZER,
-        tags=TagsConfig(iterations=15_000 if seeds else 0, pooling="average", background_power=6),
-        stage_two=StageTwoConfig(kind="classifier", start=0.88),
+        tags=TagsConfig(iterations=15_000 if seeds else 0, pooling="average", background_score_power=6),
+        completion=CompletionConfig(random_walk=True),
+        self_training=SelfTrainingConfig(mode="classifier", start=0.88),
         inference=_INFERENCE,
         checkpoint_every=500,
     )

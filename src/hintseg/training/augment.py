@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from hintseg.config import DataConfig
+from hintseg.config.schema import DataConfig
 from hintseg.hints.labels import VOID
 
 SOFT_STRIDE = 4  # pixels per cell of soft completed masks
@@ -62,8 +62,8 @@ def augment(sample: Sample, soft: SoftMask | None, config: DataConfig, random: n
 
     The window's corners are multiples of `SOFT_STRIDE`, so that soft masks stay aligned.
     """
-    side = config.crop
-    scale = random.uniform(*config.scale)
+    side = config.crop_size
+    scale = random.uniform(*config.scale_range)
     window = max(round(side / scale / SOFT_STRIDE), 1) * SOFT_STRIDE
     height, width = sample.labels.shape
     # Within an image larger than the window the window stays inside; a smaller image lies anywhere in it.
@@ -101,8 +101,8 @@ def augment(sample: Sample, soft: SoftMask | None, config: DataConfig, random: n
 
 def recolour(image: NDArray[np.uint8], config: DataConfig, random: np.random.Generator) -> NDArray[np.uint8]:
     """Random brightness, contrast and saturation."""
-    if config.colour > 0:
-        brightness, contrast, saturation = 1 + config.colour * random.uniform(-1, 1, 3)
+    if config.color_jitter > 0:
+        brightness, contrast, saturation = 1 + config.color_jitter * random.uniform(-1, 1, 3)
         values = image.astype(np.float32)
         grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)[..., None].astype(np.float32)
         values = grey + (values - grey) * np.float32(saturation)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset as TorchDataset
 
-from hintseg.config import DataConfig
+from hintseg.config.schema import DataConfig
 from hintseg.training.augment import SoftMask, augment
 from hintseg.training.data import TrainingImages
 
@@ -66,7 +66,7 @@ class TrainingBatches(TorchDataset[TrainingBatch]):
         self.iterations = iterations
         self.seed = seed
         self.soft = soft or {}
-        self.places = places or range(config.batch)
+        self.places = places or range(config.batch_size)
         placed = images.placed
         rare = 0 < len(placed) < LOCALIZED_FRACTION * len(images.keys)
         self.share = LOCALIZED_FRACTION if rare else 1.0
@@ -81,7 +81,7 @@ class TrainingBatches(TorchDataset[TrainingBatch]):
     def __getitem__(self, step: int) -> TrainingBatch:
         crops, numbers = [], []
         for place in self.places:
-            position = step * self.config.batch + place
+            position = step * self.config.batch_size + place
             key, random = self._key(position), np.random.default_rng((self.seed, 1, position))
             crops.append(augment(self.images.sample(key), self.soft.get(key), self.config, random))
             numbers.append(self.number[key])

@@ -43,7 +43,7 @@ def save_checkpoint(path: Path, state: TrainingState, fingerprint: str, history:
     }
     if not all(torch.isfinite(tensor).all() for tensor in state.network.parameters()):
         raise TrainingError(
-            f"The weights are not finite before iteration {state.step}; lower optimizer.rate or use --precision "
+            f"The weights are not finite before iteration {state.step}; lower optimizer.lr or use --precision "
             "32-true. The last checkpoint is from before."
         )
     with atomic_path(path) as temporary:

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from hintseg.config import DataConfig
+from hintseg.config.schema import DataConfig, LabelPropagationConfig
 from hintseg.errors import TrainingError
 from hintseg.functional.propagation.regions import propagate, spread_labels
 from hintseg.functional.segments.oversegment import partitions, resized_contours
@@ -43,6 +43,7 @@ class TrainingImages:
         config: data section of the recipe.
         cache: folder for over-segments, or None.
         digests: KEY → `pixel_digest` of the image; those without one are not compared.
+        superpixels: about this many, over which labels are propagated; 0: they are not.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class TrainingImages:
         config: DataConfig,
         cache: Path | None = None,
         digests: Mapping[str, str] | None = None,
+        superpixels: int = LabelPropagationConfig().superpixels,
     ) -> None:
         self.dataset = dataset
         self.keys = tuple(keys)
@@ -60,6 +62,7 @@ class TrainingImages:
         self.config = config
         self.cache = cache
         self.digests = digests or {}
+        self.superpixels = superpixels
         self.num_classes = len(dataset.classes)
         self._samples: dict[str, Sample] = {}
         self._hints: dict[str, ImageHints] = {}
@@ -136,7 +139,7 @@ class TrainingImages:
 
     def spread_regions(self, key: str, image: NDArray[np.uint8]) -> NDArray[np.uint16] | None:
         """(H, W) over-segments of `target`'s image over which its hints spread; None where they do not."""
-        if self.config.spread_regions == 0 or self.config.oversegmentation == "none":
+        if self.superpixels == 0:
             return None
         return self._partitions(key, image)[1]
 
@@ -150,8 +153,7 @@ class TrainingImages:
         self, key: str, image: NDArray[np.uint8], target: WeakTarget, regions: NDArray[np.uint16]
     ) -> NDArray[np.uint8]:
         """Hints spread over the image, or near them alone where it may hold classes which nobody pointed at."""
-        config = self.config
-        if config.spread_regions == 0 or config.oversegmentation == "none":
+        if self.superpixels == 0:
             return target.labels
         if key in self._seeds:
             shares = propagate(image, self._seeds[key], regions, self.num_classes)
@@ -162,16 +164,15 @@ class TrainingImages:
 
     def _partitions(self, key: str, image: NDArray[np.uint8]) -> tuple[NDArray[np.uint16], NDArray[np.uint16]]:
         """Over-segments for segments and for spreading, from disk where they lie there."""
-        method, counts = self.config.oversegmentation, (self.config.regions, max(self.config.spread_regions, 2))
-        drawn = self.dataset.contours(key) if method == "watershed" else None
-        contours = resized_contours(drawn, image.shape[:2])
-        if self.cache is None or method == "none":
-            coarse, fine = partitions(image, method, counts, contours)
+        counts = self.config.num_superpixels, max(self.superpixels, 2)
+        contours = resized_contours(self.dataset.contours(key), image.shape[:2])
+        if self.cache is None:
+            coarse, fine = partitions(image, "watershed", counts, contours)
             return coarse, fine
         told = b"" if contours is None else contours.tobytes()
-        content = f"{image.shape}{method}{counts}".encode() + image.tobytes() + told
+        content = f"{image.shape}watershed{counts}".encode() + image.tobytes() + told
         path = self.cache / _named_after(content)
-        coarse, fine = kept_arrays(path, ["coarse", "fine"], lambda: partitions(image, method, counts, contours))
+        coarse, fine = kept_arrays(path, ["coarse", "fine"], lambda: partitions(image, "watershed", counts, contours))
         return coarse, fine
 
 

@@ -103,7 +103,7 @@ def images_a_process(fabric: Fabric, batch: int) -> int:
         ConfigError: the batch cannot be shared out evenly.
     """
     if batch % fabric.world_size:
-        raise ConfigError(f"data.batch is {batch}, which {fabric.world_size} processes cannot share evenly.")
+        raise ConfigError(f"data.batch_size is {batch}, which {fabric.world_size} processes cannot share evenly.")
     return batch // fabric.world_size
 
 

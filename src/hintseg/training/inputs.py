@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from lightning_fabric import Fabric
 
+from hintseg.config.aliases import METHODS, TERMS, current_name
 from hintseg.errors import RunError
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.dataset_json import hint_files
@@ -26,7 +27,8 @@ from hintseg.network.embedder import Embedder
 log = logging.getLogger("hintseg")
 FILE = "inputs.json"
 FORMAT = 1
-NOT_COMPARED = ("name", "checkpoint_every", "data.workers")  # settings that change no number
+TERM_LIST = "the terms of the objective"
+NOT_COMPARED = ("name", "checkpoint_every", "data.num_workers")  # settings that change no number
 
 
 @dataclass(frozen=True)
@@ -156,12 +158,12 @@ def first_process_decides(fabric: Fabric, work: Callable[[], str]) -> str:
 
 
 def _settings(description: RunDescription) -> dict[str, Any]:
-    recipe = _flat(description.recipe.model_dump(mode="json"))
+    recipe = _flat(description.recipe.everything())
     kept = {name: value for name, value in recipe if name not in NOT_COMPARED}
     told = {
         "the list of classes": description.classes, "the background": description.background,
         "the view of rasters": description.view, "the hint forms": description.forms,
-        "the terms of the objective": list(description.recipe.objective),
+        TERM_LIST: list(description.recipe.objective),
     }  # fmt: skip
     return json.loads(json.dumps(told)) | kept
 
@@ -179,10 +181,18 @@ def _load(path: Path) -> tuple[str, RunInputs]:
         content = json.loads(path.read_text("utf-8"))
         if content["format"] != FORMAT:
             raise ValueError(f"format {content['format']}, this is {FORMAT}")
-        before = RunInputs(dict(content["settings"]), dict(content["images"]), dict(content["hints"]))
+        before = RunInputs(_current(content["settings"]), dict(content["images"]), dict(content["hints"]))
         return str(content["name"]), before
     except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
         raise RunError(f"{path}: is missing or damaged ({error}); train a new run with another --out.") from error
+
+
+def _current(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings by their present names, and terms by theirs; those of a run that an earlier version began."""
+    found = {current_name(name): value for name, value in settings.items()}
+    found[TERM_LIST] = [TERMS.get(name, name) for name in found[TERM_LIST]]
+    found["inference.method"] = METHODS.get(found["inference.method"], found["inference.method"])
+    return found
 
 
 def _weights_digest(network: Embedder) -> str:

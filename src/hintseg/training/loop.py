@@ -9,7 +9,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
-from hintseg.config import Recipe
+from hintseg.config.schema import Recipe
 from hintseg.errors import TrainingError
 from hintseg.network.embedder import Embedder
 from hintseg.training.augment import SoftMask
@@ -64,7 +64,7 @@ def new_state(
     return TrainingState(
         network=network,
         optimizer=build_optimizer(network, recipe.optimizer),
-        average=AveragedWeights(network, recipe.optimizer.average),
+        average=AveragedWeights(network, recipe.optimizer.ema_decay),
         objective=Objective(recipe, network.num_classes, background, coarse),
         step=start,
         start=start,
@@ -87,12 +87,12 @@ def train_steps(
     Raises:
         TrainingError: the loss is not finite.
     """
-    count = images_a_process(fabric, recipe.data.batch)
+    count = images_a_process(fabric, recipe.data.batch_size)
     first = fabric.global_rank * count
     places = range(first, first + count)
     batches = TrainingBatches(images, recipe.data, recipe.iterations, recipe.seed, soft, places)
     state.network.train()
-    freeze_statistics(state.network, recipe.network.keep_statistics)
+    freeze_statistics(state.network, recipe.network.freeze_batchnorm)
     unread: deque[tuple[int, Tensor, StepValues]] = deque()
 
     def read(left: int) -> None:
@@ -104,12 +104,12 @@ def train_steps(
                 shown = ", ".join(images.keys[number] for number in numbers.tolist())
                 raise TrainingError(
                     f"The loss is not finite at iteration {step} ({error}), of the images {shown}; lower "
-                    "optimizer.rate or use --precision 32-true. The last checkpoint is from before."
+                    "optimizer.lr or use --precision 32-true. The last checkpoint is from before."
                 ) from error
             if report is not None:
                 report(step, found)
 
-    for batch in loader(batches, state.step, stop, recipe.data.workers):
+    for batch in loader(batches, state.step, stop, recipe.data.num_workers):
         numbers = batch.number
         batch = TrainingBatch(*(tensor.to(fabric.device, non_blocking=True) for tensor in batch))
         unread.append((state.step, numbers, train_step(state, batch, recipe, fabric)))

@@ -37,7 +37,7 @@ class TermInputs(NamedTuple):
         pooling: of pixel scores into image scores, for tags.
         background: its class, if the data set has one.
         regions: of earlier batches, by class; a term may add this batch's.
-        balance: of the classes in this term, `TermConfig.balance`.
+        balance: of the classes in this term, `TermConfig.class_weight_power`.
         labelled: pixels that this term's cross-entropy reads, where it is known.
     """
 
@@ -145,15 +145,15 @@ def labelled(inputs: TermInputs) -> Tensor:
 # Labels that these cross-entropies read, of which it can be known beforehand how many there are.
 READ: dict[str, Callable[[TermInputs], Tensor]] = {
     "partial_cross_entropy": lambda inputs: inputs.labels,
-    "spread": lambda inputs: inputs.spread,
+    "propagated_cross_entropy": lambda inputs: inputs.spread,
 }
 
 TERMS: dict[str, Term] = {
     "partial_cross_entropy": _partial_cross_entropy,
-    "spread": _spread,
+    "propagated_cross_entropy": _spread,
     "entropy": _entropy,
-    "allowed": _allowed,
-    "completed": _completed,
+    "candidate_classes": _allowed,
+    "pseudo_label_cross_entropy": _completed,
     "dense_crf": _dense_crf,
     "potts": _potts,
     "tags": _tags,

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from hintseg.config import Recipe, TermConfig
+from hintseg.config.schema import Recipe, TermConfig
 from hintseg.contrib.rca import RegionMemory
 from hintseg.errors import unknown_name
 from hintseg.functional.losses.contrast import pixel_to_segment_loss
@@ -33,7 +33,7 @@ def require_known_terms(recipe: Recipe) -> None:
 
 def uses_spread_labels(recipe: Recipe) -> bool:
     """Whether a term reads propagated labels; then segments take them, too."""
-    return "spread" in recipe.objective and recipe.objective["spread"].weight > 0
+    return "propagated_cross_entropy" in recipe.objective and recipe.objective["propagated_cross_entropy"].weight > 0
 
 
 class Objective:
@@ -52,7 +52,7 @@ class Objective:
         self.recipe = recipe
         self.num_classes = num_classes
         self.background = background
-        self.memory = SegmentMemory(recipe.segments.memory)
+        self.memory = SegmentMemory(recipe.segments.memory_bank)
         self.regions = RegionMemory(num_classes)
 
     def __call__(self, maps: PixelMaps, batch: TrainingBatch) -> tuple[Tensor, dict[str, Tensor]]:
@@ -76,7 +76,7 @@ class Objective:
         )
         labelled, segmented = self._counted(inputs, split, active)
         values = {
-            name: TERMS[name](inputs._replace(balance=term.balance or 0.0, labelled=labelled.get(name)))
+            name: TERMS[name](inputs._replace(balance=term.class_weight_power or 0.0, labelled=labelled.get(name)))
             for name, term in active.items()
             if name in TERMS
         }
@@ -114,7 +114,7 @@ class Objective:
         for name, relation in RELATIONS.items():
             if name not in active:
                 continue
-            who = relation(segmented, self.memory, self.recipe.segments.pixels)
+            who = relation(segmented, self.memory, self.recipe.segments.max_pixels)
             pixels, prototypes = who.pixel_embeddings, who.prototypes
             if self.coarse and pixels.is_cuda:
                 pixels, prototypes = pixels.bfloat16(), prototypes.bfloat16()

@@ -5,7 +5,7 @@ import copy
 import torch
 from torch import Tensor, nn
 
-from hintseg.config import OptimizerConfig
+from hintseg.config.schema import OptimizerConfig
 from hintseg.network.embedder import Embedder
 
 MOMENTUM, POWER = 0.9, 0.9  # of SGD and of the learning rate's decay [SPML]
@@ -14,7 +14,7 @@ MOMENTUM, POWER = 0.9, 0.9  # of SGD and of the learning rate's decay [SPML]
 def build_optimizer(network: Embedder, config: OptimizerConfig) -> torch.optim.Optimizer:
     """Groups: backbone and rest, each weights and biases; biases may learn faster and do not decay."""
     groups = []
-    for module, rate in ((network.backbone, config.backbone_rate), (None, config.rate)):
+    for module, rate in ((network.backbone, config.backbone_lr), (None, config.lr)):
         named = [
             (name, parameter)
             for name, parameter in network.named_parameters()
@@ -23,12 +23,12 @@ def build_optimizer(network: Embedder, config: OptimizerConfig) -> torch.optim.O
         weights = [parameter for _, parameter in named if parameter.ndim > 1]
         biases = [parameter for _, parameter in named if parameter.ndim <= 1]
         groups.append({"params": weights, "lr": rate, "base": rate, "weight_decay": config.weight_decay})
-        fast = rate * config.bias_factor
+        fast = rate * config.bias_lr_mult
         groups.append({"params": biases, "lr": fast, "base": fast, "weight_decay": 0.0})
     groups = [group for group in groups if group["params"]]
     if config.name == "sgd":
-        return torch.optim.SGD(groups, lr=config.rate, momentum=MOMENTUM, fused=True)
-    return torch.optim.AdamW(groups, lr=config.rate, fused=True)
+        return torch.optim.SGD(groups, lr=config.lr, momentum=MOMENTUM, fused=True)
+    return torch.optim.AdamW(groups, lr=config.lr, fused=True)
 
 
 def learning_rate_factor(step: int, total: int, warmup: int) -> float:

@@ -12,7 +12,7 @@ import torch
 from lightning_fabric import Fabric
 from numpy.typing import NDArray
 
-from hintseg.config import NetworkConfig, Recipe, TermConfig
+from hintseg.config.schema import NetworkConfig, Recipe, TermConfig
 from hintseg.inference.evaluation import evaluate_split
 from hintseg.inference.retrieval import save_index
 from hintseg.inference.run_config import RunDescription
@@ -43,16 +43,16 @@ DROPOUT = 0.65  # of a new classifier [SPML, stage 2]
 
 def is_separate(recipe: Recipe) -> bool:
     """Whether another network, or another classifier, learns from completed masks, with a learning rate of its own."""
-    return recipe.stage_two.kind in ("classifier", "fresh")
+    return recipe.self_training.mode in ("classifier", "fresh")
 
 
 def completion_step(recipe: Recipe) -> int | None:
     """The iteration before which the training masks are completed; None: never."""
-    stage, last = recipe.stage_two, recipe.iterations
+    stage, last = recipe.self_training, recipe.iterations
     step = round(stage.start * last)
     if is_separate(recipe):
         return min(max(step, 1), last - 1)
-    return None if stage.kind == "none" or step == last else step
+    return None if stage.mode == "none" or step == last else step
 
 
 class Run:
@@ -133,17 +133,19 @@ class Run:
     def _begin_second_network(self, step: int) -> None:
         """A new classifier on the frozen embedding, or a new network, towards completed masks alone."""
         torch.manual_seed(self.recipe.seed + 1)
-        if self.recipe.stage_two.kind == "classifier":
+        if self.recipe.self_training.mode == "classifier":
             network = self.state.average.network.with_new_classifier(DROPOUT)
             network.classifier.requires_grad_(True)
         else:
             network = Embedder(self.recipe.network, self.images.num_classes, self.weights)
-        towards_masks = self.recipe.model_copy(update={"objective": {"completed": TermConfig(weight=1.0)}})
+        towards_masks = self.recipe.model_copy(
+            update={"objective": {"pseudo_label_cross_entropy": TermConfig(weight=1.0)}}
+        )
         self.state = new_state(network, towards_masks, self.images.dataset.background, self.fabric, start=step)
 
     def network_config(self) -> NetworkConfig:
         """What the final network is made of."""
-        if self.recipe.stage_two.kind != "classifier":
+        if self.recipe.self_training.mode != "classifier":
             return self.recipe.network
         changes = {"classifier": "detached", "dropout": DROPOUT}
         return self.recipe.network.model_copy(update=changes)
@@ -160,7 +162,7 @@ class Run:
             self.progress("train", step + 1, self.recipe.iterations, values)
 
         images = self.images.only([key for key in self.images.keys if key not in self.held_out])
-        decode(self.images, self.recipe.data.workers, partial(self._progress, "decode"))
+        decode(self.images, self.recipe.data.num_workers, partial(self._progress, "decode"))
         every = self.recipe.checkpoint_every
         while self.state.step < stop:
             until = min((self.state.step // every + 1) * every, stop)

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from lightning_fabric import Fabric
 from numpy.typing import NDArray
 
-from hintseg.config import Recipe
+from hintseg.config.schema import Recipe
 from hintseg.hints.labels import VOID
 from hintseg.inference.retrieval import SegmentIndex, index_image, merge
 from hintseg.io.writing import kept_arrays
@@ -45,7 +45,9 @@ def _completed_mask(images: TrainingImages, recipe: Recipe, key: str, maps_of: M
     image, target = images.target(key)
     if target.says_nothing():
         return SoftMask(np.zeros(0, np.uint8), np.zeros((1, 1, 0), np.uint8))
-    found = complete_image(maps_of(image), image, target, recipe.completion, images.dataset.background)
+    found = complete_image(
+        maps_of(image), image, target, recipe.completion, images.dataset.background, crf=recipe.inference.crf
+    )
     classes = np.flatnonzero(target.allowed)
     size = (max(image.shape[0] // SOFT_STRIDE, 1), max(image.shape[1] // SOFT_STRIDE, 1))
     shares = F.adaptive_avg_pool2d(found[classes], size).numpy()
@@ -65,13 +67,13 @@ def remembered_segments(
         maps_of: `image_maps` of an image at the scale of retrieval.
         progress: called with (done, total).
     """
-    quick = recipe.completion.model_copy(update={"crf": False})  # most of a segment's cells lie off its borders
     parts = []
     for number, key in enumerate(images.keys):
         image, target = images.target(key)
         if not target.says_nothing():
             maps = maps_of(image)
-            completed = complete_image(maps, image, target, quick, images.dataset.background)
+            # Most of a segment's cells lie off its borders: no CRF.
+            completed = complete_image(maps, image, target, recipe.completion, images.dataset.background, crf=False)
             embeddings = maps.embeddings.cpu()
             labels = F.interpolate(completed[None], size=embeddings.shape[-2:], mode="bilinear", align_corners=False)
             void = torch.from_numpy(target.labels == VOID)[None, None].float()

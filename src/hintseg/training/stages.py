@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from lightning_fabric import Fabric
 
-from hintseg.config import Recipe
+from hintseg.config.schema import Recipe
 from hintseg.errors import TrainingError
 from hintseg.hints.dataset import Dataset
 from hintseg.inference.run_config import RunDescription
@@ -80,7 +80,7 @@ def run_training(
         version, dataset.shown, largest,
     )  # fmt: skip
     fabric = make_fabric(device, precision, devices)
-    images_a_process(fabric, recipe.data.batch)
+    images_a_process(fabric, recipe.data.batch_size)
     fabric.launch()
     with run_folder(out, resume, fabric):
         for note in notes:
@@ -89,11 +89,17 @@ def run_training(
         network = Embedder(recipe.network, len(dataset.classes), weights)
         _announce(description, fabric, precision)
         # A head that the run starts from is fitted to propagated labels, whatever the objective reads.
-        spread = {} if uses_spread_labels(recipe) or start is not None else {"spread_regions": 0}
+        propagates = uses_spread_labels(recipe) or start is not None
         watch = HintWatch(dataset.root, fabric.is_global_zero)
         pixels, hints = ({key: digests[key][which] for key in keys} for which in (0, 1))
         images = TrainingImages(
-            dataset, keys, forms, recipe.data.model_copy(update=spread), cache or out / "cache", pixels
+            dataset,
+            keys,
+            forms,
+            recipe.data,
+            cache or out / "cache",
+            pixels,
+            recipe.label_propagation.superpixels if propagates else 0,
         )
         inputs = run_inputs(description, dataset, network, weights, precision, fabric.device.type, pixels, hints)
         fingerprint = first_process_decides(fabric, lambda: agree_on_inputs(out, inputs))
@@ -141,6 +147,6 @@ def memory_errors_explained() -> Iterator[None]:
         if not is_exhausted(error):
             raise
         raise TrainingError(
-            "Memory is exhausted; lower data.batch or data.crop with --set, or choose a smaller backbone. "
+            "Memory is exhausted; lower data.batch_size or data.crop_size with --set, or choose a smaller backbone. "
             "Everything up to the last checkpoint is kept."
         ) from error

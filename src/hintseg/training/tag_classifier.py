@@ -15,7 +15,7 @@ from lightning_fabric import Fabric
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hintseg.config import Recipe, StageTwoConfig, TermConfig
+from hintseg.config.schema import Recipe, SelfTrainingConfig, TermConfig
 from hintseg.functional.propagation.dense_crf import dense_crf
 from hintseg.hints.labels import UNLABELLED
 from hintseg.io.writing import kept_arrays
@@ -51,14 +51,14 @@ def place_tags(
         return
     iterations = recipe.tags.iterations
     log.info("%d images have classes that nothing points at: %d iterations on tags first", len(keys), iterations)
-    terms = {name: TermConfig(weight=1.0) for name in ("tags", "partial_cross_entropy", "spread")}
-    if "spread" in recipe.objective:
-        terms["spread"] = TermConfig(weight=1.0, balance=recipe.objective["spread"].balance)
+    terms = {name: TermConfig(weight=1.0) for name in ("tags", "partial_cross_entropy", "propagated_cross_entropy")}
+    if (propagated := recipe.objective.get("propagated_cross_entropy")) is not None:
+        terms["propagated_cross_entropy"] = propagated.model_copy(update={"weight": 1.0})
     own = recipe.model_copy(
         update={
             "iterations": iterations,
             "objective": terms,
-            "stage_two": StageTwoConfig(kind="none"),
+            "self_training": SelfTrainingConfig(mode="none"),
         }
     )
     state = new_state(network, own, images.dataset.background, fabric)
@@ -74,7 +74,7 @@ def place_tags(
         progress("tags", step + 1, own.iterations, values)
 
     if state.step < own.iterations:
-        decode(images, own.data.workers, lambda done, total: progress("decode", done, total, {}))
+        decode(images, own.data.num_workers, lambda done, total: progress("decode", done, total, {}))
     while state.step < own.iterations:
         stop = min((state.step // own.checkpoint_every + 1) * own.checkpoint_every, own.iterations)
         train_steps(state, images, own, stop, fabric, None, report)
@@ -146,10 +146,10 @@ def tagged_shares(scores: Tensor, target: WeakTarget, background: int | None, re
     classes = np.flatnonzero(target.allowed)
     if pixels:
         return scores[classes].softmax(dim=0)
-    power = recipe.tags.background_power
+    power = recipe.tags.background_score_power
     if power is None:
         claims = np.sqrt(balanced_shares(scores.numpy(), target.allowed, background)[classes])  # surer than right
-        claims[classes == background] *= border_odds(claims.shape[1:], recipe.tags.border)
+        claims[classes == background] *= border_odds(claims.shape[1:], recipe.tags.boundary_prior)
     else:
         claims = activations(scores.numpy(), target.allowed, background, power)[classes] + 1e-3
     return torch.from_numpy(claims / claims.sum(axis=0))
@@ -179,5 +179,5 @@ def _find(network: Embedder, images: TrainingImages, key: str, recipe: Recipe, p
     shares = tagged_shares(pixel_scores(network, image), target, background, recipe, pixels)
     if pixels and not (target.likely < UNLABELLED).any():
         expected = expected_shares(np.flatnonzero(target.allowed), background)
-        shares = balanced(shares, recipe.completion.balance, expected)
+        shares = balanced(shares, recipe.completion.class_prior_power, expected)
     return image_seeds(shares, image, target)

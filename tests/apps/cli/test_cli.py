@@ -59,11 +59,11 @@ def test_the_whole_journey(hintseg, scenes, trained, tmp_path):
         assert stored["probabilities"].shape == (3, 72, 96)
         assert stored["classes"].tolist() == ["ground", "square", "disc"]
 
-    code, out, _ = hintseg("evaluate", trained, scenes.root, "--split", "val", "--method", "retrieval", "--flip")
+    code, out, _ = hintseg("evaluate", trained, scenes.root, "--split", "val", "--method", "knn", "--flip")
     assert code == 0
     assert "mean IoU" in out
     content = json.loads((trained / "evaluation-val.json").read_text("utf-8"))
-    assert content["inference"]["method"] == "retrieval"
+    assert content["inference"]["method"] == "knn"
     assert np.array(content["confusion"]).sum() == content["pixels"] == 2 * 72 * 96
 
     photograph = photographs / "scene 4 ä.png"
@@ -141,7 +141,7 @@ def test_suggestions(hintseg, trained, scenes, tmp_path):
 
 def test_comparing_objectives(hintseg, scenes, tiny, tmp_path):
     settings = [part for setting in tiny for part in ("--set", setting)]
-    rows = "partial_cross_entropy,spread:data.scale=[0.9,1.2];data.mirror=false"
+    rows = "partial_cross_entropy,propagated_cross_entropy:data.scale_range=[0.9,1.2];data.mirror=false"
     arguments = (
         "compare", scenes.root, "--objectives", rows, "--hints", "scribbles", "--seeds", 2, "--weights", "none",
         "--iterations", 3, "--out", tmp_path / "c", "--device", "cpu", *settings,
@@ -150,7 +150,8 @@ def test_comparing_objectives(hintseg, scenes, tiny, tmp_path):
     assert code == 0, err
     results = json.loads((tmp_path / "c" / "compare.json").read_text("utf-8"))
     assert [(result["row"].partition(":")[0], result["seed"]) for result in results] == [
-        ("partial_cross_entropy", 0), ("partial_cross_entropy", 1), ("spread", 0), ("spread", 1),
+        ("partial_cross_entropy", 0), ("partial_cross_entropy", 1),
+        ("propagated_cross_entropy", 0), ("propagated_cross_entropy", 1),
     ]  # fmt: skip
     assert all(0 < result["mean_iou"] <= 100 for result in results)
     assert all(0 < result["completed"] <= 100 for result in results)
@@ -163,7 +164,7 @@ def test_comparing_objectives(hintseg, scenes, tiny, tmp_path):
     before = [path.stat().st_mtime_ns for path in weights]
     assert hintseg(*arguments)[0] == 0
     assert [path.stat().st_mtime_ns for path in weights] == before
-    code, _, err = hintseg(*arguments, "--set", "data.colour=0.5")
+    code, _, err = hintseg(*arguments, "--set", "data.color_jitter=0.5")
     assert code == 2
     assert "another configuration" in err
     quick = [
@@ -205,7 +206,7 @@ def test_check_says_what_is_there_and_what_is_wrong(hintseg, scenes):
         (["train", "DATA", "--hints", "scribles"], "Did you mean 'scribbles'"),
         (["train", "DATA", "--recipe", "big"], "Unknown recipe"),
         (["train", "DATA", "--backbone", "resnet5O", "--weights", "none"], "Unknown backbone"),
-        (["train", "DATA", "--set", "data.batch=0"], "data.batch"),
+        (["train", "DATA", "--set", "data.batch_size=0"], "data.batch_size"),
         (["train", "DATA", "--weights", "none.pth"], "no such weights file"),
         (["train", "DATA", "--device", "abacus", "--weights", "none"], "is not available"),
         (["train", "DATA", "--config", "none.json"], "no such configuration"),
@@ -264,6 +265,14 @@ def test_recipes_and_simulation(hintseg, scenes, tmp_path):
     ]
     assert json.loads(hintseg("recipe", "voc12-scribbles")[1])["network"]["backbone"] == "resnet101"
     assert "partial_cross_entropy" in hintseg("recipe", "--objectives")[1]
+    table = hintseg("recipe", "fine-tuned", "--explain")[1].splitlines()
+    assert table[0].split() == ["name", "value", "default", "what", "for"]
+    assert len([line for line in table if line.startswith("optimizer.")]) == 6
+    assert next(line for line in table if line.startswith("data.scale_range")).split()[1:5] == [
+        "[0.7,", "1.35]", "[0.75,", "1.5]"
+    ]  # fmt: skip
+    every = json.loads(hintseg("recipe", "fine-tuned", "--all")[1])
+    assert every["tags"]["iterations"] == 500
     code, out, _ = hintseg("simulate", scenes.root, "--out", tmp_path / "made", "--style", "border", "--coverage", 0.5)
     assert code == 0
     assert "4 images" in out

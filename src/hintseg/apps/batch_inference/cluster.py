@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from hintseg.apps.batch_inference.local import SHARD, computation
 from hintseg.apps.batch_inference.output import Output
 from hintseg.apps.batch_inference.photographs import Photograph
-from hintseg.config import InferenceConfig
+from hintseg.config.schema import InferenceConfig
 from hintseg.errors import ConfigError, HintsegError, RunError
 from hintseg.io.storage.files import absolute
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from hintseg.apps.batch_inference.output import Made, Output, digest_of
 from hintseg.apps.batch_inference.photographs import Photograph
-from hintseg.config import InferenceConfig
+from hintseg.config.schema import InferenceConfig
 from hintseg.inference.prediction import without_data
 from hintseg.inference.segmenter import Segmenter
 from hintseg.memory_errors import SMALLER, memory_explained

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from hintseg.apps.cli.terminal import say
+from hintseg.apps.cli.terminal import print_table, say
 from hintseg.errors import InputError
 from hintseg.io.storage.addresses import local_path
 
@@ -128,9 +128,14 @@ def prepare(
 
 def recipe(
     name: Annotated[str | None, typer.Argument(help="recipe to show; without it, their names")] = None,
-    objectives: Annotated[bool, typer.Option("--objectives", help="list the objectives instead")] = False,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Show name, value, default and purpose as a table.")
+    ] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Include settings that the recipe does not read.")] = False,
+    objectives: Annotated[bool, typer.Option("--objectives", help="List the objectives instead.")] = False,
 ) -> None:
     """Show a recipe as JSON that --config reads, or list what there is."""
+    from hintseg.config.explain import explained
     from hintseg.errors import unknown_name
     from hintseg.recipes.registry import OBJECTIVES, RECIPES
 
@@ -139,10 +144,13 @@ def recipe(
             say(f"{key}: {', '.join(terms)}")
     elif name is None:
         print("\n".join(RECIPES))
-    elif name in RECIPES:
-        print(json.dumps(RECIPES[name].model_dump(mode="json"), indent=1))
-    else:
+    elif name not in RECIPES:
         raise unknown_name("recipe", name, RECIPES)
+    elif explain:
+        print_table(("name", "value", "default", "what for"), explained(RECIPES[name], everything))
+    else:
+        chosen = RECIPES[name]
+        print(json.dumps(chosen.everything() if everything else chosen.model_dump(mode="json"), indent=1))
 
 
 def demo(

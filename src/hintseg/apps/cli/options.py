@@ -14,7 +14,7 @@ Data = Annotated[
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="replace what hintseg made there before")]
 OutFile = Annotated[Path | None, typer.Option(parser=local_path, metavar="FILE", help="JSON file; default in RUN")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps")]
-Method = Annotated[str | None, typer.Option(help="softmax, retrieval or both; default the recipe's")]
+Method = Annotated[str | None, typer.Option(help="softmax, knn or softmax+knn; default the recipe's")]
 Scales = Annotated[str | None, typer.Option(help="e.g. 0.75,1,1.25; default the recipe's")]
 Flip = Annotated[bool | None, typer.Option("--flip/--no-flip", help="average with the mirrored image")]
 Crf = Annotated[bool | None, typer.Option("--crf/--no-crf", help="refine with a dense CRF")]

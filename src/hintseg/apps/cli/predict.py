@@ -17,7 +17,7 @@ from hintseg.apps.cli.options import (
     Run,
     Scales,
 )
-from hintseg.apps.cli.terminal import say
+from hintseg.apps.cli.terminal import plain, say
 from hintseg.errors import InputError, unknown_name
 
 
@@ -150,17 +150,22 @@ def evaluate(
     crf: Crf = None,
     engine: Engine = "torch",
     device: Device = "auto",
+    spacing: Annotated[
+        float | None, typer.Option(min=1e-9, help="side of a pixel, in the unit that HD95 is to have; default pixels")
+    ] = None,
     out: OutFile = None,
     overwrite: Overwrite = False,
 ) -> None:
-    """Measure mean IoU, per class, pixel accuracy and confusion."""
+    """Measure IoU, Dice, precision, recall, boundary IoU and HD95 of every class."""
     from rich.table import Table
 
     from hintseg.apps.cli.progress import console, progress_bar
-    from hintseg.apps.report.html import Evaluated
     from hintseg.apps.report.run_report import report_run
+    from hintseg.apps.report.scores import shown_scores
+    from hintseg.boundary_metrics import BoundaryMetrics
     from hintseg.hints.dataset import Dataset
-    from hintseg.inference.evaluation import evaluate_split, scores_as_json
+    from hintseg.hints.labels import VOID
+    from hintseg.inference.evaluation import evaluate_split, evaluation
     from hintseg.inference.segmenter import Segmenter
     from hintseg.io.storage.mirror import published
     from hintseg.io.storage.results import require_result, write_result
@@ -174,19 +179,26 @@ def evaluate(
             segmenter, method=method, scales=scales, longest_side=longest_side, flip=flip, crf=crf,
         )  # fmt: skip
         wrong: list[str] = []
+        borders = BoundaryMetrics(len(dataset.classes), VOID, spacing or 1.0)
         matrix, images = evaluate_split(
-            segmenter, dataset, split, config, lambda done, total: show("evaluate", done, total, {}), wrong.append
-        )
+            segmenter, dataset, split, config, lambda done, total: show("evaluate", done, total, {}), wrong.append,
+            borders,
+        )  # fmt: skip
         for sentence in wrong:
             print(f"hintseg: {sentence}", file=sys.stderr)
-        content = scores_as_json(matrix, segmenter.class_map(dataset), split, config)
+        result = evaluation(
+            matrix, images, segmenter.class_map(dataset), dataset, split, config, borders.scores(),
+            "given unit" if spacing else "pixels",
+        )  # fmt: skip
+        content = result.model_dump(mode="json")
         target = write_result(out or folder / f"evaluation-{split}.json", content, out is None or overwrite)
-        page = report_run(segmenter, Evaluated(split, matrix, images), dataset)
-    table = Table("class", "IoU %")
-    for name, value in content["iou"].items():
-        table.add_row(name, "–" if value is None else f"{100 * value:.1f}")
+        page = report_run(segmenter, result, dataset)
+    shown = shown_scores(result)
+    table = Table("class", *shown.columns)
+    for name, values in shown.rows:
+        table.add_row(plain(name), *values)
     console.print(table)
-    say(f"mean IoU {100 * content['mean_iou']:.2f} %, pixel accuracy {100 * content['pixel_accuracy']:.2f} %")
+    say(f"mean IoU {100 * shown.mean_iou:.2f} %, pixel accuracy {100 * shown.pixel_accuracy:.2f} %")
     say(f"{target}\nReport: {page}")
     if wrong:
         say(f"{len(images)} of {len(images) + len(wrong)} images; the others could not be evaluated")

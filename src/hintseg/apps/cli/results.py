@@ -53,7 +53,7 @@ def suggest(
     home: Annotated[str | None, typer.Option("--data", help="the same as an option")] = None,
     split: Annotated[str, typer.Option(help="images to look at")] = "train",
     count: Annotated[int, typer.Option(min=1, help="how many suggestions")] = 20,
-    method: Annotated[str, typer.Option(help="whose doubt: softmax or retrieval")] = "softmax",
+    method: Annotated[str, typer.Option(help="whose doubt: softmax or knn")] = "softmax",
     out: OutFile = None,
     overwrite: Overwrite = False,
     device: Device = "auto",

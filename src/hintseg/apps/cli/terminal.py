@@ -1,8 +1,11 @@
 """What is printed of names and files: their control characters are shown, never obeyed by the terminal."""
 
 import io
+import json
 import logging
+import sys
 import unicodedata
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 KEPT = frozenset("\n\t")
@@ -21,6 +24,20 @@ def plain(text: object) -> str:
 def say(*parts: object, **options: Any) -> None:
     """`print`, of `plain` text."""
     print(*(plain(part) for part in parts), **options)
+
+
+def print_table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Rows under their heads; values that are no text stand as JSON, and the last column wraps."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for head in heads:
+        table.add_column(head, overflow="fold", no_wrap=head == heads[0])
+    for row in rows:
+        table.add_row(*(plain(one if isinstance(one, str) else json.dumps(one)) for one in row))
+    width = None if sys.stdout.isatty() else 160
+    Console(markup=False, emoji=False, highlight=False, width=width).print(table)
 
 
 class PlainFormatter(logging.Formatter):

@@ -1,15 +1,13 @@
 """Objectives side by side: a table, and photographs with truth and every objective's mask."""
 
-import html
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from hintseg.apps.report.figures import Picture, hints_over, overlay
-from hintseg.apps.report.html import legend, page, picture_row
+from hintseg.apps.report.figures import Picture, draw_hints, overlay
+from hintseg.apps.report.page import figure_row, write_page
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.forms.registry import FORMS
 from hintseg.inference.segmenter import Segmenter
-from hintseg.io.writing import atomic_path
 from hintseg.pseudo_labels.target import weak_target
 
 
@@ -25,20 +23,12 @@ def write_comparison(
         dataset, split: where the pictures come from.
         images: how many, evenly over the split.
     """
+    rows = [figure_row(pictures) for pictures in compared(segmenters, dataset, split, images)]
     columns = list(table[0]) if table else []
-    head = "".join(f"<th>{html.escape(column.replace('_', ' '))}</th>" for column in columns)
-    body = "".join(
-        "<tr>" + "".join(f"<td>{html.escape(row[column])}</td>" for column in columns) + "</tr>" for row in table
-    )
-    parts = [
-        "<h1>hintseg compare</h1>",
-        f"<p>Mean IoU in percent on {html.escape(split)}; completed: training masks; one network and one budget.</p>",
-        f"<table><tr>{head}</tr>{body}</table>",
-        legend(dataset.classes),
-    ]
-    parts += [picture_row(pictures) for pictures in compared(segmenters, dataset, split, images)]
-    with atomic_path(path) as temporary:
-        temporary.write_text(page("hintseg compare", parts), "utf-8")
+    write_page(
+        path, "comparison.html", "hintseg compare", dataset.classes,
+        table=table, columns=columns, rows=rows, split=split,
+    )  # fmt: skip
 
 
 def compared(
@@ -52,7 +42,7 @@ def compared(
         pictures = [(image, key)]
         if hints.placed():
             labels = weak_target(hints, image.shape[:2], len(dataset.classes)).likely
-            pictures.append((hints_over(image, labels), "hints"))
+            pictures.append((draw_hints(image, labels), "hints"))
         for row, segmenter in segmenters.items():
             mask = segmenter.predict_picture(segmenter.picture(dataset, key))
             pictures.append((overlay(image, segmenter.class_map(dataset).own_labels(mask)), row))

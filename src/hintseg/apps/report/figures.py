@@ -18,7 +18,7 @@ def overlay(image: Picture, labels: NDArray[np.uint8], opacity: float = 0.6) -> 
     return _with_contours(mixed.astype(np.uint8), labels)
 
 
-def hints_over(image: Picture, labels: NDArray[np.uint8]) -> Picture:
+def draw_hints(image: Picture, labels: NDArray[np.uint8]) -> Picture:
     """Hinted pixels in full class colours over the pale photograph, thickened so that they can be seen."""
     import cv2
 

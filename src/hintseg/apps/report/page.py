@@ -1,0 +1,67 @@
+"""Self-contained HTML pages: no link leaves them, light and dark; the templates stand beside this module."""
+
+import base64
+import io
+from collections.abc import Iterable, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from PIL import Image
+
+from hintseg.apps.report.figures import Picture
+from hintseg.io.images import reduced
+from hintseg.io.palette import label_palette
+from hintseg.io.writing import atomic_path
+
+PAGE = 1150  # pixels that a row of images may take
+
+
+class Figure(NamedTuple):
+    """An image of a page, as a data address, with its size and caption."""
+
+    source: str
+    width: int
+    height: int
+    caption: str
+
+
+Row = list[Figure] | str  # images side by side, or the sentence that says why there are none
+
+
+def write_page(path: Path, template: str, title: str, classes: Sequence[str], **content: Any) -> None:
+    """Fill a template of this package; what it holds is escaped."""
+    text = _environment().get_template(template).render(title=title, legend=_legend(classes), **content)
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, "utf-8")
+
+
+def figure_row(pictures: Iterable[tuple[Picture, str]]) -> list[Figure]:
+    """Images with captions, small enough to stand side by side."""
+    pictures = list(pictures)
+    side = min(360, max(180, PAGE // len(pictures) - 10))
+    figures = []
+    for picture, caption in pictures:
+        small = reduced(picture, side)
+        figures.append(Figure(_data_uri(small), small.shape[1], small.shape[0], caption))
+    return figures
+
+
+@cache
+def _environment() -> Environment:
+    loader = PackageLoader("hintseg.apps.report")
+    environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    environment.filters["percent"] = lambda value: f"{100 * value:.1f}"
+    return environment
+
+
+def _legend(classes: Sequence[str]) -> list[tuple[str, str]]:
+    """Every class with its colour."""
+    return [(name, ",".join(map(str, label_palette()[label]))) for label, name in enumerate(classes)]
+
+
+def _data_uri(picture: Picture) -> str:
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, format="JPEG", quality=88)
+    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")

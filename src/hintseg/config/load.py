@@ -1,0 +1,82 @@
+"""Recipes read from files and changed by assignments."""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from hintseg.config.aliases import current_assignments, current_settings
+from hintseg.config.schema import Recipe
+from hintseg.errors import ConfigError
+from hintseg.io.listing import require_no_pipe
+
+
+def load_recipe(path: Path) -> Recipe:
+    """Read a recipe from JSON, or YAML where the file's name ends so.
+
+    Raises:
+        ConfigError: missing, malformed, or an unknown or invalid key.
+    """
+    is_yaml = path.suffix.lower() in (".yaml", ".yml")
+    try:
+        require_no_pipe(path)
+        text = path.read_text("utf-8")
+        content = yaml.safe_load(text) if is_yaml else json.loads(text)
+    except FileNotFoundError as error:
+        raise ConfigError(f"{path}: no such configuration file.") from error
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
+        told = " ".join(str(error).split())
+        raise ConfigError(f"{path}: is not valid {'YAML' if is_yaml else 'JSON'} ({told}).") from error
+    return validated(content, str(path))
+
+
+def override(recipe: Recipe, assignments: Iterable[str]) -> Recipe:
+    """Apply `section.key=value` assignments; the value is JSON, or a bare word.
+
+    Raises:
+        ConfigError: malformed, unknown key, or invalid value.
+    """
+    content = recipe.everything()
+    for name, value in current_assignments([_parsed(assignment) for assignment in assignments], "--set"):
+        *sections, key = name.split(".")
+        place = content
+        for depth, section in enumerate(sections):
+            if sections[0] == "objective" and depth == 1:
+                place.setdefault(section, {})
+            if not isinstance(place, dict) or section not in place:
+                known = ", ".join(place) if isinstance(place, dict) else "nothing below"
+                raise ConfigError(f"--set {name}: there is no {section!r}; known: {known}.")
+            place = place[section]
+        if not isinstance(place, dict):
+            raise ConfigError(f"--set {name}: {'.'.join(sections)} has no parts.")
+        place[key] = value
+    return validated(content, "--set")
+
+
+def _parsed(assignment: str) -> tuple[str, Any]:
+    name, equals, text = assignment.partition("=")
+    if not equals:
+        raise ConfigError(f"--set {assignment!r}: write section.key=value.")
+    try:
+        return name.strip(), json.loads(text)
+    except json.JSONDecodeError:
+        return name.strip(), text
+
+
+def validated(content: object, source: str) -> Recipe:
+    """A recipe of what JSON holds; `source` names it in errors.
+
+    Raises:
+        ConfigError: an unknown key, an invalid value, or a setting given by both its old and its new name.
+    """
+    try:
+        return Recipe.model_validate(current_settings(content, source))
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"]) or "the configuration"
+        if first["type"] == "extra_forbidden":
+            raise ConfigError(f"{source}: {place}: there is no such setting.") from error
+        raise ConfigError(f"{source}: {place}: {first['msg'].lower()} (got {first['input']!r}).") from error
