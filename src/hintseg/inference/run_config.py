@@ -15,6 +15,7 @@ from hintseg.hints.dataset_json import parse_view
 from hintseg.hints.forms.registry import FORMS
 from hintseg.hints.names import require_names
 from hintseg.io.listing import require_no_pipe
+from hintseg.io.pillow import MAX_PIXELS
 from hintseg.io.samples import PLAIN, View
 from hintseg.io.storage.addresses import recorded_folder
 
@@ -106,6 +107,8 @@ class RunDescription:
             if not set(content["forms"]) <= set(FORMS):
                 raise ValueError("its hint forms are unknown")
             content["largest"] = int(content.get("largest", 0))
+            if not 0 <= content["largest"] <= MAX_PIXELS:
+                raise ValueError("its largest image has a side that no image can have")
             content["view"] = _view(content.pop("view", PLAIN[:2]), content.pop("stretch", "largest"), path)
             return cls(**content)
         except FileNotFoundError as error:

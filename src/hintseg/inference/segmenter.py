@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Literal, Self
 
@@ -29,6 +29,7 @@ from hintseg.io.storage.files import local_file
 from hintseg.io.storage.mirror import fetch
 from hintseg.network import tta
 from hintseg.network.embedder import Embedder, Network
+from hintseg.network.fitting import require_fitting
 from hintseg.network.heads import resize
 from hintseg.network.onnx import digest, exported_network
 from hintseg.network.tta import enlarged_argmax, image_maps, tiled_argmax, tiled_mean
@@ -81,13 +82,15 @@ class Segmenter:
         weights = run / "weights.safetensors"
         if not weights.exists():
             raise RunError(f"{run}: training has not finished; go on with hintseg train … --out {run} --resume.")
-        network = Embedder(description.recipe.network, len(description.classes))
+        build = partial(Embedder, description.recipe.network, len(description.classes))
         try:
             require_no_pipe(weights)
+            require_fitting(weights, build)
+            network = build()
             network.load_state_dict(load_file(weights))
             if not all(values.isfinite().all() for values in network.state_dict().values()):
                 raise RuntimeError("weights that are no numbers")
-        except (SafetensorError, RuntimeError, OSError) as error:
+        except (SafetensorError, RuntimeError, ValueError, OSError) as error:
             raise WeightsError(f"{weights}: is damaged or belongs to another network; train again.") from error
         network.to(pick_device(device)).eval()
         if engine == "onnx":
