@@ -55,6 +55,7 @@ def suspicions(dataset: Dataset, pictures: PictureCounts) -> Iterator[str]:
     """Sentences about label pictures, names, tables and splits."""
     yield from _of_pictures(dataset, pictures)
     yield from _of_names(dataset)
+    yield from _of_bands(dataset)
     yield from misspelt(dataset.root)
     for folder, listed in dataset.pictures.items():
         yield from passed_over_pictures(folder, listed)
@@ -104,6 +105,15 @@ def _of_names(dataset: Dataset) -> Iterator[str]:
         yield (
             f"classes {one!r} and {other!r} differ in case only and are learned as two; if they are one, give its "
             "hints one name."
+        )
+
+
+def _of_bands(dataset: Dataset) -> Iterator[str]:
+    others = [path for path in dataset.paths.values() if path.suffix.lower() not in (".tif", ".tiff")]
+    if dataset.view.bands and others:
+        yield (
+            f"'bands' {list(dataset.view.bands)} in dataset.json choose channels of TIFF files alone; {len(others)} of "
+            f"{len(dataset.paths)} images are none, and are shown as they are, first {others[0].name!r:.80}."
         )
 
 
