@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hintseg.errors import InputError
+from hintseg.errors import InputError, why
 from hintseg.formats.fields import annotations_in, entry, tables
 from hintseg.formats.frames import Frame
 from hintseg.formats.reader import Imported
@@ -179,7 +179,7 @@ def _add_region(annotation: dict[str, Any], key: str, label: int, found: Importe
         try:
             mask = _mask(segmentation, found.frame(key))
         except (KeyError, TypeError, ValueError) as error:
-            raise InputError(f"{where}: the field 'segmentation' is no run-length mask ({error}).") from error
+            raise InputError(f"{where}: the field 'segmentation' is no run-length mask ({why(error)}).") from error
         found.paint(key, mask, label, where)
         return True
     if not segmentation:

@@ -44,6 +44,8 @@ def _size(rle: dict[str, Any], sizes: Sequence[tuple[int, ...]]) -> tuple[int, i
         height, width = (int(side) for side in rle["size"])
     except OverflowError as error:
         raise ValueError("a mask of endless size") from error
+    except (TypeError, ValueError, KeyError) as error:
+        raise ValueError("a mask without a height and a width") from error
     if not (height >= 0 and width >= 0 and height * width <= MOST_CELLS) or (sizes and (height, width) not in sizes):
         wanted = f", not of {sizes[0][0]} × {sizes[0][1]}" if sizes else ""
         raise ValueError(f"a mask of {height} × {width} cells{wanted}")
@@ -51,11 +53,13 @@ def _size(rle: dict[str, Any], sizes: Sequence[tuple[int, ...]]) -> tuple[int, i
 
 
 def _lengths(rle: dict[str, Any], height: int, width: int) -> NDArray[np.int64]:
-    counts = rle["counts"]
+    counts = rle.get("counts")
     try:
         runs = np.array(_runs(counts) if isinstance(counts, str | bytes) else counts, dtype=np.int64)
     except OverflowError as error:
         raise ValueError("a run longer than any mask") from error
+    except TypeError as error:
+        raise ValueError("runs that are no numbers") from error
     if runs.ndim != 1:
         raise ValueError("runs that are no list")
     # Each alone first: the sum of huge ones may come round to the right number.

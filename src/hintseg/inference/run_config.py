@@ -9,7 +9,7 @@ from typing import Any, Self
 from hintseg.config.aliases import current_settings
 from hintseg.config.load import validated
 from hintseg.config.schema import Recipe
-from hintseg.errors import ConfigError, InputError, RunError
+from hintseg.errors import ConfigError, InputError, RunError, why
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.dataset_json import parse_view
 from hintseg.hints.forms.registry import FORMS
@@ -126,7 +126,7 @@ class RunDescription:
             ConfigError,
             InputError,
         ) as error:
-            raise RunError(f"{path}: is damaged ({error}).") from error
+            raise RunError(f"{path}: is damaged ({why(error)}).") from error
 
 
 def _view(shown: Any, stretch: list[float] | str, path: Path) -> View:

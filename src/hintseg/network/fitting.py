@@ -2,9 +2,36 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from torch import nn
+
+from hintseg.errors import WeightsError
+from hintseg.io.listing import require_no_pipe
+
+N = TypeVar("N", bound=nn.Module)
+
+
+def load_fitting(path: Path, build: Callable[[], N]) -> N:
+    """A network with the weights of a .safetensors file; it is made only where these fit.
+
+    Raises:
+        WeightsError: they do not, or are damaged or no numbers.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        require_no_pipe(path)
+        require_fitting(path, build)
+        network = build()
+        network.load_state_dict(load_file(path))
+        if not all(values.isfinite().all() for values in network.state_dict().values()):
+            raise RuntimeError("weights that are no numbers")
+    except (SafetensorError, RuntimeError, ValueError, OSError) as error:
+        raise WeightsError(f"{path}: is damaged or belongs to another network; train again.") from error
+    return network
 
 
 def require_fitting(path: Path, build: Callable[[], nn.Module]) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hintseg.errors import InputError
+from hintseg.errors import InputError, why
 from hintseg.formats.fields import entry, tables
 from hintseg.formats.folder import Progress, find, require_empty, required, write_folder
 from hintseg.formats.rle import decode_polygons, decode_rle
@@ -131,7 +131,7 @@ def _draw(person: dict[str, Any], labels: NDArray[np.uint8], path: Path) -> None
             if rle:
                 parts[decode_rle(rle, (SIDE, SIDE))] = part
     except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError) as error:
-        raise InputError(f"{where} is malformed ({error}).") from error
+        raise InputError(f"{where} is malformed ({why(error)}).") from error
     x, y, width, height = _box(person, labels.shape, where)
     x0, y0 = round(x), round(y)
     parts = repeated(parts, (max(round(y + height) - y0, 1), max(round(x + width) - x0, 1)))

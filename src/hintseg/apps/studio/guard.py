@@ -12,7 +12,7 @@ import cv2
 from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
 
-from hintseg.errors import HintsegError
+from hintseg.errors import HintsegError, why
 from hintseg.memory_errors import is_exhausted
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -211,7 +211,7 @@ def check_json(content: bytes) -> None:
     except UnicodeError as error:
         raise Refused(400, "the body is no UTF-8 text or holds half of a surrogate pair.") from error
     except (ValueError, RecursionError) as error:
-        raise Refused(400, f"the body is no JSON that can be read ({error}).") from error
+        raise Refused(400, f"the body is no JSON that can be read ({why(error)}).") from error
     for _ in range(DEEPEST):
         level = [
             child
