@@ -93,10 +93,13 @@ class Guard:
         """The body, read and found to be JSON, then handed on."""
         body = _Body(request, receive, self.largest)
         content = await body.read()
-        if content:
+        # A form or an old browser's page of another site sends an empty body, too, but neither of these headers.
+        bare = request.method == "POST" and "if-match" not in request.headers
+        if content or bare:
             kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
             if kind != "application/json":
                 raise Refused(415, "the body must be JSON, sent as application/json.")
+        if content:
             check_json(content)
         messages = [{"type": "http.request", "body": content, "more_body": False}]
 

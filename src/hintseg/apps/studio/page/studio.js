@@ -727,7 +727,7 @@ $("train").onclick = attempt(async () => {
   showState(await send("/api/train", "POST", { effort: $("effort").value }));
   poll();
 });
-$("stop").onclick = attempt(async () => showState(await asJson("/api/stop", { method: "POST" })));
+$("stop").onclick = attempt(async () => showState(await send("/api/stop", "POST", {})));
 $("export").onclick = attempt(async () => {
   const answer = await ask(`/api/export?form=${$("format").value}`);
   const link = document.createElement("a");
