@@ -1,4 +1,4 @@
-# make demo · test · test-all · test-lowest · lint · docs · bench · lock · licences · pictures — each sets up what it needs first.
+# make demo · test · test-all · test-lowest · lint · docs · bench · lock · licences · pictures · reference — each sets up what it needs first.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # A file of versions to keep to; continuous integration gives requirements.lock.
 LOCK ?=
 
-.PHONY: setup demo test test-all test-lowest lint docs bench lock licences pictures clean
+.PHONY: setup demo test test-all test-lowest lint docs bench lock licences pictures reference clean
 
 setup: $(VENV)/.setup-done
 
@@ -51,6 +51,10 @@ test-lowest:
 	$(VENV)-uv/bin/uv venv --quiet --python 3.11 $(VENV)-lowest
 	VIRTUAL_ENV=$(VENV)-lowest $(VENV)-uv/bin/uv pip install --quiet --resolution lowest-direct --editable '.[dev]'
 	$(VENV)-lowest/bin/python -m pytest $(WORKERS) -o filterwarnings=default
+
+# The pages of commands and settings, from the program.
+reference: setup
+	$(BIN)/python docs/generate.py
 
 pictures: demo
 	$(BIN)/python docs/pictures.py runs/demo/run docs/images

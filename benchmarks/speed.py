@@ -108,7 +108,7 @@ def _batch(random, config):
     import numpy as np
     import torch
 
-    side, count = config.crop, config.batch
+    side, count = config.crop_size, config.batch_size
     coarse = random.integers(0, 255, (count, 12, 12, 3)).astype(np.uint8)
     image = np.stack([cv2.resize(part, (side, side), interpolation=cv2.INTER_CUBIC) for part in coarse])
     labels = np.full((count, side, side), 254, np.uint8)

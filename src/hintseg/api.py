@@ -145,13 +145,14 @@ def train(
         raise unknown_name("precision", precision, ("32-true", "bf16-mixed", "16-mixed"))
     if engine not in ("train", "instant"):
         raise unknown_name("engine", engine, ("train", "instant"))
+    remarks: list[str] = []
     named = recipe != AUTO or choices.get("config") is not None
     if engine == "instant" and named and recipe != INSTANT.name:
         raise ConfigError("--engine instant has a recipe of its own: leave out --recipe and --config.")
     if recipe == AUTO:
         recipe, why = resolved_recipe(engine, weights, choices.get("objective"))  # type: ignore[arg-type]
         if not named:
-            log.info("resolved recipe: %s, because %s", recipe, why)
+            remarks.append(f"resolved recipe: {recipe}, because {why}")
     chosen = recipe if isinstance(recipe, Recipe) else choose_recipe(recipe, weights=weights, **choices)  # type: ignore[arg-type]
     if chosen.instant is not None and weights == "none":
         raise ConfigError(f"recipe {chosen.name} reads a pretrained backbone's features: use --weights auto or a file.")
@@ -167,7 +168,7 @@ def train(
     with published(out) as folder:
         common: dict[str, Any] = {
             "weights": weights, "device": device, "resume": resume, "version": __version__, "largest": found.largest,
-            "notes": [*found.errors, *found.warnings], "digests": found.digests,
+            "notes": [*found.errors, *found.warnings], "remarks": remarks, "digests": found.digests,
             "progress": noted(folder, progress) if first_process() else progress,
             "cache": None if cache is None else Path(cache),
         }  # fmt: skip

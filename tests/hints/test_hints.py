@@ -126,13 +126,28 @@ def test_wrong_files_say_what_is_wrong(folder, files, message):
         Dataset.open(folder(**{"dataset_json": {"classes": ["sky", "cow"]}, **files})).hints("a")
 
 
+def test_without_train_txt_held_out_images_are_not_trained_on(tmp_path):
+    (tmp_path / "dataset.json").write_text('{"classes": ["a"]}')
+    for name in "abc":
+        write_image(tmp_path / "images" / f"{name}.png", np.zeros((4, 4, 3), np.uint8))
+    assert Dataset.open(tmp_path).keys("train") == ("a", "b", "c")
+    (tmp_path / "val.txt").write_text("b\n", "utf-8")
+    (tmp_path / "notes.txt").write_text("no split at all\n", "utf-8")
+    assert Dataset.open(tmp_path).keys("train") == ("a", "c")
+    assert Dataset.open(tmp_path).keys() == ("a", "b", "c")
+    (tmp_path / "train.txt").write_text("a\nb\nc\n", "utf-8")
+    assert Dataset.open(tmp_path).keys("train") == ("a", "b", "c")  # said so, and check warns
+
+
 def test_missing_folders_splits_and_images(tmp_path, folder):
     with pytest.raises(InputError, match="no such folder"):
         Dataset.open(tmp_path / "none")
     with pytest.raises(InputError, match="no folder images/"):
         Dataset.open(tmp_path)
     dataset = Dataset.open(folder(dataset_json={"classes": ["a"]}, val_txt="a\n", odd_txt="missing\n", empty_txt="\n"))
-    assert dataset.keys("val") == dataset.keys("train") == ("a",)
+    assert dataset.keys("val") == dataset.keys() == ("a",)
+    with pytest.raises(InputError, match="list every image"):
+        dataset.keys("train")
     with pytest.raises(InputError, match="known: empty, odd, val"):
         dataset.keys("test")
     with pytest.raises(InputError, match="no image 'missing'"):
@@ -267,7 +282,7 @@ def test_checking_counts_what_lies_where_there_is_no_data(tmp_path):
     assert set(found.hinted_pixels) == {1}
 
 
-@pytest.mark.parametrize(("train", "said"), [("a\nb\n", "1 of 2 images are in train"), (None, "2 of 2"), ("a\n", None)])
+@pytest.mark.parametrize(("train", "said"), [("a\nb\n", "1 of 2 images are in train"), (None, None), ("a\n", None)])
 def test_checking_says_which_images_are_in_two_splits(tmp_path, train, said):
     (tmp_path / "dataset.json").write_text('{"classes": ["a"]}')
     for name in "abc":

@@ -34,16 +34,16 @@ from hintseg.hints.coding import LabelCoding
 from hintseg.hints.dataset_json import classes_from_hints, parse_description, read_table
 from hintseg.hints.forms.form import Hint, Row
 from hintseg.hints.forms.registry import FORMS
-from hintseg.hints.keys import by_key, key_of, near_key
+from hintseg.hints.keys import by_key, near_key
 from hintseg.hints.labels import VOID
 from hintseg.hints.layout import require_sound
 from hintseg.hints.model import ImageHints
 from hintseg.hints.names import no_class, plain_name, require_names
 from hintseg.hints.pictures import Pictures, list_pictures, require_own_values, require_size
+from hintseg.hints.splits import split_keys
 from hintseg.hints.stretch import with_stretch
 from hintseg.io.images import read_image, read_image_size, read_picture
-from hintseg.io.listing import Listing, composed, list_images
-from hintseg.io.reading import read_text
+from hintseg.io.listing import Listing, list_images
 from hintseg.io.samples import PLAIN, Picture, View
 from hintseg.io.storage.addresses import is_remote, local_path
 from hintseg.io.storage.mirror import Progress, fetch
@@ -129,22 +129,14 @@ class Dataset:
         return tuple(sorted(path.stem for path in self.root.glob("*.txt")))
 
     def keys(self, split: str | None = None) -> tuple[str, ...]:
-        """Keys of a split, in the file's order; None, or "train" without a train.txt, is every image.
+        """Keys of a split, in the file's order; None is every image.
+
+        "train" without a train.txt is every image that no held-out split (val.txt, test.txt, …) lists.
 
         Raises:
-            InputError: no such split, or it lists an image that does not exist.
+            InputError: no such split, or it lists no image.
         """
-        if split is None or (split == "train" and not (self.root / "train.txt").exists()):
-            return tuple(self.paths)
-        path = self.root / f"{split}.txt"
-        if not path.exists():
-            known = ", ".join(self.splits) or "none"
-            raise InputError(f"{path}: no such split; known: {known}.")
-        lines = (composed(line.strip()) for line in read_text(path).split("\n"))
-        keys = tuple(dict.fromkeys(key_of(line, self.paths) for line in lines if line))
-        if not keys:
-            raise InputError(f"{path}: lists no image.")
-        return keys
+        return tuple(self.paths) if split is None else split_keys(self.root, split, self.paths, self.splits)
 
     def path(self, key: str) -> Path:
         """The image file of a key.

@@ -62,6 +62,7 @@ def run_instant(
     resume: bool = False,
     version: str = "",
     notes: Sequence[str] = (),
+    remarks: Sequence[str] = (),
     progress: Progress | None = None,
     cache: Path | None = None,
     largest: int = 0,
@@ -80,6 +81,8 @@ def run_instant(
         version, dataset.shown, largest,
     )  # fmt: skip
     with own_folder(out, resume), memory_explained("the head", ADVICE, TrainingError):
+        for remark in remarks:
+            log.info(remark)
         for note in notes:
             log.warning(note)
         started = time.monotonic()

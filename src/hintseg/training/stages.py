@@ -46,6 +46,7 @@ def run_training(
     resume: bool = False,
     version: str = "",
     notes: Sequence[str] = (),
+    remarks: Sequence[str] = (),
     progress: Progress | None = None,
     cache: Path | None = None,
     validate: str | None = None,
@@ -60,7 +61,8 @@ def run_training(
         out: run folder; must be new, or a run of the same configuration with `resume`.
         devices: how many, a process each; the script or command is started again for every further one, and
             all but the first return before the run folder is complete.
-        notes: what the reader of the log should know about the data.
+        notes: what the reader of the log should know about the data: warnings.
+        remarks: what else the log says first.
         progress: called with (stage, done, total, values).
         cache: folder for over-segments; default OUT/cache.
         largest: longest side of the largest training image, so that photographs can be reduced alike; 0: not known.
@@ -83,6 +85,8 @@ def run_training(
     images_a_process(fabric, recipe.data.batch_size)
     fabric.launch()
     with run_folder(out, resume, fabric):
+        for remark in remarks:
+            log.info(remark)
         for note in notes:
             log.warning(note)
         torch.manual_seed(recipe.seed)

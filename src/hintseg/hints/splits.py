@@ -1,0 +1,36 @@
+"""Splits of a data set: NAME.txt lists the keys of its images, one a line."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from hintseg.errors import InputError
+from hintseg.hints.keys import key_of
+from hintseg.io.listing import composed
+from hintseg.io.reading import read_text
+
+HELD_OUT = ("val", "valid", "validation", "dev", "test", "held_out")  # whose images nothing trains on unless told to
+
+
+def split_keys(root: Path, split: str, paths: Mapping[str, Path], known: tuple[str, ...]) -> tuple[str, ...]:
+    """Keys of a split, in the file's order; "train" without a train.txt is every image that no held-out split lists.
+
+    Args:
+        paths: KEY → image file.
+        known: names of the splits there are.
+
+    Raises:
+        InputError: no such split, or it lists no image, or no image is left to train on.
+    """
+    path = root / f"{split}.txt"
+    if split == "train" and not path.exists():
+        held_out = {key for name in HELD_OUT if name in known for key in split_keys(root, name, paths, known)}
+        if held_out and not paths.keys() - held_out:
+            raise InputError(f"{root}: the held-out splits list every image; list those to train on in train.txt.")
+        return tuple(key for key in paths if key not in held_out)
+    if not path.exists():
+        raise InputError(f"{path}: no such split; known: {', '.join(known) or 'none'}.")
+    lines = (composed(line.strip()) for line in read_text(path).split("\n"))
+    keys = tuple(dict.fromkeys(key_of(line, paths) for line in lines if line))
+    if not keys:
+        raise InputError(f"{path}: lists no image.")
+    return keys
