@@ -151,6 +151,18 @@ def test_renumbered_greys_are_refused(data, imported, palette):
         imported(paletted(palette))
 
 
+def test_renumbered_greys_of_other_formats_are_refused(data):
+    for name in ("a.bmp", "a.tif"):
+        with pytest.raises(InputError, match="its palette shows the value 1 as the grey 5"):
+            data(paletted(greys(0, 5, 1)), f"masks/{name}", tags_complete=True).hints("a")
+        (data(paletted(greys(0, 1, 2)), f"masks/{name}", tags_complete=True).root / "masks" / name).unlink()
+
+
+def test_large_values_are_told_as_they_are(data):
+    with pytest.raises(InputError, match="go from 0 to 4294967294"):
+        data(tiff(values(2**32 - 2, np.uint32)), "masks/a.tif", tags_complete=True).hints("a")
+
+
 @pytest.mark.parametrize(
     "palette",
     [greys(*range(256)), greys(0, 1, 2), greys(0, 0, 0), [*greys(0, 128), [9, 0, 0]]],

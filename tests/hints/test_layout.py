@@ -70,8 +70,15 @@ def test_links_that_lead_somewhere_are_followed(root, tmp_path):
     assert dataset.classes == ("x", "y")
 
 
-def test_an_unfinished_folder_is_refused(root):
-    (root / ".unfinished").touch()
+@pytest.mark.parametrize("kind", ["file", "link", "pipe"])
+def test_an_unfinished_folder_is_refused(root, kind):
+    replaced(root / ".unfinished", kind)
     for opens in (Dataset.open, Project):
         with pytest.raises(InputError, match="is unfinished"):
             opens(root)
+
+
+def test_what_masks_say_of_their_maker_is_never_taken_as_absent(root):
+    replaced(root / "masks/.made-by.json", "link")
+    with pytest.raises(InputError, match=r".made-by.json: is a link that leads nowhere"):
+        Dataset.open(root).hints("a")

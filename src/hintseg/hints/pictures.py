@@ -1,5 +1,6 @@
 """Label pictures of a folder (masks/, scribbles/): which file belongs to which image."""
 
+import os
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -50,7 +51,7 @@ def require_own_values(folder: Path, classes: Sequence[str], first_label: int) -
         InputError: what hintseg left beside them says so.
     """
     told = folder / MADE_BY
-    if not told.exists():
+    if not os.path.lexists(told):
         return
     content = read_json(told)
     learned = content.get("classes") if isinstance(content, dict) else None
@@ -84,7 +85,7 @@ def passed_over_pictures(folder: str, pictures: Pictures) -> list[str]:
         )
         said.append(
             f"{folder}/: {pictures.passed_over.total()} files were not read ({kinds}); "
-            f"label pictures end in {', '.join(LABEL_SUFFIXES)}."
+            f"label pictures end in {', '.join(LABEL_SUFFIXES[:-1])}."
         )
     if pictures.doubled:
         first = pictures.doubled[0].name

@@ -200,15 +200,15 @@ def read_label_map(path: Path) -> LabelMap:
             raise InputError(
                 f"{path}: a label map whose white is zero is inverted by some programs only; save it as PNG."
             )
-        palette = image.palette.palette if image.mode == "P" and image.palette is not None else None
         clear = clear_values(image)
         image.load()  # which turns TIFF files upright
         labels = np.array(ImageOps.exif_transpose(image)) // stretched
         classes = parse_classes(image.info, tags)
-    if isinstance(palette, bytes | bytearray):
+        palette = image.getpalette() if image.mode == "P" else None
+    if palette:
         require_sure_palette(path, bytes(palette), labels)
-    if kind == np.int8:
-        labels = labels.view(np.int8).astype(np.int16)
+    if kind == np.int8 or kind == np.uint32:
+        labels = labels.view(kind).astype(np.int64)
     nodata = as_sample(tags.get(NODATA), labels.dtype)
     if nodata is not None and not 0 <= nodata <= 255:
         labels[labels == nodata] = NO_LABEL

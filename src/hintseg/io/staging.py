@@ -1,5 +1,6 @@
 """A folder that is being made says so until it is whole, so that half of one is never taken for a whole."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +17,7 @@ def require_finished(folder: Path) -> None:
     Raises:
         InputError: it was.
     """
-    if (folder / UNFINISHED).exists():
+    if os.path.lexists(folder / UNFINISHED):
         raise InputError(
             f"{folder}: is unfinished, since the command that made it (import, simulate or prepare) was stopped; "
             "delete this folder and run that command again."
