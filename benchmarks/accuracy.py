@@ -15,7 +15,7 @@ from typing import Any
 from benchmarks.record import write
 from hintseg.api import train
 from hintseg.hints.dataset import Dataset
-from hintseg.inference.evaluation import evaluate_ways
+from hintseg.inference.evaluation import evaluate_configs
 from hintseg.io.writing import atomic_path
 
 ROWS = "instant,fine-tuned"
@@ -69,7 +69,7 @@ def _measured_once(
     )  # fmt: skip
     seconds = time.monotonic() - started
     ways = [segmenter.with_inference(crf=crf) for crf in (True, False)]
-    refined, plain = (matrix.scores().mean_iou for matrix, _ in evaluate_ways(segmenter, dataset, split, ways))
+    refined, plain = (matrix.scores().mean_iou for matrix, _ in evaluate_configs(segmenter, dataset, split, ways))
     chosen = refined if segmenter.recipe.inference.crf else plain
     scores = {"mean_iou": chosen, "mean_iou_crf": refined, "mean_iou_no_crf": plain}
     result = {name: round(100 * score, 2) for name, score in scores.items()} | {"seconds": round(seconds, 1)}

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from benchmarks.record import write
 from hintseg.apps.batch_inference.cluster import Worker, predict_on_ray
+from hintseg.apps.batch_inference.input_images import find_images
 from hintseg.apps.batch_inference.local import maker_of, pending, predict_here
 from hintseg.apps.batch_inference.output import Output
-from hintseg.apps.batch_inference.photographs import find_photographs
 from hintseg.inference.segmenter import Segmenter
 
 
@@ -48,7 +48,7 @@ def main() -> None:
     options = parser.parse_args()
     segmenter = Segmenter.open(options.run, "cpu")
     config = segmenter.with_inference(method="softmax", crf=False)
-    photographs = find_photographs([options.photographs])
+    photographs = find_images([options.photographs])
     with tempfile.TemporaryDirectory() as folder:
         here, there = Output(f"{folder}/here"), Output(f"{folder}/there")
         started = time.monotonic()

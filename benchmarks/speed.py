@@ -112,12 +112,12 @@ def _batch(random, config):
     coarse = random.integers(0, 255, (count, 12, 12, 3)).astype(np.uint8)
     image = np.stack([cv2.resize(part, (side, side), interpolation=cv2.INTER_CUBIC) for part in coarse])
     labels = np.full((count, side, side), 254, np.uint8)
-    spread = labels.copy()
+    propagated = labels.copy()
     allowed = np.zeros((count, 21), bool)
     for index in range(count):
         for label in random.choice(21, 4, replace=False):
             (x0, y0), (x1, y1) = random.integers(0, side, (2, 2)).tolist()
-            cv2.line(spread[index], (x0, y0), (x1, y1), int(label), 60)
+            cv2.line(propagated[index], (x0, y0), (x1, y1), int(label), 60)
             cv2.line(labels[index], (x0, y0), (x1, y1), int(label), 3)
             allowed[index, label] = True
     rows, columns = np.mgrid[:side, :side]
@@ -125,7 +125,7 @@ def _batch(random, config):
     soft = np.repeat(allowed[:, :, None, None], side // 4, 2).repeat(side // 4, 3).astype(np.float32) / 4
     arrays = {
         "image": np.ascontiguousarray(image.transpose(0, 3, 1, 2)), "labels": labels, "regions": regions.copy(),
-        "allowed": allowed, "present": allowed, "spread": spread, "soft": soft,
+        "allowed": allowed, "present": allowed, "propagated": propagated, "soft": soft,
         "number": np.arange(count),
     }  # fmt: skip
     return {name: torch.from_numpy(array) for name, array in arrays.items()}

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.record import write
-from hintseg.functional.propagation.regions import propagate, spread_labels
+from hintseg.functional.propagation.regions import propagate, propagated_labels
 from hintseg.functional.segments.oversegment import oversegment
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.forms.points import Point, draw
@@ -33,7 +33,7 @@ def main() -> None:
             draw((Point(x, y, int(truth[y, x])),), labels, 3)
             regions = oversegment(image, "watershed", 1000)
             shares = propagate(image, labels, regions, classes, others=np.ones(classes, bool))
-            spread = spread_labels(labels, regions, shares, options.confidence)
+            spread = propagated_labels(labels, regions, shares, options.confidence)
             open_to_all = (labels == UNLABELLED) & (truth < classes)
             reached = open_to_all & (spread < classes)
             blank += int(open_to_all.sum())

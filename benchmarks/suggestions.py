@@ -16,7 +16,7 @@ import numpy as np
 from benchmarks.record import write
 from hintseg.api import choose_recipe, train
 from hintseg.hints.dataset import Dataset
-from hintseg.inference.evaluation import evaluate_ways
+from hintseg.inference.evaluation import evaluate_configs
 from hintseg.inference.segmenter import Segmenter
 from hintseg.inference.suggest import suggest
 from hintseg.io.writing import link_or_copy
@@ -94,7 +94,8 @@ def main() -> None:
             )  # fmt: skip
             ways = [segmenter.with_inference(crf=crf) for crf in (True, False)]
             refined, plain = (
-                round(100 * matrix.scores().mean_iou, 2) for matrix, _ in evaluate_ways(segmenter, dataset, "val", ways)
+                round(100 * matrix.scores().mean_iou, 2)
+                for matrix, _ in evaluate_configs(segmenter, dataset, "val", ways)
             )
             count = sum(map(len, clicks.values()))
             row = {"way": way, "clicks": count, "seed": options.seed, "run": name}

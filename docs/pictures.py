@@ -12,12 +12,12 @@ from PIL import Image
 from hintseg import Segmenter
 from hintseg.apps.report.figures import draw_hints, embedding_colours, overlay, region_borders
 from hintseg.apps.report.run_report import shown_segments, training_pictures
-from hintseg.functional.propagation.regions import propagate, spread_labels
+from hintseg.functional.propagation.regions import propagate, propagated_labels
 from hintseg.functional.segments.oversegment import oversegment
 from hintseg.hints.forms.boxes import Box
 from hintseg.hints.forms.points import Point
 from hintseg.hints.model import ImageHints
-from hintseg.io.images import reduced, repeated
+from hintseg.io.images import resize_longest_side, resize_nearest
 from hintseg.io.palette import label_palette
 from hintseg.network.tta import image_maps, middle_scale
 from hintseg.pseudo_labels.grabcut import box_seeds
@@ -35,7 +35,7 @@ BOXES = {"cup": (75, 12, 484, 388, CUP), "cat": (0, 0, 385, 300, CAT)}
 
 def beside(*pictures: np.ndarray, width: int = WIDTH) -> np.ndarray:
     """Pictures of one size in a row, with a white gap between them."""
-    small = [reduced(picture, width) for picture in pictures]
+    small = [resize_longest_side(picture, width) for picture in pictures]
     gap = np.full((small[0].shape[0], 8, 3), 255, np.uint8)
     return np.concatenate([part for picture in small for part in (picture, gap)][:-1], axis=1)
 
@@ -55,7 +55,7 @@ def form_row(image: np.ndarray, hints: ImageHints, classes: int) -> np.ndarray:
         cv2.rectangle(drawn, *corners, label_palette()[box.label].tolist(), 4)
     regions = oversegment(image, "watershed", 1000)
     shares = propagate(image, target.likely, regions, classes)
-    spread = spread_labels(target.labels, regions, shares, 0.9, target.possible)
+    spread = propagated_labels(target.labels, regions, shares, 0.9, target.possible)
     whole = complete_untrained(image, target.likely, classes)
     if target.possible is not None:
         whole = whole * target.possible
@@ -95,14 +95,14 @@ def main(run: Path, out: Path) -> None:
         for key in ("motorcycle", "cat")
     }
     clusters = shown_segments(segmenter, vectors["motorcycle"])
-    small = reduced(image, WIDTH)
+    small = resize_longest_side(image, WIDTH)
     size = small.shape[:2]
     save(
         out / "method-segments.jpg",
         beside(
-            region_borders(small, repeated(oversegment(image, "watershed", 200), size)),
-            repeated(embedding_colours(vectors["motorcycle"].numpy()), size),
-            region_borders(small, repeated(clusters, size)),
+            region_borders(small, resize_nearest(oversegment(image, "watershed", 200), size)),
+            resize_nearest(embedding_colours(vectors["motorcycle"].numpy()), size),
+            region_borders(small, resize_nearest(clusters, size)),
         ),
     )
     height, width = clusters.shape
@@ -112,9 +112,9 @@ def main(run: Path, out: Path) -> None:
     for embeddings in vectors.values():
         cosines = torch.einsum("dhw,d->hw", embeddings, prototype).clamp(0, 1).numpy()
         heats.append(
-            repeated(cv2.applyColorMap((cosines * 255).astype(np.uint8), cv2.COLORMAP_VIRIDIS)[..., ::-1], size)
+            resize_nearest(cv2.applyColorMap((cosines * 255).astype(np.uint8), cv2.COLORMAP_VIRIDIS)[..., ::-1], size)
         )
-    save(out / "method-contrast.jpg", beside(overlay(small, repeated(chosen.astype(np.uint8), size)), *heats))
+    save(out / "method-contrast.jpg", beside(overlay(small, resize_nearest(chosen.astype(np.uint8), size)), *heats))
 
 
 if __name__ == "__main__":

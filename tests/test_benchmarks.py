@@ -111,7 +111,7 @@ def test_measured_rows_have_a_value_a_seed_and_are_kept(scenes, tmp_path, monkey
         ]
 
     monkeypatch.setattr(accuracy, "train", train)
-    monkeypatch.setattr(accuracy, "evaluate_ways", evaluate)
+    monkeypatch.setattr(accuracy, "evaluate_configs", evaluate)
     rows = ["instant", "fine-tuned:iterations=3;data.crop_size=64"]
     for _ in range(2):  # the second time nothing is trained
         first, second = accuracy.measure(scenes, rows, "points", tmp_path / "runs", seeds=(0, 1))

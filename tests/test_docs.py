@@ -21,7 +21,7 @@ from hintseg.apps.cli.app import app
 from hintseg.apps.studio.lock import SILENT
 from hintseg.check import inspect, require_trainable
 from hintseg.config.schema import DataConfig, InferenceConfig
-from hintseg.contrib.rca import RegionMemory
+from hintseg.contrib.rca import RegionMemoryBank
 from hintseg.errors import InputError
 from hintseg.formats.registry import FORMATS, Format, import_dataset
 from hintseg.hints.dataset import Dataset
@@ -57,7 +57,7 @@ def test_the_example_of_a_new_loss_runs():
     terms = example(0)
     assert not set(terms) & set(TERMS)
     logits = torch.zeros(1, 4, 2, 2)
-    inputs = TermInputs(PixelMaps(logits, logits), *[torch.zeros(1)] * 7, "average", None, RegionMemory(4))
+    inputs = TermInputs(PixelMaps(logits, logits), *[torch.zeros(1)] * 7, "average", None, RegionMemoryBank(4))
     assert float(terms["confidence"](inputs)) == pytest.approx(0.75)
 
 

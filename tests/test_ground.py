@@ -22,6 +22,14 @@ def test_unknown_names_list_the_known_and_the_nearest():
     assert message == "Unknown backbone 'resnet5'. Did you mean 'resnet50'? Known: resnet50, vgg16."
 
 
+def test_of_a_long_table_five_names_at_most_are_listed():
+    known = [f"resnet{number}" for number in range(100)]
+    message = str(unknown_name("backbone", "resnt50", known))
+    assert message.startswith("Unknown backbone 'resnt50'. Did you mean 'resnet50'? Some of 100: resnet50, ")
+    assert message.count("resnet") == 6
+    assert str(unknown_name("backbone", "x", known)).count("resnet") == 5
+
+
 @pytest.mark.parametrize("name", RECIPES)
 def test_recipes_survive_json(name, tmp_path):
     path = tmp_path / "recipe.json"

@@ -19,7 +19,7 @@ from hintseg.inference.evaluation import evaluate_split
 from hintseg.inference.segmenter import Segmenter
 from hintseg.io.images import write_image, write_labels
 from hintseg.io.samples import Picture
-from hintseg.io.writing import kept_arrays, read_arrays
+from hintseg.io.writing import cached_arrays, read_arrays
 from hintseg.memory_errors import is_exhausted, memory_explained
 from hintseg.training.stages import memory_errors_explained
 
@@ -60,13 +60,13 @@ class Small:
     classes = ("ground", "square", "disc")
     recipe = None
 
-    def predict_ways(self, image, ways):
+    def predict_configs(self, image, ways):
         if image.shape[1] > 96:
             raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
         return [np.zeros(image.shape[:2], np.uint8) for _ in ways]
 
     def predict_picture(self, picture, config):
-        return self.predict_ways(picture.pixels, [config])[0]
+        return self.predict_configs(picture.pixels, [config])[0]
 
     def picture(self, dataset, key):
         return dataset.picture(key)
@@ -98,7 +98,7 @@ def test_one_image_that_cannot_be_held_costs_that_image_only(scenes, tmp_path):
 def test_any_flipped_bit_of_a_cached_file_is_found(tmp_path):
     made = np.random.default_rng(0).integers(0, 9, (6, 5)).astype(np.uint16)
     path = tmp_path / "a.npz"
-    kept_arrays(path, ["coarse", "fine"], lambda: [made, made + 1])
+    cached_arrays(path, ["coarse", "fine"], lambda: [made, made + 1])
     content = path.read_bytes()
     for bit in range(0, 8 * len(content), 5):
         changed = bytearray(content)
@@ -107,7 +107,7 @@ def test_any_flipped_bit_of_a_cached_file_is_found(tmp_path):
         found = read_arrays(path, "coarse", "fine")
         assert found is None or (np.array_equal(found[0], made) and np.array_equal(found[1], made + 1)), bit
     path.write_bytes(content[:-30])
-    assert np.array_equal(kept_arrays(path, ["coarse"], lambda: [made])[0], made)
+    assert np.array_equal(cached_arrays(path, ["coarse"], lambda: [made])[0], made)
     assert read_arrays(path, "coarse") is not None
 
 

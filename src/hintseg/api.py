@@ -129,7 +129,7 @@ def train(
         progress: called with (stage, done, total, values).
         validate: split with masks whose mean IoU, by softmax alone, joins the metrics at every checkpoint; it decides
             nothing.
-        cache: folder for over-segments, which several runs on the same images may share; default OUT/cache.
+        cache: folder for superpixels, which several runs on the same images may share; default OUT/cache.
         **choices: what `choose_recipe` takes: config, objective, backbone, iterations, seed, settings.
 
     Returns:

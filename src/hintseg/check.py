@@ -151,7 +151,7 @@ def _warn(found: Inspection, dataset: Dataset, hinted: int) -> None:
     if dataset.background is not None and pointed and not found.hinted_pixels[dataset.background]:
         name = dataset.classes[dataset.background]
         found.warnings.append(
-            f"the background ({name!r}) is never pointed at; it needs a click or stroke like any class."
+            f"the background ({name!r}) has no localized hint; it needs a click or stroke like any class."
         )
     if hinted < found.images - len(found.errors):
         found.warnings.append(f"{found.images - len(found.errors) - hinted} of {found.images} images have no hint.")

@@ -13,6 +13,8 @@ Each message is one sentence or two: which file or argument, what came, what was
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+FEW, MANY = 5, 30  # names that an error lists of a table with more than so many
+
 
 class HintsegError(Exception):
     """Base of all errors that the user can mend."""
@@ -39,11 +41,13 @@ class TrainingError(HintsegError):
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> ConfigError:
-    """An error for a name that is not in a table: lists the known names, nearest first."""
+    """An error for a name that is not in a table: the nearest, and all where they are few, else five at most."""
     names = sorted(known)
-    near = get_close_matches(name, names, n=1)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
-    return ConfigError(f"Unknown {kind} {name!r}.{hint} Known: {', '.join(names)}.")
+    near = get_close_matches(name, names, n=FEW, cutoff=0.5)
+    hint = f" Did you mean {near[0]!r}?" if near and get_close_matches(name, near[:1]) else ""
+    if len(names) <= MANY:
+        return ConfigError(f"Unknown {kind} {name!r}.{hint} Known: {', '.join(names)}.")
+    return ConfigError(f"Unknown {kind} {name!r}.{hint} Some of {len(names)}: {', '.join(near or names[:FEW])}.")
 
 
 def why(error: BaseException) -> str:

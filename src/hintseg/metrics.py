@@ -20,7 +20,7 @@ class Scores:
         dice: (C,) float64, 2 TP / (2 TP + FP + FN), which is the F1 score of the pixels; NaN as in iou.
         precision: (C,) float64, fraction of the pixels predicted as a class that are of it; NaN where none is.
         recall: (C,) float64, fraction of the pixels of a class that are predicted as it; NaN where there is none.
-        pixel_accuracy: share of evaluated pixels predicted right.
+        pixel_accuracy: fraction of evaluated pixels predicted right.
         mean_accuracy: mean recall over the classes that occur in the truth.
         pixels: number of evaluated (non-void) pixels.
     """

@@ -162,6 +162,7 @@ def test_an_interrupted_run_of_an_earlier_version_goes_on(scenes, tiny, tmp_path
     terms = content["settings"]["the terms of the objective"]
     content["settings"] = old_names(content["settings"])
     back = {new: old for old, new in TERMS.items()}
+    content["settings"]["the hint forms"] = content["settings"].pop("the hint types")
     content["settings"]["the terms of the objective"] = [back.get(term, term) for term in terms]
     inputs.write_text(json.dumps(content), "utf-8")
     shutil.copytree(tmp_path / "run", tmp_path / "other")

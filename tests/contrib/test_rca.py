@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from hintseg.contrib.rca import RegionMemory, class_regions, regional_contrast
+from hintseg.contrib.rca import RegionMemoryBank, class_regions, regional_contrast
 
 
 def unit(*shape, seed=0):
@@ -62,21 +62,21 @@ def test_one_class_alone_has_nothing_to_repel():
 
 
 def test_first_in_first_out_by_class():
-    memory = RegionMemory(3, size=2)
+    memory = RegionMemoryBank(3, size=2)
     assert memory.regions() is None
     regions = unit(5, 4).float()
     memory.push(regions, torch.tensor([0, 0, 2, 0, 2]))
     kept, labels = memory.regions()
     assert labels.tolist() == [0, 0, 2, 2]
     assert torch.equal(kept, regions[[1, 3, 2, 4]])
-    other = RegionMemory(3, size=2)
+    other = RegionMemoryBank(3, size=2)
     other.load_state(memory.state())
     assert torch.equal(other.regions()[0], kept)
     assert torch.equal(other.regions()[1], labels)
 
 
 def test_prototypes_are_cluster_means_and_keep_their_places():
-    memory = RegionMemory(2, size=50)
+    memory = RegionMemoryBank(2, size=50)
     centres = torch.eye(4)[:3]
     regions = F.normalize(
         centres.repeat(10, 1)

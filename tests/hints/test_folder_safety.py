@@ -169,7 +169,7 @@ def test_pictures_that_are_not_read_are_named(data):
     files = {"masks/a.png": picture(0, 1), "masks/a.tif": picture(1), "masks/b.jpg": picture(1), "masks/c.npy": b""}
     found = warnings_of(data(files=files))
     assert "2 files were not read (1 .npy, 1 .jpg)" in found
-    assert "first 'a.tif': its image has another picture" in found
+    assert "first 'a.tif': its image has another label map" in found
 
 
 @pytest.mark.parametrize(

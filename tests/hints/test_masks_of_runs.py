@@ -6,7 +6,7 @@ import shutil
 import numpy as np
 import pytest
 
-from hintseg.apps.batch_inference.output import Made, Output
+from hintseg.apps.batch_inference.output import Output, Prediction
 from hintseg.check import inspect
 from hintseg.errors import InputError
 from hintseg.formats.registry import export_masks, import_dataset
@@ -48,7 +48,7 @@ def copied(tmp_path):
         write_image(tmp_path / "data/images/1.png", np.zeros((2, 2, 3), np.uint8))
         (tmp_path / "data/dataset.json").write_text(json.dumps(described))
         output = Output(str(tmp_path / "run/masks"), classes=told)
-        output.write("1", Made(np.array(labels, np.uint8)))
+        output.write("1", Prediction(np.array(labels, np.uint8)))
         (tmp_path / "data/masks").mkdir()
         shutil.copy(tmp_path / "run/masks/1.png", tmp_path / "data/masks")
         return Dataset.open(tmp_path / "data")

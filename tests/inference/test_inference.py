@@ -192,7 +192,7 @@ def test_ways_that_share_work_give_what_each_gives_alone(segmenter, monkeypatch)
     looks = []
     whole = prediction.multi_scale_maps
     monkeypatch.setattr(prediction, "multi_scale_maps", lambda *a: looks.append(a[2:]) or whole(*a))
-    for one, other in zip(segmenter.predict_ways(image, ways), expected, strict=True):
+    for one, other in zip(segmenter.predict_configs(image, ways), expected, strict=True):
         assert np.array_equal(one, other)
     assert len(looks) == len(set(looks)) == 2  # with and without its mirror image
 
@@ -249,7 +249,7 @@ def test_broken_runs_say_what_to_do(segmenter, tmp_path):
         Segmenter.open(segmenter.run, "cpu")
     weights.write_bytes(whole)
     (segmenter.run / "memory.safetensors").unlink()
-    with pytest.raises(RunError, match="segment memory is missing"):
+    with pytest.raises(RunError, match="memory bank is missing"):
         Segmenter.open(segmenter.run, "cpu").retrieve(np.zeros((32, 32, 3), np.uint8), (1, 1))
     (segmenter.run / "run.json").write_text("{}")
     with pytest.raises(RunError, match="is damaged"):
@@ -482,10 +482,10 @@ def test_the_most_doubtful_region_without_a_hint():
     shares = np.stack([sure, 1 - sure])
     hinted = np.zeros((10, 30), np.bool_)
     alike = np.ones(2)
-    x, y, doubt, worth, mean = worthiest_region(shares, regions, hinted, alike)
+    x, y, uncertainty, worth, mean = worthiest_region(shares, regions, hinted, alike)
     assert 13 <= x <= 16
     assert 3 <= y <= 6
-    assert doubt == worth == pytest.approx(50)
+    assert uncertainty == worth == pytest.approx(50)
     assert mean == pytest.approx([0.5, 0.5])
     hinted[0, 15] = True
     assert worthiest_region(shares, regions, hinted, alike)[2] == pytest.approx(40)
@@ -501,7 +501,7 @@ def test_a_click_does_not_rule_out_what_it_does_not_name(segmenter, scenes):
     for path in (scenes.root / "boxes.json", *(scenes.root / "scribbles").iterdir()):
         path.unlink()
     (found,) = suggest(segmenter, Dataset.open(scenes.root), [key])
-    assert found.doubt > 0
+    assert found.uncertainty > 0
     assert found.classes[0][1] < 1
 
 
@@ -512,8 +512,8 @@ def test_doubt_about_a_scarce_class_is_worth_more():
     shares[0, :, 10:], shares[2, :, 10:] = 0.7, 0.3  # less, about a scarce one
     hinted = np.zeros((1, 20), np.bool_)
     assert worthiest_region(shares, regions, hinted, np.ones(3))[2] == pytest.approx(4)
-    _, _, doubt, worth, _ = worthiest_region(shares, regions, hinted, np.array([0.5, 0.5, 8]))
-    assert doubt == pytest.approx(3)
+    _, _, uncertainty, worth, _ = worthiest_region(shares, regions, hinted, np.array([0.5, 0.5, 8]))
+    assert uncertainty == pytest.approx(3)
     assert worth == pytest.approx(3 / 2 * (0.5 + 8))
     labels = torch.tensor([0] * 60 + [1] * 30)
     np.testing.assert_allclose(class_scarcity(labels, 3), [0.5, 1, 10])

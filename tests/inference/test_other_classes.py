@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from hintseg.api import train
-from hintseg.apps.batch_inference.output import Made, Output, classes_of_masks
+from hintseg.apps.batch_inference.output import Output, Prediction, classes_of_masks
 from hintseg.apps.cli import app
 from hintseg.apps.report.run_report import report_run
 from hintseg.apps.studio.backend import _page_names
@@ -171,7 +171,7 @@ def test_a_data_sets_label_maps_are_not_written_with_other_numbers(tmp_path):
 def test_masks_of_an_older_version_are_gone_on_with(tmp_path):
     output = Output(str(tmp_path), classes=("a", "b"))
     output.claim("me", [], resume=False)
-    output.write("x", Made(np.zeros((2, 2), np.uint8)))
+    output.write("x", Prediction(np.zeros((2, 2), np.uint8)))
     marks = json.loads((tmp_path / ".made-by.json").read_text("utf-8"))
     del marks["classes"]
     (tmp_path / ".made-by.json").write_text(json.dumps(marks))

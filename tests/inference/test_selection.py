@@ -30,7 +30,7 @@ class Says:
         assert len(scales) == 1
         return self.recipe.inference.model_copy(update={"crf": crf})
 
-    def predict_ways(self, image, ways):
+    def predict_configs(self, image, ways):
         return [self.masks[way.crf] for way in ways]
 
 

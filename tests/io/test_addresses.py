@@ -13,8 +13,8 @@ import fsspec
 import numpy as np
 import pytest
 
+from hintseg.apps.batch_inference.input_images import find_images
 from hintseg.apps.batch_inference.output import Output
-from hintseg.apps.batch_inference.photographs import find_photographs
 from hintseg.errors import InputError, RunError
 from hintseg.hints.dataset import Dataset
 from hintseg.io.storage import addresses, files, mirror
@@ -52,7 +52,7 @@ def unreached(monkeypatch):
 def test_other_addresses_reach_nothing(unreached, tmp_path, monkeypatch, address, expected):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HINTSEG_CACHE", str(tmp_path / "cache"))
-    for use in (mirror.fetch, Dataset.open, files.list_files, lambda text: find_photographs([text])):
+    for use in (mirror.fetch, Dataset.open, files.list_files, lambda text: find_images([text])):
         if expected is None:  # a local path, where nothing is
             with pytest.raises(InputError):
                 Dataset.open(address)
@@ -170,7 +170,7 @@ def test_a_folder_that_lists_its_files_is_read_over_https(web, scenes, tmp_path)
     assert set(found.paths) == {*scenes.paths, odd.stem}
     assert np.array_equal(found.image(odd.stem), scenes.image(key))
     assert found.hints(key).points == scenes.hints(key).points
-    with files.local_file(find_photographs([f"{web}/data/images"])[0].source) as path:
+    with files.local_file(find_images([f"{web}/data/images"])[0].source) as path:
         assert path.read_bytes() == odd.read_bytes()
     # Later only what changed.
     Web.asked.clear()

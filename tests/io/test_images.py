@@ -8,9 +8,16 @@ from PIL import Image
 
 from hintseg.errors import InputError, RunError
 from hintseg.io import pillow
-from hintseg.io.images import read_image, read_image_size, read_labels, reduced, repeated, write_labels
+from hintseg.io.images import (
+    read_image,
+    read_image_size,
+    read_labels,
+    resize_longest_side,
+    resize_nearest,
+    write_labels,
+)
 from hintseg.io.palette import label_palette
-from hintseg.io.writing import atomic_path, kept_arrays, link_or_copy, read_arrays
+from hintseg.io.writing import atomic_path, cached_arrays, link_or_copy, read_arrays
 
 
 @pytest.fixture
@@ -126,13 +133,13 @@ def test_arrays_that_can_be_made_again_are_read_or_none(tmp_path):
 def test_a_reduced_image_holds_means():
     rng = np.random.default_rng(0)
     image = rng.integers(0, 256, (40, 60, 3)).astype(np.uint8)
-    small = reduced(image, 20)
+    small = resize_longest_side(image, 20)
     assert small.shape == (13, 20, 3)
-    exact = reduced(image[:39], 20)  # by three
+    exact = resize_longest_side(image[:39], 20)  # by three
     means = image[:39].astype(float).reshape(13, 3, 20, 3, 3).mean(axis=(1, 3))
     np.testing.assert_allclose(exact, means, atol=0.51)
-    assert reduced(image, 60) is image
-    assert reduced(image[:1], 7).shape == (1, 7, 3)
+    assert resize_longest_side(image, 60) is image
+    assert resize_longest_side(image[:1], 7).shape == (1, 7, 3)
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int32])
@@ -142,7 +149,7 @@ def test_repeated_pixels_are_never_mixed(dtype, size):
     plain = [
         [labels[row * 8 // size[0], column * 10 // size[1]] for column in range(size[1])] for row in range(size[0])
     ]
-    result = repeated(labels, size)
+    result = resize_nearest(labels, size)
     np.testing.assert_array_equal(result, plain)
     assert result.dtype == dtype
 
@@ -154,14 +161,14 @@ def test_arrays_are_made_once_and_again_where_they_are_damaged(tmp_path):
         made.append(1)
         return [np.arange(6, dtype=np.uint16).reshape(2, 3), np.zeros((0, 4), np.float16)]
 
-    first = kept_arrays(path, ["x", "y"], make)
-    again = kept_arrays(path, ["x", "y"], make)
+    first = cached_arrays(path, ["x", "y"], make)
+    again = cached_arrays(path, ["x", "y"], make)
     assert len(made) == 1
     for one, other in zip(first, again, strict=True):
         assert one.dtype == other.dtype
         np.testing.assert_array_equal(one, other)
     path.write_bytes(path.read_bytes()[:40])
-    kept_arrays(path, ["x", "y"], make)
+    cached_arrays(path, ["x", "y"], make)
     assert len(made) == 2
     assert read_arrays(path, "x") is not None
 

@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 import pytest
 
-from hintseg.apps.batch_inference.photographs import find_photographs
+from hintseg.apps.batch_inference.input_images import find_images
 from hintseg.check import inspect
 from hintseg.config.load import load_recipe
 from hintseg.errors import HintsegError, InputError
@@ -55,7 +55,7 @@ def test_images_are_listed_and_others_counted(mixed):
 
 
 def test_predict_finds_the_same_and_says_what_it_passed_over(mixed, caplog):
-    names = [photograph.name for photograph in find_photographs([mixed])]
+    names = [photograph.name for photograph in find_images([mixed])]
     assert names == ["B", "a", "c", "e", "f", "link/z", "one", "sub/d"]
     assert "5 files were not read" in caplog.text
 

@@ -10,9 +10,9 @@ import pytest
 
 from hintseg import Segmenter, train
 from hintseg.api import choose_recipe
+from hintseg.apps.batch_inference.input_images import find_images
 from hintseg.apps.batch_inference.local import pending, predict_here
 from hintseg.apps.batch_inference.output import Output
-from hintseg.apps.batch_inference.photographs import find_photographs
 from hintseg.errors import ConfigError, InputError, RunError
 from hintseg.hints.dataset import Dataset
 from hintseg.io.images import read_labels
@@ -305,7 +305,7 @@ def test_training_from_s3_to_s3_through_failures(store, scenes, tiny, tmp_path, 
     assert named.dataset().keys("train") == scenes.keys("train")
     # Photographs there, masks there, every third request fails.
     store.fail_every, store.failed = 3, 0
-    photographs = find_photographs(["s3://bucket/data/images"])
+    photographs = find_images(["s3://bucket/data/images"])
     output = Output("s3://bucket/masks")
     wanted = pending(photographs, output, "maker", resume=False)
     assert [wrong for _, wrong in predict_here(opened, wanted, output, opened.recipe.inference)] == [None] * 6

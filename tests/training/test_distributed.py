@@ -62,7 +62,7 @@ def test_losses_and_gradients_are_those_of_one_process(tmp_path):
             "regions": regions.repeat_interleave(8, 1).repeat_interleave(8, 2),
             "allowed": present,
             "present": present,
-            "spread": labels.to(torch.uint8),
+            "propagated": labels.to(torch.uint8),
             "soft": soft / soft.sum(dim=1, keepdim=True),
             "number": torch.zeros(4, dtype=torch.int64),
         },

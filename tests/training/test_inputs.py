@@ -120,7 +120,7 @@ def test_changed_data_is_refused_and_named(interrupted, go, scenes, name):
         ({"settings": ["inference.flip=true"]}, "inference.flip was False and is True"),
         ({"objective": "partial_cross_entropy"}, "the terms of the objective was"),
         ({"precision": "bf16-mixed"}, "precision was 32-true and is bf16-mixed"),
-        ({"hints": "scribbles"}, "the hint forms was scribbles, points"),
+        ({"hints": "scribbles"}, "the hint types was scribbles, points"),
     ],
 )
 def test_changed_options_are_refused_and_named(interrupted, go, options, said):

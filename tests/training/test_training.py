@@ -42,7 +42,7 @@ from hintseg.training.loss_registry import TERMS, TermInputs
 from hintseg.training.objective import cell_labels
 from hintseg.training.optimizer import AveragedWeights, build_optimizer, learning_rate_factor
 from hintseg.training.self_training import remembered_segments
-from hintseg.training.tag_classifier import image_seeds, tagged_shares, unplaced
+from hintseg.training.tag_classifier import image_seeds, tagged_probabilities, unplaced
 
 COMPLETED = (
     "objective.pseudo_label_cross_entropy.weight=1",
@@ -106,13 +106,13 @@ def test_crops_keep_image_labels_regions_and_soft_masks_aligned():
     sample = Sample(image, labels, labels.astype(np.uint16), np.ones(3, np.bool_), np.ones(3, np.bool_), labels)
     config = DataConfig(crop_size=64, scale_range=(0.6, 1.6), color_jitter=0.0)
     for seed in range(20):
-        pixels, cropped, regions, allowed, _, spread, soft = augment(
+        pixels, cropped, regions, allowed, _, propagated, soft = augment(
             sample, SoftMask(np.arange(3, dtype=np.uint8), share), config, np.random.default_rng(seed)
         )
         inside = cropped != VOID
         assert allowed.all()
         assert (regions[inside] == cropped[inside]).all()
-        assert (spread == cropped).all()
+        assert (propagated == cropped).all()
         agree = np.abs(pixels[..., 0].astype(int) - cropped.astype(int) * 100)[inside] < 30
         assert agree.mean() > 0.9
         coarse, known = cropped[2::4, 2::4], inside[2::4, 2::4]
@@ -586,7 +586,7 @@ def test_seeds_come_from_activations_or_from_a_softmax():
     labels[0, 31] = 2
     target = WeakTarget(labels, np.array([True, False, True]), np.array([True, False, True]), labels)
     for pixels in (False, True):
-        shares = tagged_shares(scores, target, None, Recipe(), pixels)
+        shares = tagged_probabilities(scores, target, None, Recipe(), pixels)
         planted = image_seeds(shares, image, target)
         assert (planted[:, :14] == 0).mean() > 0.9
         assert (planted[:, 18:] == 2).mean() > 0.9
@@ -601,7 +601,7 @@ def test_a_tagged_background_has_the_border():
 
     def background(border):
         recipe = Recipe(tags=TagsConfig(boundary_prior=border))
-        return tagged_shares(scores, target, 0, recipe, pixels=False)[0]
+        return tagged_probabilities(scores, target, 0, recipe, pixels=False)[0]
 
     np.testing.assert_allclose(background(0), math.sqrt(2) / (math.sqrt(2) + 1), rtol=1e-6)
     shares = background(1)

@@ -20,7 +20,7 @@ from hintseg.config.schema import Recipe
 from hintseg.errors import ConfigError
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.forms.registry import parse_forms
-from hintseg.inference.evaluation import evaluate_ways
+from hintseg.inference.evaluation import evaluate_configs
 from hintseg.inference.segmenter import Segmenter
 from hintseg.io.storage.outputs import claim_folder
 from hintseg.io.storage.results import require_result, write_result
@@ -160,14 +160,16 @@ def _measure(
     started = time.monotonic()
     segmenter = training(dataset, hints, folder, recipe=recipe, resume=True, cache=folder.parent / "cache")
     seconds = time.monotonic() - started
-    ways: dict[str, dict[str, object]] = {
+    configs: dict[str, dict[str, object]] = {
         "mean_iou": {"method": "softmax", "crf": False},
         "retrieval": {"method": "knn", "crf": False},
         "both": {"method": "softmax+knn", "crf": False},
         "with_crf": {"method": "softmax+knn", "crf": True},
     }
-    found = evaluate_ways(segmenter, dataset, split, [segmenter.with_inference(**changes) for changes in ways.values()])
-    scores = {name: round(100 * matrix.scores().mean_iou, 2) for name, (matrix, _) in zip(ways, found, strict=True)}
+    found = evaluate_configs(
+        segmenter, dataset, split, [segmenter.with_inference(**changes) for changes in configs.values()]
+    )
+    scores = {name: round(100 * matrix.scores().mean_iou, 2) for name, (matrix, _) in zip(configs, found, strict=True)}
     agreement = completed_matrix(segmenter, dataset).scores().mean_iou if completed else np.nan
     return Result(
         row, recipe.seed, recipe.iterations, scores["mean_iou"], scores["retrieval"], scores["both"],

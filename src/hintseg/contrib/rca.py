@@ -59,7 +59,7 @@ def regional_contrast(
     return per_region.sum() / (positives > 0).sum()
 
 
-class RegionMemory:
+class RegionMemoryBank:
     """The last regions of every class: first in, first out.
 
     Args:
@@ -88,7 +88,7 @@ class RegionMemory:
     def prototypes(self, before: Tensor, iterations: int = 5) -> Tensor:
         """Means of clusters of each class's regions.
 
-        A prototype that was zero starts from one of P regions evenly spread over time; the others go on from where
+        A prototype that was zero starts from one of P regions evenly propagated over time; the others go on from where
         they were, so that each keeps meaning the same. An empty cluster keeps its prototype.
 
         Args:

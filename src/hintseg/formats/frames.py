@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hintseg.errors import InputError
-from hintseg.io.images import read_orientation, repeated
+from hintseg.io.images import read_orientation, resize_nearest
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class Frame:
             labels = labels[::-1]
         if self.orientation >= 5:
             labels = labels.T
-        return repeated(np.ascontiguousarray(labels), self.size)
+        return resize_nearest(np.ascontiguousarray(labels), self.size)
 
     def shown(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Row and column of the declared map that each pixel of the image shows, as `moved_map` chooses them."""
@@ -81,7 +81,7 @@ class Frame:
 
 
 def _nearest(wanted: int, there: int) -> NDArray[np.int64]:
-    """Which of `there` places each of `wanted` ones repeats or keeps, as `repeated` has it."""
+    """Which of `there` places each of `wanted` ones repeats or keeps, as `resize_nearest` has it."""
     places = np.floor(np.arange(wanted) * (1 / (wanted / there))).astype(np.int64)
     return places.clip(0, there - 1)
 

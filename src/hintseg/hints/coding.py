@@ -1,4 +1,4 @@
-"""Which value of a label picture means which class.
+"""Which value of a label map means which class.
 
 A pixel's value is the class index plus `first_label`. The values of `void` and `unlabelled` mean no class; where one
 of them is 0, classes count from 1.
@@ -21,7 +21,7 @@ from hintseg.io.images import read_label_map
 
 @dataclass(frozen=True)
 class LabelCoding:
-    """Values of label pictures.
+    """Values of label maps.
 
     Attributes:
         num_classes: how many classes there are.
@@ -66,12 +66,12 @@ class LabelCoding:
     def read(
         self, path: Path, classes: Sequence[str], correct: Callable[[str], None] = lambda what: None
     ) -> NDArray[np.uint8]:
-        """Values of a label picture; 255 where its file says that there is no data, or all is transparent.
+        """Values of a label map; 255 where its file says that there is no data, or all is transparent.
 
         Args:
-            path: the picture.
-            classes: names by label; where hintseg wrote the picture, its values must mean the same.
-            correct: takes what is done to the picture.
+            path: the image.
+            classes: names by label; where hintseg wrote the image, its values must mean the same.
+            correct: takes what is done to the image.
 
         Raises:
             InputError: it cannot be read, was written for other classes, or marks the value of a class as no data.
@@ -82,7 +82,7 @@ class LabelCoding:
         meant = (self.void, self.unlabelled)  # without the file's say
         clear = tuple(value for value in found.clear if value not in meant)
         if clear:
-            correct("label pictures whose transparent pixels are taken as void or unlabelled")
+            correct("label maps whose transparent pixels are taken as void or unlabelled")
         nodata = None if found.nodata in meant else found.nodata
         return found._replace(clear=clear, nodata=nodata).labels(path, self.class_values)
 
@@ -102,7 +102,7 @@ class LabelCoding:
                 )
 
     def decode(self, values: NDArray[np.uint8], dense: bool, path: Path) -> NDArray[np.uint8]:
-        """Label map of a picture; what it leaves open is `UNLABELLED`, or `VOID` in a dense one.
+        """Label map of an image; what it leaves open is `UNLABELLED`, or `VOID` in a dense one.
 
         Raises:
             InputError: a value means nothing.
@@ -113,7 +113,7 @@ class LabelCoding:
         return self._tables[dense][values]
 
     def encode(self, labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """The picture of a label map; what it leaves open becomes 255, or the value of unlabelled in it.
+        """The image of a label map; what it leaves open becomes 255, or the value of unlabelled in it.
 
         Raises:
             InputError: the value of a class means something else.
@@ -121,7 +121,7 @@ class LabelCoding:
         values = labels.astype(np.int64) + self.first_label
         taken = {self.void, VOID, UNLABELLED} | ({self.unlabelled} if self.unlabelled is not None else set())
         if lost := sorted(taken & set(np.unique(values[labels < UNLABELLED]).tolist())):
-            raise InputError(f"class {lost[0] - self.first_label} has no value in label pictures; see dataset.json.")
+            raise InputError(f"class {lost[0] - self.first_label} has no value in label maps; see dataset.json.")
         values[labels == VOID] = VOID
         values[labels == UNLABELLED] = VOID if self.unlabelled is None else self.unlabelled
         return values.astype(np.uint8)
@@ -135,7 +135,7 @@ class LabelCoding:
         if self.unlabelled is not None:
             means[self.unlabelled] = "unlabelled"
         said = ", ".join(f"{value} is {what}" for value, what in sorted(means.items()))
-        return f"in label pictures {said}{', …' if len(classes) > 5 else ''}"
+        return f"in label maps {said}{', …' if len(classes) > 5 else ''}"
 
     def _unknown(self, value: int, path: Path, dense: bool) -> str:
         last = self.first_label + self.num_classes - 1

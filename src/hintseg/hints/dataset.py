@@ -1,14 +1,14 @@
 """Dataset: images and hints in a folder.
 
     dataset.json     classes (names, index = label), background (index or null), tags_complete;
-                     void (255), unlabelled (null), first_label (0): values of label pictures, see `coding`
+                     void (255), unlabelled (null), first_label (0): values of label maps, see `coding`
     images/KEY.jpg           any format of `listing.IMAGE_SUFFIXES`
     masks/KEY.png            dense label map, void where nobody knows; any format of `pictures.LABEL_SUFFIXES`
     scribbles/KEY.png        label map, 255 = unlabelled
     scribbles.json           KEY → [[class, [[x, y], …]], …]       strokes, beside or in place of the PNGs;
                              a third entry is a stroke's width in pixels, 3 without it
     points.json              KEY → [[x, y, class], …]
-    contours/KEY.png         grey boundary strength, in place of the colour gradient for over-segmentation
+    contours/KEY.png         grey boundary strength, in place of the colour gradient for superpixels
     boxes.json               KEY → [[x0, y0, x1, y1, class], …]     pixels, end exclusive
     tags.json                KEY → [class, …]
     looked_for.json          KEY → [class, …]: only these were looked for; of others nothing is known
@@ -202,13 +202,13 @@ class Dataset:
 
     @cached_property
     def pictures(self) -> Mapping[str, Pictures]:
-        """Folder of label pictures → its files, as they were when first asked for."""
+        """Folder of label maps → its files, as they were when first asked for."""
         folders = [*(name for name, form in FORMS.items() if form.picture), "contours"]
         return {folder: list_pictures(self.root / folder) for folder in folders}
 
     @cached_property
     def coding(self) -> LabelCoding:
-        """Which value of a label picture means which class."""
+        """Which value of a label map means which class."""
         return LabelCoding(len(self.classes), self.void, self.unlabelled, self.first_label)
 
     def hints(self, key: str, forms: Iterable[str] = FORMS, size: tuple[int, int] | None = None) -> ImageHints:
@@ -230,7 +230,7 @@ class Dataset:
     def _hints(
         self, name: str, key: str, size: Callable[[], tuple[int, int]], correct: Callable[[str], None]
     ) -> tuple[Hint, ...]:
-        """Hints of one form: those of its table, then its picture."""
+        """Hints of one form: those of its table, then its image."""
         form, found = FORMS[name], []
         if form.parse is not None:
             where = f"{self.root / name}.json, image {key}"

@@ -24,7 +24,7 @@ def require_sound(root: Path) -> None:
     if wrong:
         raise InputError(wrong[0])
     if not (root / "images").is_dir():
-        raise InputError(f"{root}: has no folder images/; put the photographs there.")
+        raise InputError(f"{root}: has no folder images/; put the images there.")
 
 
 def _fault(entry: os.DirEntry[str]) -> str:
@@ -37,5 +37,5 @@ def _fault(entry: os.DirEntry[str]) -> str:
     if entry.is_symlink() and not os.path.exists(entry.path):
         return "is a link that leads nowhere; put the file or folder there that it stands for, or remove the link."
     if is_folder:
-        return "is no folder; rename it, and put the pictures into a folder of this name."
+        return "is no folder; rename it, and put the images into a folder of this name."
     return f"is {'a folder' if entry.is_dir() else 'a pipe, socket or device'}, not a file; rename it."

@@ -62,7 +62,7 @@ class ImageHints:
 
     @property
     def scribble_map(self) -> ScribbleMap | None:
-        """Scribbles that came as a picture instead of strokes."""
+        """Scribbles that came as an image instead of strokes."""
         return next(iter(self.of(ScribbleMap)), None)
 
     @property
@@ -76,10 +76,10 @@ class ImageHints:
 
     def classes(self) -> frozenset[int]:
         """Indices of all classes that any hint names."""
-        return self.placed() | {tag.label for tag in self.tags}
+        return self.localized() | {tag.label for tag in self.tags}
 
-    def placed(self) -> frozenset[int]:
-        """Indices of all classes that a hint points at; the background is what boxes leave."""
+    def localized(self) -> frozenset[int]:
+        """Indices of all classes with a localized hint; the background is what boxes leave."""
         pointing = [hint for hints in self.by_form.values() for hint in hints if not isinstance(hint, Tag)]
         named = frozenset[int]().union(*(hint.named() for hint in pointing))
         return named | {self.background} if self.boxes and self.background is not None else named

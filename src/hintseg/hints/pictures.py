@@ -1,4 +1,4 @@
-"""Label pictures of a folder (masks/, scribbles/): which file belongs to which image."""
+"""Label images of a folder (masks/, scribbles/): which file belongs to which image."""
 
 import os
 from collections import Counter
@@ -16,12 +16,12 @@ LABEL_SUFFIXES = (".png", ".tif", ".tiff", ".bmp", ".gif")
 
 
 class Pictures(NamedTuple):
-    """Label pictures below a folder.
+    """Label images below a folder.
 
     Attributes:
         files: KEY → file.
         passed_over: suffix → files of a format that changes or cannot hold labels.
-        doubled: files whose image has another picture already.
+        doubled: files whose image has another image already.
     """
 
     files: dict[str, Path]
@@ -30,7 +30,7 @@ class Pictures(NamedTuple):
 
 
 def list_pictures(folder: Path) -> Pictures:
-    """Label pictures below a folder, which may be absent; of two for one image the PNG is the picture."""
+    """Label images below a folder, which may be absent; of two for one image the PNG is the image."""
     if not folder.is_dir():
         return Pictures({}, Counter(), ())
     found, doubled = list_images(folder), []
@@ -65,7 +65,7 @@ def require_own_values(folder: Path, classes: Sequence[str], first_label: int) -
 
 
 def require_size(path: Path, shape: tuple[int, ...], size: tuple[int, int]) -> None:
-    """Refuse a label picture of another size (height, width) than its image.
+    """Refuse a label map of another size (height, width) than its image.
 
     Raises:
         InputError: it is.
@@ -85,12 +85,12 @@ def passed_over_pictures(folder: str, pictures: Pictures) -> list[str]:
         )
         said.append(
             f"{folder}/: {pictures.passed_over.total()} files were not read ({kinds}); "
-            f"label pictures end in {', '.join(LABEL_SUFFIXES[:-1])}."
+            f"label maps end in {', '.join(LABEL_SUFFIXES[:-1])}."
         )
     if pictures.doubled:
         first = pictures.doubled[0].name
         said.append(
-            f"{folder}/: {len(pictures.doubled)} files were not read, first {first!r}: its image has another picture."
+            f"{folder}/: {len(pictures.doubled)} files were not read, first {first!r}: its image has another label map."
         )
     return said
 

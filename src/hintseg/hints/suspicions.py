@@ -21,12 +21,12 @@ COMMON_SPLITS = ("train", "val", "test")
 
 @dataclass
 class PictureCounts:
-    """Label pictures that were looked at.
+    """Label images that were looked at.
 
     Attributes:
-        scribbles: pictures in `scribbles/`.
+        scribbles: images in `scribbles/`.
         covering: of these, such as leave no pixel open and are mostly class 0.
-        masks: pictures in `masks/`.
+        masks: images in `masks/`.
         zero_and_void: of these, such as hold class 0 and void, and nothing else.
         with_zero: of these, such as are mostly class 0 and hold another class.
     """
@@ -38,7 +38,7 @@ class PictureCounts:
     with_zero: int = 0
 
     def add(self, hints: ImageHints) -> None:
-        """Count the pictures of one image."""
+        """Count the images of one image."""
         if hints.scribble_map is not None:
             self.scribbles += 1
             counts = _counts(hints.scribble_map.labels)
@@ -52,7 +52,7 @@ class PictureCounts:
 
 
 def suspicions(dataset: Dataset, pictures: PictureCounts) -> Iterator[str]:
-    """Sentences about label pictures, names, tables and splits."""
+    """Sentences about label maps, names, tables and splits."""
     yield from _of_pictures(dataset, pictures)
     yield from _of_names(dataset)
     yield from _of_bands(dataset)
@@ -71,7 +71,7 @@ def _of_pictures(dataset: Dataset, pictures: PictureCounts) -> Iterator[str]:
         return
     if pictures.covering:
         yield (
-            f"scribbles/: {pictures.covering} of {pictures.scribbles} pictures label every pixel, mostly as 0 "
+            f"scribbles/: {pictures.covering} of {pictures.scribbles} label maps label every pixel, mostly as 0 "
             f'({name!r}); if 0 means that nothing was drawn, write "unlabelled": 0 into dataset.json.'
         )
     if pictures.zero_and_void:

@@ -47,14 +47,16 @@ def evaluate_split(
     Raises:
         InputError: the classes do not match, see `match_classes`, or no mask is in the split.
     """
-    return evaluate_ways(segmenter, dataset, split, [config or segmenter.recipe.inference], progress, wrong, borders)[0]
+    return evaluate_configs(
+        segmenter, dataset, split, [config or segmenter.recipe.inference], progress, wrong, borders
+    )[0]
 
 
-def evaluate_ways(
+def evaluate_configs(
     segmenter: Segmenter,
     dataset: Dataset,
     split: str,
-    ways: Sequence[InferenceConfig],
+    configs: Sequence[InferenceConfig],
     progress: Callable[[int, int], None] | None = None,
     wrong: Callable[[str], None] | None = None,
     borders: BoundaryMetrics | None = None,
@@ -62,7 +64,7 @@ def evaluate_ways(
     """`evaluate_split` for several ways of looking at an image; what they have in common is computed once.
 
     Args:
-        borders: to which every image is added as the first of `ways` segments it.
+        borders: to which every image is added as the first of `configs` segments it.
 
     Raises:
         InputError: the classes do not match, see `match_classes`, or no mask is in the split.
@@ -72,15 +74,15 @@ def evaluate_ways(
     keys = [key for key in dataset.keys(split) if dataset.has_mask(key)]
     if not keys:
         raise InputError(f"{dataset.root}: split {split!r} has no masks to compare with; put them into masks/.")
-    matrices = [ConfusionMatrix(len(dataset.classes), VOID) for _ in ways]
-    images: list[list[tuple[str, float]]] = [[] for _ in ways]
+    matrices = [ConfusionMatrix(len(dataset.classes), VOID) for _ in configs]
+    images: list[list[tuple[str, float]]] = [[] for _ in configs]
     for number, key in enumerate(keys):
         try:
             with memory_explained(key, SMALLER):
                 if (truth := dataset.mask(key)) is not None:
                     image, valid = segmenter.picture(dataset, key)
                     truth = without_data(truth, valid)
-                    predictions = segmenter.predict_ways(image, ways)
+                    predictions = segmenter.predict_configs(image, configs)
         except InputError as error:
             if wrong is None:
                 raise

@@ -1,4 +1,4 @@
-"""A dense CRF on a network's opinion of a photograph, no finer and on no more classes than it needs."""
+"""A dense CRF on a network's opinion of an image, no finer and on no more classes than it needs."""
 
 import numpy as np
 import torch
@@ -29,8 +29,8 @@ def refined(image: NDArray[np.uint8], probabilities: Tensor, stride: int = 1) ->
     kept = torch.nonzero(chosen).flatten()
     size = (max(height // stride, 1), max(width // stride, 1))
     small = F.adaptive_avg_pool2d(torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1).float(), size)
-    shares = F.adaptive_avg_pool2d(probabilities[kept], size)
-    posterior = torch.as_tensor(dense_crf(small.permute(1, 2, 0), shares, bilateral_sxy=67 / stride))
+    coarse = F.adaptive_avg_pool2d(probabilities[kept], size)
+    posterior = torch.as_tensor(dense_crf(small.permute(1, 2, 0), coarse, bilateral_sxy=67 / stride))
     result = torch.zeros_like(probabilities)
     result[kept] = resize(posterior[None], (height, width))[0]
     return result

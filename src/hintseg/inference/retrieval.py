@@ -32,7 +32,7 @@ class SegmentIndex:
         prototypes: (M, D) float32 unit.
         labels: (M,) int64.
         images: (M,) int64, position in the list of training keys.
-        boxes: (M, 4) float32 x0, y0, x1, y1 as shares of the image's width and height.
+        boxes: (M, 4) float32 x0, y0, x1, y1 as probabilities of the image's width and height.
         large: finds the nearest of very many; None compares all.
     """
 
@@ -146,9 +146,7 @@ def load_index(path: Path, classes: int, images: int) -> SegmentIndex:
             if values.dtype != torch.int64 or (count and not 0 <= int(values.min()) <= int(values.max()) < limit):
                 raise ValueError("segments of other classes or images")
     except (OSError, SafetensorError, KeyError, ValueError) as error:
-        raise RunError(
-            f"{path}: the segment memory is missing or damaged; run training again with --resume."
-        ) from error
+        raise RunError(f"{path}: the memory bank is missing or damaged; run training again with --resume.") from error
     if count <= large_index.LARGE:
         return index
     return replace(index, large=LargeIndex(cache_folder() / "segments", index.prototypes))
@@ -158,7 +156,7 @@ def retrieval_probabilities(
     embeddings: Tensor, index: SegmentIndex, size: tuple[int, int], grid: tuple[int, int], neighbours: int,
     num_classes: int,
 ) -> Tensor:  # fmt: skip
-    """Shares of the votes of each segment's nearest training segments: (C, H, W).
+    """Probabilities of the votes of each segment's nearest training segments: (C, H, W).
 
     Embeddings are enlarged to half the image's size before they are clustered, so that borders are finer
     than the network's cells.
@@ -169,8 +167,8 @@ def retrieval_probabilities(
     count = int(clusters.max()) + 1
     vectors = embeddings.permute(1, 2, 0).reshape(clusters.numel(), -1)
     queries = segment_prototypes(vectors, clusters.reshape(-1), count).float().cpu()
-    shares = label_shares(index.labels[index.nearest(queries, neighbours)[1]], num_classes)
-    maps = shares.to(clusters.device)[clusters].permute(2, 0, 1)
+    probabilities = label_shares(index.labels[index.nearest(queries, neighbours)[1]], num_classes)
+    maps = probabilities.to(clusters.device)[clusters].permute(2, 0, 1)
     return F.interpolate(maps[None], size=size, mode="nearest")[0]
 
 
@@ -181,7 +179,7 @@ def nearest_to_click(
     """The clicked segment's mask (h, w) and its nearest training segments.
 
     Args:
-        at: (x, y) as shares of the image's width and height.
+        at: (x, y) as probabilities of the image's width and height.
     """
     clusters = image_segments(embeddings, grid)
     height, width = clusters.shape

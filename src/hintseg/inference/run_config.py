@@ -29,9 +29,9 @@ class RunDescription:
         classes, background: of the data set.
         data: folder of the data set it was trained on.
         forms: hint forms it was trained with.
-        keys: training images, in the order the segment memory counts them.
+        keys: training images, in the order the memory bank counts them.
         version: of hintseg.
-        view: how the data set's rasters were read; photographs are read alike.
+        view: how the data set's rasters were read; images are read alike.
         largest: longest side of the largest training image, before `data.longest_side` reduced it; 0: not known.
     """
 
@@ -105,7 +105,7 @@ class RunDescription:
             if background is not None and not (type(background) is int and 0 <= background < len(content["classes"])):
                 raise ValueError("its background is no class")
             if not set(content["forms"]) <= set(FORMS):
-                raise ValueError("its hint forms are unknown")
+                raise ValueError("its hint types are unknown")
             content["largest"] = int(content.get("largest", 0))
             if not 0 <= content["largest"] <= MAX_PIXELS:
                 raise ValueError("its largest image has a side that no image can have")

@@ -22,7 +22,7 @@ from hintseg.inference.device import pick_device
 from hintseg.inference.prediction import Seen, check_image, class_probabilities, without_data
 from hintseg.inference.retrieval import Neighbour, SegmentIndex, load_index, nearest_to_click
 from hintseg.inference.run_config import RunDescription
-from hintseg.io.images import ImageLike, image_pixels, read_picture, reduced, repeated
+from hintseg.io.images import ImageLike, image_pixels, read_picture, resize_longest_side, resize_nearest
 from hintseg.io.samples import Picture
 from hintseg.io.storage.files import local_file
 from hintseg.io.storage.mirror import fetch
@@ -41,7 +41,7 @@ log = logging.getLogger("hintseg")
 
 
 class Segmenter:
-    """A trained network with its segment memory.
+    """A trained network with its memory bank.
 
     Example: `Segmenter.open("runs/a").predict(image)`
     """
@@ -90,20 +90,20 @@ class Segmenter:
 
     @cached_property
     def index(self) -> SegmentIndex:
-        """The segment memory.
+        """The memory bank.
 
         Raises:
             RunError: absent or damaged.
         """
         return load_index(self.run / "memory.safetensors", len(self.classes), len(self.description.keys))
 
-    def read_picture(self, photograph: Path) -> Picture:
-        """A photograph as the training images were read, and which of its pixels hold data.
+    def read_picture(self, path: Path) -> Picture:
+        """An image as the training images were read, and which of its pixels hold data.
 
         Raises:
             InputError: it cannot be read.
         """
-        return read_picture(photograph, self.description.view)
+        return read_picture(path, self.description.view)
 
     def picture(self, dataset: Dataset, key: str) -> Picture:
         """An image of a data set as the training images were read; what its dataset.json states comes first.
@@ -117,7 +117,7 @@ class Segmenter:
         return read_picture(dataset.path(key), view)
 
     def predict_picture(self, picture: Picture, config: InferenceConfig | None = None) -> NDArray[np.uint8]:
-        """(H, W) uint8 class indices, `VOID` where the picture holds no data; see `predict`."""
+        """(H, W) uint8 class indices, `VOID` where the image holds no data; see `predict`."""
         return without_data(self.predict(picture.pixels, config), picture.valid)
 
     def predict(self, image: ImageLike, config: InferenceConfig | None = None) -> NDArray[np.uint8]:
@@ -135,7 +135,7 @@ class Segmenter:
             InputError: the file cannot be read, or an array is not (H, W, 3) uint8.
         """
         pixels, valid = self._read(image)
-        return without_data(self.predict_ways(pixels, [config or self.recipe.inference])[0], valid)
+        return without_data(self.predict_configs(pixels, [config or self.recipe.inference])[0], valid)
 
     def _read(self, image: ImageLike) -> Picture:
         if isinstance(image, str | Path):
@@ -143,8 +143,8 @@ class Segmenter:
                 return self.read_picture(path)
         return Picture(image_pixels(image), None)
 
-    def predict_ways(self, image: NDArray[np.uint8], ways: Sequence[InferenceConfig]) -> list[NDArray[np.uint8]]:
-        """Segment a photograph in several ways; what they have in common is computed once.
+    def predict_configs(self, image: NDArray[np.uint8], configs: Sequence[InferenceConfig]) -> list[NDArray[np.uint8]]:
+        """Segment an image in several ways; what they have in common is computed once.
 
         Args:
             image: (H, W, 3) uint8 RGB.
@@ -159,22 +159,22 @@ class Segmenter:
         check_image(image)
         size, masks = image.shape[:2], []
         seen: dict[tuple[int, ...], Seen] = {}
-        for config in ways:
+        for config in configs:
             small = self.as_in_training(image, config)
             if max(small.shape[:2]) <= config.tile:
-                shares = class_probabilities(self, small, config, seen.setdefault(small.shape, Seen()))
-                masks.append(enlarged_argmax(shares, size))
+                probabilities = class_probabilities(self, small, config, seen.setdefault(small.shape, Seen()))
+                masks.append(enlarged_argmax(probabilities, size))
             else:
                 look = self._tile_by_tile(small, config)
                 mask = tiled_argmax(look, len(self.classes), small.shape[:2], config.tile, TILE_OVERLAP)
-                masks.append(repeated(mask, size))
+                masks.append(resize_nearest(mask, size))
         return masks
 
     def as_in_training(self, image: NDArray[np.uint8], config: InferenceConfig | None = None) -> NDArray[np.uint8]:
         """The image at the scale at which training saw its images; see `tta.at_training_scale`."""
         limit = (config or self.recipe.inference).longest_side
         if limit is not None:
-            return reduced(image, limit) if limit else image
+            return resize_longest_side(image, limit) if limit else image
         self._warn_of_size(max(image.shape[:2]))
         return tta.at_training_scale(image, self.recipe.data.longest_side, self.description.largest)
 
@@ -199,8 +199,8 @@ class Segmenter:
         if max(height, width) <= config.tile:
             return resize(class_probabilities(self, image, config)[None], size)[0].cpu().numpy()
         look = self._tile_by_tile(image, config)
-        shares = tiled_mean(look, len(self.classes), (height, width), config.tile, TILE_OVERLAP)
-        return resize(torch.from_numpy(shares)[None], size)[0].numpy()
+        probabilities = tiled_mean(look, len(self.classes), (height, width), config.tile, TILE_OVERLAP)
+        return resize(torch.from_numpy(probabilities)[None], size)[0].numpy()
 
     def _tile_by_tile(
         self, image: NDArray[np.uint8], config: InferenceConfig
@@ -239,11 +239,12 @@ class Segmenter:
             InputError: the image or its hints cannot be read, or they name a class that this run never learned.
         """
         (image, valid), target = self.hinted(dataset, key)
-        small, reduced = reduce_target(image, target, self.recipe.data.longest_side)
+        small, target_small = reduce_target(image, target, self.recipe.data.longest_side)
         maps = completion_maps(self.network, self.recipe.inference, small)
         probabilities = complete_image(
-            maps, small, reduced, self.recipe.completion, self.description.background, crf=self.recipe.inference.crf
-        )
+            maps, small, target_small, self.recipe.completion, self.description.background,
+            crf=self.recipe.inference.crf,
+        )  # fmt: skip
         mask = enlarged_argmax(probabilities, image.shape[:2])
         hinted = target.labels < UNLABELLED
         mask[hinted] = target.labels[hinted]
@@ -284,7 +285,7 @@ class Segmenter:
         height, width = image.shape[:2]
         if not (0 <= at[0] < width and 0 <= at[1] < height):
             raise InputError(f"--at {at[0]:g},{at[1]:g} lies outside the {width}×{height} image.")
-        small = reduced(self.as_in_training(image), self.recipe.inference.tile)
+        small = resize_longest_side(self.as_in_training(image), self.recipe.inference.tile)
         maps = image_maps(self.network, small, scale=tta.middle_scale(self.recipe.inference.scales))
         segments = self.recipe.segments
         clicked, found = nearest_to_click(

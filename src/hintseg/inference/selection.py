@@ -1,8 +1,8 @@
 """Post-processing chosen by hints that the network has not learned from.
 
-A dense CRF sharpens photographs and wipes out what is thin or faint elsewhere; masks to see which are rarely at hand.
+A dense CRF sharpens images and wipes out what is thin or faint elsewhere; masks to see which are rarely at hand.
 Hinted pixels of images that are held out tell it, too: they lie inside of regions, where a CRF that moves borders
-changes little, and one that swallows regions much. Its widths are those of colour photographs [Krähenbühl and Koltun
+changes little, and one that swallows regions much. Its widths are those of colour images [Krähenbühl and Koltun
 2011]: for images without colour it has to gain at hints, too (ACDC, instant: 54.2 % mean IoU with it, 60.9 without).
 """
 
@@ -24,7 +24,7 @@ log = logging.getLogger("hintseg")
 
 
 def held_out(keys: Sequence[str], share: float, seed: int) -> frozenset[str]:
-    """About this share of the images, the same for a seed; none where that would be too few."""
+    """About this fraction of the images, the same for a seed; none where that would be too few."""
     count = min(round(share * len(keys)), MOST)
     if count < FEWEST:
         return frozenset()
@@ -36,7 +36,7 @@ def with_chosen_crf(
     segmenter: Segmenter, hinted: Iterable[tuple[NDArray[np.uint8], NDArray[np.uint8]]],
     progress: Callable[[int], None] = lambda done: None,
 ) -> Recipe:  # fmt: skip
-    """The segmenter's recipe, without a dense CRF where held-out hints are met better so (photographs: clearly).
+    """The segmenter's recipe, without a dense CRF where held-out hints are met better so (images: clearly).
 
     Args:
         hinted: images (H, W, 3) uint8 and their hints (H, W) uint8; values ≥ C are no labels.
@@ -46,17 +46,17 @@ def with_chosen_crf(
     if not recipe.inference.crf:
         return recipe
     one = (middle_scale(recipe.inference.scales),)  # others cost time and change both alike
-    ways = [segmenter.with_inference(crf=crf, scales=one) for crf in (True, False)]
-    matrices = [ConfusionMatrix(len(segmenter.classes), VOID) for _ in ways]
+    configs = [segmenter.with_inference(crf=crf, scales=one) for crf in (True, False)]
+    matrices = [ConfusionMatrix(len(segmenter.classes), VOID) for _ in configs]
     colourful = None
     for done, (image, labels) in enumerate(hinted, start=1):
         colourful = bool(colourful) or bool((image != image[..., :1]).any())
         truth = np.where(labels < UNLABELLED, labels, np.uint8(VOID))
-        for matrix, mask in zip(matrices, segmenter.predict_ways(image, ways), strict=True):
+        for matrix, mask in zip(matrices, segmenter.predict_configs(image, configs), strict=True):
             matrix.update(truth, mask)
         progress(done)
     refined, plain = (matrix.scores().mean_iou for matrix in matrices)
-    # Not a number where nothing was hinted: then photographs have a CRF, and grey images none.
+    # Not a number where nothing was hinted: then images have a CRF, and grey images none.
     helps = refined > plain if colourful is False else not plain > refined + HARM
     log.info(
         "mean IoU at held-out hints: %.1f %% with a dense CRF, %.1f %% without: masks are made %s it",

@@ -1,9 +1,9 @@
-"""Where another hint may help: the region of each image that the model doubts most.
+"""Where another hint may help: the region of each image that the model is most uncertain of.
 
-Doubt of a pixel is one minus its largest share: the softmax's, or that of the votes of the nearest training
-segments. Its sum over an over-segment is the number of pixels there that are probably wrong. Regions are
+Uncertainty of a pixel is one minus its highest probability: the softmax's, or that of the votes of the nearest training
+segments. Its sum over an superpixel is the number of pixels there that are probably wrong. Regions are
 ranked by these pixels, each divided by how many training segments its class has: mean IoU counts classes
-alike, and a thousand doubtful pixels are a small share of a frequent class and much of a scarce one.
+alike, and a thousand uncertain pixels are a small fraction of a frequent class and much of a scarce one.
 """
 
 from collections.abc import Callable, Sequence
@@ -31,16 +31,16 @@ class Suggestion(NamedTuple):
     Attributes:
         key: image.
         x, y: pixel of the image, well inside the region.
-        doubt: pixels of the region that are probably wrong, at the image's own size.
+        uncertainty: pixels of the region that are probably wrong, at the image's own size.
         worth: these pixels weighted by how scarce their classes are, a class with the mean number of training
             segments counting once.
-        classes: the two likeliest classes there, with their mean shares.
+        classes: the two likeliest classes there, with their mean probabilities.
     """
 
     key: str
     x: int
     y: int
-    doubt: float
+    uncertainty: float
     worth: float
     classes: tuple[tuple[str, float], ...]
 
@@ -59,7 +59,7 @@ def suggest(
 
     Args:
         dataset: with images, and hints where there are any.
-        keys: images to look at.
+        keys: images to search.
         method: "softmax", or "knn" for the votes of the training segments.
 
     Raises:
@@ -72,18 +72,18 @@ def suggest(
         (image, _), target = segmenter.hinted(dataset, key)
         tags = segmenter.hints(dataset, key, ("tags",))
         small, target = reduce_target(image, target, segmenter.recipe.data.longest_side)
-        shares = segmenter.probabilities(small, config) * ~tags.absent(len(segmenter.classes))[:, None, None]
-        shares /= np.maximum(shares.sum(axis=0), 1e-12)
+        probabilities = segmenter.probabilities(small, config) * ~tags.absent(len(segmenter.classes))[:, None, None]
+        probabilities /= np.maximum(probabilities.sum(axis=0), 1e-12)
         regions = oversegment(small, "watershed", REGIONS)
-        best = worthiest_region(shares, regions, target.labels < UNLABELLED, scarcity)
+        best = worthiest_region(probabilities, regions, target.labels < UNLABELLED, scarcity)
         if best is not None:
-            x, y, doubt, worth, mean = best
+            x, y, uncertainty, worth, mean = best
             enlarged = image.shape[0] / small.shape[0]
             likeliest = np.argsort(-mean, kind="stable")[:2]
             classes = tuple((segmenter.classes[label], round(float(mean[label]), 3)) for label in likeliest)
             column = min(int((x + 0.5) * enlarged), image.shape[1] - 1)
             row = min(int((y + 0.5) * enlarged), image.shape[0] - 1)
-            pixels, weighted = (round(value * enlarged**2, 1) for value in (doubt, worth))
+            pixels, weighted = (round(value * enlarged**2, 1) for value in (uncertainty, worth))
             found.append(Suggestion(key, column, row, pixels, weighted, classes))
         if progress is not None:
             progress(number + 1)
@@ -94,44 +94,44 @@ def class_scarcity(labels: Tensor, classes: int) -> NDArray[np.float64]:
     """(C,) how many times fewer training segments a class has than classes have on the average, ten at most.
 
     Args:
-        labels: (M,) int64 of the segment memory.
+        labels: (M,) int64 of the memory bank.
     """
     counts = torch.bincount(labels, minlength=classes).double().numpy()
     return counts.mean() / np.maximum(counts, counts.mean() / MOST_SCARCE)
 
 
 def worthiest_region(
-    shares: NDArray[np.floating],
+    probabilities: NDArray[np.floating],
     regions: NDArray[np.integer],
     hinted: NDArray[np.bool_],
     scarcity: NDArray[np.floating],
 ) -> tuple[int, int, float, float, NDArray[np.floating]] | None:
     """The region without a hint whose probably wrong pixels weigh most.
 
-    A pixel is wrong with the probability 1 − its largest share. Half of that is a pixel too many for the likeliest
-    class; the other half is pixels too few for the others.
+    A pixel is wrong with one minus its highest probability. Half of that is a pixel too many for the likeliest class;
+    the other half is pixels too few for the others.
 
     Args:
-        shares: (C, H, W), summing to one.
+        probabilities: (C, H, W), summing to one.
         regions: (H, W) ids.
         hinted: (H, W) bool.
-        scarcity: (C,) weights of the classes; all one: the most doubtful region.
+        scarcity: (C,) weights of the classes; all one: the most uncertain region.
 
     Returns:
-        x, y of the pixel deepest inside it, its doubt, its weighted doubt, and the mean shares (C,); None where
-        every region holds a hint.
+        x, y of the pixel deepest inside it, its uncertainty, its weighted uncertainty, and the mean probabilities (C,);
+        None where every region holds a hint.
     """
     count = int(regions.max()) + 1
-    doubt, worth = np.zeros(count), np.zeros(count)
-    likeliest = shares.argmax(axis=0)
+    uncertainty, worth = np.zeros(count), np.zeros(count)
+    likeliest = probabilities.argmax(axis=0)
     for label, weight in enumerate(scarcity):
-        wrong = np.abs((likeliest == label) - shares[label]) / 2
+        wrong = np.abs((likeliest == label) - probabilities[label]) / 2
         sums = np.bincount(regions.ravel(), weights=wrong.ravel(), minlength=count)
-        doubt += sums
+        uncertainty += sums
         worth += weight * sums
     worth[np.unique(regions[hinted])] = -1
     chosen = int(worth.argmax())
     if worth[chosen] < 0:
         return None
     inside = regions == chosen
-    return *deepest(inside), float(doubt[chosen]), float(worth[chosen]), shares[:, inside].mean(axis=1)
+    return *deepest(inside), float(uncertainty[chosen]), float(worth[chosen]), probabilities[:, inside].mean(axis=1)

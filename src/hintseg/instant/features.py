@@ -72,7 +72,7 @@ class FeatureStore:
         return height, width
 
     def extent(self, image: NDArray[np.uint8]) -> tuple[float, float]:
-        """Which share of the maps' height and width an image covers; the rest is padding."""
+        """Fraction of the maps' height and width that an image covers; the rest is padding."""
         multiple = self.network.backbone.multiple
         height, width = (side / (side + -side % multiple) for side in self.scaled_size(image))
         return height, width

@@ -1,7 +1,7 @@
 """A whole instant run: features → propagated hints → head → pseudo-labels → head → memory bank.
 
 What full training does with thousands of steps through the backbone is done here with two fits of a perceptron: the
-first on the hints and on the superpixels that label propagation is sure of, the second on what the first makes of the
+first on the hints and on the superpixels whose propagated label is confident, the second on what the first makes of the
 training images, where the hints say which classes an image holds. Nothing is kept between the stages but features, so
 that an interrupted run starts again from them.
 """
@@ -30,7 +30,7 @@ from hintseg.inference.selection import held_out, with_chosen_crf
 from hintseg.instant.features import FEATURES_LIMIT, FeatureStore, scale_for
 from hintseg.instant.head import MOST_PIXELS, LabelledPixels, draw_pixels, fit_head, gathered
 from hintseg.instant.tags import place_tagged
-from hintseg.io.images import repeated
+from hintseg.io.images import resize_nearest
 from hintseg.io.writing import write_text
 from hintseg.memory_errors import memory_explained
 from hintseg.network.embedder import Embedder
@@ -134,7 +134,7 @@ def start_from_head(network: Embedder, images: TrainingImages, progress: Progres
     if folder is None:
         raise ValueError("features need a folder")
     store = FeatureStore(folder / "features", network, middle_scale(recipe.inference.scales), FEATURES_LIMIT)
-    held = held_out(images.placed, recipe.selection.held_out, recipe.seed)
+    held = held_out(images.localized, recipe.selection.held_out, recipe.seed)
     fit_from_hints(network, images.only([key for key in images.keys if key not in held]), store, recipe, progress)
     return store.maps
 
@@ -162,9 +162,9 @@ def fit_from_hints(
     place_tagged(images, store, recipe, progress)
     labelled = {}
     for done, key in enumerate(images.keys, start=1):
-        labelled[key] = _pixels(store, images, key, images.sample(key).spread, recipe)
+        labelled[key] = _pixels(store, images, key, images.sample(key).propagated, recipe)
         progress("hints", done, total, {})
-    held = held_out(images.placed, recipe.selection.held_out, recipe.seed) if segmenter is not None else frozenset()
+    held = held_out(images.localized, recipe.selection.held_out, recipe.seed) if segmenter is not None else frozenset()
     if segmenter is not None and held:
         fit_head(network, gathered([labelled[key] for key in images.keys if key not in held]), first, recipe.seed)
         hinted = ((image, target.labels) for image, target in map(images.target, sorted(held)))
@@ -183,7 +183,7 @@ def fit_from_hints(
 
 
 def pseudo_labels(images: TrainingImages, store: FeatureStore, key: str, recipe: Recipe) -> NDArray[np.uint8] | None:
-    """(h, w) uint8 of the completed mask: the classes that the network is sure of among those the image may hold.
+    """(h, w) uint8 of the completed mask: the classes that the network is confident of among those the image may hold.
 
     Void gets none.
 
@@ -197,7 +197,7 @@ def pseudo_labels(images: TrainingImages, store: FeatureStore, key: str, recipe:
     )
     best, labels = probabilities.max(dim=0)
     confident = best.numpy() >= (recipe.instant.confidence if recipe.instant else 0.0)
-    confident &= repeated(target.labels, confident.shape) != VOID
+    confident &= resize_nearest(target.labels, confident.shape) != VOID
     return np.where(confident, labels.numpy(), UNLABELLED).astype(np.uint8)
 
 

@@ -60,7 +60,7 @@ def draw_pixels(
         levels: (C, h, w) each, of the image.
         labels: (H, W) uint8, of any size; values ≥ num_classes are no labels.
         count: pixels at most.
-        extent: which share of the levels' height and width the image covers; the rest is padding.
+        extent: fraction of the levels' height and width that the image covers; the rest is padding.
     """
     rows, columns = np.nonzero(labels < num_classes)
     found = labels[rows, columns]

@@ -17,7 +17,7 @@ from hintseg.inference.prediction import without_data
 from hintseg.inference.refine import refined
 from hintseg.instant.features import FEATURES_LIMIT, FeatureStore, scale_for
 from hintseg.instant.head import LabelledPixels, draw_pixels, fit_head, gathered
-from hintseg.io.images import read_image_size, repeated
+from hintseg.io.images import read_image_size, resize_nearest
 from hintseg.memory_errors import memory_explained
 from hintseg.network.embedder import Embedder
 from hintseg.network.heads import resize
@@ -28,7 +28,7 @@ from hintseg.training.data import TrainingImages
 # Nobody should have to wait for a fit: it takes fewer pixels than a run's, and no pseudo-labels.
 STEPS, BATCH_SIZE, PIXELS_PER_IMAGE = 100, 512, 200
 CRF_STRIDE = 2  # pixels per node of a mask's CRF along each side
-TRUST = 0.9  # share of its class that the CRF starts from in a superpixel that a hint touches
+TRUST = 0.9  # probability of its class that the CRF starts from in a superpixel that a hint touches
 
 
 class Session:
@@ -113,16 +113,16 @@ class Session:
         """
         picture, images = self.dataset.picture(key), self._images(key)
         image, target = images.target(key)
-        shares = resize(self.store.maps(image).logits[None].cpu(), image.shape[:2])[0]
+        probabilities = resize(self.store.maps(image).logits[None].cpu(), image.shape[:2])[0]
         possible = target.allowed[:, None, None] if target.possible is None else target.possible
-        shares *= torch.from_numpy(possible)
-        touched = _touched(target.labels, images.spread_regions(key, image), len(shares))
-        rows, columns = np.nonzero(touched < len(shares))
-        shares[:, rows, columns] *= 1 - TRUST
-        shares[touched[rows, columns], rows, columns] += TRUST
-        shares /= shares.sum(dim=0).clamp_min(1e-9)
-        mask = enlarged_argmax(refined(image, shares, CRF_STRIDE), picture.pixels.shape[:2])
-        labels = repeated(target.labels, mask.shape)
+        probabilities *= torch.from_numpy(possible)
+        touched = _touched(target.labels, images.propagation_superpixels(key, image), len(probabilities))
+        rows, columns = np.nonzero(touched < len(probabilities))
+        probabilities[:, rows, columns] *= 1 - TRUST
+        probabilities[touched[rows, columns], rows, columns] += TRUST
+        probabilities /= probabilities.sum(dim=0).clamp_min(1e-9)
+        mask = enlarged_argmax(refined(image, probabilities, CRF_STRIDE), picture.pixels.shape[:2])
+        labels = resize_nearest(target.labels, mask.shape)
         return without_data(np.where(labels < UNLABELLED, labels, mask), picture.valid)
 
     def _images(self, key: str) -> TrainingImages:
@@ -133,7 +133,7 @@ class Session:
         if key not in self._pixels:
             images, random = self._images(key), np.random.default_rng(self.seed)
             with memory_explained(key, "reduce the image, or cut it into tiles"):
-                image, labels = images.image(key), images.sample(key).spread
+                image, labels = images.image(key), images.sample(key).propagated
                 self._pixels[key] = draw_pixels(
                     self.store.pyramid(image), labels, images.num_classes, PIXELS_PER_IMAGE,
                     self.store.extent(image), random,

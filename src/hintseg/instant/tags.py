@@ -18,16 +18,16 @@ from torch import Tensor, nn
 from hintseg.config.schema import Recipe
 from hintseg.instant.features import FeatureStore
 from hintseg.instant.head import joined_features
-from hintseg.pseudo_labels.cam import expected_shares
+from hintseg.pseudo_labels.cam import expected_fractions
 from hintseg.pseudo_labels.complete import balanced
 from hintseg.pseudo_labels.target import WeakTarget
 from hintseg.training.data import TrainingImages
-from hintseg.training.tag_classifier import image_seeds, tagged_shares, unplaced
+from hintseg.training.tag_classifier import image_seeds, tagged_probabilities, unplaced
 
 log = logging.getLogger("hintseg")
 
 CELLS = 14  # along each side of an image
-STEPS, BATCH, LR = 60, 48, 5e-3  # of multiple-instance learning; with more the scores retreat to the surest places
+STEPS, BATCH, LR = 60, 48, 5e-3  # of multiple-instance learning; with more the scores retreat to a few pixels
 ROUNDS, ROUND_STEPS, ROUND_BATCH, SHARPER = 3, 300, 2048, 1.5  # of expectation-maximisation
 
 
@@ -35,11 +35,11 @@ def place_tagged(
     images: TrainingImages, store: FeatureStore, recipe: Recipe,
     progress: Callable[[str, int, int, dict[str, float]], None],
 ) -> None:  # fmt: skip
-    """Set seeds in images with classes that no hint of any image points at; nothing where there is none."""
+    """Set seeds in images of classes that have no localized hint in any image; nothing where there is none."""
     keys = unplaced(images)
     if not keys or all_placed(images):
         return
-    log.info("%d images have classes that no hint points at: they are located by tags first", len(keys))
+    log.info("%d images have classes without a localized hint: their tags locate them first", len(keys))
     background = images.dataset.background
     targets = {key: images.target(key) for key in keys}
     cells = torch.stack([_cells(store, targets[key][0]) for key in keys])
@@ -47,35 +47,35 @@ def place_tagged(
     mean, scale = flat.mean(dim=0), flat.std(dim=0) + 1e-5
     cells = (cells - mean) / scale
     layer = multiple_instance_layer(cells, torch.from_numpy(_present(targets)), recipe.seed)
-    shares = [
-        tagged_shares(_scores(layer, own), targets[key][1], background, recipe, pixels=False)
+    probabilities = [
+        tagged_probabilities(_scores(layer, own), targets[key][1], background, recipe, pixels=False)
         for key, own in zip(keys, cells, strict=True)
     ]
     for number in range(ROUNDS):
         progress("tags", number, ROUNDS, {})
-        layer = _maximised(cells, shares, targets, recipe.seed + number)
-        shares = [
+        layer = _maximised(cells, probabilities, targets, recipe.seed + number)
+        probabilities = [
             _candidate_shares(layer, own, targets[key][1], background, recipe)
             for key, own in zip(keys, cells, strict=True)
         ]
     progress("tags", ROUNDS, ROUNDS, {})
-    images.plant(
+    images.set_seeds(
         {
             key: image_seeds(_enlarged(own, image), image, target)
-            for own, (key, (image, target)) in zip(shares, targets.items(), strict=True)
+            for own, (key, (image, target)) in zip(probabilities, targets.items(), strict=True)
         }
     )
 
 
 def all_placed(images: TrainingImages) -> bool:
     """Whether every class that these images hold has a localized hint in one of them."""
-    placed: set[int] = set()
+    localized: set[int] = set()
     named: set[int] = set()
     for key in images.keys:
         hints = images.dataset.hints(key, images.forms)
-        placed |= hints.placed()
+        localized |= hints.localized()
         named |= hints.classes()
-    return named <= placed
+    return named <= localized
 
 
 def multiple_instance_layer(cells: Tensor, present: Tensor, seed: int) -> nn.Linear:
@@ -101,12 +101,12 @@ def multiple_instance_layer(cells: Tensor, present: Tensor, seed: int) -> nn.Lin
 
 
 def _maximised(
-    cells: Tensor, shares: list[Tensor], targets: dict[str, tuple[NDArray[np.uint8], WeakTarget]], seed: int
+    cells: Tensor, probabilities: list[Tensor], targets: dict[str, tuple[NDArray[np.uint8], WeakTarget]], seed: int
 ) -> nn.Linear:
-    """A linear layer fitted to soft labels: the shares of the classes that each image may hold, sharpened."""
+    """A linear layer fitted to soft labels: the probabilities of the classes that each image may hold, sharpened."""
     num_classes = len(next(iter(targets.values()))[1].allowed)
     soft = torch.zeros(len(cells), num_classes, CELLS, CELLS)
-    for row, (own, (_, target)) in enumerate(zip(shares, targets.values(), strict=True)):
+    for row, (own, (_, target)) in enumerate(zip(probabilities, targets.values(), strict=True)):
         sharper = own**SHARPER
         soft[row, torch.from_numpy(np.flatnonzero(target.allowed))] = sharper / sharper.sum(dim=0, keepdim=True)
     features, labels = cells.flatten(0, 1), soft.flatten(2).transpose(1, 2).flatten(0, 1)
@@ -129,8 +129,8 @@ def _candidate_shares(
 ) -> Tensor:
     """(T, CELLS, CELLS) softmax over the classes that an image may hold, none of which may take all of it."""
     classes = np.flatnonzero(target.allowed)
-    shares = _scores(layer, cells)[torch.from_numpy(classes)].softmax(dim=0)
-    return balanced(shares, recipe.completion.class_prior_power, expected_shares(classes, background))
+    probabilities = _scores(layer, cells)[torch.from_numpy(classes)].softmax(dim=0)
+    return balanced(probabilities, recipe.completion.class_prior_power, expected_fractions(classes, background))
 
 
 @torch.no_grad()
@@ -151,6 +151,6 @@ def _present(targets: dict[str, tuple[NDArray[np.uint8], WeakTarget]]) -> NDArra
     return np.stack([target.present for _, target in targets.values()])
 
 
-def _enlarged(shares: Tensor, image: NDArray[np.uint8]) -> Tensor:
+def _enlarged(probabilities: Tensor, image: NDArray[np.uint8]) -> Tensor:
     size = [max(side // 4, 1) for side in image.shape[:2]]
-    return F.interpolate(shares[None], size=size, mode="bilinear", align_corners=False)[0]
+    return F.interpolate(probabilities[None], size=size, mode="bilinear", align_corners=False)[0]

@@ -1,4 +1,4 @@
-"""Masks as GeoTIFF that lie where their photographs lie."""
+"""Masks as GeoTIFF that lie where their images lie."""
 
 import warnings
 import zlib
@@ -27,7 +27,7 @@ def write_georeferenced(path: Path, labels: NDArray[np.uint8], like: Path, class
     Args:
         path: target file.
         labels: (H, W) uint8.
-        like: the photograph.
+        like: the image.
         classes: names by label, which the file then says.
 
     Raises:

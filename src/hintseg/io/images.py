@@ -1,7 +1,7 @@
-"""Read any photograph as (H, W, 3) uint8 and write label maps as palette PNGs.
+"""Read any image as (H, W, 3) uint8 and write label maps as palette PNGs.
 
 EXIF orientation is applied; grey, RGBA, palette and deep images are converted (`samples` says how). TIFF files that
-are no common pictures are read by `rasters`.
+are no common images are read by `rasters`.
 """
 
 import io
@@ -35,7 +35,7 @@ ImageLike = NDArray[np.uint8] | Image.Image | str | Path  # what functions for u
 
 
 def read_image(path: Path, view: View = PLAIN) -> NDArray[np.uint8]:
-    """Decode a photograph.
+    """Decode an image.
 
     Args:
         path: an image file in any format of `IMAGE_SUFFIXES`.
@@ -64,7 +64,7 @@ def image_pixels(image: NDArray[np.uint8] | Image.Image) -> NDArray[np.uint8]:
 
 
 def read_picture(path: Path, view: View = PLAIN) -> Picture:
-    """Decode a photograph, and say which of its pixels hold data: see `read_image`.
+    """Decode an image, and say which of its pixels hold data: see `read_image`.
 
     None is where alpha is 0, where all bands are the file's no-data value, or where a sample is no number.
     """
@@ -125,7 +125,7 @@ def valid_samples(path: Path, view: View) -> NDArray[np.float64] | None:
 
 
 class LabelMap(NamedTuple):
-    """A label picture as its file has it.
+    """A label map as its file has it.
 
     Attributes:
         values: (H, W) uint8.
@@ -178,7 +178,7 @@ def read_label_map(path: Path) -> LabelMap:
     """Decode a label map, and say which of its values means no data.
 
     Raises:
-        InputError: missing, truncated, not single-channel, several pictures, white is zero, a palette that may have
+        InputError: missing, truncated, not single-channel, several images, white is zero, a palette that may have
             been renumbered, or values that are fractions or not in 0 … 255.
     """
     kind = sample_type(path)
@@ -192,9 +192,7 @@ def read_label_map(path: Path) -> LabelMap:
                 "save class indices, not colours."
             )
         if (pages := getattr(image, "n_frames", 1)) > 1:
-            raise InputError(
-                f"{path}: a label map is one picture but this has {pages}; save each as a file of its own."
-            )
+            raise InputError(f"{path}: a label map is one image but this has {pages}; save each as a file of its own.")
         stretched, tags = _stretched(image), getattr(image, "tag_v2", {})
         if tags.get(PHOTOMETRIC) == 0:
             raise InputError(
@@ -264,7 +262,7 @@ def encode_labels(
 
 
 def write_image(path: Path, image: NDArray[np.uint8], software: str = "") -> None:
-    """Write an (H, W, 3) uint8 picture as PNG, which says what made it; it appears whole or not at all."""
+    """Write an (H, W, 3) uint8 image as PNG, which says what made it; it appears whole or not at all."""
     with atomic_path(path) as temporary:
         Image.fromarray(image).save(temporary, format="PNG", pnginfo=_told(software))
 
@@ -280,7 +278,7 @@ def _told(software: str, classes: Sequence[str] = ()) -> PngInfo | None:
     return told
 
 
-def reduced(image: NDArray[np.uint8], longest_side: int) -> NDArray[np.uint8]:
+def resize_longest_side(image: NDArray[np.uint8], longest_side: int) -> NDArray[np.uint8]:
     """(H, W, 3) with at most that longest side, each pixel the mean of what it covers; the image itself if smaller."""
     import cv2
 
@@ -292,7 +290,7 @@ def reduced(image: NDArray[np.uint8], longest_side: int) -> NDArray[np.uint8]:
     return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8).reshape(size[1], size[0], 3)
 
 
-def repeated(pixels: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
+def resize_nearest(pixels: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
     """(H, W) or (H, W, 3) brought to another size by repeating and leaving out pixels: labels are never mixed."""
     import cv2
 
@@ -301,7 +299,7 @@ def repeated(pixels: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
     return np.asarray(cv2.resize(pixels, (size[1], size[0]), interpolation=cv2.INTER_NEAREST), pixels.dtype)
 
 
-def depth_inside(mask: NDArray[np.bool_]) -> NDArray[np.float32]:
+def distance_to_border(mask: NDArray[np.bool_]) -> NDArray[np.float32]:
     """(H, W): how many pixels each pixel of the mask lies from its border, which the image's edge is, too."""
     import cv2
 
@@ -311,6 +309,6 @@ def depth_inside(mask: NDArray[np.bool_]) -> NDArray[np.float32]:
 
 def deepest(mask: NDArray[np.bool_]) -> tuple[int, int]:
     """x, y of the pixel that lies deepest inside the mask."""
-    depth = depth_inside(mask)
+    depth = distance_to_border(mask)
     y, x = np.unravel_index(int(depth.argmax()), depth.shape)
     return int(x), int(y)

@@ -1,4 +1,4 @@
-"""Label pictures whose samples are no class numbers although they look like it, and palettes that were renumbered."""
+"""Label maps whose samples are no class numbers although they look like it, and palettes that were renumbered."""
 
 from pathlib import Path
 

@@ -15,8 +15,8 @@ from hintseg.io.listing import require_file
 from hintseg.io.samples import Picture, Samples, View, shown
 
 FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "WEBP", "GIF", "AVIF", "JPEG2000", "PPM")
-MAX_PIXELS = 400_000_000  # 20 000 × 20 000; above this a file is more likely a bomb than a photograph
-ANIMATED = ("GIF", "PNG", "WEBP", "AVIF")  # a JPEG of several pictures (MPO) shows its first
+MAX_PIXELS = 400_000_000  # 20 000 × 20 000; above this a file is more likely a bomb than an image
+ANIMATED = ("GIF", "PNG", "WEBP", "AVIF")  # a JPEG of several images (MPO) shows its first
 TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 
@@ -67,7 +67,7 @@ def opened_image(path: Path) -> Iterator[Image.Image]:
 def decoded(
     path: Path, image: Image.Image, view: View, nodata: float | None = None, opaque: NDArray[np.bool_] | None = None
 ) -> Picture:
-    """The picture of an opened image.
+    """The image of an opened image.
 
     Args:
         nodata: sample of 8 bits that means "no data" where all bands have it.

@@ -1,6 +1,6 @@
 """TIFF files: microscopes' and maps' channels, depths and layouts, and which pixels hold no data.
 
-`samples.View` says which channels are shown (`bands` and `range` in dataset.json). Common pictures are left to Pillow.
+`samples.View` says which channels are shown (`bands` and `range` in dataset.json). Common images are left to Pillow.
 """
 
 import logging
@@ -22,7 +22,7 @@ MIXED = {6: "YCbCr", 8: "CIELab"}  # which Pillow converts
 NODATA, ORIENTATION, INK_SET = 42113, 274, 332  # tags
 REDUCED, MASK = 1, 4  # bits of a page's subfile type
 ASIDE = ("Thumbnail", "Label", "Macro", "Overview", "Map")  # series that scanners add to the image
-MAX_BYTES = 6 * 2**30  # of decoded samples; above this a file is more likely a bomb than a picture
+MAX_BYTES = 6 * 2**30  # of decoded samples; above this a file is more likely a bomb than an image
 MOST_PAGES = 1000  # of one file, and reduced copies of one page
 
 

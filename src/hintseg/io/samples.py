@@ -77,7 +77,7 @@ def is_deep(kind: np.dtype[Any]) -> bool:
 
 
 def shown(samples: Samples, view: View) -> Picture:
-    """The picture of samples; `view.bands` must exist."""
+    """The image of samples; `view.bands` must exist."""
     bands = _bands(samples, view)
     height, width = samples.values.shape[:2]
     pixels = np.zeros((height, width, 3), np.uint8)

@@ -77,7 +77,7 @@ def read_arrays(path: Path, *names: str) -> tuple[NDArray[Any], ...] | None:
         return None
 
 
-def kept_arrays(
+def cached_arrays(
     path: Path, names: Sequence[str], make: Callable[[], Sequence[NDArray[Any]]]
 ) -> tuple[NDArray[Any], ...]:
     """Arrays of an .npz file by name; made and left there where `read_arrays` finds none."""

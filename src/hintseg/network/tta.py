@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hintseg.io.images import reduced
+from hintseg.io.images import resize_longest_side
 from hintseg.network.embedder import Network, PixelMaps
 from hintseg.network.heads import resize
 
@@ -63,7 +63,7 @@ def rescaled(pixels: Tensor, scale: float) -> Tensor:
 def tiles(height: int, width: int, side: int, overlap: int) -> Iterator[tuple[slice, slice]]:
     """Windows of at most `side` that cover the image and overlap by at least `overlap`.
 
-    Window ends are spread evenly, as in the authors' sliding window: windows overlap more instead of padding.
+    Window ends are propagated evenly, as in the authors' sliding window: windows overlap more instead of padding.
     """
     for rows in _spans(height, side, overlap):
         for columns in _spans(width, side, overlap):
@@ -152,7 +152,7 @@ def at_training_scale(image: NDArray[np.uint8], longest_side: int, largest: int)
     """
     if largest <= longest_side:
         return image
-    return reduced(image, round(longest_side * max(max(image.shape[:2]) / largest, 1)))
+    return resize_longest_side(image, round(longest_side * max(max(image.shape[:2]) / largest, 1)))
 
 
 def enlarged_argmax(probabilities: Tensor, size: tuple[int, int]) -> NDArray[np.uint8]:

@@ -22,7 +22,7 @@ from hintseg.hints.dataset import Dataset
 from hintseg.hints.dataset_json import read_json
 from hintseg.hints.forms.form import numbers
 from hintseg.hints.labels import VOID
-from hintseg.io.images import repeated, write_labels
+from hintseg.io.images import resize_nearest, write_labels
 from hintseg.io.staging import being_made
 from hintseg.prepare.archive import Archive, plain_key, require_size
 
@@ -134,7 +134,7 @@ def _draw(person: dict[str, Any], labels: NDArray[np.uint8], path: Path) -> None
         raise InputError(f"{where} is malformed ({why(error)}).") from error
     x, y, width, height = _box(person, labels.shape, where)
     x0, y0 = round(x), round(y)
-    parts = repeated(parts, (max(round(y + height) - y0, 1), max(round(x + width) - x0, 1)))
+    parts = resize_nearest(parts, (max(round(y + height) - y0, 1), max(round(x + width) - x0, 1)))
     top, left = max(y0, 0), max(x0, 0)
     inside = parts[top - y0 : labels.shape[0] - y0, left - x0 : labels.shape[1] - x0]
     window = labels[top : top + inside.shape[0], left : left + inside.shape[1]]

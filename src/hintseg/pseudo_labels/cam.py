@@ -1,9 +1,9 @@
-"""Pixel scores of a tagged image → how much each class claims each pixel → probable labels to spread from.
+"""Pixel scores of a tagged image → class activation maps → probable labels to propagate from.
 
 Two ways. Peaks [CAM, SPML]: a_c = max(s_c, 0) / max_p s_c(p) for tagged classes, and (1 − max_c a_c)^α for the
 background. Balanced: the softmax over the tagged classes, each divided by its mean over the image, so that
 what covers much of an image (grass, sky) does not take what lies in it (cow, aeroplane). Of a background more is known:
-about how much of an image it has, and that photographs are taken of what is not background.
+about how much of an image it has, and that images are taken of what is not background.
 """
 
 import numpy as np
@@ -18,34 +18,34 @@ LEVEL = 2.0  # score of the background everywhere; tags say nothing of where it 
 def activations(
     scores: NDArray[np.floating], allowed: NDArray[np.bool_], background: int | None, power: float = 4.0
 ) -> NDArray[np.float32]:
-    """Pixel scores → how much each allowed class claims each cell.
+    """Pixel scores → a class activation map of each allowed class.
 
     Args:
         scores: (C, h, w) pixel scores of a tag classifier.
         allowed: (C,) bool, the image's tags, and the background where there is one.
-        background: its class, scored by what no other class claims; None where every pixel has a tagged class.
+        background: its class, scored by one minus the highest activation; None where every pixel has a tagged class.
         power: α.
 
     Returns:
         (C, h, w) in [0, 1]; zero for classes not allowed.
     """
-    claims = np.zeros(scores.shape, np.float32)
+    activation_maps = np.zeros(scores.shape, np.float32)
     for label in np.flatnonzero(allowed):
         if label == background:
             continue
         positive = np.maximum(scores[label], 0)
         if positive.max() <= 0:  # a tag the classifier does not see at all: its least unlikely place
             positive = scores[label] - scores[label].min()
-        claims[label] = positive / max(float(positive.max()), 1e-6)
+        activation_maps[label] = positive / max(float(positive.max()), 1e-6)
     if background is not None and allowed[background]:
-        claims[background] = (1 - claims.max(axis=0)) ** power
-    return claims
+        activation_maps[background] = (1 - activation_maps.max(axis=0)) ** power
+    return activation_maps
 
 
-def balanced_shares(
+def balanced_probabilities(
     scores: NDArray[np.floating], allowed: NDArray[np.bool_], background: int | None
 ) -> NDArray[np.float32]:
-    """Pixel scores → shares of the allowed classes, each with its expected total before they sum to one.
+    """Pixel scores → probabilities of the allowed classes, each with its expected total before they sum to one.
 
     Args:
         scores, allowed, background: as for `activations`.
@@ -56,15 +56,15 @@ def balanced_shares(
     chosen = np.flatnonzero(allowed)
     values = scores[chosen].astype(np.float64)
     values[chosen == background] = LEVEL
-    shares = np.exp(values - values.max(axis=0))
-    shares /= shares.sum(axis=0)
-    shares *= (expected_shares(chosen, background) / shares.mean(axis=(1, 2)))[:, None, None]
+    probabilities = np.exp(values - values.max(axis=0))
+    probabilities /= probabilities.sum(axis=0)
+    probabilities *= (expected_fractions(chosen, background) / probabilities.mean(axis=(1, 2)))[:, None, None]
     result = np.zeros(scores.shape, np.float32)
-    result[chosen] = shares / shares.sum(axis=0)
+    result[chosen] = probabilities / probabilities.sum(axis=0)
     return result
 
 
-def expected_shares(classes: NDArray[np.integer], background: int | None) -> NDArray[np.float64]:
+def expected_fractions(classes: NDArray[np.integer], background: int | None) -> NDArray[np.float64]:
     """The part of an image that each of its classes is expected to have before it is looked at.
 
     Args:
@@ -81,7 +81,7 @@ def expected_shares(classes: NDArray[np.integer], background: int | None) -> NDA
 
 
 def border_odds(size: tuple[int, int], strength: float) -> NDArray[np.float64]:
-    """How much likelier a cell is background for being near the border of a photograph [Wei et al., ECCV 2012].
+    """How much likelier a cell is background for being near the border of an image [Wei et al., ECCV 2012].
 
     exp(strength · (1 − 6 d)), d the distance to the nearest border in parts of that side, a sixth on average.
 
@@ -94,23 +94,23 @@ def border_odds(size: tuple[int, int], strength: float) -> NDArray[np.float64]:
 
 
 def seeds(
-    shares: NDArray[np.floating], labels: NDArray[np.uint8], confidence: float, least: float = 0.02
+    probabilities: NDArray[np.floating], labels: NDArray[np.uint8], confidence: float, least: float = 0.02
 ) -> NDArray[np.uint8]:
-    """Labels where one class is sure.
+    """Labels where one class is confident.
 
     Args:
-        shares: (C, H, W), summing to one.
+        probabilities: (C, H, W), summing to one.
         labels: (H, W) uint8 of other hints, which stay.
-        confidence: least share of a seed.
-        least: every class with any share gets at least this part of the pixels that it claims most.
+        confidence: minimum probability of a seed.
+        least: every class with any probability gets at least this part of the pixels where its activation is highest.
 
     Returns:
         (H, W) uint8.
     """
-    best = shares.argmax(axis=0)
-    chosen = shares.max(axis=0) >= confidence
-    for label in np.flatnonzero(shares.any(axis=(1, 2))):
+    best = probabilities.argmax(axis=0)
+    chosen = probabilities.max(axis=0) >= confidence
+    for label in np.flatnonzero(probabilities.any(axis=(1, 2))):
         mine = best == label
         if mine.any() and not (mine & chosen).any():
-            chosen |= mine & (shares[label] >= np.quantile(shares[label][mine], 1 - least))
+            chosen |= mine & (probabilities[label] >= np.quantile(probabilities[label][mine], 1 - least))
     return np.where((labels == UNLABELLED) & chosen, best, labels).astype(np.uint8)

@@ -18,7 +18,7 @@ from hintseg.hints.labels import UNLABELLED
 from hintseg.network.embedder import Network, PixelMaps
 from hintseg.network.heads import resize
 from hintseg.network.tta import image_maps, middle_scale
-from hintseg.pseudo_labels.cam import expected_shares
+from hintseg.pseudo_labels.cam import expected_fractions
 from hintseg.pseudo_labels.grabcut import box_pixels, resized_boxes
 from hintseg.pseudo_labels.target import WeakTarget
 
@@ -100,13 +100,13 @@ def _walk(embeddings: Tensor, scores: Tensor, size: tuple[int, int]) -> Tensor:
 def _as_large_as_expected(
     scores: Tensor, target: WeakTarget, classes: NDArray[np.integer], power: float, background: int | None
 ) -> Tensor:
-    """Classes that are surely there raised to what they may cover; one that only may be there is not."""
+    """Classes that are certainly there raised to what they may cover; one that only may be there is not."""
     there = target.present[classes] | (classes == background)
-    return balanced(scores, power, expected_shares(classes, background)) if there.all() else scores
+    return balanced(scores, power, expected_fractions(classes, background)) if there.all() else scores
 
 
 def balanced(scores: Tensor, power: float, expected: NDArray[np.floating]) -> Tensor:
-    """(T, h, w) shares, each class divided by its mean over the image to `power`, normalised.
+    """(T, h, w) probabilities, each class divided by its mean over the image to `power`, normalised.
 
     The mean counts in parts of what is `expected` of the class, (T,).
 

@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 
 from hintseg.errors import InputError, unknown_name
-from hintseg.functional.propagation import regions as over_segments
+from hintseg.functional.propagation import regions as superpixels
 from hintseg.functional.propagation.dense_crf import dense_crf
 from hintseg.functional.segments.oversegment import oversegment, resized_contours
 from hintseg.hints.dataset import Dataset
@@ -16,7 +16,7 @@ from hintseg.network.tta import enlarged_argmax
 from hintseg.pseudo_labels.grabcut import box_seeds
 from hintseg.pseudo_labels.target import reduce_target, reduce_to, weak_target
 
-METHODS = (*over_segments.METHODS, "crf")
+METHODS = (*superpixels.METHODS, "crf")
 LONGEST_SIDE = 640
 
 
@@ -24,15 +24,15 @@ def complete_untrained(
     image: NDArray[np.uint8], labels: NDArray[np.uint8], num_classes: int, method: str = "harmonic", *,
     regions: int = 1000, contours: NDArray[np.floating] | None = None,
 ) -> NDArray[np.float32]:  # fmt: skip
-    """Class shares of every pixel, among the hinted classes.
+    """Class probabilities of every pixel, among the hinted classes.
 
     Args:
         image: (H, W, 3) uint8; larger ones are reduced to 640 pixels first.
         labels: (H, W) uint8 hints; values ≥ num_classes are no labels.
         num_classes: C.
-        method: "harmonic", "lgc", "random_walk", "ncut" (over-segments as nodes) or "crf" (pixels).
-        regions: about how many over-segments.
-        contours: (h, w) boundary strength of the reduced image for the over-segmentation; default its gradient.
+        method: "harmonic", "lgc", "random_walk", "ncut" (superpixels as nodes) or "crf" (pixels).
+        regions: about how many superpixels.
+        contours: (h, w) boundary strength of the reduced image for the superpixels; default its gradient.
 
     Returns:
         (C, h, w) float32 of the reduced image; hinted pixels hold their label.
@@ -46,17 +46,19 @@ def complete_untrained(
     small, hints = reduce_to(image, labels, LONGEST_SIDE)
     known = hints < num_classes
     if not known.any():
-        raise InputError("no pixel is hinted: without a network there is nothing to spread; draw a point or a stroke.")
+        raise InputError(
+            "no pixel is hinted: without a network there is nothing to propagate; draw a point or a stroke."
+        )
     if method == "crf":
-        shares = _by_crf(small, hints, num_classes)
+        probabilities = _by_crf(small, hints, num_classes)
     else:
         partition = oversegment(small, "watershed", regions, contours)
-        by_region = over_segments.propagate(small, hints, partition, num_classes, method)
-        shares = over_segments.pixel_shares(by_region, partition)
+        by_region = superpixels.propagate(small, hints, partition, num_classes, method)
+        probabilities = superpixels.pixel_probabilities(by_region, partition)
     rows, columns = np.nonzero(known)
-    shares[:, rows, columns] = 0
-    shares[hints[rows, columns], rows, columns] = 1
-    return shares
+    probabilities[:, rows, columns] = 0
+    probabilities[hints[rows, columns], rows, columns] = 1
+    return probabilities
 
 
 def complete_key(
@@ -75,12 +77,12 @@ def complete_key(
     small, target = reduce_target(image, target, LONGEST_SIDE)
     try:
         contours = resized_contours(dataset.contours(key), small.shape[:2])
-        shares = complete_untrained(small, target.likely, len(dataset.classes), method, contours=contours)
+        probabilities = complete_untrained(small, target.likely, len(dataset.classes), method, contours=contours)
     except InputError as error:
         raise InputError(f"{dataset.path(key)}: {error}") from error
     if target.possible is not None:
-        shares = np.where(target.possible, shares + 1e-6, 0)
-    mask = enlarged_argmax(torch.from_numpy(shares), image.shape[:2])
+        probabilities = np.where(target.possible, probabilities + 1e-6, 0)
+    mask = enlarged_argmax(torch.from_numpy(probabilities), image.shape[:2])
     if valid is not None:
         mask[~valid] = VOID
     return mask
@@ -94,6 +96,6 @@ def _by_crf(image: NDArray[np.uint8], hints: NDArray[np.uint8], num_classes: int
         unary[:, hints == label] = 0
         unary[place, hints == label] = 1
     refined = dense_crf(torch.from_numpy(image), torch.from_numpy(unary), iterations=20, bilateral_srgb=8)
-    shares = np.zeros((num_classes, *hints.shape), np.float32)
-    shares[classes] = torch.as_tensor(refined).numpy()
-    return shares
+    probabilities = np.zeros((num_classes, *hints.shape), np.float32)
+    probabilities[classes] = torch.as_tensor(refined).numpy()
+    return probabilities

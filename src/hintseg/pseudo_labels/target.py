@@ -15,7 +15,7 @@ from hintseg.hints.forms.boxes import Box
 from hintseg.hints.forms.registry import FORMS
 from hintseg.hints.labels import UNLABELLED, VOID
 from hintseg.hints.model import ImageHints
-from hintseg.io.images import reduced, repeated
+from hintseg.io.images import resize_longest_side, resize_nearest
 from hintseg.pseudo_labels.grabcut import box_centres, box_pixels, resized_boxes
 
 
@@ -26,7 +26,7 @@ class WeakTarget(NamedTuple):
         labels: (H, W) uint8: a class, `UNLABELLED` or `VOID`. Certain.
         allowed: (C,) bool: classes that may occur in the image at all.
         present: (C,) bool: classes that do.
-        likely: (H, W) uint8: `labels`, and what is only probable in boxes. Seeds for spreading.
+        likely: (H, W) uint8: `labels`, and what is only probable in boxes. Seeds for label propagation.
         possible: (C, H, W) bool: where each class may be; None where nothing restricts it.
         boxes: each holds something of its class.
     """
@@ -39,7 +39,7 @@ class WeakTarget(NamedTuple):
     boxes: tuple[Box, ...] = ()
 
     def unhinted(self) -> bool:
-        """Whether a class may be in the image that nothing points at."""
+        """Whether a class may be in the image without a localized hint."""
         found = np.unique(self.likely[self.likely < len(self.allowed)])
         return bool(self.allowed.sum() > len(found))
 
@@ -82,8 +82,8 @@ def weak_target(
     if possible is not None:
         blank = labels == UNLABELLED
         likely = box_centres(hints.boxes, size) if inside is None else inside.copy()
-        sure = blank & (possible.sum(axis=0) == 1)
-        labels[sure] = likely[sure] = possible.argmax(axis=0)[sure]
+        certain = blank & (possible.sum(axis=0) == 1)
+        labels[certain] = likely[certain] = possible.argmax(axis=0)[certain]
         likely[~blank] = labels[~blank]
     if valid is not None:
         labels[~valid] = likely[~valid] = VOID
@@ -110,10 +110,10 @@ def reduce_to(
     image: NDArray[np.uint8], labels: NDArray[np.uint8], longest_side: int
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Shrink image and labels together; thin strokes survive because labelled pixels win their cell."""
-    small = reduced(image, longest_side)
+    small = resize_longest_side(image, longest_side)
     if small is image:
         return image, labels
-    fewer = repeated(labels, small.shape[:2])
+    fewer = resize_nearest(labels, small.shape[:2])
     rows, columns = np.nonzero(labels < UNLABELLED)
     target = ((rows * small.shape[0]) // labels.shape[0], (columns * small.shape[1]) // labels.shape[1])
     empty = fewer[target] == UNLABELLED

@@ -5,7 +5,7 @@ Not run here: the full data set and the paper's four GPUs are not to be had. The
 69.5 (tags), 73.5 (boxes), 76.1 (scribbles) and 73.2 (points) mIoU on val with CRF.
 
 Where the release reads seeds that another system made (SEAM's activation maps, for tags and in boxes), these
-recipes use hintseg's own: the tag classifier's activation maps, GrabCut in boxes, spread over over-segments.
+recipes use hintseg's own: the tag classifier's activation maps, GrabCut in boxes, propagated over superpixels.
 """
 
 from hintseg.config.schema import (

@@ -14,7 +14,7 @@ from hintseg.hints.forms.boxes import Box
 from hintseg.hints.forms.points import Point
 from hintseg.hints.forms.tags import Tag
 from hintseg.hints.labels import UNLABELLED
-from hintseg.io.images import depth_inside
+from hintseg.io.images import distance_to_border
 
 Style = Literal["skeleton", "interior", "border"]
 
@@ -30,7 +30,7 @@ def simulate_scribbles(
         mask: (H, W) uint8 labels; values ≥ 254 are left alone.
         style: "skeleton" follows the region's middle, "interior" runs straight through its depth,
             "border" runs parallel to the outline.
-        coverage: share of each stroke's length that is kept, from its middle; 0 leaves a dot.
+        coverage: fraction of each stroke's length that is kept, from its middle; 0 leaves a dot.
         width: of the stroke, pixels.
         seed: of the choices.
 
@@ -57,7 +57,7 @@ def simulate_points(mask: NDArray[np.uint8], seed: int = 0) -> tuple[Point, ...]
     random = np.random.default_rng(seed)
     points = []
     for label, region in _regions(mask, smallest=30):
-        depth = depth_inside(region)
+        depth = distance_to_border(region)
         rows, columns = np.nonzero(depth >= 0.5 * depth.max())
         pick = int(random.integers(len(rows)))
         points.append(Point(int(columns[pick]), int(rows[pick]), label))
@@ -98,7 +98,7 @@ def _skeleton(region: Region, random: np.random.Generator) -> NDArray[np.int64]:
 
     axis = skeletonize(region)
     if not axis.any():
-        axis = depth_inside(region) == depth_inside(region).max()
+        axis = distance_to_border(region) == distance_to_border(region).max()
     cells = np.argwhere(axis)
     start = tuple(cells[int(random.integers(len(cells)))])
     costs = np.where(axis, 1.0, np.inf)
@@ -116,7 +116,7 @@ def _interior(region: Region, random: np.random.Generator) -> NDArray[np.int64]:
     """From the deepest point to another deep point, bent along the cheapest way through the depth."""
     from skimage.graph import route_through_array
 
-    depth = depth_inside(region)
+    depth = distance_to_border(region)
     deep = np.argwhere(depth >= 0.5 * depth.max())
     start = np.unravel_index(int(depth.argmax()), depth.shape)
     end = deep[int(random.integers(len(deep)))]
@@ -127,7 +127,7 @@ def _interior(region: Region, random: np.random.Generator) -> NDArray[np.int64]:
 
 def _border(region: Region, random: np.random.Generator) -> NDArray[np.int64]:
     """A contour inside the region, a quarter of its depth away from the outline."""
-    depth = depth_inside(region)
+    depth = distance_to_border(region)
     inner = (depth >= max(0.25 * float(depth.max()), 1.0)).astype(np.uint8)
     contours, _ = cv2.findContours(inner, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     longest = max(contours, key=len)[:, 0, ::-1]

@@ -19,10 +19,10 @@ class Sample(NamedTuple):
     Attributes:
         image: (H, W, 3) uint8.
         labels: (H, W) uint8 weak labels.
-        regions: (H, W) uint16 over-segments.
+        regions: (H, W) uint16 superpixels.
         allowed: (C,) bool: classes that may occur.
         present: (C,) bool: classes that do.
-        spread: (H, W) uint8 weak labels and what they spread to.
+        propagated: (H, W) uint8 weak labels, propagated over superpixels.
     """
 
     image: NDArray[np.uint8]
@@ -30,11 +30,11 @@ class Sample(NamedTuple):
     regions: NDArray[np.uint16]
     allowed: NDArray[np.bool_]
     present: NDArray[np.bool_]
-    spread: NDArray[np.uint8]
+    propagated: NDArray[np.uint8]
 
 
 class SoftMask(NamedTuple):
-    """A completed mask with its doubts, at `SOFT_STRIDE`.
+    """A completed mask with its probabilities, at `SOFT_STRIDE`.
 
     Attributes:
         classes: (K,) uint8 classes that may occur.
@@ -53,7 +53,7 @@ class Crop(NamedTuple):
     regions: NDArray[np.int32]
     allowed: NDArray[np.bool_]
     present: NDArray[np.bool_]
-    spread: NDArray[np.uint8]
+    propagated: NDArray[np.uint8]
     soft: NDArray[np.float32]
 
 
@@ -74,7 +74,7 @@ def augment(sample: Sample, soft: SoftMask | None, config: DataConfig, random: n
     )
     labels = _resized(_cut(sample.labels, top, left, window, fill=VOID), side, cv2.INTER_NEAREST)
     regions = _resized(_cut(sample.regions, top, left, window, fill=0), side, cv2.INTER_NEAREST)
-    spread = _resized(_cut(sample.spread, top, left, window, fill=VOID), side, cv2.INTER_NEAREST)
+    propagated = _resized(_cut(sample.propagated, top, left, window, fill=VOID), side, cv2.INTER_NEAREST)
     soft_side = side // SOFT_STRIDE
     target = np.zeros((len(sample.allowed), soft_side, soft_side), dtype=np.float32)
     if soft is not None and soft.classes.size:
@@ -84,9 +84,9 @@ def augment(sample: Sample, soft: SoftMask | None, config: DataConfig, random: n
             planes = np.moveaxis(part.reshape(soft_side, soft_side, -1), 2, 0)
             target[soft.classes[start : start + CHANNELS]] = planes.astype(np.float32) / np.float32(255)
     if config.mirror and random.random() < 0.5:
-        image, labels, regions, spread, target = (
+        image, labels, regions, propagated, target = (
             np.ascontiguousarray(array)
-            for array in (image[:, ::-1], labels[:, ::-1], regions[:, ::-1], spread[:, ::-1], target[:, :, ::-1])
+            for array in (image[:, ::-1], labels[:, ::-1], regions[:, ::-1], propagated[:, ::-1], target[:, :, ::-1])
         )
     return Crop(
         recolour(image, config, random),
@@ -94,7 +94,7 @@ def augment(sample: Sample, soft: SoftMask | None, config: DataConfig, random: n
         regions.astype(np.int32),
         sample.allowed,
         sample.present,
-        spread,
+        propagated,
         target,
     )
 

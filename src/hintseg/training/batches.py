@@ -26,7 +26,7 @@ class TrainingBatch(NamedTuple):
         regions: (B, S, S) int32; padding has its own region 0 (it is void anyway).
         allowed: (B, C) bool: classes that may occur.
         present: (B, C) bool: classes that do.
-        spread: (B, S, S) uint8.
+        propagated: (B, S, S) uint8.
         soft: (B, C, S/4, S/4) float32, zero where there is no completed mask.
         number: (B,) int64: of the image among all.
     """
@@ -36,7 +36,7 @@ class TrainingBatch(NamedTuple):
     regions: Tensor
     allowed: Tensor
     present: Tensor
-    spread: Tensor
+    propagated: Tensor
     soft: Tensor
     number: Tensor
 
@@ -67,10 +67,10 @@ class TrainingBatches(TorchDataset[TrainingBatch]):
         self.seed = seed
         self.soft = soft or {}
         self.places = places or range(config.batch_size)
-        placed = images.placed
-        rare = 0 < len(placed) < LOCALIZED_FRACTION * len(images.keys)
+        localized = images.localized
+        rare = 0 < len(localized) < LOCALIZED_FRACTION * len(images.keys)
         self.share = LOCALIZED_FRACTION if rare else 1.0
-        self.localized = placed if rare else list(images.keys)
+        self.localized = localized if rare else list(images.keys)
         chosen = set(self.localized)
         self.others = [key for key in images.keys if key not in chosen]
         self.number = {key: number for number, key in enumerate(images.keys)}

@@ -1,6 +1,6 @@
-"""Dataset → decoded images with targets and over-segments.
+"""Dataset → decoded images with targets and superpixels.
 
-They stay in memory (compactly), over-segments also on disk.
+They stay in memory (compactly), superpixels also on disk.
 """
 
 import copy
@@ -15,21 +15,21 @@ from numpy.typing import NDArray
 
 from hintseg.config.schema import DataConfig, LabelPropagationConfig
 from hintseg.errors import TrainingError
-from hintseg.functional.propagation.regions import propagate, spread_labels
+from hintseg.functional.propagation.regions import propagate, propagated_labels
 from hintseg.functional.segments.oversegment import partitions, resized_contours
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.digest import pixel_digest
 from hintseg.hints.forms.boxes import Box
 from hintseg.hints.held import pack, unpack
 from hintseg.hints.model import ImageHints
-from hintseg.io.images import reduced
+from hintseg.io.images import resize_longest_side
 from hintseg.io.samples import Picture
-from hintseg.io.writing import kept_arrays
+from hintseg.io.writing import cached_arrays
 from hintseg.pseudo_labels.grabcut import box_seeds
 from hintseg.pseudo_labels.target import WeakTarget, reduce_target, weak_target
 from hintseg.training.augment import Sample
 
-CONFIDENCE = 0.9  # minimum share of a propagated label
+CONFIDENCE = 0.9  # minimum probability of a propagated label
 
 
 class TrainingImages:
@@ -41,7 +41,7 @@ class TrainingImages:
     Args:
         dataset, keys, forms: which images and which of their hints.
         config: data section of the recipe.
-        cache: folder for over-segments, or None.
+        cache: folder for superpixels, or None.
         digests: KEY → `pixel_digest` of the image; those without one are not compared.
         superpixels: about this many, over which labels are propagated; 0: they are not.
     """
@@ -68,8 +68,8 @@ class TrainingImages:
         self._hints: dict[str, ImageHints] = {}
         self._seeds: dict[str, NDArray[np.uint8]] = {}
 
-    def plant(self, seeds: dict[str, NDArray[np.uint8]]) -> None:
-        """Probable labels to spread from, by key, at the reduced size; in place of hints and of earlier ones."""
+    def set_seeds(self, seeds: dict[str, NDArray[np.uint8]]) -> None:
+        """Probable labels to propagate from, by key, at the reduced size; in place of hints and of earlier ones."""
         changed = self._seeds.keys() | seeds.keys()
         self._seeds = seeds
         self._samples = {key: sample for key, sample in self._samples.items() if key not in changed}
@@ -78,13 +78,13 @@ class TrainingImages:
         """Some of these images; what is known of them is shared."""
         twin = copy.copy(self)
         twin.keys = tuple(key for key in self.keys if key in keys)
-        twin.__dict__.pop("placed", None)
+        twin.__dict__.pop("localized", None)
         return twin
 
     @cached_property
-    def placed(self) -> list[str]:
-        """Images in which a hint points at a class."""
-        return [key for key in self.keys if self.hints(key).placed()]
+    def localized(self) -> list[str]:
+        """Images in which a class has a localized hint."""
+        return [key for key in self.keys if self.hints(key).localized()]
 
     def hints(self, key: str) -> ImageHints:
         """The image's hints as they were when first asked for."""
@@ -108,7 +108,7 @@ class TrainingImages:
 
     def image(self, key: str) -> NDArray[np.uint8]:
         """(H, W, 3) at the size of `target`."""
-        return reduced(self._picture(key).pixels, self.config.longest_side)
+        return resize_longest_side(self._picture(key).pixels, self.config.longest_side)
 
     def _picture(self, key: str) -> Picture:
         picture = self.dataset.picture(key)
@@ -135,10 +135,10 @@ class TrainingImages:
             return box_seeds(image, boxes)
         drawn = np.array([dataclasses.astuple(box) for box in boxes])
         path = self.cache / _named_after(f"boxes{image.shape}".encode() + drawn.tobytes() + image.tobytes())
-        return kept_arrays(path, ["seeds"], lambda: [box_seeds(image, boxes)])[0]
+        return cached_arrays(path, ["seeds"], lambda: [box_seeds(image, boxes)])[0]
 
-    def spread_regions(self, key: str, image: NDArray[np.uint8]) -> NDArray[np.uint16] | None:
-        """(H, W) over-segments of `target`'s image over which its hints spread; None where they do not."""
+    def propagation_superpixels(self, key: str, image: NDArray[np.uint8]) -> NDArray[np.uint16] | None:
+        """(H, W) superpixels of `target`'s image over which its hints are propagated; None where they are not."""
         if self.superpixels == 0:
             return None
         return self._partitions(key, image)[1]
@@ -146,24 +146,24 @@ class TrainingImages:
     def _read(self, key: str) -> Sample:
         image, target = self.target(key)
         regions, fine = self._partitions(key, image)
-        spread = self._spread(key, image, target, fine)
-        return Sample(image, target.labels, regions, target.allowed, target.present, spread)
+        propagated = self._propagated(key, image, target, fine)
+        return Sample(image, target.labels, regions, target.allowed, target.present, propagated)
 
-    def _spread(
+    def _propagated(
         self, key: str, image: NDArray[np.uint8], target: WeakTarget, regions: NDArray[np.uint16]
     ) -> NDArray[np.uint8]:
-        """Hints spread over the image, or near them alone where it may hold classes which nobody pointed at."""
+        """Hints propagated over the image, or near them alone where it may hold classes without a localized hint."""
         if self.superpixels == 0:
             return target.labels
         if key in self._seeds:
-            shares = propagate(image, self._seeds[key], regions, self.num_classes)
+            probabilities = propagate(image, self._seeds[key], regions, self.num_classes)
         else:
             others = target.allowed if target.unhinted() else None
-            shares = propagate(image, target.likely, regions, self.num_classes, others=others)
-        return spread_labels(target.labels, regions, shares, CONFIDENCE, target.possible)
+            probabilities = propagate(image, target.likely, regions, self.num_classes, others=others)
+        return propagated_labels(target.labels, regions, probabilities, CONFIDENCE, target.possible)
 
     def _partitions(self, key: str, image: NDArray[np.uint8]) -> tuple[NDArray[np.uint16], NDArray[np.uint16]]:
-        """Over-segments for segments and for spreading, from disk where they lie there."""
+        """Superpixels for segments and for label propagation, from disk where they lie there."""
         counts = self.config.num_superpixels, max(self.superpixels, 2)
         contours = resized_contours(self.dataset.contours(key), image.shape[:2])
         if self.cache is None:
@@ -172,7 +172,7 @@ class TrainingImages:
         told = b"" if contours is None else contours.tobytes()
         content = f"{image.shape}watershed{counts}".encode() + image.tobytes() + told
         path = self.cache / _named_after(content)
-        coarse, fine = kept_arrays(path, ["coarse", "fine"], lambda: partitions(image, "watershed", counts, contours))
+        coarse, fine = cached_arrays(path, ["coarse", "fine"], lambda: partitions(image, "watershed", counts, contours))
         return coarse, fine
 
 

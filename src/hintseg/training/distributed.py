@@ -1,4 +1,4 @@
-"""Several processes train one network: each embeds its share of a batch, and all see the whole loss.
+"""Several processes train one network: each embeds its part of a batch, and all see the whole loss.
 
 Every process gathers maps and hints of the whole batch and computes the whole objective; only its own maps
 carry a gradient, and the gradients of the parameters are added up. So every term, whatever it averages over

@@ -28,6 +28,7 @@ log = logging.getLogger("hintseg")
 FILE = "inputs.json"
 FORMAT = 1
 TERM_LIST = "the terms of the objective"
+HINT_TYPES = "the hint types"
 NOT_COMPARED = ("name", "checkpoint_every", "data.num_workers")  # settings that change no number
 
 
@@ -162,7 +163,7 @@ def _settings(description: RunDescription) -> dict[str, Any]:
     kept = {name: value for name, value in recipe if name not in NOT_COMPARED}
     told = {
         "the list of classes": description.classes, "the background": description.background,
-        "the view of rasters": description.view, "the hint forms": description.forms,
+        "the view of rasters": description.view, HINT_TYPES: description.forms,
         TERM_LIST: list(description.recipe.objective),
     }  # fmt: skip
     return json.loads(json.dumps(told)) | kept
@@ -190,6 +191,8 @@ def _load(path: Path) -> tuple[str, RunInputs]:
 def _current(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Settings by their present names, and terms by theirs; those of a run that an earlier version began."""
     found = {current_name(name): value for name, value in settings.items()}
+    if "the hint forms" in found:
+        found[HINT_TYPES] = found.pop("the hint forms")
     found[TERM_LIST] = [TERMS.get(name, name) for name in found[TERM_LIST]]
     found["inference.method"] = METHODS.get(found["inference.method"], found["inference.method"])
     return found

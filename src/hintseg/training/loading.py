@@ -16,7 +16,7 @@ from hintseg.training.data import TrainingImages
 def decode(images: TrainingImages, workers: int, progress: Callable[[int, int], None]) -> None:
     """Decode all training images here, by `workers` processes, so that those forked later share them.
 
-    Without this each of them would decode every image, spread its hints, and keep it for itself, once a checkpoint.
+    Without this each of them would decode every image, propagate its hints, and keep it for itself, once a checkpoint.
 
     Args:
         workers: 0 leaves images to be decoded when they are first drawn.

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from hintseg.contrib.rca import RegionMemory, class_regions, regional_contrast
+from hintseg.contrib.rca import RegionMemoryBank, class_regions, regional_contrast
 from hintseg.contrib.sec import constraint, expansion
 from hintseg.functional.losses.candidate_classes import allowed_classes
 from hintseg.functional.losses.dense_crf import dense_crf_loss
@@ -29,7 +29,7 @@ class TermInputs(NamedTuple):
         maps: embeddings and logits of the batch.
         image: (B, 3, h, w) float colours in [0, 255] at the logits' size.
         labels: (B, H, W) int64 weak labels at the crop's size.
-        spread: (B, h, w) int64 propagated labels at the logits' size (nearest).
+        propagated: (B, h, w) int64 propagated labels at the logits' size (nearest).
         cells: (B, h, w) uint8 weak labels at the logits' size (nearest).
         allowed: (B, C) bool: classes that may occur.
         present: (B, C) bool: classes that do.
@@ -44,25 +44,25 @@ class TermInputs(NamedTuple):
     maps: PixelMaps
     image: Tensor
     labels: Tensor
-    spread: Tensor
+    propagated: Tensor
     cells: Tensor
     allowed: Tensor
     present: Tensor
     soft: Tensor
     pooling: str
     background: int | None
-    regions: RegionMemory
+    regions: RegionMemoryBank
     balance: float = 0.0
     labelled: int | None = None
 
     @property
     def inside(self) -> Tensor:
-        """(B, h, w) bool: what is of the photograph, not void and not what pads the crop."""
+        """(B, h, w) bool: what is of the image, not void and not what pads the crop."""
         return self.cells != VOID
 
 
 Term = Callable[[TermInputs], Tensor]
-SURELY = 0.7  # only regions of classes that the network sees in the image are remembered [RCA]
+CONFIDENT = 0.7  # only regions of classes that the network sees in the image are remembered [RCA]
 
 
 def _probabilities(inputs: TermInputs) -> Tensor:
@@ -73,8 +73,8 @@ def _partial_cross_entropy(inputs: TermInputs) -> Tensor:
     return partial_cross_entropy(inputs.maps.logits, inputs.labels, inputs.balance, inputs.labelled)
 
 
-def _spread(inputs: TermInputs) -> Tensor:
-    return partial_cross_entropy(inputs.maps.logits, inputs.spread, inputs.balance, inputs.labelled)
+def _propagated(inputs: TermInputs) -> Tensor:
+    return partial_cross_entropy(inputs.maps.logits, inputs.propagated, inputs.balance, inputs.labelled)
 
 
 def _entropy(inputs: TermInputs) -> Tensor:
@@ -116,13 +116,13 @@ def _constrain(inputs: TermInputs) -> Tensor:
 def _regions(inputs: TermInputs) -> Tensor:
     maps = inputs.maps
     scores = pool(at_least_float32(maps.logits.detach()), inputs.pooling, where=inputs.inside)
-    surely = inputs.present & (scores.sigmoid() > SURELY)
+    confident = inputs.present & (scores.sigmoid() > CONFIDENT)
     loss = maps.embeddings.sum() * 0
     if (remembered := inputs.regions.regions()) is not None:
         loss = regional_contrast(
             *class_regions(maps.embeddings, maps.logits, inputs.present, inputs.inside), *remembered
         )
-    inputs.regions.push(*class_regions(maps.embeddings, maps.logits, surely, inputs.inside))
+    inputs.regions.push(*class_regions(maps.embeddings, maps.logits, confident, inputs.inside))
     return loss
 
 
@@ -145,12 +145,12 @@ def labelled(inputs: TermInputs) -> Tensor:
 # Labels that these cross-entropies read, of which it can be known beforehand how many there are.
 READ: dict[str, Callable[[TermInputs], Tensor]] = {
     "partial_cross_entropy": lambda inputs: inputs.labels,
-    "propagated_cross_entropy": lambda inputs: inputs.spread,
+    "propagated_cross_entropy": lambda inputs: inputs.propagated,
 }
 
 TERMS: dict[str, Term] = {
     "partial_cross_entropy": _partial_cross_entropy,
-    "propagated_cross_entropy": _spread,
+    "propagated_cross_entropy": _propagated,
     "entropy": _entropy,
     "candidate_classes": _allowed,
     "pseudo_label_cross_entropy": _completed,

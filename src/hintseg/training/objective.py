@@ -5,13 +5,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from hintseg.config.schema import Recipe, TermConfig
-from hintseg.contrib.rca import RegionMemory
+from hintseg.contrib.rca import RegionMemoryBank
 from hintseg.errors import unknown_name
 from hintseg.functional.losses.contrast import pixel_to_segment_loss
 from hintseg.functional.losses.partial_cross_entropy import is_labelled
 from hintseg.functional.relations.registry import RELATIONS
 from hintseg.functional.segments.batch import SegmentedBatch, UncountedBatch, split_batch
-from hintseg.functional.segments.memory_bank import SegmentMemory
+from hintseg.functional.segments.memory_bank import MemoryBank
 from hintseg.hints.labels import UNLABELLED, VOID
 from hintseg.network.embedder import PixelMaps
 from hintseg.training.batches import TrainingBatch
@@ -31,7 +31,7 @@ def require_known_terms(recipe: Recipe) -> None:
             raise unknown_name("objective term", name, [*TERMS, *RELATIONS])
 
 
-def uses_spread_labels(recipe: Recipe) -> bool:
+def uses_propagated_labels(recipe: Recipe) -> bool:
     """Whether a term reads propagated labels; then segments take them, too."""
     return "propagated_cross_entropy" in recipe.objective and recipe.objective["propagated_cross_entropy"].weight > 0
 
@@ -52,20 +52,20 @@ class Objective:
         self.recipe = recipe
         self.num_classes = num_classes
         self.background = background
-        self.memory = SegmentMemory(recipe.segments.memory_bank)
-        self.regions = RegionMemory(num_classes)
+        self.memory = MemoryBank(recipe.segments.memory_bank)
+        self.regions = RegionMemoryBank(num_classes)
 
     def __call__(self, maps: PixelMaps, batch: TrainingBatch) -> tuple[Tensor, dict[str, Tensor]]:
         """Total loss with a graph, and the detached value of each term."""
         active = {name: term for name, term in self.recipe.objective.items() if term.weight > 0}
         split = self.split(maps, batch) if any(name in RELATIONS for name in active) else None
         size = maps.logits.shape[-2:]
-        spread = F.interpolate(batch.spread[:, None], size=size, mode="nearest")[:, 0].long()
+        propagated = F.interpolate(batch.propagated[:, None], size=size, mode="nearest")[:, 0].long()
         inputs = TermInputs(
             maps,
             F.interpolate(batch.image.float(), size=size, mode="area"),
             batch.labels.long(),
-            spread,
+            propagated,
             F.interpolate(batch.labels[:, None], size=size, mode="nearest")[:, 0],
             batch.allowed,
             batch.present,
@@ -138,7 +138,7 @@ class Objective:
         regions = F.interpolate(batch.regions[:, None].float(), size=(side, side), mode="nearest")[:, 0].long()
         return split_batch(
             embeddings,
-            cell_labels(batch.spread if uses_spread_labels(self.recipe) else batch.labels, side),
+            cell_labels(batch.propagated if uses_propagated_labels(self.recipe) else batch.labels, side),
             regions,
             colours,
             self._foreground(batch.present),

@@ -85,7 +85,7 @@ class Run:
         self.interruption = Interruption()
         self.held_out = frozenset[str]()
         if (share := self.recipe.selection.held_out) > 0:
-            self.held_out = held_out(images.placed, share, self.recipe.seed)
+            self.held_out = held_out(images.localized, share, self.recipe.seed)
 
     def train(self, resume: bool) -> None:
         if resume and self.checkpoint.exists():
@@ -214,7 +214,7 @@ class Run:
         self.progress(stage, done, total, {})
 
     def finish(self) -> None:
-        """Weights, segment memory and summary."""
+        """Weights, memory bank and summary."""
         self.watch.tell()
         network = self.state.average.network.eval()
         scale = middle_scale(self.recipe.inference.scales)

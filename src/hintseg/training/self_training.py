@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from hintseg.config.schema import Recipe
 from hintseg.hints.labels import VOID
 from hintseg.inference.retrieval import SegmentIndex, index_image, merge
-from hintseg.io.writing import kept_arrays
+from hintseg.io.writing import cached_arrays
 from hintseg.network.embedder import PixelMaps
 from hintseg.pseudo_labels.complete import complete_image
 from hintseg.training.augment import SOFT_STRIDE, SoftMask
@@ -35,7 +35,7 @@ def completed_masks(
     """
 
     def completed(key: str, path: Path) -> SoftMask:
-        return SoftMask(*kept_arrays(path, SoftMask._fields, lambda: _completed_mask(images, recipe, key, maps_of)))
+        return SoftMask(*cached_arrays(path, SoftMask._fields, lambda: _completed_mask(images, recipe, key, maps_of)))
 
     paths = {key: folder / f"{number:07d}.npz" for number, key in enumerate(images.keys)}
     return shared_work(fabric, paths, completed, progress)
@@ -50,10 +50,10 @@ def _completed_mask(images: TrainingImages, recipe: Recipe, key: str, maps_of: M
     )
     classes = np.flatnonzero(target.allowed)
     size = (max(image.shape[0] // SOFT_STRIDE, 1), max(image.shape[1] // SOFT_STRIDE, 1))
-    shares = F.adaptive_avg_pool2d(found[classes], size).numpy()
+    probabilities = F.adaptive_avg_pool2d(found[classes], size).numpy()
     if recipe.instant is not None:  # where the head is unsure nothing is taught
-        shares = np.where(shares.max(axis=0) >= recipe.instant.confidence, shares, 0)
-    scaled = np.round(shares * 255).astype(np.uint8)
+        probabilities = np.where(probabilities.max(axis=0) >= recipe.instant.confidence, probabilities, 0)
+    scaled = np.round(probabilities * 255).astype(np.uint8)
     return SoftMask(classes.astype(np.uint8), np.ascontiguousarray(np.moveaxis(scaled, 0, 2)))
 
 

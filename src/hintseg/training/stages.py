@@ -1,4 +1,4 @@
-"""A whole run: embed → complete masks → go on or classify → segment memory. Every stage can be resumed."""
+"""A whole run: embed → complete masks → go on or classify → memory bank. Every stage can be resumed."""
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,7 +21,7 @@ from hintseg.training.data import TrainingImages
 from hintseg.training.distributed import disconnect, images_a_process, make_fabric, run_folder
 from hintseg.training.inputs import HintWatch, agree_on_inputs, first_process_decides, run_inputs
 from hintseg.training.loop import new_state
-from hintseg.training.objective import require_known_terms, uses_spread_labels
+from hintseg.training.objective import require_known_terms, uses_propagated_labels
 from hintseg.training.progress import Progress
 from hintseg.training.run import Run, completion_step, is_separate
 from hintseg.training.self_training import MapsOf
@@ -64,8 +64,8 @@ def run_training(
         notes: what the reader of the log should know about the data: warnings.
         remarks: what else the log says first.
         progress: called with (stage, done, total, values).
-        cache: folder for over-segments; default OUT/cache.
-        largest: longest side of the largest training image, so that photographs can be reduced alike; 0: not known.
+        cache: folder for superpixels; default OUT/cache.
+        largest: longest side of the largest training image, so that images can be reduced alike; 0: not known.
         digests: KEY → digests of every training image's pixels and hints, see `inspect`.
         start: gives the network its weights before the first iteration, in place of whatever else says where classes
             are that hints do not place; returns the `completion_maps` of an image by these weights.
@@ -93,7 +93,7 @@ def run_training(
         network = Embedder(recipe.network, len(dataset.classes), weights)
         _announce(description, fabric, precision)
         # A head that the run starts from is fitted to propagated labels, whatever the objective reads.
-        propagates = uses_spread_labels(recipe) or start is not None
+        propagates = uses_propagated_labels(recipe) or start is not None
         watch = HintWatch(dataset.root, fabric.is_global_zero)
         pixels, hints = ({key: digests[key][which] for key in keys} for which in (0, 1))
         images = TrainingImages(
@@ -114,7 +114,7 @@ def run_training(
             maps_of = None
             if start is None:
                 place_tags(out, network, images, recipe, fabric, fingerprint, resume, progress)
-            elif uses_spread_labels(recipe) or not (resume and (out / "checkpoint.pt").exists()):
+            elif uses_propagated_labels(recipe) or not (resume and (out / "checkpoint.pt").exists()):
                 maps_of = start(network.to(fabric.device), images, progress)
                 network.load_state_dict(fabric.broadcast(network.state_dict()))  # devices differ in the last bits
         torch.manual_seed(recipe.seed)
@@ -128,7 +128,7 @@ def run_training(
         if fabric.is_global_zero:
             with memory_errors_explained():
                 run.finish()
-            log.info("finished; weights, segment memory and metrics are in %s", out)
+            log.info("finished; weights, memory bank and metrics are in %s", out)
             with atomic_path(out / "run.json") as temporary:
                 temporary.write_text(final.dump(), "utf-8")
     return Segmenter(run.state.average.network, final, out)

@@ -18,9 +18,9 @@ from torch import Tensor
 from hintseg.config.schema import Recipe, SelfTrainingConfig, TermConfig
 from hintseg.functional.propagation.dense_crf import dense_crf
 from hintseg.hints.labels import UNLABELLED
-from hintseg.io.writing import kept_arrays
+from hintseg.io.writing import cached_arrays
 from hintseg.network.embedder import Embedder
-from hintseg.pseudo_labels.cam import activations, balanced_shares, border_odds, expected_shares, seeds
+from hintseg.pseudo_labels.cam import activations, balanced_probabilities, border_odds, expected_fractions, seeds
 from hintseg.pseudo_labels.complete import balanced
 from hintseg.pseudo_labels.target import WeakTarget
 from hintseg.training.augment import SOFT_STRIDE
@@ -33,14 +33,14 @@ from hintseg.training.loop import new_state, train_steps
 log = logging.getLogger("hintseg")
 LOG_EVERY = 20
 SCALES = (1.0, 1.5)  # of the activation maps, with mirror images
-CONFIDENCE = 0.8  # minimum share of a seed, after a dense CRF
+CONFIDENCE = 0.8  # minimum probability of a seed, after a dense CRF
 
 
 def place_tags(
     out: Path, network: Embedder, images: TrainingImages, recipe: Recipe, fabric: Fabric, fingerprint: str,
     resume: bool, progress: Callable[[str, int, int, dict[str, float]], None],
 ) -> None:  # fmt: skip
-    """Train `network` on tags and plant seeds into `images`; nothing where every class is pointed at.
+    """Train `network` on tags and set seeds in `images`; nothing where every class has a localized hint.
 
     Args:
         out: run folder; `tags.pt` and `seeds/` are written there, and read back when resuming.
@@ -50,7 +50,7 @@ def place_tags(
     if not keys or recipe.tags.iterations == 0:
         return
     iterations = recipe.tags.iterations
-    log.info("%d images have classes that nothing points at: %d iterations on tags first", len(keys), iterations)
+    log.info("%d images have classes without a localized hint: %d iterations on tags first", len(keys), iterations)
     terms = {name: TermConfig(weight=1.0) for name in ("tags", "partial_cross_entropy", "propagated_cross_entropy")}
     if (propagated := recipe.objective.get("propagated_cross_entropy")) is not None:
         terms["propagated_cross_entropy"] = propagated.model_copy(update={"weight": 1.0})
@@ -85,9 +85,9 @@ def place_tags(
     pixels = any((images.sample(key).labels < UNLABELLED).any() for key in images.keys)
 
     def found(key: str, path: Path) -> NDArray[np.uint8]:
-        return kept_arrays(path, ["labels"], lambda: [_find(trained, images, key, recipe, pixels)])[0]
+        return cached_arrays(path, ["labels"], lambda: [_find(trained, images, key, recipe, pixels)])[0]
 
-    images.plant(
+    images.set_seeds(
         shared_work(fabric, _paths(out / "seeds", keys), found, lambda done, total: progress("seeds", done, total, {}))
     )
     network.load_state_dict(trained.state_dict())
@@ -98,7 +98,7 @@ def _paths(folder: Path, keys: list[str]) -> dict[str, Path]:
 
 
 def unplaced(images: TrainingImages) -> list[str]:
-    """Images with complete tags and a class that nothing points at.
+    """Images with complete tags and a class without a localized hint.
 
     A background alone without a localized hint does not count, as long as other images show what it is.
     """
@@ -108,9 +108,9 @@ def unplaced(images: TrainingImages) -> list[str]:
     shown: set[int] = set()
     for key in images.keys:
         hints = images.hints(key)
-        placed = hints.placed()
-        shown |= placed
-        missing = (hints.classes() | always) - placed
+        localized = hints.localized()
+        shown |= localized
+        missing = (hints.classes() | always) - localized
         if hints.tags_complete and hints.looked_for is None and hints.classes() and missing:
             found[key] = missing
     foreground = any(missing - always for missing in found.values())
@@ -135,8 +135,10 @@ def pixel_scores(network: Embedder, image: NDArray[np.uint8]) -> Tensor:
     return (total / (2 * len(SCALES))).cpu()
 
 
-def tagged_shares(scores: Tensor, target: WeakTarget, background: int | None, recipe: Recipe, pixels: bool) -> Tensor:
-    """Pixel scores of one image → (T, h, w) shares of the classes that may be there, summing to one.
+def tagged_probabilities(
+    scores: Tensor, target: WeakTarget, background: int | None, recipe: Recipe, pixels: bool
+) -> Tensor:
+    """Pixel scores of one image → (T, h, w) probabilities of the classes that may be there, summing to one.
 
     Args:
         scores: (C, h, w) logits.
@@ -148,36 +150,43 @@ def tagged_shares(scores: Tensor, target: WeakTarget, background: int | None, re
         return scores[classes].softmax(dim=0)
     power = recipe.tags.background_score_power
     if power is None:
-        claims = np.sqrt(balanced_shares(scores.numpy(), target.allowed, background)[classes])  # surer than right
-        claims[classes == background] *= border_odds(claims.shape[1:], recipe.tags.boundary_prior)
+        activation_maps = np.sqrt(
+            balanced_probabilities(scores.numpy(), target.allowed, background)[classes]
+        )  # overconfident
+        activation_maps[classes == background] *= border_odds(activation_maps.shape[1:], recipe.tags.boundary_prior)
     else:
-        claims = activations(scores.numpy(), target.allowed, background, power)[classes] + 1e-3
-    return torch.from_numpy(claims / claims.sum(axis=0))
+        activation_maps = activations(scores.numpy(), target.allowed, background, power)[classes] + 1e-3
+    return torch.from_numpy(activation_maps / activation_maps.sum(axis=0))
 
 
-def image_seeds(shares: Tensor, image: NDArray[np.uint8], target: WeakTarget) -> NDArray[np.uint8]:
-    """Shares of the classes that may be in an image, (T, h, w), → probable labels at its size."""
+def image_seeds(probabilities: Tensor, image: NDArray[np.uint8], target: WeakTarget) -> NDArray[np.uint8]:
+    """Probabilities of the classes that may be in an image, (T, h, w), → probable labels at its size."""
     classes = np.flatnonzero(target.allowed)
     if target.possible is not None:
-        where = F.adaptive_max_pool2d(torch.from_numpy(target.possible[classes]).float()[None], shares.shape[1:])[0]
-        shares = shares * where
-        shares = shares / shares.sum(dim=0, keepdim=True).clamp_min(1e-12)
+        where = F.adaptive_max_pool2d(
+            torch.from_numpy(target.possible[classes]).float()[None], probabilities.shape[1:]
+        )[0]
+        probabilities = probabilities * where
+        probabilities = probabilities / probabilities.sum(dim=0, keepdim=True).clamp_min(1e-12)
     if len(classes) > 1:
         small = F.adaptive_avg_pool2d(
-            torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1).float(), (shares.shape[1], shares.shape[2])
+            torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1).float(),
+            (probabilities.shape[1], probabilities.shape[2]),
         )
-        refined = dense_crf(small.permute(1, 2, 0), shares, bilateral_sxy=67 / SOFT_STRIDE)
-        shares = torch.as_tensor(refined)
+        refined = dense_crf(small.permute(1, 2, 0), probabilities, bilateral_sxy=67 / SOFT_STRIDE)
+        probabilities = torch.as_tensor(refined)
     full = torch.zeros(len(target.allowed), *target.labels.shape)
-    full[classes] = F.interpolate(shares[None], size=target.labels.shape, mode="bilinear", align_corners=False)[0]
+    full[classes] = F.interpolate(probabilities[None], size=target.labels.shape, mode="bilinear", align_corners=False)[
+        0
+    ]
     return seeds(full.numpy(), target.likely, CONFIDENCE)
 
 
 def _find(network: Embedder, images: TrainingImages, key: str, recipe: Recipe, pixels: bool) -> NDArray[np.uint8]:
     image, target = images.target(key)
     background = images.dataset.background
-    shares = tagged_shares(pixel_scores(network, image), target, background, recipe, pixels)
+    probabilities = tagged_probabilities(pixel_scores(network, image), target, background, recipe, pixels)
     if pixels and not (target.likely < UNLABELLED).any():
-        expected = expected_shares(np.flatnonzero(target.allowed), background)
-        shares = balanced(shares, recipe.completion.class_prior_power, expected)
-    return image_seeds(shares, image, target)
+        expected = expected_fractions(np.flatnonzero(target.allowed), background)
+        probabilities = balanced(probabilities, recipe.completion.class_prior_power, expected)
+    return image_seeds(probabilities, image, target)

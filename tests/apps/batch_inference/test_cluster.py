@@ -11,9 +11,9 @@ from tests.conftest import draw_scene
 from hintseg import train
 from hintseg.api import choose_recipe
 from hintseg.apps.batch_inference import cluster
+from hintseg.apps.batch_inference.input_images import InputImage, find_images
 from hintseg.apps.batch_inference.local import maker_of, pending, predict_here
 from hintseg.apps.batch_inference.output import Output
-from hintseg.apps.batch_inference.photographs import Photograph, find_photographs
 from hintseg.errors import RunError
 from hintseg.io.images import read_labels, write_image
 
@@ -67,7 +67,7 @@ def segmenter(scenes, tiny, tmp_path):
 def photographs(tmp_path):
     for index in range(40):
         write_image(tmp_path / "photos" / f"{index:02}.png", draw_scene(index)[0])
-    return find_photographs([tmp_path / "photos"])
+    return find_images([tmp_path / "photos"])
 
 
 @pytest.mark.parametrize("kind", ["png", "parquet"])
@@ -84,9 +84,9 @@ def test_killed_workers_cost_no_mask(local_cluster, segmenter, photographs, tmp_
         (Watched.deadly / name).touch()
     # Relative to a folder in which no worker is.
     monkeypatch.chdir(tmp_path)
-    output, photographs = Output("there", kind), find_photographs(["photos"])
+    output, photographs = Output("there", kind), find_images(["photos"])
     wanted = pending(photographs, output, maker_of(segmenter, config))
-    broken = Photograph(str(tmp_path / "photos" / "none.png"), "none")
+    broken = InputImage(str(tmp_path / "photos" / "none.png"), "none")
     results = dict(cluster.predict_on_ray(segmenter.run, [*wanted, broken], output, config, workers=2, worker=Watched))
     assert not list(Watched.deadly.iterdir())
     assert "none.png: no such file" in results.pop(broken)

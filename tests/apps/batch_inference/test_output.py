@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from hintseg.apps.batch_inference.output import Made, Output
-from hintseg.apps.batch_inference.photographs import Photograph, find_photographs
+from hintseg.apps.batch_inference.input_images import InputImage, find_images
+from hintseg.apps.batch_inference.output import Output, Prediction
 from hintseg.errors import ConfigError, InputError, RunError
 from hintseg.io.images import read_labels, write_image
 from hintseg.io.storage.outputs import is_made_here
@@ -21,38 +21,38 @@ def photographs(tmp_path):
     for name in ("a.png", "deep/b.png"):
         write_image(tmp_path / "photos" / name, np.full((4, 5, 3), len(name), dtype=np.uint8))
     (tmp_path / "photos" / "notes.txt").write_text("no image")
-    return find_photographs([tmp_path / "photos"])
+    return find_images([tmp_path / "photos"])
 
 
-def compute(path: Path) -> Made:
+def compute(path: Path) -> Prediction:
     from hintseg.io.images import read_image
 
-    return Made(read_image(path)[:, :, 0])
+    return Prediction(read_image(path)[:, :, 0])
 
 
 def test_photographs_keep_their_sub_folders(photographs, tmp_path):
     root = tmp_path / "photos"
     assert photographs == [(str(root / "a.png"), "a"), (str(root / "deep" / "b.png"), "deep/b")]
-    assert find_photographs([f"{root}/**/*.png"]) == [(str(root / "a.png"), "a"), (str(root / "deep" / "b.png"), "b")]
-    assert find_photographs([root / "a.png", root]) == photographs
+    assert find_images([f"{root}/**/*.png"]) == [(str(root / "a.png"), "a"), (str(root / "deep" / "b.png"), "b")]
+    assert find_images([root / "a.png", root]) == photographs
 
 
 def test_remote_photographs(tmp_path):
     for name in ("a.jpg", "deep/b.JPG", "notes.txt"):
         fsspec.filesystem("memory").pipe(f"/photos/{name}", b"x")
-    assert find_photographs(["memory://photos"]) == [
+    assert find_images(["memory://photos"]) == [
         ("memory://photos/a.jpg", "a"),
         ("memory://photos/deep/b.JPG", "deep/b"),
     ]
-    assert find_photographs(["memory://photos/a.jpg"]) == [("memory://photos/a.jpg", "a")]
+    assert find_images(["memory://photos/a.jpg"]) == [("memory://photos/a.jpg", "a")]
 
 
 def test_two_photographs_of_one_name_are_refused(photographs, tmp_path):
     write_image(tmp_path / "other" / "a.png", np.zeros((4, 5, 3), dtype=np.uint8))
     with pytest.raises(InputError, match=r"would both write a\.png"):
-        find_photographs([tmp_path / "photos", tmp_path / "other"])
-    with pytest.raises(InputError, match="no photograph found"):
-        find_photographs([tmp_path / "nothing"])
+        find_images([tmp_path / "photos", tmp_path / "other"])
+    with pytest.raises(InputError, match="no image found"):
+        find_images([tmp_path / "nothing"])
 
 
 @pytest.mark.parametrize("place", ["local", "memory"])
@@ -60,7 +60,7 @@ def test_masks_as_files(photographs, tmp_path, place):
     folder = str(tmp_path / "masks") if place == "local" else "memory://masks"
     output = Output(folder)
     assert output.claim("one", photographs) == frozenset()
-    broken = Photograph(str(tmp_path / "photos" / "gone.png"), "gone")
+    broken = InputImage(str(tmp_path / "photos" / "gone.png"), "gone")
     wrong = output.write_all([*photographs, broken], compute, keep=False)
     assert wrong[:2] == [None, None]
     assert "gone.png: no such file" in wrong[2]
@@ -88,7 +88,7 @@ def test_shards_hold_names_masks_and_errors(photographs, tmp_path):
     parquet = pytest.importorskip("pyarrow.parquet")
     output = Output(str(tmp_path / "shards"), "parquet")
     output.claim("one", photographs)
-    broken = Photograph(str(tmp_path / "photos" / "notes.txt"), "notes")
+    broken = InputImage(str(tmp_path / "photos" / "notes.txt"), "notes")
     wrong = output.write_all([*photographs, broken], compute, keep=False)
     assert wrong[2] is not None
     (shard,) = (tmp_path / "shards").glob("part-*.parquet")
@@ -133,7 +133,7 @@ def test_masks_of_others_are_not_taken_for_ones_own(photographs, tmp_path, kind)
 
 
 def test_names_stay_in_the_folder(tmp_path):
-    (wrong,) = Output(str(tmp_path)).write_all([Photograph("x", "../outside")], compute, keep=False)
+    (wrong,) = Output(str(tmp_path)).write_all([InputImage("x", "../outside")], compute, keep=False)
     assert "outside" in wrong
     assert not (tmp_path.parent / "outside.png").exists()
 
@@ -197,7 +197,7 @@ def test_what_another_program_saved_is_no_longer_ours(tmp_path, name, edit, ours
         target.write(np.zeros((1, 40, 50), np.uint8))
     labels = np.random.default_rng(0).integers(0, 2, (40, 50)).astype(np.uint8)
     for kind in ("png", "geotiff"):
-        Output(str(tmp_path / "masks"), kind).write("a", Made(labels, np.zeros((2, 40, 50), np.float32)), like)
+        Output(str(tmp_path / "masks"), kind).write("a", Prediction(labels, np.zeros((2, 40, 50), np.float32)), like)
     path = tmp_path / "masks" / name
     assert is_made_here(str(path))
     edit(path)
@@ -206,13 +206,13 @@ def test_what_another_program_saved_is_no_longer_ours(tmp_path, name, edit, ours
     output = Output(str(tmp_path / "masks"), "geotiff" if name.endswith("tif") else "png", soft=name.endswith("npz"))
     if not ours:
         with pytest.raises(RunError, match="edited since"):
-            output.claim("one", [Photograph(str(like), "a")], overwrite=True)
+            output.claim("one", [InputImage(str(like), "a")], overwrite=True)
     assert path.read_bytes() == before
 
 
 def test_a_photograph_that_could_not_be_read_is_tried_again_in_another_shard(photographs, tmp_path):
     parquet = pytest.importorskip("pyarrow.parquet")
-    output, late = Output(str(tmp_path / "shards"), "parquet"), Photograph(str(tmp_path / "photos" / "c.png"), "c")
+    output, late = Output(str(tmp_path / "shards"), "parquet"), InputImage(str(tmp_path / "photos" / "c.png"), "c")
     wanted = [*photographs, late]
     output.claim("one", wanted)
     output.write_all(wanted, compute, keep=False)
@@ -239,10 +239,10 @@ def test_masks_are_removed_before_a_cluster_writes_anew(photographs, tmp_path):
 def test_a_damaged_shard_is_one_sentence(tmp_path, damage):
     pytest.importorskip("pyarrow.parquet")
     Image.new("RGB", (8, 6)).save(tmp_path / "a.png")
-    photographs = [Photograph(str(tmp_path / "a.png"), "a")]
+    photographs = [InputImage(str(tmp_path / "a.png"), "a")]
     output = Output(str(tmp_path / "shards"), "parquet")
     output.claim("one", photographs)
-    assert output.write_all(photographs, lambda path: Made(np.zeros((6, 8), np.uint8)), keep=False) == [None]
+    assert output.write_all(photographs, lambda path: Prediction(np.zeros((6, 8), np.uint8)), keep=False) == [None]
     (shard,) = (tmp_path / "shards").glob("part-*.parquet")
     shard.write_bytes(damage(shard.read_bytes()))
     with pytest.raises(RunError, match="is damaged; remove it"):

@@ -134,9 +134,9 @@ def test_masks_leave_and_do_not_come_back_without_their_images(hintseg, trained,
 def test_suggestions(hintseg, trained, scenes, tmp_path):
     code, out, err = hintseg("suggest", trained, scenes.root, "--count", 2, "--out", tmp_path / "next.json")
     assert code == 0, err
-    assert "doubtful pixels" in out + err
+    assert "uncertain pixels" in out + err
     suggestions = json.loads((tmp_path / "next.json").read_text("utf-8"))
-    assert [set(row) for row in suggestions] == [{"key", "x", "y", "doubt", "worth", "classes"}] * 2
+    assert [set(row) for row in suggestions] == [{"key", "x", "y", "uncertainty", "worth", "classes"}] * 2
 
 
 def test_comparing_objectives(hintseg, scenes, tiny, tmp_path):
@@ -232,7 +232,7 @@ def test_bad_input_is_one_sentence_and_exit_code_2(hintseg, scenes, tmp_path, ar
 
 def test_run_commands_refuse_wrong_options(hintseg, trained, scenes):
     for arguments, message in [
-        (["predict", trained, "nothing*.png"], "no photograph found"),
+        (["predict", trained, "nothing*.png"], "no image found"),
         (["predict", trained, scenes.root / "images", "--method", "magic"], "--method"),
         (["predict", trained, scenes.root / "images", "--scales", "0,1"], "--scales"),
         (["retrieve", trained, scenes.root / "images" / "scene 0 ä.png", "--at", "here"], "write x,y"),

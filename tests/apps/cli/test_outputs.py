@@ -95,7 +95,7 @@ def test_outputs_inside_of_inputs_are_left_out(hintseg, trained, scenes, photos)
         assert "2 of 2 masks" in out
     for given in (photos, f"{photos}/**/*.png", photos / "masks"):
         code, out, err = hintseg("predict", trained, given, "--out", photos / "deep" / str(len(str(given))))
-        assert ("2 of 2 masks" in out) if given != photos / "masks" else ("no photograph found" in err)
+        assert ("2 of 2 masks" in out) if given != photos / "masks" else ("no image found" in err)
     inside = scenes.root / "images" / "masks"
     assert hintseg("complete", scenes.root, "--method", "harmonic", "--out", inside)[0] == 0
     assert list(Dataset.open(scenes.root).paths) == list(scenes.paths)

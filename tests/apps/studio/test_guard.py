@@ -341,6 +341,8 @@ def test_a_torn_photograph_is_named_once_and_exhausted_memory_is_a_sentence(make
     packed = zipfile.ZipFile(io.BytesIO(client.get("/api/export").content))
     assert sorted(packed.namelist()) == ["b.png", "left-out.txt"]
     assert packed.read("left-out.txt").decode().count("torn.png") == 1
-    monkeypatch.setattr("hintseg.apps.studio.server.reduced", lambda *_: (_ for _ in ()).throw(MemoryError()))
+    monkeypatch.setattr(
+        "hintseg.apps.studio.server.resize_longest_side", lambda *_: (_ for _ in ()).throw(MemoryError())
+    )
     answer = TestClient(app, base_url="http://localhost").get("/api/image/b")
     assert (answer.status_code, "memory" in answer.json()["detail"]) == (422, True)

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 
 from hintseg.errors import ConfigError
 from hintseg.functional.losses.tags import POOLINGS, pool, tag_loss
-from hintseg.pseudo_labels.cam import activations, balanced_shares, border_odds, expected_shares, seeds
+from hintseg.pseudo_labels.cam import activations, balanced_probabilities, border_odds, expected_fractions, seeds
 
 
 def scores(seed=0):
@@ -90,7 +90,7 @@ def test_balanced_shares_by_loop():
     maps = scores()[0].numpy()
     allowed = np.array([True, True, False])
     for background in (None, 0):
-        found = balanced_shares(maps, allowed, background)
+        found = balanced_probabilities(maps, allowed, background)
         values = [[2.0 if label == background else maps[label, y, x] for label in (0, 1)] for y, x in np.ndindex(4, 5)]
         shares = [[math.exp(value) / sum(map(math.exp, pair)) for value in pair] for pair in values]
         means = [sum(pair[label] for pair in shares) / 20 for label in (0, 1)]
@@ -112,7 +112,7 @@ def test_balanced_shares_by_loop():
     ],
 )
 def test_shares_expected_of_classes(classes, background, expected):
-    assert expected_shares(np.array(classes, int), background).tolist() == pytest.approx(expected)
+    assert expected_fractions(np.array(classes, int), background).tolist() == pytest.approx(expected)
 
 
 def test_borders_are_likelier_background():

@@ -7,7 +7,7 @@ import torch
 from hintseg.errors import ConfigError
 from hintseg.functional.propagation.graph import harmonic, local_global_consistency, markov_walk
 from hintseg.functional.propagation.normalised_cut import kernel_kmeans, spectral_embedding
-from hintseg.functional.propagation.regions import METHODS, propagate, region_affinity, spread_labels
+from hintseg.functional.propagation.regions import METHODS, propagate, propagated_labels, region_affinity
 
 
 def random_graph(nodes=12, classes=3, seed=0):
@@ -172,6 +172,6 @@ def test_only_sure_regions_are_filled():
     regions = np.array([[0, 0, 1, 1, 2, 2]])
     labels = np.array([[254, 1, 254, 255, 0, 254]], np.uint8)
     shares = np.array([[0.2, 0.8], [0.95, 0.05], [0.1, 0.9]])
-    assert spread_labels(labels, regions, shares, 0.9).tolist() == [[254, 1, 0, 255, 0, 1]]
+    assert propagated_labels(labels, regions, shares, 0.9).tolist() == [[254, 1, 0, 255, 0, 1]]
     with pytest.raises(ValueError, match="shape"):
-        spread_labels(labels, regions[:, :3], shares, 0.9)
+        propagated_labels(labels, regions[:, :3], shares, 0.9)

@@ -12,7 +12,7 @@ from hintseg.functional.relations.registry import RELATIONS
 from hintseg.functional.relations.relation import spaced
 from hintseg.functional.relations.similarity import similarity
 from hintseg.functional.segments.batch import split_batch
-from hintseg.functional.segments.memory_bank import SegmentMemory
+from hintseg.functional.segments.memory_bank import MemoryBank
 
 
 def build(images=2, tags=None, seed=0, extra_unlabelled=False, labelled=True):
@@ -42,28 +42,28 @@ def test_annotation_ignores_unlabelled_segments():
     plain, more = build(), build(extra_unlabelled=True)
     assert len(more.prototypes) > len(plain.prototypes)
     # Another partition of unlabelled pixels leaves labelled segments, and so the value, as they are.
-    torch.testing.assert_close(value(annotation(plain, SegmentMemory(0))), value(annotation(more, SegmentMemory(0))))
-    relation = annotation(plain, SegmentMemory(0))
+    torch.testing.assert_close(value(annotation(plain, MemoryBank(0))), value(annotation(more, MemoryBank(0))))
+    relation = annotation(plain, MemoryBank(0))
     assert set(relation.pixel_labels.tolist()) == {0, 1}
     assert torch.equal(relation.prototype_labels[relation.segment_of_pixel], relation.pixel_labels)
 
 
 def test_annotation_reads_labelled_segments_of_the_memory():
-    memory = SegmentMemory(1)
+    memory = MemoryBank(1)
     memory.push(build(seed=1))
-    with_memory, without = annotation(build(), memory), annotation(build(), SegmentMemory(0))
+    with_memory, without = annotation(build(), memory), annotation(build(), MemoryBank(0))
     assert len(with_memory.prototypes) > len(without.prototypes)
     assert (with_memory.prototype_labels < 3).all()
 
 
 def test_annotation_without_labels_is_zero():
-    loss = value(annotation(build(labelled=False), SegmentMemory(0)))
+    loss = value(annotation(build(labelled=False), MemoryBank(0)))
     loss.backward()
     assert float(loss) == 0.0
 
 
 def test_similarity_knows_only_the_own_image():
-    both = similarity(build(), SegmentMemory(0))
+    both = similarity(build(), MemoryBank(0))
     losses = pixel_to_segment_loss(
         *both[:5], 16.0, pixel_group=both.pixel_group, prototype_group=both.prototype_group, reduction="none"
     )
@@ -71,7 +71,7 @@ def test_similarity_knows_only_the_own_image():
     noise = torch.where(
         (changed.image_of_segment == 1)[:, None], -changed.located_prototypes, changed.located_prototypes
     )
-    other = similarity(changed._replace(located_prototypes=noise), SegmentMemory(0))
+    other = similarity(changed._replace(located_prototypes=noise), MemoryBank(0))
     altered = pixel_to_segment_loss(
         *other[:5], 16.0, pixel_group=other.pixel_group, prototype_group=other.prototype_group, reduction="none"
     )
@@ -82,7 +82,7 @@ def test_similarity_knows_only_the_own_image():
 
 def test_cooccurrence_uses_unlabelled_segments_and_shared_tags():
     tags = torch.tensor([[True, False, False], [False, True, False]])
-    relation = cooccurrence(build(tags=tags), SegmentMemory(0))
+    relation = cooccurrence(build(tags=tags), MemoryBank(0))
     assert len(relation.pixel_embeddings) == 128
     shares = relation.pixel_labels.float() @ relation.prototype_labels.float().T > 0
     own_image = relation.pixel_labels[:, None, 0] == relation.prototype_labels[None, :, 0]
@@ -92,15 +92,15 @@ def test_cooccurrence_uses_unlabelled_segments_and_shared_tags():
 def test_cooccurrence_leaves_tagless_images_alone():
     tags = torch.tensor([[True, False, False], [False, False, False]])
     batch = build(tags=tags)
-    relation = cooccurrence(batch, SegmentMemory(0))
+    relation = cooccurrence(batch, MemoryBank(0))
     assert len(relation.pixel_embeddings) == 64
     assert float(value(relation)) == 0.0  # nobody is negative to anybody
 
 
 def test_affinity_spreads_labels_to_near_segments():
-    relation = affinity(build(), SegmentMemory(0), threshold=-1.0)
+    relation = affinity(build(), MemoryBank(0), threshold=-1.0)
     assert relation.prototype_labels.sum(dim=1).eq(1).all()
-    nobody = affinity(build(), SegmentMemory(0), threshold=2.0)
+    nobody = affinity(build(), MemoryBank(0), threshold=2.0)
     assert nobody.prototype_labels.all()
     assert float(value(nobody)) == 0.0
 
@@ -163,7 +163,7 @@ def test_every_relationship_has_a_gradient_and_can_be_sampled(name):
         grid=(2, 2),
         iterations=2,
     ).counted()
-    whole, relation = RELATIONS[name](batch, SegmentMemory(0), 0), RELATIONS[name](batch, SegmentMemory(0), 20)
+    whole, relation = RELATIONS[name](batch, MemoryBank(0), 0), RELATIONS[name](batch, MemoryBank(0), 20)
     pixels = spaced(len(whole.pixel_embeddings), 20)
     assert len(relation.pixel_embeddings) <= 20
     for part in ("pixel_embeddings", "segment_of_pixel", "pixel_labels"):

@@ -9,7 +9,7 @@ from hintseg.errors import ConfigError
 from hintseg.functional.segments.batch import split_batch
 from hintseg.functional.segments.kmeans import grid_clusters, spherical_kmeans, with_location
 from hintseg.functional.segments.masked_selection import placed_rows, rows_where
-from hintseg.functional.segments.memory_bank import SegmentMemory
+from hintseg.functional.segments.memory_bank import MemoryBank
 from hintseg.functional.segments.oversegment import METHODS, oversegment
 from hintseg.functional.segments.prototypes import (
     NOBODY,
@@ -142,7 +142,7 @@ def test_rows_of_what_is_labelled_and_of_what_has_a_tag():
     assert batch.tagged_pixels.tolist() == rows(batch.image_of_pixel == 1)
     assert batch.tagged_segments.tolist() == rows(batch.image_of_segment == 1)
     assert len(batch.labelled_pixels) == 2
-    memory = SegmentMemory(3)
+    memory = MemoryBank(3)
     for each in (batch, make_batch(1), batch):
         memory.push(each)
     held = memory.segments()
@@ -157,7 +157,7 @@ def test_a_batch_of_nothing_but_void_has_no_segments():
 
 
 def test_memory_keeps_the_last_batches_without_gradient():
-    memory = SegmentMemory(2)
+    memory = MemoryBank(2)
     assert memory.segments() is None
     batches = [make_batch(seed) for seed in range(3)]
     for batch in batches:
@@ -166,12 +166,12 @@ def test_memory_keeps_the_last_batches_without_gradient():
     assert len(held.labels) == sum(len(batch.prototypes) for batch in batches[1:])
     assert not held.prototypes.requires_grad
     assert held.tags.shape == (len(held.labels), 3)
-    other = SegmentMemory(2)
+    other = MemoryBank(2)
     other.load_state(memory.state())
     assert torch.equal(other.segments().prototypes, held.prototypes)
     other.load_state(memory.state(), torch.device("meta"))  # a checkpoint is read on the CPU
     assert {tensor.device.type for tensor in other.segments()} == {"meta"}
-    nothing = SegmentMemory(0)
+    nothing = MemoryBank(0)
     nothing.push(batches[0])
     assert nothing.segments() is None
 

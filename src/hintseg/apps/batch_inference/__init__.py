@@ -1,1 +1,1 @@
-"""Many photographs: where they are, where their masks go, and who computes them."""
+"""Many images: where they are, where their masks go, and who computes them."""

@@ -1,6 +1,6 @@
-"""Segment photographs on a Ray cluster, or on all cores of this machine.
+"""Segment images on a Ray cluster, or on all cores of this machine.
 
-The run travels to the workers with the job; photographs and output must be readable from there: URLs, or a folder
+The run travels to the workers with the job; images and output must be readable from there: URLs, or a folder
 that all machines share. A worker that dies is started again and its batch repeated; what it had written stays.
 """
 
@@ -15,15 +15,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hintseg.apps.batch_inference.input_images import InputImage
 from hintseg.apps.batch_inference.local import SHARD, computation
 from hintseg.apps.batch_inference.output import Output
-from hintseg.apps.batch_inference.photographs import Photograph
 from hintseg.config.schema import InferenceConfig
 from hintseg.errors import ConfigError, HintsegError, RunError
 from hintseg.io.storage.files import absolute
 
 RUN_FILES = ("run.json", "weights.safetensors", "memory.safetensors")
-BATCH = 16  # photographs a worker takes at once: at most so many are looked at again after it died
+BATCH = 16  # images a worker takes at once: at most so many are looked at again after it died
 
 
 class Worker:
@@ -50,32 +50,32 @@ class Worker:
 
     def __call__(self, batch: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         """Columns (source, name) → (name, error, fatal); without an error a mask was written, a fatal one ends all."""
-        photographs = [Photograph(*pair) for pair in zip(batch["source"], batch["name"], strict=True)]
+        images = [InputImage(*pair) for pair in zip(batch["source"], batch["name"], strict=True)]
         fatal = False
         try:
-            errors = self.output.write_all(photographs, self.compute, keep=True)
+            errors = self.output.write_all(images, self.compute, keep=True)
         except HintsegError as error:
-            fatal, errors = True, [str(error)] * len(photographs)
+            fatal, errors = True, [str(error)] * len(images)
         said = np.array([error or "" for error in errors], dtype=object)
-        return {"name": batch["name"], "error": said, "fatal": np.full(len(photographs), fatal)}
+        return {"name": batch["name"], "error": said, "fatal": np.full(len(images), fatal)}
 
 
 def predict_on_ray(
-    run: Path, photographs: Sequence[Photograph], output: Output, config: InferenceConfig,
+    run: Path, images: Sequence[InputImage], output: Output, config: InferenceConfig,
     workers: int | None = None, worker: type[Worker] = Worker,
-) -> Iterator[tuple[Photograph, str | None]]:  # fmt: skip
-    """Segment photographs on the cluster that RAY_ADDRESS names, or on this machine.
+) -> Iterator[tuple[InputImage, str | None]]:  # fmt: skip
+    """Segment images on the cluster that RAY_ADDRESS names, or on this machine.
 
     Args:
         run: run folder, on this machine.
-        photographs: with addresses that every machine of the cluster can read.
+        images: with addresses that every machine of the cluster can read.
         output: likewise; claimed, and without masks of these names.
-        config: how images are looked at.
+        config: how images are segmented.
         workers: at most so many at once; None: as many as there are GPUs, or CPUs where there is none.
         worker: what each of them is.
 
     Yields:
-        Each photograph with what was wrong with it, or None; in no particular order.
+        Each image with what was wrong with it, or None; in no particular order.
 
     Raises:
         ConfigError: Ray is not installed.
@@ -84,7 +84,7 @@ def predict_on_ray(
     ray = _require_ray()
     import pyarrow
 
-    if not photographs:
+    if not images:
         return
     if not ray.is_initialized():
         try:
@@ -94,7 +94,7 @@ def predict_on_ray(
     resources = ray.cluster_resources()
     gpus = int(resources.get("GPU", 0))
     most = workers or gpus or int(resources.get("CPU", 1))
-    sources = {photograph.name: photograph for photograph in photographs}
+    sources = {image.name: image for image in images}
     # Workers have working folders of their own.
     output = replace(output, folder=absolute(output.folder))
     files = {name: (run / name).read_bytes() for name in RUN_FILES if (run / name).exists()}
@@ -102,7 +102,7 @@ def predict_on_ray(
     ray.data.DataContext.get_current().enable_progress_bars = False
     logging.getLogger("ray.data").setLevel(logging.WARNING)
     # A block is a batch, so that a batch tried again is the same one and finds what was written.
-    batches = [photographs[start : start + size] for start in range(0, len(photographs), size)]
+    batches = [images[start : start + size] for start in range(0, len(images), size)]
     blocks = [
         {"source": [absolute(photo.source) for photo in batch], "name": [photo.name for photo in batch]}
         for batch in batches

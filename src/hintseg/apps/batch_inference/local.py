@@ -1,67 +1,67 @@
-"""Segment photographs in this process, and what a worker on another machine does with its share."""
+"""Segment images in this process, and what a worker on another machine does with its share."""
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from hintseg.apps.batch_inference.output import Made, Output, digest_of
-from hintseg.apps.batch_inference.photographs import Photograph
+from hintseg.apps.batch_inference.input_images import InputImage
+from hintseg.apps.batch_inference.output import Output, Prediction, digest_of
 from hintseg.config.schema import InferenceConfig
 from hintseg.inference.prediction import without_data
 from hintseg.inference.segmenter import Segmenter
 from hintseg.memory_errors import SMALLER, memory_explained
 from hintseg.network.onnx import digest
 
-SHARD = 256  # photographs in a Parquet shard
+SHARD = 256  # images in a Parquet shard
 
 
 def maker_of(segmenter: Segmenter, config: InferenceConfig) -> str:
-    """A digest of the weights and of how images are looked at."""
+    """A digest of the weights and of how images are segmented."""
     weights = digest(segmenter.run / "weights.safetensors")
     return digest_of(weights, config.model_dump_json(), tuple(segmenter.description.view))
 
 
 def pending(
-    photographs: Sequence[Photograph], output: Output, maker: str, resume: bool = False, overwrite: bool = False,
+    images: Sequence[InputImage], output: Output, maker: str, resume: bool = False, overwrite: bool = False,
     clear: bool = False,
-) -> list[Photograph]:  # fmt: skip
-    """Claim the output and return the photographs that are still to be segmented.
+) -> list[InputImage]:  # fmt: skip
+    """Claim the output and return the images that are still to be segmented.
 
     Raises:
         ConfigError, RunError: see `Output.claim`, which takes the same arguments.
     """
-    finished = output.claim(maker, photographs, resume, overwrite, clear)
-    return [photograph for photograph in photographs if photograph.name not in finished]
+    finished = output.claim(maker, images, resume, overwrite, clear)
+    return [image for image in images if image.name not in finished]
 
 
-def computation(segmenter: Segmenter, config: InferenceConfig, soft: bool) -> Callable[[Path], Made]:
-    """A function from a photograph's path to its mask."""
+def computation(segmenter: Segmenter, config: InferenceConfig, soft: bool) -> Callable[[Path], Prediction]:
+    """A function from an image's path to its mask."""
 
-    def compute(path: Path) -> Made:
+    def compute(path: Path) -> Prediction:
         with memory_explained(str(path), SMALLER):
             picture = segmenter.read_picture(path)
             if not soft:
-                return Made(segmenter.predict_picture(picture, config))
+                return Prediction(segmenter.predict_picture(picture, config))
             probabilities = segmenter.probabilities(picture.pixels, config)
             labels = without_data(probabilities.argmax(axis=0).astype(np.uint8), picture.valid)
             if picture.valid is not None:
                 probabilities[:, ~picture.valid] = 0
-            return Made(labels, probabilities)
+            return Prediction(labels, probabilities)
 
     return compute
 
 
 def predict_here(
-    segmenter: Segmenter, photographs: Sequence[Photograph], output: Output, config: InferenceConfig
-) -> Iterator[tuple[Photograph, str | None]]:
-    """Segment photographs one after the other; yields each with what was wrong with it, or None.
+    segmenter: Segmenter, images: Sequence[InputImage], output: Output, config: InferenceConfig
+) -> Iterator[tuple[InputImage, str | None]]:
+    """Segment images one after the other; yields each with what was wrong with it, or None.
 
     Raises:
         RunError: the output cannot be written.
     """
     compute = computation(segmenter, config, output.soft)
     size = SHARD if output.kind == "parquet" else 1
-    for start in range(0, len(photographs), size):
-        batch = photographs[start : start + size]
+    for start in range(0, len(images), size):
+        batch = images[start : start + size]
         yield from zip(batch, output.write_all(batch, compute, keep=False), strict=True)

@@ -15,7 +15,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from hintseg.apps.batch_inference.photographs import Photograph
+from hintseg.apps.batch_inference.input_images import InputImage
 from hintseg.errors import ConfigError, InputError, RunError
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.dataset_json import parse_description
@@ -40,8 +40,8 @@ from hintseg.io.storage.outputs import (
 Kind = Literal["png", "geotiff", "parquet"]
 
 
-class Made(NamedTuple):
-    """What was computed of a photograph.
+class Prediction(NamedTuple):
+    """What was computed of an image.
 
     Attributes:
         labels: (H, W) uint8 classes.
@@ -52,7 +52,7 @@ class Made(NamedTuple):
     probabilities: NDArray[np.float32] | None = None
 
 
-Compute = Callable[[Path], Made]
+Compute = Callable[[Path], Prediction]
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Output:
 
     Attributes:
         folder: its path or URL.
-        kind: "png": a palette PNG each; "geotiff": a GeoTIFF each, where the photograph lies; "parquet": a
+        kind: "png": a palette PNG each; "geotiff": a GeoTIFF each, where the image lies; "parquet": a
             shard for every batch, with name, source, mask (PNG bytes) and error.
         classes: names by label, kept beside the masks and in soft probabilities.
         soft: also write probabilities as NAME.npz.
@@ -78,14 +78,14 @@ class Output:
         return {"png": ".png", "geotiff": ".tif", "parquet": ".parquet"}[self.kind]
 
     def claim(
-        self, maker: str, photographs: Sequence[Photograph], resume: bool = False, overwrite: bool = False,
+        self, maker: str, images: Sequence[InputImage], resume: bool = False, overwrite: bool = False,
         clear: bool = False,
     ) -> frozenset[str]:  # fmt: skip
         """Say who writes here, after a look at what must not be written over.
 
         Args:
             maker: digest of everything that decides what a mask looks like.
-            photographs: what is to be segmented; nothing is written where one of them lies.
+            images: what is to be segmented; nothing is written where one of them lies.
             resume: keep the masks that the same maker wrote before.
             overwrite: replace other masks, if hintseg made them.
             clear: remove these first; shards always, since other ones would stand beside them.
@@ -101,7 +101,7 @@ class Output:
         self._require_packages()
         self._require_own_classes()
         require_no_part(self.folder)
-        require_apart(self.folder, [photograph.source for photograph in photographs])
+        require_apart(self.folder, [image.source for image in images])
         mark = {"maker": maker, "kind": self.kind, "soft": self.soft}
         listed = list_files(self.folder)
         files = {name: state for name, state in listed.items() if self._is_output(name)}
@@ -117,9 +117,9 @@ class Output:
         resumed = resume and claimed == mark
         mine = {name for name in files if resumed and older.get(name) != files[name]}
         kept = self._names([name for name in there if name in mine])
-        wanted = [photograph for photograph in photographs if photograph.name not in kept]
+        wanted = [image for image in images if image.name not in kept]
         met = sorted(self._met(wanted, listed) | (files.keys() - mine if self.kind == "parquet" else set()))
-        sources = {identity(photograph.source) for photograph in photographs} if met else set()
+        sources = {identity(image.source) for image in images} if met else set()
         for name in met:
             require_replaceable(below(self.folder, name), overwrite or (resumed and allowed) or name in mine, sources)
         if MADE_BY not in listed:
@@ -152,26 +152,26 @@ class Output:
                 f"{', '.join(self.classes)}; choose another --out."
             )
 
-    def write_all(self, photographs: Sequence[Photograph], compute: Compute, keep: bool) -> list[str | None]:
+    def write_all(self, images: Sequence[InputImage], compute: Compute, keep: bool) -> list[str | None]:
         """Compute and write the masks of a batch.
 
         Args:
-            photographs: the batch.
-            compute: path of a photograph → its masks.
+            images: the batch.
+            compute: path of an image → its masks.
             keep: leave alone what is there; for a batch that is tried again after its first worker died.
 
         Returns:
-            Of every photograph, what was wrong with it, or None.
+            Of every image, what was wrong with it, or None.
 
         Raises:
             RunError: the folder cannot be written.
         """
         if self.kind == "parquet":
-            return self._write_shard(photographs, compute, keep)
-        return [self._write_one(photograph, compute, keep) for photograph in photographs]
+            return self._write_shard(images, compute, keep)
+        return [self._write_one(image, compute, keep) for image in images]
 
-    def write(self, name: str, made: Made, path: Path | None = None) -> None:
-        """Write one photograph's mask, and its probabilities before it.
+    def write(self, name: str, made: Prediction, path: Path | None = None) -> None:
+        """Write one image's mask, and its probabilities before it.
 
         Raises:
             InputError: the name would lead outside the folder.
@@ -190,12 +190,12 @@ class Output:
                 told = marked(made.labels)
                 temporary.write_bytes(encode_labels(made.labels, software=told, classes=self.classes))
 
-    def _write_one(self, photograph: Photograph, compute: Compute, keep: bool) -> str | None:
+    def _write_one(self, image: InputImage, compute: Compute, keep: bool) -> str | None:
         try:
-            target = self._mask(photograph.name)
+            target = self._mask(image.name)
             if not (keep and exists(target)):
-                with local_file(photograph.source) as path:
-                    self.write(photograph.name, compute(path), path)
+                with local_file(image.source) as path:
+                    self.write(image.name, compute(path), path)
         except InputError as error:
             return str(error)
         return None
@@ -203,23 +203,23 @@ class Output:
     def _mask(self, name: str) -> str:
         return below(self.folder, name + self.suffix)
 
-    def _write_shard(self, photographs: Sequence[Photograph], compute: Compute, keep: bool) -> list[str | None]:
+    def _write_shard(self, images: Sequence[InputImage], compute: Compute, keep: bool) -> list[str | None]:
         pyarrow = _require_pyarrow()
-        name = hashlib.sha256("\n".join(photograph.name for photograph in photographs).encode()).hexdigest()[:20]
+        name = hashlib.sha256("\n".join(image.name for image in images).encode()).hexdigest()[:20]
         target = below(self.folder, f"part-{name}.parquet")
         if keep and exists(target):
             with local_file(target) as path:
                 kept: list[str | None] = [row["error"] for row in _rows(path, target)]
             return kept
         rows: list[dict[str, Any]] = []
-        for photograph in photographs:
+        for image in images:
             mask, wrong = None, None
             try:
-                with local_file(photograph.source) as path:
+                with local_file(image.source) as path:
                     mask = encode_labels(compute(path).labels, software=MARK, classes=self.classes)
             except InputError as error:
                 wrong = str(error)
-            rows.append({**photograph._asdict(), "mask": mask, "error": wrong})
+            rows.append({**image._asdict(), "mask": mask, "error": wrong})
         kinds = [("name", pyarrow.string()), ("source", pyarrow.string())]
         schema = pyarrow.schema([*kinds, ("mask", pyarrow.binary()), ("error", pyarrow.string())], {"Software": MARK})
         with new_file(target) as temporary:
@@ -237,10 +237,10 @@ class Output:
     def _is_output(self, file: str) -> bool:
         return file.endswith((self.suffix, ".npz") if self.soft else self.suffix) and ".partial-" not in file
 
-    def _met(self, photographs: Sequence[Photograph], listed: Collection[str]) -> set[str]:
+    def _met(self, images: Sequence[InputImage], listed: Collection[str]) -> set[str]:
         """What is there of the files to be written, by another spelling, too, where the file system takes it."""
         suffixes = (self.suffix, ".npz") if self.soft else (self.suffix,)
-        targets = {photograph.name + suffix for photograph in photographs for suffix in suffixes}
+        targets = {image.name + suffix for image in images for suffix in suffixes}
         spelled = {_folded(name) for name in listed}
         alike = {name for name in targets.difference(listed) if _folded(name) in spelled}
         return targets.intersection(listed) | {name for name in alike if exists(below(self.folder, name))}

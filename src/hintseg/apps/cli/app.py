@@ -1,8 +1,9 @@
-"""The command `hintseg`: each verb parses, calls one public function and prints."""
+"""The command `hintseg`: each command parses, calls one public function and prints."""
 
 import logging
 import os
 import sys
+from typing import Annotated
 
 import typer
 
@@ -15,10 +16,14 @@ from hintseg.apps.cli.train import compare, train
 from hintseg.distributed import first_process
 from hintseg.errors import HintsegError
 from hintseg.memory_errors import is_exhausted
+from hintseg.version import __version__
 
 app = typer.Typer(
     name="hintseg",
-    help="Segment images from a few hints: tags, boxes, points, scribbles or masks.",
+    help="Segment images from a few hints: tags, boxes, points, scribbles or masks.\n\n"
+    "Example: hintseg train DATA --out runs/a, then hintseg predict runs/a photos/ --out masks",
+    rich_markup_mode=None,  # brackets in a help text are text
+    context_settings={"help_option_names": ["-h", "--help"]},
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -27,6 +32,23 @@ COMMANDS = (
     check, import_, train, compare, complete, predict, evaluate, retrieve, suggest, report, export, simulate, prepare,
     recipe, demo, studio, label_studio,
 )  # fmt: skip
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        say(f"hintseg {__version__}")
+        raise typer.Exit()
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """What stands before any command."""
+
+
 for command in COMMANDS:
     app.command(command.__name__.rstrip("_").replace("_", "-"))(command)
 

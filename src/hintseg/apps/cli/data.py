@@ -11,17 +11,20 @@ from hintseg.errors import InputError
 from hintseg.io.storage.addresses import local_path
 
 NewFolder = Annotated[
-    Path, typer.Option(parser=local_path, metavar="FOLDER", help="new data set folder; images are linked")
+    Path, typer.Option(parser=local_path, metavar="FOLDER", help="New data set folder; images are linked.")
 ]
-DataFolder = Annotated[str, typer.Argument(help="data set folder or its URL", show_default=False)]
+DataFolder = Annotated[str, typer.Argument(metavar="DATA", help="Data set folder or its URL.", show_default=False)]
 
 
 def check(
     data: DataFolder,
-    hints: Annotated[str | None, typer.Option(help="forms to look at, e.g. points,scribbles; default all")] = None,
-    split: Annotated[str | None, typer.Option(help="split to look at; default all images")] = None,
+    hints: Annotated[str | None, typer.Option(help="Hint types to check, e.g. points,scribbles; default all.")] = None,
+    split: Annotated[str | None, typer.Option(help="Split to check; default all images.")] = None,
 ) -> None:
-    """Say what is in a data set and what is wrong with it."""
+    """Say what is in a data set and what is wrong with it.
+
+    Example: hintseg check DATA
+    """
     from rich.table import Table
 
     from hintseg.apps.cli.progress import console, progress_bar
@@ -58,17 +61,20 @@ def simulate(
         typer.Option(
             parser=local_path,
             metavar="FOLDER",
-            help="new data set folder; images are linked, masks of the split left out",
+            help="New data set folder; images are linked, the split's masks are left out.",
         ),
     ],
-    style: Annotated[str, typer.Option(help="of scribbles: skeleton, interior or border")] = "skeleton",
+    style: Annotated[str, typer.Option(help="Style of scribbles: skeleton, interior or border.")] = "skeleton",
     coverage: Annotated[
-        float, typer.Option(min=0, max=1, help="share of each stroke that is kept; 0 leaves a dot")
+        float, typer.Option(min=0, max=1, help="Fraction of each stroke to keep; 0 leaves a dot.")
     ] = 1.0,
-    split: Annotated[str, typer.Option(help="images to make hints for")] = "train",
-    seed: Annotated[int, typer.Option(help="of the choices")] = 0,
+    split: Annotated[str, typer.Option(help="Split to make hints for.")] = "train",
+    seed: Annotated[int, typer.Option(help="Random seed.")] = 0,
 ) -> None:
-    """Make scribbles, points, boxes and tags from masks."""
+    """Make scribbles, points, boxes and tags from masks.
+
+    Example: hintseg simulate DATA --out DATA-HINTS --coverage 0.5
+    """
     from hintseg.hints.dataset import Dataset
     from hintseg.simulate.dataset import simulate_dataset
 
@@ -77,19 +83,24 @@ def simulate(
 
 
 def import_(
-    source: Annotated[Path, typer.Argument(help="annotation file, or folder of annotations and images")],
+    source: Annotated[
+        Path, typer.Argument(metavar="SOURCE", help="Annotation file, or folder of annotations and images.")
+    ],
     out: NewFolder,
     format_: Annotated[
-        str, typer.Option("--format", help="auto, coco, label-studio, labelme, cvat, voc, yolo or png")
+        str, typer.Option("--format", help="auto, coco, label-studio, labelme, cvat, voc, yolo or png.")
     ] = "auto",
     background: Annotated[
-        str | None, typer.Option(help="name of the class of all that no region covers; default: unlabelled")
+        str | None, typer.Option(help="Class of everything outside annotated regions; default: unlabeled.")
     ] = None,
     unlabelled: Annotated[
-        str | None, typer.Option(help="value or class of label maps that means nothing drawn, e.g. 0")
+        str | None, typer.Option(help="Value or class of label maps that means unlabeled, e.g. 0.")
     ] = None,
 ) -> None:
-    """Make a data set folder from annotations of another tool."""
+    """Make a data set folder from annotations of another tool.
+
+    Example: hintseg import annotations.json --out DATA
+    """
     from hintseg.apps.cli.progress import progress_bar
     from hintseg.formats.registry import import_dataset
 
@@ -108,12 +119,17 @@ def import_(
 
 
 def prepare(
-    name: Annotated[str, typer.Argument(help="voc12 or densepose", show_default=False)],
-    root: Annotated[Path, typer.Option(help="folder in which the benchmark's archives were unpacked")],
+    name: Annotated[str, typer.Argument(metavar="BENCHMARK", help="voc12 or densepose.", show_default=False)],
+    root: Annotated[Path, typer.Option(help="Folder with the benchmark's unpacked archives.")],
     out: NewFolder,
-    points: Annotated[str, typer.Option(help="voc12: the middle of scribbles, or human clicks")] = "scribbles",
+    points: Annotated[
+        str, typer.Option(help="voc12: midpoints of scribbles (scribbles), or human clicks.")
+    ] = "scribbles",
 ) -> None:
-    """Build a data set folder from a benchmark as it is distributed."""
+    """Make a data set folder from a benchmark.
+
+    Example: hintseg prepare voc12 --root VOCdevkit --out DATA
+    """
     from hintseg.apps.cli.progress import progress_bar
     from hintseg.errors import unknown_name
     from hintseg.prepare.densepose import prepare_densepose
@@ -127,14 +143,21 @@ def prepare(
 
 
 def recipe(
-    name: Annotated[str | None, typer.Argument(help="recipe to show; without it, their names")] = None,
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", help="Recipe to show; without it, list the names.")
+    ] = None,
     explain: Annotated[
         bool, typer.Option("--explain", help="Show name, value, default and purpose as a table.")
     ] = False,
     everything: Annotated[bool, typer.Option("--all", help="Include settings that the recipe does not read.")] = False,
     objectives: Annotated[bool, typer.Option("--objectives", help="List the objectives instead.")] = False,
 ) -> None:
-    """Show a recipe as JSON that --config reads, or list what there is."""
+    """Show a recipe, or list recipes and objectives.
+
+    The JSON shown is what `hintseg train --config FILE` reads.
+
+    Example: hintseg recipe fine-tuned --explain
+    """
     from hintseg.config.explain import explained
     from hintseg.errors import unknown_name
     from hintseg.recipes.registry import OBJECTIVES, RECIPES
@@ -155,11 +178,14 @@ def recipe(
 
 def demo(
     out: Annotated[
-        Path, typer.Option(parser=local_path, metavar="FOLDER", help="for the data set, the run and the report")
+        Path, typer.Option(parser=local_path, metavar="FOLDER", help="Folder for data set, run and report.")
     ] = Path("runs/demo"),
-    seed: Annotated[int, typer.Option(min=0, help="of the random numbers")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Random seed.")] = 0,
 ) -> None:
-    """Train on four photographs that scikit-image installs and write a report."""
+    """Train on four sample images and write a report.
+
+    Example: hintseg demo --out runs/demo
+    """
     from hintseg.apps.cli.progress import progress_bar
     from hintseg.apps.demo.run import run_demo
     from hintseg.io.storage.outputs import claim_folder

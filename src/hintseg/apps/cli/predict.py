@@ -22,21 +22,26 @@ from hintseg.errors import InputError, unknown_name
 
 
 def complete(
-    run: Annotated[str, typer.Argument(help="run folder, or with --method a data set folder", show_default=False)],
-    out: Annotated[str | None, typer.Option(help="folder for the masks or its URL; default RUN/masks")] = None,
-    data: Annotated[str | None, typer.Option(help="data set with hints; default the training data")] = None,
-    split: Annotated[str | None, typer.Option(help="images to complete; default train")] = None,
+    run: Annotated[
+        str, typer.Argument(metavar="RUN", help="Run folder; with --method, a data set folder.", show_default=False)
+    ],
+    out: Annotated[str | None, typer.Option(help="Folder for the masks or its URL; default RUN/masks.")] = None,
+    data: Annotated[str | None, typer.Option(help="Data set with hints; default the training data.")] = None,
+    split: Annotated[str | None, typer.Option(help="Split to complete; default train.")] = None,
     method: Annotated[
-        str, typer.Option(help="network, or without any training: harmonic, lgc, random_walk, ncut, crf")
+        str, typer.Option(help="network; or without training: harmonic, lgc, random_walk, ncut, crf.")
     ] = "network",
-    hints: Annotated[str | None, typer.Option(help="forms to use with a data set folder; default all")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="keep the masks that an interrupted call wrote")] = False,
+    hints: Annotated[str | None, typer.Option(help="Hint types to use with a data set folder; default all.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Keep the masks that an interrupted call wrote.")] = False,
     overwrite: Overwrite = False,
     device: Device = "auto",
 ) -> None:
-    """Write dense masks for hinted images."""
-    from hintseg.apps.batch_inference.output import Made, Output, digest_of
-    from hintseg.apps.batch_inference.photographs import Photograph
+    """Write dense masks for hinted images.
+
+    Example: hintseg complete runs/a
+    """
+    from hintseg.apps.batch_inference.input_images import InputImage
+    from hintseg.apps.batch_inference.output import Output, Prediction, digest_of
     from hintseg.apps.cli.progress import progress_bar
     from hintseg.hints.dataset import Dataset
     from hintseg.hints.dataset_json import hint_files
@@ -65,7 +70,7 @@ def complete(
     # A data set's own folder masks/ holds the truth.
     output = Output(out or below(run, "masks" if segmenter is not None else f"masks-{method}"), classes=dataset.classes)
     require_outside(output.folder, dataset.label_folders)
-    images = [Photograph(str(dataset.paths[key]), key) for key in keys if key in dataset.paths]
+    images = [InputImage(str(dataset.paths[key]), key) for key in keys if key in dataset.paths]
     finished = output.claim(digest_of(method, weights, forms, hint_files(dataset.root)), images, resume, overwrite)
     broken = 0
     with progress_bar() as show:
@@ -74,7 +79,7 @@ def complete(
                 if key not in finished:
                     with memory_explained(key, "reduce the image, or cut it into tiles"):
                         mask = trained.complete(dataset, key) if trained else complete_key(dataset, key, forms, method)
-                    output.write(key, Made(mask))
+                    output.write(key, Prediction(mask))
             except InputError as error:
                 broken += 1
                 say(f"hintseg: {error}", file=sys.stderr)
@@ -85,13 +90,17 @@ def complete(
 
 
 def predict(
-    run: Annotated[str, typer.Argument(help="run folder or its URL", show_default=False)],
-    photographs: Annotated[list[str], typer.Argument(help="folder, glob pattern, files or URLs", show_default=False)],
-    out: Annotated[str, typer.Option(help="folder for the masks or its URL")] = "masks",
-    soft: Annotated[bool, typer.Option("--soft", help="also write class probabilities as npz")] = False,
-    geotiff: Annotated[bool, typer.Option("--geotiff", help="masks as GeoTIFF, where the photographs lie")] = False,
-    parquet: Annotated[bool, typer.Option("--parquet", help="masks in Parquet shards")] = False,
-    resume: Annotated[bool, typer.Option("--resume", help="keep the masks that an interrupted call wrote")] = False,
+    run: Annotated[str, typer.Argument(metavar="RUN", help="Run folder or its URL.", show_default=False)],
+    images: Annotated[
+        list[str], typer.Argument(metavar="IMAGES", help="Folder, glob pattern, files or URLs.", show_default=False)
+    ],
+    out: Annotated[str, typer.Option(help="Folder for the masks or its URL.")] = "masks",
+    soft: Annotated[bool, typer.Option("--soft", help="Also write class probabilities as npz.")] = False,
+    geotiff: Annotated[
+        bool, typer.Option("--geotiff", help="Write GeoTIFF masks with the images' georeference.")
+    ] = False,
+    parquet: Annotated[bool, typer.Option("--parquet", help="Write masks into Parquet shards.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Keep the masks that an interrupted call wrote.")] = False,
     overwrite: Overwrite = False,
     method: Method = None,
     scales: Scales = None,
@@ -100,23 +109,32 @@ def predict(
     crf: Crf = None,
     engine: Annotated[
         Literal["torch", "onnx", "ray"],
-        typer.Option(help="onnx: pip install 'hintseg[onnx]'; ray, many processes or machines: 'hintseg[ray]'"),
+        typer.Option(
+            help="Inference engine. onnx needs 'hintseg[onnx]'; ray (many processes or machines) needs 'hintseg[ray]'."
+        ),
     ] = "torch",
-    workers: Annotated[int | None, typer.Option(min=1, help="of --engine ray; default one a GPU, or a core")] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Workers of --engine ray; default one per GPU, or per core.")
+    ] = None,
     device: Device = "auto",
 ) -> None:
-    """Segment photographs of any size into palette PNGs, GeoTIFFs or Parquet shards."""
+    """Segment new images of any size.
+
+    Masks are palette PNGs, GeoTIFFs or Parquet shards.
+
+    Example: hintseg predict runs/a photos/ --out masks
+    """
     from hintseg.apps.batch_inference.cluster import predict_on_ray
+    from hintseg.apps.batch_inference.input_images import find_images
     from hintseg.apps.batch_inference.local import maker_of, pending, predict_here
     from hintseg.apps.batch_inference.output import Kind, Output
-    from hintseg.apps.batch_inference.photographs import find_photographs
     from hintseg.apps.cli.progress import progress_bar
     from hintseg.inference.segmenter import Segmenter
 
     if geotiff and parquet:
         raise InputError("--geotiff and --parquet: choose one.")
     kind: Kind = "geotiff" if geotiff else "parquet" if parquet else "png"
-    found = find_photographs(photographs, out)
+    found = find_images(images, out)
     segmenter = Segmenter.open(run, device, "onnx" if engine == "onnx" else "torch")
     config = _inference(
         segmenter, method=method, scales=scales, longest_side=longest_side, flip=flip, crf=crf,
@@ -141,8 +159,8 @@ def predict(
 
 def evaluate(
     run: Run,
-    data: Annotated[str, typer.Argument(help="data set folder with masks", show_default=False)],
-    split: Annotated[str, typer.Option(help="images to evaluate")] = "val",
+    data: Annotated[str, typer.Argument(metavar="DATA", help="Data set folder with masks.", show_default=False)],
+    split: Annotated[str, typer.Option(help="Split to evaluate.")] = "val",
     method: Method = None,
     scales: Scales = None,
     longest_side: LongestSide = None,
@@ -151,12 +169,17 @@ def evaluate(
     engine: Engine = "torch",
     device: Device = "auto",
     spacing: Annotated[
-        float | None, typer.Option(min=1e-9, help="side of a pixel, in the unit that HD95 is to have; default pixels")
+        float | None, typer.Option(min=1e-9, help="Side of a pixel in the unit of HD95; default pixels.")
     ] = None,
     out: OutFile = None,
     overwrite: Overwrite = False,
 ) -> None:
-    """Measure IoU, Dice, precision, recall, boundary IoU and HD95 of every class."""
+    """Measure a run on images with masks.
+
+    Prints IoU, Dice, precision, recall, boundary IoU and HD95 of every class.
+
+    Example: hintseg evaluate runs/a DATA --split val
+    """
     from rich.table import Table
 
     from hintseg.apps.cli.progress import console, progress_bar

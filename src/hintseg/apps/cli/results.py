@@ -13,15 +13,20 @@ from hintseg.io.storage.addresses import local_path
 
 def retrieve(
     run: Run,
-    photograph: Annotated[str, typer.Argument(help="a photograph or its URL", show_default=False)],
-    at: Annotated[str, typer.Option(help="clicked pixel, x,y")],
-    neighbours: Annotated[int, typer.Option(min=1, help="how many")] = 20,
-    out: Annotated[Path | None, typer.Option(parser=local_path, metavar="FOLDER", help="default RUN/retrieval")] = None,
+    source: Annotated[str, typer.Argument(metavar="IMAGE", help="Image file or its URL.", show_default=False)],
+    at: Annotated[str, typer.Option(help="Pixel whose segment is looked up, as x,y.")],
+    neighbours: Annotated[int, typer.Option(min=1, help="Number of neighbours.")] = 20,
+    out: Annotated[
+        Path | None, typer.Option(parser=local_path, metavar="FOLDER", help="Output folder; default RUN/retrieval.")
+    ] = None,
     data: Data = None,
     overwrite: Overwrite = False,
     device: Device = "auto",
 ) -> None:
-    """Find the training segments nearest to a clicked one: a picture and JSON."""
+    """Find the training segments nearest to the one at a pixel.
+
+    Example: hintseg retrieve runs/a photo.jpg --at 120,80
+    """
     from hintseg.apps.report.retrieval import save_retrieval
     from hintseg.inference.segmenter import Segmenter
     from hintseg.io.storage.files import below, local_file
@@ -33,9 +38,9 @@ def retrieve(
         x, y = (float(part) for part in at.split(","))
     except ValueError as error:
         raise InputError(f"--at {at!r}: write x,y in pixels, e.g. 120,80.") from error
-    with published(run) as folder, local_file(photograph) as path:
+    with published(run) as folder, local_file(source) as path:
         target = Path(below(str(folder), "retrieval")) if out is None else out
-        require_apart(str(target), [photograph])
+        require_apart(str(target), [source])
         require_replaceable(str(target / f"{path.stem}.png"), out is None or overwrite, {identity(path)})
         require_result(target / f"{path.stem}.json", out is None or overwrite)
         segmenter = Segmenter.open(folder, device, data=data)
@@ -49,16 +54,23 @@ def retrieve(
 
 def suggest(
     run: Run,
-    data: Annotated[str | None, typer.Argument(help="data set folder; default the training data")] = None,
-    home: Annotated[str | None, typer.Option("--data", help="the same as an option")] = None,
-    split: Annotated[str, typer.Option(help="images to look at")] = "train",
-    count: Annotated[int, typer.Option(min=1, help="how many suggestions")] = 20,
-    method: Annotated[str, typer.Option(help="whose doubt: softmax or knn")] = "softmax",
+    data: Annotated[
+        str | None, typer.Argument(metavar="DATA", help="Data set folder; default the training data.")
+    ] = None,
+    home: Annotated[str | None, typer.Option("--data", help="Same as the argument DATA.")] = None,
+    split: Annotated[str, typer.Option(help="Split to search.")] = "train",
+    count: Annotated[int, typer.Option(min=1, help="Maximum number of suggestions.")] = 20,
+    method: Annotated[str, typer.Option(help="Uncertainty of softmax or of knn.")] = "softmax",
     out: OutFile = None,
     overwrite: Overwrite = False,
     device: Device = "auto",
 ) -> None:
-    """Say which regions the model doubts most, and which classes lack hints."""
+    """List the regions where another hint helps most.
+
+    Also warns of classes that lack hints.
+
+    Example: hintseg suggest runs/a --count 10
+    """
     from rich.table import Table
 
     from hintseg.apps.cli.progress import console, progress_bar
@@ -82,10 +94,10 @@ def suggest(
         )[:count]
         content = [suggestion._asdict() for suggestion in found]
         target = write_result(out or folder / "suggestions.json", content, out is None or overwrite)
-    table = Table("image", "click at x, y", "doubtful pixels", "likely")
+    table = Table("image", "click at x, y", "uncertain pixels", "likely")
     for suggestion in found:
         likely = ", ".join(f"{name} {share:.0%}" for name, share in suggestion.classes)
-        table.add_row(plain(suggestion.key), f"{suggestion.x}, {suggestion.y}", f"{suggestion.doubt:.0f}", likely)
+        table.add_row(plain(suggestion.key), f"{suggestion.x}, {suggestion.y}", f"{suggestion.uncertainty:.0f}", likely)
     console.print(table)
     for sentence in [*inspected.warnings, *inspected.errors]:
         say(f"warning: {sentence}")
@@ -93,7 +105,10 @@ def suggest(
 
 
 def report(run: Run, data: Data = None, device: Device = "auto") -> None:
-    """Write the run's HTML report again."""
+    """Write the run's HTML report again.
+
+    Example: hintseg report runs/a
+    """
     from hintseg.apps.report.run_report import report_run
     from hintseg.inference.segmenter import Segmenter
     from hintseg.io.storage.mirror import published
@@ -104,19 +119,25 @@ def report(run: Run, data: Data = None, device: Device = "auto") -> None:
 
 def export(
     run: Run,
-    out: Annotated[str, typer.Option(help="new folder or its URL")],
-    format_: Annotated[str, typer.Option("--format", help="coco, label-studio, cvat, voc or geotiff")] = "coco",
+    out: Annotated[str, typer.Option(help="New folder or its URL.")],
+    format_: Annotated[str, typer.Option("--format", help="coco, label-studio, cvat, voc or geotiff.")] = "coco",
     data: Data = None,
     masks: Annotated[
-        str | None, typer.Option(help="folder of label maps or its URL; default RUN/masks, which complete writes")
+        str | None, typer.Option(help="Folder of label maps or its URL; default RUN/masks, written by complete.")
     ] = None,
-    photographs: Annotated[
-        str | None, typer.Option(help="folder of the images or its URL; default the training data's")
+    images: Annotated[
+        str | None,
+        typer.Option(
+            "--images", "--photographs", help="Folder of the images or its URL; default those of the training data."
+        ),
     ] = None,
 ) -> None:
-    """Write masks in the format of another tool."""
+    """Write masks in the format of another tool.
+
+    Example: hintseg export runs/a --format coco --out coco
+    """
+    from hintseg.apps.batch_inference.input_images import find_images
     from hintseg.apps.batch_inference.output import classes_of_masks, data_set_of_masks
-    from hintseg.apps.batch_inference.photographs import find_photographs
     from hintseg.apps.cli.progress import progress_bar
     from hintseg.formats.registry import export_masks
     from hintseg.formats.writer import Classes
@@ -127,11 +148,11 @@ def export(
 
     folder = fetch(run)
     described = RunDescription.load(folder / "run.json")
-    if photographs is not None:
-        root = fetch(photographs)
+    if images is not None:
+        root = fetch(images)
     else:
         root = (fetch(data) if data else described.dataset(folder, None).root) / "images"
-    files = {photograph.name: Path(photograph.source) for photograph in find_photographs([root])}
+    files = {image.name: Path(image.source) for image in find_images([root])}
     chosen = folder / "masks" if masks is None else fetch(masks)
     found = match_classes(classes_of_masks(chosen) or described.classes, described.classes, where=str(chosen))
     home = None if (chosen / MADE_BY).exists() else data_set_of_masks(chosen)

@@ -9,13 +9,22 @@ from hintseg.errors import ConfigError
 
 
 def studio(
-    data: Annotated[Path, typer.Argument(help="data set folder, or a folder of photographs", show_default=False)],
-    host: Annotated[str, typer.Option(help="address; others than loopback need the token it prints")] = "127.0.0.1",
+    data: Annotated[
+        Path, typer.Argument(metavar="DATA", help="Data set folder, or a folder of images.", show_default=False)
+    ],
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; beyond loopback, requests need the printed token.")
+    ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535)] = 8801,
-    weights: Annotated[str, typer.Option(help="of the backbone: auto, timm, none, or a file")] = "auto",
-    set_: Annotated[list[str] | None, typer.Option("--set", help="section.key=value, for training")] = None,
+    weights: Annotated[str, typer.Option(help="Backbone weights: auto, timm, none or a file.")] = "auto",
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="Setting for training, section.key=value; repeatable.")
+    ] = None,
 ) -> None:
-    """Open a page to draw hints, train, look at masks and export them."""
+    """Open a page to draw hints, train and see masks.
+
+    Example: hintseg studio photos/
+    """
     try:
         from hintseg.apps.studio.server import serve
     except ImportError as error:
@@ -24,24 +33,35 @@ def studio(
 
 
 def label_studio(
-    folder: Annotated[Path, typer.Argument(help="for photographs, data sets and runs", show_default=False)],
-    token: Annotated[str, typer.Option(envvar="LABEL_STUDIO_TOKEN", help="of your account in Label Studio")],
-    url: Annotated[str, typer.Option(help="of Label Studio")] = "http://localhost:8080",
-    run: Annotated[Path | None, typer.Option(help="run to predict with until the first training")] = None,
-    background: Annotated[str | None, typer.Option(help="class of everything that annotated regions leave")] = None,
-    host: Annotated[str, typer.Option(help="address; others than loopback need the password")] = "127.0.0.1",
+    folder: Annotated[
+        Path, typer.Argument(metavar="WORK", help="Folder for images, data sets and runs.", show_default=False)
+    ],
+    token: Annotated[str, typer.Option(envvar="LABEL_STUDIO_TOKEN", help="Access token of your Label Studio account.")],
+    url: Annotated[str, typer.Option(help="Address of Label Studio.")] = "http://localhost:8080",
+    run: Annotated[Path | None, typer.Option(help="Run that predicts until the first training ends.")] = None,
+    background: Annotated[str | None, typer.Option(help="Class of everything outside annotated regions.")] = None,
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; beyond loopback, requests need the password.")
+    ] = "127.0.0.1",
     password: Annotated[
-        str | None, typer.Option(envvar="HINTSEG_PASSWORD", help="for Label Studio's form; default: a new one")
+        str | None,
+        typer.Option(envvar="HINTSEG_PASSWORD", help="Password that Label Studio sends; default: a new one."),
     ] = None,
     allow: Annotated[
-        list[str] | None, typer.Option(help="with --host: host or host:port of a private network to fetch images from")
+        list[str] | None,
+        typer.Option(help="With --host: host or host:port of a private network to fetch images from; repeatable."),
     ] = None,
     port: Annotated[int, typer.Option(min=1, max=65535)] = 9090,
-    weights: Annotated[str, typer.Option(help="of the backbone: auto, timm, none, or a file")] = "auto",
-    effort: Annotated[Literal["quick", "normal", "thorough"], typer.Option(help="of a training")] = "normal",
-    set_: Annotated[list[str] | None, typer.Option("--set", help="section.key=value, for training")] = None,
+    weights: Annotated[str, typer.Option(help="Backbone weights: auto, timm, none or a file.")] = "auto",
+    effort: Annotated[Literal["quick", "normal", "thorough"], typer.Option(help="Length of a training.")] = "normal",
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="Setting for training, section.key=value; repeatable.")
+    ] = None,
 ) -> None:
-    """Serve predictions and training to Label Studio."""
+    """Serve predictions and training to Label Studio.
+
+    Example: hintseg label-studio WORK --token TOKEN
+    """
     try:
         from hintseg.apps.studio.backend import Backend, create_backend
         from hintseg.apps.studio.guard import new_token
@@ -58,7 +78,7 @@ def label_studio(
     if run is not None:
         RunDescription.load(run / "run.json")
     password = password or generated
-    with locked_folder(folder, f"http://{host}:{port}"):  # a second server would write over its photographs/
+    with locked_folder(folder, f"http://{host}:{port}"):  # a second server would write over its images/
         print(f"hintseg for Label Studio: http://{host}:{port}   (Ctrl+C ends it)", flush=True)
         if password:
             named = "the one you chose" if password != generated else password

@@ -15,33 +15,36 @@ log = logging.getLogger("hintseg")
 
 
 def train(
-    data: Annotated[str, typer.Argument(help="data set folder or its URL", show_default=False)],
-    out: Annotated[str, typer.Option(help="run folder or its URL")] = "runs/run",
-    hints: Annotated[
-        str | None, typer.Option(help="forms to use, e.g. points,scribbles; default all that are there")
-    ] = None,
+    data: Annotated[str, typer.Argument(metavar="DATA", help="Data set folder or its URL.", show_default=False)],
+    out: Annotated[str, typer.Option(help="Run folder or its URL.")] = "runs/run",
+    hints: Annotated[str | None, typer.Option(help="Hint types to use, e.g. points,scribbles; default all.")] = None,
     recipe: Annotated[
-        str, typer.Option(help="named recipe (see hintseg recipe); auto picks one and logs why")
+        str, typer.Option(help="Recipe by name (see hintseg recipe); auto chooses one and logs why.")
     ] = "auto",
     engine: Annotated[
-        str, typer.Option(help="train: the whole network, minutes; instant: a head on frozen features, seconds")
+        str, typer.Option(help="train fits the network in minutes; instant fits a head on frozen features in seconds.")
     ] = "train",
-    objective: Annotated[str | None, typer.Option(help="named objective in place of the recipe's")] = None,
-    backbone: Annotated[str | None, typer.Option(help="any timm network that returns features")] = None,
-    weights: Annotated[str, typer.Option(help="of the backbone: auto, timm, none, a file or its URL")] = "auto",
-    iterations: Annotated[int | None, typer.Option(min=1, help="in place of the recipe's")] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="in place of the recipe's")] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps")] = "auto",
-    devices: Annotated[int, typer.Option(min=1, help="how many of them, a process each")] = 1,
-    precision: Annotated[str, typer.Option(help="32-true, bf16-mixed or 16-mixed")] = "32-true",
-    split: Annotated[str, typer.Option(help="images to train on")] = "train",
-    validate: Annotated[str | None, typer.Option(help="split whose mean IoU joins the metrics at checkpoints")] = None,
-    config: Annotated[Path | None, typer.Option(help="recipe as JSON, in place of a named one")] = None,
-    set_: Annotated[list[str] | None, typer.Option("--set", help="section.key=value, any number of times")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="go on with an interrupted run")] = False,
-    on_error: Annotated[str, typer.Option(help="refuse or skip images that cannot be read")] = "refuse",
+    objective: Annotated[
+        str | None, typer.Option(help="Objective by name, in place of the recipe's (see hintseg recipe --objectives).")
+    ] = None,
+    backbone: Annotated[str | None, typer.Option(help="Any timm network that returns feature maps.")] = None,
+    weights: Annotated[str, typer.Option(help="Backbone weights: auto, timm, none, a file or its URL.")] = "auto",
+    iterations: Annotated[int | None, typer.Option(min=1, help="Override the recipe.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Override the recipe.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
+    devices: Annotated[int, typer.Option(min=1, help="Number of devices, one process each.")] = 1,
+    precision: Annotated[str, typer.Option(help="32-true, bf16-mixed or 16-mixed.")] = "32-true",
+    split: Annotated[str, typer.Option(help="Split to train on.")] = "train",
+    validate: Annotated[str | None, typer.Option(help="Split with masks to measure at every checkpoint.")] = None,
+    config: Annotated[Path | None, typer.Option(help="Recipe file (JSON or YAML), in place of a named one.")] = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", help="Setting, section.key=value; repeatable.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted run.")] = False,
+    on_error: Annotated[str, typer.Option(help="refuse or skip images that cannot be read.")] = "refuse",
 ) -> None:
-    """Train a segmenter from hints."""
+    """Train a segmenter from hints.
+
+    Example: hintseg train DATA --out runs/a
+    """
     from hintseg.api import train as run
     from hintseg.apps.cli.progress import progress_bar
     from hintseg.apps.report.run_report import report_run
@@ -65,25 +68,33 @@ def train(
 
 
 def compare(
-    data: Annotated[str, typer.Argument(help="data set folder or its URL", show_default=False)],
+    data: Annotated[str, typer.Argument(metavar="DATA", help="Data set folder or its URL.", show_default=False)],
     objectives: Annotated[
-        str, typer.Option(help="comma-separated; each a name, or 'name:section.key=value;section.key=value'")
+        str,
+        typer.Option(
+            help="Comma-separated names, each with settings if wanted: 'name:section.key=value;section.key=value'."
+        ),
     ] = "partial_cross_entropy,spml",
-    out: Annotated[Path, typer.Option(parser=local_path, metavar="FOLDER", help="for runs, table and pictures")] = Path(
-        "runs/compare"
-    ),
-    hints: Annotated[str | None, typer.Option(help="forms to use; default all that are there")] = None,
-    seeds: Annotated[int, typer.Option(min=1, help="how many seeds, 0, 1, …")] = 1,
-    split: Annotated[str, typer.Option(help="images with masks to evaluate on")] = "val",
-    recipe: Annotated[str, typer.Option(help="named recipe")] = "plain",
-    weights: Annotated[str, typer.Option(help="of the backbone: auto, timm, none, or a file")] = "auto",
-    iterations: Annotated[int | None, typer.Option(min=1, help="of every run")] = None,
-    set_: Annotated[list[str] | None, typer.Option("--set", help="section.key=value, for every run")] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps")] = "auto",
-    precision: Annotated[str, typer.Option(help="32-true, bf16-mixed or 16-mixed")] = "32-true",
-    completed: Annotated[bool, typer.Option(help="measure the completed training masks, too")] = True,
+    out: Annotated[
+        Path, typer.Option(parser=local_path, metavar="FOLDER", help="Folder for runs, table and images.")
+    ] = Path("runs/compare"),
+    hints: Annotated[str | None, typer.Option(help="Hint types to use; default all.")] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Number of seeds: 0, 1, …")] = 1,
+    split: Annotated[str, typer.Option(help="Split with masks to evaluate on.")] = "val",
+    recipe: Annotated[str, typer.Option(help="Recipe by name.")] = "plain",
+    weights: Annotated[str, typer.Option(help="Backbone weights: auto, timm, none or a file.")] = "auto",
+    iterations: Annotated[int | None, typer.Option(min=1, help="Iterations of every run.")] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="Setting for every run, section.key=value; repeatable.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
+    precision: Annotated[str, typer.Option(help="32-true, bf16-mixed or 16-mixed.")] = "32-true",
+    completed: Annotated[bool, typer.Option(help="Also measure completed training masks.")] = True,
 ) -> None:
-    """Train several objectives under one budget and tabulate them."""
+    """Train several objectives under one budget and tabulate them.
+
+    Example: hintseg compare DATA --objectives partial_cross_entropy,spml --seeds 3
+    """
     from rich.table import Table
 
     from hintseg.apps.cli.progress import console, progress_bar

@@ -1,1 +1,1 @@
-"""Photographs of scikit-image with scribbles drawn for this package."""
+"""Images of scikit-image with scribbles drawn for this package."""

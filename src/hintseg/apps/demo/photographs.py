@@ -1,4 +1,4 @@
-"""A small data set from the photographs that scikit-image installs, with scribbles from scribbles.json.
+"""A small data set from the images that scikit-image installs, with scribbles from scribbles.json.
 
 Training: an astronaut, a cat, a cup and the left view of a motorcycle. Held out: the motorcycle's right
 view, taken by a second camera.

@@ -1,4 +1,4 @@
-"""Objectives side by side: a table, and photographs with truth and every objective's mask."""
+"""Objectives side by side: a table, and images with truth and every objective's mask."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -20,7 +20,7 @@ def write_comparison(
     Args:
         table: one mapping of column to text a row.
         segmenters: by row.
-        dataset, split: where the pictures come from.
+        dataset, split: where the images come from.
         images: how many, evenly over the split.
     """
     rows = [figure_row(pictures) for pictures in compared(segmenters, dataset, split, images)]
@@ -40,7 +40,7 @@ def compared(
         image, truth = dataset.image(key), dataset.mask(key)
         hints = dataset.hints(key, [form for form in FORMS if form != "masks"])
         pictures = [(image, key)]
-        if hints.placed():
+        if hints.localized():
             labels = weak_target(hints, image.shape[:2], len(dataset.classes)).likely
             pictures.append((draw_hints(image, labels), "hints"))
         for row, segmenter in segmenters.items():

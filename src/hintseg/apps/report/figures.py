@@ -1,4 +1,4 @@
-"""Pictures of photographs, hints, segments, masks and embeddings, as (H, W, 3) uint8 arrays."""
+"""Figures of images, hints, segments, masks and embeddings, as (H, W, 3) uint8 arrays."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +10,7 @@ Picture = NDArray[np.uint8]
 
 
 def overlay(image: Picture, labels: NDArray[np.uint8], opacity: float = 0.6) -> Picture:
-    """Masks in class colours over the grey photograph; void and unlabelled stay grey."""
+    """Masks in class colours over the grey image; void and unlabelled stay grey."""
     grey = np.repeat(image.mean(axis=2, keepdims=True), 3, axis=2)
     colours = label_palette()[labels].astype(np.float64)
     known = (labels < UNLABELLED)[..., None]
@@ -19,7 +19,7 @@ def overlay(image: Picture, labels: NDArray[np.uint8], opacity: float = 0.6) -> 
 
 
 def draw_hints(image: Picture, labels: NDArray[np.uint8]) -> Picture:
-    """Hinted pixels in full class colours over the pale photograph, thickened so that they can be seen."""
+    """Hinted pixels in full class colours over the pale image, thickened so that they can be seen."""
     import cv2
 
     pale = (0.55 * image + 0.45 * 255).astype(np.uint8)
@@ -33,7 +33,7 @@ def draw_hints(image: Picture, labels: NDArray[np.uint8]) -> Picture:
 
 
 def region_borders(image: Picture, regions: NDArray[np.integer]) -> Picture:
-    """Borders of segments in yellow over the photograph."""
+    """Borders of segments in yellow over the image."""
     picture = image.copy()
     picture[_border(regions)] = (255, 220, 0)
     return picture
@@ -45,7 +45,7 @@ def embedding_colours(embeddings: NDArray[np.float32]) -> Picture:
     vectors = embeddings.reshape(dim, -1).T.astype(np.float64)
     centred = vectors - vectors.mean(axis=0)
     _, _, axes = np.linalg.svd(centred, full_matrices=False)
-    # The sign of a principal axis is arbitrary; fix it so that pictures can be compared.
+    # The sign of a principal axis is arbitrary; fix it so that images can be compared.
     signs = np.sign(axes[np.arange(len(axes)), np.abs(axes).argmax(axis=1)])
     components = centred @ (axes * signs[:, None])[:3].T
     components = np.pad(components, ((0, 0), (0, 3 - components.shape[1])))  # fewer pixels than axes

@@ -11,7 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from PIL import Image
 
 from hintseg.apps.report.figures import Picture
-from hintseg.io.images import reduced
+from hintseg.io.images import resize_longest_side
 from hintseg.io.palette import label_palette
 from hintseg.io.writing import atomic_path
 
@@ -43,7 +43,7 @@ def figure_row(pictures: Iterable[tuple[Picture, str]]) -> list[Figure]:
     side = min(360, max(180, PAGE // len(pictures) - 10))
     figures = []
     for picture, caption in pictures:
-        small = reduced(picture, side)
+        small = resize_longest_side(picture, side)
         figures.append(Figure(_data_uri(small), small.shape[1], small.shape[0], caption))
     return figures
 

@@ -1,4 +1,4 @@
-"""A clicked segment and its nearest training segments, as a picture and as JSON."""
+"""A clicked segment and its nearest training segments, as an image and as JSON."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from hintseg.hints.dataset import Dataset
 from hintseg.inference.retrieval import Neighbour
 from hintseg.inference.segmenter import Segmenter
-from hintseg.io.images import reduced, write_image
+from hintseg.io.images import resize_longest_side, write_image
 from hintseg.io.palette import label_palette
 from hintseg.io.storage.outputs import MARK
 from hintseg.io.storage.results import write_result
@@ -66,7 +66,7 @@ def spotlit_neighbour(dataset: Dataset, neighbour: Neighbour) -> NDArray[np.uint
 
 
 def _tile(picture: NDArray[np.uint8], label: int | None) -> NDArray[np.uint8]:
-    small = reduced(picture, TILE - 12)
+    small = resize_longest_side(picture, TILE - 12)
     tile = np.full((TILE, TILE, 3), 255, dtype=np.uint8)
     if label is not None:
         tile[:] = label_palette()[label]

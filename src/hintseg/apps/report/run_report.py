@@ -18,7 +18,7 @@ from hintseg.hints.dataset import Dataset
 from hintseg.inference.evaluation import Evaluation
 from hintseg.inference.retrieval import image_segments
 from hintseg.inference.segmenter import Segmenter
-from hintseg.io.images import deepest, repeated
+from hintseg.io.images import deepest, resize_nearest
 from hintseg.memory_errors import memory_explained
 from hintseg.network.tta import image_maps, middle_scale
 from hintseg.pseudo_labels.target import weak_target
@@ -125,8 +125,8 @@ def training_pictures(segmenter: Segmenter, dataset: Dataset, key: str) -> list[
     )  # fmt: skip
     scale = middle_scale(segmenter.recipe.inference.scales)
     maps = image_maps(segmenter.network, segmenter.as_in_training(image), scale=scale)
-    segments = repeated(shown_segments(segmenter, maps.embeddings), image.shape[:2])
-    colours = repeated(embedding_colours(maps.embeddings.cpu().numpy()), image.shape[:2])
+    segments = resize_nearest(shown_segments(segmenter, maps.embeddings), image.shape[:2])
+    colours = resize_nearest(embedding_colours(maps.embeddings.cpu().numpy()), image.shape[:2])
     return [
         (image, key),
         (draw_hints(image, target.labels), "hints"),

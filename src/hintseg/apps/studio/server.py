@@ -28,7 +28,7 @@ from hintseg.errors import InputError
 from hintseg.formats.registry import WRITERS, export_masks
 from hintseg.formats.writer import Classes
 from hintseg.hints.labels import MAX_CLASSES
-from hintseg.io.images import reduced, repeated, write_labels
+from hintseg.io.images import resize_longest_side, resize_nearest, write_labels
 from hintseg.memory_errors import memory_explained
 
 PAGE = Path(__file__).parent / "page"
@@ -153,7 +153,7 @@ def _serve_images(app: FastAPI, project: Project, lanes: dict[str, Lane]) -> Non
     async def image(request: Request, key: str, side: int = LONGEST_SHOWN) -> Response:
         def encoded() -> bytes:
             content = io.BytesIO()
-            shown = reduced(project.dataset.image(key), min(max(side, 16), LONGEST_SHOWN))
+            shown = resize_longest_side(project.dataset.image(key), min(max(side, 16), LONGEST_SHOWN))
             Image.fromarray(shown).save(content, "JPEG", quality=92)
             return content.getvalue()
 
@@ -261,7 +261,7 @@ def _required(if_match: str | None) -> str:
 def _coloured(labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """(H, W) labels → (h, w, 4), transparent where there is none."""
     share = min(1.0, LONGEST_SHOWN / max(labels.shape))
-    small = repeated(labels, (max(round(labels.shape[0] * share), 1), max(round(labels.shape[1] * share), 1)))
+    small = resize_nearest(labels, (max(round(labels.shape[0] * share), 1), max(round(labels.shape[1] * share), 1)))
     table = np.zeros((256, 4), np.uint8)
     table[: len(COLOURS), :3] = [hexadecimal(colour) for colour in COLOURS]
     table[: len(COLOURS), 3] = 255
@@ -286,7 +286,7 @@ def _archive(project: Project, model: Model, form: str) -> Response:
         for key in dataset.keys(None):
             try:
                 labels = project.accepted(key)
-                if labels is None and (model.name != "hints" or dataset.hints(key).placed()):
+                if labels is None and (model.name != "hints" or dataset.hints(key).localized()):
                     with memory_explained(key, "reduce the image, or cut it into tiles"):
                         labels = model.mask(key)
             except InputError as error:

@@ -197,7 +197,7 @@ class Model:
                 hints = dataset.hints(key, segmenter.description.forms)
                 if not hints.forms():
                     return segmenter.predict_picture(segmenter.picture(dataset, key))
-                if hints.placed():  # a correction does not say that all other classes are absent
+                if hints.localized():  # a correction does not say that all other classes are absent
                     dataset = replace(dataset, tags_complete=False)
                 return segmenter.complete(_named_as(dataset, segmenter), key)
         if self.learner is None:

@@ -80,7 +80,7 @@ def reduced_gaussian(
     Args:
         probabilities: (B, C, H, W).
         image: (B, 3, H, W), same size.
-        sxy: bandwidth of position, as a share of the longer side.
+        sxy: bandwidth of position, as a fraction of the longer side.
         srgb: bandwidth of colour, in the image's units.
         cells: longer side of the reduced grid; smaller inputs keep their size.
         where: (B, H, W) bool, pixels that count; a cell does where all of its pixels do. None: all.

@@ -15,7 +15,7 @@ def dense_crf_loss(
     Args:
         probabilities: (B, C, H, W).
         image: (B, 3, H, W) in [0, 255], same size.
-        sxy: bandwidth of position, as a share of the longer side [RLoss: 100 px of 513].
+        sxy: bandwidth of position, as a fraction of the longer side [RLoss: 100 px of 513].
         srgb: bandwidth of colour [RLoss: 15].
         cells: longer side of the reduced grid where the O(cells⁴) sum is taken.
         where: (B, H, W) bool, pixels that count, as the region of interest in [RLoss]; None: all.

@@ -45,7 +45,7 @@ def normalised_cut_loss(
         probabilities: (B, C, H, W).
         image: (B, 3, H, W) in [0, 255], same size.
         classes: (B, C) bool, or None for all.
-        sxy: bandwidth of position, as a share of the longer side.
+        sxy: bandwidth of position, as a fraction of the longer side.
         srgb: bandwidth of colour.
         cells: longer side of the reduced grid.
         where: (B, H, W) bool, pixels that count; None: all.

@@ -1,6 +1,6 @@
 """Label propagation over the nodes of one image's graph: harmonic functions, local and global consistency.
 
-Both take any symmetric, non-negative affinity W; nodes are pixels, cells or over-segments.
+Both take any symmetric, non-negative affinity W; nodes are pixels, cells or superpixels.
 """
 
 import torch
@@ -17,7 +17,7 @@ def harmonic(affinity: Tensor, seeds: Tensor, labelled: Tensor, leak: float = 0.
         affinity: (N, N) W; its diagonal does not matter.
         seeds: (N, C) scores, read where labelled.
         labelled: (N,) bool, nodes that keep their scores.
-        leak: chance of a step to end the walk, as a share of all its other ways; ≥ 0.
+        leak: chance of a step to end the walk, as a fraction of all its other ways; ≥ 0.
 
     Returns:
         (N, C); rows of labelled nodes are their seeds. Nodes that no labelled node reaches get zeros.
@@ -46,7 +46,7 @@ def local_global_consistency(affinity: Tensor, seeds: Tensor, alpha: float = 0.9
     Args:
         affinity: (N, N) W; its diagonal is taken as zero.
         seeds: (N, C) Y, zero rows where nothing is known.
-        alpha: share of a node's score that comes from its neighbours, in [0, 1).
+        alpha: fraction of a node's score that comes from its neighbours, in [0, 1).
 
     Returns:
         (N, C) scores.

@@ -1,8 +1,8 @@
-"""Hints spread over one image with no network: over-segments are nodes, hints are seeds.
+"""Hints propagated over one image with no network: superpixels are nodes, hints are seeds.
 
-Two over-segments are alike where their colours (mean and deviation in CIELAB) and places are, and where
+Two superpixels are alike where their colours (mean and deviation in CIELAB) and places are, and where
 they touch without a contour between them. A harmonic function [Zhu et al. 2003] then gives every
-over-segment a share of each hinted class, and its largest share is a measure of confidence.
+superpixel a probability of each hinted class, and its highest probability is a measure of confidence.
 """
 
 import numpy as np
@@ -16,21 +16,21 @@ from hintseg.functional.propagation.normalised_cut import kernel_kmeans
 from hintseg.functional.segments.oversegment import colour_gradient
 
 METHODS = ("harmonic", "lgc", "random_walk", "ncut")
-LEAK = 2e-4  # where classes may be in the image that nobody pointed at
+LEAK = 2e-4  # where classes may be in the image without a localized hint
 
 
 def region_affinity(
     image: NDArray[np.uint8], regions: NDArray[np.integer], *, colour: float = 2.0, texture: float = 3.0,
     place: float = 0.1, contour: float = 0.05,
 ) -> Tensor:  # fmt: skip
-    """W between the over-segments of an image.
+    """W between the superpixels of an image.
 
     Args:
         image: (H, W, 3) uint8 RGB.
         regions: (H, W) ids 0 … N − 1, none missing.
         colour: bandwidth of the mean colour, CIELAB units.
         texture: bandwidth of the colours' standard deviation, CIELAB units.
-        place: bandwidth of the centroid, as a share of the longer side.
+        place: bandwidth of the centroid, as a fraction of the longer side.
         contour: bandwidth of the mean gradient (0 … 1) along a common border.
 
     Returns:
@@ -81,7 +81,7 @@ def propagate(
     image: NDArray[np.uint8], labels: NDArray[np.uint8], regions: NDArray[np.integer], num_classes: int,
     method: str = "harmonic", others: NDArray[np.bool_] | None = None,
 ) -> NDArray[np.float32]:  # fmt: skip
-    """Shares of the hinted classes in every over-segment.
+    """Probabilities of the hinted classes in every superpixel.
 
     Where further classes may be in the image, what is far from all hints is not shared out among the hinted ones alone:
     a walk from there leaks, and what leaks is shared by all classes.
@@ -113,9 +113,9 @@ def propagate(
     if not labelled.any():
         return np.zeros((count, num_classes), np.float32)
     classes = np.flatnonzero(counts.any(axis=0))
-    shares = counts[:, classes] / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    probabilities = counts[:, classes] / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     weights = region_affinity(image, regions)
-    seeds, fixed = torch.from_numpy(shares), torch.from_numpy(labelled)
+    seeds, fixed = torch.from_numpy(probabilities), torch.from_numpy(labelled)
     if method == "lgc":
         scores = local_global_consistency(weights, seeds)
         scores = scores / scores.sum(dim=0)
@@ -137,18 +137,18 @@ def propagate(
     return result
 
 
-def spread_labels(
-    labels: NDArray[np.uint8], regions: NDArray[np.integer], shares: NDArray[np.floating], confidence: float,
+def propagated_labels(
+    labels: NDArray[np.uint8], regions: NDArray[np.integer], probabilities: NDArray[np.floating], confidence: float,
     possible: NDArray[np.bool_] | None = None,
 ) -> NDArray[np.uint8]:  # fmt: skip
-    """Fill unlabelled pixels that are sure of their class.
+    """Fill unlabelled pixels whose class is confident.
 
     Args:
         labels: (H, W) uint8; values ≥ C are not labels.
         regions: (H, W) ids from 0.
-        shares: (N, C) of `propagate`.
-        confidence: least share that counts.
-        possible: (C, H, W) bool, where each class may be; shares are taken among those.
+        probabilities: (N, C) of `propagate`.
+        confidence: minimum probability that counts.
+        possible: (C, H, W) bool, where each class may be; probabilities are taken among those.
 
     Returns:
         (H, W) uint8: `labels` with pixels filled. Labelled pixels keep their label, void (255) stays void.
@@ -158,20 +158,20 @@ def spread_labels(
     """
     if labels.shape != regions.shape:
         raise ValueError(f"labels have shape {labels.shape} but regions {regions.shape}")
-    known = (labels < shares.shape[1]) | (labels == 255)
+    known = (labels < probabilities.shape[1]) | (labels == 255)
     if possible is None:
-        filling = np.where(shares.max(axis=1) >= confidence, shares.argmax(axis=1), 255)[regions]
+        filling = np.where(probabilities.max(axis=1) >= confidence, probabilities.argmax(axis=1), 255)[regions]
     else:
-        by_pixel = pixel_shares(shares, regions, possible)
+        by_pixel = pixel_probabilities(probabilities, regions, possible)
         filling = np.where(by_pixel.max(axis=0) >= confidence, by_pixel.argmax(axis=0), 255)
     return np.where(known | (filling == 255), labels, filling).astype(np.uint8)
 
 
-def pixel_shares(
-    shares: NDArray[np.floating], regions: NDArray[np.integer], possible: NDArray[np.bool_] | None = None
+def pixel_probabilities(
+    probabilities: NDArray[np.floating], regions: NDArray[np.integer], possible: NDArray[np.bool_] | None = None
 ) -> NDArray[np.float32]:
-    """(N, C) shares of regions → (C, H, W) of pixels, among the classes possible there."""
-    by_pixel = np.ascontiguousarray(np.moveaxis(shares[regions], 2, 0), dtype=np.float32)
+    """(N, C) probabilities of regions → (C, H, W) of pixels, among the classes possible there."""
+    by_pixel = np.ascontiguousarray(np.moveaxis(probabilities[regions], 2, 0), dtype=np.float32)
     if possible is not None:
         by_pixel = np.where(possible, by_pixel + 1e-6, 0)
         by_pixel /= np.maximum(by_pixel.sum(axis=0), 1e-12)

@@ -22,7 +22,7 @@ def nearest_segments(queries: Tensor, memory: Tensor, k: int) -> tuple[Tensor, T
         InputError: the memory is empty.
     """
     if memory.shape[0] == 0:
-        raise InputError("the segment memory is empty: no training segment carries a label.")
+        raise InputError("the memory bank is empty: no training segment carries a label.")
     k = min(k, memory.shape[0])
     if queries.device.type == "cpu" and queries.dtype == torch.float32 and memory.shape[0] > 4096:
         import faiss
@@ -50,12 +50,12 @@ def vote(queries: Tensor, memory: Tensor, memory_labels: Tensor, k: int, num_cla
 
 
 def vote_shares(queries: Tensor, memory: Tensor, memory_labels: Tensor, k: int, num_classes: int) -> Tensor:
-    """(Q, num_classes) float32: share of the k nearest that carry each label."""
+    """(Q, num_classes) float32: fraction of the k nearest that carry each label."""
     return label_shares(memory_labels[nearest_segments(queries, memory, k)[1]], num_classes)
 
 
 def label_shares(labels: Tensor, num_classes: int) -> Tensor:
-    """(Q, k) int64 labels → (Q, num_classes) float32: the share of each."""
+    """(Q, k) int64 labels → (Q, num_classes) float32: the fraction of each."""
     votes = torch.zeros(labels.shape[0], num_classes, device=labels.device)
     votes.scatter_add_(1, labels, torch.ones_like(labels, dtype=votes.dtype))
     return votes / labels.shape[1]

@@ -4,10 +4,10 @@ import torch
 
 from hintseg.functional.relations.relation import Relation, spaced
 from hintseg.functional.segments.batch import SegmentedBatch
-from hintseg.functional.segments.memory_bank import SegmentMemory
+from hintseg.functional.segments.memory_bank import MemoryBank
 
 
-def annotation(batch: SegmentedBatch, memory: SegmentMemory, limit: int = 0) -> Relation:
+def annotation(batch: SegmentedBatch, memory: MemoryBank, limit: int = 0) -> Relation:
     """Labelled pixels against labelled segments of the batch and the memory; nobody else takes part."""
     segments = batch.labelled_segments
     pixels = batch.labelled_pixels[spaced(len(batch.labelled_pixels), limit)]

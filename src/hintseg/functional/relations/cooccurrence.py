@@ -8,10 +8,10 @@ import torch
 
 from hintseg.functional.relations.relation import Relation, spaced
 from hintseg.functional.segments.batch import SegmentedBatch
-from hintseg.functional.segments.memory_bank import SegmentMemory
+from hintseg.functional.segments.memory_bank import MemoryBank
 
 
-def cooccurrence(batch: SegmentedBatch, memory: SegmentMemory, limit: int = 0) -> Relation:
+def cooccurrence(batch: SegmentedBatch, memory: MemoryBank, limit: int = 0) -> Relation:
     """Every pixel against every segment; labels are the tag sets of the images they come from."""
     tagged = batch.tags_of_image.any(dim=1)
     # A tagless image would be everybody's negative; with all tags it is everybody's positive instead of noise.

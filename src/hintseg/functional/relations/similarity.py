@@ -1,4 +1,4 @@
-"""Relationship (a), low-level image similarity: one over-segment attracts, others of the image repel.
+"""Relationship (a), low-level image similarity: one superpixel attracts, others of the image repel.
 
 [SPML sec. 3.3]: every pixel takes part, embeddings with location, one image at a time. Groups keep images
 apart, so one call serves the batch and equals the image-by-image sum.
@@ -6,11 +6,11 @@ apart, so one call serves the batch and equals the image-by-image sum.
 
 from hintseg.functional.relations.relation import Relation, spaced
 from hintseg.functional.segments.batch import SegmentedBatch
-from hintseg.functional.segments.memory_bank import SegmentMemory
+from hintseg.functional.segments.memory_bank import MemoryBank
 
 
-def similarity(batch: SegmentedBatch, memory: SegmentMemory, limit: int = 0) -> Relation:
-    """Over-segments as labels, images as groups; the memory takes no part."""
+def similarity(batch: SegmentedBatch, memory: MemoryBank, limit: int = 0) -> Relation:
+    """Superpixels as labels, images as groups; the memory takes no part."""
     pixels = spaced(len(batch.located), limit)
     segment_of_pixel = batch.segment_of_pixel[pixels]
     return Relation(

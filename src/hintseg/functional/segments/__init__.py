@@ -1,1 +1,1 @@
-"""Segments: spherical k-means, over-segmentation, prototypes, memory."""
+"""Segments: spherical k-means, superpixels, prototypes, memory."""

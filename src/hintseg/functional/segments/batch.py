@@ -139,7 +139,7 @@ def split_batch(
     Args:
         embedding_maps: (B, D, h, w) unit embeddings.
         labels: (B, h, w) int64: a class, any larger value up to 255 for unlabelled, `void` for void.
-        regions: (B, h, w) int64 over-segment ids from 0, less than 2¹⁷.
+        regions: (B, h, w) int64 superpixel ids from 0, less than 2¹⁷.
         colours: (B, 3, h, w) in [−1, 1].
         tags_of_image: (B, T) bool.
     """

@@ -26,7 +26,7 @@ class RememberedSegments(NamedTuple):
     tagged: Tensor
 
 
-class SegmentMemory:
+class MemoryBank:
     """First in, first out; `batches` = 0 remembers nothing."""
 
     def __init__(self, batches: int) -> None:

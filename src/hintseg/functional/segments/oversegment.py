@@ -1,4 +1,4 @@
-"""Over-segmentation of one image: regions that respect contours.
+"""Superpixels of one image: regions that respect contours.
 
 `watershed` is oriented watershed and ultrametric contours [OWT] by higra, on a colour gradient or on a
 contour map the user supplies; `slic` and `felzenszwalb` are scikit-image's.
@@ -44,7 +44,7 @@ def partitions(
     """`oversegment` for several numbers of regions at once; watershed builds its hierarchy only once."""
     height, width = image.shape[:2]
     if method not in METHODS:
-        raise unknown_name("over-segmentation", method, METHODS)
+        raise unknown_name("superpixel method", method, METHODS)
     if contours is not None and contours.shape != (height, width):
         raise ValueError(f"contours have shape {contours.shape} but the image is {height}×{width}")
     if method == "none" or min(height, width) < 3:
@@ -95,5 +95,5 @@ def resized_contours(contours: NDArray[np.float32] | None, size: tuple[int, int]
 
     if contours is None or contours.shape == size:
         return contours
-    reduced: NDArray[np.float32] = cv2.resize(contours, size[::-1], interpolation=cv2.INTER_AREA).astype(np.float32)
-    return reduced
+    resized: NDArray[np.float32] = cv2.resize(contours, size[::-1], interpolation=cv2.INTER_AREA).astype(np.float32)
+    return resized

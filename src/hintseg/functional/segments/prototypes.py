@@ -27,7 +27,7 @@ def split_segments(*keys: Tensor) -> Split:
     """Pixels belong to one segment exactly when they agree in every key.
 
     Args:
-        keys: (N,) int64 tensors, non-negative: image, cluster, weak label, over-segment, …
+        keys: (N,) int64 tensors, non-negative: image, cluster, weak label, superpixel, …
 
     Raises:
         ValueError: no key, or ids too large to combine in 63 bits.

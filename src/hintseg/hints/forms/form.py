@@ -1,4 +1,4 @@
-"""What a form of hints consists of: its rows in a table, its pictures, and how it is drawn on a label map."""
+"""What a form of hints consists of: its rows in a table, its images, and how it is drawn on a label map."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -60,8 +60,8 @@ class HintForm(Generic[H]):
     Attributes:
         parse: a row of NAME.json → hint, or None where it lies outside the image; None: the form has no table.
         label_of: the class in a row as it stands there; raises LookupError or TypeError where there is none.
-        picture: a label map (H, W) uint8, from NAME/KEY.png → hint; None: the form has no pictures.
-        dense: whether what a picture leaves open is `VOID` (255 or the data set's void), not `UNLABELLED` (255).
+        image: a label map (H, W) uint8, from NAME/KEY.png → hint; None: the form has no images.
+        dense: whether what an image leaves open is `VOID` (255 or the data set's void), not `UNLABELLED` (255).
         draw: (hints of one image, labels (H, W) uint8 to draw on, radius of a point in pixels) → nothing.
     """
 

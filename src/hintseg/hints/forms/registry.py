@@ -33,6 +33,6 @@ def parse_forms(text: str | None) -> tuple[str, ...]:
             form for form in FORMS if word.strip().lower() in (form, form.removesuffix("s").replace("boxe", "box"))
         ]
         if not matching:
-            raise unknown_name("hint form", word.strip(), FORMS)
+            raise unknown_name("hint type", word.strip(), FORMS)
         chosen.extend(form for form in matching if form not in chosen)
     return tuple(chosen)

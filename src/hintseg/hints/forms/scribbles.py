@@ -1,4 +1,4 @@
-"""Scribbles: strokes, or a picture of them."""
+"""Scribbles: strokes, or an image of them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ class Scribble:
 
 @dataclass(frozen=True)
 class ScribbleMap:
-    """Scribbles that came as a picture: a label map (H, W) uint8, `UNLABELLED` where nothing was drawn."""
+    """Scribbles that came as an image: a label map (H, W) uint8, `UNLABELLED` where nothing was drawn."""
 
     labels: NDArray[np.uint8]
 
@@ -66,7 +66,7 @@ def bounds(vertices: Sequence[tuple[float, float]]) -> tuple[float, float, float
 
 
 def draw(scribbles: Sequence[Scribble | ScribbleMap], labels: NDArray[np.uint8], radius: int) -> None:
-    """Strokes, and the picture over them; strokes of different classes become void where they cross."""
+    """Strokes, and the image over them; strokes of different classes become void where they cross."""
     drawn = np.full(labels.shape, UNLABELLED, dtype=np.uint8)
     strokes = [scribble for scribble in scribbles if isinstance(scribble, Scribble)]
     for label in sorted({stroke.label for stroke in strokes}):

@@ -55,7 +55,7 @@ def list_files(address: str) -> dict[str, str]:
         return {path.relative_to(folder).as_posix(): mark_of(path) for path in files}
     system, root = opened(address)
     system.invalidate_cache()
-    found = steadily(lambda: system.find(root, detail=True), address)
+    found = retry(lambda: system.find(root, detail=True), address)
     prefix = root.rstrip("/") + "/"
     plain = unquote if address.startswith(WEB) else str
     return {plain(name.removeprefix(prefix)): mark(found[name]) for name in sorted(found) if name.startswith(prefix)}
@@ -72,7 +72,7 @@ def exists(address: str) -> bool:
         return local_path(address).is_file()
     system, path = opened(address)
     system.invalidate_cache()
-    return bool(steadily(lambda: system.exists(path), address))
+    return bool(retry(lambda: system.exists(path), address))
 
 
 def read_ends(address: str, count: int) -> bytes:
@@ -90,9 +90,9 @@ def read_ends(address: str, count: int) -> bytes:
         except OSError as error:
             raise InputError(f"{address}: cannot be read ({error.strerror}).") from error
     system, path = opened(address)
-    size = steadily(lambda: system.info(path)["size"], address)
-    start = steadily(lambda: system.cat_file(path, start=0, end=min(count, size)), address)
-    return start + steadily(lambda: system.cat_file(path, start=max(size - count, 0), end=size), address)
+    size = retry(lambda: system.info(path)["size"], address)
+    start = retry(lambda: system.cat_file(path, start=0, end=min(count, size)), address)
+    return start + retry(lambda: system.cat_file(path, start=max(size - count, 0), end=size), address)
 
 
 def remove(address: str) -> None:
@@ -106,7 +106,7 @@ def remove(address: str) -> None:
             local_path(address).unlink(missing_ok=True)
         elif exists(address):
             system, path = opened(address)
-            steadily(lambda: system.rm_file(path), address)
+            retry(lambda: system.rm_file(path), address)
     except (OSError, InputError) as error:
         raise RunError(f"{address}: cannot be replaced ({error}).") from error
 
@@ -125,7 +125,7 @@ def local_file(address: str) -> Iterator[Path]:
     system, path = opened(address)
     with tempfile.TemporaryDirectory(prefix="hintseg-") as folder:
         copy = Path(folder) / Path(path).name
-        steadily(lambda: system.get_file(path, str(copy)), address)
+        retry(lambda: system.get_file(path, str(copy)), address)
         yield copy
 
 
@@ -168,7 +168,7 @@ def upload(path: Path, address: str) -> None:
     require_writable(address)
     system, target = opened(address)
     try:
-        steadily(lambda: system.put_file(str(path), target), address)
+        retry(lambda: system.put_file(str(path), target), address)
     except InputError as error:
         raise RunError(str(error)) from error
 
@@ -213,7 +213,7 @@ def _only_https() -> Any:
     return hooks
 
 
-def steadily(request: Callable[[], Any], address: str) -> Any:
+def retry(request: Callable[[], Any], address: str) -> Any:
     """The request's result, tried again after growing pauses; what a repetition cannot mend is raised at once."""
     tried = 0
     while True:

@@ -30,7 +30,7 @@ from hintseg.io.storage.files import (
     new_file,
     opened,
     require_writable,
-    steadily,
+    retry,
     upload,
 )
 
@@ -57,7 +57,7 @@ def fetch(address: str | Path, progress: Progress | None = None) -> Path:
     system, path = opened(address)
     place = _place(address)
     name = Path(path).name or "root"
-    found = steadily(lambda: system.info(path), address)
+    found = retry(lambda: system.info(path), address)
     listed = list_files(address) if found["type"] != "file" or found.get("mimetype") == "text/html" else {}
     if address.startswith(WEB) and listed:
         listed = _looked_up(address, listed)
@@ -168,7 +168,7 @@ def _looked_up(address: str, names: Iterable[str]) -> dict[str, str]:
 
     def look(name: str) -> str:
         place = below(address, name)
-        return mark(steadily(lambda: system.info(place), place))
+        return mark(retry(lambda: system.info(place), place))
 
     with ThreadPoolExecutor(STREAMS) as pool:
         return dict(zip(names, pool.map(look, names), strict=True))
@@ -193,7 +193,7 @@ def _bring(address: str, files: dict[str, str], folder: Path, progress: Progress
         target.parent.mkdir(parents=True, exist_ok=True)
         with new_file(str(target)) as temporary:
             source = below(address, name) if address.startswith(WEB) else f"{root.rstrip('/')}/{name}"
-            steadily(lambda: system.get_file(source, str(temporary)), f"{address}/{name}")
+            retry(lambda: system.get_file(source, str(temporary)), f"{address}/{name}")
         known[name] = _Note(files[name], _checksum(target))
 
     try:

@@ -1,6 +1,6 @@
 """What hintseg made, and what an output must not write over.
 
-Masks, probabilities, pictures and shards carry `MARK`, in a field of their format that names the software. A file
+Masks, probabilities, images and shards carry `MARK`, in a field of their format that names the software. A file
 without it is somebody's own, or was edited by another program since: it is never written over. Since some programs keep
 the field, label maps hold a checksum of their pixels in it, too. A folder of outputs holds `MADE_BY`, a run folder
 `run.json`; both are left out where a folder round them is read.

@@ -9,7 +9,13 @@ from hintseg.io.storage.outputs import MADE_BY, require_no_part
 from hintseg.io.writing import atomic_path
 
 # Entries by which a result, or each row of it, is told.
-TOLD_BY = ({"confusion", "mean_iou"}, {"doubt", "worth"}, {"similarity", "box"}, {"row", "mean_iou"})
+TOLD_BY = (
+    {"confusion", "mean_iou"},
+    {"uncertainty", "worth"},
+    {"doubt", "worth"},
+    {"similarity", "box"},
+    {"row", "mean_iou"},
+)
 
 
 def require_result(path: Path, overwrite: bool) -> None:

@@ -1,4 +1,4 @@
-"""Photographs by folder, pattern, file or URL, each with the name its mask shall have."""
+"""Images by folder, pattern, file or URL, each with the name its mask shall have."""
 
 import glob
 import logging
@@ -15,7 +15,7 @@ from hintseg.io.storage.outputs import is_made_here, without_outputs
 log = logging.getLogger("hintseg")
 
 
-class Photograph(NamedTuple):
+class InputImage(NamedTuple):
     """One image to segment.
 
     Attributes:
@@ -27,8 +27,8 @@ class Photograph(NamedTuple):
     name: str
 
 
-def find_photographs(arguments: Sequence[str | Path], out: str | None = None) -> list[Photograph]:
-    """Photographs below folders, matching patterns, or named one by one; of a remote folder, too.
+def find_images(arguments: Sequence[str | Path], out: str | None = None) -> list[InputImage]:
+    """Images below folders, matching patterns, or named one by one; of a remote folder, too.
 
     What lies in sub-folders that hintseg made is left out, and in a folder it made, what it made.
 
@@ -36,20 +36,20 @@ def find_photographs(arguments: Sequence[str | Path], out: str | None = None) ->
         out: where masks will go, which is left out, too, where it lies inside of a folder.
 
     Raises:
-        InputError: nothing found, or two photographs would share a mask.
+        InputError: nothing found, or two images would share a mask.
     """
     found: dict[str, str] = {}
     for argument in map(str, arguments):
         files = _remote(argument, out) if is_remote(argument) else _local(argument, out)
         if not files:
-            raise InputError(f"{argument}: no photograph found; give a folder, a pattern in quotes, or files.")
+            raise InputError(f"{argument}: no image found; give a folder, a pattern in quotes, or files.")
         for source, name in files:
             key = name.with_suffix("").as_posix()
             if found.setdefault(key, source) != source:
                 raise InputError(
                     f"{source} and {found[key]} would both write {key}.png; rename one or predict them apart."
                 )
-    return [Photograph(source, name) for name, source in found.items()]
+    return [InputImage(source, name) for name, source in found.items()]
 
 
 def _local(argument: str, out: str | None) -> list[tuple[str, PurePosixPath]]:
