@@ -10,6 +10,7 @@ from hintseg.errors import HintsegError, InputError
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.digest import hint_digest, pixel_digest
 from hintseg.hints.forms.registry import FORMS
+from hintseg.hints.fractions import FractionCounts
 from hintseg.hints.labels import UNLABELLED, VOID
 from hintseg.hints.misspelt import misspelt
 from hintseg.hints.suspicions import PictureCounts, suspicions
@@ -64,7 +65,7 @@ def inspect(
     forms = tuple(forms)
     found = Inspection()
     hinted = empty = ignored = 0
-    pictures = PictureCounts()
+    pictures, fractions = PictureCounts(), FractionCounts()
     for number, key in enumerate(keys):
         found.images += 1
         try:
@@ -80,6 +81,7 @@ def inspect(
             found.forms.update(hints.forms())
             found.corrections.update(hints.corrections)
             pictures.add(hints)
+            fractions.add_hints(hints, image.shape)
             hinted += bool(hints.forms())
             labels = weak_target(hints, image.shape[:2], len(dataset.classes)).likely
             if valid is not None:
@@ -98,6 +100,7 @@ def inspect(
     if ignored:
         found.warnings.append(f"{ignored} hinted pixels lie where their image holds no data, and are ignored.")
     found.warnings += [f"{what}: {count}." for what, count in found.corrections.items()]
+    found.warnings += fractions.sentences()
     found.warnings += suspicions(dataset, pictures)
     return found
 
@@ -140,6 +143,10 @@ def _warn(found: Inspection, dataset: Dataset, hinted: int) -> None:
     if missing:
         what = f"class {missing[0]} is" if len(missing) == 1 else f"classes {', '.join(missing)} are"
         found.warnings.append(f"{what} never hinted and cannot be learned.")
+    if len(dataset.classes) == 1:
+        found.warnings.append(
+            f"{dataset.classes[0]!r} is the only class, so there is nothing to tell it from; name more."
+        )
     pointed = found.forms["points"] + found.forms["scribbles"]
     if dataset.background is not None and pointed and not found.hinted_pixels[dataset.background]:
         name = dataset.classes[dataset.background]

@@ -48,3 +48,19 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> ConfigError:
     if len(names) <= MANY:
         return ConfigError(f"Unknown {kind} {name!r}.{hint} Known: {', '.join(names)}.")
     return ConfigError(f"Unknown {kind} {name!r}.{hint} Some of {len(names)}: {', '.join(near or names[:FEW])}.")
+
+
+def why(error: BaseException) -> str:
+    """What an exception says, for a sentence in brackets; Python's own words about types tell nobody what to mend."""
+    text = str(error)
+    if isinstance(error, KeyError):
+        return f"it lacks {text}"
+    if "set_int_max_str_digits" in text:
+        return "it holds a number of too many digits"
+    internal = isinstance(error, TypeError | AttributeError | LookupError | ArithmeticError | RecursionError)
+    if internal or not text or any(word in text for word in _INTERNAL):
+        return "its content is not what it should be"
+    return text
+
+
+_INTERNAL = ("unpack", "NoneType", "invalid literal", "inhomogeneous", "array element", "could not convert", "reshape")

@@ -76,7 +76,7 @@ def warnings_of(root):
         ({"unlabelled": 0, "first_label": 0}, "scribbles", (0, 1, 2), (UNLABELLED, 1, 2)),
         ({"unlabelled": 9}, "masks", (9, 0, 2), (UNLABELLED, 0, 2)),
         ({"first_label": 1}, "masks", (1, 2, 3), (0, 1, 2)),
-        ({"void": 250}, "masks", (250, 254, 1), (VOID, VOID, 1)),
+        ({"void": 250}, "masks", (250, 255, 1), (VOID, VOID, 1)),
     ],
 )
 def test_values_of_label_pictures(data, entries, folder, values, labels):
@@ -134,7 +134,7 @@ def test_what_was_probably_not_meant_is_said(data, folder, values, said):
     assert said is not None or not any(word in found for word in ("every pixel", "the object", "every mask"))
 
 
-@pytest.mark.parametrize("name", ["a.PNG", "a.tif", "a.TIFF", "a.bmp", "a.gif"])
+@pytest.mark.parametrize("name", ["a.PNG", "a.tif", "a.TIFF", "a.bmp"])
 def test_label_pictures_in_other_formats(data, name):
     mask = Dataset.open(data(files={f"masks/{name}": picture(0, 1, 2)})).hints("a").mask
     assert mask.labels.ravel()[:3].tolist() == [0, 1, 2]
@@ -158,7 +158,7 @@ def test_grey_pictures_of_few_bits_keep_their_values(tmp_path, bits):
     assert read_labels(path).tolist() == [[1] * (8 // bits)]
 
 
-@pytest.mark.parametrize(("mode", "message"), [("RGB", "one channel"), ("RGBA", "one channel"), ("F", "one channel")])
+@pytest.mark.parametrize(("mode", "message"), [("RGB", "one channel"), ("RGBA", "one channel"), ("F", "are fractions")])
 def test_colours_are_no_labels(data, mode, message):
     name = "masks/a.tif" if mode == "F" else "masks/a.png"
     with pytest.raises(InputError, match=message):
@@ -328,3 +328,9 @@ def test_names_are_shown_as_they_stand(data):
 
 def test_control_characters_are_not_sent_to_the_terminal():
     assert plain("a\x1b[31mb\ud800\u00fc\n") == "a\\x1b[31mb\\ud800\u00fc\n"
+
+
+@pytest.mark.parametrize(("name", "said"), [("a.png", True), ("a.tif", False)])
+def test_bands_of_pictures_that_have_none_to_choose_are_said(data, name, said):
+    found = warnings_of(data(images=(name,), files={"masks/a.png": picture(0, 1)}, bands=[2, 1, 0]))
+    assert ("'bands' [2, 1, 0] in dataset.json choose channels of TIFF" in found) == said

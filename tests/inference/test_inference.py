@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 
 import cv2
 import numpy as np
@@ -30,6 +31,7 @@ from hintseg.inference.run_config import RunDescription
 from hintseg.inference.segmenter import Segmenter
 from hintseg.inference.suggest import class_scarcity, suggest, worthiest_region
 from hintseg.io.images import write_image
+from hintseg.network.embedder import Embedder
 from hintseg.network.heads import resize
 from hintseg.network.tta import (
     at_training_scale,
@@ -549,6 +551,8 @@ def test_a_gpu_segments_and_completes_as_a_cpu_does(segmenter, scenes, changes):
     "change",
     [
         {"largest": float("inf")},
+        {"largest": -1},
+        {"largest": 10**15},
         {"background": 99},
         {"background": "x"},
         {"classes": ["ground", "\ud800", "disc"]},
@@ -582,7 +586,7 @@ def test_a_run_of_another_version_says_so(segmenter, tmp_path, section, key, val
     assert len(str(caught.value).split(". ")) == 1
 
 
-@pytest.mark.parametrize("scale", [0, 1e300, float("inf"), float("nan")])
+@pytest.mark.parametrize("scale", [0, 1e-9, 100, 1e300, float("inf"), float("nan")])
 def test_scales_that_no_image_can_have_are_refused(segmenter, scale):
     with pytest.raises(ValidationError, match="scales"):
         segmenter.with_inference(scales=[1.0, scale])
@@ -612,3 +616,29 @@ def test_a_memory_bank_of_other_classes_or_images_is_damaged(segmenter, tmp_path
     save_file(stored, tmp_path / "memory.safetensors")
     with pytest.raises(RunError, match="missing or damaged"):
         load_index(tmp_path / "memory.safetensors", 3, 4)
+
+
+@pytest.mark.parametrize(
+    "change", [{"embedding_dim": 8192}, {"decoder_channels": 8192}, {"backbone": "vit_giant_patch14_224"}]
+)
+def test_a_network_that_its_weights_do_not_fit_is_never_made(segmenter, tmp_path, monkeypatch, change):
+    run = shutil.copytree(segmenter.run, tmp_path / "other")
+    content = json.loads((run / "run.json").read_text("utf-8"))
+    content["recipe"]["network"] |= change
+    (run / "run.json").write_text(json.dumps(content))
+    made, real = [], Embedder.__init__
+
+    def init(self, *arguments):
+        real(self, *arguments)
+        made.append(next(self.parameters()).device.type)
+
+    monkeypatch.setattr(Embedder, "__init__", init)
+    with pytest.raises(WeightsError, match="belongs to another network"):
+        Segmenter.open(run, "cpu")
+    assert set(made) <= {"meta"}
+
+
+@pytest.mark.parametrize("setting", ["embedding_dim=1500000", "decoder_channels=30000", "region_prototypes=1000000"])
+def test_sizes_of_no_network_are_refused(segmenter, setting):
+    with pytest.raises(ConfigError, match="less than or equal"):
+        override(segmenter.recipe, [f"network.{setting}"])

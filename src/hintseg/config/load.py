@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from hintseg.config.aliases import current_assignments, current_settings
 from hintseg.config.schema import Recipe
-from hintseg.errors import ConfigError
+from hintseg.errors import ConfigError, why
 from hintseg.io.listing import require_no_pipe
 
 
@@ -28,7 +28,7 @@ def load_recipe(path: Path) -> Recipe:
     except FileNotFoundError as error:
         raise ConfigError(f"{path}: no such configuration file.") from error
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
-        told = " ".join(str(error).split())
+        told = " ".join(why(error).split())
         raise ConfigError(f"{path}: is not valid {'YAML' if is_yaml else 'JSON'} ({told}).") from error
     return validated(content, str(path))
 

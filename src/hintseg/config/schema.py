@@ -20,7 +20,8 @@ from hintseg.config.reads import RELATIONSHIPS, settings_read, usual_classifier
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Scale = Annotated[float, Field(gt=0, le=10_000)]
+Scale = Annotated[float, Field(ge=0.01, le=16)]
+GridSide = Annotated[int, Field(ge=1, le=64)]
 NonNegative = Annotated[float, Field(ge=0)]
 
 CROSS_ENTROPIES = ("partial_cross_entropy", "propagated_cross_entropy", "pseudo_label_cross_entropy")
@@ -40,8 +41,8 @@ class NetworkConfig(_Section):
     decoder: Literal["light", "dilated", "pyramid", "none"] = Field(
         "light", description="Merges the backbone's feature maps; none concatenates them."
     )
-    decoder_channels: int = Field(128, ge=8, description="Output channels of the decoder.")
-    embedding_dim: int = Field(64, ge=2, description="Length of a pixel embedding.")
+    decoder_channels: int = Field(128, ge=8, le=8192, description="Output channels of the decoder.")
+    embedding_dim: int = Field(64, ge=2, le=8192, description="Length of a pixel embedding.")
     classifier: Literal["joint", "embedding", "detached", "hidden"] = Field(
         "joint",
         description="Input of the classifier: decoder features (joint), the unit embedding, the detached embedding (as "
@@ -51,7 +52,7 @@ class NetworkConfig(_Section):
     freeze_stride: int = Field(4, ge=0, description="Freeze backbone stages up to this stride; 0 freezes none.")
     freeze_batchnorm: bool = Field(False, description="Keep the backbone's pretrained batch-norm statistics.")
     region_prototypes: int = Field(
-        0, ge=0, description="Region prototypes per class that pixels attend to (RCA); 0 disables them."
+        0, ge=0, le=1000, description="Region prototypes per class that pixels attend to (RCA); 0 disables them."
     )
 
     @model_validator(mode="before")
@@ -90,7 +91,7 @@ class SegmentsConfig(_Section):
     """Segments that pixels are contrasted with, and that are retrieved."""
 
     stride: int = Field(8, ge=1, description="Input pixels per cell of the map that is clustered into segments.")
-    grid: tuple[int, int] = Field(
+    grid: tuple[GridSide, GridSide] = Field(
         (6, 6), description="Initial k-means grid of a training crop; inference uses twice as many each way."
     )
     memory_bank: int = Field(2, ge=0, description="Earlier batches whose segments the memory bank holds.")
@@ -198,12 +199,13 @@ class InferenceConfig(_Section):
     scales: tuple[Scale, ...] = Field(
         (1.0,),
         min_length=1,
+        max_length=16,
         description="Test-time scales whose probabilities are averaged; the middle one also completes masks.",
     )
     flip: bool = Field(False, description="Average with the horizontally flipped image.")
     crf: bool = Field(False, description="Refine by a dense CRF; applies to completed training masks, too.")
     crf_stride: int = Field(1, ge=1, description="Pixels per CRF node along each axis.")
-    tile: int = Field(768, ge=192, description="Side of the overlapping tiles of larger images, in pixels.")
+    tile: int = Field(768, ge=192, le=16384, description="Side of the overlapping tiles of larger images, in pixels.")
     longest_side: int | None = Field(
         None, ge=0, description="Resize larger images to this longest side; null resizes as in training, 0 never."
     )

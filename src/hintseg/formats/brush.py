@@ -35,7 +35,7 @@ def decode_brush(codes: list[int], height: int, width: int) -> NDArray[np.bool_]
         raise ValueError(f"{total} values")
     word = take(5) + 1
     lengths = [take(4) + 1 for _ in range(4)]
-    values = np.zeros(total, dtype=np.int64)
+    alpha = np.zeros(height * width, dtype=np.bool_)  # every fourth value; all together would take gigabytes
     done = 0
     weights = 1 << np.arange(word)[::-1]
     while done < total:
@@ -43,15 +43,17 @@ def decode_brush(codes: list[int], height: int, width: int) -> NDArray[np.bool_]
         count = take(lengths[take(2)]) + 1
         if done + count > total:
             raise ValueError("more values than announced")
+        there = slice(done // 4, (done + count) // 4)
         if repeated:
-            values[done : done + count] = take(word)
+            alpha[there] = take(word) > 0
         else:
             if place + count * word > bits.size:
                 raise ValueError("the stream ends too soon")
-            values[done : done + count] = bits[place : place + count * word].reshape(count, word) @ weights
+            values = bits[place : place + count * word].reshape(count, word) @ weights
+            alpha[there] = values[3 - done % 4 :: 4] > 0
             place += count * word
         done += count
-    return values.reshape(height, width, 4)[..., 3] > 0
+    return alpha.reshape(height, width)
 
 
 def encode_brush(mask: NDArray[np.bool_]) -> list[int]:

@@ -7,21 +7,26 @@ Written, every class of an image is one annotation with run lengths, the backgro
 """
 
 import json
+import math
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from hintseg.errors import InputError
+from hintseg.errors import InputError, why
 from hintseg.formats.fields import annotations_in, entry, tables
+from hintseg.formats.frames import Frame
 from hintseg.formats.reader import Imported
-from hintseg.formats.rle import decode_rle, encode_rle
+from hintseg.formats.rle import decode_rle, encode_rle, sample_rle
 from hintseg.formats.shapes import declared_size, identifier, label_used, note_repeated, rectangle, split_of, turned
 from hintseg.formats.writer import Classes, Labelled, extent
 from hintseg.hints.forms.form import numbers
 from hintseg.hints.labels import VOID
 from hintseg.io.writing import atomic_path
+
+LARGER = 4  # times as many cells as its image: a mask is sampled, not unpacked
 
 
 def matches(path: Path) -> bool:
@@ -172,9 +177,9 @@ def _add_region(annotation: dict[str, Any], key: str, label: int, found: Importe
     segmentation = annotation.get("segmentation")
     if isinstance(segmentation, dict):
         try:
-            mask = decode_rle(segmentation)
+            mask = _mask(segmentation, found.frame(key))
         except (KeyError, TypeError, ValueError) as error:
-            raise InputError(f"{where}: the field 'segmentation' is no run-length mask ({error}).") from error
+            raise InputError(f"{where}: the field 'segmentation' is no run-length mask ({why(error)}).") from error
         found.paint(key, mask, label, where)
         return True
     if not segmentation:
@@ -190,3 +195,14 @@ def _add_region(annotation: dict[str, Any], key: str, label: int, found: Importe
             found.fill(key, np.array(corners).reshape(-1, 2), label)
             drawn = True
     return drawn
+
+
+def _mask(rle: dict[str, Any], frame: Frame) -> NDArray[np.bool_]:
+    """A run-length mask of the declared size or of the image's; a far larger one is never unpacked.
+
+    Raises:
+        KeyError, TypeError, ValueError: it is none.
+    """
+    if math.prod(frame.declared) > LARGER * math.prod(frame.size) and rle["size"] == list(frame.declared):
+        return sample_rle(rle, frame.declared, *frame.shown())
+    return decode_rle(rle, frame.declared, frame.size)

@@ -8,6 +8,7 @@ from hintseg.errors import InputError
 from hintseg.formats.names import is_showable, shortest_keys
 from hintseg.formats.reader import Imported
 from hintseg.formats.shapes import split_of
+from hintseg.hints.fractions import FractionCounts
 from hintseg.hints.names import names_alike
 
 
@@ -39,6 +40,7 @@ def finish(found: Imported) -> None:
             f"the classes {one!r} and {other!r} differ in case only and are imported as two; if they are one, "
             "give it one name in the annotations, and import these again."
         )
+    _note_fractions(found)
     names = shortest_keys(found.images)
     for key in names.values():
         if not is_showable(key):
@@ -54,6 +56,17 @@ def finish(found: Imported) -> None:
     found.splits = {
         name: [names[key] for key in dict.fromkeys(keys) if key in names] for name, keys in found.splits.items()
     }
+
+
+def _note_fractions(found: Imported) -> None:
+    counts = FractionCounts()
+    for form, table in (("boxes", found.boxes), ("points", found.points)):
+        for key, rows in table.items():
+            counts.add(form, (side for row in rows for side in row[:-1]), found.sizes[key])
+    for key, strokes in found.scribbles.items():
+        counts.add("scribbles", (side for stroke in strokes for place in stroke[1] for side in place), found.sizes[key])
+    for sentence in counts.sentences():
+        found.note(sentence)
 
 
 def _require_own_folders(found: Imported) -> None:

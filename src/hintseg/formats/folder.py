@@ -1,6 +1,7 @@
 """Writing a data set folder, and finding the parts of a benchmark that was unpacked somewhere."""
 
 import json
+import os
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -12,6 +13,7 @@ from hintseg.errors import InputError
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.dataset_json import as_coordinate, read_text
 from hintseg.io.listing import require_no_pipe
+from hintseg.io.staging import holds_something
 from hintseg.io.storage.files import mark_of
 from hintseg.io.storage.outputs import require_no_part
 from hintseg.io.writing import atomic_path, link_or_copy
@@ -20,8 +22,8 @@ Progress = Callable[[str, int, int, dict[str, float]], None]
 
 
 def find(root: Path, *candidates: str) -> Path | None:
-    """The first candidate path that exists below `root`."""
-    return next((root / candidate for candidate in candidates if (root / candidate).exists()), None)
+    """The first candidate path below `root` that exists, or is a link that leads nowhere, of which reading says so."""
+    return next((root / candidate for candidate in candidates if os.path.lexists(root / candidate)), None)
 
 
 def required(root: Path, what: str, *candidates: str) -> Path:
@@ -130,7 +132,7 @@ def require_empty(out: Path) -> None:
     Raises:
         InputError, RunError: it does, or is.
     """
-    if (out.exists() or out.is_symlink()) and (not out.is_dir() or any(out.iterdir())):
+    if (out.exists() or out.is_symlink()) and (not out.is_dir() or holds_something(out)):
         raise InputError(f"{out}: is not empty, or no folder; choose a new one.")
     require_no_part(str(out), told=False)
 

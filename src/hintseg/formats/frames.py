@@ -68,6 +68,23 @@ class Frame:
             labels = labels.T
         return resize_nearest(np.ascontiguousarray(labels), self.size)
 
+    def shown(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Row and column of the declared map that each pixel of the image shows, as `moved_map` chooses them."""
+        across = self.declared[::-1] if self.orientation >= 5 else self.declared
+        i, j = (_nearest(wanted, there) for wanted, there in zip(self.size, across, strict=True))
+        rows, columns = (j[None], i[:, None]) if self.orientation >= 5 else (i[:, None], j[None])
+        if self.orientation in (3, 4, 6, 7):
+            rows = self.declared[0] - 1 - rows
+        if self.orientation in (2, 3, 7, 8):
+            columns = self.declared[1] - 1 - columns
+        return rows, columns
+
+
+def _nearest(wanted: int, there: int) -> NDArray[np.int64]:
+    """Which of `there` places each of `wanted` ones repeats or keeps, as `resize_nearest` has it."""
+    places = np.floor(np.arange(wanted) * (1 / (wanted / there))).astype(np.int64)
+    return places.clip(0, there - 1)
+
 
 def frame_of(path: Path, size: tuple[int, int], declared: tuple[int, int], where: Path) -> Frame:
     """How annotations made on an image of a declared size lie in the file.

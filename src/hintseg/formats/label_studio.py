@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hintseg.errors import InputError
+from hintseg.errors import InputError, why
 from hintseg.formats.addresses import Addresses
 from hintseg.formats.annotators import merge, sheet
 from hintseg.formats.brush import decode_brush, encode_brush
@@ -210,7 +210,7 @@ def _draw(value: dict[str, Any], kind: str, key: str, label: int, found: Importe
         try:
             mask = decode_brush(entry(value, "rle", list, where), height, width)
         except ValueError as error:
-            raise InputError(f"{where}: the field 'rle' is no brush mask of {width}×{height} ({error}).") from error
+            raise InputError(f"{where}: the field 'rle' is no mask of {width}×{height} ({why(error)}).") from error
         found.paint(key, mask, label, where)
     elif kind.startswith("polygon") or "points" in value:
         corners = [numbers(pair, 2, f"{where}, points") for pair in entry(value, "points", list, where)]

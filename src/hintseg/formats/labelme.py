@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from hintseg.errors import InputError
+from hintseg.errors import InputError, why
 from hintseg.formats.fields import annotations_in, entry
 from hintseg.formats.reader import Imported
 from hintseg.formats.shapes import declared_size, ellipse, rectangle, require_own_file
@@ -123,7 +123,7 @@ def _mask(shape: dict[str, Any], vertices: NDArray[np.float64], size: tuple[int,
                 )
             pixels = np.array(image.convert("L")) > 0
     except (binascii.Error, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise InputError(f"{where}: the field 'mask' is no PNG image in base64 ({error}).") from error
+        raise InputError(f"{where}: the field 'mask' is no PNG image in base64 ({why(error)}).") from error
     mask = np.zeros(size, np.bool_)
     (left, top), (right, bottom) = low.tolist(), (low + pixels.shape[::-1]).tolist()
     inside = np.s_[max(top, 0) : max(bottom, 0), max(left, 0) : max(right, 0)]

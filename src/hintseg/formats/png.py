@@ -26,7 +26,7 @@ from hintseg.io.rasters import NODATA
 from hintseg.io.samples import as_sample
 
 FOLDERS = ("SegmentationClass", "SegmentationClassPNG", "masks", "labels", "annotations", "mask", "label", "gt")
-SUFFIXES = (".png", ".tif", ".tiff", ".bmp", ".gif")
+SUFFIXES = (".png", ".tif", ".tiff", ".bmp", ".gif")  # the last by colours alone
 LOSSY = (".jpg", ".jpeg", ".jfif", ".webp")
 ENDS = ("_L", "_mask", "_label", "_labels", "_gt")  # of a map's name beside its image's
 BORDER = (224, 224, 192)  # VOC's colour of what is void
@@ -92,14 +92,9 @@ def _image_of(path: Path, found: Imported) -> str:
 
 
 def _opaque_labels(path: Path, class_values: Collection[int]) -> tuple[NDArray[np.uint8], bool]:
-    """A label map, void where its palette is transparent or there is no data; whether that is anywhere."""
+    """A label map, void where it is transparent or there is no data; whether that is anywhere."""
     stored = read_label_map(path)
-    labels = stored.labels(path, class_values)
-    with opened_image(path) as image:
-        clear = image.info.get("transparency") if image.mode == "P" else None
-    values = [value for value, alpha in enumerate(clear) if alpha == 0] if isinstance(clear, bytes) else [clear]
-    nowhere = np.isin(labels, [value for value in values if isinstance(value, int)])
-    return np.where(nowhere, np.uint8(VOID), labels), stored.nodata is not None or bool(nowhere.any())
+    return stored.labels(path, class_values), stored.nodata is not None or bool(stored.clear)
 
 
 def _add_by_index(keys: dict[str, Path], names: list[str], meanings: Path, found: Imported) -> None:
@@ -108,7 +103,9 @@ def _add_by_index(keys: dict[str, Path], names: list[str], meanings: Path, found
     meant = {v: name for v, name in enumerate(names, start=first) if not {str(v), name} & nothing_drawn}
     read = {key: _opaque_labels(path, meant) for key, path in keys.items()}
     maps = {key: labels for key, (labels, _) in read.items()}
-    says_void = any(marked for _, marked in read.values())  # so that 255 is no class, either
+    says_void = sum(marked for _, marked in read.values())  # so that 255 is no class, either
+    if says_void:
+        found.note(f"what is transparent or marked as no data in {says_void} label maps is unlabelled.")
     counts = sum((np.bincount(labels.ravel(), minlength=256) for labels in maps.values()), np.zeros(256, np.int64))
     table = np.full(256, VOID, np.uint8)
     for value, name in meant.items():

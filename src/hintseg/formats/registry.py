@@ -20,6 +20,7 @@ from hintseg.hints.coding import LabelCoding
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.labels import UNLABELLED, VOID
 from hintseg.io.images import read_image_size, write_labels
+from hintseg.io.staging import being_made
 
 log = logging.getLogger("hintseg")
 
@@ -108,7 +109,8 @@ def import_dataset(
         raise ConfigError(f"--unlabelled: is for label maps, of which {source} has none.")
     finish(found)
     label = found.label(background) if background is not None else _known_background(found)
-    return _write(found, out, label), found
+    with being_made(out):
+        return _write(found, out, label), found
 
 
 def export_masks(

@@ -11,30 +11,61 @@ from hintseg.formats.polygons import filled
 MOST_CELLS = 400_000_000
 
 
-def decode_rle(rle: dict[str, Any]) -> NDArray[np.bool_]:
+def decode_rle(rle: dict[str, Any], *sizes: tuple[int, ...]) -> NDArray[np.bool_]:
     """{"size": [H, W], "counts": …} → (H, W) bool; runs go down columns and start with zeros.
 
+    Args:
+        sizes: such as it may have; none: any.
+
     Raises:
-        ValueError: the runs do not fill the mask.
+        ValueError: it has another size, or the runs do not fill the mask.
     """
+    height, width = _size(rle, sizes)
+    runs = _lengths(rle, height, width)
+    values = np.repeat(np.arange(len(runs)) % 2 == 1, runs)
+    return values.reshape(width, height).T
+
+
+def sample_rle(
+    rle: dict[str, Any], size: tuple[int, int], rows: NDArray[np.int64], columns: NDArray[np.int64]
+) -> NDArray[np.bool_]:
+    """`decode_rle(rle, size)[rows, columns]`, in a time that depends on the places, not on the size.
+
+    Raises:
+        ValueError: as `decode_rle`.
+    """
+    height, width = _size(rle, (size,))
+    ends = np.cumsum(_lengths(rle, height, width))
+    return np.asarray(np.searchsorted(ends, columns * height + rows, side="right") % 2 == 1)
+
+
+def _size(rle: dict[str, Any], sizes: Sequence[tuple[int, ...]]) -> tuple[int, int]:
     try:
         height, width = (int(side) for side in rle["size"])
     except OverflowError as error:
         raise ValueError("a mask of endless size") from error
-    if not (height >= 0 and width >= 0 and height * width <= MOST_CELLS):
-        raise ValueError(f"a mask of {height} × {width} cells")
-    counts = rle["counts"]
+    except (TypeError, ValueError, KeyError) as error:
+        raise ValueError("a mask without a height and a width") from error
+    if not (height >= 0 and width >= 0 and height * width <= MOST_CELLS) or (sizes and (height, width) not in sizes):
+        wanted = f", not of {sizes[0][0]} × {sizes[0][1]}" if sizes else ""
+        raise ValueError(f"a mask of {height} × {width} cells{wanted}")
+    return height, width
+
+
+def _lengths(rle: dict[str, Any], height: int, width: int) -> NDArray[np.int64]:
+    counts = rle.get("counts")
     try:
         runs = np.array(_runs(counts) if isinstance(counts, str | bytes) else counts, dtype=np.int64)
     except OverflowError as error:
         raise ValueError("a run longer than any mask") from error
+    except TypeError as error:
+        raise ValueError("runs that are no numbers") from error
     if runs.ndim != 1:
         raise ValueError("runs that are no list")
     # Each alone first: the sum of huge ones may come round to the right number.
     if (runs < 0).any() or (runs > MOST_CELLS).any() or int(runs.sum()) != height * width:
         raise ValueError(f"runs that do not fill a mask of {height} × {width}")
-    values = np.repeat(np.arange(len(runs)) % 2 == 1, runs)
-    return values.reshape(width, height).T
+    return runs
 
 
 def encode_rle(mask: NDArray[np.bool_]) -> dict[str, Any]:
@@ -54,7 +85,7 @@ def decode_polygons(segmentation: object, size: Sequence[int]) -> NDArray[np.boo
         ValueError: none of its forms.
     """
     if isinstance(segmentation, dict):
-        return decode_rle(segmentation)
+        return decode_rle(segmentation, (size[0], size[1]))
     if not isinstance(segmentation, list):
         raise ValueError(f"{segmentation!r} is no segmentation")
     mask = np.zeros((size[0], size[1]), np.bool_)

@@ -4,7 +4,7 @@ A pixel's value is the class index plus `first_label`. The values of `void` and 
 of them is 0, classes count from 1.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -41,7 +41,7 @@ class LabelCoding:
         tables = {}
         for dense in (True, False):
             table = (np.arange(256) - self.first_label).clip(0).astype(np.uint8)
-            table[[UNLABELLED, 255, self.void]] = VOID if dense else UNLABELLED
+            table[[255, self.void]] = VOID if dense else UNLABELLED
             if self.unlabelled is not None:
                 table[self.unlabelled] = UNLABELLED
             tables[dense] = table
@@ -52,7 +52,7 @@ class LabelCoding:
         """(256,) bool: whether a value means anything."""
         known = np.zeros(256, np.bool_)
         known[self.first_label : self.first_label + self.num_classes] = True
-        known[[UNLABELLED, 255, self.void]] = True
+        known[[255, self.void]] = True
         if self.unlabelled is not None:
             known[self.unlabelled] = True
         return known
@@ -63,12 +63,15 @@ class LabelCoding:
         values = range(self.first_label, self.first_label + self.num_classes)
         return frozenset(values) - {self.void, self.unlabelled}
 
-    def read(self, path: Path, classes: Sequence[str]) -> NDArray[np.uint8]:
-        """Values of a label map; 255 where its file says that there is no data.
+    def read(
+        self, path: Path, classes: Sequence[str], correct: Callable[[str], None] = lambda what: None
+    ) -> NDArray[np.uint8]:
+        """Values of a label map; 255 where its file says that there is no data, or all is transparent.
 
         Args:
             path: the image.
             classes: names by label; where hintseg wrote the image, its values must mean the same.
+            correct: takes what is done to the image.
 
         Raises:
             InputError: it cannot be read, was written for other classes, or marks the value of a class as no data.
@@ -76,9 +79,12 @@ class LabelCoding:
         found = read_label_map(path)
         if found.classes is not None:
             self._require_own(found.values, found.classes, tuple(classes), path)
-        if found.nodata in (self.void, self.unlabelled):
-            return found.values
-        return found.labels(path, self.class_values)
+        meant = (self.void, self.unlabelled)  # without the file's say
+        clear = tuple(value for value in found.clear if value not in meant)
+        if clear:
+            correct("label maps whose transparent pixels are taken as void or unlabelled")
+        nodata = None if found.nodata in meant else found.nodata
+        return found._replace(clear=clear, nodata=nodata).labels(path, self.class_values)
 
     def _require_own(
         self, values: NDArray[np.uint8], told: tuple[str, ...], classes: tuple[str, ...], path: Path
@@ -139,6 +145,8 @@ class LabelCoding:
         advice = ""
         if self.first_label == 0 and value == self.num_classes:
             advice = '; if 0 means void or unlabelled here, write "void": 0 or "unlabelled": 0 into dataset.json'
+        elif value == UNLABELLED:
+            advice = '; if 254 means void or unlabelled here, write "void": 254 or "unlabelled": 254 into dataset.json'
         return (
             f"{path}: has label {value} but there are {self.num_classes} classes "
             f"({self.first_label}..{last}) and {silent}{advice}."

@@ -36,9 +36,10 @@ from hintseg.hints.forms.form import Hint, Row
 from hintseg.hints.forms.registry import FORMS
 from hintseg.hints.keys import by_key, near_key
 from hintseg.hints.labels import VOID
+from hintseg.hints.layout import require_sound
 from hintseg.hints.model import ImageHints
 from hintseg.hints.names import no_class, plain_name, require_names
-from hintseg.hints.pictures import Pictures, list_pictures, require_own_values
+from hintseg.hints.pictures import Pictures, list_pictures, require_own_values, require_size
 from hintseg.hints.splits import split_keys
 from hintseg.hints.stretch import with_stretch
 from hintseg.io.images import read_image, read_image_size, read_picture
@@ -92,8 +93,7 @@ class Dataset:
         root = fetch(root, progress)
         if not root.is_dir():
             raise InputError(f"{root}: no such folder; give a data set folder that contains images/.")
-        if not (root / "images").is_dir():
-            raise InputError(f"{root}: has no folder images/; put the images there.")
+        require_sound(root)
         description = root / "dataset.json"
         if not description.exists():
             return cls(root=root, classes=classes_from_hints(root), address=address)
@@ -185,7 +185,7 @@ class Dataset:
         if path is None:
             return None
         strength = read_image(path)[..., 0]
-        _require_size(path, strength.shape, read_image_size(self.path(key)))
+        require_size(path, strength.shape, read_image_size(self.path(key)))
         return strength.astype(np.float32) / np.float32(255)
 
     def has_mask(self, key: str) -> bool:
@@ -195,8 +195,8 @@ class Dataset:
     def label_path(self, folder: str, key: str) -> Path | None:
         """The file of an image in `masks/`, `scribbles/` or `contours/`; None where there is none."""
         path = self.root / folder / f"{key}.png"  # as what was written since the folder was listed
-        if path.exists():
-            return path
+        if path.exists() or path.is_symlink():
+            return path  # of a link that leads nowhere reading says so
         other = self.pictures[folder].files.get(key)
         return other if other is not None and other.exists() else None
 
@@ -237,7 +237,7 @@ class Dataset:
             label = partial(self.label, where=where)
             rows = (Row(values, where, label, size, correct) for values in self._tables[name].get(key, ()))
             found += [hint for row in rows if (hint := form.parse(row)) is not None]
-        if form.picture is not None and (labels := self._label_map(name, key, size)) is not None:
+        if form.picture is not None and (labels := self._label_map(name, key, size, correct)) is not None:
             found.append(form.picture(labels))
         return tuple(found)
 
@@ -295,18 +295,17 @@ class Dataset:
             named[folder] = named.get(folder, frozenset()) | self.pictures[folder].files.keys()
         return named
 
-    def _label_map(self, folder: str, key: str, size: Callable[[], tuple[int, int]]) -> NDArray[np.uint8] | None:
+    def _label_map(
+        self,
+        folder: str,
+        key: str,
+        size: Callable[[], tuple[int, int]],
+        correct: Callable[[str], None] = lambda what: None,
+    ) -> NDArray[np.uint8] | None:
         """FOLDER/KEY.png; what it leaves open is `UNLABELLED`, or `VOID` in a dense form."""
         path = self.label_path(folder, key)
         if path is None:
             return None
         require_own_values(self.root / folder, self.classes, self.first_label)
-        _require_size(path, (values := self.coding.read(path, self.classes)).shape, size())
+        require_size(path, (values := self.coding.read(path, self.classes, correct)).shape, size())
         return self.coding.decode(values, FORMS[folder].dense, path)
-
-
-def _require_size(path: Path, shape: tuple[int, ...], size: tuple[int, int]) -> None:
-    if shape != size:
-        raise InputError(
-            f"{path}: is {shape[1]}×{shape[0]} but its image is {size[1]}×{size[0]}; export it at the image's size."
-        )

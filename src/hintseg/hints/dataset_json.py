@@ -10,7 +10,7 @@ from hintseg.errors import InputError
 from hintseg.hints.coding import parse_coding
 from hintseg.hints.forms.form import LARGEST
 from hintseg.hints.forms.registry import FORMS
-from hintseg.hints.labels import MAX_CLASSES, UNLABELLED
+from hintseg.hints.labels import MAX_CLASSES, UNLABELLED, VOID
 from hintseg.hints.misspelt import misspelt
 from hintseg.hints.names import plain_name, require_names
 from hintseg.hints.pictures import list_pictures
@@ -129,9 +129,9 @@ def classes_from_hints(root: Path) -> tuple[str, ...]:
     """Name classes "class 0", "class 1", … up to the largest index that any hint uses.
 
     Raises:
-        InputError: a class that is no index, or no hint at all.
+        InputError: a class that is no index, masks of 0 and 255 alone, or no hint at all.
     """
-    largest = -1
+    largest, void = -1, None
     for name, form in FORMS.items():
         for key, rows in read_table(root / f"{name}.json").items() if form.parse else ():
             for row in rows:
@@ -148,7 +148,14 @@ def classes_from_hints(root: Path) -> tuple[str, ...]:
     for name, form in FORMS.items():
         for path in list_pictures(root / name).files.values() if form.picture else ():
             labels = read_labels(path)
+            void = void or (path if name == "masks" and (labels == VOID).any() else None)
             largest = max([largest, *np.unique(labels[labels < UNLABELLED]).tolist()])
+    if largest <= 0 and void:
+        raise InputError(
+            f"{root}: has no dataset.json, and its masks hold no values but 0 and 255 (void), such as {void}; these "
+            'usually mean background (0) and object (255). Write a dataset.json: {"classes": ["background", "object"], '
+            '"background": 0}, and 1 in place of 255; or name what 0 is, if 255 is void.'
+        )
     if largest < 0:
         said = "".join(f" {sentence}" for sentence in misspelt(root))
         raise InputError(f"{root}: has neither dataset.json nor any hint; name the classes in dataset.json.{said}")

@@ -1,5 +1,6 @@
 """Label images of a folder (masks/, scribbles/): which file belongs to which image."""
 
+import os
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +11,7 @@ from hintseg.hints.keys import without_suffix
 from hintseg.io.listing import MADE_BY, composed, list_images
 from hintseg.io.reading import read_json
 
-# Formats that keep every value; the first one is looked for first.
+# Formats that keep every value, and GIF, which is refused by name; the first one is looked for first.
 LABEL_SUFFIXES = (".png", ".tif", ".tiff", ".bmp", ".gif")
 
 
@@ -50,7 +51,7 @@ def require_own_values(folder: Path, classes: Sequence[str], first_label: int) -
         InputError: what hintseg left beside them says so.
     """
     told = folder / MADE_BY
-    if not told.exists():
+    if not os.path.lexists(told):
         return
     content = read_json(told)
     learned = content.get("classes") if isinstance(content, dict) else None
@@ -63,6 +64,18 @@ def require_own_values(folder: Path, classes: Sequence[str], first_label: int) -
             )
 
 
+def require_size(path: Path, shape: tuple[int, ...], size: tuple[int, int]) -> None:
+    """Refuse a label map of another size (height, width) than its image.
+
+    Raises:
+        InputError: it is.
+    """
+    if shape != size:
+        raise InputError(
+            f"{path}: is {shape[1]}×{shape[0]} but its image is {size[1]}×{size[0]}; export it at the image's size."
+        )
+
+
 def passed_over_pictures(folder: str, pictures: Pictures) -> list[str]:
     """Sentences about files that were not looked at."""
     said = []
@@ -72,7 +85,7 @@ def passed_over_pictures(folder: str, pictures: Pictures) -> list[str]:
         )
         said.append(
             f"{folder}/: {pictures.passed_over.total()} files were not read ({kinds}); "
-            f"label maps end in {', '.join(LABEL_SUFFIXES)}."
+            f"label maps end in {', '.join(LABEL_SUFFIXES[:-1])}."
         )
     if pictures.doubled:
         first = pictures.doubled[0].name

@@ -55,6 +55,7 @@ def suspicions(dataset: Dataset, pictures: PictureCounts) -> Iterator[str]:
     """Sentences about label maps, names, tables and splits."""
     yield from _of_pictures(dataset, pictures)
     yield from _of_names(dataset)
+    yield from _of_bands(dataset)
     yield from misspelt(dataset.root)
     for folder, listed in dataset.pictures.items():
         yield from passed_over_pictures(folder, listed)
@@ -73,10 +74,11 @@ def _of_pictures(dataset: Dataset, pictures: PictureCounts) -> Iterator[str]:
             f"scribbles/: {pictures.covering} of {pictures.scribbles} label maps label every pixel, mostly as 0 "
             f'({name!r}); if 0 means that nothing was drawn, write "unlabelled": 0 into dataset.json.'
         )
-    if pictures.zero_and_void and len(dataset.classes) > 1:
+    if pictures.zero_and_void:
+        other = f"1: {dataset.classes[1]!r}" if len(dataset.classes) > 1 else "1, a second one in dataset.json"
         yield (
             f"masks/: {pictures.zero_and_void} of {pictures.masks} masks hold 0 ({name!r}) and 255 only, and 255 is "
-            f"void; if 255 means the object, write its class (1: {dataset.classes[1]!r}) instead."
+            f"void; if 255 means the object, write its class ({other}) instead."
         )
     if pictures.masks and pictures.with_zero == pictures.masks and dataset.background != 0 and not _is_rest(name):
         yield (
@@ -103,6 +105,15 @@ def _of_names(dataset: Dataset) -> Iterator[str]:
         yield (
             f"classes {one!r} and {other!r} differ in case only and are learned as two; if they are one, give its "
             "hints one name."
+        )
+
+
+def _of_bands(dataset: Dataset) -> Iterator[str]:
+    others = [path for path in dataset.paths.values() if path.suffix.lower() not in (".tif", ".tiff")]
+    if dataset.view.bands and others:
+        yield (
+            f"'bands' {list(dataset.view.bands)} in dataset.json choose channels of TIFF files alone; {len(others)} of "
+            f"{len(dataset.paths)} images are none, and are shown as they are, first {others[0].name!r:.80}."
         )
 
 

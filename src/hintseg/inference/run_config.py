@@ -9,12 +9,13 @@ from typing import Any, Self
 from hintseg.config.aliases import current_settings
 from hintseg.config.load import validated
 from hintseg.config.schema import Recipe
-from hintseg.errors import ConfigError, InputError, RunError
+from hintseg.errors import ConfigError, InputError, RunError, why
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.dataset_json import parse_view
 from hintseg.hints.forms.registry import FORMS
 from hintseg.hints.names import require_names
 from hintseg.io.listing import require_no_pipe
+from hintseg.io.pillow import MAX_PIXELS
 from hintseg.io.samples import PLAIN, View
 from hintseg.io.storage.addresses import recorded_folder
 
@@ -106,6 +107,8 @@ class RunDescription:
             if not set(content["forms"]) <= set(FORMS):
                 raise ValueError("its hint types are unknown")
             content["largest"] = int(content.get("largest", 0))
+            if not 0 <= content["largest"] <= MAX_PIXELS:
+                raise ValueError("its largest image has a side that no image can have")
             content["view"] = _view(content.pop("view", PLAIN[:2]), content.pop("stretch", "largest"), path)
             return cls(**content)
         except FileNotFoundError as error:
@@ -123,7 +126,7 @@ class RunDescription:
             ConfigError,
             InputError,
         ) as error:
-            raise RunError(f"{path}: is damaged ({error}).") from error
+            raise RunError(f"{path}: is damaged ({why(error)}).") from error
 
 
 def _view(shown: Any, stretch: list[float] | str, path: Path) -> View:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from hintseg.config.aliases import METHODS, current_choice
 from hintseg.config.schema import InferenceConfig
-from hintseg.errors import InputError, RunError, WeightsError
+from hintseg.errors import InputError, RunError
 from hintseg.hints.classes import ClassMap, match_classes
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.labels import UNLABELLED
@@ -23,12 +23,12 @@ from hintseg.inference.prediction import Seen, check_image, class_probabilities,
 from hintseg.inference.retrieval import Neighbour, SegmentIndex, load_index, nearest_to_click
 from hintseg.inference.run_config import RunDescription
 from hintseg.io.images import ImageLike, image_pixels, read_picture, resize_longest_side, resize_nearest
-from hintseg.io.listing import require_no_pipe
 from hintseg.io.samples import Picture
 from hintseg.io.storage.files import local_file
 from hintseg.io.storage.mirror import fetch
 from hintseg.network import tta
 from hintseg.network.embedder import Embedder, Network
+from hintseg.network.fitting import load_fitting
 from hintseg.network.heads import resize
 from hintseg.network.onnx import digest, exported_network
 from hintseg.network.tta import enlarged_argmax, image_maps, tiled_argmax, tiled_mean
@@ -73,22 +73,12 @@ class Segmenter:
             RunError: no run, or training has not finished.
             WeightsError: weights are damaged.
         """
-        from safetensors import SafetensorError
-        from safetensors.torch import load_file
-
         run = fetch(run)
         description = RunDescription.load(run / "run.json")
         weights = run / "weights.safetensors"
         if not weights.exists():
             raise RunError(f"{run}: training has not finished; go on with hintseg train … --out {run} --resume.")
-        network = Embedder(description.recipe.network, len(description.classes))
-        try:
-            require_no_pipe(weights)
-            network.load_state_dict(load_file(weights))
-            if not all(values.isfinite().all() for values in network.state_dict().values()):
-                raise RuntimeError("weights that are no numbers")
-        except (SafetensorError, RuntimeError, OSError) as error:
-            raise WeightsError(f"{weights}: is damaged or belongs to another network; train again.") from error
+        network = load_fitting(weights, lambda: Embedder(description.recipe.network, len(description.classes)))
         network.to(pick_device(device)).eval()
         if engine == "onnx":
             exported = exported_network(network.cpu(), run / "network.onnx", digest(weights), description.classes)

@@ -17,6 +17,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from hintseg.errors import InputError
 from hintseg.io.class_list import KEY, as_text, parse_classes
+from hintseg.io.label_samples import clear_values, fractions, require_numbered, require_sure_palette, sample_type
 from hintseg.io.listing import IMAGE_SUFFIXES as IMAGE_SUFFIXES
 from hintseg.io.palette import palette_bytes
 from hintseg.io.pillow import decoded, deep_samples, has_deep_colours, is_tiff, opened_image, turned
@@ -129,21 +130,24 @@ class LabelMap(NamedTuple):
     Attributes:
         values: (H, W) uint8.
         nodata: the value that the file marks as no data, where a pixel has it; None: no pixel has one.
+        clear: values that are transparent, and that pixels have.
         classes: names by value, where hintseg wrote the file and said so.
     """
 
     values: NDArray[np.uint8]
     nodata: int | None = None
     classes: tuple[str, ...] | None = None
+    clear: tuple[int, ...] = ()
 
     def labels(self, path: Path, class_values: Collection[int]) -> NDArray[np.uint8]:
-        """The values; 255 where there is no data.
+        """The values; 255 where there is no data, or all is transparent.
 
         Raises:
             InputError: the value that means no data is among `class_values`.
         """
+        values = np.where(np.isin(self.values, self.clear), np.uint8(NO_LABEL), self.values)
         if self.nodata is None:
-            return self.values
+            return values
         nowhere = self.values == self.nodata
         if self.nodata in class_values:
             raise InputError(
@@ -151,7 +155,7 @@ class LabelMap(NamedTuple):
                 f"{np.count_nonzero(nowhere)} pixels have it; {UNSET}, else give them {NO_LABEL}"
                 f"{ZERO if self.nodata == 0 else ''}."
             )
-        return np.where(nowhere, np.uint8(NO_LABEL), self.values)
+        return np.where(nowhere, np.uint8(NO_LABEL), values)
 
 
 def read_labels(path: Path, class_values: Collection[int] = ()) -> NDArray[np.uint8]:
@@ -162,7 +166,7 @@ def read_labels(path: Path, class_values: Collection[int] = ()) -> NDArray[np.ui
         class_values: values that mean a class, so that none of them can mean no data.
 
     Returns:
-        (H, W) uint8; 255 where a TIFF says that there is no data.
+        (H, W) uint8; 255 where a TIFF says that there is no data, or a PNG that all is transparent.
 
     Raises:
         InputError: as `read_label_map`, or a class's value means no data.
@@ -174,9 +178,14 @@ def read_label_map(path: Path) -> LabelMap:
     """Decode a label map, and say which of its values means no data.
 
     Raises:
-        InputError: missing, truncated, not single-channel, several images, white is zero, or values above 255.
+        InputError: missing, truncated, not single-channel, several images, white is zero, a palette that may have
+            been renumbered, or values that are fractions or not in 0 … 255.
     """
+    kind = sample_type(path)
     with opened_image(path) as image:
+        require_numbered(path, image)
+        if image.mode == "F":
+            raise fractions(path)
         if image.mode not in ("L", "P", "1", "I", "I;16", "I;16B", "I;16L"):
             raise InputError(
                 f"{path}: a label map must have one channel (grey or palette) but this is {image.mode}; "
@@ -189,17 +198,27 @@ def read_label_map(path: Path) -> LabelMap:
             raise InputError(
                 f"{path}: a label map whose white is zero is inverted by some programs only; save it as PNG."
             )
+        clear = clear_values(image)
         image.load()  # which turns TIFF files upright
         labels = np.array(ImageOps.exif_transpose(image)) // stretched
         classes = parse_classes(image.info, tags)
+        palette = image.getpalette() if image.mode == "P" else None
+    if palette:
+        require_sure_palette(path, bytes(palette), labels)
+    if kind == np.int8 or kind == np.uint32:
+        labels = labels.view(kind).astype(np.int64)
     nodata = as_sample(tags.get(NODATA), labels.dtype)
     if nodata is not None and not 0 <= nodata <= 255:
         labels[labels == nodata] = NO_LABEL
     if labels.dtype != np.uint8:
         if labels.min(initial=0) < 0 or labels.max(initial=0) > 255:
-            raise InputError(f"{path}: label values must lie in 0..255 but reach {labels.max()}.")
+            raise InputError(
+                f"{path}: label values must lie in 0..255 but go from {labels.min()} to {labels.max()}; save what is "
+                "no class as 255, or mark it as no data (GDAL_NODATA)."
+            )
         labels = labels.astype(np.uint8)
-    return LabelMap(labels, int(nodata) if nodata is not None and (labels == nodata).any() else None, classes)
+    used = tuple(value for value in clear if (labels == value).any())
+    return LabelMap(labels, int(nodata) if nodata is not None and (labels == nodata).any() else None, classes, used)
 
 
 def _stretched(image: Image.Image) -> int:

@@ -97,7 +97,8 @@ def require_file(path: Path) -> None:
     try:
         mode = path.stat().st_mode
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise InputError(f"{path}: no such file.") from error
+        what = "is a link that leads nowhere" if path.is_symlink() else "no such file"
+        raise InputError(f"{path}: {what}.") from error
     except (OSError, ValueError) as error:  # a loop of links, a name too long, a zero byte
         raise InputError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error}).") from error
     if not stat.S_ISREG(mode):
@@ -109,9 +110,9 @@ def require_no_pipe(path: Path) -> None:
     """`require_file` of a path that may be absent, where the caller says so better.
 
     Raises:
-        InputError: a folder, a pipe, a socket or a device.
+        InputError: a folder, a pipe, a socket, a device, or a link that leads nowhere.
     """
-    if path.exists():
+    if path.exists() or path.is_symlink():
         require_file(path)
 
 

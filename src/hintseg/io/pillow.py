@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from hintseg.errors import InputError
+from hintseg.errors import InputError, why
 from hintseg.io.listing import require_file
 from hintseg.io.samples import Picture, Samples, View, shown
 
@@ -61,7 +61,7 @@ def opened_image(path: Path) -> Iterator[Image.Image]:
         raise InputError(f"{path}: cannot be decoded ({reason}); the file is truncated or damaged.") from error
     # TypeError: sizes and offsets of a damaged TIFF that are no integers.
     except (ValueError, TypeError, SyntaxError, EOFError, struct.error, Image.DecompressionBombError) as error:
-        raise InputError(f"{path}: cannot be decoded ({error}); the file is truncated or damaged.") from error
+        raise InputError(f"{path}: cannot be decoded ({why(error)}); the file is truncated or damaged.") from error
 
 
 def decoded(

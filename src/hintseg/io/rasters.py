@@ -11,7 +11,7 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
-from hintseg.errors import ConfigError, InputError
+from hintseg.errors import ConfigError, InputError, why
 from hintseg.io import pillow
 from hintseg.io.listing import require_file
 from hintseg.io.samples import PLAIN, Picture, Samples, View, as_sample, shown
@@ -64,7 +64,7 @@ def read_header(path: Path) -> Header:
             alpha = tuple(int(each) in ALPHA for each in page.extrasamples)
             photometric, bits, samples = int(page.photometric), int(page.bitspersample), int(page.samplesperpixel)
         except (TypeError, ValueError) as error:  # entries of the wrong type
-            raise InputError(f"{path}: cannot be decoded ({error}); the file is truncated or damaged.") from error
+            raise InputError(f"{path}: cannot be decoded ({why(error)}); the file is truncated or damaged.") from error
         if kind is None or kind.kind not in "iufb":
             raise InputError(f"{path}: its samples are no real numbers ({kind}); save it with 8 or 16 bits.")
         tags = {number: page.tags[number].value for number in (NODATA, ORIENTATION, INK_SET) if number in page.tags}
@@ -85,6 +85,17 @@ def read_header(path: Path) -> Header:
             alpha=alpha,
             mask=next((number for number, one in enumerate(file.pages) if _subfile(one) == MASK), None),
         )
+
+
+def read_sample_type(path: Path) -> np.dtype[Any] | None:
+    """What the samples of a TIFF are; None where its header does not say.
+
+    Raises:
+        InputError: no readable TIFF.
+    """
+    with _opened(path) as file:
+        kind: np.dtype[Any] | None = file.pages.first.dtype
+        return kind
 
 
 def read_raster(path: Path, view: View = PLAIN) -> Picture:
@@ -131,7 +142,7 @@ def read_mask(path: Path, header: Header) -> NDArray[np.bool_] | None:
         try:
             mask = np.asarray(page.asarray()) if page.shape == header.size else None
         except Exception as error:  # tifffile raises many kinds
-            raise InputError(f"{path}: its mask cannot be decoded ({error}); save it with an alpha channel.") from error
+            raise InputError(f"{path}: its mask cannot be decoded ({why(error)}); save it with alpha.") from error
     return None if mask is None else mask > 0
 
 
@@ -183,7 +194,7 @@ def _values(path: Path) -> tuple[NDArray[Any], NDArray[np.uint16] | None]:
 
 def _decoded_elsewhere(path: Path, error: Exception) -> NDArray[Any]:
     if "imagecodecs" not in str(error):
-        raise InputError(f"{path}: cannot be decoded ({error}); the file is truncated or damaged.") from error
+        raise InputError(f"{path}: cannot be decoded ({why(error)}); the file is truncated or damaged.") from error
     try:
         rasterio = require_rasterio("compressed TIFF")
     except ConfigError as missing:
@@ -192,7 +203,7 @@ def _decoded_elsewhere(path: Path, error: Exception) -> NDArray[Any]:
         with rasterio.open(path) as source:
             samples: NDArray[Any] = source.read()
     except rasterio.errors.RasterioError as broken:
-        raise InputError(f"{path}: cannot be decoded ({broken}); the file is truncated or damaged.") from broken
+        raise InputError(f"{path}: cannot be decoded ({why(broken)}); the file is truncated or damaged.") from broken
     return samples.transpose(1, 2, 0)
 
 
@@ -257,7 +268,7 @@ def _opened(path: Path) -> tifffile.TiffFile:
     except Exception as error:  # a damaged header raises anything
         if file is not None:
             file.close()
-        raise InputError(f"{path}: cannot be decoded ({error}); the file is truncated or damaged.") from error
+        raise InputError(f"{path}: cannot be decoded ({why(error)}); the file is truncated or damaged.") from error
 
 
 class _Complaints(logging.Handler):

@@ -6,7 +6,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from hintseg.errors import InputError
+from hintseg.errors import InputError, why
 from hintseg.io.listing import require_file
 
 UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
@@ -51,7 +51,7 @@ def parse_json(text: str | bytes, where: str) -> Any:
     except RecursionError as error:
         raise InputError(f"{where}: is not valid JSON (nested too deeply).") from error
     except ValueError as error:  # also a number of too many digits
-        raise InputError(f"{where}: is not valid JSON ({error}).") from error
+        raise InputError(f"{where}: is not valid JSON ({why(error)}).") from error
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ Everything but the first is optional. With SBD, `train` is the 10 582 images eve
 VOC's own. Points are the middle of each scribble [SPML], or the human clicks.
 """
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -17,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hintseg.errors import InputError, unknown_name
+from hintseg.formats.fields import entry, tables
 from hintseg.formats.folder import (
     Progress,
     find,
@@ -30,13 +32,18 @@ from hintseg.formats.folder import (
 )
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.dataset_json import read_json
+from hintseg.hints.forms.form import numbers
 from hintseg.io.images import read_image_size, write_labels
+from hintseg.io.listing import require_file
+from hintseg.io.staging import being_made
 from hintseg.io.writing import link_or_copy
+from hintseg.prepare.archive import Archive, plain_key, require_size
 
 CLASSES = (
     "background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow",
     "diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor",
 )  # fmt: skip
+LARGEST_SBD = 4 * 2**20  # bytes; they are packed, and have some thousands
 CLICKS = "pascal2012_trainval_main.json"
 Points = Literal["scribbles", "clicks"]
 
@@ -59,57 +66,82 @@ def prepare_voc12(root: Path, out: Path, points: str = "scribbles", progress: Pr
     devkit = required(
         root, "the VOC 2012 devkit", "VOCdevkit/VOC2012/JPEGImages", "VOC2012/JPEGImages", "JPEGImages"
     ).parent
+    sbd = _folder(root, "benchmark_RELEASE/dataset", "sbd/dataset", "dataset")
+    scribbles = _folder(root, "scribble_annotation/pascal_2012", "ScribbleAnnotation/pascal_2012", "pascal_2012")
+    archive = Archive(root, *(part for part in (devkit, sbd, scribbles) if part is not None))
     lists = devkit / "ImageSets" / "Segmentation"
-    train = read_lines(required(lists, "the list of training images", "train.txt"))
-    val = read_lines(required(lists, "the list of validation images", "val.txt"))
-    sbd = find(root, "benchmark_RELEASE/dataset", "sbd/dataset", "dataset")
+    train = _keys(required(lists, "the list of training images", "train.txt"), archive)
+    val = _keys(required(lists, "the list of validation images", "val.txt"), archive)
     if sbd is not None:
-        more = [key for name in ("train.txt", "val.txt") for key in read_lines(required(sbd, "the list of SBD", name))]
+        named = [required(sbd, "the list of SBD", name) for name in ("train.txt", "val.txt")]
+        more = [key for path in named for key in _keys(path, archive)]
         train = list(dict.fromkeys([*train, *(key for key in more if key not in set(val))]))
-    scribbles = find(root, "scribble_annotation/pascal_2012", "ScribbleAnnotation/pascal_2012", "pascal_2012")
     clicks = find(root, CLICKS, f"whats_the_point/data/{CLICKS}", f"data/{CLICKS}")
     if points == "clicks" and clicks is None:
         raise InputError(f"{root}: has no {CLICKS} (What's the Point), which clicks come from.")
-    images = {key: _image(devkit, key) for key in dict.fromkeys([*train, *val])}
-    tables: dict[str, dict[str, list[Any]]] = {"tags": {}, "boxes": {}, "scribbles": {}, "points": {}}
+    images = {key: _image(devkit, key, archive) for key in dict.fromkeys([*train, *val])}
+    masks = {key: _mask(devkit, sbd, key, archive) for key in images}
+    found: dict[str, dict[str, list[Any]]] = {"tags": {}, "boxes": {}, "scribbles": {}, "points": {}}
     if points == "clicks" and clicks is not None:
-        tables["points"] = _clicks(clicks, images, train)
-    for done, key in enumerate(images):
-        _write_mask(devkit, sbd, key, out / "masks" / f"{key}.png")
-        if progress is not None:
-            progress("masks", done + 1, len(images), {})
+        found["points"] = _clicks(archive.file(clicks), images, train)
     for done, key in enumerate(train):
-        boxes = _boxes(devkit / "Annotations" / f"{key}.xml")
-        tables["boxes"][key] = boxes
-        tables["tags"][key] = sorted({box[4] for box in boxes})
-        if scribbles is not None and (drawn := scribbles / f"{key}.xml").exists():
-            tables["scribbles"][key] = _strokes(drawn, images[key])
+        boxes = _boxes(devkit / "Annotations" / f"{key}.xml", archive)
+        found["boxes"][key] = boxes
+        found["tags"][key] = sorted({box[4] for box in boxes})
+        if scribbles is not None and os.path.lexists(drawn := scribbles / f"{key}.xml"):
+            found["scribbles"][key] = _strokes(archive.file(drawn), images[key])
             if points == "scribbles":
-                tables["points"][key] = [
-                    [*vertices[len(vertices) // 2], label] for label, vertices in tables["scribbles"][key]
+                found["points"][key] = [
+                    [*vertices[len(vertices) // 2], label] for label, vertices in found["scribbles"][key]
                 ]
         if progress is not None:
             progress("hints", done + 1, len(train), {})
-    return write_folder(out, CLASSES, 0, images, {"train": train, "val": val}, tables)
+    with being_made(out):
+        for done, (key, path) in enumerate(masks.items()):
+            _write_mask(path, images[key], out / "masks" / f"{key}.png")
+            if progress is not None:
+                progress("masks", done + 1, len(images), {})
+        return write_folder(out, CLASSES, 0, images, {"train": train, "val": val}, found)
 
 
-def _image(devkit: Path, key: str) -> Path:
-    path = devkit / "JPEGImages" / f"{key}.jpg"
-    if not path.exists():
-        raise InputError(f"{path}: no such file, though a list names it; is the devkit unpacked whole?")
+def _folder(root: Path, *candidates: str) -> Path | None:
+    """An optional part; refused where it is no folder."""
+    path = find(root, *candidates)
+    if path is not None and not path.is_dir():
+        raise InputError(f"{path}: is no folder, or a link that leads nowhere; unpack the archive there, or remove it.")
     return path
 
 
-def _write_mask(devkit: Path, sbd: Path | None, key: str, target: Path) -> None:
+def _keys(path: Path, archive: Archive) -> list[str]:
+    return [plain_key(key, path) for key in read_lines(archive.file(path))]
+
+
+def _image(devkit: Path, key: str, archive: Archive) -> Path:
+    path = devkit / "JPEGImages" / f"{key}.jpg"
+    if not os.path.lexists(path):
+        raise InputError(f"{path}: no such file, though a list names it; is the devkit unpacked whole?")
+    return archive.file(path)
+
+
+def _mask(devkit: Path, sbd: Path | None, key: str, archive: Archive) -> Path:
     """VOC's own mask, whose borders are void, before SBD's, which has none."""
     own = devkit / "SegmentationClass" / f"{key}.png"
-    if own.exists():
-        link_or_copy(own, target)
-        return
+    if os.path.lexists(own):
+        return archive.file(own)
     path = None if sbd is None else sbd / "cls" / f"{key}.mat"
-    if path is None or not path.exists():
+    if path is None or not os.path.lexists(path):
         raise InputError(f"{own}: no such file, and SBD has no mask for it either.")
-    write_labels(target, read_sbd(path))
+    return archive.file(path)
+
+
+def _write_mask(path: Path, image: Path, target: Path) -> None:
+    if path.suffix == ".png":
+        require_size(path, read_image_size(path), image)
+        link_or_copy(path, target)
+        return
+    labels = read_sbd(path)
+    require_size(path, labels.shape, image)
+    write_labels(target, labels)
 
 
 def read_sbd(path: Path) -> NDArray[np.uint8]:
@@ -119,24 +151,27 @@ def read_sbd(path: Path) -> NDArray[np.uint8]:
         InputError: no such archive.
     """
     from scipy.io import loadmat
-    from scipy.io.matlab import MatReadError
 
+    require_file(path)
+    if path.stat().st_size > LARGEST_SBD:
+        raise InputError(f"{path}: is larger than an SBD class file can be; unpack the archive again.")
     try:
         content = loadmat(path, variable_names=["GTcls"])["GTcls"]
         labels = np.asarray(content["Segmentation"][0, 0])
-    except (OSError, ValueError, KeyError, IndexError, TypeError, NotImplementedError, MatReadError) as error:
-        raise InputError(f"{path}: is no SBD class file (GTcls.Segmentation); {type(error).__name__}.") from error
-    if labels.ndim != 2 or not np.isin(labels, [*range(len(CLASSES)), 255]).all():
+        known = bool(np.isin(labels, [*range(len(CLASSES)), 255]).all())
+    except Exception as error:  # a damaged archive raises almost anything
+        raise InputError(f"{path}: is no SBD class file (GTcls.Segmentation); unpack the archive again.") from error
+    if labels.ndim != 2 or not known:
         raise InputError(f"{path}: GTcls.Segmentation is no map of the {len(CLASSES)} classes.")
     return labels.astype(np.uint8)
 
 
-def _boxes(path: Path) -> list[list[float]]:
+def _boxes(path: Path, archive: Archive) -> list[list[float]]:
     """VOC boxes count pixels from 1 and include both ends."""
-    if not path.exists():
+    if not os.path.lexists(path):
         raise InputError(f"{path}: no such file; VOC's Annotations give boxes and tags.")
     boxes = []
-    for element in read_xml(path).iter("object"):
+    for element in read_xml(archive.file(path)).iter("object"):
         frame = element.find("bndbox")
         if frame is None:
             raise InputError(f"{path}: an object has no <bndbox>.")
@@ -167,14 +202,11 @@ def _clicks(path: Path, images: dict[str, Path], train: Sequence[str]) -> dict[s
     table = {}
     for key in train:
         height, width = read_image_size(images[key])
-        rows = []
-        for click in content.get(key, ()):
-            try:
-                x, y, label = int(click["x"]), int(click["y"]), int(click["cls"])
-            except (KeyError, TypeError, ValueError) as error:
-                raise InputError(f"{path}, image {key}: {click!r} is no click with x, y and cls.") from error
+        rows, where = [], f"{path}, image {key}"
+        for click in tables(entry({key: content.get(key, [])}, key, list, str(path)), where):
+            x, y, label = (int(value) for value in numbers([click.get(name) for name in ("x", "y", "cls")], 3, where))
             if not 1 <= label < len(CLASSES):
-                raise InputError(f"{path}, image {key}: cls {label} is not in 1..{len(CLASSES) - 1}.")
+                raise InputError(f"{where}: cls {label} is not in 1..{len(CLASSES) - 1}.")
             if 0 <= x < width and 0 <= y < height:
                 rows.append([x, y, label])
         if rows:

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Set
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast, get_args
@@ -10,7 +11,9 @@ from hintseg.errors import InputError, unknown_name
 from hintseg.formats.folder import require_empty
 from hintseg.hints.dataset import Dataset
 from hintseg.io.images import write_labels
-from hintseg.io.writing import atomic_path, link_or_copy
+from hintseg.io.listing import require_file
+from hintseg.io.staging import being_made
+from hintseg.io.writing import link_or_copy, write_text
 from hintseg.simulate.hints import Style, simulate_boxes, simulate_points, simulate_scribbles, simulate_tags
 
 
@@ -32,10 +35,20 @@ def simulate_dataset(
     if style not in get_args(Style):
         raise unknown_name("scribble style", style, get_args(Style))
     require_empty(out)
-    keys = dataset.keys(split)
+    lists = _split_files(dataset)
+    with being_made(out):
+        made = _write_hints(dataset, out, style, coverage, split, seed)
+        _link_rest(dataset, out, frozenset(dataset.keys(split)))
+        for path in lists:
+            shutil.copyfile(path, out / path.name)
+        replace(dataset, root=out).save_description()
+    return made
+
+
+def _write_hints(dataset: Dataset, out: Path, style: str, coverage: float, split: str, seed: int) -> int:
     tables: dict[str, dict[str, list[Any]]] = {"points": {}, "boxes": {}, "tags": {}}
     made = 0
-    for number, key in enumerate(keys):
+    for number, key in enumerate(dataset.keys(split)):
         mask = dataset.mask(key)
         if mask is None:
             continue
@@ -49,14 +62,29 @@ def simulate_dataset(
     if not made:
         raise InputError(f"{dataset.root}: split {split!r} has no masks to make hints from.")
     for name, table in tables.items():
-        with atomic_path(out / f"{name}.json") as temporary:
-            temporary.write_text(json.dumps(table), "utf-8")
+        write_text(out / f"{name}.json", json.dumps(table))
+    return made
+
+
+def _link_rest(dataset: Dataset, out: Path, keys: Set[str]) -> None:
+    """All images, and the masks of those that got no hints."""
     for path in dataset.paths.values():
         link_or_copy(path, out / path.relative_to(dataset.root))
-    for key in set(dataset.paths) - set(keys):
+    for key in dataset.paths.keys() - keys:
         if (mask_path := dataset.label_path("masks", key)) is not None:
             link_or_copy(mask_path, out / mask_path.relative_to(dataset.root))
-    for path in dataset.root.glob("*.txt"):
-        shutil.copyfile(path, out / path.name)
-    replace(dataset, root=out).save_description()
-    return made
+
+
+def _split_files(dataset: Dataset) -> list[Path]:
+    """Every list of images, and texts beside them.
+
+    Raises:
+        InputError: one is no file, or a link to what is no list and lies elsewhere.
+    """
+    found = sorted(path for path in dataset.root.glob("*.txt") if not path.name.startswith("."))
+    for path in found:
+        require_file(path)
+        outside = not path.resolve().is_relative_to(dataset.root.resolve())
+        if outside and not dataset.paths.keys() >= set(dataset.keys(path.stem)):
+            raise InputError(f"{path}: is a link to a file outside that lists no images of these; remove the link.")
+    return found

@@ -15,7 +15,7 @@ import torch
 from lightning_fabric import Fabric
 
 from hintseg.config.aliases import METHODS, TERMS, current_name
-from hintseg.errors import RunError
+from hintseg.errors import RunError, why
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.dataset_json import hint_files
 from hintseg.hints.forms.registry import FORMS
@@ -185,7 +185,7 @@ def _load(path: Path) -> tuple[str, RunInputs]:
         before = RunInputs(_current(content["settings"]), dict(content["images"]), dict(content["hints"]))
         return str(content["name"]), before
     except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
-        raise RunError(f"{path}: is missing or damaged ({error}); train a new run with another --out.") from error
+        raise RunError(f"{path}: is missing or damaged ({why(error)}); train a new run with another --out.") from error
 
 
 def _current(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -199,6 +199,15 @@ def test_the_body_must_be_json_that_everybody_reads_alike(make, server):
     )
 
 
+def test_a_request_without_a_body_needs_what_no_page_of_another_site_can_send(make):
+    client = TestClient(make("studio"), base_url="http://localhost")
+    for headers in ({}, {"content-type": "text/plain"}, {"content-type": "application/x-www-form-urlencoded"}):
+        assert client.post("/api/stop", headers=headers).status_code == 415
+    for headers in ({"content-type": "application/json"}, {"content-type": "application/json; charset=utf-8"}):
+        assert client.post("/api/stop", headers=headers).status_code == 200
+    assert client.post("/api/accept/b", headers={"if-match": "*"}).status_code not in (200, 415)
+
+
 @pytest.mark.parametrize("server", SERVERS)
 def test_a_body_is_refused_as_soon_as_it_is_too_large(running, server, monkeypatch):
     monkeypatch.setattr(guard, "LINGER", 0.5)

@@ -252,7 +252,7 @@ def test_training_gives_masks_uncertainty_neighbours_and_exports(scenes, tiny):
     again = TestClient(create_app(project, Trainer(project, "none", tuple(tiny))))
     assert again.get("/api/state").json()["run"] == "run-002"
     assert again.post("/api/train", json={"effort": "quick"}).status_code == 422
-    assert not again.post("/api/stop").json()["training"]
+    assert not again.post("/api/stop", json={}).json()["training"]
     assert not client.get("/api/state").json()["training"]
     assert client.get("/api/state").json()["newest"] == "run-001"
 

@@ -20,7 +20,7 @@ from hintseg.apps.studio.drawn import DrawnHints, DrawnPoint
 from hintseg.apps.studio.processes import birth, end
 from hintseg.apps.studio.project import Project
 from hintseg.apps.studio.run_record import RunRecord
-from hintseg.apps.studio.trainer import Model, Trainer
+from hintseg.apps.studio.trainer import Model, Trainer, newest_run
 
 SLEEP = [sys.executable, "-c", "import time; print('up', flush=True); time.sleep(60)"]
 DEAF = [
@@ -187,3 +187,14 @@ def test_an_accepted_mask_is_a_hint_for_training(project):
     accept(project, "b", np.zeros((72, 96), np.uint8))
     (copy,) = (project.root / "studio" / "kept" / "masks").iterdir()
     assert (read_labels(copy) == 1).all()  # what was replaced
+
+
+def test_the_newest_run_is_the_one_of_the_highest_number(tmp_path):
+    for number in ("001", "999", "1000"):
+        run = tmp_path / f"run-{number}"
+        run.mkdir()
+        for name in ("weights", "memory"):
+            (run / f"{name}.safetensors").touch()
+    assert newest_run(tmp_path, "run-*").name == "run-1000"
+    (tmp_path / "run-1000/memory.safetensors").unlink()
+    assert newest_run(tmp_path, "run-*").name == "run-999"

@@ -12,7 +12,7 @@ import cv2
 from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
 
-from hintseg.errors import HintsegError
+from hintseg.errors import HintsegError, why
 from hintseg.memory_errors import is_exhausted
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -93,10 +93,13 @@ class Guard:
         """The body, read and found to be JSON, then handed on."""
         body = _Body(request, receive, self.largest)
         content = await body.read()
-        if content:
+        # A form or an old browser's page of another site sends an empty body, too, but neither of these headers.
+        bare = request.method == "POST" and "if-match" not in request.headers
+        if content or bare:
             kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
             if kind != "application/json":
                 raise Refused(415, "the body must be JSON, sent as application/json.")
+        if content:
             check_json(content)
         messages = [{"type": "http.request", "body": content, "more_body": False}]
 
@@ -211,7 +214,7 @@ def check_json(content: bytes) -> None:
     except UnicodeError as error:
         raise Refused(400, "the body is no UTF-8 text or holds half of a surrogate pair.") from error
     except (ValueError, RecursionError) as error:
-        raise Refused(400, f"the body is no JSON that can be read ({error}).") from error
+        raise Refused(400, f"the body is no JSON that can be read ({why(error)}).") from error
     for _ in range(DEEPEST):
         level = [
             child

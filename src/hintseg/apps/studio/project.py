@@ -27,6 +27,7 @@ from hintseg.hints.coding import parse_coding
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.dataset_json import read_json
 from hintseg.hints.forms.registry import FORMS
+from hintseg.hints.layout import require_sound
 from hintseg.io.images import read_image_size
 from hintseg.io.listing import is_image_name
 from hintseg.io.writing import atomic_path, link_or_copy
@@ -98,10 +99,11 @@ class Project:
     def _reload(self) -> None:
         finish_deletion(self.root)
         self._marks = self._marked()
+        require_sound(self.root)
         try:
             self.dataset = Dataset.open(self.root)
         except InputError:
-            if (self.root / "dataset.json").exists() or not (self.root / "images").is_dir():
+            if (self.root / "dataset.json").exists():
                 raise
             # Until somebody says otherwise a hint says what is there, and nothing of the rest of the image.
             self.dataset = Dataset(self.root, (), tags_complete=False)

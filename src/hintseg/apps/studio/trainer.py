@@ -1,6 +1,7 @@
 """Training in a process of its own, and what the newest finished run says of every image."""
 
 import csv
+import re
 import subprocess
 import sys
 import threading
@@ -279,9 +280,14 @@ class Model:
 
 def newest_run(folder: Path, pattern: str) -> Path | None:
     """The last finished run among folders of a pattern."""
-    runs = sorted(path.parent for path in folder.glob(f"{pattern}/weights.safetensors"))
+    runs = sorted((path.parent for path in folder.glob(f"{pattern}/weights.safetensors")), key=_by_number)
     finished = [run for run in runs if is_finished(run)]
     return finished[-1] if finished else None
+
+
+def _by_number(run: Path) -> list[tuple[int, str]]:
+    """So that run-1000 comes after run-999."""
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", str(run))]
 
 
 def is_finished(run: Path) -> bool:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from hintseg.errors import RunError
-from hintseg.io.storage.outputs import require_no_part
+from hintseg.io.storage.outputs import MADE_BY, require_no_part
 from hintseg.io.writing import atomic_path
 
 # Entries by which a result, or each row of it, is told.
@@ -52,4 +52,6 @@ def _is_result(path: Path) -> bool:
     except (OSError, ValueError, RecursionError):
         return False
     rows = content if isinstance(content, list) else [content]
+    if not rows:  # anybody's, unless it lies where only results do
+        return any((path.parent / name).is_file() for name in (MADE_BY, "run.json"))
     return all(isinstance(row, dict) and any(told <= row.keys() for told in TOLD_BY) for row in rows)

@@ -63,4 +63,4 @@ $("train").onclick = attempt(async () => {
   showState(await send("/api/train", "POST", { effort: $("effort").value }));
   poll();
 });
-$("stop").onclick = attempt(async () => showState(await askJson("/api/stop", { method: "POST" })));
+$("stop").onclick = attempt(async () => showState(await send("/api/stop", "POST", {})));

@@ -1,0 +1,74 @@
+"""Label maps whose samples are no class numbers although they look like it, and palettes that were renumbered."""
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from hintseg.errors import InputError
+from hintseg.io.pillow import is_tiff
+from hintseg.io.rasters import read_sample_type
+
+
+def sample_type(path: Path) -> np.dtype[np.generic] | None:
+    """What a TIFF's samples are, since Pillow takes signed bytes for unsigned ones; None of other files.
+
+    Raises:
+        InputError: they are fractions, or larger than Pillow reads.
+    """
+    kind = read_sample_type(path) if is_tiff(path) else None
+    if kind is not None and kind.kind == "f":
+        raise fractions(path)
+    if kind is not None and kind.itemsize > 4:
+        raise InputError(f"{path}: its samples have {8 * kind.itemsize} bits; save class numbers with 8 bits.")
+    return kind
+
+
+def fractions(path: Path) -> InputError:
+    """The error of a label map of floats."""
+    return InputError(f"{path}: its values are fractions, not class numbers; save it with 8-bit class indices.")
+
+
+def require_numbered(path: Path, image: Image.Image) -> None:
+    """Refuse formats whose writers renumber colours.
+
+    Raises:
+        InputError: it is a GIF.
+    """
+    if image.format == "GIF":
+        raise InputError(
+            f"{path}: is a GIF, and programs that write GIFs renumber the colours, so its values may be other classes; "
+            "save the original label map as PNG."
+        )
+
+
+def require_sure_palette(path: Path, palette: bytes, values: NDArray[np.uint8]) -> None:
+    """Refuse a palette of greys in another order: the class may be the grey or its number in the palette.
+
+    Black and white, in this order, are 0 and 1, as in a picture of one bit. Where greys repeat or are missing, they
+    were never meant.
+
+    Raises:
+        InputError: greys that are not their own numbers.
+    """
+    colours = np.frombuffer(palette[: len(palette) // 3 * 3], np.uint8).reshape(-1, 3)
+    used = np.flatnonzero(np.bincount(values.ravel(), minlength=1))
+    if (colours != colours[:, :1]).any() or used[-1:] >= len(colours):
+        return
+    greys = colours[used, 0]
+    if (greys == used).all() or len(set(greys.tolist())) < len(greys) or colours[:2, 0].tolist() == [0, 255]:
+        return
+    number, grey = next((int(n), int(g)) for n, g in zip(used, greys, strict=True) if n != g)
+    raise InputError(
+        f"{path}: its palette shows the value {number} as the grey {grey}, so it is not sure which of the two is the "
+        "class; save it as an 8-bit grey PNG whose grey is the class."
+    )
+
+
+def clear_values(image: Image.Image) -> tuple[int, ...]:
+    """Values of an opened picture that its palette (or a PNG's header) calls fully transparent."""
+    told = image.info.get("transparency") if image.mode in ("P", "L") else None
+    if isinstance(told, bytes):
+        return tuple(value for value, alpha in enumerate(told) if alpha == 0)
+    return (told,) if isinstance(told, int) else ()

@@ -1,0 +1,56 @@
+"""A folder that is being made says so until it is whole, so that half of one is never taken for a whole."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from hintseg.errors import InputError
+from hintseg.io.writing import write_text
+
+UNFINISHED = ".unfinished"  # lies in a folder until all of it is written
+
+
+def require_finished(folder: Path) -> None:
+    """Refuse a folder whose making was stopped.
+
+    Raises:
+        InputError: it was.
+    """
+    if os.path.lexists(folder / UNFINISHED):
+        raise InputError(
+            f"{folder}: is unfinished, since the command that made it (import, simulate or prepare) was stopped; "
+            "delete this folder and run that command again."
+        )
+
+
+def holds_something(folder: Path) -> bool:
+    """Whether there is anything in a folder besides the mark of one that is being made.
+
+    Raises:
+        InputError: what another command left unfinished.
+    """
+    if any(path.name != UNFINISHED for path in folder.iterdir()):
+        require_finished(folder)
+        return True
+    return False
+
+
+@contextmanager
+def being_made(folder: Path) -> Iterator[None]:
+    """The folder counts as unfinished until the block ends without error; one that stayed empty leaves no mark.
+
+    Raises:
+        RunError: it cannot be written.
+    """
+    new, mark = not folder.exists(), folder / UNFINISHED
+    write_text(mark, "Not all of this folder is written yet.\n")
+    try:
+        yield
+    except BaseException:
+        if not any(path.name != UNFINISHED for path in folder.iterdir()):
+            mark.unlink()
+            if new:
+                folder.rmdir()
+        raise
+    mark.unlink()
