@@ -15,6 +15,7 @@ from hintseg.apps.demo.photographs import TRAINING
 
 playwright = pytest.importorskip("playwright.sync_api")
 expect = playwright.expect
+expect.set_options(timeout=30_000)  # machines that test are often busy
 
 SIZE = (300, 210)
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
