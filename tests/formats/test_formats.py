@@ -262,7 +262,7 @@ def test_masks_come_back_as_they_went(source, tmp_path, name):
 
 def test_export_refuses_what_does_not_fit(source, tmp_path):
     photographs = {"a": source / "photos" / "a.jpg"}
-    with pytest.raises(InputError, match="holds no mask of any of the 1 photographs"):
+    with pytest.raises(InputError, match="holds no mask of any of the 1 images"):
         export_masks(photographs, tmp_path, tmp_path / "out", "coco", Classes(("a",), None))
     write_labels(tmp_path / "a.png", np.zeros((3, 4), np.uint8))
     with pytest.raises(InputError, match=r"is 4×3 but .*a\.jpg is 96×72"):

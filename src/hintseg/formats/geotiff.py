@@ -1,4 +1,4 @@
-"""Masks as GeoTIFF files that lie where their photographs lie."""
+"""Masks as GeoTIFF files that lie where their images lie."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -13,11 +13,11 @@ def write(out: Path, items: Iterable[Labelled], classes: Classes) -> None:
 
     Raises:
         ConfigError: rasterio is not installed.
-        InputError: a photograph without a georeference, or a class name that classes.txt cannot hold.
+        InputError: an image without a georeference, or a class name that classes.txt cannot hold.
     """
     require_lines(classes.names, "classes.txt")
     for item in items:
         with atomic_path(out / f"{item.key}.tif") as temporary:
-            write_georeferenced(temporary, item.labels, item.photograph, classes.names)
+            write_georeferenced(temporary, item.labels, item.image, classes.names)
     with atomic_path(out / "classes.txt") as temporary:
         temporary.write_text("".join(f"{name}\n" for name in classes.names), "utf-8")

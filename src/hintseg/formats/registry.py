@@ -114,13 +114,13 @@ def import_dataset(
 
 
 def export_masks(
-    photographs: Mapping[str, Path], masks: Path, out: Path, name: str, classes: Classes,
+    images: Mapping[str, Path], masks: Path, out: Path, name: str, classes: Classes,
     progress: Progress | None = None, coding: LabelCoding | None = None,
 ) -> int:  # fmt: skip
     """Write masks in another tool's format.
 
     Args:
-        photographs: KEY → file; those without MASKS/KEY.png are left out.
+        images: KEY → file; those without MASKS/KEY.png are left out.
         masks: folder of label maps.
         out: a new or empty folder.
         name: one of `WRITERS`.
@@ -131,7 +131,7 @@ def export_masks(
 
     Raises:
         ConfigError: unknown format.
-        InputError: a class name that the format cannot hold, no mask at all, one of another size than its photograph,
+        InputError: a class name that the format cannot hold, no mask at all, one of another size than its image,
             or `out` is not empty.
     """
     if name not in WRITERS:
@@ -140,9 +140,9 @@ def export_masks(
         if not is_showable(label):
             raise InputError(f"the class name {label!r:.80} is empty or has letters that cannot be shown; rename it.")
     require_empty(out)
-    chosen = {key: path for key, path in photographs.items() if (masks / f"{key}.png").exists()}
+    chosen = {key: path for key, path in images.items() if (masks / f"{key}.png").exists()}
     if not chosen:
-        raise InputError(f"{masks}: holds no mask of any of the {len(photographs)} photographs; make masks first.")
+        raise InputError(f"{masks}: holds no mask of any of the {len(images)} images; make masks first.")
 
     written: list[str] = []
 

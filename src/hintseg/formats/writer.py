@@ -1,4 +1,4 @@
-"""Label maps of photographs, on their way into another tool's format."""
+"""Label maps of images, on their way into another tool's format."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -12,11 +12,11 @@ from hintseg.formats.label_colours import means_nothing
 
 
 class Labelled(NamedTuple):
-    """A photograph's name, its (H, W) uint8 label map, and its file."""
+    """An image's name, its (H, W) uint8 label map, and its file."""
 
     name: str
     labels: NDArray[np.uint8]
-    photograph: Path
+    image: Path
 
     @property
     def key(self) -> str:

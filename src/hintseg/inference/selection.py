@@ -70,7 +70,7 @@ def choose_crf(
             matrix.update(truth, mask)
         progress(done)
     refined, plain = (matrix.scores().mean_iou for matrix in matrices)
-    harmless = not plain > refined + HARM  # not a number where nothing was hinted: photographs then get a CRF
+    harmless = not plain > refined + HARM  # not a number where nothing was hinted: color images then get a CRF
     masks = refined > plain if has_color is False else harmless
     log.info(
         "mean IoU at held-out hints: %.1f %% with a dense CRF, %.1f %% without: masks are made %s it",

@@ -1,7 +1,7 @@
 """What Label Studio calls: predictions for its tasks, and training on its annotations.
 
 Speaks the protocol of Label Studio's machine-learning backends: health, setup, predict, webhook (START_TRAINING), and
-train, as releases without that webhook call it. Photographs and annotations are fetched from Label Studio itself.
+train, as releases without that webhook call it. Images and annotations are fetched from Label Studio itself.
 """
 
 import json
@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from hintseg.apps.studio.guard import Guard, explain_errors
 from hintseg.apps.studio.label_studio import LabelStudio
 from hintseg.apps.studio.labelling import annotations_of, control_tag, control_tags, image_fields, regions
-from hintseg.apps.studio.photographs import kept_photograph
 from hintseg.apps.studio.project import Project
+from hintseg.apps.studio.task_images import kept_image
 from hintseg.apps.studio.trainer import Effort, Trainer, newest_run
 from hintseg.errors import HintsegError, InputError
 from hintseg.formats.registry import import_dataset
@@ -32,13 +32,13 @@ from hintseg.io.writing import atomic_path
 from hintseg.memory_errors import memory_explained
 
 LARGEST_REQUEST = 64 * 2**20
-MOST_SHARES = 200_000_000  # larger photographs get a mask but no score
-STREAMS = 4  # photographs fetched at once
+MOST_SHARES = 200_000_000  # larger images get a mask but no score
+STREAMS = 4  # images fetched at once
 log = logging.getLogger("hintseg")
 
 
 class Backend:
-    """Photographs and runs of one folder, for one Label Studio.
+    """Images and runs of one folder, for one Label Studio.
 
     Args:
         folder: photographs/, data-NNN/ with one run each.
@@ -82,7 +82,7 @@ class Backend:
             config: of the labelling page; needed where tasks name several images.
 
         Raises:
-            HintsegError: a run is training, no photograph can be fetched, or nothing is annotated.
+            HintsegError: a run is training, no image can be fetched, or nothing is annotated.
         """
         if not self._preparing.acquire(blocking=False):
             raise HintsegError("a run is training already.")
@@ -121,7 +121,7 @@ class Backend:
         return found | ({"error": error.encode("utf-8", "replace").decode()} if error else {})
 
     def predict(self, tasks: list[dict[str, Any]], config: str) -> list[dict[str, Any]]:
-        """One prediction a task; without a run, or for a photograph that cannot be read, an empty one."""
+        """One prediction a task; without a run, or for an image that cannot be read, an empty one."""
         empty = {"result": [], "score": 0.0, "model_version": self.version}
         run = self.newest()
         if run is None:
@@ -134,11 +134,11 @@ class Backend:
         for control in controls:
             control["names"] = _page_names(segmenter.classes, control["labels"])
         with ThreadPoolExecutor(STREAMS) as pool:
-            fetched = list(pool.map(lambda task: self._photographs(task, controls), tasks))
+            fetched = list(pool.map(lambda task: self._task_images(task, controls), tasks))
         found: list[dict[str, Any] | HintsegError] = []
-        for photographs in fetched:
+        for images in fetched:
             with self._lock:
-                found.append(_predicted(photographs, controls, segmenter, self.version))
+                found.append(_predicted(images, controls, segmenter, self.version))
         self._note("prediction", "without a prediction", found)
         return [dict(empty) if isinstance(one, HintsegError) else one for one in found]
 
@@ -151,9 +151,9 @@ class Backend:
             self.faults[what] = f"{len(wrong)} of {len(ones)} tasks are {lack}; the first: {wrong[0]}"
             log.warning("%s", self.faults[what])
 
-    def _photographs(self, task: dict[str, Any], controls: list[dict[str, Any]]) -> list[Path] | HintsegError:
+    def _task_images(self, task: dict[str, Any], controls: list[dict[str, Any]]) -> list[Path] | HintsegError:
         try:
-            return [kept_photograph(self.folder, self.studio, task, control["field"]) for control in controls]
+            return [kept_image(self.folder, self.studio, task, control["field"]) for control in controls]
         except HintsegError as error:
             return error
 
@@ -162,7 +162,7 @@ class Backend:
         try:
             if len(fields) < 2:
                 field = next(iter(fields.values()), None)
-                return [{**task, "data": {"image": kept_photograph(self.folder, self.studio, task, field).name}}]
+                return [{**task, "data": {"image": kept_image(self.folder, self.studio, task, field).name}}]
             made = []
             for name, field in fields.items():
                 annotations = [
@@ -170,7 +170,7 @@ class Backend:
                     for one in annotations_of(task)
                 ]
                 if any(one["result"] for one in annotations):
-                    image = kept_photograph(self.folder, self.studio, task, field).name
+                    image = kept_image(self.folder, self.studio, task, field).name
                     made.append({**task, "data": {"image": image}, "annotations": annotations})
             return made
         except HintsegError as error:
@@ -225,7 +225,7 @@ def create_backend(backend: Backend, password: str | None = None) -> FastAPI:
 
 
 def _begin(backend: Backend, work: Callable[[], None]) -> dict[str, str]:
-    """Answer at once: Label Studio waits, and its own server may have to serve the photographs meanwhile."""
+    """Answer at once: Label Studio waits, and its own server may have to serve the images meanwhile."""
 
     def go() -> None:
         backend.faults.pop("training", None)
@@ -266,17 +266,17 @@ def _page(backend: Backend, project: int) -> str:
 
 
 def _predicted(
-    photographs: list[Path] | HintsegError, controls: list[dict[str, Any]], segmenter: Segmenter, version: str
+    images: list[Path] | HintsegError, controls: list[dict[str, Any]], segmenter: Segmenter, version: str
 ) -> dict[str, Any] | HintsegError:
     """What a task's images show, or why nothing can be said."""
-    if isinstance(photographs, HintsegError):
-        return photographs
+    if isinstance(images, HintsegError):
+        return images
     result: list[dict[str, Any]] = []
     scores = []
     try:
-        for photograph, control in zip(photographs, controls, strict=True):
-            with memory_explained(photograph.name, "reduce the image, or cut it into tiles"):
-                labels, score = _labels(segmenter, segmenter.read_picture(photograph))
+        for image, control in zip(images, controls, strict=True):
+            with memory_explained(image.name, "reduce the image, or cut it into tiles"):
+                labels, score = _labels(segmenter, segmenter.read_picture(image))
             scores.append(score)
             for label, name in control["names"].items():
                 if (labels == label).any():

@@ -1,4 +1,4 @@
-"""A running Label Studio, asked for tasks and photographs as one user."""
+"""A running Label Studio, asked for tasks and images as one user."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Photographs of Label Studio's tasks, kept on disk by task and address."""
+"""Images of Label Studio's tasks, kept on disk by task and address."""
 
 import hashlib
 from pathlib import Path
@@ -13,8 +13,8 @@ from hintseg.io.writing import atomic_path
 TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 
-def kept_photograph(folder: Path, studio: LabelStudio, task: dict[str, Any], field: str | None) -> Path:
-    """The task's photograph below FOLDER/photographs, fetched once for every address.
+def kept_image(folder: Path, studio: LabelStudio, task: dict[str, Any], field: str | None) -> Path:
+    """The task's image below FOLDER/photographs, fetched once for every address.
 
     Args:
         field: of its data that the labelling page shows; None: the only one that can be an image.
