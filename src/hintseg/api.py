@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -108,13 +108,13 @@ def train(
     progress: Progress | None = None,
     cache: str | Path | None = None,
     validate: str | None = None,
-    **choices: object,
+    **choices: Any,
 ) -> Segmenter:
     """Train on a data set's hints.
 
     Args:
         dataset: a data set, its folder or its URL.
-        hints: forms to use, "scribbles" or "points,scribbles"; None uses all that are there.
+        hints: hint types to use, "scribbles" or "points,scribbles"; None uses all that are there.
         out: run folder or its URL, to which it is copied out every minute.
         recipe: a name, or a `Recipe`, which is taken as it is; "auto": see `resolved_recipe`, whose choice is logged.
         engine: "train" fits the whole network in minutes; "instant" a head on frozen features in seconds.
@@ -143,19 +143,7 @@ def train(
         raise unknown_name("--on-error", on_error, ("refuse", "skip"))
     if precision not in ("32-true", "bf16-mixed", "16-mixed"):
         raise unknown_name("precision", precision, ("32-true", "bf16-mixed", "16-mixed"))
-    if engine not in ("train", "instant"):
-        raise unknown_name("engine", engine, ("train", "instant"))
-    remarks: list[str] = []
-    named = recipe != AUTO or choices.get("config") is not None
-    if engine == "instant" and named and recipe != INSTANT.name:
-        raise ConfigError("--engine instant has a recipe of its own: leave out --recipe and --config.")
-    if recipe == AUTO:
-        recipe, why = resolved_recipe(engine, weights, choices.get("objective"))  # type: ignore[arg-type]
-        if not named:
-            remarks.append(f"resolved recipe: {recipe}, because {why}")
-    chosen = recipe if isinstance(recipe, Recipe) else choose_recipe(recipe, weights=weights, **choices)  # type: ignore[arg-type]
-    if chosen.instant is not None and weights == "none":
-        raise ConfigError(f"recipe {chosen.name} reads a pretrained backbone's features: use --weights auto or a file.")
+    chosen, remarks = _resolved(recipe, engine, weights, choices)
     dataset = dataset if isinstance(dataset, Dataset) else Dataset.open(dataset, progress)
     keys = dataset.keys(split)
     counted = progress or (lambda stage, done, total, values: None)
@@ -185,6 +173,30 @@ def train(
             )  # fmt: skip
     segmenter.data = dataset
     return segmenter
+
+
+def _resolved(
+    recipe: str | Recipe, engine: str, weights: str, choices: Mapping[str, Any]
+) -> tuple[Recipe, list[str]]:  # fmt: skip
+    """The recipe of a run, and what its log says of how it was chosen.
+
+    Raises:
+        ConfigError: an unknown engine, recipe or setting, or some that exclude one another.
+    """
+    if engine not in ("train", "instant"):
+        raise unknown_name("engine", engine, ("train", "instant"))
+    remarks = []
+    named = recipe != AUTO or choices.get("config") is not None
+    if engine == "instant" and named and recipe != INSTANT.name:
+        raise ConfigError("--engine instant has a recipe of its own: leave out --recipe and --config.")
+    if recipe == AUTO:
+        recipe, why = resolved_recipe(engine, weights, choices.get("objective"))
+        if not named:
+            remarks.append(f"resolved recipe: {recipe}, because {why}")
+    chosen = recipe if isinstance(recipe, Recipe) else choose_recipe(recipe, weights=weights, **choices)
+    if chosen.instant is not None and weights == "none":
+        raise ConfigError(f"recipe {chosen.name} reads a pretrained backbone's features: use --weights auto or a file.")
+    return chosen, remarks
 
 
 def _cores() -> int:
