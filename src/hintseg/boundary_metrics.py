@@ -10,6 +10,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from hintseg.metrics import evaluated_pixels
+
 Mask = NDArray[np.bool_]
 BAND = 0.02  # of an image's diagonal: the width of the band inside of a border [Cheng et al., sec. 4]
 PERCENTILE = 95
@@ -56,9 +58,7 @@ class BoundaryMetrics:
         Raises:
             ValueError: the shapes differ.
         """
-        if truth.shape != prediction.shape:
-            raise ValueError(f"truth has shape {truth.shape} but prediction has shape {prediction.shape}")
-        valid = (truth != self.void) & (truth >= 0) & (truth < self.num_classes)
+        valid = evaluated_pixels(truth, prediction, self.num_classes, self.void)
         predicted = np.where(valid, prediction, truth)
         width = max(round(BAND * float(np.hypot(*truth.shape))), 1)
         for label in np.union1d(truth[valid], prediction[valid]).tolist():

@@ -57,9 +57,7 @@ class ConfusionMatrix:
         Raises:
             ValueError: the shapes differ.
         """
-        if truth.shape != prediction.shape:
-            raise ValueError(f"truth has shape {truth.shape} but prediction has shape {prediction.shape}")
-        evaluated = (truth != self.void) & (truth >= 0) & (truth < self.num_classes)
+        evaluated = evaluated_pixels(truth, prediction, self.num_classes, self.void)
         true = truth[evaluated].astype(np.int64)
         predicted = prediction[evaluated].astype(np.int64)
         predicted[(predicted < 0) | (predicted >= self.num_classes)] = self.num_classes
@@ -82,6 +80,19 @@ class ConfusionMatrix:
             mean_accuracy=nan_mean(recall),
             pixels=total,
         )
+
+
+def evaluated_pixels(
+    truth: NDArray[np.integer], prediction: NDArray[np.integer], num_classes: int, void: int
+) -> NDArray[np.bool_]:  # fmt: skip
+    """(H, W) bool: where the truth names a class.
+
+    Raises:
+        ValueError: the shapes differ.
+    """
+    if truth.shape != prediction.shape:
+        raise ValueError(f"truth has shape {truth.shape} but prediction has shape {prediction.shape}")
+    return (truth != void) & (truth >= 0) & (truth < num_classes)
 
 
 def nan_mean(values: NDArray[np.float64]) -> float:
