@@ -96,7 +96,8 @@ CHANGED = {
     "contours": (lambda root: write_labels(root / "contours" / f"{KEY}.png", np.zeros((72, 96), np.uint8)), "pixels"),
     "an image less": (lambda root: (root / "train.txt").write_text("scene 1 ä\nscene 2 ä\nscene 3 ä"), "left the"),
     "an image more": (
-        lambda root: [(root / f"{name}.txt").unlink() for name in ("train", "val")], "2 images, first 'scene 4 ä', joined",
+        lambda root: [(root / f"{name}.txt").unlink() for name in ("train", "val")],
+        "2 images, first 'scene 4 ä', joined",
     ),
     "the order of images": (
         lambda root: (root / "train.txt").write_text("\n".join(f"scene {i} ä" for i in (1, 0, 2, 3))), "the order of",
