@@ -1,4 +1,4 @@
-# make demo · test · test-all · test-lowest · lint · docs · bench · lock · licences · pictures · reference — each sets up what it needs first.
+# make demo · test · test-all · test-lowest · lint · docs · bench · peers · lock · licences · pictures · reference — each sets up what it needs first.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # A file of versions to keep to; continuous integration gives requirements.lock.
 LOCK ?=
 
-.PHONY: setup demo test test-all test-lowest lint docs bench lock licences pictures reference clean
+.PHONY: setup demo test test-all test-lowest lint docs bench peers lock licences pictures reference clean
 
 setup: $(VENV)/.setup-done
 
@@ -74,3 +74,13 @@ bench: setup
 
 clean:
 	rm -rf $(VENV) $(VENV)-label-studio $(VENV)-lowest $(VENV)-uv runs site
+
+# hintseg beside other people's tools, in an environment of their own: make peers DATA=folder [HINTS=points] [IMAGES=30]
+peers: $(VENV)-peers/.setup-done
+	$(VENV)-peers/bin/python -m benchmarks.peers $(DATA) --hints $(or $(HINTS),scribbles) $(if $(IMAGES),--images $(IMAGES))
+
+$(VENV)-peers/.setup-done: benchmarks/peers/requirements.txt
+	$(PYTHON) -m venv $(VENV)-peers
+	$(VENV)-peers/bin/python -m pip install --quiet $(if $(LOCK),--constraint $(LOCK)) \
+	  --requirement benchmarks/peers/requirements.txt --editable .
+	touch $@

@@ -17,7 +17,7 @@ def write(name: str, rows: list[dict[str, Any]], commit: str | None = None) -> P
 
     head = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
     content = {
-        "command": " ".join(["python -m", "benchmarks." + Path(sys.argv[0]).stem, *map(_short, sys.argv[1:])]),
+        "command": " ".join(["python -m", _module(Path(sys.argv[0])), *map(_short, sys.argv[1:])]),
         "commit": commit or head.stdout.strip(),
         "machine": {
             "processor": _processor(),
@@ -33,6 +33,10 @@ def write(name: str, rows: list[dict[str, Any]], commit: str | None = None) -> P
     path = RESULTS / f"{name}.json"
     path.write_text(json.dumps(content, indent=1) + "\n", "utf-8")
     return path
+
+
+def _module(path: Path) -> str:
+    return "benchmarks." + (path.parent.name if path.stem == "__main__" else path.stem)
 
 
 def _short(argument: str) -> str:

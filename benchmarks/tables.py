@@ -16,6 +16,7 @@ from benchmarks.record import RESULTS
 PAGE = RESULTS.parents[1] / "docs" / "explanation" / "results.md"
 NOTHING = "–"
 
+PEER_COSTS = ("train_seconds", "image_seconds", "memory_mib")
 PARTS = {
     "contrast": "contrastive loss, forward and backward",
     "kmeans": "k-means",
@@ -145,7 +146,22 @@ def _crf(found: dict[str, Any]) -> list[list[str]]:
     return rows
 
 
-TABLES: dict[str, Callable[[], str]] = {"accuracy": accuracy, "speed": speed, "faults": faults}
+def peers() -> str:
+    """A line for each row of peers-*.json, the best of a data set and kind of mask first."""
+    header = ["data", "hints", "images", "masks", "tool", "mean IoU", "training, s", "s an image", "memory, MiB"]
+    found = [load(path.stem)["rows"] for path in sorted(RESULTS.glob("peers-*.json"))]
+    rows = sorted(chain.from_iterable(found), key=lambda row: (row["data"], row["masks"] != "val", -row["mean_iou"]))
+    return table(header, [
+        [
+            row["data"], row["hints"], str(row["images"]), row["masks"],
+            " ".join([row["tool"], row.get("version", "")]).strip(), f"{row['mean_iou']:.1f}",
+            *(f"{row[name]:g}" if name in row else NOTHING for name in PEER_COSTS),
+        ]
+        for row in rows
+    ])  # fmt: skip
+
+
+TABLES: dict[str, Callable[[], str]] = {"accuracy": accuracy, "peers": peers, "speed": speed, "faults": faults}
 
 
 def filled(page: str) -> str:

@@ -1,0 +1,95 @@
+"""What every tool is given, and how its masks are scored."""
+
+import resource
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hintseg.hints.dataset import Dataset
+from hintseg.hints.labels import UNLABELLED, VOID
+from hintseg.metrics import ConfusionMatrix
+from hintseg.pseudo_labels.grabcut import box_seeds
+from hintseg.pseudo_labels.target import weak_target
+
+Image, Labels = NDArray[np.uint8], NDArray[np.uint8]
+Predict = Callable[[Image], Labels]
+Learner = Callable[["Task"], Predict]
+
+
+class Task(NamedTuple):
+    """A data set's training images with hints drawn, and the images to be segmented.
+
+    Attributes:
+        train: keys of images with hints.
+        test: keys of images with masks.
+        hints: annotation types in use.
+    """
+
+    dataset: Dataset
+    train: tuple[str, ...]
+    test: tuple[str, ...]
+    hints: tuple[str, ...]
+    seed: int = 0
+
+    @property
+    def num_classes(self) -> int:
+        """C."""
+        return len(self.dataset.classes)
+
+    def hinted(self) -> Iterator[tuple[Image, Labels]]:
+        """Training images and their hints: (H, W) class indices, 255 where nothing is drawn."""
+        for key in self.train:
+            yield self.dataset.image(key), self.labels(key)
+
+    def labels(self, key: str) -> Labels:
+        """The drawn hints of an image; boxes by GrabCut, as hintseg has them."""
+        image, hints = self.dataset.image(key), self.dataset.hints(key, self.hints)
+        target = weak_target(hints, image.shape[:2], self.num_classes, inside=box_seeds(image, hints.boxes))
+        return np.where(target.likely < UNLABELLED, target.likely, VOID).astype(np.uint8)
+
+
+def make_task(dataset: Dataset, hints: tuple[str, ...], seed: int, split: str = "val") -> Task:
+    """All images of the data set that have placed hints, and all of a split that have masks."""
+    train = tuple(key for key in dataset.keys("train") if dataset.hints(key, hints).localized())
+    return Task(dataset, train, tuple(key for key in dataset.keys(split) if dataset.has_mask(key)), hints, seed)
+
+
+def measured(task: Task, learner: Learner) -> dict[str, Any]:
+    """Mean IoU in percent over the images to be segmented, processor seconds, and the memory that came on top."""
+    before, started = _peak(), time.process_time()
+    predict = learner(task)
+    learned = time.process_time()
+    matrix = ConfusionMatrix(task.num_classes, VOID)
+    for key in task.test:
+        truth = task.dataset.mask(key)
+        if truth is not None:
+            matrix.update(truth, predict(task.dataset.image(key)))
+    ended = time.process_time()
+    return {
+        "mean_iou": round(100 * matrix.scores().mean_iou, 2),
+        "train_seconds": round(learned - started, 1),
+        "image_seconds": round((ended - learned) / max(len(task.test), 1), 2),
+        "memory_mib": max(_peak() - before, 0),
+    }
+
+
+def completed(task: Task, complete: Callable[[Image, Labels, int], Labels]) -> dict[str, Any]:
+    """Mean IoU in percent of completed training masks, for methods that look at one hinted image at a time."""
+    matrix, started = ConfusionMatrix(task.num_classes, VOID), time.process_time()
+    for key in task.train:
+        truth = task.dataset.mask(key)
+        if truth is not None:
+            matrix.update(truth, complete(task.dataset.image(key), task.labels(key), task.num_classes))
+    seconds = time.process_time() - started
+    return {
+        "mean_iou": round(100 * matrix.scores().mean_iou, 2),
+        "image_seconds": round(seconds / max(len(task.train), 1), 2),
+    }
+
+
+def _peak() -> int:
+    """MiB that this process held at most so far."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
