@@ -5,8 +5,8 @@ import pytest
 from benchmarks.peers.one_image import by_hintseg, by_random_walker, by_watershed
 from benchmarks.peers.task import completed, make_task, measured
 from benchmarks.subset import some
-from hintseg import hint_labels
 
+from hintseg import hint_labels
 from hintseg.hints.labels import VOID
 
 
