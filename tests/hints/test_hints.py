@@ -133,6 +133,7 @@ def test_without_train_txt_held_out_images_are_not_trained_on(tmp_path):
     assert Dataset.open(tmp_path).keys("train") == ("a", "b", "c")
     (tmp_path / "val.txt").write_text("b\n", "utf-8")
     (tmp_path / "notes.txt").write_text("no split at all\n", "utf-8")
+    (tmp_path / "test.txt").write_text("\n", "utf-8")  # empty: it holds nothing out
     assert Dataset.open(tmp_path).keys("train") == ("a", "c")
     assert Dataset.open(tmp_path).keys() == ("a", "b", "c")
     (tmp_path / "train.txt").write_text("a\nb\nc\n", "utf-8")

@@ -12,7 +12,7 @@ from hintseg.errors import InputError
 from hintseg.hints.dataset import Dataset
 from hintseg.io.images import write_image, write_labels
 
-FILES = ("dataset.json", "points.json", "looked_for.json", "train.txt", "trainval.txt")
+FILES = ("dataset.json", "points.json", "looked_for.json", "train.txt", "test.txt")
 FOLDERS = ("images", "masks", "scribbles", "contours")
 
 

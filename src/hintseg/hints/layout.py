@@ -5,7 +5,11 @@ from pathlib import Path
 
 from hintseg.errors import InputError
 from hintseg.hints.misspelt import FILES, FOLDERS
+from hintseg.hints.splits import HELD_OUT
 from hintseg.io.staging import require_finished
+
+SPLITS = tuple(f"{name}.txt" for name in ("train", *HELD_OUT))
+DELETING = "studio/deleting/ready"  # the studio's mark of files that are on their way to their places
 
 
 def require_sound(root: Path) -> None:
@@ -16,6 +20,8 @@ def require_sound(root: Path) -> None:
             file.
     """
     require_finished(root)
+    if (root / DELETING).exists() and not (root / DELETING).parent.is_symlink():
+        raise InputError(f"{root}: a class is half deleted; open the folder once with hintseg studio, which ends that.")
     try:
         with os.scandir(root) as entries:
             wrong = sorted(f"{root / entry.name}: {fault}" for entry in entries if (fault := _fault(entry)))
@@ -30,7 +36,7 @@ def require_sound(root: Path) -> None:
 def _fault(entry: os.DirEntry[str]) -> str:
     """Why an entry cannot be read as its name says; empty where it can, or is not read."""
     is_folder = entry.name in ("images", *FOLDERS)
-    if not is_folder and entry.name not in FILES and (not entry.name.endswith(".txt") or entry.name.startswith(".")):
+    if not is_folder and entry.name not in (*FILES, *SPLITS):
         return ""
     if entry.is_dir() if is_folder else entry.is_file():
         return ""

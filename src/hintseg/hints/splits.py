@@ -23,14 +23,17 @@ def split_keys(root: Path, split: str, paths: Mapping[str, Path], known: tuple[s
     """
     path = root / f"{split}.txt"
     if split == "train" and not path.exists():
-        held_out = {key for name in HELD_OUT if name in known for key in split_keys(root, name, paths, known)}
+        held_out = {key for name in HELD_OUT if name in known for key in _listed(root / f"{name}.txt", paths)}
         if held_out and not paths.keys() - held_out:
             raise InputError(f"{root}: the held-out splits list every image; list those to train on in train.txt.")
         return tuple(key for key in paths if key not in held_out)
     if not path.exists():
         raise InputError(f"{path}: no such split; known: {', '.join(known) or 'none'}.")
-    lines = (composed(line.strip()) for line in read_text(path).split("\n"))
-    keys = tuple(dict.fromkeys(key_of(line, paths) for line in lines if line))
-    if not keys:
+    if not (keys := _listed(path, paths)):
         raise InputError(f"{path}: lists no image.")
     return keys
+
+
+def _listed(path: Path, paths: Mapping[str, Path]) -> tuple[str, ...]:
+    lines = (composed(line.strip()) for line in read_text(path).split("\n"))
+    return tuple(dict.fromkeys(key_of(line, paths) for line in lines if line))

@@ -6,12 +6,14 @@ import signal
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from hintseg.errors import HintsegError
 from hintseg.hints.dataset import Dataset
+from hintseg.inference.run_config import RunDescription
 from hintseg.io.images import read_labels
 
 pytest.importorskip("fastapi")
@@ -132,9 +134,28 @@ def test_a_run_serves_as_long_as_its_classes_are_todays(project, left):
     assert model.unlearned() == []
 
 
+def test_a_run_that_nobody_recorded_serves_by_the_names_of_its_classes(project, left, monkeypatch):
+    learned = tuple(project.dataset.classes)
+    monkeypatch.setattr(RunDescription, "load", lambda path: SimpleNamespace(classes=learned))
+    out = project.root / "studio" / "run-004"
+    for name in ("weights", "memory"):
+        (out / f"{name}.safetensors").write_bytes(b"")
+    for record in (project.root / "studio").glob("run-004.json"):
+        record.unlink()
+    model = Model(project, Trainer(project, "none"))
+    assert model.usable() == out
+    ids = project.identifiers
+    project.delete_class(ids[0], project.table()["version"])
+    kept = project.identifiers
+    names = list(project.dataset.classes)
+    project.set_classes([*zip(kept, names, strict=True), (None, "new")], None, None, project.table()["version"])
+    assert model.usable() is None
+
+
 SERVER = """
 import sys, time
 from pathlib import Path
+from types import SimpleNamespace
 from hintseg.apps.studio.project import Project
 from hintseg.apps.studio.trainer import Trainer
 trainer = Trainer(Project.open(Path(sys.argv[1])), "none")

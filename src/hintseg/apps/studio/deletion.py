@@ -19,8 +19,10 @@ from hintseg.apps.studio.links import writable
 from hintseg.errors import InputError, RunError
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.dataset_json import read_json, read_table
+from hintseg.hints.forms.registry import FORMS
 from hintseg.hints.labels import UNLABELLED, VOID
 from hintseg.io.images import write_labels
+from hintseg.io.storage.outputs import MADE_BY
 from hintseg.io.writing import write_text
 
 FOLDER, READY = "deleting", "ready"
@@ -63,10 +65,12 @@ def delete_class(dataset: Dataset, label: int) -> str:
     """Take a class out of every file; returns the folder below the project that keeps what was there.
 
     Raises:
-        InputError: a file cannot be read.
+        InputError: it is the only class, or a file cannot be read or renumbered.
         RunError: a folder is a link or cannot be written.
     """
     root = dataset.root
+    if len(dataset.classes) == 1:
+        raise InputError("the only class cannot be deleted; rename it, or add another one first.")
     staged = writable(root, "studio", FOLDER, READY).parent
     shutil.rmtree(staged, ignore_errors=True)
     time = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
@@ -116,8 +120,12 @@ def _stage(dataset: Dataset, label: int, staged: Path) -> None:
             write_text(staged / f"{name}.json", json.dumps(left, ensure_ascii=False))
     moved = np.arange(256, dtype=np.uint8)
     moved[label + 1 : len(dataset.classes)] -= 1
+    names = [name for number, name in enumerate(dataset.classes) if number != label]
     for folder, gone in (("masks", VOID), ("scribbles", UNLABELLED)):
         moved[label] = gone
+        if doubled := dataset.pictures[folder].doubled:
+            raise InputError(f"{doubled[0]}: is a second label map of its image; remove one of the two first.")
+        _stage_record(dataset, folder, names, staged)
         for key, path in dataset.pictures[folder].files.items():
             labels = moved[_labels(dataset, folder, key)]
             target = staged / path.relative_to(dataset.root)
@@ -127,15 +135,25 @@ def _stage(dataset: Dataset, label: int, staged: Path) -> None:
                 )
             target.parent.mkdir(parents=True, exist_ok=True)
             write_labels(target, dataset.coding.encode(labels))
-    content: dict[str, Any] = read_json(dataset.root / "dataset.json")
+    path = dataset.root / "dataset.json"
+    unsaid: dict[str, Any] = {"void": dataset.void, "tags_complete": dataset.tags_complete}
+    content: dict[str, Any] = read_json(path) if path.exists() else unsaid
     background = dataset.background
     if background is not None:
         background = None if background == label else background - (background > label)
-    names = [name for number, name in enumerate(dataset.classes) if number != label]
     write_text(
         staged / "dataset.json",
         json.dumps(content | {"classes": names, "background": background}, indent=1, ensure_ascii=False),
     )
+
+
+def _stage_record(dataset: Dataset, folder: str, names: list[str], staged: Path) -> None:
+    """What a folder of masks says of its classes, where it says those of the project."""
+    path = dataset.root / folder / MADE_BY
+    if path.exists():
+        told = read_json(path)
+        if told.get("classes") == list(dataset.classes):
+            write_text(staged / folder / MADE_BY, json.dumps(told | {"classes": names}, ensure_ascii=False))
 
 
 def _label(dataset: Dataset, name: str, row: Any) -> int:
@@ -161,9 +179,5 @@ def _numbered(row: list[Any], place: int, number: int) -> list[Any]:
 
 def _labels(dataset: Dataset, folder: str, key: str) -> np.ndarray:
     """(H, W) uint8: classes, `UNLABELLED` or `VOID` of one label picture."""
-    if folder == "masks":
-        labels = dataset.mask(key)
-    else:
-        found = dataset.hints(key, ("scribbles",)).scribble_map
-        labels = None if found is None else found.labels
-    return np.full((1, 1), VOID, np.uint8) if labels is None else labels
+    path = dataset.pictures[folder].files[key]  # of an image that is gone, too
+    return dataset.coding.decode(dataset.coding.read(path, dataset.classes), FORMS[folder].dense, path)

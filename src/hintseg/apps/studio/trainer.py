@@ -151,11 +151,11 @@ class Model:
         record = RunRecord.load(self.trainer.folder, newest.name)
         if record is not None:
             return newest if record.classes == self.project.identifiers[: len(record.classes)] else None
-        try:  # of an older studio: names may have changed, numbers have not
+        try:  # of an older studio, which kept no identifiers: names tell
             classes = RunDescription.load(newest / "run.json").classes
         except RunError:
             return None
-        return newest if len(classes) <= len(self.project.identifiers) else None
+        return newest if tuple(classes) == tuple(self.project.dataset.classes[: len(classes)]) else None
 
     def unlearned(self) -> list[str]:
         """Identifiers of classes that were added after the run in use was trained."""

@@ -6,7 +6,7 @@ import { follow } from "./image.js";
 import { readProject, take } from "./project.js";
 import { allSaved } from "./saving.js";
 import { askJson } from "./server.js";
-import { classOf, emit, project } from "./state.js";
+import { classOf, emit, project, view } from "./state.js";
 import { saveClasses } from "./table.js";
 
 let open = null; // identifier of the class that the dialog is about
@@ -59,6 +59,6 @@ $("class-delete").onclick = attempt(async () => {
     throw new Error("the classes were changed elsewhere meanwhile, so that nothing was deleted; look at them, then delete again");
   }
   mark("class deleted");
-  await follow();
+  if (view.key) await follow();
   emit("mask");
 });
