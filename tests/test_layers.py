@@ -8,7 +8,7 @@ import pytest
 
 SOURCE = Path(__file__).parents[1] / "src" / "hintseg"
 LAYERS = [
-    {"errors", "version", "distributed", "memory_errors", "metrics", "boundary_metrics"},
+    {"errors", "version", "moved", "distributed", "memory_errors", "metrics", "boundary_metrics"},
     {"io"},
     {"config"},
     {"functional"},

@@ -21,7 +21,10 @@ if TYPE_CHECKING:
     from hintseg.pseudo_labels.propagate import complete_untrained as complete_untrained
     from hintseg.pseudo_labels.target import hint_labels as hint_labels
 
+from hintseg import moved
 from hintseg.version import __version__ as __version__
+
+moved.install()
 
 _HOME = {
     "Dataset": "hintseg.hints.dataset",

@@ -14,19 +14,19 @@ HELD_OUT = ("val", "valid", "validation", "dev", "test", "held_out")  # whose im
 def split_keys(root: Path, split: str, paths: Mapping[str, Path], known: tuple[str, ...]) -> tuple[str, ...]:
     """Keys of a split, in the file's order; "train" without a train.txt is every image that no held-out split lists.
 
+    Where they list every image it is every image, of which `check` warns.
+
     Args:
         paths: KEY → image file.
         known: names of the splits there are.
 
     Raises:
-        InputError: no such split, or it lists no image, or no image is left to train on.
+        InputError: no such split, or it lists no image.
     """
     path = root / f"{split}.txt"
     if split == "train" and not path.exists():
         held_out = {key for name in HELD_OUT if name in known for key in _listed(root / f"{name}.txt", paths)}
-        if held_out and not paths.keys() - held_out:
-            raise InputError(f"{root}: the held-out splits list every image; list those to train on in train.txt.")
-        return tuple(key for key in paths if key not in held_out)
+        return tuple(key for key in paths if key not in held_out) or tuple(paths)
     if not path.exists():
         raise InputError(f"{path}: no such split; known: {', '.join(known) or 'none'}.")
     if not (keys := _listed(path, paths)):
