@@ -3,19 +3,19 @@
 import csv
 import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hintseg.apps.batch_inference.input_images import find_images
 from hintseg.apps.batch_inference.output import classes_of_masks, data_set_of_masks
 from hintseg.errors import InputError
 from hintseg.hints.labels import UNLABELLED
 from hintseg.inference.run_config import RunDescription
 from hintseg.io.georeference import pixel_area
 from hintseg.io.images import read_image_size, read_labels
+from hintseg.io.listing import list_images
 
 
 class Area(NamedTuple):
@@ -94,7 +94,10 @@ def measure_masks(folder: Path, images: Path | None = None) -> Iterator[Area]:
     if home is None and data_set is not None:
         home = data_set.root / "images"
     originals = _by_name(home) if home is not None and home.is_dir() else {}
-    for name, path in sorted(_by_name(masks).items()):
+    found = _by_name(masks)
+    if not found:
+        raise InputError(f"{masks}: holds no masks; make them with hintseg complete or predict.")
+    for name, path in sorted(found.items()):
         labels = (
             read_labels(path)
             if data_set is None
@@ -104,7 +107,7 @@ def measure_masks(folder: Path, images: Path | None = None) -> Iterator[Area]:
 
 
 def _by_name(folder: Path) -> Mapping[str, Path]:
-    return {found.name: Path(found.source) for found in find_images([folder])}
+    return {PurePosixPath(name).with_suffix("").as_posix(): path for name, path in list_images(folder).images.items()}
 
 
 def as_csv(rows: Iterable[Area]) -> str:

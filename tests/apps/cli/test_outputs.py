@@ -219,3 +219,19 @@ def test_outputs_arrive_at_file_addresses(hintseg, trained, scenes, photos, tmp_
     code, _, err = hintseg("evaluate", trained, scenes.root, "--out", "s3://bucket/x.json")
     assert code == 2
     assert "not on this machine" in err
+
+
+def test_areas_of_what_complete_and_predict_wrote_are_measured(hintseg, trained, scenes, tmp_path):  # noqa: F811
+    assert hintseg("complete", trained)[0] == 0
+    code, out, _ = hintseg("measure", trained)
+    assert code == 0
+    assert len(out.splitlines()) == 1 + len(scenes.keys("train")) * len(scenes.classes)
+    assert hintseg("predict", trained, scenes.root / "images", "--out", tmp_path / "predicted")[0] == 0
+    code, out, _ = hintseg("measure", tmp_path / "predicted")
+    assert code == 0
+    assert len(out.splitlines()) == 1 + len(scenes.keys()) * len(scenes.classes)
+    (tmp_path / "nothing").mkdir()
+    (tmp_path / "nothing" / ".made-by.json").write_text('{"classes": ["a"]}')
+    code, _, said = hintseg("measure", tmp_path / "nothing")
+    assert code == 2
+    assert "holds no masks" in said
