@@ -9,7 +9,7 @@ import torch
 from hintseg.config.schema import NetworkConfig
 from hintseg.errors import ConfigError, WeightsError
 from hintseg.network.embedder import Embedder
-from hintseg.network.onnx import ExportedEmbedder, export_network
+from hintseg.network.onnx import ExportedEmbedder, export_network, with_fixed_padding
 
 onnx = pytest.importorskip("onnx")
 pytestmark = pytest.mark.skipif(torch.__version__.startswith("2.6."), reason="it exports no network of open sides")
@@ -66,3 +66,13 @@ def test_a_network_that_differs_is_not_left_behind(monkeypatch, tmp_path, networ
     with pytest.raises(ConfigError, match="differs"):
         export_network(network, tmp_path / "n.onnx", "w", ("a", "b", "c"))
     assert not list(tmp_path.iterdir())
+
+
+def test_fixed_padding_says_the_same_for_sides_that_the_strides_divide():
+    network = Embedder(NetworkConfig(backbone="tf_efficientnet_lite0", decoder="none"), 3, "none").eval()
+    fixed = with_fixed_padding(network)
+    assert not any(type(module).__name__ == "Conv2dSame" for module in fixed.modules())
+    pixels = torch.rand(1, 3, 64, 96) * 255
+    with torch.no_grad():
+        for one, other in zip(network(pixels), fixed(pixels), strict=True):
+            torch.testing.assert_close(one, other)

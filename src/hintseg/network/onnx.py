@@ -1,5 +1,6 @@
 """A trained network as an ONNX file, run by onnxruntime in place of torch."""
 
+import copy
 import hashlib
 import json
 import warnings
@@ -8,7 +9,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+import torch.nn.functional as F
+from torch import Tensor, nn
 
 from hintseg.errors import ConfigError, WeightsError
 from hintseg.io.listing import require_no_pipe
@@ -90,7 +92,8 @@ def export_network(network: Embedder, path: Path, weights: str, classes: tuple[s
         warnings.simplefilter("ignore")
         try:
             program: Any = torch.onnx.export(
-                network, (example,), dynamo=True, dynamic_shapes=({2: rows, 3: columns},), verbose=False,
+                with_fixed_padding(network), (example,), dynamo=True,
+                dynamic_shapes=({2: rows, 3: columns},), verbose=False,
                 input_names=["pixels"], output_names=["embeddings", "logits"],
             )  # fmt: skip
         except Exception as error:  # the exporter raises many kinds; all mean the same to the user
@@ -103,6 +106,37 @@ def export_network(network: Embedder, path: Path, weights: str, classes: tuple[s
         onnx.helper.set_model_props(model, {name: str(value) for name, value in described.items()})
         onnx.save(model, temporary)
         _hold_against(ExportedEmbedder(temporary), network)
+
+
+class _FixedSame(nn.Conv2d):
+    """A convolution padded as TensorFlow's "SAME", for sides that its stride divides: the padding is a constant then.
+
+    The exporter reasons about sides; through a dozen layers whose padding depends on them it takes many minutes.
+    """
+
+    def forward(self, maps: Tensor) -> Tensor:
+        padding: list[int] = []
+        for axis in (1, 0):  # the last axis comes first
+            whole = max(self.dilation[axis] * (self.kernel_size[axis] - 1) + 1 - self.stride[axis], 0)
+            padding += [whole // 2, whole - whole // 2]
+        return F.conv2d(F.pad(maps, padding), self.weight, self.bias, self.stride, 0, self.dilation, self.groups)
+
+
+def with_fixed_padding(network: nn.Module) -> nn.Module:
+    """A copy of a network, in which no padding depends on an image's sides; they must be multiples of its strides."""
+    from timm.layers import Conv2dSame
+
+    twin = copy.deepcopy(network)
+    for parent in list(twin.modules()):
+        for name, child in list(parent.named_children()):
+            if type(child) is Conv2dSame:
+                fixed = nn.utils.skip_init(
+                    _FixedSame, child.in_channels, child.out_channels, child.kernel_size, stride=child.stride,
+                    dilation=child.dilation, groups=child.groups, bias=child.bias is not None,
+                )  # fmt: skip
+                fixed.load_state_dict(child.state_dict())
+                setattr(parent, name, fixed.train(child.training))
+    return twin
 
 
 def digest(path: Path) -> str:
