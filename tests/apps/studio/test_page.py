@@ -102,6 +102,7 @@ def test_images_are_found_and_damaged_ones_are_marked_and_skipped(page):
     expect(page.locator("#listed")).to_have_text("2 of 6 images are listed")
     page.fill("#search", "")
     add(page, "dog")
+    expect(page.locator("#classes li")).to_have_count(1)  # a stroke before is refused: name a class first
     scribble(page, (0.1, 0.2), (0.6, 0.2))
     expect(page.locator("#saved")).to_have_text("saved")
     page.select_option("#filter", "hinted")
