@@ -156,7 +156,8 @@ def train(
     with published(out) as folder:
         common: dict[str, Any] = {
             "weights": weights, "device": device, "resume": resume, "version": __version__, "largest": found.largest,
-            "notes": [*found.errors, *found.warnings], "remarks": remarks, "digests": found.digests,
+            "notes": [*remarks, *((logging.WARNING, said) for said in found.errors + found.warnings)],
+            "digests": found.digests,
             "progress": noted(folder, progress) if first_process() else progress,
             "cache": None if cache is None else Path(cache),
         }  # fmt: skip
@@ -177,22 +178,22 @@ def train(
 
 def _resolved(
     recipe: str | Recipe, engine: str, weights: str, choices: Mapping[str, Any]
-) -> tuple[Recipe, list[str]]:  # fmt: skip
-    """The recipe of a run, and what its log says of how it was chosen.
+) -> tuple[Recipe, list[tuple[int, str]]]:  # fmt: skip
+    """The recipe of a run, and what its log says of how it was chosen, with its level.
 
     Raises:
         ConfigError: an unknown engine, recipe or setting, or some that exclude one another.
     """
     if engine not in ("train", "instant"):
         raise unknown_name("engine", engine, ("train", "instant"))
-    remarks = []
+    remarks: list[tuple[int, str]] = []
     named = recipe != AUTO or choices.get("config") is not None
     if engine == "instant" and named and recipe != INSTANT.name:
         raise ConfigError("--engine instant has a recipe of its own: leave out --recipe and --config.")
     if recipe == AUTO:
         recipe, why = resolved_recipe(engine, weights, choices.get("objective"))
         if not named:
-            remarks.append(f"resolved recipe: {recipe}, because {why}")
+            remarks.append((logging.INFO, f"resolved recipe: {recipe}, because {why}"))
     chosen = recipe if isinstance(recipe, Recipe) else choose_recipe(recipe, weights=weights, **choices)
     if chosen.instant is not None and weights == "none":
         raise ConfigError(f"recipe {chosen.name} reads a pretrained backbone's features: use --weights auto or a file.")

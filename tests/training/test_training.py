@@ -244,34 +244,26 @@ def test_same_seed_same_weights(run, tmp_path):
     assert not all(torch.equal(one[key], third[key]) for key in one)
 
 
+WIDE = (
+    "data.crop_size=128", "data.batch_size=4", "network.decoder_channels=64", "network.embedding_dim=64",
+    "segments.grid=[6,6]",
+)  # fmt: skip
+
+
 def test_two_threads_repeat_a_run_bit_for_bit(run, tmp_path):
     torch.set_num_threads(2)
-    wide = [
-        "data.crop_size=128",
-        "data.batch_size=4",
-        "network.decoder_channels=64",
-        "network.embedding_dim=64",
-        "segments.grid=[6,6]",
-    ]
-    run("a", settings=wide)
+    run("a", settings=WIDE)
     held = [torch.zeros(size, dtype=torch.uint8) for size in range(1, 20_000, 37)]  # the next run lies elsewhere
-    run("b", settings=wide)
+    run("b", settings=WIDE)
     assert len(held) > 500
     one, other = (load_file(tmp_path / name / "weights.safetensors") for name in "ab")
     assert all(torch.equal(one[key], other[key]) for key in one)
 
 
 def test_another_number_of_threads_trains_alike(run, tmp_path):
-    wide = [
-        "data.crop_size=128",
-        "data.batch_size=4",
-        "network.decoder_channels=64",
-        "network.embedding_dim=64",
-        "segments.grid=[6,6]",
-    ]
-    run("one", settings=wide)
+    run("one", settings=WIDE)
     torch.set_num_threads(2)
-    run("two", settings=wide)
+    run("two", settings=WIDE)
     losses = [
         [float(line.split(",")[1]) for line in (tmp_path / name / "metrics.csv").read_text().splitlines()[1:]]
         for name in ("one", "two")

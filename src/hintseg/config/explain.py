@@ -1,6 +1,6 @@
 """A recipe as a table: every setting with its value, its default and what it is for."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from pydantic import BaseModel
@@ -28,13 +28,14 @@ class Setting(NamedTuple):
 def explained(recipe: Recipe, everything: bool = False) -> list[Setting]:
     """The settings that a recipe reads, or all of them."""
     content = recipe.everything() if everything else recipe.model_dump(mode="json")
-    return [Setting(name, value, _default(name, recipe), _purpose(name)) for name, value in _leaves(content)]
+    return [Setting(name, value, _default(name, recipe), _purpose(name)) for name, value in leaves(content)]
 
 
-def _leaves(section: dict[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+def leaves(section: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    """The settings of nested sections by dotted name."""
     for name, value in section.items():
         if isinstance(value, dict):
-            yield from _leaves(value, f"{above}{name}.")
+            yield from leaves(value, f"{above}{name}.")
         else:
             yield above + name, value
 

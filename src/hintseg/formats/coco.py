@@ -16,11 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hintseg.errors import InputError, why
-from hintseg.formats.fields import annotations_in, entry, tables
+from hintseg.formats.fields import annotations_in, entry, required_id, tables
 from hintseg.formats.frames import Frame
 from hintseg.formats.reader import Imported
 from hintseg.formats.rle import decode_rle, encode_rle, sample_rle
-from hintseg.formats.shapes import declared_size, identifier, label_used, note_repeated, rectangle, split_of, turned
+from hintseg.formats.shapes import declared_size, label_used, note_repeated, rectangle, split_of, turned
 from hintseg.formats.writer import Classes, Labelled, extent
 from hintseg.hints.forms.form import numbers
 from hintseg.hints.labels import VOID
@@ -109,22 +109,15 @@ def _by_id(content: object, name: str, needed: str, path: Path) -> dict[str, dic
     for row, value in enumerate(tables(entry(content, name, list, str(path)), f"{path}, {name}")):
         where = f"{path}, {name}[{row}]"
         entry(value, needed, str, where)
-        known = found.setdefault(_id(value, "id", where), value)
+        known = found.setdefault(required_id(value, "id", where), value)
         if known[needed] != value[needed]:
             raise InputError(f"{where}: the id {value['id']!r:.80} is also that of {known[needed]!r:.80}.")
     return found
 
 
-def _id(value: dict[str, Any], name: str, where: str) -> str:
-    found = identifier(value.get(name))
-    if found is None:
-        raise InputError(f"{where}: the field {name!r} is missing or malformed (got {value.get(name)!r:.80}).")
-    return found
-
-
 def _row(annotation: dict[str, Any], categories: dict[str, str], where: str) -> tuple[str, str]:
     """Id of an annotation's image, and name of its category."""
-    image, category = _id(annotation, "image_id", where), _id(annotation, "category_id", where)
+    image, category = required_id(annotation, "image_id", where), required_id(annotation, "category_id", where)
     if category not in categories:
         raise InputError(f"{where}: the field 'category_id' is {category}, which no category has.")
     return image, categories[category]

@@ -48,3 +48,13 @@ def entry(content: object, name: str, kind: type | tuple[type, ...], where: str)
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
         raise InputError(f"{where}: the field {name!r} is missing or malformed (got {value!r:.80}).")
     return value
+
+
+def required_id(content: object, name: str, where: str) -> str:
+    """An id of JSON as text, so that 7, 7.0 and "7" are one.
+
+    Raises:
+        InputError: absent, or neither text nor a number.
+    """
+    value = entry(content, name, (int, str, float), where)
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)

@@ -4,7 +4,6 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -110,12 +109,3 @@ def note_repeated(found: Imported, keys: Iterable[str], path: Path) -> None:
             f"{len(repeated)} images are listed more than once in {path.name}, first {repeated[0]!r:.80}; each got the "
             "hints of all its entries. If these mean several images, write their folders into the names."
         )
-
-
-def identifier(value: Any) -> str | None:
-    """An id of JSON as text, so that 7 and "7" are one; None: it is no id."""
-    if type(value) is int:
-        return str(value)
-    if isinstance(value, bool) or not isinstance(value, int | str | float):
-        return None
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)

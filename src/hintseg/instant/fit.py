@@ -61,8 +61,7 @@ def run_instant(
     device: str = "cpu",
     resume: bool = False,
     version: str = "",
-    notes: Sequence[str] = (),
-    remarks: Sequence[str] = (),
+    notes: Sequence[tuple[int, str]] = (),
     progress: Progress | None = None,
     cache: Path | None = None,
     largest: int = 0,
@@ -81,10 +80,8 @@ def run_instant(
         version, dataset.shown, largest,
     )  # fmt: skip
     with own_folder(out, resume), memory_explained("the head", ADVICE, TrainingError):
-        for remark in remarks:
-            log.info(remark)
-        for note in notes:
-            log.warning(note)
+        for level, note in notes:
+            log.log(level, note)
         started = time.monotonic()
         network = Embedder(recipe.network, len(dataset.classes), weights).to(pick_device(device)).eval()
         folder = cache or out / "cache"

@@ -14,10 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hintseg.errors import InputError, why
-from hintseg.formats.fields import entry, tables
+from hintseg.formats.fields import entry, required_id, tables
 from hintseg.formats.folder import Progress, find, require_empty, required, write_folder
 from hintseg.formats.rle import decode_polygons, decode_rle
-from hintseg.formats.shapes import identifier
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.dataset_json import read_json
 from hintseg.hints.forms.form import numbers
@@ -90,24 +89,17 @@ def _content(path: Path) -> Content:
         raise InputError(f"{path}: is no COCO annotation file (it has no images and annotations).")
     people: dict[str, list[dict[str, Any]]] = {}
     for row, annotation in enumerate(tables(entry(content, "annotations", list, str(path)), f"{path}, annotations")):
-        people.setdefault(_id(annotation, "image_id", f"{path}, annotations[{row}]"), []).append(annotation)
+        people.setdefault(required_id(annotation, "image_id", f"{path}, annotations[{row}]"), []).append(annotation)
     found: Content = {}
     for row, image in enumerate(tables(entry(content, "images", list, str(path)), f"{path}, images")):
         where = f"{path}, images[{row}]"
-        own = people.get(_id(image, "id", where), [])
+        own = people.get(required_id(image, "id", where), [])
         if any("dp_masks" in person for person in own):
             name = plain_key(entry(image, "file_name", str, where), where)
             key = plain_key(Path(name).stem, where)
             if key in found:
                 raise InputError(f"{where}: the image {name} is listed twice; keep one of the two.")
             found[key] = image, own
-    return found
-
-
-def _id(value: dict[str, Any], name: str, where: str) -> str:
-    found = identifier(value.get(name))
-    if found is None:
-        raise InputError(f"{where}: the field {name!r} is missing or malformed (got {value.get(name)!r:.80}).")
     return found
 
 

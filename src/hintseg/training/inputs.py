@@ -15,6 +15,7 @@ import torch
 from lightning_fabric import Fabric
 
 from hintseg.config.aliases import METHODS, TERMS, current_name
+from hintseg.config.explain import leaves
 from hintseg.errors import RunError, why
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.dataset_json import hint_files
@@ -159,7 +160,7 @@ def first_process_decides(fabric: Fabric, work: Callable[[], str]) -> str:
 
 
 def _settings(description: RunDescription) -> dict[str, Any]:
-    recipe = _flat(description.recipe.everything())
+    recipe = leaves(description.recipe.everything())
     kept = {name: value for name, value in recipe if name not in NOT_COMPARED}
     told = {
         "the list of classes": description.classes, "the background": description.background,
@@ -167,14 +168,6 @@ def _settings(description: RunDescription) -> dict[str, Any]:
         TERM_LIST: list(description.recipe.objective),
     }  # fmt: skip
     return json.loads(json.dumps(told)) | kept
-
-
-def _flat(section: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
-    for name, value in section.items():
-        if isinstance(value, dict):
-            yield from _flat(value, f"{above}{name}.")
-        else:
-            yield above + name, value
 
 
 def _load(path: Path) -> tuple[str, RunInputs]:

@@ -14,7 +14,7 @@ from hintseg.errors import TrainingError
 from hintseg.hints.dataset import Dataset
 from hintseg.inference.run_config import RunDescription
 from hintseg.inference.segmenter import Segmenter
-from hintseg.io.writing import atomic_path
+from hintseg.io.writing import write_text
 from hintseg.memory_errors import is_exhausted
 from hintseg.network.embedder import Embedder
 from hintseg.training.data import TrainingImages
@@ -45,8 +45,7 @@ def run_training(
     precision: str = "32-true",
     resume: bool = False,
     version: str = "",
-    notes: Sequence[str] = (),
-    remarks: Sequence[str] = (),
+    notes: Sequence[tuple[int, str]] = (),
     progress: Progress | None = None,
     cache: Path | None = None,
     validate: str | None = None,
@@ -61,8 +60,7 @@ def run_training(
         out: run folder; must be new, or a run of the same configuration with `resume`.
         devices: how many, a process each; the script or command is started again for every further one, and
             all but the first return before the run folder is complete.
-        notes: what the reader of the log should know about the data: warnings.
-        remarks: what else the log says first.
+        notes: what the log says first, each with its level.
         progress: called with (stage, done, total, values).
         cache: folder for superpixels; default OUT/cache.
         largest: longest side of the largest training image, so that images can be reduced alike; 0: not known.
@@ -85,10 +83,8 @@ def run_training(
     images_a_process(fabric, recipe.data.batch_size)
     fabric.launch()
     with run_folder(out, resume, fabric):
-        for remark in remarks:
-            log.info(remark)
-        for note in notes:
-            log.warning(note)
+        for level, note in notes:
+            log.log(level, note)
         torch.manual_seed(recipe.seed)
         network = Embedder(recipe.network, len(dataset.classes), weights)
         _announce(description, fabric, precision)
@@ -96,20 +92,12 @@ def run_training(
         propagates = uses_propagated_labels(recipe) or start is not None
         watch = HintWatch(dataset.root, fabric.is_global_zero)
         pixels, hints = ({key: digests[key][which] for key in keys} for which in (0, 1))
-        images = TrainingImages(
-            dataset,
-            keys,
-            forms,
-            recipe.data,
-            cache or out / "cache",
-            pixels,
-            recipe.label_propagation.superpixels if propagates else 0,
-        )
+        superpixels = recipe.label_propagation.superpixels if propagates else 0
+        images = TrainingImages(dataset, keys, forms, recipe.data, cache or out / "cache", pixels, superpixels)
         inputs = run_inputs(description, dataset, network, weights, precision, fabric.device.type, pixels, hints)
         fingerprint = first_process_decides(fabric, lambda: agree_on_inputs(out, inputs))
         if fabric.is_global_zero and not (out / "run.json").exists():
-            with atomic_path(out / "run.json") as temporary:
-                temporary.write_text(description.dump(), "utf-8")
+            write_text(out / "run.json", description.dump())
         with memory_errors_explained():
             maps_of = None
             if start is None:
@@ -129,8 +117,7 @@ def run_training(
             with memory_errors_explained():
                 run.finish()
             log.info("finished; weights, memory bank and metrics are in %s", out)
-            with atomic_path(out / "run.json") as temporary:
-                temporary.write_text(final.dump(), "utf-8")
+            write_text(out / "run.json", final.dump())
     return Segmenter(run.state.average.network, final, out)
 
 

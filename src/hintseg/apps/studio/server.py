@@ -146,7 +146,9 @@ def _serve_images(app: FastAPI, project: Project, lanes: dict[str, Lane]) -> Non
         async for part in request.stream():
             content += part
             if len(content) > LARGEST_UPLOAD:
-                raise InputError(f"{name}: is larger than {LARGEST_UPLOAD // 2**20} MiB; put it into images/ by hand.")
+                raise InputError(
+                    f"{name}: is larger than {LARGEST_UPLOAD // 2**20} MiB; copy it into the folder images/ instead."
+                )
         return {"key": await lanes["uploads"].run(request, lambda: project.add_image(name, bytes(content)))}
 
     @app.get("/api/image/{key:path}")
