@@ -31,7 +31,7 @@ def main() -> None:
             y, x = chance.choice(np.argwhere(truth < classes)).tolist()
             labels = np.full(truth.shape, UNLABELLED, np.uint8)
             draw((Point(x, y, int(truth[y, x])),), labels, 3)
-            regions = oversegment(image, "watershed", 1000)
+            regions = oversegment(image, 1000)
             shares = propagate(image, labels, regions, classes, others=np.ones(classes, bool))
             spread = propagated_labels(labels, regions, shares, options.confidence)
             open_to_all = (labels == UNLABELLED) & (truth < classes)

@@ -53,7 +53,7 @@ def form_row(image: np.ndarray, hints: ImageHints, classes: int) -> np.ndarray:
     for box in hints.boxes:
         corners = (round(box.x0), round(box.y0)), (round(box.x1) - 1, round(box.y1) - 1)
         cv2.rectangle(drawn, *corners, label_palette()[box.label].tolist(), 4)
-    regions = oversegment(image, "watershed", 1000)
+    regions = oversegment(image, 1000)
     shares = propagate(image, target.likely, regions, classes)
     spread = propagated_labels(target.labels, regions, shares, 0.9, target.possible)
     whole = complete_untrained(image, target.likely, classes)
@@ -100,7 +100,7 @@ def main(run: Path, out: Path) -> None:
     save(
         out / "method-segments.jpg",
         beside(
-            region_borders(small, resize_nearest(oversegment(image, "watershed", 200), size)),
+            region_borders(small, resize_nearest(oversegment(image, 200), size)),
             resize_nearest(embedding_colours(vectors["motorcycle"].numpy()), size),
             region_borders(small, resize_nearest(clusters, size)),
         ),

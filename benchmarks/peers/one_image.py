@@ -37,7 +37,7 @@ def by_label_spreading(image: Image, labels: Labels, num_classes: int) -> Labels
     """scikit-learn's label spreading over mean colour and position of superpixels."""
     from sklearn.semi_supervised import LabelSpreading
 
-    parts = oversegment(image, "watershed", SUPERPIXELS)
+    parts = oversegment(image, SUPERPIXELS)
     count = int(parts.max()) + 1
     sizes = np.bincount(parts.ravel(), minlength=count)
     rows, columns = np.indices(parts.shape) / max(parts.shape)

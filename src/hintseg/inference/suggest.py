@@ -74,7 +74,7 @@ def suggest(
         small, target = reduce_target(image, target, segmenter.recipe.data.longest_side)
         probabilities = segmenter.probabilities(small, config) * ~tags.absent(len(segmenter.classes))[:, None, None]
         probabilities /= np.maximum(probabilities.sum(axis=0), 1e-12)
-        regions = oversegment(small, "watershed", REGIONS)
+        regions = oversegment(small, REGIONS)
         best = worthiest_region(probabilities, regions, target.labels < UNLABELLED, scarcity)
         if best is not None:
             x, y, uncertainty, worth, mean = best

@@ -52,7 +52,7 @@ def complete_untrained(
     if method == "crf":
         probabilities = _by_crf(small, hints, num_classes)
     else:
-        partition = oversegment(small, "watershed", regions, contours)
+        partition = oversegment(small, regions, contours)
         by_region = superpixels.propagate(small, hints, partition, num_classes, method)
         probabilities = superpixels.pixel_probabilities(by_region, partition)
     rows, columns = np.nonzero(known)

@@ -167,12 +167,12 @@ class TrainingImages:
         counts = self.config.num_superpixels, max(self.superpixels, 2)
         contours = resized_contours(self.dataset.contours(key), image.shape[:2])
         if self.cache is None:
-            coarse, fine = partitions(image, "watershed", counts, contours)
+            coarse, fine = partitions(image, counts, contours)
             return coarse, fine
         told = b"" if contours is None else contours.tobytes()
         content = f"{image.shape}watershed{counts}".encode() + image.tobytes() + told
         path = self.cache / _named_after(content)
-        coarse, fine = cached_arrays(path, ["coarse", "fine"], lambda: partitions(image, "watershed", counts, contours))
+        coarse, fine = cached_arrays(path, ["coarse", "fine"], lambda: partitions(image, counts, contours))
         return coarse, fine
 
 

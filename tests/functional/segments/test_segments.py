@@ -5,12 +5,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from hintseg.errors import ConfigError
 from hintseg.functional.segments.batch import split_batch
 from hintseg.functional.segments.kmeans import grid_clusters, spherical_kmeans, with_location
 from hintseg.functional.segments.masked_selection import placed_rows, rows_where
 from hintseg.functional.segments.memory_bank import MemoryBank
-from hintseg.functional.segments.oversegment import METHODS, oversegment
+from hintseg.functional.segments.oversegment import oversegment
 from hintseg.functional.segments.prototypes import (
     NOBODY,
     majority_labels,
@@ -176,27 +175,23 @@ def test_memory_keeps_the_last_batches_without_gradient():
     assert nothing.segments() is None
 
 
-@pytest.mark.parametrize("method", METHODS)
-def test_oversegments_respect_a_strong_edge(method):
+def test_superpixels_respect_a_strong_edge():
     image = np.full((40, 60, 3), 60, dtype=np.uint8)
     image[:, 30:] = (200, 180, 40)
-    regions = oversegment(image, method, regions=8)
+    regions = oversegment(image, regions=8)
     assert regions.shape == (40, 60)
     assert regions.dtype == np.uint16
     assert regions[0, 0] == 0
     assert set(np.unique(regions)) == set(range(regions.max() + 1))
-    if method != "none":
-        assert regions.max() >= 1
-        assert not set(np.unique(regions[:, :28])) & set(np.unique(regions[:, 32:]))
+    assert regions.max() >= 1
+    assert not set(np.unique(regions[:, :28])) & set(np.unique(regions[:, 32:]))
 
 
 def test_oversegment_takes_a_contour_map_and_refuses_misfits():
     contours = np.zeros((30, 30))
     contours[15] = 1
-    regions = oversegment(np.zeros((30, 30, 3), np.uint8), "watershed", 2, contours)
+    regions = oversegment(np.zeros((30, 30, 3), np.uint8), 2, contours)
     assert regions[2, 2] != regions[28, 2]
     assert oversegment(np.zeros((1, 1, 3), np.uint8)).tolist() == [[0]]
     with pytest.raises(ValueError, match="contours have shape"):
         oversegment(np.zeros((4, 4, 3), np.uint8), contours=np.zeros((3, 3)))
-    with pytest.raises(ConfigError, match="watershed"):
-        oversegment(np.zeros((4, 4, 3), np.uint8), "watershedd")

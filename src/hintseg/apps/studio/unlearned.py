@@ -37,7 +37,7 @@ def with_hints(predicted: NDArray[np.uint8], dataset: Dataset, key: str) -> NDAr
         hints, image.shape[:2], len(dataset.classes), inside=box_seeds(image, hints.boxes), valid=valid
     )
     small, reduced = reduce_target(image, target, LONGEST_SIDE)
-    of_hints = touched(reduced.likely, oversegment(small, "watershed", REGIONS), len(dataset.classes))
+    of_hints = touched(reduced.likely, oversegment(small, REGIONS), len(dataset.classes))
     of_hints = resize_nearest(of_hints.astype(np.uint8), image.shape[:2])
     mask = np.where(of_hints < len(dataset.classes), of_hints, predicted)
     return np.where(target.labels < UNLABELLED, target.labels, mask).astype(np.uint8)

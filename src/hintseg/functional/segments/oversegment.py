@@ -1,7 +1,6 @@
 """Superpixels of one image: regions that respect contours.
 
-`watershed` is oriented watershed and ultrametric contours [OWT] by higra, on a colour gradient or on a
-contour map the user supplies; `slic` and `felzenszwalb` are scikit-image's.
+Oriented watershed and ultrametric contours [OWT] by higra, on a color gradient or on a contour map the user supplies.
 """
 
 from collections.abc import Sequence
@@ -9,57 +8,36 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from hintseg.errors import unknown_name
-
-METHODS = ("watershed", "slic", "felzenszwalb", "none")
-
 
 def oversegment(
-    image: NDArray[np.uint8],
-    method: str = "watershed",
-    regions: int = 100,
-    contours: NDArray[np.floating] | None = None,
+    image: NDArray[np.uint8], regions: int = 100, contours: NDArray[np.floating] | None = None
 ) -> NDArray[np.uint16]:
     """Partition an image.
 
     Args:
         image: (H, W, 3) uint8 RGB.
-        method: one of `METHODS`; "none" is one region.
         regions: about how many.
-        contours: (H, W) boundary strength for `watershed`; default is the colour gradient in CIELAB.
+        contours: (H, W) boundary strength; default is the colour gradient in CIELAB.
 
     Returns:
         (H, W) uint16 ids 0, 1, … in row-major order of first appearance.
 
     Raises:
-        ConfigError: unknown method.
         ValueError: contours of another size.
     """
-    return partitions(image, method, (regions,), contours)[0]
+    return partitions(image, (regions,), contours)[0]
 
 
 def partitions(
-    image: NDArray[np.uint8], method: str, counts: Sequence[int], contours: NDArray[np.floating] | None = None
+    image: NDArray[np.uint8], counts: Sequence[int], contours: NDArray[np.floating] | None = None
 ) -> list[NDArray[np.uint16]]:
-    """`oversegment` for several numbers of regions at once; watershed builds its hierarchy only once."""
+    """`oversegment` for several numbers of regions at once, from one hierarchy."""
     height, width = image.shape[:2]
-    if method not in METHODS:
-        raise unknown_name("superpixel method", method, METHODS)
     if contours is not None and contours.shape != (height, width):
         raise ValueError(f"contours have shape {contours.shape} but the image is {height}×{width}")
-    if method == "none" or min(height, width) < 3:
+    if min(height, width) < 3:
         return [np.zeros((height, width), dtype=np.uint16) for _ in counts]
-    if method == "watershed":
-        found = _oriented_watershed(colour_gradient(image) if contours is None else contours, counts)
-    elif method == "slic":
-        from skimage.segmentation import slic
-
-        found = [slic(image, n_segments=count, compactness=10, start_label=0) for count in counts]
-    else:
-        from skimage.segmentation import felzenszwalb
-
-        smallest = [max(height * width // (4 * count), 1) for count in counts]
-        found = [felzenszwalb(image, scale=100, sigma=0.8, min_size=size) for size in smallest]
+    found = _oriented_watershed(colour_gradient(image) if contours is None else contours, counts)
     return [_renumbered(labels) for labels in found]
 
 
