@@ -41,10 +41,15 @@ MOVED = {f"hintseg.{name}": f"hintseg.{room}.{name}" for room, names in _INTO.it
     "hintseg.losses.allowed": "hintseg.functional.losses.candidate_classes",
     "hintseg.network.exported": "hintseg.network.onnx",
     "hintseg.network.packaged": "hintseg.network.weights",
+    "hintseg.network.folded": "hintseg.network.conv_bn_fusion",
     "hintseg.training.terms": "hintseg.training.loss_registry",
+    "hintseg.training.completed": "hintseg.training.self_training",
+    "hintseg.training.tags": "hintseg.training.tag_classifier",
 }
 RENAMED = {
     "find_photographs": "find_images",
+    "depth_inside": "distance_to_border",
+    "evaluate_ways": "evaluate_configs",
     "reduced": "resize_longest_side",
     "repeated": "resize_nearest",
     "hints_over": "draw_hints",

@@ -85,5 +85,5 @@ def test_what_has_no_scale_or_is_no_image_has_no_metres(folder):
 
 def test_masks_that_say_no_classes_are_refused(tmp_path):
     write_labels(tmp_path / "somewhere" / "a.png", labels())
-    with pytest.raises(InputError, match="nobody says which classes"):
+    with pytest.raises(InputError, match="no file says which classes"):
         list(measure_masks(tmp_path / "somewhere"))

@@ -108,7 +108,7 @@ def test_turned_boxes(tmp_path, yaml, rows, regions, box):
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        ("0 32 24 10 10", "shares of the image, from 0 to 1"),
+        ("0 32 24 10 10", "fractions of the image"),
         (POSE + "0.4 0.4 2 0.6 0.6 2", "write their number as kpt_shape"),
         ("0 0.5 0.5 0.4 0.4 90", "no confidence"),
         ("0.5 0.5 0.5 0.4 0.4", "no class index"),

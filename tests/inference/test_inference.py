@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from hintseg import train
 from hintseg.apps.report.figures import draw_hints, embedding_colours, overlay, region_borders
 from hintseg.apps.report.run_report import report_run
+from hintseg.apps.report.scores import shown_scores
 from hintseg.boundary_metrics import BoundaryMetrics
 from hintseg.config.load import override
 from hintseg.config.schema import CompletionConfig
@@ -30,7 +31,7 @@ from hintseg.inference.retrieval import load_index
 from hintseg.inference.run_config import RunDescription
 from hintseg.inference.segmenter import Segmenter
 from hintseg.inference.suggest import class_scarcity, suggest, worthiest_region
-from hintseg.io.images import write_image
+from hintseg.io.images import write_image, write_labels
 from hintseg.network.embedder import Embedder
 from hintseg.network.heads import resize
 from hintseg.network.tta import (
@@ -294,6 +295,25 @@ def evaluated(segmenter, dataset):
     matrix, images = evaluate_split(segmenter, dataset, "val", borders=borders)
     classes = segmenter.class_map(dataset)
     return evaluation(matrix, images, classes, dataset, "val", segmenter.recipe.inference, borders.scores())
+
+
+def test_an_image_of_void_alone_is_not_scored(segmenter, scenes):
+    first, second = scenes.keys("val")
+    write_labels(scenes.root / "masks" / f"{first}.png", np.full((72, 96), 255, np.uint8))
+    result = evaluated(segmenter, scenes)
+    assert [key for key, _ in result.images] == [second]
+    assert "NaN" not in result.model_dump_json()
+    write_labels(scenes.root / "masks" / f"{second}.png", np.full((72, 96), 255, np.uint8))
+    with pytest.raises(InputError, match="no image of split 'val' can be evaluated"):
+        evaluated(segmenter, scenes)
+
+
+def test_a_distance_says_of_how_many_images_it_is_missing(segmenter, scenes):
+    result = evaluated(segmenter, scenes)
+    lacking = {name: number for number, name in enumerate(scenes.classes)}
+    shown = shown_scores(result.model_copy(update={"hd95_missing": lacking}))
+    assert shown.columns[-1] == "images without HD95"
+    assert [values[-1] for _, values in shown.rows[:-1]] == ["0", "1", "2"]
 
 
 def test_evaluation_refuses_maskless_splits(segmenter, scenes):

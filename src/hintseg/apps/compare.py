@@ -28,6 +28,11 @@ from hintseg.io.writing import atomic_path
 from hintseg.metrics import ConfusionMatrix
 from hintseg.training.progress import Progress
 
+HEADS = {  # of the table, by field of `Result`
+    "mean_iou": "softmax", "retrieval": "knn", "both": "softmax+knn", "with_crf": "softmax+knn+CRF",
+    "completed": "completed",
+}  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Result:
@@ -115,11 +120,11 @@ def summary(results: Sequence[Result]) -> list[dict[str, str]]:
     for row in dict.fromkeys(result.row for result in results):
         mine = [result for result in results if result.row == row]
         line = {"objective": row, "seeds": str(len(mine))}
-        for name in ("mean_iou", "retrieval", "both", "with_crf", "completed"):
+        for name, head in HEADS.items():
             values = [value for result in mine if (value := getattr(result, name)) is not None]
-            line[name] = f"{statistics.mean(values):.1f}" if values else "–"
+            line[head] = f"{statistics.mean(values):.1f}" if values else "–"
             if len(values) > 1:
-                line[name] += f" ± {statistics.stdev(values):.1f}"
+                line[head] += f" ± {statistics.stdev(values):.1f}"
         line["seconds"] = f"{statistics.mean(result.seconds for result in mine):.0f}"
         lines.append(line)
     return lines

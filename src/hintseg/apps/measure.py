@@ -2,8 +2,8 @@
 
 import csv
 import io
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path, PurePosixPath
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from hintseg.apps.batch_inference.output import classes_of_masks, data_set_of_masks
 from hintseg.errors import InputError
+from hintseg.hints.keys import by_key
 from hintseg.hints.labels import UNLABELLED
 from hintseg.inference.run_config import RunDescription
 from hintseg.io.georeference import pixel_area
@@ -89,25 +90,21 @@ def measure_masks(folder: Path, images: Path | None = None) -> Iterator[Area]:
         home = images or described.dataset(folder, None).root / "images"
     classes = classes_of_masks(masks) or classes
     if classes is None:
-        raise InputError(f"{masks}: nobody says which classes these masks hold; give the folder masks/ of a data set.")
+        raise InputError(f"{masks}: no file says which classes these masks hold; give the folder masks/ of a data set.")
     data_set = data_set_of_masks(masks)
     if home is None and data_set is not None:
         home = data_set.root / "images"
-    originals = _by_name(home) if home is not None and home.is_dir() else {}
-    found = _by_name(masks)
+    originals = by_key(list_images(home)) if home is not None and home.is_dir() else {}
+    found = by_key(list_images(masks))
     if not found:
         raise InputError(f"{masks}: holds no masks; make them with hintseg complete or predict.")
-    for name, path in sorted(found.items()):
+    for name, path in found.items():
         labels = (
             read_labels(path)
             if data_set is None
             else data_set.coding.decode(data_set.coding.read(path, classes), True, path)
         )
         yield from areas(name, labels, classes, mask_pixel_area(labels, originals.get(name, path)))
-
-
-def _by_name(folder: Path) -> Mapping[str, Path]:
-    return {PurePosixPath(name).with_suffix("").as_posix(): path for name, path in list_images(folder).images.items()}
 
 
 def as_csv(rows: Iterable[Area]) -> str:

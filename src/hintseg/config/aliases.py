@@ -78,7 +78,8 @@ def current_settings(content: object, source: str, strict: bool = True) -> objec
         return content
     found: dict[str, Any] = {name: dict(part) if isinstance(part, dict) else part for name, part in content.items()}
     pairs = [pair for name in RENAMED if (pair := _move(found, name, RENAMED[name], source)) is not None]
-    pairs += _without_gone(found, source, strict)
+    if gone := _without_gone(found, source, strict):
+        _warn(f"{source}: ignored, since there is no such setting any more: {'; '.join(gone)}.")
     if found.get("stage_two") == {}:
         del found["stage_two"]
     if isinstance(terms := found.get("objective"), dict):

@@ -88,7 +88,7 @@ class RegionMemoryBank:
     def prototypes(self, before: Tensor, iterations: int = 5) -> Tensor:
         """Means of clusters of each class's regions.
 
-        A prototype that was zero starts from one of P regions evenly propagated over time; the others go on from where
+        A prototype that was zero starts from one of P regions evenly spread over time; the others go on from where
         they were, so that each keeps meaning the same. An empty cluster keeps its prototype.
 
         Args:

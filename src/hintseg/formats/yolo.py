@@ -119,7 +119,7 @@ def _add(row: _Row, label: int, turned: bool, described: Description, found: Imp
             "kpt_shape in data.yaml."
         )
     if any(not -SLACK <= value <= 1 + SLACK for value in values):
-        raise InputError(f"{row.where}: coordinates are shares of the image, from 0 to 1, but one is {max(values):g}.")
+        raise InputError(f"{row.where}: coordinates are fractions of the image (0 to 1), but one is {max(values):g}.")
     if len(values) == 4:
         x, y, w, h = np.multiply(values, [width, height, width, height]).tolist()
         found.add_box(row.key, x - w / 2, y - h / 2, x + w / 2, y + h / 2, label)

@@ -30,7 +30,7 @@ class Pictures(NamedTuple):
 
 
 def list_pictures(folder: Path) -> Pictures:
-    """Label images below a folder, which may be absent; of two for one image the PNG is the image."""
+    """Label maps below a folder, which may be absent; of two for one image the PNG counts."""
     if not folder.is_dir():
         return Pictures({}, Counter(), ())
     found, doubled = list_images(folder), []

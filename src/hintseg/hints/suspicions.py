@@ -15,8 +15,9 @@ from hintseg.hints.misspelt import misspelt
 from hintseg.hints.model import ImageHints
 from hintseg.hints.names import is_background_name, is_void_name, names_alike
 from hintseg.hints.pictures import passed_over_pictures
+from hintseg.hints.splits import HELD_OUT
 
-COMMON_SPLITS = ("train", "val", "test")
+COMMON_SPLITS = ("train", *HELD_OUT)
 
 
 @dataclass

@@ -96,7 +96,8 @@ def evaluate_configs(
                 alone = ConfusionMatrix(len(dataset.classes), VOID)
                 alone.update(truth, mask)
                 matrix.counts += alone.counts
-                scored.append((key, alone.scores().mean_iou))
+                if alone.counts.any():  # else nothing of the image is evaluated
+                    scored.append((key, alone.scores().mean_iou))
         if progress is not None:
             progress(number + 1, len(keys))
     if not images[0]:

@@ -32,7 +32,7 @@ class SegmentIndex:
         prototypes: (M, D) float32 unit.
         labels: (M,) int64.
         images: (M,) int64, position in the list of training keys.
-        boxes: (M, 4) float32 x0, y0, x1, y1 as probabilities of the image's width and height.
+        boxes: (M, 4) float32 x0, y0, x1, y1 as fractions of the image's width and height.
         large: finds the nearest of very many; None compares all.
     """
 
@@ -156,7 +156,7 @@ def retrieval_probabilities(
     embeddings: Tensor, index: SegmentIndex, size: tuple[int, int], grid: tuple[int, int], neighbours: int,
     num_classes: int,
 ) -> Tensor:  # fmt: skip
-    """Probabilities of the votes of each segment's nearest training segments: (C, H, W).
+    """Fractions of the votes of each segment's nearest training segments: (C, H, W).
 
     Embeddings are enlarged to half the image's size before they are clustered, so that borders are finer
     than the network's cells.
@@ -179,7 +179,7 @@ def nearest_to_click(
     """The clicked segment's mask (h, w) and its nearest training segments.
 
     Args:
-        at: (x, y) as probabilities of the image's width and height.
+        at: (x, y) as fractions of the image's width and height.
     """
     clusters = image_segments(embeddings, grid)
     height, width = clusters.shape

@@ -1,6 +1,6 @@
 """Post-processing chosen by hints that the network has not learned from.
 
-A dense CRF sharpens images and wipes out what is thin or faint elsewhere; masks to see which are rarely at hand.
+A dense CRF sharpens photographs and wipes out what is thin or faint elsewhere; masks to see which are rarely at hand.
 Hinted pixels of images that are held out tell it, too: they lie inside of regions, where a CRF that moves borders
 changes little, and one that swallows regions much. Its widths are those of color images [Krähenbühl and Koltun
 2011]: in images without color it has to gain at hints, too. Pseudo-labels are another question: on ACDC a head that

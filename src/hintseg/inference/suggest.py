@@ -1,7 +1,7 @@
 """Where another hint may help: the region of each image that the model is most uncertain of.
 
 Uncertainty of a pixel is one minus its highest probability: the softmax's, or that of the votes of the nearest training
-segments. Its sum over an superpixel is the number of pixels there that are probably wrong. Regions are
+segments. Its sum over a superpixel is the number of pixels there that are probably wrong. Regions are
 ranked by these pixels, each divided by how many training segments its class has: mean IoU counts classes
 alike, and a thousand uncertain pixels are a small fraction of a frequent class and much of a scarce one.
 """

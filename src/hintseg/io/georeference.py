@@ -1,8 +1,10 @@
 """Masks as GeoTIFF that lie where their images lie."""
 
+import logging
 import warnings
 import zlib
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from hintseg.io.rasters import require_rasterio
 UNTURNED = {6: 8, 8: 6}  # the orientation that takes another one back; all others take themselves back
 
 NODATA = 255  # `hints.labels.VOID`
+log = logging.getLogger("hintseg")
 
 
 def write_georeferenced(path: Path, labels: NDArray[np.uint8], like: Path, classes: Sequence[str] = ()) -> None:
@@ -74,6 +77,11 @@ def _place(rasterio: Any, like: Path) -> tuple[dict[str, Any], Any]:
     return {"crs": crs, **({} if transform.is_identity else {"transform": transform})}, rpcs
 
 
+@cache
+def _warn_once(sentence: str) -> None:
+    log.warning("%s", sentence)
+
+
 def pixel_area(path: Path) -> float | None:
     """Square metres of a pixel; None where the file has no place on Earth in metres or feet, or nothing can read it.
 
@@ -81,7 +89,9 @@ def pixel_area(path: Path) -> float | None:
     """
     try:
         rasterio = require_rasterio("the scale of an image")
-    except ConfigError:
+    except ConfigError as error:
+        if path.suffix.lower() in (".tif", ".tiff"):
+            _warn_once(str(error))
         return None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)

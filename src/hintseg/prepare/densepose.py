@@ -44,23 +44,24 @@ def prepare_densepose(root: Path, out: Path, progress: Progress | None = None) -
     require_empty(out)
     folder = required(root, "the DensePose annotations", "annotations", "annotations/DensePose_COCO", "DensePose_COCO")
     archive = Archive(root, folder)
-    files = {
+    found = {
         "train": required(folder, "training annotations", "densepose_coco_2014_train.json"),
         "val": required(folder, "validation annotations", "densepose_coco_2014_minival.json"),
         "valminusminival": find(folder, "densepose_coco_2014_valminusminival.json"),
     }
-    annotated = {split: _content(archive.file(path)) for split, path in files.items() if path is not None}
+    files = {split: archive.file(path) for split, path in found.items() if path is not None}
+    annotated = {split: _content(path) for split, path in files.items()}
     images: dict[str, Path] = {}
     for split, content in annotated.items():
         for key, (image, _) in content.items():
             if key in images:
                 raise InputError(f"{files[split]}: the image {key} is in another split, too; take it out of one.")
             images[key] = archive.file(required(root, f"image {key}", f"train2014/{key}.jpg", f"val2014/{key}.jpg"))
-            require_size(files[split] or root, _declared(image, files[split] or root), images[key])
+            require_size(files[split], _declared(image, files[split]), images[key])
     points: dict[str, list[Any]] = {}
     with being_made(out):
         for split, content in annotated.items():
-            where = files[split] or root
+            where = files[split]
             for done, (key, (image, people)) in enumerate(content.items()):
                 labels = np.zeros(_declared(image, where), np.uint8)
                 # Nobody looked at this person's parts: void, unless another person lies over it.

@@ -1,6 +1,6 @@
 """WeakTarget: all hints of one image as a label map and a set of allowed classes.
 
-Each form draws the pixels that it labels for certain, a stronger form over a weaker one (`hints/forms/by_name.py`);
+Each form draws the pixels that it labels for certain, a stronger form over a weaker one (`hints/forms/registry.py`);
 boxes also say where classes can be at all.
 """
 

@@ -169,7 +169,8 @@ def evaluate(
     engine: Engine = "torch",
     device: Device = "auto",
     spacing: Annotated[
-        float | None, typer.Option(min=1e-9, help="Side of a pixel in the unit of HD95; default pixels.")
+        float | None,
+        typer.Option(min=1e-9, help="Side of a pixel, e.g. in mm; HD95 is then in that unit. Default: pixels."),
     ] = None,
     out: OutFile = None,
     overwrite: Overwrite = False,
@@ -211,7 +212,7 @@ def evaluate(
             print(f"hintseg: {sentence}", file=sys.stderr)
         result = evaluation(
             matrix, images, segmenter.class_map(dataset), dataset, split, config, borders.scores(),
-            "given unit" if spacing else "pixels",
+            "unit of --spacing" if spacing else "pixels",
         )  # fmt: skip
         content = result.model_dump(mode="json")
         target = write_result(out or folder / f"evaluation-{split}.json", content, out is None or overwrite)

@@ -15,6 +15,7 @@ from hintseg.apps.report.retrieval import spotlit, spotlit_neighbour
 from hintseg.apps.report.scores import kept_evaluations, shown_scores
 from hintseg.errors import HintsegError, InputError
 from hintseg.hints.dataset import Dataset
+from hintseg.hints.splits import HELD_OUT
 from hintseg.inference.evaluation import Evaluation
 from hintseg.inference.retrieval import image_segments
 from hintseg.inference.segmenter import Segmenter
@@ -178,7 +179,7 @@ def _retrieval_row(
 
 
 def _unseen(dataset: Dataset, trained: set[str]) -> list[str]:
-    for split in ("held_out", "val", "test"):
+    for split in HELD_OUT:
         try:
             keys = [key for key in dataset.keys(split) if key not in trained]
         except HintsegError:

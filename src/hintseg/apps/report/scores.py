@@ -52,6 +52,9 @@ def shown_scores(result: Evaluation) -> ShownScores:
         ("recall %", result.recall, 100), ("boundary IoU %", result.boundary_iou, 100),
         (f"HD95, {result.hd95_unit}", result.hd95, 1),
     ]  # fmt: skip
+    if any(result.hd95_missing.values()):
+        lacking: ByClass = dict(result.hd95_missing)
+        columns.append(("images without HD95", lacking, 1))
     columns = [column for column in columns if column[1]]
     rows = [(name, [_shown(values.get(name), unit) for _, values, unit in columns]) for name in result.classes]
     rows.append(("mean", [_shown(_mean(list(values.values())), unit) for _, values, unit in columns]))
@@ -69,4 +72,6 @@ def _mean(values: Sequence[float | None]) -> float | None:
 
 
 def _shown(value: float | None, unit: float) -> str:
-    return "–" if value is None else f"{unit * value:.1f}"
+    if value is None:
+        return "–"
+    return str(value) if isinstance(value, int) else f"{unit * value:.1f}"

@@ -60,7 +60,7 @@ class HintForm(Generic[H]):
     Attributes:
         parse: a row of NAME.json → hint, or None where it lies outside the image; None: the form has no table.
         label_of: the class in a row as it stands there; raises LookupError or TypeError where there is none.
-        image: a label map (H, W) uint8, from NAME/KEY.png → hint; None: the form has no images.
+        picture: a label map (H, W) uint8, from NAME/KEY.png → hint; None: the form has no label maps.
         dense: whether what an image leaves open is `VOID` (255 or the data set's void), not `UNLABELLED` (255).
         draw: (hints of one image, labels (H, W) uint8 to draw on, radius of a point in pixels) → nothing.
     """
