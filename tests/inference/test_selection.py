@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 
 from hintseg.api import train
+from hintseg.config.schema import Recipe
 from hintseg.hints.labels import UNLABELLED
 from hintseg.inference.run_config import RunDescription
-from hintseg.inference.selection import choose_crf, held_out
+from hintseg.inference.selection import choose_crf, crf_without_hints, held_out
+from hintseg.io.images import read_image, write_image
 from hintseg.recipes.instant import INSTANT
 
 TRUTH = np.zeros((24, 32), np.uint8)
@@ -66,6 +68,27 @@ def test_images_without_a_hint_decide_nothing():
     nothing = np.full_like(HINTS, UNLABELLED)
     assert choose_crf(Says(TRUTH, 1 - TRUTH), [(COLOURED, nothing)]) == (True, True)
     assert choose_crf(Says(TRUTH, 1 - TRUTH), []) == (True, True)
+
+
+@pytest.mark.parametrize(("images", "expected"), [([GREY, GREY], (False, True)), ([GREY, COLOURED], (True, True))])
+def test_too_few_images_are_judged_by_their_color(images, expected, caplog):
+    with caplog.at_level("INFO", "hintseg"):
+        assert crf_without_hints(INSTANT, images) == expected
+    assert "too few images have localized hints" in caplog.text
+    assert crf_without_hints(Recipe(), images) == (False, False)  # a recipe without a CRF, or that holds nothing out
+
+
+@pytest.mark.parametrize("recipe", ["instant", "fine-tuned"])
+def test_few_grey_images_get_no_crf(scenes, tmp_path, recipe):
+    for path in (scenes.root / "images").iterdir():
+        write_image(path, np.repeat(read_image(path)[..., :1], 3, axis=2))
+    settings = ["instant.image_side=160", "instant.steps=9", "label_propagation.superpixels=60"]
+    settings += ["data.crop_size=64", "data.batch_size=2"]
+    run = train(
+        scenes.root, "scribbles", tmp_path / "run", recipe=recipe, iterations=2, device="cpu", settings=settings,
+        engine="instant" if recipe == "instant" else "train",
+    )  # fmt: skip
+    assert RunDescription.load(run.run / "run.json").recipe.inference.crf is False
 
 
 def test_how_many_are_held_out():

@@ -50,7 +50,7 @@ def choose_crf(
     segmenter: Segmenter, hinted: Iterable[tuple[NDArray[np.uint8], NDArray[np.uint8]]],
     progress: Callable[[int], None] = lambda done: None,
 ) -> CrfChoice:  # fmt: skip
-    """Whether held-out hints speak against a dense CRF: clearly, or in grey images at all.
+    """Where a dense CRF is used: not where held-out hints speak against it, clearly, or in grey images at all.
 
     Args:
         hinted: images (H, W, 3) uint8 and their hints (H, W) uint8; values ≥ C are no labels.
@@ -62,21 +62,45 @@ def choose_crf(
     one = (middle_scale(recipe.inference.scales),)  # others cost time and change both alike
     configs = [segmenter.with_inference(crf=crf, scales=one) for crf in (True, False)]
     matrices = [ConfusionMatrix(len(segmenter.classes), VOID) for _ in configs]
-    has_color = None
+    colorful = None
     for done, (image, labels) in enumerate(hinted, start=1):
-        has_color = bool(has_color) or bool((image != image[..., :1]).any())
+        colorful = bool(colorful) or has_color(image)
         truth = np.where(labels < UNLABELLED, labels, np.uint8(VOID))
         for matrix, mask in zip(matrices, segmenter.predict_configs(image, configs), strict=True):
             matrix.update(truth, mask)
         progress(done)
     refined, plain = (matrix.scores().mean_iou for matrix in matrices)
     harmless = not plain > refined + HARM  # not a number where nothing was hinted: color images then get a CRF
-    masks = refined > plain if has_color is False else harmless
+    masks = refined > plain if colorful is False else harmless
     log.info(
         "mean IoU at held-out hints: %.1f %% with a dense CRF, %.1f %% without: masks are made %s it",
         100 * refined, 100 * plain, "with" if masks else "without",
     )  # fmt: skip
     return CrfChoice(masks, harmless)
+
+
+def crf_without_hints(recipe: Recipe, images: Iterable[NDArray[np.uint8]]) -> CrfChoice:
+    """Where a dense CRF is used if too few images have hints to hold some out: on masks of color images alone.
+
+    On ACDC (grey) 20 slices taught an instant run that has 51.1 % mean IoU with it and 59.8 without; 20 others, 43.0
+    and 50.7.
+
+    Args:
+        images: of training, (H, W, 3) uint8.
+    """
+    if not recipe.inference.crf or recipe.selection.held_out == 0:
+        return CrfChoice(recipe.inference.crf, recipe.inference.crf)
+    masks = any(map(has_color, images))
+    log.info(
+        "too few images have localized hints to hold some out: masks are made %s a dense CRF, as the images have %s",
+        "with" if masks else "without", "color" if masks else "none",
+    )  # fmt: skip
+    return CrfChoice(masks, pseudo_labels=True)
+
+
+def has_color(image: NDArray[np.uint8]) -> bool:
+    """Whether the channels of an (H, W, 3) image differ anywhere."""
+    return bool((image != image[..., :1]).any())
 
 
 def without_crf(recipe: Recipe) -> Recipe:

@@ -26,7 +26,7 @@ from hintseg.inference.device import pick_device
 from hintseg.inference.retrieval import save_index
 from hintseg.inference.run_config import RunDescription
 from hintseg.inference.segmenter import Segmenter
-from hintseg.inference.selection import CrfChoice, choose_crf, held_out, without_crf
+from hintseg.inference.selection import CrfChoice, choose_crf, crf_without_hints, held_out, without_crf
 from hintseg.instant.features import FEATURES_LIMIT, FeatureStore, scale_for
 from hintseg.instant.head import MOST_PIXELS, LabelledPixels, draw_pixels, fit_head, gathered
 from hintseg.instant.tags import place_tagged
@@ -162,8 +162,11 @@ def fit_from_hints(
         labelled[key] = _pixels(store, images, key, images.sample(key).propagated, recipe)
         progress("hints", done, total, {})
     held = held_out(images.localized, recipe.selection.held_out, recipe.seed) if segmenter is not None else frozenset()
-    crf = CrfChoice(masks=recipe.inference.crf, pseudo_labels=recipe.inference.crf)
-    if segmenter is not None and held:
+    if segmenter is None:  # whoever trains on chooses in the end
+        crf = CrfChoice(masks=recipe.inference.crf, pseudo_labels=recipe.inference.crf)
+    elif not held:
+        crf = crf_without_hints(recipe, map(images.image, images.keys))
+    else:
         fit_head(network, gathered([labelled[key] for key in images.keys if key not in held]), first, recipe.seed)
         hinted = ((image, target.labels) for image, target in map(images.target, sorted(held)))
         crf = choose_crf(segmenter, hinted, lambda done: progress("selection", done, len(held), {}))

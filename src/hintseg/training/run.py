@@ -17,7 +17,7 @@ from hintseg.inference.evaluation import evaluate_split
 from hintseg.inference.retrieval import save_index
 from hintseg.inference.run_config import RunDescription
 from hintseg.inference.segmenter import Segmenter
-from hintseg.inference.selection import choose_crf, held_out, without_crf
+from hintseg.inference.selection import choose_crf, crf_without_hints, held_out, without_crf
 from hintseg.io.writing import write_text
 from hintseg.network.embedder import Embedder
 from hintseg.network.tta import image_maps, middle_scale
@@ -86,6 +86,7 @@ class Run:
         self.held_out = frozenset[str]()
         if (share := self.recipe.selection.held_out) > 0:
             self.held_out = held_out(images.localized, share, self.recipe.seed)
+        self.too_few = not self.held_out
 
     def train(self, resume: bool) -> None:
         if resume and self.checkpoint.exists():
@@ -110,6 +111,8 @@ class Run:
             self._train_until(min(step for step in stops if step > self.state.step), soft)
         if self.held_out:
             self._select()
+        if self.too_few and not crf_without_hints(self.recipe, map(self.images.image, self.images.keys)).masks:
+            self.recipe = without_crf(self.recipe)
 
     def _select(self) -> None:
         """Choose the post-processing by the images held out, which teach from now on; as before after a resume."""
