@@ -117,7 +117,7 @@ def train(
         hints: hint types to use, "scribbles" or "points,scribbles"; None uses all that are there.
         out: run folder or its URL, to which it is copied out every minute.
         recipe: a name, or a `Recipe`, which is taken as it is; "auto": see `resolved_recipe`, whose choice is logged.
-        engine: "train" fits the whole network in minutes; "instant" a head on frozen features in seconds.
+        engine: "train" fits the whole network in ten to twenty minutes; "instant" a head on frozen features in a few.
         weights: of the backbone: "auto" (packaged ones where there are any, else timm's), "timm", "none", or a file.
         split: images to train on.
         device: "auto", "cpu", "cuda", "cuda:1", …

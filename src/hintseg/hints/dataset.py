@@ -12,7 +12,7 @@
     boxes.json               KEY → [[x0, y0, x1, y1, class], …]     pixels, end exclusive
     tags.json                KEY → [class, …]
     looked_for.json          KEY → [class, …]: only these were looked for; of others nothing is known
-    train.txt, val.txt, …    one KEY a line; without any, every image is training data
+    train.txt, val.txt, …    one KEY a line; without train.txt, see `splits`
 
 A class is an index or a name from dataset.json. Everything but `images/` is optional. Without
 dataset.json the classes are read off the hints' largest index.

@@ -139,7 +139,7 @@ def _of_two_splits(dataset: Dataset, one: str, other: str) -> Iterator[str]:
     except InputError:
         return
     if shared := [key for key in second if key in first]:
-        whole = "" if one in dataset.splits else f", since without {one}.txt every image is"
+        whole = "" if one in dataset.splits else f", since without {one}.txt there is nothing else to train on"
         yield f"{other}.txt: {len(shared)} of {len(second)} images are in {one}, too{whole}; first {shared[0]!r:.80}."
 
 

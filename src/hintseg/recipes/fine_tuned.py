@@ -1,4 +1,4 @@
-"""Minutes instead of seconds: an instant run's network, fine-tuned on hints and its own confident pseudo-labels.
+"""Ten minutes or more: an instant run's network, fine-tuned on hints and its own confident pseudo-labels.
 
 Without partial cross-entropy ACDC loses three points of mean IoU (paper/2026-11-29-fine-tuning.md).
 """

@@ -1,4 +1,4 @@
-"""Seconds instead of minutes: a perceptron on frozen features, fitted to hints and then to its own pseudo-labels."""
+"""A minute or two: a perceptron on frozen features, fitted to hints and then to its own pseudo-labels."""
 
 from hintseg.config.schema import (
     CompletionConfig,

@@ -22,7 +22,10 @@ def train(
         str, typer.Option(help="Recipe by name (see hintseg recipe); auto chooses one and logs why.")
     ] = "auto",
     engine: Annotated[
-        str, typer.Option(help="train fits the network in minutes; instant fits a head on frozen features in seconds.")
+        str,
+        typer.Option(
+            help="train fits the network in ten to twenty minutes; instant fits a head on frozen features in a few."
+        ),
     ] = "train",
     objective: Annotated[
         str | None, typer.Option(help="Objective by name, in place of the recipe's (see hintseg recipe --objectives).")
