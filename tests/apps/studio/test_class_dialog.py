@@ -15,6 +15,7 @@ from hintseg.apps.studio.project import Project
 from hintseg.apps.studio.unlearned import named_as, names_unlearned, with_hints
 from hintseg.errors import InputError
 from hintseg.hints.dataset import Dataset
+from hintseg.io.images import write_labels
 
 DRAWN = {
     "strokes": [
@@ -93,6 +94,15 @@ def test_a_deleted_class_takes_its_hints_and_no_other(tab, folder):
     assert len(json.loads((copy / "scribbles.json").read_text("utf-8"))["b"]) == 3
     assert (copy / "masks" / "b.png").exists()
     assert not (folder / "studio" / "deleting").exists()
+
+
+def test_pictures_of_strokes_are_hints(tab, folder):
+    tab.save("b", {"points": [{"label": 1, "x": 4, "y": 60}]})
+    for key, label in (("b", 1), ("été 1", 2)):
+        write_labels(folder / "scribbles" / f"{key}.png", np.full((72, 96), label, np.uint8))
+    uses = lambda label: tab.client.get(f"/api/classes/{tab.ids[label]}").json()  # noqa: E731
+    assert uses(1) == {"hints": 2, "images": 1, "masks": 0}
+    assert uses(2) == {"hints": 1, "images": 1, "masks": 0}
 
 
 def test_the_only_class_stays(tab, folder):

@@ -75,7 +75,8 @@ def test_classes_are_moved_coloured_hidden_and_deleted(page, photographs):
     scribble(page, (0.1, 0.8), (0.6, 0.8))
     eventually(lambda: stored(photographs) == ["bush", "sky"])
     page.locator("#classes .more").nth(2).click()
-    page.click("#class-delete")
+    expect(page.locator("#class-delete")).to_be_disabled()
+    page.dblclick("#class-ask")
     expect(page.locator("#class-uses")).to_contain_text("1 hint on 1 image")
     assert names(page) == ["sky", "dog", "bush"]
     page.click("#class-delete")
@@ -86,6 +87,30 @@ def test_classes_are_moved_coloured_hidden_and_deleted(page, photographs):
     scribble(page, (0.1, 0.5), (0.6, 0.5))
     expect(page.locator("#saved")).to_have_text("saved")
     assert stored(photographs) == ["sky", "sky"]
+
+
+@pytest.mark.slow
+def test_an_answer_about_one_class_lets_no_other_be_deleted(page):
+    for name in ("dog", "tree"):
+        add(page, name)
+        expect(page.locator("#classes .pick b", has_text=name)).to_be_visible()
+    held = []
+    page.route("**/api/classes/*", lambda route: held.append(route))
+    page.locator("#classes .more").nth(0).click()
+    page.click("#class-ask")
+    page.click("#class-cancel")
+    page.locator("#classes .more").nth(1).click()
+    eventually(lambda: held or page.wait_for_timeout(10))
+    with page.expect_response("**/api/classes/*"):
+        held[0].continue_()
+    page.wait_for_timeout(200)
+    expect(page.locator("#class-uses")).to_be_empty()
+    expect(page.locator("#class-delete")).to_be_disabled()
+    page.click("#class-ask")
+    eventually(lambda: len(held) == 2 or page.wait_for_timeout(10))
+    held[1].continue_()
+    expect(page.locator("#class-delete")).to_be_enabled()
+    expect(page.locator("#class-uses")).to_have_text("No hint and no mask uses this class.")
 
 
 @pytest.mark.slow
