@@ -88,6 +88,25 @@ def test_a_part_of_a_stroke_is_rubbed_out(page, photographs):
 
 
 @pytest.mark.slow
+def test_hints_of_a_hidden_class_stay_until_it_is_shown(page, photographs):
+    scribble(page, (0.2, 0.5), (0.8, 0.5))
+    page.keyboard.press("p")
+    page.mouse.click(*Hand(page).at(0.2, 0.2))
+    eventually(lambda: rows(photographs, "scribbles") and rows(photographs, "points"))
+    page.click("#classes .eye")
+    for tool, start, end in (("r", (0.5, 0.3), (0.5, 0.7)), ("v", (0.2, 0.2), (0.3, 0.2)), ("e", (0.4, 0.5), (0.4, 0.5))):
+        page.keyboard.press(tool)
+        scribble(page, start, end)
+    scribble(page, (0.2, 0.2), (0.2, 0.2))
+    expect(page.locator("#hint-count")).to_have_text("Hints of this image (2)")
+    assert shown(page, "state.hints.past.length") == 2
+    page.keyboard.press("1")
+    expect(page.locator("#classes .eye.closed")).to_have_count(0)
+    scribble(page, (0.2, 0.2), (0.2, 0.2))
+    eventually(lambda: not rows(photographs, "points"))
+
+
+@pytest.mark.slow
 def test_points_and_boxes_move_and_are_deleted_from_the_list(page, photographs):
     hand = Hand(page)
     page.keyboard.press("p")

@@ -2,7 +2,7 @@
 
 import { $ } from "./dom.js";
 import { rubbed } from "./rub.js";
-import { brushWidth, colour, hand, hints, on, project, view } from "./state.js";
+import { brushWidth, colour, hand, hints, isShown, on, project, view } from "./state.js";
 
 export const canvas = $("canvas");
 const pen = canvas.getContext("2d");
@@ -57,7 +57,7 @@ function withCurrent() {
   return { ...hints.drawn, [into]: [...hints.drawn[into], added] };
 }
 
-const visible = (state) => Object.fromEntries(Object.entries(state).map(([type, found]) => [type, found.filter((hint) => !view.hidden.has(hint.label))]));
+const visible = (state) => Object.fromEntries(Object.entries(state).map(([type, found]) => [type, found.filter(isShown)]));
 
 function path(vertices) {
   pen.beginPath();
