@@ -81,11 +81,12 @@ export function move(by) {
 }
 export const openFirst = () => openFrom(project.images.map((entry) => entry.key), 0, 1);
 
-// The most uncertain image but this one.
+// The image after this one where the most uncertain comes first; after the last the first.
 export function nextUncertain() {
-  const keys = [...project.images].filter((entry) => entry.key !== view.key && uncertainty(entry) >= 0)
+  const keys = project.images.filter((entry) => uncertainty(entry) >= 0)
     .sort((one, other) => uncertainty(other) - uncertainty(one)).map((entry) => entry.key);
-  if (keys.length) attempt(openFrom)(keys, 0, 1);
+  const place = keys.indexOf(view.key);
+  attempt(openFrom)([...keys.slice(place + 1), ...keys.slice(0, Math.max(place, 0))], 0, 1);
 }
 
 $("search").oninput = $("filter").onchange = listImages;
