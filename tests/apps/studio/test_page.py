@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 
 import pytest
 
@@ -143,11 +144,19 @@ def test_images_are_found_and_damaged_ones_are_marked_and_skipped(page):
 
 
 @pytest.mark.slow
-def test_a_message_can_be_closed(page):
-    page.locator("#images li.damaged button").click()
-    expect(page.locator("#error")).to_be_visible()
+def test_a_damaged_image_says_why_until_it_opens(page, photographs):
+    row = page.locator("#images li.damaged button")
+    row.click()
+    expect(page.locator("#error-text")).to_contain_text("a damaged one")
+    expect(row).to_have_attribute("title", page.locator("#error-text").text_content())
     page.click("#error-close")
     expect(page.locator("#error")).to_be_hidden()
+    (file,) = (photographs / "images").glob("a damaged one*")
+    file.unlink()
+    shutil.copyfile(photographs / "images" / "cup.png", file)
+    row.click()
+    expect(page.locator("#images [aria-current=true] span")).to_contain_text("a damaged one")
+    expect(page.locator("#images li.damaged")).to_have_count(0)
 
 
 @pytest.mark.slow

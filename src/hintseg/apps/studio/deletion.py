@@ -129,7 +129,10 @@ def _stage(dataset: Dataset, label: int, staged: Path) -> None:
             raise InputError(f"{doubled[0]}: is a second label map of its image; remove one of the two first.")
         _stage_record(dataset, folder, names, staged)
         for key, path in dataset.pictures[folder].files.items():
-            labels = moved[_labels(dataset, folder, key)]
+            before = _labels(dataset, folder, key)
+            labels = moved[before]
+            if np.array_equal(labels, before):
+                continue
             target = staged / path.relative_to(dataset.root)
             if target.suffix.lower() != ".png":
                 raise InputError(

@@ -182,7 +182,8 @@ class Project:
             InputError: no such class, or its hints cannot be read.
         """
         with self.locked() as dataset:
-            return uses_of(dataset, self._label(identifier))
+            label = self._label(identifier)
+        return uses_of(dataset, label)  # takes time, in which others can save
 
     def delete_class(self, identifier: str, version: str) -> str:
         """Delete a class with its hints; its pixels in masks become void. Returns where a copy of all of it lies.
