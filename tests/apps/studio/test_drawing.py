@@ -51,6 +51,23 @@ def test_the_brush_is_as_wide_on_the_screen_at_every_zoom(page, photographs):
 
 
 @pytest.mark.slow
+def test_a_window_that_changes_keeps_zoom_and_place(page):
+    place = "[state.view.scale, state.view.x, state.view.y]"
+    width = "document.getElementById('canvas').clientWidth"
+    before, wide = shown(page, place), page.evaluate(width)
+    page.set_viewport_size({"width": 1000, "height": 700})
+    eventually(lambda: shown(page, place)[0] < before[0])  # fitted anew
+    page.keyboard.press("+")
+    zoomed = shown(page, place)
+    page.set_viewport_size({"width": 1280, "height": 800})
+    eventually(lambda: page.evaluate(width) == wide)
+    page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    assert shown(page, place) == zoomed
+    page.keyboard.press("0")
+    assert shown(page, place) == before
+
+
+@pytest.mark.slow
 def test_a_polygon_is_filled_and_undone_in_one_step(page, photographs):
     page.keyboard.press("o")
     hand = Hand(page)

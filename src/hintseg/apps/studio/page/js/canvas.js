@@ -7,11 +7,14 @@ import { brushWidth, colour, hand, hints, isShown, on, project, view } from "./s
 export const canvas = $("canvas");
 const pen = canvas.getContext("2d");
 
+let fitted = {}; // the view as it was fitted last
+
 export function fit() {
   const { clientWidth: w, clientHeight: h } = canvas;
   view.scale = Math.min(w / view.width, h / view.height) * 0.97;
   view.x = (w - view.width * view.scale) / 2;
   view.y = (h - view.height * view.scale) / 2;
+  fitted = { scale: view.scale, x: view.x, y: view.y };
   draw();
 }
 
@@ -123,7 +126,8 @@ on("view", draw);
 on("hints", draw);
 on("classes", draw);
 on("opened", fit);
-new ResizeObserver(() => (view.photo ? fit() : draw())).observe(canvas);
+const isFitted = () => Object.entries(fitted).every(([name, value]) => view[name] === value);
+new ResizeObserver(() => (view.photo && isFitted() ? fit() : draw())).observe(canvas);
 $("hints").onchange = $("opacity").oninput = draw;
 $("in").onclick = () => zoom(1.3);
 $("out").onclick = () => zoom(1 / 1.3);
