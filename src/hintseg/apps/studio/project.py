@@ -196,11 +196,7 @@ class Project:
         with self.locked() as dataset:
             self._require_table(version)
             label = self._label(identifier)
-            kept = [
-                (one, name) for one, name in zip(self.identifiers, dataset.classes, strict=True) if one != identifier
-            ]
             copy = delete_class(dataset, label)
-            remember(self.root, [one for one, _ in kept], [name for _, name in kept])
             self._tables.forget()
         return copy
 

@@ -1,6 +1,5 @@
 """Training in a process of its own, and what the newest finished run says of every image."""
 
-import csv
 import re
 import subprocess
 import sys
@@ -115,7 +114,7 @@ class Trainer:
         if not training and not record.stopped and not is_finished(out):
             said = [line for line in _lines(self.folder / "last.log") if line.startswith("hintseg: ")]
             found["error"] = said[-1].removeprefix("hintseg: ") if said else "it ended before it was finished."
-        return found | {"losses": _losses(out / "metrics.csv")}
+        return found
 
     def newest(self) -> Path | None:
         """The newest finished run."""
@@ -300,13 +299,3 @@ def _lines(path: Path) -> list[str]:
         return path.read_text("utf-8", errors="replace").splitlines()
     except OSError:
         return []
-
-
-def _losses(path: Path) -> list[float]:
-    """At most a hundred values of the total loss, evenly chosen."""
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            values = [float(row["total"]) for row in csv.DictReader(file) if row.get("total")]
-    except (OSError, ValueError):
-        return []
-    return values[:: max(len(values) // 100, 1)]

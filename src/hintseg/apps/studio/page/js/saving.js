@@ -69,7 +69,7 @@ async function flush() {
 }
 
 // The disk holds something else than this page has seen: its own state whose answer was lost, or somebody else's.
-async function disagree(key, state, { message, current }) {
+async function disagree(key, state, { current }) {
   if (sent.get(key)?.some((one) => same(one, current))) {
     versions.set(key, current.version);
     sent.delete(key);
@@ -77,7 +77,7 @@ async function disagree(key, state, { message, current }) {
   }
   if (waiting.get(key) === state) waiting.delete(key);
   const copies = [...(conflicts.get(key)?.copies ?? []), current.copy];
-  conflicts.set(key, { theirs: current, mine: state, copies, message });
+  conflicts.set(key, { theirs: current, mine: state, copies });
   mark("NOT saved: changed elsewhere", true);
   await readProject().catch(() => {});
   emit("notice");
