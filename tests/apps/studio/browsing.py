@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import socket
-import time
 from importlib.resources import files
 from pathlib import Path
 
@@ -70,13 +69,6 @@ class Hand:
 def table(folder, name):
     path = folder / f"{name}.json"
     return json.loads(path.read_text("utf-8")) if path.exists() else {}
-
-
-def eventually(true):
-    deadline = time.monotonic() + 10
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def shown(page, expression):
