@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import socket
+from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
 
@@ -79,6 +80,21 @@ def shown(page, expression):
 def shoot(page, name):
     if SCREENSHOTS:
         page.screenshot(path=str(Path(SCREENSHOTS) / f"{name}.jpg"), type="jpeg", quality=85)
+
+
+@contextmanager
+def opened(browser, serve, folder):
+    """The page of a folder with its first photograph open; nothing fails in it."""
+    port = free_port()
+    serve(folder, port)
+    page = browser.new_page(viewport={"width": 1280, "height": 800})
+    faults = []
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.goto(f"http://127.0.0.1:{port}/")
+    expect(page.locator("#images [aria-current=true] span")).to_have_text("astronaut")
+    yield page
+    assert faults == []
+    page.close()
 
 
 def tabs(browser, port):

@@ -5,24 +5,17 @@ import pytest
 pytest.importorskip("fastapi")
 pytest.importorskip("playwright.sync_api")
 
-from tests.apps.studio.browsing import Hand, add, eventually, expect, free_port, scribble, shown, table
+from tests.apps.studio.browsing import Hand, add, expect, opened, scribble, shown, table
+from tests.apps.studio.waiting import eventually
 
 
 @pytest.fixture
 def page(browser, serve, photographs):
-    port = free_port()
-    serve(photographs, port)
-    page = browser.new_page(viewport={"width": 1280, "height": 800})
-    page.faults = []
-    page.on("pageerror", lambda error: page.faults.append(str(error)))
-    page.goto(f"http://127.0.0.1:{port}/")
-    expect(page.locator("#images [aria-current=true] span")).to_have_text("astronaut")
-    add(page, "dog")
-    expect(page.locator("#classes .pick b", has_text="dog")).to_be_visible()
-    page.locator("#canvas").focus()
-    yield page
-    assert page.faults == []
-    page.close()
+    with opened(browser, serve, photographs) as page:
+        add(page, "dog")
+        expect(page.locator("#classes .pick b", has_text="dog")).to_be_visible()
+        page.locator("#canvas").focus()
+        yield page
 
 
 def rows(folder, name):
@@ -84,6 +77,18 @@ def test_a_polygon_is_filled_and_undone_in_one_step(page, photographs):
             assert 0.19 * 210 <= y <= 0.71 * 210
     page.keyboard.press("Control+z")
     eventually(lambda: rows(photographs, "scribbles") == [])
+    # Two fingers move the image and leave the corners.
+    for place in ((0.3, 0.3), (0.7, 0.3)):
+        page.mouse.click(*hand.at(*place))
+    fingers = [
+        dict(zip("xy", hand.at(*place), strict=True), id=number)
+        for number, place in enumerate(((0.4, 0.6), (0.6, 0.6)))
+    ]
+    touch = page.context.new_cdp_session(page)
+    for kind, points in (("Start", fingers[:1]), ("Start", fingers), ("End", [])):
+        touch.send("Input.dispatchTouchEvent", {"type": f"touch{kind}", "touchPoints": points})
+    assert shown(page, "state.hand.current.corners.length") == 2
+    page.keyboard.press("Escape")
     # Two corners are none.
     page.mouse.click(*hand.at(0.2, 0.2))
     page.mouse.click(*hand.at(0.4, 0.2))
@@ -111,7 +116,11 @@ def test_hints_of_a_hidden_class_stay_until_it_is_shown(page, photographs):
     page.mouse.click(*Hand(page).at(0.2, 0.2))
     eventually(lambda: rows(photographs, "scribbles") and rows(photographs, "points"))
     page.click("#classes .eye")
-    for tool, start, end in (("r", (0.5, 0.3), (0.5, 0.7)), ("v", (0.2, 0.2), (0.3, 0.2)), ("e", (0.4, 0.5), (0.4, 0.5))):
+    for tool, start, end in (
+        ("r", (0.5, 0.3), (0.5, 0.7)),
+        ("v", (0.2, 0.2), (0.3, 0.2)),
+        ("e", (0.4, 0.5), (0.4, 0.5)),
+    ):
         page.keyboard.press(tool)
         scribble(page, start, end)
     scribble(page, (0.2, 0.2), (0.2, 0.2))

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import shutil
 
 import pytest
@@ -9,22 +10,15 @@ import pytest
 pytest.importorskip("fastapi")
 pytest.importorskip("playwright.sync_api")
 
-from tests.apps.studio.browsing import add, eventually, expect, free_port, scribble, shown, stored
+from tests.apps.studio.browsing import add, expect, opened, scribble, shown, stored
+from tests.apps.studio.waiting import eventually
 
 
 @pytest.fixture
 def page(browser, serve, photographs):
-    port = free_port()
     (photographs / "a damaged one with quite a long name, as people give them.png").write_bytes(b"\x89PNG\r\n")
-    serve(photographs, port)
-    page = browser.new_page(viewport={"width": 1280, "height": 800})
-    page.faults = []
-    page.on("pageerror", lambda error: page.faults.append(str(error)))
-    page.goto(f"http://127.0.0.1:{port}/")
-    expect(page.locator("#images [aria-current=true] span")).to_have_text("astronaut")
-    yield page
-    assert page.faults == []
-    page.close()
+    with opened(browser, serve, photographs) as page:
+        yield page
 
 
 def names(page):
@@ -63,7 +57,8 @@ def test_classes_are_moved_coloured_hidden_and_deleted(page, photographs):
     eventually(lambda: stored(photographs) == ["bush"])
 
     # Hidden, with its strokes.
-    eventually(lambda: shown(page, "state.view.mask !== null"))
+    first = "(() => { const pen = new OffscreenCanvas(1, 1).getContext('2d'); if (state.view.mask) pen.drawImage(state.view.mask, 0, 0); return [...pen.getImageData(0, 0, 1, 1).data]; })()"  # noqa: E501
+    eventually(lambda: shown(page, first) == [255, 0, 255, 255])
     pixels = "document.getElementById('canvas').toDataURL()"
     before = page.evaluate(pixels)
     page.locator("#classes .eye").nth(2).click()
@@ -208,6 +203,7 @@ def test_areas_are_shown_and_saved(page, photographs, tmp_path):
     page.click("#areas")
     expect(page.locator("#areas-note")).to_contain_text("1 of 6 images measured. Left out:", timeout=30_000)
     expect(page.locator("#areas-table tbody tr")).to_have_count(2)
+    expect(page.locator("#areas-table tbody tr").nth(0)).to_contain_text("from this image's hints alone")
     with page.expect_download() as download:
         page.click("#areas-save")
     download.value.save_as(tmp_path / "areas.csv")
@@ -216,6 +212,39 @@ def test_areas_are_shown_and_saved(page, photographs, tmp_path):
     assert sum(int(row["pixels"]) for row in rows) == 300 * 210
     assert sum(float(row["percent"]) for row in rows) == pytest.approx(100, abs=0.01)
     page.click("#areas-close")
+    # What goes wrong is said in the dialog, and what was measured until then can be saved.
+    page.route("**/api/areas/cat", lambda route: route.abort())
+    page.click("#areas")
+    expect(page.locator("#areas-note")).to_have_text("Failed to fetch")
+    expect(page.locator("#areas-save")).to_be_enabled()
+    expect(page.locator("#error")).to_be_hidden()
+
+
+@pytest.mark.slow
+def test_what_is_not_saved_is_said_until_it_is(page, photographs, tmp_path):
+    add(page, "dog")
+    expect(page.locator("#classes .pick b", has_text="dog")).to_be_visible()
+    page.route("**/api/hints/astronaut", lambda route: route.fulfill(status=422, json={"detail": "full"}))
+    scribble(page, (0.1, 0.2), (0.6, 0.2))
+    expect(page.locator("#saved")).to_have_text("NOT saved")
+    shutil.copyfile(photographs / "images" / "cup.png", tmp_path / "mug.png")
+    page.set_input_files("#upload", tmp_path / "mug.png")
+    expect(page.locator("#images span", has_text="mug")).to_have_count(1)
+    expect(page.locator("#saved")).to_have_text("NOT saved")
+    page.unroute("**/api/hints/astronaut")
+    scribble(page, (0.1, 0.5), (0.6, 0.5))
+    expect(page.locator("#saved")).to_have_text("saved")
+    # An accepted mask can be taken away; classes that change elsewhere colour the mask anew.
+    expect(page.locator("#source")).to_have_text("from this image's hints alone")
+    page.click("#accept")
+    expect(page.locator("#accept")).to_have_attribute("title", re.compile("^take the accepted mask away"))
+    change = """async () => {
+        const found = await (await fetch("/api/project")).json();
+        const body = { classes: found.classes.map(({ id, name }) => ({ id, name, colour: "#ff00ff" })), background: null };
+        await fetch("/api/classes", { method: "PUT", headers: { "If-Match": found.version, "Content-Type": "application/json" }, body: JSON.stringify(body) });
+    }"""  # noqa: E501
+    with page.expect_response("**/api/mask/astronaut*", timeout=15_000):
+        page.evaluate(change)
 
 
 @pytest.mark.slow

@@ -9,6 +9,7 @@ from PIL import Image
 
 pytest.importorskip("fastapi")
 from fastapi.testclient import TestClient
+from tests.apps.studio.waiting import eventually
 
 from hintseg.apps.studio.project import Project
 from hintseg.apps.studio.ranking import Ranking
@@ -18,7 +19,6 @@ from hintseg.apps.studio.uncertainty import Place, heat, most_uncertain, uncerta
 from hintseg.errors import InputError
 from hintseg.hints.labels import UNLABELLED
 from hintseg.simulate.hints import simulate_points
-from tests.apps.studio.waiting import eventually
 
 
 def test_uncertainty_is_nought_where_one_class_is_certain_and_one_where_all_are_alike():
