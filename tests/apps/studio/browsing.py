@@ -4,7 +4,7 @@ import json
 import os
 import shutil
 import socket
-import time
+from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
 
@@ -72,13 +72,6 @@ def table(folder, name):
     return json.loads(path.read_text("utf-8")) if path.exists() else {}
 
 
-def eventually(true):
-    deadline = time.monotonic() + 10
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
 def shown(page, expression):
     """What the page's modules hold."""
     return page.evaluate(f"import('/page/js/state.js').then((state) => {expression})")
@@ -87,6 +80,21 @@ def shown(page, expression):
 def shoot(page, name):
     if SCREENSHOTS:
         page.screenshot(path=str(Path(SCREENSHOTS) / f"{name}.jpg"), type="jpeg", quality=85)
+
+
+@contextmanager
+def opened(browser, serve, folder):
+    """The page of a folder with its first photograph open; nothing fails in it."""
+    port = free_port()
+    serve(folder, port)
+    page = browser.new_page(viewport={"width": 1280, "height": 800})
+    faults = []
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.goto(f"http://127.0.0.1:{port}/")
+    expect(page.locator("#images [aria-current=true] span")).to_have_text("astronaut")
+    yield page
+    assert faults == []
+    page.close()
 
 
 def tabs(browser, port):

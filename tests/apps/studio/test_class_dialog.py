@@ -2,6 +2,7 @@
 
 import io
 import json
+import threading
 
 import numpy as np
 import pytest
@@ -10,11 +11,13 @@ from PIL import Image
 pytest.importorskip("fastapi")
 
 from hintseg.apps.studio import deletion
+from hintseg.apps.studio import project as project_module
 from hintseg.apps.studio.accepted import accept
 from hintseg.apps.studio.project import Project
 from hintseg.apps.studio.unlearned import named_as, names_unlearned, with_hints
 from hintseg.errors import InputError
 from hintseg.hints.dataset import Dataset
+from hintseg.io.images import write_labels
 
 DRAWN = {
     "strokes": [
@@ -95,6 +98,15 @@ def test_a_deleted_class_takes_its_hints_and_no_other(tab, folder):
     assert not (folder / "studio" / "deleting").exists()
 
 
+def test_pictures_of_strokes_are_hints(tab, folder):
+    tab.save("b", {"points": [{"label": 1, "x": 4, "y": 60}]})
+    for key, label in (("b", 1), ("été 1", 2)):
+        write_labels(folder / "scribbles" / f"{key}.png", np.full((72, 96), label, np.uint8))
+    uses = lambda label: tab.client.get(f"/api/classes/{tab.ids[label]}").json()  # noqa: E731
+    assert uses(1) == {"hints": 2, "images": 1, "masks": 0}
+    assert uses(2) == {"hints": 1, "images": 1, "masks": 0}
+
+
 def test_the_only_class_stays(tab, folder):
     for label in (2, 1):
         assert delete(tab, label).status_code == 200
@@ -119,6 +131,30 @@ def test_masks_of_images_that_are_gone_move_up_too(tab, folder):
     assert tab.client.get(f"/api/classes/{tab.ids[2]}").json()["masks"] == 1
     assert delete(tab, 1).status_code == 200
     assert (np.asarray(Image.open(folder / "masks" / "gone.png")) == 1).all()
+
+
+def test_label_pictures_without_the_class_and_those_after_it_stay_as_they_are(tab, folder):
+    path = folder / "masks" / "b.tif"
+    path.parent.mkdir()
+    for label, status in ((2, 422), (0, 200)):
+        Image.fromarray(np.full((72, 96), label, np.uint8)).save(path)
+        before = path.read_bytes()
+        answer = delete(tab, 1)
+        assert answer.status_code == status, answer.text
+        assert path.read_bytes() == before
+    assert not (folder / answer.json()["copy"] / "masks").exists()
+
+
+def test_uses_are_counted_while_others_save(tab, monkeypatch):
+    def counting(dataset, label):
+        other = threading.Thread(target=tab.save, args=("b", DRAWN))
+        other.start()
+        other.join(timeout=20)
+        assert not other.is_alive()
+        return deletion.uses_of(dataset, label)
+
+    monkeypatch.setattr(project_module, "uses_of", counting)
+    assert tab.client.get(f"/api/classes/{tab.ids[1]}").json()["hints"] == 3
 
 
 def test_a_second_label_map_of_an_image_is_named_and_nothing_is_deleted(tab, folder):
@@ -147,7 +183,7 @@ def test_a_deletion_that_broke_off_is_finished_or_forgotten(tab, folder, monkeyp
         raise KeyboardInterrupt
 
     monkeypatch.setattr(deletion, "finish_deletion" if whole else "write_labels", broken)
-    accept(Project.open(folder), "b", np.zeros((72, 96), np.uint8))
+    accept(Project.open(folder), "b", np.ones((72, 96), np.uint8))
     with pytest.raises(KeyboardInterrupt):
         deletion.delete_class(Dataset.open(folder), 1)
     monkeypatch.undo()

@@ -5,24 +5,17 @@ import pytest
 pytest.importorskip("fastapi")
 pytest.importorskip("playwright.sync_api")
 
-from tests.apps.studio.browsing import Hand, add, eventually, expect, free_port, scribble, shown, table
+from tests.apps.studio.browsing import Hand, add, expect, opened, scribble, shown, table
+from tests.apps.studio.waiting import eventually
 
 
 @pytest.fixture
 def page(browser, serve, photographs):
-    port = free_port()
-    serve(photographs, port)
-    page = browser.new_page(viewport={"width": 1280, "height": 800})
-    page.faults = []
-    page.on("pageerror", lambda error: page.faults.append(str(error)))
-    page.goto(f"http://127.0.0.1:{port}/")
-    expect(page.locator("#images [aria-current=true] span")).to_have_text("astronaut")
-    add(page, "dog")
-    expect(page.locator("#classes .pick b", has_text="dog")).to_be_visible()
-    page.locator("#canvas").focus()
-    yield page
-    assert page.faults == []
-    page.close()
+    with opened(browser, serve, photographs) as page:
+        add(page, "dog")
+        expect(page.locator("#classes .pick b", has_text="dog")).to_be_visible()
+        page.locator("#canvas").focus()
+        yield page
 
 
 def rows(folder, name):
@@ -51,6 +44,23 @@ def test_the_brush_is_as_wide_on_the_screen_at_every_zoom(page, photographs):
 
 
 @pytest.mark.slow
+def test_a_window_that_changes_keeps_zoom_and_place(page):
+    place = "[state.view.scale, state.view.x, state.view.y]"
+    width = "document.getElementById('canvas').clientWidth"
+    before, wide = shown(page, place), page.evaluate(width)
+    page.set_viewport_size({"width": 1000, "height": 700})
+    eventually(lambda: shown(page, place)[0] < before[0])  # fitted anew
+    page.keyboard.press("+")
+    zoomed = shown(page, place)
+    page.set_viewport_size({"width": 1280, "height": 800})
+    eventually(lambda: page.evaluate(width) == wide)
+    page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    assert shown(page, place) == zoomed
+    page.keyboard.press("0")
+    assert shown(page, place) == before
+
+
+@pytest.mark.slow
 def test_a_polygon_is_filled_and_undone_in_one_step(page, photographs):
     page.keyboard.press("o")
     hand = Hand(page)
@@ -67,6 +77,18 @@ def test_a_polygon_is_filled_and_undone_in_one_step(page, photographs):
             assert 0.19 * 210 <= y <= 0.71 * 210
     page.keyboard.press("Control+z")
     eventually(lambda: rows(photographs, "scribbles") == [])
+    # Two fingers move the image and leave the corners.
+    for place in ((0.3, 0.3), (0.7, 0.3)):
+        page.mouse.click(*hand.at(*place))
+    fingers = [
+        dict(zip("xy", hand.at(*place), strict=True), id=number)
+        for number, place in enumerate(((0.4, 0.6), (0.6, 0.6)))
+    ]
+    touch = page.context.new_cdp_session(page)
+    for kind, points in (("Start", fingers[:1]), ("Start", fingers), ("End", [])):
+        touch.send("Input.dispatchTouchEvent", {"type": f"touch{kind}", "touchPoints": points})
+    assert shown(page, "state.hand.current.corners.length") == 2
+    page.keyboard.press("Escape")
     # Two corners are none.
     page.mouse.click(*hand.at(0.2, 0.2))
     page.mouse.click(*hand.at(0.4, 0.2))
@@ -85,6 +107,29 @@ def test_a_part_of_a_stroke_is_rubbed_out(page, photographs):
     assert max(x for x, _ in left[1]) < 150 < min(x for x, _ in right[1])
     page.keyboard.press("Control+z")
     eventually(lambda: len(rows(photographs, "scribbles")) == 1)
+
+
+@pytest.mark.slow
+def test_hints_of_a_hidden_class_stay_until_it_is_shown(page, photographs):
+    scribble(page, (0.2, 0.5), (0.8, 0.5))
+    page.keyboard.press("p")
+    page.mouse.click(*Hand(page).at(0.2, 0.2))
+    eventually(lambda: rows(photographs, "scribbles") and rows(photographs, "points"))
+    page.click("#classes .eye")
+    for tool, start, end in (
+        ("r", (0.5, 0.3), (0.5, 0.7)),
+        ("v", (0.2, 0.2), (0.3, 0.2)),
+        ("e", (0.4, 0.5), (0.4, 0.5)),
+    ):
+        page.keyboard.press(tool)
+        scribble(page, start, end)
+    scribble(page, (0.2, 0.2), (0.2, 0.2))
+    expect(page.locator("#hint-count")).to_have_text("Hints of this image (2)")
+    assert shown(page, "state.hints.past.length") == 2
+    page.keyboard.press("1")
+    expect(page.locator("#classes .eye.closed")).to_have_count(0)
+    scribble(page, (0.2, 0.2), (0.2, 0.2))
+    eventually(lambda: not rows(photographs, "points"))
 
 
 @pytest.mark.slow

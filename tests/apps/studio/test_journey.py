@@ -19,7 +19,6 @@ from tests.apps.studio.browsing import (
     Hand,
     add,
     demo_strokes,
-    eventually,
     expect,
     free_port,
     scribble,
@@ -29,6 +28,7 @@ from tests.apps.studio.browsing import (
     table,
     tabs,
 )
+from tests.apps.studio.waiting import eventually
 
 
 @pytest.mark.slow

@@ -2,28 +2,23 @@
 
 import csv
 import json
+import re
+import shutil
 
 import pytest
 
 pytest.importorskip("fastapi")
 pytest.importorskip("playwright.sync_api")
 
-from tests.apps.studio.browsing import add, eventually, expect, free_port, scribble, shown, stored
+from tests.apps.studio.browsing import add, expect, opened, scribble, shown, stored
+from tests.apps.studio.waiting import eventually
 
 
 @pytest.fixture
 def page(browser, serve, photographs):
-    port = free_port()
     (photographs / "a damaged one with quite a long name, as people give them.png").write_bytes(b"\x89PNG\r\n")
-    serve(photographs, port)
-    page = browser.new_page(viewport={"width": 1280, "height": 800})
-    page.faults = []
-    page.on("pageerror", lambda error: page.faults.append(str(error)))
-    page.goto(f"http://127.0.0.1:{port}/")
-    expect(page.locator("#images [aria-current=true] span")).to_have_text("astronaut")
-    yield page
-    assert page.faults == []
-    page.close()
+    with opened(browser, serve, photographs) as page:
+        yield page
 
 
 def names(page):
@@ -62,7 +57,8 @@ def test_classes_are_moved_coloured_hidden_and_deleted(page, photographs):
     eventually(lambda: stored(photographs) == ["bush"])
 
     # Hidden, with its strokes.
-    eventually(lambda: shown(page, "state.view.mask !== null"))
+    first = "(() => { const pen = new OffscreenCanvas(1, 1).getContext('2d'); if (state.view.mask) pen.drawImage(state.view.mask, 0, 0); return [...pen.getImageData(0, 0, 1, 1).data]; })()"  # noqa: E501
+    eventually(lambda: shown(page, first) == [255, 0, 255, 255])
     pixels = "document.getElementById('canvas').toDataURL()"
     before = page.evaluate(pixels)
     page.locator("#classes .eye").nth(2).click()
@@ -75,7 +71,8 @@ def test_classes_are_moved_coloured_hidden_and_deleted(page, photographs):
     scribble(page, (0.1, 0.8), (0.6, 0.8))
     eventually(lambda: stored(photographs) == ["bush", "sky"])
     page.locator("#classes .more").nth(2).click()
-    page.click("#class-delete")
+    expect(page.locator("#class-delete")).to_be_disabled()
+    page.dblclick("#class-ask")
     expect(page.locator("#class-uses")).to_contain_text("1 hint on 1 image")
     assert names(page) == ["sky", "dog", "bush"]
     page.click("#class-delete")
@@ -86,6 +83,30 @@ def test_classes_are_moved_coloured_hidden_and_deleted(page, photographs):
     scribble(page, (0.1, 0.5), (0.6, 0.5))
     expect(page.locator("#saved")).to_have_text("saved")
     assert stored(photographs) == ["sky", "sky"]
+
+
+@pytest.mark.slow
+def test_an_answer_about_one_class_lets_no_other_be_deleted(page):
+    for name in ("dog", "tree"):
+        add(page, name)
+        expect(page.locator("#classes .pick b", has_text=name)).to_be_visible()
+    held = []
+    page.route("**/api/classes/*", lambda route: held.append(route))
+    page.locator("#classes .more").nth(0).click()
+    page.click("#class-ask")
+    page.click("#class-cancel")
+    page.locator("#classes .more").nth(1).click()
+    eventually(lambda: held or page.wait_for_timeout(10))
+    with page.expect_response("**/api/classes/*"):
+        held[0].continue_()
+    page.wait_for_timeout(200)
+    expect(page.locator("#class-uses")).to_be_empty()
+    expect(page.locator("#class-delete")).to_be_disabled()
+    page.click("#class-ask")
+    eventually(lambda: len(held) == 2 or page.wait_for_timeout(10))
+    held[1].continue_()
+    expect(page.locator("#class-delete")).to_be_enabled()
+    expect(page.locator("#class-uses")).to_have_text("No hint and no mask uses this class.")
 
 
 @pytest.mark.slow
@@ -118,11 +139,19 @@ def test_images_are_found_and_damaged_ones_are_marked_and_skipped(page):
 
 
 @pytest.mark.slow
-def test_a_message_can_be_closed(page):
-    page.locator("#images li.damaged button").click()
-    expect(page.locator("#error")).to_be_visible()
+def test_a_damaged_image_says_why_until_it_opens(page, photographs):
+    row = page.locator("#images li.damaged button")
+    row.click()
+    expect(page.locator("#error-text")).to_contain_text("a damaged one")
+    expect(row).to_have_attribute("title", page.locator("#error-text").text_content())
     page.click("#error-close")
     expect(page.locator("#error")).to_be_hidden()
+    (file,) = (photographs / "images").glob("a damaged one*")
+    file.unlink()
+    shutil.copyfile(photographs / "images" / "cup.png", file)
+    row.click()
+    expect(page.locator("#images [aria-current=true] span")).to_contain_text("a damaged one")
+    expect(page.locator("#images li.damaged")).to_have_count(0)
 
 
 @pytest.mark.slow
@@ -139,8 +168,9 @@ def test_the_next_most_uncertain_image_is_a_key_away(page):
     page.route("**/api/state*", uncertain)
     expect(page.locator("#hottest")).to_be_enabled(timeout=15_000)
     page.locator("#canvas").focus()
-    page.keyboard.press("n")
-    expect(page.locator("#images [aria-current=true] span")).to_have_text("cat")
+    for key in ("cat", "cup", "astronaut", "cat"):
+        page.keyboard.press("n")
+        expect(page.locator("#images [aria-current=true] span")).to_have_text(key)
     page.keyboard.press("u")
     expect(page.locator("#heat-note")).to_contain_text("there is no model yet")
 
@@ -173,6 +203,7 @@ def test_areas_are_shown_and_saved(page, photographs, tmp_path):
     page.click("#areas")
     expect(page.locator("#areas-note")).to_contain_text("1 of 6 images measured. Left out:", timeout=30_000)
     expect(page.locator("#areas-table tbody tr")).to_have_count(2)
+    expect(page.locator("#areas-table tbody tr").nth(0)).to_contain_text("from this image's hints alone")
     with page.expect_download() as download:
         page.click("#areas-save")
     download.value.save_as(tmp_path / "areas.csv")
@@ -181,6 +212,39 @@ def test_areas_are_shown_and_saved(page, photographs, tmp_path):
     assert sum(int(row["pixels"]) for row in rows) == 300 * 210
     assert sum(float(row["percent"]) for row in rows) == pytest.approx(100, abs=0.01)
     page.click("#areas-close")
+    # What goes wrong is said in the dialog, and what was measured until then can be saved.
+    page.route("**/api/areas/cat", lambda route: route.abort())
+    page.click("#areas")
+    expect(page.locator("#areas-note")).to_have_text("Failed to fetch")
+    expect(page.locator("#areas-save")).to_be_enabled()
+    expect(page.locator("#error")).to_be_hidden()
+
+
+@pytest.mark.slow
+def test_what_is_not_saved_is_said_until_it_is(page, photographs, tmp_path):
+    add(page, "dog")
+    expect(page.locator("#classes .pick b", has_text="dog")).to_be_visible()
+    page.route("**/api/hints/astronaut", lambda route: route.fulfill(status=422, json={"detail": "full"}))
+    scribble(page, (0.1, 0.2), (0.6, 0.2))
+    expect(page.locator("#saved")).to_have_text("NOT saved")
+    shutil.copyfile(photographs / "images" / "cup.png", tmp_path / "mug.png")
+    page.set_input_files("#upload", tmp_path / "mug.png")
+    expect(page.locator("#images span", has_text="mug")).to_have_count(1)
+    expect(page.locator("#saved")).to_have_text("NOT saved")
+    page.unroute("**/api/hints/astronaut")
+    scribble(page, (0.1, 0.5), (0.6, 0.5))
+    expect(page.locator("#saved")).to_have_text("saved")
+    # An accepted mask can be taken away; classes that change elsewhere colour the mask anew.
+    expect(page.locator("#source")).to_have_text("from this image's hints alone")
+    page.click("#accept")
+    expect(page.locator("#accept")).to_have_attribute("title", re.compile("^take the accepted mask away"))
+    change = """async () => {
+        const found = await (await fetch("/api/project")).json();
+        const body = { classes: found.classes.map(({ id, name }) => ({ id, name, colour: "#ff00ff" })), background: null };
+        await fetch("/api/classes", { method: "PUT", headers: { "If-Match": found.version, "Content-Type": "application/json" }, body: JSON.stringify(body) });
+    }"""  # noqa: E501
+    with page.expect_response("**/api/mask/astronaut*", timeout=15_000):
+        page.evaluate(change)
 
 
 @pytest.mark.slow
@@ -219,12 +283,18 @@ def test_a_bar_that_moves_time_that_is_left_and_what_stop_keeps(page):
 def test_an_export_says_how_far_it_is_and_what_it_left_out(page):
     add(page, "dog")
     expect(page.locator("#classes .pick b", has_text="dog")).to_be_visible()
-    scribble(page, (0.1, 0.2), (0.6, 0.2))
-    expect(page.locator("#saved")).to_have_text("saved")
+    held, saves = [], []
+    page.route("**/api/hints/*", lambda route: saves.append(route))
     page.route("**/api/exporting", lambda route: route.fulfill(json={"done": 2, "total": 6}))
-    held = []
     page.route("**/api/export?*", lambda route: held.append(route))
+    scribble(page, (0.1, 0.2), (0.6, 0.2))
     page.click("#export")
+    page.click("#areas")
+    expect(page.locator("#areas-note")).to_have_text("saving what was drawn …")
+    page.click("#areas-close")
+    page.wait_for_timeout(300)
+    assert not held
+    saves[0].continue_()
     expect(page.locator("#info")).to_contain_text("Exporting: image 3 of 6, about")
     expect(page.locator("#export")).to_be_disabled()
     answer = held[0].fetch()

@@ -31,6 +31,7 @@ def test_what_is_left_follows_from_what_is_done(tmp_path):
     found = run_progress(tmp_path, False, time.time() - 12)
     assert (found["stage"], found["part"]) == ("training", 0.12)
     assert found["left"] == pytest.approx(88, abs=2)
+    assert run_progress(tmp_path, False, 0.0)["left"] is None
     (tmp_path / "progress.json").write_text(json.dumps({"stage": "check", "done": 0, "total": 10}), "utf-8")
     assert run_progress(tmp_path, False, time.time())["left"] is None
     (tmp_path / "progress.json").write_text(json.dumps({"stage": "new", "done": 1, "total": 0}), "utf-8")

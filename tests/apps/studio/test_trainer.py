@@ -144,7 +144,11 @@ def test_a_run_that_nobody_recorded_serves_by_the_names_of_its_classes(project, 
         record.unlink()
     model = Model(project, Trainer(project, "none"))
     assert model.usable() == out
+    assert model.unlearned() == []
     ids = project.identifiers
+    added = [*zip(ids, learned, strict=True), (None, "later")]
+    project.set_classes(added, None, None, project.table()["version"])
+    assert model.unlearned() == [project.identifiers[2]]
     project.delete_class(ids[0], project.table()["version"])
     kept = project.identifiers
     names = list(project.dataset.classes)

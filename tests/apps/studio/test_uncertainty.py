@@ -2,7 +2,6 @@
 
 import io
 import shutil
-import time
 
 import numpy as np
 import pytest
@@ -10,6 +9,7 @@ from PIL import Image
 
 pytest.importorskip("fastapi")
 from fastapi.testclient import TestClient
+from tests.apps.studio.waiting import eventually
 
 from hintseg.apps.studio.project import Project
 from hintseg.apps.studio.ranking import Ranking
@@ -69,26 +69,47 @@ class Fixed:
         return self.places[key]
 
 
-def until(true):
-    deadline = time.monotonic() + 20
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
 def test_images_are_ranked_anew_when_the_model_changes_and_keep_their_places_until_then():
     model = Fixed()
     model.places = {"a": Place(0.1, 1, 1), "b": Place(0.2, 2, 2)}
     ranking, keys = Ranking(model), ("a", "b", "damaged")
-    until(lambda: ranking.places(keys) == model.places)
+    eventually(lambda: ranking.places(keys) == model.places)
     before = model.places
     model.now, model.places = "2", {"a": Place(0.5, 1, 1), "b": Place(0.4, 2, 2)}
     assert ranking.places(keys, busy=True) == before
-    until(lambda: ranking.places(keys) == model.places)
+    eventually(lambda: ranking.places(keys) == model.places)
     ranking.forget("a")
     assert set(ranking.places(keys, busy=True)) == {"b"}
     model.now = None
     assert ranking.places(keys) == {}
+
+
+def test_a_place_that_was_computed_while_its_hints_changed_is_forgotten():
+    model = Fixed()
+    ranking, computed = Ranking(model), []
+
+    def place(key):
+        computed.append(key)
+        if len(computed) == 1:
+            ranking.forget(key)
+        return Place(0.1 * len(computed), 1, 1)
+
+    model.place = place
+    eventually(lambda: ranking.places(("a",)) == {"a": Place(0.2, 1, 1)})
+    assert computed == ["a", "a"]
+
+
+def test_the_version_of_a_model_is_asked_for_once_for_all_images():
+    model = Fixed()
+    keys = tuple("abcdefgh")
+    model.places = {key: Place(0.1, 1, 1) for key in keys}
+    asked = []
+    model.version = lambda: asked.append(1) or "1"
+    ranking = Ranking(model)
+    ranking.places(keys)
+    ranking._thread.join()
+    assert len(asked) == 1
+    assert ranking.places(keys, busy=True) == model.places
 
 
 def test_before_anything_is_trained_the_ring_stands_on_something_uncertain(scenes, tmp_path, tab_of):
@@ -103,7 +124,7 @@ def test_before_anything_is_trained_the_ring_stands_on_something_uncertain(scene
     assert tab.client.get("/api/state").json()["uncertain"] == {}
     points = simulate_points(scenes.mask(first).astype(np.uint8), 0)
     tab.save(first, {"points": [{"label": one.label, "x": one.x, "y": one.y} for one in points]})
-    until(lambda: set(tab.client.get("/api/state").json()["uncertain"]) == set(scenes.paths))
+    eventually(lambda: set(tab.client.get("/api/state").json()["uncertain"]) == set(scenes.paths))
     picture = np.asarray(Image.open(io.BytesIO(tab.client.get(f"/api/uncertainty/{second}").content)))
     assert picture.shape == (72, 96, 4)
     place = tab.client.get("/api/state").json()["uncertain"][second]

@@ -1,6 +1,5 @@
 """Masks that somebody accepted: masks/KEY.png, and a copy of each that is replaced or withdrawn."""
 
-import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,16 +11,6 @@ from hintseg.apps.studio.kept import keep_mask
 from hintseg.apps.studio.links import writable
 from hintseg.apps.studio.project import Project
 from hintseg.io.images import write_labels
-
-
-def mask_version(project: Project, key: str) -> str:
-    """Changes with the image's picture in masks/."""
-    project.dataset.path(key)  # as in `_mask`
-    path = project.dataset.label_path("masks", key)
-    try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()[:16] if path is not None and path.is_file() else ""
-    except FileNotFoundError:  # withdrawn meanwhile
-        return ""
 
 
 def accept(project: Project, key: str, mask: NDArray[np.uint8], is_current: Callable[[], bool] = lambda: True) -> None:

@@ -34,9 +34,9 @@ class Uses(NamedTuple):
     """What a class is used for.
 
     Attributes:
-        hints: strokes, points, boxes and ticks of it.
+        hints: strokes, points, boxes and ticks of it, and pictures of strokes that show it.
         images: that have any.
-        masks: accepted masks and label pictures that show it.
+        masks: pictures in masks/ that show it.
     """
 
     hints: int
@@ -56,9 +56,11 @@ def uses_of(dataset: Dataset, label: int) -> Uses:
         for key, rows in read_table(dataset.root / f"{name}.json").items():
             found = sum(_label(dataset, name, row) == label for row in rows)
             hints, keys = hints + found, keys | ({key} if found else set())
-    pictures = [(folder, key) for folder in ("masks", "scribbles") for key in dataset.pictures[folder].files]
-    shown = [one for one in pictures if (_labels(dataset, *one) == label).any()]
-    return Uses(hints, len(keys), len(shown))
+    scribbles, masks = (
+        [key for key in dataset.pictures[folder].files if (_labels(dataset, folder, key) == label).any()]
+        for folder in ("scribbles", "masks")
+    )
+    return Uses(hints + len(scribbles), len(keys.union(scribbles)), len(masks))
 
 
 def delete_class(dataset: Dataset, label: int) -> str:
@@ -127,7 +129,10 @@ def _stage(dataset: Dataset, label: int, staged: Path) -> None:
             raise InputError(f"{doubled[0]}: is a second label map of its image; remove one of the two first.")
         _stage_record(dataset, folder, names, staged)
         for key, path in dataset.pictures[folder].files.items():
-            labels = moved[_labels(dataset, folder, key)]
+            before = _labels(dataset, folder, key)
+            labels = moved[before]
+            if np.array_equal(labels, before):
+                continue
             target = staged / path.relative_to(dataset.root)
             if target.suffix.lower() != ".png":
                 raise InputError(

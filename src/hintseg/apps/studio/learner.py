@@ -6,7 +6,6 @@ from contextlib import suppress
 import numpy as np
 from numpy.typing import NDArray
 
-from hintseg.apps.studio.accepted import mask_version
 from hintseg.apps.studio.drawn import version_of
 from hintseg.apps.studio.links import writable
 from hintseg.apps.studio.project import Project
@@ -36,13 +35,10 @@ class Learner:
         self._prepared: set[str] = set()
         self._preparing: threading.Thread | None = None
 
-    def version(self) -> str:
-        """Changes with whatever masks follow from: classes, and every image with hints."""
-        return version_of([self.project.identifiers, sorted(self._hinted().items())])
-
-    def is_taught(self) -> bool:
-        """Whether a hint places a class anywhere."""
-        return bool(self._hinted())
+    def version(self) -> str | None:
+        """Changes with whatever masks follow from: classes, and every image with hints; None: none places a class."""
+        hinted = self._hinted()
+        return version_of([self.project.identifiers, sorted(hinted.items())]) if hinted else None
 
     def mask(self, key: str) -> NDArray[np.uint8] | None:
         """(H, W) uint8 classes of an image; None while hints place nothing in any.
@@ -124,6 +120,6 @@ class Learner:
 
 def content_version(project: Project, key: str) -> str:
     """Changes with every file of an image that masks follow from: itself, its hints and its label pictures."""
-    versions, dataset = [project.hints_version(key), mask_version(project, key)], project.dataset
+    version, dataset = project.hints_version(key), project.dataset
     files = [dataset.path(key), *(dataset.label_path(folder, key) for folder in dataset.pictures)]
-    return version_of([versions, [mark(path) for path in files if path is not None]])
+    return version_of([version, [mark(path) for path in files if path is not None]])

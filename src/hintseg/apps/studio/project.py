@@ -182,7 +182,8 @@ class Project:
             InputError: no such class, or its hints cannot be read.
         """
         with self.locked() as dataset:
-            return uses_of(dataset, self._label(identifier))
+            label = self._label(identifier)
+        return uses_of(dataset, label)  # takes time, in which others can save
 
     def delete_class(self, identifier: str, version: str) -> str:
         """Delete a class with its hints; its pixels in masks become void. Returns where a copy of all of it lies.
@@ -195,11 +196,7 @@ class Project:
         with self.locked() as dataset:
             self._require_table(version)
             label = self._label(identifier)
-            kept = [
-                (one, name) for one, name in zip(self.identifiers, dataset.classes, strict=True) if one != identifier
-            ]
             copy = delete_class(dataset, label)
-            remember(self.root, [one for one, _ in kept], [name for _, name in kept])
             self._tables.forget()
         return copy
 

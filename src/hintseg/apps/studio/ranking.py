@@ -31,6 +31,8 @@ class Ranking:
         self._lock = threading.Lock()  # never held for long
         self._places: dict[str, tuple[str, Place | None]] = {}
         self._thread: threading.Thread | None = None
+        self._version: str | None = None  # of the model, when places were asked for last
+        self._computed: str | None = None  # image whose place is being computed
 
     def places(self, keys: tuple[str, ...], busy: bool = False) -> dict[str, Place]:
         """What is known by now.
@@ -41,7 +43,7 @@ class Ranking:
         """
         version = self._model.version()
         with self._lock:
-            known = self._places
+            known, self._version = self._places, version
             if version is None:
                 known.clear()
             waiting = [key for key in keys if key not in known or known[key][0] != version]
@@ -56,16 +58,21 @@ class Ranking:
         """An image's hints changed."""
         with self._lock:
             self._places.pop(key, None)
+            if self._computed == key:
+                self._computed = None
 
     def _rank(self, version: str, keys: list[str]) -> None:
         for key in keys:
             while time.monotonic() - self._model.last_asked() < QUIET:
                 time.sleep(QUIET / 4)
-            if self._model.version() != version:
-                return
+            with self._lock:
+                if self._version != version:
+                    return
+                self._computed = key
             try:
                 place = self._model.place(key)
             except HintsegError:  # said where the image is shown
                 place = None
             with self._lock:
-                self._places[key] = version, place
+                if self._computed == key:  # else its hints changed meanwhile
+                    self._places[key] = version, place

@@ -31,7 +31,7 @@ def run_progress(run: Path, instant: bool, started: float) -> dict[str, Any]:
     Args:
         run: its folder; there may be none yet.
         instant: whether it is a run of the instant engine.
-        started: when, `time.time`.
+        started: when, `time.time`; 0: unknown.
     """
     found: dict[str, Any] = {"stage": "starting", "done": 0, "total": 0, "part": 0.0, "left": None}
     try:
@@ -41,7 +41,7 @@ def run_progress(run: Path, instant: bool, started: float) -> dict[str, Any]:
         return found
     part = whole_part(stage, done / total if total else 0.0, INSTANT if instant else FULL)
     elapsed = time.time() - started
-    left = round(elapsed * (1 - part) / part) if part >= SOONEST else None
+    left = round(elapsed * (1 - part) / part) if started and part >= SOONEST else None
     return {"stage": STAGES.get(stage, stage), "done": done, "total": total, "part": round(part, 3), "left": left}
 
 

@@ -9,7 +9,6 @@ from fastapi.responses import JSONResponse
 from PIL import Image
 from pydantic import BaseModel, Field
 
-from hintseg.apps.studio.accepted import accepted
 from hintseg.apps.studio.conflict import ConflictError, IfMatch, required_version
 from hintseg.apps.studio.drawn import ClassId, DrawnHints
 from hintseg.apps.studio.export import archive
@@ -123,7 +122,7 @@ def _serve_hints(app: FastAPI, project: Project, model: Model, trainer: Trainer)
 
     @app.get("/api/hints/{key:path}")
     def hints(key: str) -> dict[str, Any]:
-        return project.hints(key) | {"accepted": accepted(project, key) is not None}
+        return project.hints(key) | {"accepted": project.dataset.has_mask(key)}
 
     @app.put("/api/hints/{key:path}")
     def save(key: str, body: DrawnHints, if_match: IfMatch = None) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """Training in a process of its own, and what the newest finished run says of every image."""
 
-import csv
 import re
 import subprocess
 import sys
@@ -115,7 +114,7 @@ class Trainer:
         if not training and not record.stopped and not is_finished(out):
             said = [line for line in _lines(self.folder / "last.log") if line.startswith("hintseg: ")]
             found["error"] = said[-1].removeprefix("hintseg: ") if said else "it ended before it was finished."
-        return found | {"losses": _losses(out / "metrics.csv")}
+        return found
 
     def newest(self) -> Path | None:
         """The newest finished run."""
@@ -146,24 +145,26 @@ class Model:
     def usable(self) -> Path | None:
         """The newest finished run; None where it learned a class that was deleted since. Those added since it lacks."""
         newest = self.trainer.newest()
-        if newest is None:
-            return None
-        record = RunRecord.load(self.trainer.folder, newest.name)
+        return None if newest is None or self._learned(newest) is None else newest
+
+    def _learned(self, run: Path) -> int | None:
+        """How many of today's classes a run learned, which are the first ones; None where others were among them."""
+        record = RunRecord.load(self.trainer.folder, run.name)
         if record is not None:
-            return newest if record.classes == self.project.identifiers[: len(record.classes)] else None
-        try:  # of an older studio, which kept no identifiers: names tell
-            classes = RunDescription.load(newest / "run.json").classes
-        except RunError:
-            return None
-        return newest if tuple(classes) == tuple(self.project.dataset.classes[: len(classes)]) else None
+            learned, today = record.classes, self.project.identifiers
+        else:  # of an older studio, which kept no identifiers: names tell
+            try:
+                learned = tuple(RunDescription.load(run / "run.json").classes)
+            except RunError:
+                return None
+            today = tuple(self.project.dataset.classes)
+        return len(learned) if learned == today[: len(learned)] else None
 
     def unlearned(self) -> list[str]:
         """Identifiers of classes that were added after the run in use was trained."""
-        run = self.usable()
-        if run is None:
-            return []
-        record = RunRecord.load(self.trainer.folder, run.name)
-        return [] if record is None else list(self.project.identifiers[len(record.classes) :])
+        run = self.trainer.newest()
+        learned = None if run is None else self._learned(run)
+        return [] if learned is None else list(self.project.identifiers[learned:])
 
     def segmenter(self) -> Segmenter | None:
         """The usable run, loaded once."""
@@ -177,10 +178,8 @@ class Model:
 
     def tag(self, key: str) -> str:
         """Changes with all that the mask of an image follows from: the model, the image, its hints and masks."""
-        run, seen = self.usable(), content_version(self.project, key)
-        if run is None and self.learner is not None:
-            return self.learner.version() + seen
-        return version_of([run.name if run else None, seen, self.project.identifiers])
+        seen = content_version(self.project, key)
+        return version_of([self.version(), seen, self.project.identifiers])
 
     @property
     def name(self) -> str:
@@ -236,7 +235,7 @@ class Model:
         run = self.usable()
         if run is not None:
             return run.name
-        return None if self.learner is None or not self.learner.is_taught() else self.learner.version()
+        return None if self.learner is None else self.learner.version()
 
     def last_asked(self) -> float:
         """When a mask was asked for last."""
@@ -300,13 +299,3 @@ def _lines(path: Path) -> list[str]:
         return path.read_text("utf-8", errors="replace").splitlines()
     except OSError:
         return []
-
-
-def _losses(path: Path) -> list[float]:
-    """At most a hundred values of the total loss, evenly chosen."""
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            values = [float(row["total"]) for row in csv.DictReader(file) if row.get("total")]
-    except (OSError, ValueError):
-        return []
-    return values[:: max(len(values) // 100, 1)]

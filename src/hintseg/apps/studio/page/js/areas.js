@@ -1,7 +1,9 @@
 // How much of each image each class covers: a table, and the same as a CSV file. One image is measured after the other,
 // so that it is seen how far it is and can be stopped.
 
-import { $, attempt, element } from "./dom.js";
+import { $, element } from "./dom.js";
+import { origin } from "./mask.js";
+import { allSaved } from "./saving.js";
 import { address, askJson, instead } from "./server.js";
 import { project } from "./state.js";
 
@@ -9,17 +11,32 @@ let rows = []; // { image, class_name, pixels, percent, square_metres, origin }
 
 const number = (value, digits) => (value === null ? "" : value.toLocaleString(undefined, { maximumFractionDigits: digits }));
 
-async function measure() {
-  const signal = instead("areas"), keys = project.images.map((entry) => entry.key), left = [];
+async function measureAll() {
+  const signal = instead("areas");
   rows = [];
   showTable();
   $("areas-save").disabled = true;
+  $("areas-bar").value = 0;
+  $("areas-note").textContent = "saving what was drawn …";
+  try {
+    await allSaved();
+    if (!signal.aborted) await measure(signal);
+  } catch (error) {
+    if (!signal.aborted) $("areas-note").textContent = error.message; // the page's own line lies behind the dialog
+  } finally {
+    if (!signal.aborted) $("areas-save").disabled = !rows.length;
+  }
+}
+
+async function measure(signal) {
+  const keys = project.images.map((entry) => entry.key), left = [];
   for (const [done, key] of keys.entries()) {
     $("areas-bar").value = done / keys.length;
     $("areas-note").textContent = `measuring ${done + 1} of ${keys.length}: ${key}`;
     try {
       const found = await askJson(address("areas", key), { signal });
-      rows.push(...found.areas.map((area) => ({ ...area, origin: found.accepted ? "accepted" : found.model })));
+      if (signal.aborted) return;
+      rows.push(...found.areas.map((area) => ({ ...area, origin: origin(found.accepted ? "accepted" : "model", found.model) })));
       showTable();
     } catch (error) {
       if (signal.aborted) return;
@@ -29,7 +46,6 @@ async function measure() {
   }
   $("areas-bar").value = 1;
   $("areas-note").textContent = left.length ? `${keys.length - left.length} of ${keys.length} images measured. Left out: ${left.slice(0, 3).join(" ")}${left.length > 3 ? " …" : ""}` : `${keys.length} images measured`;
-  $("areas-save").disabled = !rows.length;
 }
 
 function showTable() {
@@ -49,10 +65,10 @@ function asText() {
   return ["image,class,pixels,percent,square_metres", ...rows.map((row) => names.map((name) => quoted(row[name])).join(","))].join("\n") + "\n";
 }
 
-$("areas").onclick = attempt(async () => {
+$("areas").onclick = () => {
   $("areas-dialog").showModal();
-  await measure();
-});
+  measureAll();
+};
 $("areas-save").onclick = () => {
   const link = element("a", { href: URL.createObjectURL(new Blob([asText()], { type: "text/csv" })), download: "areas.csv" });
   link.click();

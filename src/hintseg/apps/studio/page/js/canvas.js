@@ -2,16 +2,19 @@
 
 import { $ } from "./dom.js";
 import { rubbed } from "./rub.js";
-import { brushWidth, colour, hand, hints, on, project, view } from "./state.js";
+import { brushWidth, colour, hand, hints, isShown, on, project, view } from "./state.js";
 
 export const canvas = $("canvas");
 const pen = canvas.getContext("2d");
+
+let fitted = {}; // the view as it was fitted last
 
 export function fit() {
   const { clientWidth: w, clientHeight: h } = canvas;
   view.scale = Math.min(w / view.width, h / view.height) * 0.97;
   view.x = (w - view.width * view.scale) / 2;
   view.y = (h - view.height * view.scale) / 2;
+  fitted = { scale: view.scale, x: view.x, y: view.y };
   draw();
 }
 
@@ -57,7 +60,7 @@ function withCurrent() {
   return { ...hints.drawn, [into]: [...hints.drawn[into], added] };
 }
 
-const visible = (state) => Object.fromEntries(Object.entries(state).map(([type, found]) => [type, found.filter((hint) => !view.hidden.has(hint.label))]));
+const visible = (state) => Object.fromEntries(Object.entries(state).map(([type, found]) => [type, found.filter(isShown)]));
 
 function path(vertices) {
   pen.beginPath();
@@ -123,7 +126,8 @@ on("view", draw);
 on("hints", draw);
 on("classes", draw);
 on("opened", fit);
-new ResizeObserver(() => (view.photo ? fit() : draw())).observe(canvas);
+const isFitted = () => Object.entries(fitted).every(([name, value]) => view[name] === value);
+new ResizeObserver(() => (view.photo && isFitted() ? fit() : draw())).observe(canvas);
 $("hints").onchange = $("opacity").oninput = draw;
 $("in").onclick = () => zoom(1.3);
 $("out").onclick = () => zoom(1 / 1.3);

@@ -10,17 +10,15 @@ import { classOf, emit, project, view } from "./state.js";
 import { saveClasses } from "./table.js";
 
 let open = null; // identifier of the class that the dialog is about
-let asked = false; // whether it was said what deleting takes away
 
 export function editClass(id) {
   const { name, colour } = classOf(id);
   open = id;
-  asked = false;
   $("class-title").textContent = `Class “${name}”`;
   $("class-name").value = name;
   $("class-colour").value = colour;
   $("class-uses").textContent = "";
-  $("class-delete").textContent = "Delete …";
+  $("class-delete").disabled = true; // until it was said what goes with this class
   $("class-dialog").showModal();
 }
 
@@ -38,18 +36,19 @@ $("class-down").onclick = attempt(() => saveClasses({ move: { id: open, by: 1 } 
 
 const number = (count, name) => `${count} ${plural(name, count)}`;
 
+$("class-ask").onclick = attempt(async () => {
+  const id = open;
+  await allSaved();
+  const { hints, images, masks } = await askJson(`/api/classes/${id}`);
+  if (open !== id || !$("class-dialog").open) return;
+  const parts = [hints && `${number(hints, "hint")} on ${number(images, "image")}`, masks && `its pixels in ${number(masks, "mask")}, which then have no class`].filter(Boolean);
+  $("class-uses").textContent = parts.length
+    ? `This also deletes ${parts.join(" and ")}. It cannot be undone here; a copy of the files stays in studio/kept/classes.`
+    : "No hint and no mask uses this class.";
+  $("class-delete").disabled = false;
+});
+
 $("class-delete").onclick = attempt(async () => {
-  if (!asked) {
-    await allSaved();
-    const { hints, images, masks } = await askJson(`/api/classes/${open}`);
-    const parts = [hints && `${number(hints, "hint")} on ${number(images, "image")}`, masks && `its pixels in ${number(masks, "mask")}, which become void`].filter(Boolean);
-    $("class-uses").textContent = parts.length
-      ? `This also deletes ${parts.join(" and ")}. It cannot be undone here; a copy of the files stays in studio/kept/classes.`
-      : "No hint and no mask uses this class.";
-    $("class-delete").textContent = "Delete it";
-    asked = true;
-    return;
-  }
   $("class-dialog").close();
   try {
     take(await askJson(`/api/classes/${open}`, { method: "DELETE", headers: { "If-Match": project.version } }));

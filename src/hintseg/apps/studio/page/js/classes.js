@@ -49,6 +49,7 @@ function more({ id, name }) {
 
 export function choose(id) {
   hand.label = id;
+  if (view.hidden.delete(id)) emit("shown");
   listClasses();
 }
 

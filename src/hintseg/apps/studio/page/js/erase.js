@@ -1,7 +1,7 @@
 // The hint that lies under the eraser.
 
 import { edit } from "./editing.js";
-import { hints, view } from "./state.js";
+import { hints, isShown, view } from "./state.js";
 
 function distance([x, y], [ax, ay], [bx, by]) {
   const length = (bx - ax) ** 2 + (by - ay) ** 2;
@@ -9,17 +9,17 @@ function distance([x, y], [ax, ay], [bx, by]) {
   return Math.hypot(x - ax - part * (bx - ax), y - ay - part * (by - ay));
 }
 
-// { type, index } of the topmost hint near a place; null where there is none.
+// { type, index } of the topmost hint near a place that is shown; null where there is none.
 export function hintAt([x, y]) {
   const { points, strokes, boxes } = hints.drawn, reach = 8 / view.scale;
   const near = ({ vertices, width }) => Math.min(...vertices.map((vertex, index) => distance([x, y], vertices[Math.max(index - 1, 0)], vertex))) < reach + width / 2;
   const onEdge = (box) => x > box.x0 - reach && x < box.x1 + reach && y > box.y0 - reach && y < box.y1 + reach
     && !(x > box.x0 + reach && x < box.x1 - reach && y > box.y0 + reach && y < box.y1 - reach);
-  const point = points.findLastIndex((one) => Math.hypot(one.x - x, one.y - y) < reach + 4 / view.scale);
+  const point = points.findLastIndex((one) => isShown(one) && Math.hypot(one.x - x, one.y - y) < reach + 4 / view.scale);
   if (point >= 0) return { type: "points", index: point };
-  const stroke = strokes.findLastIndex(near);
+  const stroke = strokes.findLastIndex((one) => isShown(one) && near(one));
   if (stroke >= 0) return { type: "strokes", index: stroke };
-  const box = boxes.findLastIndex(onEdge);
+  const box = boxes.findLastIndex((one) => isShown(one) && onEdge(one));
   return box >= 0 ? { type: "boxes", index: box } : null;
 }
 

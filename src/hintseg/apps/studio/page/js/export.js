@@ -2,6 +2,7 @@
 
 import { $, attempt, element, inform, pause } from "./dom.js";
 import { plural } from "./hints.js";
+import { allSaved } from "./saving.js";
 import { ask, askJson } from "./server.js";
 
 let running = false;
@@ -16,10 +17,11 @@ async function follow(started) {
 }
 
 $("export").onclick = attempt(async () => {
-  running = true;
   $("export").disabled = true;
-  follow(Date.now());
   try {
+    await allSaved();
+    running = true;
+    follow(Date.now());
     const answer = await ask(`/api/export?form=${$("format").value}`);
     const link = element("a", { href: URL.createObjectURL(await answer.blob()), download: `masks-${$("format").value}.zip` });
     link.click();

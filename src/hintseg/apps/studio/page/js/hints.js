@@ -1,7 +1,7 @@
 // Hints of one image as plain values: compared, joined, counted.
 
 export const EMPTY = { strokes: [], points: [], boxes: [], tags: [] };
-export const TYPES = Object.keys(EMPTY);
+const TYPES = Object.keys(EMPTY);
 
 export const only = ({ strokes, points, boxes, tags }) => ({ strokes, points, boxes, tags });
 export const placed = (state) => state.strokes.length + state.points.length + state.boxes.length > 0;

@@ -6,7 +6,7 @@ import { address } from "./server.js";
 import { emit, on, project, view } from "./state.js";
 
 const uncertainty = (entry) => project.uncertain[entry.key]?.uncertainty ?? -1;
-const damaged = new Set(); // keys whose picture did not load
+const damaged = new Map(); // key of an image that did not load → why
 
 const STATES = {
   all: () => true,
@@ -27,8 +27,8 @@ function ordered() {
 function newRow(entry) {
   const small = element("img", { loading: "lazy", alt: "", src: `${address("image", entry.key)}?side=200` });
   const name = element("span", { textContent: entry.key });
-  const button = element("button", { onclick: attempt(() => open(entry.key)), title: entry.key }, small, name, element("small"));
-  small.onerror = () => { damaged.add(entry.key); listImages(); };
+  const button = element("button", { onclick: attempt(() => tried(entry.key)) }, small, name, element("small"));
+  small.onerror = () => { damaged.set(entry.key, damaged.get(entry.key) ?? "its picture cannot be shown"); listImages(); };
   const row = element("li", {}, button);
   row.dataset.key = entry.key;
   return row;
@@ -50,6 +50,7 @@ function listImages() {
     const row = known.get(entry.key) ?? newRow(entry);
     row.querySelector("small").textContent = described(entry, most);
     row.firstChild.setAttribute("aria-current", entry.key === view.key);
+    row.firstChild.title = damaged.get(entry.key) ?? entry.key;
     row.classList.toggle("damaged", damaged.has(entry.key));
     return row;
   }));
@@ -59,19 +60,23 @@ function listImages() {
 }
 on("images", listImages);
 on("opened", () => {
+  damaged.delete(view.key);
   listImages();
   document.querySelector("#images [aria-current=true]")?.scrollIntoView({ block: "nearest" });
 });
+
+async function tried(key) {
+  try { return await open(key); } catch (error) {
+    if (error.status) { damaged.set(key, error.message); listImages(); }
+    throw error;
+  }
+}
 
 // The first that can be read, in a direction; what turns out to be damaged is skipped.
 async function openFrom(keys, place, by) {
   for (; place >= 0 && place < keys.length; place += by) {
     if (damaged.has(keys[place])) continue;
-    try { return await open(keys[place]); } catch (error) {
-      if (error.name === "AbortError" || !error.status) throw error;
-      damaged.add(keys[place]);
-      listImages();
-    }
+    try { return await tried(keys[place]); } catch (error) { if (!error.status) throw error; }
   }
 }
 
@@ -81,11 +86,12 @@ export function move(by) {
 }
 export const openFirst = () => openFrom(project.images.map((entry) => entry.key), 0, 1);
 
-// The most uncertain image but this one.
+// The image after this one where the most uncertain comes first; after the last the first.
 export function nextUncertain() {
-  const keys = [...project.images].filter((entry) => entry.key !== view.key && uncertainty(entry) >= 0)
+  const keys = project.images.filter((entry) => uncertainty(entry) >= 0)
     .sort((one, other) => uncertainty(other) - uncertainty(one)).map((entry) => entry.key);
-  if (keys.length) attempt(openFrom)(keys, 0, 1);
+  const place = keys.indexOf(view.key);
+  attempt(openFrom)([...keys.slice(place + 1), ...keys.slice(0, Math.max(place, 0))], 0, 1);
 }
 
 $("search").oninput = $("filter").onchange = listImages;

@@ -1,6 +1,5 @@
 // The training segments nearest to a clicked one.
 
-import { canvas } from "./canvas.js";
 import { $, attempt, element } from "./dom.js";
 import { open } from "./image.js";
 import { address, askJson, bitmap, instead } from "./server.js";
@@ -30,8 +29,6 @@ export async function look([x, y]) {
     bitmap(`${address("image", one.key)}?side=512`, signal).then((photo) => paintNeighbour(small, photo, one)).catch(() => {});
     return element("figure", { onclick: attempt(() => open(one.key)) }, small, element("figcaption", { textContent: text }));
   }));
-  canvas.getBoundingClientRect();
-  emit("view");
 }
 
 export function endLook() {

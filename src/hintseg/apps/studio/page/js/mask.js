@@ -14,12 +14,12 @@ function source() {
   return project.run || (project.model === "hints" ? here : anywhere) ? "model" : null;
 }
 
-function origin(from) {
+export function origin(from, model = project.model) {
   const models = { instant: "learned from all hints", hints: "from this image's hints alone" };
   if (from === "accepted") return "accepted mask";
   const names = (project.unlearned ?? []).map((id) => classOf(id)?.name).filter(Boolean);
   const later = names.length ? `, which does not know ${names.map((name) => `“${name}”`).join(", ")}: train again` : "";
-  return models[project.model] ?? `mask of ${project.model}${later}`;
+  return models[model] ?? `mask of ${model}${later}`;
 }
 
 function without(text) {
@@ -46,6 +46,7 @@ on("shown", () => { hideClasses(); emit("view"); });
 async function showMask() {
   const key = view.key, signal = instead("mask");
   $("accept").textContent = view.accepted ? "Withdraw mask" : "Accept mask";
+  $("accept").title = view.accepted ? "take the accepted mask away again; a copy stays in studio/kept (A)" : "take this mask as it is (A)";
   if (!key || !$("show").checked) return without("");
   const from = source();
   if (!from) return without(project.classes.length ? "no mask yet: draw a stroke of every class" : "no mask yet: name your classes on the right, then draw");

@@ -1,10 +1,10 @@
 // What others changed: both states are shown as numbers, and the user chooses.
 
-import { $, attempt, complain, element, mark } from "./dom.js";
+import { $, attempt, complain, element } from "./dom.js";
 import { adopt } from "./editing.js";
 import { counted, ofClasses, only, union } from "./hints.js";
 import { open } from "./image.js";
-import { allSaved, conflicts, followFrom, save, settle, versions } from "./saving.js";
+import { allSaved, conflicts, followFrom, markSaved, save, settle, versions } from "./saving.js";
 import { address, askJson } from "./server.js";
 import { hints, on, project, view } from "./state.js";
 import { tableNotice } from "./table.js";
@@ -54,7 +54,7 @@ async function reload(key, copies) {
   await forgetCopies(key, copies);
   settle(key);
   await open(key);
-  mark("saved");
+  markSaved();
 }
 
 async function forgetCopies(key, copies) {

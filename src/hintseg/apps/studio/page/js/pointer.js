@@ -12,6 +12,7 @@ import { brushWidth, hand, hints, project, view } from "./state.js";
 
 const fingers = new Map();
 let panning = null;
+let corners = 0; // of a polygon before the first finger came
 export const space = { held: false };
 
 const inside = ([x, y]) => [Math.min(Math.max(x, 0), view.width - 1), Math.min(Math.max(y, 0), view.height - 1)];
@@ -26,10 +27,18 @@ canvas.addEventListener("pointerdown", (event) => {
   if (!view.key) return;
   canvas.setPointerCapture(event.pointerId);
   fingers.set(event.pointerId, event);
-  if (fingers.size === 2) { hand.current = null; panning = null; return draw(); }
+  if (fingers.size > 1) { giveUp(); return draw(); }
+  corners = hand.current?.corners?.length ?? 0;
   if (space.held || event.button === 1) { panning = { x: event.clientX - view.x, y: event.clientY - view.y }; return; }
   if (event.button === 0) begin(pixel(event));
 });
+
+// What one finger began when it was to be two; a polygon stays without the corner of that finger.
+function giveUp() {
+  panning = null;
+  if (hand.current?.kind === "polygon" && corners) hand.current.corners.length = Math.min(hand.current.corners.length, corners);
+  else hand.current = null;
+}
 
 function begin(at) {
   const { tool, label } = hand;
@@ -98,7 +107,7 @@ canvas.addEventListener("pointerup", (event) => {
 });
 canvas.addEventListener("dblclick", closePolygon);
 canvas.addEventListener("pointerleave", () => { view.cursor = null; draw(); });
-canvas.addEventListener("pointercancel", (event) => { fingers.delete(event.pointerId); hand.current = null; panning = null; draw(); });
+canvas.addEventListener("pointercancel", (event) => { fingers.delete(event.pointerId); giveUp(); draw(); });
 canvas.addEventListener("wheel", (event) => {
   event.preventDefault();
   const area = canvas.getBoundingClientRect();

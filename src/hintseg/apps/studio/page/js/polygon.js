@@ -15,7 +15,7 @@ function crossings(corners, y) {
   return found.sort((one, other) => one - other);
 }
 
-export function filled(corners, label) {
+function filled(corners, label) {
   const rows = corners.map(([, y]) => y), strokes = [];
   const width = Math.max(STROKE, Math.ceil((Math.max(...rows) - Math.min(...rows)) / 150));
   for (let y = Math.min(...rows) + width / 2; y < Math.max(...rows); y += width) {

@@ -1,6 +1,6 @@
 // The eraser that takes away what it is drawn over: points, and the parts of strokes below it.
 
-import { hints } from "./state.js";
+import { hints, isShown } from "./state.js";
 
 // The same line with vertices at most `step` apart.
 function dense(vertices, step) {
@@ -23,14 +23,14 @@ function rest(stroke, isGone) {
   return parts.filter((part) => part.length).map((vertices) => ({ ...stroke, vertices }));
 }
 
-// The hints without what lies within `radius` of a line that was drawn.
+// The hints without what is shown within `radius` of a line that was drawn.
 export function rubbed(state, line, radius) {
   const places = dense(line, Math.max(radius / 3, 0.5));
   const near = ([x, y], more = 0) => places.some(([px, py]) => Math.hypot(px - x, py - y) <= radius + more);
   return {
     ...state,
-    strokes: state.strokes.flatMap((stroke) => rest(stroke, (place) => near(place))),
-    points: state.points.filter((point) => !near([point.x, point.y], 1)),
+    strokes: state.strokes.flatMap((stroke) => (isShown(stroke) ? rest(stroke, (place) => near(place)) : [stroke])),
+    points: state.points.filter((point) => !isShown(point) || !near([point.x, point.y], 1)),
   };
 }
 

@@ -16,6 +16,13 @@ let sending = false;
 export const isSending = () => sending;
 export const unsaved = (key) => waiting.get(key) ?? conflicts.get(key)?.mine ?? refused.get(key);
 
+// Whether all that was drawn is on disk, of every image.
+export function markSaved() {
+  if (conflicts.size) mark("NOT saved: changed elsewhere", true);
+  else if (refused.size || sent.size) mark("NOT saved", true);
+  else mark(waiting.size ? "saving …" : "saved");
+}
+
 export function save() {
   waiting.set(view.key, structuredClone(hints.drawn));
   mark("saving …");
@@ -46,7 +53,7 @@ async function flush() {
       versions.set(key, answer.version);
       settle(key, [sent, conflicts, refused]);
       if (waiting.get(key) === state) waiting.delete(key);
-      mark(waiting.size ? "saving …" : "saved");
+      markSaved();
       complain(null);
       noteTypes(key, state);
       if (key === view.key && !waiting.has(key)) { emit("notice"); emit("mask"); }
@@ -55,11 +62,11 @@ async function flush() {
       else if (error.status) { // refused: sending it again would not help; it stays in the page
         waiting.delete(key);
         refused.set(key, state);
-        mark("NOT saved", true);
+        markSaved();
         complain(error);
       } else {
         sent.set(key, [...(sent.get(key) ?? []), state]);
-        mark("NOT saved", true);
+        markSaved();
         complain(new Error("the server does not answer; what you drew is kept here and sent again"));
         await pause(2000);
       }
@@ -69,7 +76,7 @@ async function flush() {
 }
 
 // The disk holds something else than this page has seen: its own state whose answer was lost, or somebody else's.
-async function disagree(key, state, { message, current }) {
+async function disagree(key, state, { current }) {
   if (sent.get(key)?.some((one) => same(one, current))) {
     versions.set(key, current.version);
     sent.delete(key);
@@ -77,8 +84,8 @@ async function disagree(key, state, { message, current }) {
   }
   if (waiting.get(key) === state) waiting.delete(key);
   const copies = [...(conflicts.get(key)?.copies ?? []), current.copy];
-  conflicts.set(key, { theirs: current, mine: state, copies, message });
-  mark("NOT saved: changed elsewhere", true);
+  conflicts.set(key, { theirs: current, mine: state, copies });
+  markSaved();
   await readProject().catch(() => {});
   emit("notice");
 }

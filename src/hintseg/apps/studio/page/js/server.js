@@ -1,6 +1,6 @@
 // Requests to the server, and the newer one that ends the older.
 
-export class Refusal extends Error {
+class Refusal extends Error {
   constructor(message, status, current) { super(message); this.status = status; this.current = current; }
 }
 

@@ -54,7 +54,11 @@ async function compare(state) {
   const learned = JSON.stringify([state.model, state.unlearned]) !== JSON.stringify([project.model, project.unlearned]);
   if (learned) { Object.assign(project, { run: state.newest, model: state.model, unlearned: state.unlearned }); emit("mask"); }
   const { classes, images, hints } = state.versions;
-  if (!isLate() && (classes !== project.version || images !== project.images.length)) await readProject();
+  const changed = classes !== project.version;
+  if (!isLate() && (changed || images !== project.images.length)) {
+    await readProject();
+    if (changed) emit("mask");
+  }
   if (hints && hints !== versions.get(view.key)) await follow();
 }
 

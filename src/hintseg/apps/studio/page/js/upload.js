@@ -2,6 +2,7 @@
 
 import { $, attempt, mark } from "./dom.js";
 import { openFirst } from "./images.js";
+import { markSaved } from "./saving.js";
 import { askJson } from "./server.js";
 import { emit, project, view } from "./state.js";
 
@@ -15,7 +16,7 @@ $("upload").onchange = attempt(async () => {
     } catch (error) { refused.push(error.message); }
   }
   $("upload").value = "";
-  mark("saved");
+  markSaved();
   emit("images");
   if (!view.key && project.images.length) await openFirst();
   if (refused.length) throw new Error(refused.join(" "));
