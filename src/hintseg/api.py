@@ -42,11 +42,7 @@ def choose_recipe(
     seed: int | None = None,
     settings: Iterable[str] = (),
 ) -> Recipe:
-    """A recipe with the caller's changes; later arguments win.
-
-    Raises:
-        ConfigError: an unknown name or an invalid value.
-    """
+    """A recipe with the caller's changes; later arguments win. ConfigError: an unknown name or an invalid value."""
     if recipe not in RECIPES:
         raise unknown_name("recipe", recipe, RECIPES)
     chosen = load_recipe(config) if config is not None else RECIPES[recipe]

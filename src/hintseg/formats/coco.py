@@ -100,11 +100,7 @@ def _require_instances(annotations: list[dict[str, Any]], path: Path) -> None:
 
 
 def _by_id(content: object, name: str, needed: str, path: Path) -> dict[str, dict[str, Any]]:
-    """Rows of a list by their ids, which are numbers or text.
-
-    Raises:
-        InputError: malformed, or one id for two things.
-    """
+    """Rows of a list by their ids, numbers or text; InputError where malformed, or one id is of two things."""
     found: dict[str, dict[str, Any]] = {}
     for row, value in enumerate(tables(entry(content, name, list, str(path)), f"{path}, {name}")):
         where = f"{path}, {name}[{row}]"
@@ -191,11 +187,7 @@ def _add_region(annotation: dict[str, Any], key: str, label: int, found: Importe
 
 
 def _mask(rle: dict[str, Any], frame: Frame) -> NDArray[np.bool_]:
-    """A run-length mask of the declared size or of the image's; a far larger one is never unpacked.
-
-    Raises:
-        KeyError, TypeError, ValueError: it is none.
-    """
+    """A run-length mask of the declared size or of the image's; a far larger one is never unpacked."""
     if math.prod(frame.declared) > LARGER * math.prod(frame.size) and rle["size"] == list(frame.declared):
         return sample_rle(rle, frame.declared, *frame.shown())
     return decode_rle(rle, frame.declared, frame.size)

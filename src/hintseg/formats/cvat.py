@@ -33,11 +33,7 @@ def matches(path: Path) -> bool:
 
 
 def read(path: Path, found: Imported) -> None:
-    """Add one annotation file.
-
-    Raises:
-        InputError: malformed, naming file and field.
-    """
+    """Add one annotation file; InputError, with file and field, where it is malformed."""
     root = read_xml(path)
     used = {shape.get("label") or "" for image in root.iter("image") for shape in image}
     used |= {track.get("label") or "" for track in root.iter("track")}

@@ -36,11 +36,7 @@ def matches(path: Path) -> bool:
 
 
 def read(path: Path, found: Imported) -> None:
-    """Add one annotation file.
-
-    Raises:
-        InputError: malformed, naming file and field.
-    """
+    """Add one annotation file; InputError, with file and field, where it is malformed."""
     content = annotations_in(path)
     name = entry(content, "imagePath", str, str(path))
     size = declared_size(content.get("imageHeight"), content.get("imageWidth"), str(path))

@@ -29,11 +29,7 @@ def decode_rle(rle: dict[str, Any], *sizes: tuple[int, ...]) -> NDArray[np.bool_
 def sample_rle(
     rle: dict[str, Any], size: tuple[int, int], rows: NDArray[np.int64], columns: NDArray[np.int64]
 ) -> NDArray[np.bool_]:
-    """`decode_rle(rle, size)[rows, columns]`, in a time that depends on the places, not on the size.
-
-    Raises:
-        ValueError: as `decode_rle`.
-    """
+    """`decode_rle(rle, size)[rows, columns]`, in a time that depends on the places, not on the size."""
     height, width = _size(rle, (size,))
     ends = np.cumsum(_lengths(rle, height, width))
     return np.asarray(np.searchsorted(ends, columns * height + rows, side="right") % 2 == 1)
@@ -79,11 +75,7 @@ def encode_rle(mask: NDArray[np.bool_]) -> dict[str, Any]:
 
 
 def decode_polygons(segmentation: object, size: Sequence[int]) -> NDArray[np.bool_]:
-    """COCO's `segmentation` of any form → (H, W) bool.
-
-    Raises:
-        ValueError: none of its forms.
-    """
+    """COCO's `segmentation` of any form → (H, W) bool; ValueError where it has none of them."""
     if isinstance(segmentation, dict):
         return decode_rle(segmentation, (size[0], size[1]))
     if not isinstance(segmentation, list):

@@ -9,11 +9,7 @@ NAMES = {"train": "train", "val": "val", "valid": "val", "validation": "val", "t
 
 
 def read_split_lists(folder: Path, found: Imported) -> None:
-    """Add the splits that text files of a folder list; images that were not read are counted and said.
-
-    Raises:
-        InputError: a name may be that of several images.
-    """
+    """Add the splits that text files of a folder list; images that were not read are counted and said."""
     keys = {path: key for key, path in found.images.items()}
     for path in sorted(folder.glob("*.txt")):
         if path.stem not in NAMES:

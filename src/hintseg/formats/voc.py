@@ -27,11 +27,7 @@ def matches(path: Path) -> bool:
 
 
 def read(path: Path, found: Imported) -> None:
-    """Add one annotation file.
-
-    Raises:
-        InputError: malformed, naming file and field.
-    """
+    """Add one annotation file; InputError, with file and field, where it is malformed."""
     root = read_xml(path)
     name = text(root, "filename", path)
     folder = (root.findtext("folder") or "").strip()
@@ -65,11 +61,7 @@ def read_rest(paths: list[Path], found: Imported) -> None:
 
 
 def write(out: Path, items: Iterable[Labelled], classes: Classes) -> None:
-    """OUT/SegmentationClass/*.png in VOC's colours, ImageSets/Segmentation/default.txt and labelmap.txt.
-
-    Raises:
-        InputError: a class name that labelmap.txt cannot hold.
-    """
+    """OUT/SegmentationClass/*.png in VOC's colours, ImageSets/Segmentation/default.txt and labelmap.txt."""
     require_lines(classes.names, "labelmap.txt", COMMENT)
     keys = []
     for item in items:

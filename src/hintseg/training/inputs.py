@@ -120,11 +120,7 @@ def run_inputs(
 
 
 def agree_on_inputs(out: Path, inputs: RunInputs) -> str:
-    """The name that checkpoints of this run carry; leaves OUT/inputs.json.
-
-    Raises:
-        RunError: the folder holds a run of other inputs.
-    """
+    """The name that checkpoints of this run carry; leaves OUT/inputs.json. RunError: a run of other inputs."""
     path = out / FILE
     name = inputs.digest()
     if (out / "run.json").exists():
@@ -142,11 +138,7 @@ def agree_on_inputs(out: Path, inputs: RunInputs) -> str:
 
 
 def first_process_decides(fabric: Fabric, work: Callable[[], str]) -> str:
-    """What `work` gives in the first process, or its error, in all of them.
-
-    Raises:
-        RunError: as `work`.
-    """
+    """What `work` gives in the first process, or its RunError, in all of them."""
     found, problem = "", None
     if fabric.is_global_zero:
         try:

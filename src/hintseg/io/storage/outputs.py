@@ -70,11 +70,7 @@ def without_outputs(paths: Iterable[P], root: P, out: P | None = None) -> list[P
 
 
 def require_apart(folder: str, sources: Iterable[str | Path]) -> None:
-    """Refuse an output folder in which sources lie, by whatever path, link or case they are reached.
-
-    Raises:
-        RunError: one does.
-    """
+    """Refuse an output folder in which sources lie, by whatever path, link or case they are reached: RunError."""
     own = identity(folder)
     for parent, source in {_parent(source): source for source in sources}.items():
         if own is not None and own == identity(parent):
@@ -84,11 +80,7 @@ def require_apart(folder: str, sources: Iterable[str | Path]) -> None:
 
 
 def require_outside(folder: str, parts: Iterable[str]) -> None:
-    """Refuse an output folder that is, or lies in, one from which hints and masks are read.
-
-    Raises:
-        RunError: it does.
-    """
+    """Refuse an output folder that is, or lies in, one from which hints and masks are read: RunError."""
     for part in parts:
         if _lies_in(folder, part):
             raise RunError(f"{folder}: lies in {part}, which is part of the data set; choose a folder of its own.")

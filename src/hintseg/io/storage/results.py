@@ -35,11 +35,7 @@ def require_result(path: Path, overwrite: bool) -> None:
 
 
 def write_result(path: Path, content: Any, overwrite: bool) -> Path:
-    """Write a result; returns its path.
-
-    Raises:
-        RunError: see `require_result`, or it cannot be written.
-    """
+    """Write a result and return its path; RunError as of `require_result`."""
     require_result(path, overwrite)
     with atomic_path(path) as temporary:
         temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False), "utf-8")
