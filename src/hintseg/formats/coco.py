@@ -24,7 +24,7 @@ from hintseg.formats.shapes import declared_size, label_used, note_repeated, rec
 from hintseg.formats.writer import Classes, Labelled, extent
 from hintseg.hints.forms.form import numbers
 from hintseg.hints.labels import VOID
-from hintseg.io.writing import atomic_path
+from hintseg.io.writing import write_text
 
 LARGER = 4  # times as many cells as its image: a mask is sampled, not unpacked
 
@@ -84,8 +84,7 @@ def write(out: Path, items: Iterable[Labelled], classes: Classes) -> None:
             })  # fmt: skip
     categories = [{"id": label + 1, "name": name} for label, name in enumerate(classes.names)]
     content = {"images": images, "annotations": annotations, "categories": categories}
-    with atomic_path(out / "annotations.json") as temporary:
-        temporary.write_text(json.dumps(content, ensure_ascii=False), "utf-8")
+    write_text(out / "annotations.json", json.dumps(content, ensure_ascii=False))
 
 
 def _require_instances(annotations: list[dict[str, Any]], path: Path) -> None:

@@ -16,7 +16,7 @@ from hintseg.io.listing import require_no_pipe
 from hintseg.io.staging import holds_something
 from hintseg.io.storage.files import mark_of
 from hintseg.io.storage.outputs import require_no_part
-from hintseg.io.writing import atomic_path, link_or_copy
+from hintseg.io.writing import link_or_copy, write_text
 
 Progress = Callable[[str, int, int, dict[str, float]], None]
 
@@ -127,12 +127,10 @@ def write_folder(
     for key, path in images.items():
         link_or_copy(path, out / "images" / f"{key}{path.suffix.lower()}")
     for name, keys in splits.items():
-        with atomic_path(out / f"{name}.txt") as temporary:
-            temporary.write_text("".join(f"{key}\n" for key in keys), "utf-8")
+        write_text(out / f"{name}.txt", "".join(f"{key}\n" for key in keys))
     for name, table in tables.items():
         if table:
-            with atomic_path(out / f"{name}.json") as temporary:
-                temporary.write_text(json.dumps(table), "utf-8")
+            write_text(out / f"{name}.json", json.dumps(table))
     dataset = Dataset(out, tuple(classes), background)
     dataset.save_description()
     return dataset

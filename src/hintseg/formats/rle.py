@@ -66,12 +66,14 @@ def _lengths(rle: dict[str, Any], height: int, width: int) -> NDArray[np.int64]:
 
 def encode_rle(mask: NDArray[np.bool_]) -> dict[str, Any]:
     """(H, W) bool → {"size": [H, W], "counts": compressed string}."""
-    flat = mask.T.ravel()
+    return {"size": list(mask.shape), "counts": _compressed(run_lengths(mask.T.ravel()))}
+
+
+def run_lengths(flat: NDArray[np.bool_]) -> list[int]:
+    """How many of (N,) bool are alike one after the other, false ones first."""
     edges = np.flatnonzero(np.diff(flat)) + 1
-    runs = np.diff(np.concatenate([[0], edges, [flat.size]]))
-    if flat.size and flat[0]:
-        runs = np.concatenate([[0], runs])
-    return {"size": list(mask.shape), "counts": _compressed(runs.tolist())}
+    runs = np.diff(np.concatenate([[0], edges, [flat.size]])).tolist()
+    return [0, *runs] if flat.size and flat[0] else runs
 
 
 def decode_polygons(segmentation: object, size: Sequence[int]) -> NDArray[np.bool_]:

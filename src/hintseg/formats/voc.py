@@ -18,7 +18,7 @@ from hintseg.formats.split_lists import read_split_lists
 from hintseg.formats.writer import Classes, Labelled, require_lines
 from hintseg.io.images import write_labels
 from hintseg.io.palette import label_palette
-from hintseg.io.writing import atomic_path
+from hintseg.io.writing import write_text
 
 
 def matches(path: Path) -> bool:
@@ -70,8 +70,7 @@ def write(out: Path, items: Iterable[Labelled], classes: Classes) -> None:
     colours = [",".join(map(str, colour)) for colour in label_palette()[: len(classes.names)].tolist()]
     lines = [f"{name}:{colour}::" for name, colour in zip(classes.names, colours, strict=True)]
     for name, content in (("labelmap.txt", lines), ("ImageSets/Segmentation/default.txt", keys)):
-        with atomic_path(out / name) as temporary:
-            temporary.write_text("".join(f"{line}\n" for line in content), "utf-8")
+        write_text(out / name, "".join(f"{line}\n" for line in content))
 
 
 def _add(element: Element, key: str, found: Imported, path: Path) -> None:

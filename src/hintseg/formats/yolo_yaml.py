@@ -12,10 +12,10 @@ from hintseg.errors import InputError
 from hintseg.formats.finding import parts_of
 from hintseg.formats.folder import read_names
 from hintseg.formats.reader import Imported
+from hintseg.formats.shapes import SPLITS
 from hintseg.hints.dataset_json import read_text
 
 LISTS = ("classes.txt", "obj.names", "predefined_classes.txt")
-SPLITS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 MOST_CLASSES = 10_000
 MOST_BRACKETS = 2000  # in a data.yaml; one that lists names and splits has a few
 
