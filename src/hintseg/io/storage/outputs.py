@@ -22,7 +22,7 @@ from hintseg.io.images import read_labels
 from hintseg.io.listing import MADE_BY as MADE_BY
 from hintseg.io.storage.addresses import is_remote, local_path
 from hintseg.io.storage.files import local_file, read_ends
-from hintseg.io.writing import atomic_path
+from hintseg.io.writing import write_text
 
 MARK = "made by hintseg"
 ENDS = 8192  # bytes at either end of a file among which the mark is
@@ -152,8 +152,7 @@ def claim_folder(folder: Path, *known: str) -> None:
     held = folder.is_dir() and any(not path.name.startswith(".") for path in folder.iterdir())
     if (held and not told) or (folder.exists() and not folder.is_dir()):
         raise RunError(f"{folder}: holds files that hintseg did not make here; choose a new folder.")
-    with atomic_path(folder / MADE_BY) as temporary:
-        temporary.write_text("{}", "utf-8")
+    write_text(folder / MADE_BY, "{}")
 
 
 def _lies_in(folder: str, part: str) -> bool:
