@@ -24,10 +24,11 @@ def test_the_stages_one_after_the_other_are_the_whole():
 def test_pixels_without_data_are_void_whatever_hints_say():
     valid = np.ones((20, 30), bool)
     valid[:9] = False
-    labels = pseudo_labels(Picture(np.zeros((20, 30, 3), np.uint8), valid), HINTS, 3)
+    hints = ImageHints({"boxes": HINTS.boxes}, background=0)
+    labels = pseudo_labels(Picture(np.zeros((20, 30, 3), np.uint8), valid), hints, 3)
     assert (labels.labels[:9] == VOID).all()
     assert (labels.seeds[:9] == VOID).all()
-    assert (labels.labels[9:, 20:] == 0).all()  # outside the box of the one other class
+    assert (labels.labels[9:, 20:] == 0).all()  # outside the only box
     assert (labels.labels[9:14, 10:20] == UNLABELLED).all()
 
 
