@@ -39,7 +39,7 @@ def test_what_boxes_show_is_cached_and_found_once(scenes, tmp_path, tiny, monkey
     monkeypatch.setattr(data, "box_seeds", lambda image, boxes: calls.append(1) or box_seeds(image, boxes))
 
     def likely(cache=tmp_path / "cache"):
-        return TrainingImages(scenes, (key,), ("boxes",), config, cache).target(key)[1].likely
+        return TrainingImages(scenes, (key,), ("boxes",), config, cache).target(key)[1].seeds
 
     first = likely()
     (stored,) = (tmp_path / "cache").glob("*.npz")

@@ -9,7 +9,7 @@ import torch
 from hintseg.api import choose_recipe
 from hintseg.config.schema import Recipe, TagsConfig
 from hintseg.hints.dataset import Dataset
-from hintseg.pseudo_labels.target import WeakTarget
+from hintseg.pseudo_labels.target import PseudoLabels
 from hintseg.training import tag_classifier
 from hintseg.training.data import TrainingImages
 from hintseg.training.tag_classifier import image_seeds, tagged_probabilities, unplaced
@@ -51,7 +51,7 @@ def test_seeds_come_from_activations_or_from_a_softmax():
     scores[0, :, :4], scores[2, :, 4:] = 4, 4
     labels = np.full((16, 32), 254, np.uint8)
     labels[0, 31] = 2
-    target = WeakTarget(labels, np.array([True, False, True]), np.array([True, False, True]), labels)
+    target = PseudoLabels(labels, np.array([True, False, True]), np.array([True, False, True]), labels)
     for pixels in (False, True):
         shares = tagged_probabilities(scores, target, None, Recipe(), pixels)
         planted = image_seeds(shares, image, target)
@@ -63,7 +63,7 @@ def test_a_tagged_background_has_the_border():
     """A classifier says nothing of a background, nor where the disc is."""
     allowed = np.array([True, True, False])
     labels = np.full((24, 36), 254, np.uint8)
-    target = WeakTarget(labels, allowed, allowed, labels)
+    target = PseudoLabels(labels, allowed, allowed, labels)
     scores = torch.zeros(3, 6, 9)
 
     def background(border):

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from hintseg.contrib.rca import RegionMemoryBank, class_regions, regional_contrast
 from hintseg.contrib.sec import constraint, expansion
-from hintseg.functional.losses.candidate_classes import allowed_classes
+from hintseg.functional.losses.candidate_classes import candidate_class_loss
 from hintseg.functional.losses.entropy import entropy
 from hintseg.functional.losses.normalised_cut import kernel_cut_loss, normalised_cut_loss
 from hintseg.functional.losses.partial_cross_entropy import partial_cross_entropy
@@ -30,8 +30,8 @@ class TermInputs(NamedTuple):
         labels: (B, H, W) int64 weak labels at the crop's size.
         propagated: (B, h, w) int64 propagated labels at the logits' size (nearest).
         cells: (B, h, w) uint8 weak labels at the logits' size (nearest).
-        allowed: (B, C) bool: classes that may occur.
-        present: (B, C) bool: classes that do.
+        candidate_classes: (B, C) bool: classes that may occur.
+        present_classes: (B, C) bool: classes that do.
         soft: (B, C, h', w') completed masks.
         pooling: of pixel scores into image scores, for tags.
         background: its class, if the data set has one.
@@ -45,8 +45,8 @@ class TermInputs(NamedTuple):
     labels: Tensor
     propagated: Tensor
     cells: Tensor
-    allowed: Tensor
-    present: Tensor
+    candidate_classes: Tensor
+    present_classes: Tensor
     soft: Tensor
     pooling: str
     background: int | None
@@ -79,11 +79,11 @@ def _completed(inputs: TermInputs) -> Tensor:
 def _regions(inputs: TermInputs) -> Tensor:
     maps = inputs.maps
     scores = pool(at_least_float32(maps.logits.detach()), inputs.pooling, where=inputs.inside)
-    confident = inputs.present & (scores.sigmoid() > CONFIDENT)
+    confident = inputs.present_classes & (scores.sigmoid() > CONFIDENT)
     loss = maps.embeddings.sum() * 0
     if (remembered := inputs.regions.regions()) is not None:
         loss = regional_contrast(
-            *class_regions(maps.embeddings, maps.logits, inputs.present, inputs.inside), *remembered
+            *class_regions(maps.embeddings, maps.logits, inputs.present_classes, inputs.inside), *remembered
         )
     inputs.regions.push(*class_regions(maps.embeddings, maps.logits, confident, inputs.inside))
     return loss
@@ -91,7 +91,7 @@ def _regions(inputs: TermInputs) -> Tensor:
 
 def labelled(inputs: TermInputs) -> Tensor:
     """(B, C) bool: classes that a cut may count, those labelled in the crop."""
-    classes = inputs.allowed.shape[1]
+    classes = inputs.candidate_classes.shape[1]
     found = torch.zeros(len(inputs.labels), classes + 1, dtype=torch.bool, device=inputs.labels.device)
     found.scatter_(1, inputs.labels.flatten(1).clamp_max(classes), True)
     return found[:, :classes]
@@ -107,12 +107,12 @@ TERMS: dict[str, Term] = {
     "partial_cross_entropy": lambda x: partial_cross_entropy(x.maps.logits, x.labels, x.balance, x.labelled),
     "propagated_cross_entropy": lambda x: partial_cross_entropy(x.maps.logits, x.propagated, x.balance, x.labelled),
     "entropy": lambda x: entropy(x.maps.logits, x.cells == UNLABELLED),
-    "candidate_classes": lambda x: allowed_classes(x.maps.logits, x.allowed, x.inside),
+    "candidate_classes": lambda x: candidate_class_loss(x.maps.logits, x.candidate_classes, x.inside),
     "pseudo_label_cross_entropy": _completed,
     "dense_crf": lambda x: dense_crf_loss(x.probabilities, x.image, x.inside),
     "potts": lambda x: grid_potts_loss(x.probabilities, x.image, x.inside),
-    "tags": lambda x: tag_loss(x.maps.logits, x.present, ~x.allowed, x.pooling, x.inside),
-    "expand": lambda x: expansion(x.probabilities, x.present, ~x.allowed, x.background, where=x.inside),
+    "tags": lambda x: tag_loss(x.maps.logits, x.present_classes, ~x.candidate_classes, x.pooling, x.inside),
+    "expand": lambda x: expansion(x.probabilities, x.present_classes, ~x.candidate_classes, x.background, x.inside),
     "constrain": lambda x: constraint(x.probabilities, x.image, x.inside),
     "regions": _regions,
     "normalised_cut": lambda x: normalised_cut_loss(x.probabilities, x.image, labelled(x), x.inside),
