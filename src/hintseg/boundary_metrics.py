@@ -97,7 +97,7 @@ def hausdorff_distance(one: Mask, other: Mask, percentile: float = PERCENTILE) -
         lies at the border of the image.
     """
     borders = [_band(mask, 1, cv2.MORPH_CROSS) for mask in (one, other)]
-    away = [_distance_to(border) for border in borders]
+    away = [cv2.distanceTransform((~border).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE) for border in borders]
     return float(max(np.percentile(away[1 - side][borders[side]], percentile) for side in (0, 1)))
 
 
@@ -106,7 +106,3 @@ def _band(mask: Mask, width: int, shape: int = cv2.MORPH_RECT) -> Mask:
     kernel = cv2.getStructuringElement(shape, (2 * width + 1, 2 * width + 1))
     inner = cv2.erode(mask.astype(np.uint8), kernel, borderType=cv2.BORDER_CONSTANT, borderValue=0)
     return mask & (inner == 0)
-
-
-def _distance_to(border: Mask) -> NDArray[np.float32]:
-    return cv2.distanceTransform((~border).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)

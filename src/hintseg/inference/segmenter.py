@@ -28,10 +28,10 @@ from hintseg.io.storage.files import local_file
 from hintseg.io.storage.mirror import fetch
 from hintseg.network import tta
 from hintseg.network.embedder import Embedder, Network
-from hintseg.network.fitting import load_fitting
 from hintseg.network.heads import resize
 from hintseg.network.onnx import digest, exported_network
 from hintseg.network.tta import enlarged_argmax, image_maps, tiled_argmax, tiled_mean
+from hintseg.network.weights import load_fitting
 from hintseg.pseudo_labels.complete import complete_image, completion_maps
 from hintseg.pseudo_labels.pipeline import pseudo_labels
 from hintseg.pseudo_labels.target import PseudoLabels, reduce_labels

@@ -13,8 +13,7 @@ from hintseg.hints.dataset import Dataset
 from hintseg.hints.forms.registry import FORMS
 from hintseg.hints.labels import UNLABELLED
 from hintseg.inference.device import pick_device
-from hintseg.inference.prediction import without_data
-from hintseg.inference.refine import refined
+from hintseg.inference.prediction import refined, without_data
 from hintseg.instant.features import FEATURES_LIMIT, FeatureStore, scale_for
 from hintseg.instant.head import LabelledPixels, draw_pixels, fit_head, gathered
 from hintseg.io.images import read_image_size, resize_nearest
