@@ -33,10 +33,11 @@ from hintseg.errors import InputError
 from hintseg.hints.coding import LabelCoding
 from hintseg.hints.dataset_json import classes_from_hints, parse_description, read_table
 from hintseg.hints.forms.form import Hint, Row
-from hintseg.hints.forms.registry import FORMS
+from hintseg.hints.forms.registry import FORMS, WITH_LABEL_MAPS, WITH_TABLES
 from hintseg.hints.keys import by_key, near_key
 from hintseg.hints.labels import VOID
 from hintseg.hints.layout import require_sound
+from hintseg.hints.misspelt import FOLDERS
 from hintseg.hints.model import ImageHints
 from hintseg.hints.names import no_class, plain_name, require_names
 from hintseg.hints.pictures import Pictures, list_pictures, require_own_values, require_size
@@ -116,8 +117,7 @@ class Dataset:
     @property
     def label_folders(self) -> tuple[str, ...]:
         """Addresses of the folders from which label maps are read, there or not."""
-        parts = (*(name for name, form in FORMS.items() if form.picture), "contours")
-        return tuple(f"{(self.address or str(self.root)).rstrip('/')}/{part}" for part in parts)
+        return tuple(f"{(self.address or str(self.root)).rstrip('/')}/{folder}" for folder in FOLDERS)
 
     @property
     def splits(self) -> tuple[str, ...]:
@@ -195,8 +195,7 @@ class Dataset:
     @cached_property
     def pictures(self) -> Mapping[str, Pictures]:
         """Folder of label maps → its files, as they were when first asked for."""
-        folders = [*(name for name, form in FORMS.items() if form.picture), "contours"]
-        return {folder: list_pictures(self.root / folder) for folder in folders}
+        return {folder: list_pictures(self.root / folder) for folder in FOLDERS}
 
     @cached_property
     def coding(self) -> LabelCoding:
@@ -273,13 +272,12 @@ class Dataset:
 
     @cached_property
     def _tables(self) -> dict[str, dict[str, list[Any]]]:
-        tables = [name for name, form in FORMS.items() if form.parse]
-        return {name: read_table(self.root / f"{name}.json") for name in (*tables, "looked_for")}
+        return {name: read_table(self.root / f"{name}.json") for name in (*WITH_TABLES, "looked_for")}
 
     def hint_keys(self) -> dict[str, frozenset[str]]:
         """Name of each hint table → keys it names, known images or not."""
         named = {name: frozenset(table) for name, table in self._tables.items()}
-        for folder in (name for name, form in FORMS.items() if form.picture):
+        for folder in WITH_LABEL_MAPS:
             named[folder] = named.get(folder, frozenset()) | self.pictures[folder].files.keys()
         return named
 

@@ -17,6 +17,8 @@ FORMS: dict[str, HintForm[Any]] = {
     "scribbles": SCRIBBLES,
     "masks": MASKS,
 }
+WITH_LABEL_MAPS = tuple(name for name, form in FORMS.items() if form.picture)
+WITH_TABLES = tuple(name for name, form in FORMS.items() if form.parse)
 
 
 def parse_forms(text: str | None) -> tuple[str, ...]:

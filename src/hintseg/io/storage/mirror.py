@@ -16,10 +16,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from hintseg.distributed import first_process
 from hintseg.errors import ConfigError, HintsegError, InputError, RunError
+from hintseg.io.reading import json_object
 from hintseg.io.storage.addresses import is_remote, local_path, require_openable
 from hintseg.io.storage.files import (
     WEB,
@@ -143,7 +144,7 @@ def _sent_before(folder: Path) -> dict[str, str]:
     """
     here = {name: mark_of(path) for name, path in _publishable(folder)}
     if _unsent(folder).exists():
-        before = _read_json(_unsent(folder))
+        before = json_object(_unsent(folder))
         sent = {name: mark for name, mark in here.items() if before.get(name) == mark}
     else:
         sent = {name: mark for name, mark in here.items() if name in _read_notes(folder)}
@@ -223,19 +224,11 @@ def _checksum(path: Path) -> str:
 
 
 def _read_notes(folder: Path) -> dict[str, _Note]:
-    return {name: _Note(*note) for name, note in _read_json(_notes(folder)).items() if isinstance(note, list)}
+    return {name: _Note(*note) for name, note in json_object(_notes(folder)).items() if isinstance(note, list)}
 
 
 def _write_notes(folder: Path, notes: dict[str, _Note]) -> None:
     _write_json(_notes(folder), notes)
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def _write_json(path: Path, marks: Mapping[str, object]) -> None:
