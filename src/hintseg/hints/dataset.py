@@ -3,7 +3,7 @@
     dataset.json     classes (names, index = label), background (index or null), tags_complete;
                      void (255), unlabelled (null), first_label (0): values of label maps, see `coding`
     images/KEY.jpg           any format of `listing.IMAGE_SUFFIXES`
-    masks/KEY.png            dense label map, void where nobody knows; any format of `pictures.LABEL_SUFFIXES`
+    masks/KEY.png            dense label map, void where nobody knows; any format of `label_maps.LABEL_SUFFIXES`
     scribbles/KEY.png        label map, 255 = unlabelled
     scribbles.json           KEY → [[class, [[x, y], …]], …]       strokes, beside or in place of the PNGs;
                              a third entry is a stroke's width in pixels, 3 without it
@@ -35,17 +35,17 @@ from hintseg.hints.dataset_json import classes_from_hints, parse_description, re
 from hintseg.hints.forms.form import Hint, Row
 from hintseg.hints.forms.registry import FORMS, WITH_LABEL_MAPS, WITH_TABLES
 from hintseg.hints.keys import by_key, near_key
+from hintseg.hints.label_maps import LabelMaps, list_label_maps, require_own_values, require_size
 from hintseg.hints.labels import VOID
 from hintseg.hints.layout import require_sound
 from hintseg.hints.misspelt import FOLDERS
 from hintseg.hints.model import ImageHints
 from hintseg.hints.names import no_class, plain_name, require_names
-from hintseg.hints.pictures import Pictures, list_pictures, require_own_values, require_size
 from hintseg.hints.splits import split_keys
 from hintseg.hints.stretch import with_stretch
 from hintseg.io.images import read_image, read_image_size, read_picture
 from hintseg.io.listing import Listing, list_images
-from hintseg.io.samples import PLAIN, Picture, View
+from hintseg.io.samples import PLAIN, DecodedImage, View
 from hintseg.io.storage.addresses import is_remote, local_path
 from hintseg.io.storage.mirror import Progress, fetch
 from hintseg.io.writing import write_text
@@ -149,7 +149,7 @@ class Dataset:
         """`view`, with the limits that its deep images share where dataset.json states none."""
         return with_stretch(self.view, tuple(self.paths.values()))
 
-    def picture(self, key: str) -> Picture:
+    def picture(self, key: str) -> DecodedImage:
         """An image, and which of its pixels hold data."""
         path = self.path(key)
         with memory_explained(str(path), "reduce the image, or cut it into tiles"):
@@ -189,13 +189,13 @@ class Dataset:
         path = self.root / folder / f"{key}.png"  # as what was written since the folder was listed
         if path.exists() or path.is_symlink():
             return path  # of a link that leads nowhere reading says so
-        other = self.pictures[folder].files.get(key)
+        other = self.label_maps[folder].files.get(key)
         return other if other is not None and other.exists() else None
 
     @cached_property
-    def pictures(self) -> Mapping[str, Pictures]:
+    def label_maps(self) -> Mapping[str, LabelMaps]:
         """Folder of label maps → its files, as they were when first asked for."""
-        return {folder: list_pictures(self.root / folder) for folder in FOLDERS}
+        return {folder: list_label_maps(self.root / folder) for folder in FOLDERS}
 
     @cached_property
     def coding(self) -> LabelCoding:
@@ -228,8 +228,8 @@ class Dataset:
             label = partial(self.label, where=where)
             rows = (Row(values, where, label, size, correct) for values in self._tables[name].get(key, ()))
             found += [hint for row in rows if (hint := form.parse(row)) is not None]
-        if form.picture is not None and (labels := self._label_map(name, key, size, correct)) is not None:
-            found.append(form.picture(labels))
+        if form.label_map is not None and (labels := self._label_map(name, key, size, correct)) is not None:
+            found.append(form.label_map(labels))
         return tuple(found)
 
     def label(self, value: object, where: str) -> int:
@@ -278,7 +278,7 @@ class Dataset:
         """Name of each hint table → keys it names, known images or not."""
         named = {name: frozenset(table) for name, table in self._tables.items()}
         for folder in WITH_LABEL_MAPS:
-            named[folder] = named.get(folder, frozenset()) | self.pictures[folder].files.keys()
+            named[folder] = named.get(folder, frozenset()) | self.label_maps[folder].files.keys()
         return named
 
     def _label_map(

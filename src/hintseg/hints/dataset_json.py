@@ -10,10 +10,10 @@ from hintseg.errors import InputError
 from hintseg.hints.coding import parse_coding
 from hintseg.hints.forms.form import LARGEST
 from hintseg.hints.forms.registry import FORMS, WITH_LABEL_MAPS, WITH_TABLES
+from hintseg.hints.label_maps import list_label_maps
 from hintseg.hints.labels import MAX_CLASSES, UNLABELLED, VOID
 from hintseg.hints.misspelt import FOLDERS, misspelt
 from hintseg.hints.names import plain_name, require_names
-from hintseg.hints.pictures import list_pictures
 from hintseg.io.images import read_labels
 from hintseg.io.listing import composed
 from hintseg.io.reading import read_json as read_json
@@ -141,7 +141,7 @@ def classes_from_hints(root: Path) -> tuple[str, ...]:
                     )
                 largest = max(largest, value)
     for name in WITH_LABEL_MAPS:
-        for path in list_pictures(root / name).files.values():
+        for path in list_label_maps(root / name).files.values():
             labels = read_labels(path)
             void = void or (path if name == "masks" and (labels == VOID).any() else None)
             largest = max([largest, *np.unique(labels[labels < UNLABELLED]).tolist()])

@@ -23,7 +23,7 @@ from hintseg.inference.prediction import Seen, check_image, class_probabilities,
 from hintseg.inference.retrieval import Neighbour, SegmentIndex, load_index, nearest_to_click
 from hintseg.inference.run_config import RunDescription
 from hintseg.io.images import ImageLike, image_pixels, read_picture, resize_longest_side, resize_nearest
-from hintseg.io.samples import Picture
+from hintseg.io.samples import DecodedImage
 from hintseg.io.storage.files import local_file
 from hintseg.io.storage.mirror import fetch
 from hintseg.network import tta
@@ -93,18 +93,18 @@ class Segmenter:
         """The memory bank; RunError where it is absent or damaged."""
         return load_index(self.run / "memory.safetensors", len(self.classes), len(self.description.keys))
 
-    def read_picture(self, path: Path) -> Picture:
+    def read_picture(self, path: Path) -> DecodedImage:
         """An image as the training images were read, and which of its pixels hold data."""
         return read_picture(path, self.description.view)
 
-    def picture(self, dataset: Dataset, key: str) -> Picture:
+    def picture(self, dataset: Dataset, key: str) -> DecodedImage:
         """An image of a data set as the training images were read; what its dataset.json states comes first."""
         view = self.description.view
         if dataset.view.stated:
             view = dataset.view._replace(stretch=view.stretch)
         return read_picture(dataset.path(key), view)
 
-    def predict_picture(self, picture: Picture, config: InferenceConfig | None = None) -> NDArray[np.uint8]:
+    def predict_picture(self, picture: DecodedImage, config: InferenceConfig | None = None) -> NDArray[np.uint8]:
         """(H, W) uint8 class indices, `VOID` where the image holds no data; see `predict`."""
         return without_data(self.predict(picture.pixels, config), picture.valid)
 
@@ -125,11 +125,11 @@ class Segmenter:
         pixels, valid = self._read(image)
         return without_data(self.predict_configs(pixels, [config or self.recipe.inference])[0], valid)
 
-    def _read(self, image: ImageLike) -> Picture:
+    def _read(self, image: ImageLike) -> DecodedImage:
         if isinstance(image, str | Path):
             with local_file(str(image)) as path:
                 return self.read_picture(path)
-        return Picture(image_pixels(image), None)
+        return DecodedImage(image_pixels(image), None)
 
     def predict_configs(self, image: NDArray[np.uint8], configs: Sequence[InferenceConfig]) -> list[NDArray[np.uint8]]:
         """Segment an image in several ways; what they have in common is computed once.
@@ -238,7 +238,7 @@ class Segmenter:
         mask[hinted] = target.labels[hinted]
         return self.class_map(dataset).own_labels(without_data(mask, valid))
 
-    def hinted(self, dataset: Dataset, key: str) -> tuple[Picture, PseudoLabels]:
+    def hinted(self, dataset: Dataset, key: str) -> tuple[DecodedImage, PseudoLabels]:
         """An image and its hints of the forms this run was trained on, as its recipe draws them.
 
         The hints are numbered as this run's classes; only those that the data set has are allowed.

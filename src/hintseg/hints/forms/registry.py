@@ -17,7 +17,7 @@ FORMS: dict[str, HintForm[Any]] = {
     "scribbles": SCRIBBLES,
     "masks": MASKS,
 }
-WITH_LABEL_MAPS = tuple(name for name, form in FORMS.items() if form.picture)
+WITH_LABEL_MAPS = tuple(name for name, form in FORMS.items() if form.label_map)
 WITH_TABLES = tuple(name for name, form in FORMS.items() if form.parse)
 
 
