@@ -54,9 +54,6 @@ class BoundaryMetrics:
         Args:
             truth: (H, W) integer labels; `ignore_index` and everything outside [0, num_classes) is ignored.
             prediction: (H, W) integer labels.
-
-        Raises:
-            ValueError: the shapes differ.
         """
         valid = evaluated_pixels(truth, prediction, self.num_classes, self.ignore_index)
         predicted = np.where(valid, prediction, truth)

@@ -53,9 +53,6 @@ class ConfusionMatrix:
         Args:
             truth: (H, W) integer labels; `ignore_index` and everything outside [0, num_classes) is skipped.
             prediction: (H, W) integer labels.
-
-        Raises:
-            ValueError: the shapes differ.
         """
         evaluated = evaluated_pixels(truth, prediction, self.num_classes, self.ignore_index)
         true = truth[evaluated].astype(np.int64)

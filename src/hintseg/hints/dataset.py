@@ -56,6 +56,8 @@ from hintseg.memory_errors import memory_explained
 class Dataset:
     """A folder of images with hints; see the module's docstring for the layout.
 
+    Its methods raise InputError, with file, image and value, where something is malformed or of another size.
+
     Attributes:
         root: the folder.
         classes: names; the position is the label.
@@ -160,19 +162,11 @@ class Dataset:
         return self.picture(key).pixels
 
     def mask(self, key: str) -> NDArray[np.uint8] | None:
-        """(H, W) uint8 dense label map with `VOID` for void, or None when there is none.
-
-        Raises:
-            InputError: another size than the image, or a label that is no class.
-        """
+        """(H, W) uint8 dense label map with `VOID` for void, or None when there is none."""
         return self._label_map("masks", key, lambda: read_image_size(self.path(key)))
 
     def contours(self, key: str) -> NDArray[np.float32] | None:
-        """(H, W) float32 boundary strength in [0, 1] that the user supplies, or None.
-
-        Raises:
-            InputError: another size than the image.
-        """
+        """(H, W) float32 boundary strength in [0, 1] that the user supplies, or None."""
         path = self.label_path("contours", key)
         if path is None:
             return None
@@ -203,11 +197,7 @@ class Dataset:
         return LabelCoding(len(self.classes), self.void, self.unlabelled, self.first_label)
 
     def hints(self, key: str, forms: Iterable[str] = FORMS, size: tuple[int, int] | None = None) -> ImageHints:
-        """All hints of one image, of the chosen forms; its size (height, width) is read where it is not given.
-
-        Raises:
-            InputError: a malformed hint, naming file, image and value.
-        """
+        """All hints of one image, of the chosen forms; its size (height, width) is read where it is not given."""
         chosen, corrections = frozenset(forms), list[str]()
         known = cache(lambda: size or read_image_size(self.path(key)))
         return ImageHints(

@@ -43,6 +43,8 @@ log = logging.getLogger("hintseg")
 class Segmenter:
     """A trained network with its memory bank.
 
+    Its methods raise InputError where an image or its hints cannot be read, or name a class that the run never learned.
+
     Example: `Segmenter.open("runs/a").predict(image)`
     """
 
@@ -140,9 +142,6 @@ class Segmenter:
 
         Returns:
             (H, W) uint8 class indices, as often as there are ways.
-
-        Raises:
-            InputError: not an (H, W, 3) uint8 array.
         """
         check_image(image)
         size, masks = image.shape[:2], []
@@ -212,20 +211,12 @@ class Segmenter:
         return found
 
     def hints(self, dataset: Dataset, key: str, forms: Sequence[str] | None = None) -> ImageHints:
-        """The hints of an image, numbered as this run's classes; forms None: those that it was trained on.
-
-        Raises:
-            InputError: they cannot be read, or name a class that this run never learned.
-        """
+        """The hints of an image, numbered as this run's classes; forms None: those that it was trained on."""
         chosen = self.description.forms if forms is None else forms
         return self.class_map(dataset).run_hints(dataset.hints(key, chosen), f"{dataset.root}, image {key}")
 
     def complete(self, dataset: Dataset, key: str) -> NDArray[np.uint8]:
-        """The dense mask of a hinted image: (H, W) uint8, with the numbers and classes of the data set.
-
-        Raises:
-            InputError: the image or its hints cannot be read, or they name a class that this run never learned.
-        """
+        """The dense mask of a hinted image: (H, W) uint8, with the numbers and classes of the data set."""
         (image, valid), target = self.hinted(dataset, key)
         small, target_small = reduce_labels(image, target, self.recipe.data.longest_side)
         maps = completion_maps(self.network, self.recipe.inference, small)
@@ -242,9 +233,6 @@ class Segmenter:
         """An image and its hints of the forms this run was trained on, as its recipe draws them.
 
         The hints are numbered as this run's classes; only those that the data set has are allowed.
-
-        Raises:
-            InputError: either cannot be read, or a hint names a class that this run never learned.
         """
         picture, hints = self.picture(dataset, key), self.hints(dataset, key)
         target = pseudo_labels(picture, hints, len(self.classes), self.recipe.data.point_radius)
