@@ -120,4 +120,5 @@ def _mask(shape: dict[str, Any], vertices: NDArray[np.float64], size: tuple[int,
             pixels = np.array(image.convert("L")) > 0
     except (binascii.Error, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise InputError(f"{where}: the field 'mask' is no PNG image in base64 ({why(error)}).") from error
-    return placed(pixels, *low.tolist(), size)
+    left, top = low.tolist()
+    return placed(pixels, left, top, size)

@@ -79,7 +79,7 @@ def dense_crf(
 def coarse_crf(image: NDArray[np.uint8], probabilities: Tensor, stride: float) -> Tensor:
     """`dense_crf` of (C, h, w) probabilities on an (H, W, 3) image that is made as small, `stride` times."""
     colours = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1).float()
-    small = F.adaptive_avg_pool2d(colours, tuple(probabilities.shape[1:]))
+    small = F.adaptive_avg_pool2d(colours, (probabilities.shape[1], probabilities.shape[2]))
     return torch.as_tensor(dense_crf(small.permute(1, 2, 0), probabilities, bilateral_sxy=67 / stride))
 
 
