@@ -125,7 +125,7 @@ def _batch(random, config):
     soft = np.repeat(allowed[:, :, None, None], side // 4, 2).repeat(side // 4, 3).astype(np.float32) / 4
     arrays = {
         "image": np.ascontiguousarray(image.transpose(0, 3, 1, 2)), "labels": labels, "regions": regions.copy(),
-        "allowed": allowed, "present": allowed, "propagated": propagated, "soft": soft,
+        "candidate_classes": allowed, "present_classes": allowed, "propagated": propagated, "soft": soft,
         "number": np.arange(count),
     }  # fmt: skip
     return {name: torch.from_numpy(array) for name, array in arrays.items()}
