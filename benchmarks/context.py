@@ -13,7 +13,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from benchmarks.record import write
+from benchmarks.record import note_split, write
 from hintseg.hints.dataset import Dataset
 from hintseg.inference.retrieval import index_image
 from hintseg.inference.segmenter import Segmenter
@@ -73,6 +73,7 @@ def main() -> None:
     parser.add_argument("--name", default="context")
     options = parser.parse_args()
     dataset = Dataset.open(options.data)
+    note_split(dataset, options.split)
     rows = [measure(run, dataset, options.split) for run in options.runs]
     for row in rows:
         print(row)

@@ -8,7 +8,7 @@ import time
 from itertools import product
 from pathlib import Path
 
-from benchmarks.record import write
+from benchmarks.record import note_split, write
 from hintseg.hints.dataset import Dataset
 from hintseg.inference.evaluation import evaluate_split
 from hintseg.inference.segmenter import Segmenter
@@ -44,6 +44,7 @@ def main() -> None:
     parser.add_argument("--name", required=True, help="of the result file")
     options = parser.parse_args()
     dataset = Dataset.open(options.data)
+    note_split(dataset, options.split)
     rows = []
     for run, engine, way in product(options.runs, options.engines.split(","), options.ways.split(",")):
         segmenter = Segmenter.open(run, engine=engine)
