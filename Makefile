@@ -57,7 +57,8 @@ reference: setup
 	$(BIN)/python docs/generate.py
 
 pictures: demo
-	$(BIN)/python docs/pictures.py runs/demo/run docs/images
+	$(BIN)/python -m pip install --quiet matplotlib
+	$(BIN)/python -m docs.pictures runs/demo/run docs/images
 
 lock: setup
 	$(BIN)/python -m pip install --quiet uv
