@@ -1,6 +1,6 @@
 """The tables of docs/explanation/results.md, from JSON under paper/results.
 
-`python -m benchmarks.tables` writes them between the markers of the page; `--print` prints those whose files are there.
+`python -m benchmarks.tables` writes them between the markers of the page; `--print` prints them.
 """
 
 import argparse
@@ -9,6 +9,7 @@ import re
 import statistics
 from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
+from pathlib import Path
 from typing import Any
 
 from benchmarks.record import RESULTS, ROOT
@@ -204,25 +205,24 @@ def filled(page: str) -> str:
         pattern = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", re.S)
         if len(pattern.findall(page)) != 1:
             raise SystemExit(f"{PAGE.name}: needs the markers {begin!r} and {end!r} once.")
-        text = f"{begin}\n\n{make()}\n\n{end}"
+        text = f"{begin}\n\n{made(make)}\n\n{end}"
         page = pattern.sub(lambda found, text=text: text, page)
     return page
 
 
-def printed() -> Iterable[str]:
-    """Every table whose result files are there."""
-    for name, make in TABLES.items():
-        try:
-            yield f"## {name}\n\n{make()}"
-        except FileNotFoundError as error:
-            yield f"## {name}\n\n{error.filename} is not there."
+def made(make: Callable[[], str]) -> str:
+    """A table, or which result file it lacks."""
+    try:
+        return make()
+    except FileNotFoundError as error:
+        return f"Not measured: {Path(error.filename).name} is not there."
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--print", action="store_true", help="leave the page alone")
     if parser.parse_args().print:
-        print(*printed(), sep="\n\n")
+        print(*(f"## {name}\n\n{made(make)}" for name, make in TABLES.items()), sep="\n\n")
         return
     PAGE.write_text(filled(PAGE.read_text("utf-8")), "utf-8")
     print(PAGE)
