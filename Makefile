@@ -78,7 +78,7 @@ clean:
 
 # hintseg beside other people's tools, in an environment of their own: make peers DATA=folder [HINTS=points] [IMAGES=30]
 peers: $(VENV)-peers/.setup-done
-	$(VENV)-peers/bin/python -m benchmarks.peers $(DATA) --hints $(or $(HINTS),scribbles) $(if $(IMAGES),--images $(IMAGES))
+	$(VENV)-peers/bin/python -m benchmarks.peers $(DATA) --hints $(or $(HINTS),scribbles) $(if $(IMAGES),--images $(IMAGES)) $(if $(QUICK),--quick)
 
 $(VENV)-peers/.setup-done: benchmarks/peers/requirements.txt
 	$(PYTHON) -m venv $(VENV)-peers
