@@ -6,8 +6,9 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 from benchmarks.peers import __main__ as peers
-from benchmarks.peers import hintseg_rows, nnunet
+from benchmarks.peers import hintseg_rows, nnunet, soft_self_labels
 from benchmarks.peers.one_image import by_hintseg, by_random_walker, by_watershed
 from benchmarks.peers.task import completed, make_task, measured, processor_seconds
 from benchmarks.subset import some
@@ -117,3 +118,35 @@ def test_seconds_of_processes_that_ended_are_counted():
     before = processor_seconds()
     subprocess.run([sys.executable, "-c", "import time\nwhile time.process_time() < 0.5: pass"], check=True)
     assert processor_seconds() - before >= 0.5
+
+
+def test_soft_self_labels_spread_from_hints_to_edges_of_the_image():
+    image = torch.zeros(1, 3, 6, 12)
+    image[..., 6:] = 200
+    hinted = torch.full((1, 6, 12), 255)
+    hinted[0, 2:4, 1], hinted[0, 2:4, 10] = 0, 2
+    probabilities = torch.full((1, 3, 6, 12), 1 / 3)
+    soft = soft_self_labels.solved(probabilities, hinted, image, torch.tensor([[True, False, True]]))
+    torch.testing.assert_close(soft.sum(dim=1), torch.ones(1, 6, 12))
+    assert float(soft[:, 1].max()) < 1e-6  # no candidate
+    assert torch.equal(soft[0, :, 2, 1], torch.tensor([1.0, 0, 0]))
+    assert (soft[0, :, 2:4, 2:5].argmax(dim=0) == 0).all()
+    assert (soft[0, :, 2:4, 7:10].argmax(dim=0) == 2).all()
+
+
+def test_the_term_of_soft_self_labels_waits_for_a_third_of_the_iterations():
+    term = soft_self_labels.SoftSelfLabels()
+    term.begin(6)
+    logits = torch.randn(1, 2, 4, 4, generator=torch.Generator().manual_seed(0), requires_grad=True)
+    cells = torch.full((1, 4, 4), 254)
+    cells[0, 0, 0] = 1
+    inputs = SimpleNamespace(
+        maps=SimpleNamespace(logits=logits), cells=cells, inside=cells != 255, image=torch.zeros(1, 3, 4, 4),
+        candidate_classes=torch.ones(1, 2, dtype=torch.bool),
+    )  # fmt: skip
+    values = [float(term(inputs)) for _ in range(3)]
+    assert values[:2] == [0, 0]
+    assert values[2] > 0
+    (gradient,) = torch.autograd.grad(term(inputs), logits)
+    assert gradient.abs().sum() > 0
+    assert not gradient[0, :, 0, 0].any()  # hinted: partial cross-entropy has it

@@ -1,7 +1,7 @@
 """hintseg itself, measured like the others, and published losses on its network."""
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +17,24 @@ def hintseg_row(engine: str) -> Learner:
     return lambda task: _predict(_trained(task, "run", engine=engine))
 
 
-def objective_row(objective: str) -> Learner:
-    """The recipe `plain` with another objective, for as many iterations as fit into the task's seconds."""
+def objective_row(
+    objective: str, settings: Sequence[str] = (), begin: Callable[[int], None] = lambda iterations: None
+) -> Learner:
+    """The recipe `plain` with another objective, for as many iterations as fit into the task's seconds.
+
+    Args:
+        begin: is told the iterations of every training before it starts.
+    """
+
+    def trained(task: Task, name: str, iterations: int) -> Segmenter:
+        begin(iterations)
+        return _trained(task, name, objective=objective, settings=settings, iterations=iterations)
 
     def learn(task: Task) -> Predict:
         begun = processor_seconds()
-        _trained(task, "probe", objective=objective, iterations=PROBE)
+        trained(task, "probe", PROBE)
         spent = processor_seconds() - begun
-        iterations = max(round(PROBE * (task.seconds - spent) / spent), 1)
-        return _predict(_trained(task, "run", objective=objective, iterations=iterations))
+        return _predict(trained(task, "run", max(round(PROBE * (task.seconds - spent) / spent), 1)))
 
     return learn
 
