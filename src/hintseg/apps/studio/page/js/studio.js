@@ -7,6 +7,7 @@ import "./hint-list.js";
 import "./keys.js";
 import "./mask.js";
 import "./notice.js";
+import "./steps.js";
 import "./uncertainty.js";
 import "./upload.js";
 import { $, attempt, mark } from "./dom.js";
