@@ -4,14 +4,15 @@ import pytest
 
 pytest.importorskip("fastapi")
 pytest.importorskip("playwright.sync_api")
-axe = pytest.importorskip("axe_playwright_python.sync_playwright")
+pytest.importorskip("axe_playwright_python")
 
+from axe_playwright_python.sync_playwright import Axe
 from tests.apps.studio.browsing import add, expect, free_port, opened, scribble
 
 
 def faults(page):
     """What axe-core finds beyond trifles: rule and element."""
-    found = axe.Axe().run(page).response["violations"]
+    found = Axe().run(page).response["violations"]
     return [(rule["id"], node["target"]) for rule in found if rule["impact"] != "minor" for node in rule["nodes"]]
 
 

@@ -20,7 +20,7 @@ import { poll, showState } from "./training.js";
 attempt(async () => {
   chooseTool("scribble");
   await readProject();
-  $("add").querySelector("button").disabled = false; // before that a click would send the form and lose the name
+  $("upload").disabled = $("add").querySelector("button").disabled = false; // before that a click would send the form and lose the name
   document.title = `${project.name} · hintseg studio`;
   $("project").textContent = project.name;
   mark(project.images.some((entry) => entry.forms.length) ? "saved" : "nothing drawn yet");

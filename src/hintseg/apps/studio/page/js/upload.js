@@ -2,21 +2,21 @@
 
 import { $, attempt, mark } from "./dom.js";
 import { openFirst } from "./images.js";
+import { readProject } from "./project.js";
 import { markSaved } from "./saving.js";
-import { askJson } from "./server.js";
-import { emit, project, view } from "./state.js";
+import { ask } from "./server.js";
+import { project, view } from "./state.js";
 
 const upload = attempt(async (files) => {
   const refused = [];
   for (const [number, file] of files.entries()) {
     mark(`reading ${file.name} (${number + 1} of ${files.length})`);
     try {
-      const { key } = await askJson(`/api/images?name=${encodeURIComponent(file.name)}`, { method: "POST", body: file });
-      project.images.push({ key, forms: [] });
+      await ask(`/api/images?name=${encodeURIComponent(file.name)}`, { method: "POST", body: file });
     } catch (error) { refused.push(error.message); }
   }
   markSaved();
-  emit("images");
+  await readProject();
   if (!view.key && project.images.length) await openFirst();
   if (refused.length) throw new Error(refused.join(" "));
 });
@@ -26,7 +26,7 @@ $("upload").onchange = async () => {
   $("upload").value = "";
 };
 
-const bringsFiles = (event) => event.dataTransfer?.types.includes("Files");
+const bringsFiles = (event) => !$("upload").disabled && event.dataTransfer?.types.includes("Files");
 document.addEventListener("dragover", (event) => { if (bringsFiles(event)) event.preventDefault(); });
 document.addEventListener("drop", (event) => {
   if (!bringsFiles(event)) return;
