@@ -1,4 +1,4 @@
-"""Twelve photographs, three classes, fourteen strokes: learned masks everywhere, corrections, accepting, export, areas."""
+"""Twelve photographs, three classes, fourteen strokes: learned masks everywhere, corrections, export, areas."""
 
 import csv
 import json
