@@ -13,9 +13,10 @@ from pydantic import ValidationError
 
 from hintseg.apps.studio.appearance import FILE as APPEARANCE
 from hintseg.apps.studio.appearance import Appearance
+from hintseg.apps.studio.changes import finish_change
 from hintseg.apps.studio.class_names import checked_names
 from hintseg.apps.studio.conflict import ConflictError
-from hintseg.apps.studio.deletion import Uses, delete_class, finish_deletion, uses_of
+from hintseg.apps.studio.deletion import Uses, delete_class, uses_of
 from hintseg.apps.studio.drawn import TABLES, DrawnHints, version_of
 from hintseg.apps.studio.identifiers import identify, remember
 from hintseg.apps.studio.kept import drop, drop_held, keep, kept
@@ -97,7 +98,7 @@ class Project:
         return (*map(mark, [*files, self.root / APPEARANCE]), *self._tables.marks())
 
     def _reload(self) -> None:
-        finish_deletion(self.root)
+        finish_change(self.root)
         self._marks = self._marked()
         require_sound(self.root)
         try:
