@@ -13,6 +13,8 @@ from hintseg.apps.studio.conflict import ConflictError, IfMatch, required_versio
 from hintseg.apps.studio.drawn import ClassId, DrawnHints
 from hintseg.apps.studio.export import archive
 from hintseg.apps.studio.guard import Guard, explain_errors, new_token
+from hintseg.apps.studio.importing.serve import FILES, serve_import
+from hintseg.apps.studio.importing.upload import LARGEST
 from hintseg.apps.studio.lanes import Lane
 from hintseg.apps.studio.listen import listen, require_port
 from hintseg.apps.studio.lock import locked_folder
@@ -25,7 +27,13 @@ from hintseg.hints.labels import MAX_CLASSES
 from hintseg.io.images import resize_longest_side
 
 LARGEST_UPLOAD = 200 * 2**20
-LANES = {"masks": 2, "images": 4, "uploads": 1, "exports": 1}  # threads of the slow work; all else has its own
+LANES = {
+    "masks": 2,
+    "images": 4,
+    "uploads": 1,
+    "exports": 1,
+    "imports": 1,
+}  # threads of the slow work; all else has its own
 
 
 class NamedClass(BaseModel):
@@ -60,7 +68,7 @@ def create_app(project: Project, trainer: Trainer, token: str | None = None) -> 
     app = FastAPI(title="hintseg studio", docs_url=None, redoc_url=None, openapi_url=None)
     model = Model(project, trainer)
 
-    app.add_middleware(Guard, token=token, uploads={"/api/images": LARGEST_UPLOAD})
+    app.add_middleware(Guard, token=token, uploads={"/api/images": LARGEST_UPLOAD, FILES: LARGEST})
     explain_errors(app)
 
     @app.exception_handler(ConflictError)
@@ -72,6 +80,7 @@ def create_app(project: Project, trainer: Trainer, token: str | None = None) -> 
     _serve_hints(app, project, model, trainer)
     _serve_images(app, project, lanes)
     serve_masks(app, project, model, lanes["masks"])
+    serve_import(app, project, model, lanes["imports"])
     _serve_training(app, project, model, trainer, lanes["exports"])
     serve_page(app)
     return app
