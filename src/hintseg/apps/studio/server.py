@@ -173,10 +173,10 @@ def _serve_images(app: FastAPI, project: Project, lanes: dict[str, Lane]) -> Non
 
 def _serve_training(app: FastAPI, project: Project, model: Model, trainer: Trainer, lane: Lane) -> None:
     """Runs, and taking masks away."""
-    exported = {"done": 0, "total": 0}  # images of the export under way
+    exported: dict[str, Any] = {"stage": "", "done": 0, "total": 0}  # of the export under way
 
-    def note(done: int, total: int) -> None:
-        exported.update(done=done, total=total)
+    def note(stage: str, done: int, total: int) -> None:
+        exported.update(stage=stage, done=done, total=total)
 
     @app.post("/api/train")
     def train(body: Start) -> dict[str, Any]:
@@ -189,14 +189,14 @@ def _serve_training(app: FastAPI, project: Project, model: Model, trainer: Train
         return trainer.state()
 
     @app.get("/api/export")
-    async def export(request: Request, form: str = "png") -> Response:
+    async def export(request: Request, form: str = "png", images: bool = False) -> Response:
         try:
-            return await lane.run(request, lambda: archive(project, model, form, note))
+            return await lane.run(request, lambda: archive(project, model, form, images, note))
         finally:
-            note(0, 0)
+            note("", 0, 0)
 
     @app.get("/api/exporting")
-    def exporting() -> dict[str, int]:
+    def exporting() -> dict[str, Any]:
         return dict(exported)
 
 
