@@ -1,16 +1,21 @@
 """Import in a real browser: COCO's polygons are corrected like one's own, exported, and equal elsewhere."""
 
+import io
 import json
+import zipfile
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from hintseg.hints.dataset import Dataset
+from hintseg.hints.forms.registry import FORMS
+from hintseg.hints.labels import UNLABELLED
 
 pytest.importorskip("fastapi")
 pytest.importorskip("playwright.sync_api")
 
-from tests.apps.studio.browsing import SIZE, Hand, add, expect, opened, scribble, table
+from tests.apps.studio.browsing import SIZE, Hand, add, expect, free_port, opened, scribble, shoot, table
 from tests.apps.studio.waiting import eventually
 
 WIDTH, HEIGHT = SIZE
@@ -66,12 +71,13 @@ def test_imported_polygons_are_corrected_like_ones_own(browser, serve, photograp
     with opened(browser, serve, photographs) as page:
         import_(page, chosen("annotations.json", coco(**HALVES)))
         expect(page.locator("#import-state")).to_have_text(
-            "2 images, 0 of them new here; strokes or regions in 2. 2 classes, 2 of them new: person, sky."
+            "2 images, none of them new here; strokes or regions in 2. 2 classes, 2 of them new: person, sky."
         )
         page.click("#import-take")
         expect(page.locator("#import-dialog")).to_be_hidden()
         expect(page.locator("#info-text")).to_contain_text("Imported: hints of 2 images.")
         expect(page.locator("#hint-count")).to_have_text("Hints of this image (2)")
+        expect(page.locator("#saved")).to_have_text("saved")
         before = regions(photographs)
         assert {name: (before == label).any() for label, name in enumerate(("person", "sky"))} == {
             "person": 1,
@@ -194,3 +200,74 @@ def test_undo_goes_back_through_images_and_not_over_what_others_drew(browser, se
         expect(page.locator("#images [aria-current=true] span")).to_have_text("astronaut")
         expect(page.locator("#undo")).to_be_disabled()
         assert table(photographs, "scribbles")["astronaut"] == theirs["astronaut"]
+
+
+def packed(path, images, annotations):
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("project/annotations.json", json.dumps(annotations))
+        for image in images:
+            archive.write(image, f"project/images/{image.name}")
+    return path
+
+
+def download(page, tmp_path, form):
+    page.select_option("#format", form)
+    with page.expect_download(timeout=120_000) as got:
+        page.click("#export")
+    got.value.save_as(tmp_path / f"{form}.zip")
+    return tmp_path / f"{form}.zip"
+
+
+@pytest.mark.slow
+def test_a_coco_project_is_corrected_trained_exported_and_equal_elsewhere(browser, serve, photographs, tmp_path):
+    archive = packed(tmp_path / "coco.zip", [photographs / f"{key}.png" for key in HALVES], coco(**HALVES))
+    here, there = tmp_path / "here", tmp_path / "there"
+    ports = free_port(), free_port()
+    serve(here, ports[0])
+    page = browser.new_page(viewport={"width": 1280, "height": 800}, accept_downloads=True)
+    faults = []
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.goto(f"http://127.0.0.1:{ports[0]}/")
+    page.click("#import")
+    page.set_input_files("#import-files", archive)
+    expect(page.locator("#import-state")).to_contain_text("2 images, 2 of them new here; strokes or regions in 2.")
+    shoot(page, "studio-import")
+    page.click("#import-take")
+    expect(page.locator("#images [aria-current=true] span")).to_have_text("astronaut")
+    expect(page.locator("#hint-count")).to_have_text("Hints of this image (2)")
+    # Corrected: a part of one polygon goes, and belongs to the other class from now on.
+    page.locator("#canvas").focus()
+    page.keyboard.press("r")
+    Hand(page).draw((0.1, 0.8), (0.35, 0.8))
+    page.keyboard.press("s")
+    Hand(page).choose(0)
+    scribble(page, (0.1, 0.8), (0.35, 0.8))
+    eventually(lambda: table(here, "scribbles").get("astronaut"))
+    page.click("#train")
+    expect(page.locator("#source")).to_contain_text("mask of run-001", timeout=400_000)
+    page.check("#with-images")
+    maps = zipfile.ZipFile(download(page, tmp_path, "png"))
+    polygons = download(page, tmp_path, "coco-polygons")
+    page.close()
+    labels = {key: np.array(Image.open(io.BytesIO(maps.read(f"masks/{key}.png")))) for key in HALVES}
+    drawn = Dataset.open(here).hints("astronaut")
+    certain = np.full((HEIGHT, WIDTH), UNLABELLED, np.uint8)
+    FORMS["scribbles"].draw(drawn.by_form["scribbles"], certain, 0)
+    assert (labels["astronaut"] == certain)[certain < UNLABELLED].mean() > 0.95
+
+    serve(there, ports[1])
+    page = browser.new_page(viewport={"width": 1280, "height": 800})
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.goto(f"http://127.0.0.1:{ports[1]}/")
+    page.click("#import")
+    page.set_input_files("#import-files", polygons)
+    expect(page.locator("#import-state")).to_contain_text("2 images, 2 of them new here")
+    expect(page.locator("#import-notes li")).to_have_count(0)
+    page.click("#import-take")
+    expect(page.locator("#images [aria-current=true] span")).to_have_text("astronaut")
+    assert Dataset.open(there).classes == Dataset.open(here).classes
+    for key in HALVES:
+        assert (there / "images" / f"{key}.png").read_bytes() == (photographs / f"{key}.png").read_bytes()
+        assert np.array_equal(regions(there, key), labels[key])
+    page.close()
+    assert faults == []

@@ -6,9 +6,9 @@ import { plural } from "./hints.js";
 import { openFirst } from "./images.js";
 import { follow } from "./image.js";
 import { take } from "./project.js";
-import { allSaved } from "./saving.js";
+import { allSaved, markSaved } from "./saving.js";
 import { askJson, instead, send } from "./server.js";
-import { emit, view } from "./state.js";
+import { emit, project, view } from "./state.js";
 
 const NAMES = { tags: "ticked classes", boxes: "boxes", points: "points", scribbles: "strokes or regions", masks: "whole masks" };
 let current = null; // { id, report } of the import that the dialog is about
@@ -71,7 +71,7 @@ function showReport(report) {
   if (!report) return;
   const found = Object.keys(NAMES).filter((form) => report.counts[form]).map((form) => `${NAMES[form]} in ${report.counts[form]}`);
   const added = report.added.length ? `, ${report.added.length} of them new: ${report.added.join(", ")}` : ", all known";
-  say(`${number(report.images, "image")}, ${report.new} of them new here; ${found.join(", ") || "no hints"}. ${number(report.classes.length, "class")}${added}.`, [
+  say(`${number(report.images, "image")}, ${report.new || "none"} of them new here; ${found.join(", ") || "no hints"}. ${number(report.classes.length, "class")}${added}.`, [
     ...Object.entries(report.lost).map(([what, count]) => `left out: ${what}, ${count} times`), ...report.notes,
   ]);
   const { length } = report.hinted;
@@ -96,7 +96,8 @@ async function takeAll() {
   take(found);
   const kept = found.kept ? ` ${number(found.kept, "image")} with hints ${found.kept === 1 ? "was" : "were"} kept as ${found.kept === 1 ? "it is" : "they are"}.` : "";
   inform(`Imported: hints of ${number(found.taken, "image")}.${kept}${found.copy ? ` A copy of the changed files lies in ${found.copy}.` : ""}`);
-  if (view.key) await follow(); else await openFirst();
+  if (view.key) await follow(); else if (project.images.length) await openFirst();
+  markSaved(); // what follows from an import was not changed elsewhere
   emit("mask");
 }
 
