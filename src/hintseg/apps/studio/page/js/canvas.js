@@ -1,6 +1,7 @@
 // The canvas: what is shown of the image, its mask and its hints. Every coordinate is a pixel of the image.
 
 import { $ } from "./dom.js";
+import { painted, regionsPicture } from "./regions.js";
 import { rubbed } from "./rub.js";
 import { brushWidth, colour, hand, hints, isShown, on, project, view } from "./state.js";
 
@@ -61,7 +62,7 @@ function withCurrent() {
   return { ...hints.drawn, [into]: [...hints.drawn[into], added] };
 }
 
-const visible = (state) => Object.fromEntries(Object.entries(state).map(([type, found]) => [type, found.filter(isShown)]));
+const visible = (state) => Object.fromEntries(Object.entries(state).map(([type, found]) => [type, (found ?? []).filter(isShown)]));
 
 function path(vertices) {
   pen.beginPath();
@@ -71,7 +72,10 @@ function path(vertices) {
 
 function paintHints(state) {
   pen.imageSmoothingEnabled = false;
+  pen.globalAlpha = 0.6;
   if (view.raster) pen.drawImage(view.raster, 0, 0, view.width, view.height);
+  if (state.regions.length) pen.drawImage(regionsPicture(state.regions), 0, 0);
+  pen.globalAlpha = 1;
   pen.lineCap = pen.lineJoin = "round";
   for (const stroke of state.strokes) {
     path(stroke.vertices.map(([x, y]) => [x + 0.5, y + 0.5]));
@@ -97,9 +101,10 @@ function paintOutline() {
   }
 }
 
-function paintHighlight({ vertices, width, x, y, x0, y0, x1, y1 }) {
+function paintHighlight({ vertices, width, x, y, x0, y0, x1, y1, runs }) {
   pen.strokeStyle = "#f0e442"; pen.lineWidth = 4 / view.scale;
   if (vertices) { path(vertices.map(([vx, vy]) => [vx + 0.5, vy + 0.5])); pen.lineWidth = width + 8 / view.scale; pen.globalAlpha = 0.6; pen.stroke(); pen.globalAlpha = 1; }
+  else if (runs) pen.drawImage(painted([[runs, "#f0e442"]]), 0, 0);
   else if (x0 !== undefined) pen.strokeRect(x0, y0, x1 - x0, y1 - y0);
   else { pen.beginPath(); pen.arc(x + 0.5, y + 0.5, 11 / view.scale, 0, 7); pen.stroke(); }
 }

@@ -59,8 +59,8 @@ export function choose(id) {
 function listClasses() {
   if (!classOf(hand.label)) hand.label = listed()[0]?.id ?? null;
   const focused = [...$("classes").querySelectorAll("button, input")].indexOf(document.activeElement);
-  const { strokes, points, boxes } = hints.drawn;
-  const used = new Set([...strokes, ...points, ...boxes].map((hint) => hint.label));
+  const { strokes, points, boxes, regions } = hints.drawn;
+  const used = new Set([...strokes, ...points, ...boxes, ...(regions ?? [])].map((hint) => hint.label));
   $("classes").replaceChildren(...listed().map((entry, index) => element("li", {}, tick(entry, used), pick(entry, index), eye(entry), more(entry))));
   if (focused >= 0) ($("classes").querySelectorAll("button, input")[focused] ?? $("name")).focus();
   $("background").replaceChildren(new Option("none", ""), ...listed().map((entry) => new Option(entry.name, entry.id)));

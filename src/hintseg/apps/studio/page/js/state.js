@@ -5,7 +5,7 @@ import { EMPTY } from "./hints.js";
 
 export const project = { classes: [], images: [], background: null, complete: false, uncertain: {}, run: null, model: "hints" };
 export const view = { key: null, width: 1, height: 1, scale: 1, x: 0, y: 0, photo: null, mask: null, outline: null, kept: [], hidden: new Set(), cursor: null, cross: null, highlight: null };
-export const hints = { drawn: structuredClone(EMPTY), past: [], future: [] }; // drawn: what the server holds, or is about to
+export const hints = { drawn: structuredClone(EMPTY), past: [], future: [] }; // drawn: what the server holds, or is about to; past, future: { key, state } of any image
 export const hand = { tool: "scribble", label: null, current: null, brush: 14 };
 
 export const classOf = (id) => project.classes.find((entry) => entry.id === id);

@@ -4,6 +4,7 @@ import "./areas.js";
 import "./classes.js";
 import "./export.js";
 import "./hint-list.js";
+import "./import.js";
 import "./keys.js";
 import "./mask.js";
 import "./notice.js";

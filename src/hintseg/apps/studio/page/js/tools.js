@@ -1,9 +1,9 @@
 // The row of tools above the image, and undo.
 
 import { $ } from "./dom.js";
-import { redo, undo } from "./editing.js";
 import { endLook } from "./look.js";
 import { emit, hand, hints, on } from "./state.js";
+import { redo, undo } from "./undo.js";
 
 export function chooseTool(name) {
   hand.tool = name;

@@ -26,7 +26,7 @@ $("upload").onchange = async () => {
   $("upload").value = "";
 };
 
-const bringsFiles = (event) => !$("upload").disabled && event.dataTransfer?.types.includes("Files");
+const bringsFiles = (event) => !$("upload").disabled && !document.querySelector("dialog[open]") && event.dataTransfer?.types.includes("Files");
 document.addEventListener("dragover", (event) => { if (bringsFiles(event)) event.preventDefault(); });
 document.addEventListener("drop", (event) => {
   if (!bringsFiles(event)) return;
