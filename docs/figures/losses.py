@@ -10,12 +10,12 @@ import cv2
 import numpy as np
 import torch
 from docs.figures.drawing import DIVERGING, Histogram, Panel, panels
+from hintseg.functional.losses.dense_crf import dense_crf_loss
+from hintseg.functional.losses.grid_potts import grid_potts_loss
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hintseg.functional.losses.dense_crf import dense_crf_loss
 from hintseg.functional.losses.entropy import entropy
-from hintseg.functional.losses.grid_potts import grid_potts_loss
 from hintseg.functional.losses.normalised_cut import normalised_cut_loss
 from hintseg.functional.losses.partial_cross_entropy import partial_cross_entropy
 from hintseg.hints.labels import UNLABELLED
