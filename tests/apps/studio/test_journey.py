@@ -106,7 +106,7 @@ def test_from_photographs_to_masks(browser, serve, photographs, tmp_path):
     page.locator("#images button", has_text="cat").click()
     page.keyboard.press("l")
     page.mouse.click(*hand.at(0.5, 0.5))
-    expect(page.locator("#neighbours figure").first).to_be_visible(timeout=30_000)
+    expect(page.locator("#neighbours button").first).to_be_visible(timeout=30_000)
     expect(page.locator("#source")).to_contain_text("mask of run-001", timeout=30_000)
     shoot(page, "studio-look")
     page.click("#accept")

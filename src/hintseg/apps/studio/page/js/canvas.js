@@ -48,6 +48,7 @@ export function draw() {
   if (view.highlight) paintHighlight(view.highlight);
   if (view.outline) paintOutline();
   if (view.cursor && ["scribble", "rub"].includes(hand.tool)) paintCursor(view.cursor);
+  if (view.cross && document.activeElement === canvas) paintCross(view.cross);
   const place = project.uncertain[view.key];
   if (place && ($("uncertain").checked || $("heat").checked)) paintRing(place);
 }
@@ -115,6 +116,18 @@ function paintCursor([x, y]) {
   pen.lineWidth = 1.5 / view.scale; pen.strokeStyle = hand.tool === "rub" ? "#fff" : colour(hand.label); pen.stroke();
 }
 
+// Where keys draw.
+function paintCross([x, y]) {
+  for (const [width, style] of [[5, "#fff"], [2, "#000"]]) {
+    pen.beginPath();
+    for (const [dx, dy] of [[1, 0], [-1, 0], [0, 1], [0, -1]]) {
+      pen.moveTo(x + 0.5 + (4 * dx) / view.scale, y + 0.5 + (4 * dy) / view.scale);
+      pen.lineTo(x + 0.5 + (20 * dx) / view.scale, y + 0.5 + (20 * dy) / view.scale);
+    }
+    pen.lineWidth = width / view.scale; pen.strokeStyle = style; pen.stroke();
+  }
+}
+
 function paintRing({ x, y }) {
   pen.lineWidth = 3 / view.scale; pen.strokeStyle = "#fff";
   pen.beginPath(); pen.arc(x, y, 14 / view.scale, 0, 7); pen.stroke();
@@ -130,6 +143,7 @@ function paintRing({ x, y }) {
 on("view", draw);
 on("hints", draw);
 on("classes", draw);
+on("hand", draw);
 on("opened", fit);
 const isFitted = () => Object.entries(fitted).every(([name, value]) => view[name] === value);
 new ResizeObserver(() => (view.photo && isFitted() ? fit() : draw())).observe(canvas);

@@ -10,6 +10,7 @@ export function chooseTool(name) {
   hand.current = null;
   document.querySelectorAll("[data-tool]").forEach((button) => button.setAttribute("aria-pressed", button.dataset.tool === name));
   if (name !== "look") endLook();
+  emit("hand");
 }
 document.querySelectorAll("[data-tool]").forEach((button) => { button.onclick = () => chooseTool(button.dataset.tool); });
 
