@@ -18,7 +18,7 @@ from hintseg.hints.forms.boxes import Box
 from hintseg.hints.forms.masks import Mask
 from hintseg.hints.forms.points import Point
 from hintseg.hints.forms.registry import parse_forms
-from hintseg.hints.forms.scribbles import Scribble, ScribbleMap
+from hintseg.hints.forms.scribbles import SCRIBBLES, Scribble, ScribbleMap
 from hintseg.hints.forms.tags import Tag
 from hintseg.hints.labels import UNLABELLED, VOID
 from hintseg.hints.model import ImageHints
@@ -209,8 +209,8 @@ def test_crossing_strokes_are_void_and_incomplete_tags_allow_everything():
 def test_strokes_lie_over_a_picture_of_scribbles_and_correct_it():
     drawn = np.full((10, 10), UNLABELLED, np.uint8)
     drawn[:8] = 1
-    hints = ImageHints({"scribbles": (Scribble(((0, 5), (9, 5)), 0, 1), ScribbleMap(drawn))})
-    labels = on_blank(hints, (10, 10), 3).labels
+    labels = np.full((10, 10), UNLABELLED, np.uint8)
+    SCRIBBLES.draw((Scribble(((0, 5), (9, 5)), 0, 1), ScribbleMap(drawn)), labels, 0)
     assert set(labels[5].tolist()) == {0}
     assert set(labels[4].tolist()) == {1}
     assert set(labels[9].tolist()) == {UNLABELLED}

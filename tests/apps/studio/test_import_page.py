@@ -11,6 +11,7 @@ from PIL import Image
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.forms.registry import FORMS
 from hintseg.hints.labels import UNLABELLED
+from hintseg.io.images import write_labels
 
 pytest.importorskip("fastapi")
 pytest.importorskip("playwright.sync_api")
@@ -271,3 +272,26 @@ def test_a_coco_project_is_corrected_trained_exported_and_equal_elsewhere(browse
         assert np.array_equal(regions(there, key), labels[key])
     page.close()
     assert faults == []
+
+
+@pytest.mark.slow
+def test_an_accepted_mask_is_edited_as_regions(browser, serve, photographs):
+    (photographs / "images").mkdir()
+    for path in photographs.glob("*.png"):
+        path.rename(photographs / "images" / path.name)
+    (photographs / "dataset.json").write_text('{"classes": ["sky", "person"]}', "utf-8")
+    labels = np.zeros((HEIGHT, WIDTH), np.uint8)
+    labels[:, WIDTH // 2 :] = 1
+    write_labels(photographs / "masks" / "astronaut.png", labels)
+    with opened(browser, serve, photographs) as page:
+        expect(page.locator("#source")).to_have_text("accepted mask")
+        page.click("#edit")
+        expect(page.locator("#hint-count")).to_have_text("Hints of this image (2)")
+        expect(page.locator("#edit")).to_be_hidden()
+        assert np.array_equal(regions(photographs), labels)
+        page.locator("#canvas").focus()
+        page.keyboard.press("r")
+        Hand(page).draw((0.2, 0.5), (0.3, 0.5))
+        eventually(lambda: (regions(photographs) == UNLABELLED).any())
+        assert not (photographs / "masks" / "astronaut.png").exists()
+        expect(page.locator("#accept")).to_have_text("Accept mask")
