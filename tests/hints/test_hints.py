@@ -18,7 +18,7 @@ from hintseg.hints.forms.boxes import Box
 from hintseg.hints.forms.masks import Mask
 from hintseg.hints.forms.points import Point
 from hintseg.hints.forms.registry import parse_forms
-from hintseg.hints.forms.scribbles import Scribble
+from hintseg.hints.forms.scribbles import SCRIBBLES, Scribble, ScribbleMap
 from hintseg.hints.forms.tags import Tag
 from hintseg.hints.labels import UNLABELLED, VOID
 from hintseg.hints.model import ImageHints
@@ -204,6 +204,16 @@ def test_crossing_strokes_are_void_and_incomplete_tags_allow_everything():
     nothing = on_blank(ImageHints(), (4, 4), 3)
     assert (nothing.labels == UNLABELLED).all()
     assert nothing.candidate_classes.all()
+
+
+def test_strokes_lie_over_a_picture_of_scribbles_and_correct_it():
+    drawn = np.full((10, 10), UNLABELLED, np.uint8)
+    drawn[:8] = 1
+    labels = np.full((10, 10), UNLABELLED, np.uint8)
+    SCRIBBLES.draw((Scribble(((0, 5), (9, 5)), 0, 1), ScribbleMap(drawn)), labels, 0)
+    assert set(labels[5].tolist()) == {0}
+    assert set(labels[4].tolist()) == {1}
+    assert set(labels[9].tolist()) == {UNLABELLED}
 
 
 @pytest.mark.parametrize("style", ["skeleton", "interior", "border"])

@@ -43,7 +43,11 @@ FORMATS: dict[str, Format] = {
 FOLDERS = {"yolo": yolo.read_root, "png": png.read_root}  # told by the folder as a whole, not by a file
 NAMES = ("auto", *FORMATS, *FOLDERS)
 WRITERS: dict[str, Callable[[Path, Iterable[Labelled], Classes], None]] = {
+    "png": png.write,
     "coco": coco.write,
+    "coco-polygons": coco.write_polygons,
+    "yolo": yolo.write,
+    "labelme": labelme.write,
     "label-studio": label_studio.write,
     "cvat": cvat.write,
     "voc": voc.write,

@@ -33,7 +33,7 @@ from hintseg.errors import InputError
 from hintseg.hints.coding import LabelCoding
 from hintseg.hints.dataset_json import classes_from_hints, parse_description, read_table
 from hintseg.hints.forms.form import Hint, Row
-from hintseg.hints.forms.registry import FORMS, WITH_LABEL_MAPS, WITH_TABLES
+from hintseg.hints.forms.registry import FORMS, with_label_maps, with_tables
 from hintseg.hints.keys import by_key, near_key
 from hintseg.hints.label_maps import LabelMaps, list_label_maps, require_own_values, require_size
 from hintseg.hints.labels import VOID
@@ -262,12 +262,12 @@ class Dataset:
 
     @cached_property
     def _tables(self) -> dict[str, dict[str, list[Any]]]:
-        return {name: read_table(self.root / f"{name}.json") for name in (*WITH_TABLES, "looked_for")}
+        return {name: read_table(self.root / f"{name}.json") for name in (*with_tables(), "looked_for")}
 
     def hint_keys(self) -> dict[str, frozenset[str]]:
         """Name of each hint table → keys it names, known images or not."""
         named = {name: frozenset(table) for name, table in self._tables.items()}
-        for folder in WITH_LABEL_MAPS:
+        for folder in with_label_maps():
             named[folder] = named.get(folder, frozenset()) | self.label_maps[folder].files.keys()
         return named
 

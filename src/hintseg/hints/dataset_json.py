@@ -9,7 +9,7 @@ import numpy as np
 from hintseg.errors import InputError
 from hintseg.hints.coding import parse_coding
 from hintseg.hints.forms.form import LARGEST
-from hintseg.hints.forms.registry import FORMS, WITH_LABEL_MAPS, WITH_TABLES
+from hintseg.hints.forms.registry import FORMS, with_label_maps, with_tables
 from hintseg.hints.label_maps import list_label_maps
 from hintseg.hints.labels import MAX_CLASSES, UNLABELLED, VOID
 from hintseg.hints.misspelt import FOLDERS, misspelt
@@ -127,7 +127,7 @@ def classes_from_hints(root: Path) -> tuple[str, ...]:
         InputError: a class that is no index, masks of 0 and 255 alone, or no hint at all.
     """
     largest, void = -1, None
-    for name in WITH_TABLES:
+    for name in with_tables():
         for key, rows in read_table(root / f"{name}.json").items():
             for row in rows:
                 try:
@@ -140,7 +140,7 @@ def classes_from_hints(root: Path) -> tuple[str, ...]:
                         "write a dataset.json with the class names."
                     )
                 largest = max(largest, value)
-    for name in WITH_LABEL_MAPS:
+    for name in with_label_maps():
         for path in list_label_maps(root / name).files.values():
             labels = read_labels(path)
             void = void or (path if name == "masks" and (labels == VOID).any() else None)

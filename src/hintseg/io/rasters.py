@@ -83,7 +83,7 @@ def read_header(path: Path) -> Header:
             nodata=as_sample(tags.get(NODATA), kind),
             photometric=photometric,
             alpha=alpha,
-            mask=next((number for number, one in enumerate(file.pages) if _subfile(one) == MASK), None),
+            mask=next((number for number, one in enumerate(file.pages) if _subfile(one.aspage()) == MASK), None),
         )
 
 

@@ -145,11 +145,12 @@ def serve(tiny):
     pytest.importorskip("playwright.sync_api")
     from tests.apps.studio.browsing import WEIGHTS
 
-    processes, chosen = [], tiny if WEIGHTS == "none" else []
+    processes = []
 
-    def start(folder, port):
+    def start(folder, port, weights=WEIGHTS):
+        chosen = tiny if weights == "none" else []
         command = [sys.executable, "-m", "hintseg.apps.cli.app", "studio", str(folder), "--port", str(port)]
-        command += ["--weights", WEIGHTS, *(part for setting in chosen for part in ("--set", setting))]
+        command += ["--weights", weights, *(part for setting in chosen for part in ("--set", setting))]
         process = subprocess.Popen(command)
         processes.append(process)
         for _ in range(300):

@@ -5,7 +5,7 @@ import pytest
 pytest.importorskip("fastapi")
 pytest.importorskip("playwright.sync_api")
 
-from tests.apps.studio.browsing import Hand, add, expect, opened, scribble, shown, table
+from tests.apps.studio.browsing import Hand, add, expect, opened, rows, scribble, shown
 from tests.apps.studio.waiting import eventually
 
 
@@ -16,10 +16,6 @@ def page(browser, serve, photographs):
         expect(page.locator("#classes .pick b", has_text="dog")).to_be_visible()
         page.locator("#canvas").focus()
         yield page
-
-
-def rows(folder, name):
-    return table(folder, name).get("astronaut", [])
 
 
 @pytest.mark.slow

@@ -28,6 +28,8 @@ from hintseg.apps.studio.page_files import PAGE
 from hintseg.apps.studio.project import Project
 from hintseg.apps.studio.server import create_app, serve
 from hintseg.apps.studio.trainer import Trainer
+from hintseg.formats.registry import WRITERS
+from hintseg.pseudo_labels.propagate import complete_key
 
 DRAWN = {
     "strokes": [{"label": 0, "vertices": [[3, 5], [60, 5]], "width": 4}],
@@ -288,11 +290,39 @@ def test_the_page_exports_every_format_that_it_offers(tab):
     tab.save("b", DRAWN)
     page = tab.client.get("/").text
     offered = re.findall(r'<option value="([\w-]+)">', page.split('id="format"')[1].split("</select>")[0])
-    assert offered == ["png", "coco", "label-studio", "cvat", "voc"]
+    assert set(offered) == set(WRITERS) - {"geotiff"}  # which needs maps
     for form in offered:
-        answer = tab.client.get("/api/export", params={"form": form})
+        answer = tab.client.get("/api/export", params={"form": form, "images": True})
         assert answer.status_code == 200, answer.text
-        assert zipfile.ZipFile(io.BytesIO(answer.content)).namelist()
+        image = "b.png" if form == "labelme" else "images/b.png"
+        assert image in zipfile.ZipFile(io.BytesIO(answer.content)).namelist()
+
+
+def test_masks_are_predicted_once_for_all_formats(tab, monkeypatch):
+    tab.save("b", DRAWN)
+    asked = []
+    monkeypatch.setattr(
+        "hintseg.apps.studio.trainer.complete_key", lambda *given: asked.append(1) or complete_key(*given)
+    )
+    for form in ("png", "coco", "yolo"):
+        assert tab.client.get("/api/export", params={"form": form}).status_code == 200
+    assert len(asked) == 1
+    tab.save("b", DRAWN | {"points": []})
+    assert tab.client.get("/api/export", params={"form": "png"}).status_code == 200
+    assert len(asked) == 2
+    tab.classes(["sky", "roof", "été"], 1)  # another background
+    assert tab.client.get("/api/export", params={"form": "png"}).status_code == 200
+    assert len(asked) == 3
+
+
+def test_an_exported_png_says_its_classes_in_the_users_colours(tab):
+    tab.save("b", DRAWN)
+    colours = [{"id": one, "name": name} for one, name in zip(tab.ids, ("sky", "roof", "été"), strict=True)]
+    body = {"classes": [{**colours[0], "colour": "#123456"}, *colours[1:]], "background": tab.ids[0]}
+    assert tab.client.put("/api/classes", json=body, headers={"If-Match": tab.project["version"]}).status_code == 200
+    packed = zipfile.ZipFile(io.BytesIO(tab.client.get("/api/export").content))
+    assert set(packed.namelist()) == {"classes.csv", "labelmap.txt", "masks/b.png"}
+    assert packed.read("labelmap.txt").decode("utf-8").startswith("sky:18,52,86::\n")
 
 
 def test_the_page_asks_no_other_site(client):

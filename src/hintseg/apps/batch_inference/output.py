@@ -19,7 +19,7 @@ from hintseg.apps.batch_inference.input_images import InputImage
 from hintseg.errors import ConfigError, InputError, RunError
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.dataset_json import parse_description
-from hintseg.hints.forms.registry import WITH_LABEL_MAPS
+from hintseg.hints.forms.registry import with_label_maps
 from hintseg.io.georeference import write_georeferenced
 from hintseg.io.images import encode_labels
 from hintseg.io.listing import is_image_name
@@ -279,7 +279,7 @@ def classes_of_masks(folder: Path) -> tuple[str, ...] | None:
 def data_set_of_masks(folder: Path) -> Dataset | None:
     """The data set whose label maps a folder holds, and whose values they have; None where it is none."""
     home = folder.resolve().parent
-    if folder.name not in WITH_LABEL_MAPS or not (home / "dataset.json").exists():
+    if folder.name not in with_label_maps() or not (home / "dataset.json").exists():
         return None
     return Dataset(root=home, **parse_description(home / "dataset.json"))
 

@@ -3,19 +3,32 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Protocol, Self
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, Field
 
+from hintseg.apps.studio.runs import connected_runs, painted, require_runs
 from hintseg.errors import InputError
+from hintseg.hints.forms.scribbles import ScribbleMap
 from hintseg.hints.labels import MAX_CLASSES
 from hintseg.hints.model import ImageHints
 
 TABLES = ("scribbles", "points", "boxes", "tags")  # what can be drawn: TABLE.json of the folder format
 
 Pixel = tuple[float, float]
+MOST_RUNS = 50_000  # of an image's regions: with more, a save would not be quick
+
+Coordinate = Annotated[int, Field(ge=0, lt=2**31)]
 ClassId = Annotated[str, Field(min_length=1, max_length=64)]
 Rows = dict[str, list[Any]]
+
+
+class Placed(Protocol):
+    """A hint with a class and a place."""
+
+    label: str
 
 
 class Stroke(BaseModel):
@@ -44,17 +57,29 @@ class DrawnBox(BaseModel):
     y1: float
 
 
+class Region(BaseModel):
+    """A filled area: runs of pixels, each as row, first column and the column after its last, in one flat list."""
+
+    label: ClassId
+    runs: list[Coordinate] = Field(min_length=3, max_length=3 * MOST_RUNS)
+
+
 class DrawnHints(BaseModel):
-    """All that was drawn on one image."""
+    """All that was drawn on one image.
+
+    Attributes:
+        regions: what its picture of scribbles holds; None leaves the picture as it is.
+    """
 
     strokes: list[Stroke] = Field(default_factory=list, max_length=10_000)
     points: list[DrawnPoint] = Field(default_factory=list, max_length=10_000)
     boxes: list[DrawnBox] = Field(default_factory=list, max_length=10_000)
+    regions: list[Region] | None = Field(None, max_length=MOST_RUNS)
     tags: list[ClassId] = Field(default_factory=list, max_length=MAX_CLASSES)
 
     @classmethod
     def of(cls, hints: ImageHints, identifiers: Sequence[str]) -> Self:
-        """What a data set holds of one image.
+        """What a data set holds of one image; regions are None where its picture of scribbles is too fine for a page.
 
         Args:
             identifiers: of the classes, by label.
@@ -72,12 +97,14 @@ class DrawnHints(BaseModel):
                 DrawnBox(label=identifiers[one.label], x0=one.x0, y0=one.y0, x1=one.x1, y1=one.y1)
                 for one in hints.boxes
             ],
+            regions=_regions(hints.scribble_map, identifiers),
             tags=[identifiers[one.label] for one in hints.tags],
         )
 
     def identifiers(self) -> set[str]:
         """Of all classes that are named."""
-        return {hint.label for group in (self.strokes, self.points, self.boxes) for hint in group} | set(self.tags)
+        groups: tuple[Sequence[Placed], ...] = (self.strokes, self.points, self.boxes, self.regions or ())
+        return {hint.label for group in groups for hint in group} | set(self.tags)
 
     def require_inside(self, width: int, height: int) -> None:
         """Raise where a hint leaves an image of that size.
@@ -93,6 +120,8 @@ class DrawnHints(BaseModel):
         for box in self.boxes:
             if not (0 <= box.x0 < box.x1 <= width and 0 <= box.y0 < box.y1 <= height):
                 raise InputError(f"box {box.x0:g}, {box.y0:g}, {box.x1:g}, {box.y1:g} is empty or leaves the image.")
+        for region in self.regions or ():
+            require_runs(region.runs, width, height)
 
     def rows(self, labels: Mapping[str, int]) -> Rows:
         """Table → what the folder format keeps of one image.
@@ -116,8 +145,24 @@ class DrawnHints(BaseModel):
 
     def hints(self) -> list[str]:
         """Every hint as text, to be compared with others."""
-        drawn = self.model_dump()
+        drawn = self.model_dump(exclude_none=True)
         return [json.dumps([name, _rounded(hint)], sort_keys=True) for name in sorted(drawn) for hint in drawn[name]]
+
+    def painted(self, size: tuple[int, int], labels: Mapping[str, int]) -> NDArray[np.uint8] | None:
+        """(H, W) uint8 label map of the regions, `UNLABELLED` elsewhere; None: the picture stays what it is.
+
+        Args:
+            size: (height, width) of the image.
+            labels: identifier → class index.
+        """
+        if self.regions is None:
+            return None
+        return painted([(labels[region.label], region.runs) for region in self.regions], size)
+
+
+def _regions(found: ScribbleMap | None, identifiers: Sequence[str]) -> list[Region] | None:
+    runs = [] if found is None else connected_runs(found.labels, MOST_RUNS)
+    return None if runs is None else [Region(label=identifiers[label], runs=one) for label, one in runs]
 
 
 def version_of(content: Any) -> str:

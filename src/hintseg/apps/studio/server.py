@@ -13,6 +13,8 @@ from hintseg.apps.studio.conflict import ConflictError, IfMatch, required_versio
 from hintseg.apps.studio.drawn import ClassId, DrawnHints
 from hintseg.apps.studio.export import archive
 from hintseg.apps.studio.guard import Guard, explain_errors, new_token
+from hintseg.apps.studio.importing.serve import FILES, serve_import
+from hintseg.apps.studio.importing.upload import LARGEST
 from hintseg.apps.studio.lanes import Lane
 from hintseg.apps.studio.listen import listen, require_port
 from hintseg.apps.studio.lock import locked_folder
@@ -25,7 +27,13 @@ from hintseg.hints.labels import MAX_CLASSES
 from hintseg.io.images import resize_longest_side
 
 LARGEST_UPLOAD = 200 * 2**20
-LANES = {"masks": 2, "images": 4, "uploads": 1, "exports": 1}  # threads of the slow work; all else has its own
+LANES = {
+    "masks": 2,
+    "images": 4,
+    "uploads": 1,
+    "exports": 1,
+    "imports": 1,
+}  # threads of the slow work; all else has its own
 
 
 class NamedClass(BaseModel):
@@ -60,7 +68,7 @@ def create_app(project: Project, trainer: Trainer, token: str | None = None) -> 
     app = FastAPI(title="hintseg studio", docs_url=None, redoc_url=None, openapi_url=None)
     model = Model(project, trainer)
 
-    app.add_middleware(Guard, token=token, uploads={"/api/images": LARGEST_UPLOAD})
+    app.add_middleware(Guard, token=token, uploads={"/api/images": LARGEST_UPLOAD, FILES: LARGEST})
     explain_errors(app)
 
     @app.exception_handler(ConflictError)
@@ -72,6 +80,7 @@ def create_app(project: Project, trainer: Trainer, token: str | None = None) -> 
     _serve_hints(app, project, model, trainer)
     _serve_images(app, project, lanes)
     serve_masks(app, project, model, lanes["masks"])
+    serve_import(app, project, model, lanes["imports"])
     _serve_training(app, project, model, trainer, lanes["exports"])
     serve_page(app)
     return app
@@ -164,10 +173,10 @@ def _serve_images(app: FastAPI, project: Project, lanes: dict[str, Lane]) -> Non
 
 def _serve_training(app: FastAPI, project: Project, model: Model, trainer: Trainer, lane: Lane) -> None:
     """Runs, and taking masks away."""
-    exported = {"done": 0, "total": 0}  # images of the export under way
+    exported: dict[str, Any] = {"stage": "", "done": 0, "total": 0}  # of the export under way
 
-    def note(done: int, total: int) -> None:
-        exported.update(done=done, total=total)
+    def note(stage: str, done: int, total: int) -> None:
+        exported.update(stage=stage, done=done, total=total)
 
     @app.post("/api/train")
     def train(body: Start) -> dict[str, Any]:
@@ -180,14 +189,14 @@ def _serve_training(app: FastAPI, project: Project, model: Model, trainer: Train
         return trainer.state()
 
     @app.get("/api/export")
-    async def export(request: Request, form: str = "png") -> Response:
+    async def export(request: Request, form: str = "png", images: bool = False) -> Response:
         try:
-            return await lane.run(request, lambda: archive(project, model, form, note))
+            return await lane.run(request, lambda: archive(project, model, form, images, note))
         finally:
-            note(0, 0)
+            note("", 0, 0)
 
     @app.get("/api/exporting")
-    def exporting() -> dict[str, int]:
+    def exporting() -> dict[str, Any]:
         return dict(exported)
 
 

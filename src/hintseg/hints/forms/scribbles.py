@@ -66,7 +66,11 @@ def bounds(vertices: Sequence[tuple[float, float]]) -> tuple[float, float, float
 
 
 def draw(scribbles: Sequence[Scribble | ScribbleMap], labels: NDArray[np.uint8], radius: int) -> None:
-    """Strokes, and the image over them; strokes of different classes become void where they cross."""
+    """The image, and strokes over it, which correct it; strokes of different classes become void where they cross."""
+    for scribble in scribbles:
+        if isinstance(scribble, ScribbleMap):
+            there = scribble.labels != UNLABELLED
+            labels[there] = scribble.labels[there]
     drawn = np.full(labels.shape, UNLABELLED, dtype=np.uint8)
     strokes = [scribble for scribble in scribbles if isinstance(scribble, Scribble)]
     for label in sorted({stroke.label for stroke in strokes}):
@@ -78,10 +82,6 @@ def draw(scribbles: Sequence[Scribble | ScribbleMap], labels: NDArray[np.uint8],
         conflict = here & (drawn != UNLABELLED)
         drawn[here] = label
         drawn[conflict] = VOID
-    for scribble in scribbles:
-        if isinstance(scribble, ScribbleMap):
-            there = scribble.labels != UNLABELLED
-            drawn[there] = scribble.labels[there]
     labels[drawn != UNLABELLED] = drawn[drawn != UNLABELLED]
 
 

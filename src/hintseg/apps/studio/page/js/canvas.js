@@ -1,6 +1,7 @@
 // The canvas: what is shown of the image, its mask and its hints. Every coordinate is a pixel of the image.
 
 import { $ } from "./dom.js";
+import { painted, regionsPicture } from "./regions.js";
 import { rubbed } from "./rub.js";
 import { brushWidth, colour, hand, hints, isShown, on, project, view } from "./state.js";
 
@@ -47,6 +48,7 @@ export function draw() {
   if (view.highlight) paintHighlight(view.highlight);
   if (view.outline) paintOutline();
   if (view.cursor && ["scribble", "rub"].includes(hand.tool)) paintCursor(view.cursor);
+  if (view.cross && document.activeElement === canvas) paintCross(view.cross);
   const place = project.uncertain[view.key];
   if (place && ($("uncertain").checked || $("heat").checked)) paintRing(place);
 }
@@ -60,7 +62,7 @@ function withCurrent() {
   return { ...hints.drawn, [into]: [...hints.drawn[into], added] };
 }
 
-const visible = (state) => Object.fromEntries(Object.entries(state).map(([type, found]) => [type, found.filter(isShown)]));
+const visible = (state) => Object.fromEntries(Object.entries(state).map(([type, found]) => [type, (found ?? []).filter(isShown)]));
 
 function path(vertices) {
   pen.beginPath();
@@ -70,7 +72,10 @@ function path(vertices) {
 
 function paintHints(state) {
   pen.imageSmoothingEnabled = false;
+  pen.globalAlpha = 0.6;
   if (view.raster) pen.drawImage(view.raster, 0, 0, view.width, view.height);
+  if (state.regions.length) pen.drawImage(regionsPicture(state.regions), 0, 0);
+  pen.globalAlpha = 1;
   pen.lineCap = pen.lineJoin = "round";
   for (const stroke of state.strokes) {
     path(stroke.vertices.map(([x, y]) => [x + 0.5, y + 0.5]));
@@ -96,9 +101,10 @@ function paintOutline() {
   }
 }
 
-function paintHighlight({ vertices, width, x, y, x0, y0, x1, y1 }) {
+function paintHighlight({ vertices, width, x, y, x0, y0, x1, y1, runs }) {
   pen.strokeStyle = "#f0e442"; pen.lineWidth = 4 / view.scale;
   if (vertices) { path(vertices.map(([vx, vy]) => [vx + 0.5, vy + 0.5])); pen.lineWidth = width + 8 / view.scale; pen.globalAlpha = 0.6; pen.stroke(); pen.globalAlpha = 1; }
+  else if (runs) pen.drawImage(painted([[runs, "#f0e442"]]), 0, 0);
   else if (x0 !== undefined) pen.strokeRect(x0, y0, x1 - x0, y1 - y0);
   else { pen.beginPath(); pen.arc(x + 0.5, y + 0.5, 11 / view.scale, 0, 7); pen.stroke(); }
 }
@@ -108,6 +114,18 @@ function paintCursor([x, y]) {
   pen.beginPath(); pen.arc(x, y, brushWidth() / 2, 0, 7);
   pen.lineWidth = 3 / view.scale; pen.strokeStyle = "#000"; pen.stroke();
   pen.lineWidth = 1.5 / view.scale; pen.strokeStyle = hand.tool === "rub" ? "#fff" : colour(hand.label); pen.stroke();
+}
+
+// Where keys draw.
+function paintCross([x, y]) {
+  for (const [width, style] of [[5, "#fff"], [2, "#000"]]) {
+    pen.beginPath();
+    for (const [dx, dy] of [[1, 0], [-1, 0], [0, 1], [0, -1]]) {
+      pen.moveTo(x + 0.5 + (4 * dx) / view.scale, y + 0.5 + (4 * dy) / view.scale);
+      pen.lineTo(x + 0.5 + (20 * dx) / view.scale, y + 0.5 + (20 * dy) / view.scale);
+    }
+    pen.lineWidth = width / view.scale; pen.strokeStyle = style; pen.stroke();
+  }
 }
 
 function paintRing({ x, y }) {
@@ -125,6 +143,7 @@ function paintRing({ x, y }) {
 on("view", draw);
 on("hints", draw);
 on("classes", draw);
+on("hand", draw);
 on("opened", fit);
 const isFitted = () => Object.entries(fitted).every(([name, value]) => view[name] === value);
 new ResizeObserver(() => (view.photo && isFitted() ? fit() : draw())).observe(canvas);

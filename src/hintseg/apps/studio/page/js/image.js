@@ -24,7 +24,6 @@ export async function open(key) {
   Object.assign(view, { key, raster, width: found.width, height: found.height, photo, mask: null, shown: null, heat: null, tag: null, outline: null, accepted: found.accepted, kept: mine ? [] : found.kept });
   hand.current = null;
   view.highlight = null;
-  $("empty").hidden = true;
   $("neighbours").hidden = true;
   emit("opened");
   adopt(mine ?? found);

@@ -1,7 +1,7 @@
 // Saving: the newest state of an image is sent until the server has it.
 
 import { complain, mark, pause } from "./dom.js";
-import { same } from "./hints.js";
+import { copied, same } from "./hints.js";
 import { readProject } from "./project.js";
 import { address, send } from "./server.js";
 import { emit, hints, imageOf, view } from "./state.js";
@@ -24,7 +24,7 @@ export function markSaved() {
 }
 
 export function save() {
-  waiting.set(view.key, structuredClone(hints.drawn));
+  waiting.set(view.key, copied(hints.drawn));
   mark("saving …");
   flush();
 }
@@ -93,7 +93,8 @@ async function disagree(key, state, { current }) {
 function noteTypes(key, state) {
   const image = imageOf(key);
   if (!image) return;
-  const types = { scribbles: state.strokes, points: state.points, boxes: state.boxes, tags: state.tags };
+  const pictured = state.regions ?? (image.forms.includes("scribbles") ? [null] : []); // null: a picture that stays
+  const types = { scribbles: [...state.strokes, ...pictured], points: state.points, boxes: state.boxes, tags: state.tags };
   const kept = image.forms.filter((type) => !(type in types));
   image.forms = [...Object.keys(types).filter((type) => types[type].length), ...kept];
   emit("images");
