@@ -85,11 +85,7 @@ class ConfusionMatrix:
 def evaluated_pixels(
     truth: NDArray[np.integer], prediction: NDArray[np.integer], num_classes: int, void: int
 ) -> NDArray[np.bool_]:  # fmt: skip
-    """(H, W) bool: where the truth names a class.
-
-    Raises:
-        ValueError: the shapes differ.
-    """
+    """(H, W) bool: where the truth names a class; ValueError where the shapes differ."""
     if truth.shape != prediction.shape:
         raise ValueError(f"truth has shape {truth.shape} but prediction has shape {prediction.shape}")
     return (truth != void) & (truth >= 0) & (truth < num_classes)

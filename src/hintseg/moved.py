@@ -38,6 +38,8 @@ MOVED = {f"hintseg.{name}": f"hintseg.{room}.{name}" for room, names in _INTO.it
     "hintseg.recipes.by_name": "hintseg.recipes.registry",
     "hintseg.relations.by_name": "hintseg.functional.relations.registry",
     "hintseg.segments.memory": "hintseg.functional.segments.memory_bank",
+    "hintseg.losses.dense_crf": "hintseg.functional.losses.potts",
+    "hintseg.losses.grid_potts": "hintseg.functional.losses.potts",
     "hintseg.losses.allowed": "hintseg.functional.losses.candidate_classes",
     "hintseg.network.exported": "hintseg.network.onnx",
     "hintseg.network.packaged": "hintseg.network.weights",

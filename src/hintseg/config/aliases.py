@@ -100,11 +100,7 @@ def current_settings(content: object, source: str, strict: bool = True) -> objec
 
 
 def current_assignments(pairs: list[tuple[str, Any]], source: str) -> list[tuple[str, Any]]:
-    """Settings as (name, value), with present names; one warning names what was renamed.
-
-    Raises:
-        ConfigError: a setting is given by both its names.
-    """
+    """Settings as (name, value), with present names; one given by both its names is a ConfigError."""
     given = {name for name, _ in pairs}
     renamed = {name: current_name(name) for name in given if current_name(name) != name}
     for old, new in sorted(renamed.items()):

@@ -25,7 +25,7 @@ from hintseg.formats.reader import Imported
 from hintseg.formats.shapes import declared_size, ellipse, rectangle, turned
 from hintseg.formats.writer import Classes, Labelled
 from hintseg.hints.forms.form import numbers
-from hintseg.io.writing import atomic_path
+from hintseg.io.writing import write_text
 
 NUMBER = (int, float)
 LABELS = ("rectanglelabels", "polygonlabels", "keypointlabels", "brushlabels", "ellipselabels", "labels")
@@ -75,8 +75,7 @@ def write(out: Path, items: Iterable[Labelled], classes: Classes) -> None:
         ]
         prediction = {"model_version": "hintseg", "result": results}
         tasks.append({"data": {"image": item.name}, "annotations": [], "predictions": [prediction]})
-    with atomic_path(out / "tasks.json") as temporary:
-        temporary.write_text(json.dumps(tasks, ensure_ascii=False), "utf-8")
+    write_text(out / "tasks.json", json.dumps(tasks, ensure_ascii=False))
 
 
 def brush_result(mask: NDArray[np.bool_], name: str) -> dict[str, Any]:

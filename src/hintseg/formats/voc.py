@@ -18,7 +18,7 @@ from hintseg.formats.split_lists import read_split_lists
 from hintseg.formats.writer import Classes, Labelled, require_lines
 from hintseg.io.images import write_labels
 from hintseg.io.palette import label_palette
-from hintseg.io.writing import atomic_path
+from hintseg.io.writing import write_text
 
 
 def matches(path: Path) -> bool:
@@ -27,11 +27,7 @@ def matches(path: Path) -> bool:
 
 
 def read(path: Path, found: Imported) -> None:
-    """Add one annotation file.
-
-    Raises:
-        InputError: malformed, naming file and field.
-    """
+    """Add one annotation file; InputError, with file and field, where it is malformed."""
     root = read_xml(path)
     name = text(root, "filename", path)
     folder = (root.findtext("folder") or "").strip()
@@ -65,11 +61,7 @@ def read_rest(paths: list[Path], found: Imported) -> None:
 
 
 def write(out: Path, items: Iterable[Labelled], classes: Classes) -> None:
-    """OUT/SegmentationClass/*.png in VOC's colours, ImageSets/Segmentation/default.txt and labelmap.txt.
-
-    Raises:
-        InputError: a class name that labelmap.txt cannot hold.
-    """
+    """OUT/SegmentationClass/*.png in VOC's colours, ImageSets/Segmentation/default.txt and labelmap.txt."""
     require_lines(classes.names, "labelmap.txt", COMMENT)
     keys = []
     for item in items:
@@ -78,8 +70,7 @@ def write(out: Path, items: Iterable[Labelled], classes: Classes) -> None:
     colours = [",".join(map(str, colour)) for colour in label_palette()[: len(classes.names)].tolist()]
     lines = [f"{name}:{colour}::" for name, colour in zip(classes.names, colours, strict=True)]
     for name, content in (("labelmap.txt", lines), ("ImageSets/Segmentation/default.txt", keys)):
-        with atomic_path(out / name) as temporary:
-            temporary.write_text("".join(f"{line}\n" for line in content), "utf-8")
+        write_text(out / name, "".join(f"{line}\n" for line in content))
 
 
 def _add(element: Element, key: str, found: Imported, path: Path) -> None:

@@ -101,11 +101,7 @@ class Dataset:
 
     @cached_property
     def paths(self) -> Mapping[str, Path]:
-        """KEY → image file, for every image, sorted by key.
-
-        Raises:
-            InputError: two images share a key.
-        """
+        """KEY → image file, for every image, sorted by key; InputError where two images share one."""
         return by_key(self._listing)
 
     @cached_property
@@ -139,11 +135,7 @@ class Dataset:
         return tuple(self.paths) if split is None else split_keys(self.root, split, self.paths, self.splits)
 
     def path(self, key: str) -> Path:
-        """The image file of a key.
-
-        Raises:
-            InputError: no image has this key.
-        """
+        """The image file of a key; InputError where no image has it."""
         try:
             return self.paths[key]
         except KeyError:
@@ -242,11 +234,7 @@ class Dataset:
         return tuple(found)
 
     def label(self, value: object, where: str) -> int:
-        """A class given as index or name → index.
-
-        Raises:
-            InputError: no such class.
-        """
+        """A class given as index or name → index; InputError where there is no such class."""
         if isinstance(value, str) and (label := self._label_of.get(plain_name(value))) is not None:
             return label
         if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < len(self.classes):

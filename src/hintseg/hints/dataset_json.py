@@ -27,11 +27,7 @@ ENTRIES = (
 
 
 def as_coordinate(text: str) -> float:
-    """A number that a coordinate can be.
-
-    Raises:
-        ValueError: it is none.
-    """
+    """A number that a coordinate can be; ValueError where it is none."""
     value = float(text)
     if not abs(value) < LARGEST:
         raise ValueError(f"{text} is no coordinate")

@@ -45,11 +45,7 @@ def list_pictures(folder: Path) -> Pictures:
 
 
 def require_own_values(folder: Path, classes: Sequence[str], first_label: int) -> None:
-    """Refuse masks that came with their folder from a run that counts the classes in another way.
-
-    Raises:
-        InputError: what hintseg left beside them says so.
-    """
+    """Refuse masks that came with their folder from a run that counts the classes in another way: InputError."""
     told = folder / MADE_BY
     if not os.path.lexists(told):
         return
@@ -65,11 +61,7 @@ def require_own_values(folder: Path, classes: Sequence[str], first_label: int) -
 
 
 def require_size(path: Path, shape: tuple[int, ...], size: tuple[int, int]) -> None:
-    """Refuse a label map of another size (height, width) than its image.
-
-    Raises:
-        InputError: it is.
-    """
+    """Refuse a label map of another size (height, width) than its image: InputError."""
     if shape != size:
         raise InputError(
             f"{path}: is {shape[1]}×{shape[0]} but its image is {size[1]}×{size[0]}; export it at the image's size."

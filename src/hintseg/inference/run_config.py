@@ -46,11 +46,7 @@ class RunDescription:
     largest: int = 0
 
     def data_folder(self, run: Path) -> Path:
-        """Where the data set lies, as far as a run folder alone may say so.
-
-        Raises:
-            InputError: what it names is no local folder, see `storage.addresses.recorded_folder`.
-        """
+        """Where the data set lies, as far as a run folder alone may say so: see `storage.addresses.recorded_folder`."""
         return recorded_folder(self.data, run)
 
     def dataset(self, run: Path, named: str | Path | None) -> Dataset:
@@ -130,11 +126,7 @@ class RunDescription:
 
 
 def _view(shown: Any, stretch: list[float] | str, path: Path) -> View:
-    """As JSON holds it.
-
-    Raises:
-        ValueError, InputError: channels, a range or a stretch that no data set can have.
-    """
+    """As JSON holds it; ValueError or InputError of what no data set can have."""
     bands, limits = shown
     view = parse_view({"bands": bands or None, "range": limits}, path)
     if not isinstance(stretch, str):

@@ -90,27 +90,15 @@ class Segmenter:
 
     @cached_property
     def index(self) -> SegmentIndex:
-        """The memory bank.
-
-        Raises:
-            RunError: absent or damaged.
-        """
+        """The memory bank; RunError where it is absent or damaged."""
         return load_index(self.run / "memory.safetensors", len(self.classes), len(self.description.keys))
 
     def read_picture(self, path: Path) -> Picture:
-        """An image as the training images were read, and which of its pixels hold data.
-
-        Raises:
-            InputError: it cannot be read.
-        """
+        """An image as the training images were read, and which of its pixels hold data."""
         return read_picture(path, self.description.view)
 
     def picture(self, dataset: Dataset, key: str) -> Picture:
-        """An image of a data set as the training images were read; what its dataset.json states comes first.
-
-        Raises:
-            InputError: it cannot be read.
-        """
+        """An image of a data set as the training images were read; what its dataset.json states comes first."""
         view = self.description.view
         if dataset.view.stated:
             view = dataset.view._replace(stretch=view.stretch)

@@ -86,11 +86,7 @@ class Session:
             self._pixels.pop(key, None)
 
     def prepare(self, key: str) -> None:
-        """Compute what is cached of an image, so that a fit or a mask need not wait for it.
-
-        Raises:
-            InputError: the image or its hints cannot be read.
-        """
+        """Compute what is cached of an image, so that a fit or a mask need not wait for it."""
         self._labelled(key)
 
     def fit(self, keys: Iterable[str]) -> bool:

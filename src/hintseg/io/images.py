@@ -51,11 +51,7 @@ def read_image(path: Path, view: View = PLAIN) -> NDArray[np.uint8]:
 
 
 def image_pixels(image: NDArray[np.uint8] | Image.Image) -> NDArray[np.uint8]:
-    """(H, W, 3) uint8 RGB of an array, as it is, or of a PIL image, upright.
-
-    Raises:
-        InputError: a PIL image of more than 8 bits a channel.
-    """
+    """(H, W, 3) uint8 RGB of an array, as it is, or of a PIL image, upright; InputError where that has 16 bits."""
     if not isinstance(image, Image.Image):
         return image
     if image.mode.startswith(("I", "F")):
@@ -83,11 +79,7 @@ def read_picture(path: Path, view: View = PLAIN) -> Picture:
 
 
 def read_image_size(path: Path) -> tuple[int, int]:
-    """(height, width) of the upright image, from the header alone.
-
-    Raises:
-        InputError: as `read_image`, but truncation is not noticed here.
-    """
+    """(height, width) of the upright image, from the header alone: truncation is not noticed."""
     if is_tiff(path):
         header = read_header(path)
         return header.size if header.orientation < 5 else header.size[::-1]
@@ -97,11 +89,7 @@ def read_image_size(path: Path) -> tuple[int, int]:
 
 
 def read_orientation(path: Path) -> int:
-    """How an image has to be turned to be upright, 1 … 8 as in EXIF.
-
-    Raises:
-        InputError: as `read_image_size`.
-    """
+    """How an image has to be turned to be upright, 1 … 8 as in EXIF."""
     if is_tiff(path):
         return read_header(path).orientation
     with opened_image(path) as image:
@@ -110,11 +98,7 @@ def read_orientation(path: Path) -> int:
 
 
 def valid_samples(path: Path, view: View) -> NDArray[np.float64] | None:
-    """Some samples that hold data, for the limits of a data set; None where the file's 8 bits are shown as they are.
-
-    Raises:
-        InputError: as `read_image`.
-    """
+    """Some samples that hold data, for the limits of a data set; None where the file's 8 bits are shown as they are."""
     if is_tiff(path):
         header = read_header(path)
         samples = read_samples(path, header) if header.deep else None
@@ -140,11 +124,7 @@ class LabelMap(NamedTuple):
     clear: tuple[int, ...] = ()
 
     def labels(self, path: Path, class_values: Collection[int]) -> NDArray[np.uint8]:
-        """The values; 255 where there is no data, or all is transparent.
-
-        Raises:
-            InputError: the value that means no data is among `class_values`.
-        """
+        """255 where there is no data, or all is transparent; InputError where a class's value means no data."""
         values = np.where(np.isin(self.values, self.clear), np.uint8(NO_LABEL), self.values)
         if self.nodata is None:
             return values

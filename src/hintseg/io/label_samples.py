@@ -31,11 +31,7 @@ def fractions(path: Path) -> InputError:
 
 
 def require_numbered(path: Path, image: Image.Image) -> None:
-    """Refuse formats whose writers renumber colours.
-
-    Raises:
-        InputError: it is a GIF.
-    """
+    """Refuse GIFs, whose writers renumber colours: InputError."""
     if image.format == "GIF":
         raise InputError(
             f"{path}: is a GIF, and programs that write GIFs renumber the colours, so its values may be other classes; "

@@ -21,11 +21,7 @@ TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 
 def is_tiff(path: Path) -> bool:
-    """Whether a file begins as a TIFF, whatever its name.
-
-    Raises:
-        InputError: it is no file or cannot be read.
-    """
+    """Whether a file begins as a TIFF, whatever its name; InputError where it is no file or cannot be read."""
     require_file(path)
     try:
         with path.open("rb") as file:

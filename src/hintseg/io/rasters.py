@@ -88,11 +88,7 @@ def read_header(path: Path) -> Header:
 
 
 def read_sample_type(path: Path) -> np.dtype[Any] | None:
-    """What the samples of a TIFF are; None where its header does not say.
-
-    Raises:
-        InputError: no readable TIFF.
-    """
+    """What the samples of a TIFF are; None where its header does not say."""
     with _opened(path) as file:
         kind: np.dtype[Any] | None = file.pages.first.dtype
         return kind
@@ -112,11 +108,7 @@ def read_raster(path: Path, view: View = PLAIN) -> Picture:
 
 
 def read_samples(path: Path, header: Header) -> Samples:
-    """What a TIFF holds, as stored; palettes and inks as the colours that they mean.
-
-    Raises:
-        InputError: as `read_raster`.
-    """
+    """What a TIFF holds, as stored; palettes and inks as the colours that they mean."""
     values, colormap = _values(path)
     if header.photometric == PALETTE and colormap is not None:
         return Samples(_from_palette(path, values[..., 0], colormap), 3, opaque=_opaque(path, header, values))
@@ -293,11 +285,7 @@ class _Complaints(logging.Handler):
 
 
 def require_rasterio(purpose: str) -> Any:
-    """The package rasterio.
-
-    Raises:
-        ConfigError: it is not installed.
-    """
+    """The package rasterio; ConfigError where it is not installed."""
     try:
         import rasterio
     except ImportError as error:

@@ -97,11 +97,7 @@ def shared_work(
 
 
 def images_a_process(fabric: Fabric, batch: int) -> int:
-    """How many images of a batch one process embeds.
-
-    Raises:
-        ConfigError: the batch cannot be shared out evenly.
-    """
+    """How many images of a batch one process embeds; ConfigError where they cannot be shared out evenly."""
     if batch % fabric.world_size:
         raise ConfigError(f"data.batch_size is {batch}, which {fabric.world_size} processes cannot share evenly.")
     return batch // fabric.world_size

@@ -5,18 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from hintseg.apps.cli.options import (
-    Crf,
-    Device,
-    Engine,
-    Flip,
-    LongestSide,
-    Method,
-    OutFile,
-    Overwrite,
-    Run,
-    Scales,
-)
+from hintseg.apps.cli import options
 from hintseg.apps.cli.terminal import plain, say
 from hintseg.errors import InputError, unknown_name
 
@@ -32,9 +21,9 @@ def complete(
         str, typer.Option(help="network; or without training: harmonic, lgc, random_walk, ncut, crf.")
     ] = "network",
     hints: Annotated[str | None, typer.Option(help="Hint types to use with a data set folder; default all.")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Keep the masks that an interrupted call wrote.")] = False,
-    overwrite: Overwrite = False,
-    device: Device = "auto",
+    resume: options.Resume = False,
+    overwrite: options.Overwrite = False,
+    device: options.Device = "auto",
 ) -> None:
     """Write dense masks for hinted images.
 
@@ -90,7 +79,7 @@ def complete(
 
 
 def predict(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="Run folder or its URL.", show_default=False)],
+    run: options.Run,
     images: Annotated[
         list[str], typer.Argument(metavar="IMAGES", help="Folder, glob pattern, files or URLs.", show_default=False)
     ],
@@ -100,13 +89,13 @@ def predict(
         bool, typer.Option("--geotiff", help="Write GeoTIFF masks with the images' georeference.")
     ] = False,
     parquet: Annotated[bool, typer.Option("--parquet", help="Write masks into Parquet shards.")] = False,
-    resume: Annotated[bool, typer.Option("--resume", help="Keep the masks that an interrupted call wrote.")] = False,
-    overwrite: Overwrite = False,
-    method: Method = None,
-    scales: Scales = None,
-    longest_side: LongestSide = None,
-    flip: Flip = None,
-    crf: Crf = None,
+    resume: options.Resume = False,
+    overwrite: options.Overwrite = False,
+    method: options.Method = None,
+    scales: options.Scales = None,
+    longest_side: options.LongestSide = None,
+    flip: options.Flip = None,
+    crf: options.Crf = None,
     engine: Annotated[
         Literal["torch", "onnx", "ray"],
         typer.Option(
@@ -116,7 +105,7 @@ def predict(
     workers: Annotated[
         int | None, typer.Option(min=1, help="Workers of --engine ray; default one per GPU, or per core.")
     ] = None,
-    device: Device = "auto",
+    device: options.Device = "auto",
 ) -> None:
     """Segment new images of any size.
 
@@ -158,22 +147,22 @@ def predict(
 
 
 def evaluate(
-    run: Run,
+    run: options.Run,
     data: Annotated[str, typer.Argument(metavar="DATA", help="Data set folder with masks.", show_default=False)],
     split: Annotated[str, typer.Option(help="Split to evaluate.")] = "val",
-    method: Method = None,
-    scales: Scales = None,
-    longest_side: LongestSide = None,
-    flip: Flip = None,
-    crf: Crf = None,
-    engine: Engine = "torch",
-    device: Device = "auto",
+    method: options.Method = None,
+    scales: options.Scales = None,
+    longest_side: options.LongestSide = None,
+    flip: options.Flip = None,
+    crf: options.Crf = None,
+    engine: options.Engine = "torch",
+    device: options.Device = "auto",
     spacing: Annotated[
         float | None,
         typer.Option(min=1e-9, help="Side of a pixel, e.g. in mm; HD95 is then in that unit. Default: pixels."),
     ] = None,
-    out: OutFile = None,
-    overwrite: Overwrite = False,
+    out: options.OutFile = None,
+    overwrite: options.Overwrite = False,
 ) -> None:
     """Measure a run on images with masks.
 
@@ -229,11 +218,11 @@ def evaluate(
         raise typer.Exit(2)
 
 
-def _inference(segmenter, **options):  # type: ignore[no-untyped-def]
+def _inference(segmenter, **given):  # type: ignore[no-untyped-def]
     """The recipe's inference section with the options that were given."""
     from pydantic import ValidationError
 
-    changes = {name: value for name, value in options.items() if value is not None}
+    changes = {name: value for name, value in given.items() if value is not None}
     if "scales" in changes:
         changes["scales"] = changes["scales"].split(",")
     try:

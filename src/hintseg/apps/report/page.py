@@ -13,7 +13,7 @@ from PIL import Image
 from hintseg.apps.report.figures import Picture
 from hintseg.io.images import resize_longest_side
 from hintseg.io.palette import label_palette
-from hintseg.io.writing import atomic_path
+from hintseg.io.writing import write_text
 
 PAGE = 1150  # pixels that a row of images may take
 
@@ -33,8 +33,7 @@ Row = list[Figure] | str  # images side by side, or the sentence that says why t
 def write_page(path: Path, template: str, title: str, classes: Sequence[str], **content: Any) -> None:
     """Fill a template of this package; what it holds is escaped."""
     text = _environment().get_template(template).render(title=title, legend=_legend(classes), **content)
-    with atomic_path(path) as temporary:
-        temporary.write_text(text, "utf-8")
+    write_text(path, text)
 
 
 def figure_row(pictures: Iterable[tuple[Picture, str]]) -> list[Figure]:

@@ -78,11 +78,7 @@ def picture_classes(labels: NDArray[np.uint8]) -> frozenset[int]:
 
 
 def numbers(values: object, count: int | None, where: str) -> list[float]:
-    """A list of numbers that coordinates can be, `count` of them.
-
-    Raises:
-        InputError: it is none.
-    """
+    """A list of numbers that coordinates can be, `count` of them; InputError where it is none."""
     if not isinstance(values, list) or (count is not None and len(values) != count):
         raise InputError(f"{where}: {values!r:.80} is no list of {'' if count is None else f'{count} '}numbers.")
     # A bool is an int to isinstance. All at once: a polygon has many numbers.

@@ -20,11 +20,7 @@ FORMS: dict[str, HintForm[Any]] = {
 
 
 def parse_forms(text: str | None) -> tuple[str, ...]:
-    """`"points,scribbles"` → ("points", "scribbles"); None or "all" → every form.
-
-    Raises:
-        ConfigError: an unknown form.
-    """
+    """`"points,scribbles"` → ("points", "scribbles"); None or "all" → every form. ConfigError: an unknown one."""
     if text is None or text == "all":
         return tuple(FORMS)
     chosen: list[str] = []

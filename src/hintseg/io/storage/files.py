@@ -21,11 +21,7 @@ WEB = "https://"  # read-only; names are percent-encoded
 
 
 def below(address: str, name: str) -> str:
-    """The address of a name in a folder.
-
-    Raises:
-        InputError: it would lie outside the folder.
-    """
+    """The address of a name in a folder; InputError where it would lie outside."""
     if is_remote(address):
         if name.startswith("/") or ".." in name.split("/"):
             raise InputError(f"{name!r} would be written outside {address}; rename it.")
@@ -76,11 +72,7 @@ def exists(address: str) -> bool:
 
 
 def read_ends(address: str, count: int) -> bytes:
-    """The first and the last bytes of a file, so many of each.
-
-    Raises:
-        InputError: it is absent, or cannot be read.
-    """
+    """The first and the last bytes of a file, so many of each; InputError where it cannot be read."""
     if not is_remote(address):
         try:
             with local_path(address).open("rb") as file:
@@ -96,11 +88,7 @@ def read_ends(address: str, count: int) -> bytes:
 
 
 def remove(address: str) -> None:
-    """Delete a file; that it is absent is no error.
-
-    Raises:
-        RunError: it cannot be deleted.
-    """
+    """Delete a file, which may be absent; RunError where it cannot be deleted."""
     try:
         if not is_remote(address):
             local_path(address).unlink(missing_ok=True)
@@ -149,11 +137,7 @@ def new_file(address: str) -> Iterator[Path]:
 
 
 def require_writable(address: str) -> None:
-    """Refuse URLs that are read-only.
-
-    Raises:
-        RunError: it is one.
-    """
+    """Refuse URLs that are read-only: RunError."""
     if address.startswith(WEB):
         raise RunError(f"{address}: {WEB} is read-only; write to a local folder, s3://, gs:// or hf://.")
 
