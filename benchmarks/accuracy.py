@@ -4,6 +4,7 @@ Interrupted, the same command goes on with the run it was at.
 """
 
 import argparse
+import hashlib
 import json
 import re
 import statistics
@@ -58,7 +59,7 @@ def _measured_once(
     dataset: Dataset, row: str, hints: str | None, folder: Path, seed: int, split: str, training: dict[str, Any]
 ) -> dict[str, float]:
     name, _, own = row.partition(":")
-    run = folder / re.sub(r"[^\w.-]+", "_", f"{row}-{seed}")
+    run = folder / _file_name(f"{row}-{seed}")
     kept = run.with_name(f"{run.name}.json")
     if kept.exists():
         return json.loads(kept.read_text("utf-8"))
@@ -76,6 +77,12 @@ def _measured_once(
     with atomic_path(kept) as temporary:
         temporary.write_text(json.dumps(result), "utf-8")
     return result
+
+
+def _file_name(text: str) -> str:
+    """Readable where it is short; else its beginning and a digest, as file systems end at 255 bytes."""
+    name = re.sub(r"[^\w.-]+", "_", text)
+    return name if len(name) <= 150 else f"{name[:100]}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
 
 def main() -> None:

@@ -19,10 +19,10 @@ from hintseg.hints.forms.points import Point
 from hintseg.hints.model import ImageHints
 from hintseg.io.images import resize_longest_side, resize_nearest
 from hintseg.io.palette import label_palette
+from hintseg.io.samples import Picture
 from hintseg.network.tta import image_maps, middle_scale
-from hintseg.pseudo_labels.grabcut import box_seeds
+from hintseg.pseudo_labels.pipeline import pseudo_labels
 from hintseg.pseudo_labels.propagate import complete_untrained
-from hintseg.pseudo_labels.target import weak_target
 
 WIDTH, NARROW = 420, 220  # pixels of a picture where three and where five stand in a row
 CUP, CAT = 3, 2
@@ -48,15 +48,15 @@ def below(*rows: np.ndarray) -> np.ndarray:
 
 def form_row(image: np.ndarray, hints: ImageHints, classes: int) -> np.ndarray:
     """Hints, the labels that they spread to, and the whole mask that they give without any training."""
-    target = weak_target(hints, image.shape[:2], classes, point_radius=6, inside=box_seeds(image, hints.boxes))
+    target = pseudo_labels(Picture(image), hints, classes, point_radius=6)
     drawn = draw_hints(image, target.labels)
     for box in hints.boxes:
         corners = (round(box.x0), round(box.y0)), (round(box.x1) - 1, round(box.y1) - 1)
         cv2.rectangle(drawn, *corners, label_palette()[box.label].tolist(), 4)
     regions = oversegment(image, 1000)
-    shares = propagate(image, target.likely, regions, classes)
+    shares = propagate(image, target.seeds, regions, classes)
     spread = propagated_labels(target.labels, regions, shares, 0.9, target.possible)
-    whole = complete_untrained(image, target.likely, classes)
+    whole = complete_untrained(image, target.seeds, classes)
     if target.possible is not None:
         whole = whole * target.possible
     return beside(drawn, overlay(image, spread), overlay(image, whole.argmax(axis=0).astype(np.uint8)))

@@ -33,8 +33,8 @@ from hintseg.io import pillow
 from hintseg.io.storage.files import TRIES
 from hintseg.io.storage.mirror import PUBLISH_EVERY, cache_folder
 from hintseg.network.embedder import PixelMaps
-from hintseg.pseudo_labels.target import weak_target
 from hintseg.training.loss_registry import TERMS, TermInputs
+from tests.drawing import on_blank
 
 ROOT = Path(__file__).parents[1]
 READ = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]  # by users
@@ -72,7 +72,7 @@ def test_the_example_of_a_new_hint_form_runs(scenes, tiny, tmp_path, monkeypatch
     assert parse_forms("circle") == ("circles",)
     hints = dataset.hints(key, ("circles",))
     assert hints.forms() == ("circles",)
-    target = weak_target(hints, (40, 60), 3)
+    target = on_blank(hints, (40, 60), 3)
     rows, columns = np.indices((40, 60))
     far = np.hypot(columns - 20, rows - 10)
     assert (target.labels[far <= 4.5] == 1).all()

@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.labels import UNLABELLED, VOID
 from hintseg.metrics import ConfusionMatrix
-from hintseg.pseudo_labels.grabcut import box_seeds
-from hintseg.pseudo_labels.target import weak_target
+from hintseg.pseudo_labels.pipeline import pseudo_labels
 
 Image, Labels = NDArray[np.uint8], NDArray[np.uint8]
 Predict = Callable[[Image], Labels]
@@ -46,9 +45,9 @@ class Task(NamedTuple):
 
     def labels(self, key: str) -> Labels:
         """The drawn hints of an image; boxes by GrabCut, as hintseg has them."""
-        image, hints = self.dataset.image(key), self.dataset.hints(key, self.hints)
-        target = weak_target(hints, image.shape[:2], self.num_classes, inside=box_seeds(image, hints.boxes))
-        return np.where(target.likely < UNLABELLED, target.likely, VOID).astype(np.uint8)
+        picture, hints = self.dataset.picture(key), self.dataset.hints(key, self.hints)
+        target = pseudo_labels(picture, hints, self.num_classes)
+        return np.where(target.seeds < UNLABELLED, target.seeds, VOID).astype(np.uint8)
 
 
 def make_task(dataset: Dataset, hints: tuple[str, ...], seed: int, split: str = "val") -> Task:

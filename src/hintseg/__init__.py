@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from hintseg.errors import HintsegError as HintsegError
     from hintseg.hints.dataset import Dataset as Dataset
     from hintseg.inference.segmenter import Segmenter as Segmenter
+    from hintseg.pseudo_labels.pipeline import hint_labels as hint_labels
     from hintseg.pseudo_labels.propagate import complete_untrained as complete_untrained
-    from hintseg.pseudo_labels.target import hint_labels as hint_labels
 
 from hintseg import moved
 from hintseg.version import __version__ as __version__
@@ -32,7 +32,7 @@ _HOME = {
     "Segmenter": "hintseg.inference.segmenter",
     "complete_untrained": "hintseg.pseudo_labels.propagate",
     "draw_hints": "hintseg.apps.report.figures",
-    "hint_labels": "hintseg.pseudo_labels.target",
+    "hint_labels": "hintseg.pseudo_labels.pipeline",
     "overlay": "hintseg.apps.report.figures",
     "progress_bar": "hintseg.apps.cli.progress",
     "train": "hintseg.api",

@@ -15,7 +15,7 @@ from hintseg.hints.labels import UNLABELLED, VOID
 from hintseg.hints.misspelt import misspelt
 from hintseg.hints.suspicions import PictureCounts, suspicions
 from hintseg.io.listing import passed_over_sentence
-from hintseg.pseudo_labels.target import weak_target
+from hintseg.pseudo_labels.pipeline import middles, pseudo_labels
 
 
 @dataclass
@@ -69,7 +69,7 @@ def inspect(
     for number, key in enumerate(keys):
         found.images += 1
         try:
-            image, valid = dataset.picture(key)
+            image, valid = picture = dataset.picture(key)
             hints, contours = dataset.hints(key, forms, image.shape[:2]), dataset.contours(key)
             if digests:
                 found.digests[key] = pixel_digest(image, contours), hint_digest(hints)
@@ -83,7 +83,8 @@ def inspect(
             pictures.add(hints)
             fractions.add_hints(hints, image.shape)
             hinted += bool(hints.forms())
-            labels = weak_target(hints, image.shape[:2], len(dataset.classes)).likely
+            whole = picture._replace(valid=None)
+            labels = pseudo_labels(whole, hints, len(dataset.classes), find_in_boxes=middles).seeds
             if valid is not None:
                 empty += not valid.any()
                 ignored += int(np.count_nonzero(labels[~valid] < UNLABELLED))

@@ -7,6 +7,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 from tests.conftest import TINY, draw_scene
+from tests.drawing import on_blank
 
 from hintseg import train
 from hintseg.errors import ConfigError, InputError
@@ -16,7 +17,6 @@ from hintseg.formats.rle import encode_rle
 from hintseg.formats.writer import Classes
 from hintseg.hints.labels import UNLABELLED
 from hintseg.io.images import read_image, read_labels, write_image, write_labels
-from hintseg.pseudo_labels.target import weak_target
 
 SQUARE = [[10, 20], [30, 20], [30, 40], [10, 40]]
 HEIGHT, WIDTH = 72, 96
@@ -134,7 +134,7 @@ def test_hints_arrive_where_they_were_drawn(source, tmp_path, name):
     box = dataset.hints("b").boxes[0]
     assert (box.x0, box.y0, box.x1, box.y1, box.label) == pytest.approx((10, 20, 30, 40, cow))
     if name != "voc":
-        labels = weak_target(dataset.hints("a"), (HEIGHT, WIDTH), len(dataset.classes)).labels
+        labels = on_blank(dataset.hints("a"), (HEIGHT, WIDTH), len(dataset.classes)).labels
         assert (labels[22:38, 12:28] == cow).all()
         assert labels[5, 5] == UNLABELLED
     if name in ("coco", "label-studio", "labelme", "cvat"):

@@ -9,6 +9,7 @@ import pytest
 import tifffile
 from PIL import Image
 from tests.conftest import draw_scene
+from tests.drawing import on_blank
 
 from hintseg.check import inspect, require_trainable
 from hintseg.errors import ConfigError, InputError
@@ -17,12 +18,12 @@ from hintseg.hints.forms.boxes import Box
 from hintseg.hints.forms.masks import Mask
 from hintseg.hints.forms.points import Point
 from hintseg.hints.forms.registry import parse_forms
-from hintseg.hints.forms.scribbles import Scribble, ScribbleMap
+from hintseg.hints.forms.scribbles import SCRIBBLES, Scribble, ScribbleMap
 from hintseg.hints.forms.tags import Tag
 from hintseg.hints.labels import UNLABELLED, VOID
 from hintseg.hints.model import ImageHints
 from hintseg.io.images import write_image, write_labels
-from hintseg.pseudo_labels.target import reduce_target, weak_target
+from hintseg.pseudo_labels.target import reduce_labels
 from hintseg.simulate.dataset import simulate_dataset
 from hintseg.simulate.hints import simulate_boxes, simulate_points, simulate_scribbles, simulate_tags
 
@@ -184,32 +185,32 @@ def test_targets_draw_discs_strokes_and_masks_by_strength():
             "masks": (Mask(mask),),
         }
     )
-    target = weak_target(hints, (20, 20), 4, point_radius=3)
+    target = on_blank(hints, (20, 20), 4, point_radius=3)
     assert target.labels[10, 10] == 2
     assert target.labels[10, 9] == 0
     assert target.labels[10, 12] == 1  # nearer to the second point
     assert target.labels[5, 2] == 1
     assert target.labels[0, 0] == VOID
     assert target.labels[19, 19] == UNLABELLED
-    assert target.allowed.tolist() == [True, True, True, False]
+    assert target.candidate_classes.tolist() == [True, True, True, False]
 
 
 def test_crossing_strokes_are_void_and_incomplete_tags_allow_everything():
     strokes = (Scribble(((0, 5), (9, 5)), 0, 1), Scribble(((5, 0), (5, 9)), 1, 1))
-    target = weak_target(ImageHints({"scribbles": strokes}, tags_complete=False), (10, 10), 3)
+    target = on_blank(ImageHints({"scribbles": strokes}, tags_complete=False), (10, 10), 3)
     assert target.labels[5, 5] == VOID
     assert target.labels[5, 0] == 0
-    assert target.allowed.all()
-    nothing = weak_target(ImageHints(), (4, 4), 3)
+    assert target.candidate_classes.all()
+    nothing = on_blank(ImageHints(), (4, 4), 3)
     assert (nothing.labels == UNLABELLED).all()
-    assert nothing.allowed.all()
+    assert nothing.candidate_classes.all()
 
 
 def test_strokes_lie_over_a_picture_of_scribbles_and_correct_it():
     drawn = np.full((10, 10), UNLABELLED, np.uint8)
     drawn[:8] = 1
-    hints = ImageHints({"scribbles": (Scribble(((0, 5), (9, 5)), 0, 1), ScribbleMap(drawn))})
-    labels = weak_target(hints, (10, 10), 3).labels
+    labels = np.full((10, 10), UNLABELLED, np.uint8)
+    SCRIBBLES.draw((Scribble(((0, 5), (9, 5)), 0, 1), ScribbleMap(drawn)), labels, 0)
     assert set(labels[5].tolist()) == {0}
     assert set(labels[4].tolist()) == {1}
     assert set(labels[9].tolist()) == {UNLABELLED}
@@ -333,11 +334,12 @@ def test_classes_that_nobody_looked_for_stay_open(scenes):
     (scenes.root / "tags.json").write_text(json.dumps({key: [names[1]], other: []}))
     (scenes.root / "looked_for.json").write_text(json.dumps({key: [names[1], 2], other: [names[1]]}))
     scenes = Dataset.open(scenes.root)
-    target = weak_target(scenes.hints(key, ("tags",)), (10, 10), 4)
-    assert target.present.tolist() == [scenes.background == 0, True, False, False]
-    assert target.allowed.tolist() == [True, True, False, True]
+    target = on_blank(scenes.hints(key, ("tags",)), (10, 10), 4)
+    assert target.present_classes.tolist() == [scenes.background == 0, True, False, False]
+    assert target.candidate_classes.tolist() == [True, True, False, True]
     # Looked for and not found: known, though there is no hint at all.
-    assert weak_target(scenes.hints(other, ("tags",)), (10, 10), 4).allowed.tolist() == [True, False, True, True]
+    target = on_blank(scenes.hints(other, ("tags",)), (10, 10), 4)
+    assert target.candidate_classes.tolist() == [True, False, True, True]
     (scenes.root / "looked_for.json").write_text(json.dumps({key: ["unicorn"]}))
     with pytest.raises(InputError, match=r"looked_for\.json, image .*'unicorn' is no class"):
         Dataset.open(scenes.root).hints(key)
@@ -345,7 +347,7 @@ def test_classes_that_nobody_looked_for_stay_open(scenes):
 
 def test_boxes_leave_open_what_nobody_looked_for():
     hints = box_hints(background=0, looked_for=frozenset({1, 2}))
-    target = weak_target(hints, (10, 12), 4)
+    target = on_blank(hints, (10, 12), 4)
     assert target.possible[:, 9, 11].tolist() == [True, False, False, True]
     assert target.labels[9, 11] == UNLABELLED
 
@@ -356,19 +358,19 @@ def box_hints(points=(), **fields):
 
 
 def test_boxes_say_where_classes_can_be():
-    target = weak_target(box_hints(background=0), (10, 12), 4)
-    assert target.allowed.tolist() == [True, True, True, False]
+    target = on_blank(box_hints(background=0), (10, 12), 4)
+    assert target.candidate_classes.tolist() == [True, True, True, False]
     # Outside all boxes only the background is possible; inside, it competes with the boxes' classes.
     assert (target.labels[:, 10:] == 0).all()
     assert (target.labels[:8, :8] == UNLABELLED).all()
     assert target.possible[:, 5, 5].tolist() == [True, True, True, False]
-    assert target.likely[3, 3] == 1
-    assert target.likely[7, 7] == 2
+    assert target.seeds[3, 3] == 1
+    assert target.seeds[7, 7] == 2
     assert not target.unhinted()
 
 
 def test_boxes_without_a_background_label_what_one_class_covers():
-    target = weak_target(box_hints(), (10, 10), 3)
+    target = on_blank(box_hints(), (10, 10), 3)
     assert target.labels[0, 0] == 1
     assert target.labels[9, 9] == 2
     assert target.labels[5, 5] == UNLABELLED
@@ -380,32 +382,32 @@ def test_inside_a_smaller_box_the_middle_of_a_larger_one_says_nothing():
     """A cow in a meadow: the meadow's box covers the image, and its middle the cow's flanks."""
     meadow, cow = Box(0, 0, 40, 40, 1), Box(10, 10, 30, 30, 2)
     for boxes in ((meadow, cow), (cow, meadow)):
-        target = weak_target(ImageHints({"boxes": boxes}), (40, 40), 3)
-        assert (target.likely[16:24, 16:24] == 2).all()
+        target = on_blank(ImageHints({"boxes": boxes}), (40, 40), 3)
+        assert (target.seeds[16:24, 16:24] == 2).all()
         ring = np.ones((40, 40), np.bool_)
         ring[:10] = ring[30:] = ring[:, :10] = ring[:, 30:] = ring[16:24, 16:24] = False
-        assert (target.likely[ring] == UNLABELLED).all()
-        assert target.likely[5, 5] == target.labels[5, 5] == 1  # where the meadow alone is possible
+        assert (target.seeds[ring] == UNLABELLED).all()
+        assert target.seeds[5, 5] == target.labels[5, 5] == 1  # where the meadow alone is possible
 
 
 def test_boxes_of_an_incompletely_tagged_image_forbid_nothing_else():
-    target = weak_target(box_hints(tags_complete=False), (10, 10), 4)
+    target = on_blank(box_hints(tags_complete=False), (10, 10), 4)
     assert target.possible[:, 9, 0].tolist() == [True, False, False, True]
     assert (target.labels == UNLABELLED).all()
     assert target.unhinted()
 
 
 def test_a_stroke_inside_a_box_stays_what_it_is():
-    target = weak_target(box_hints(points=(Point(6, 6, 1),), background=0), (10, 12), 3, point_radius=0)
-    assert target.labels[6, 6] == 1 == target.likely[6, 6]
+    target = on_blank(box_hints(points=(Point(6, 6, 1),), background=0), (10, 12), 3, point_radius=0)
+    assert target.labels[6, 6] == 1 == target.seeds[6, 6]
 
 
 def test_targets_of_large_images_are_reduced_together():
     image = np.zeros((40, 80, 3), np.uint8)
-    whole = weak_target(ImageHints({"boxes": (Box(20, 12, 60, 32, 1),)}, background=0), (40, 80), 2)
-    small, target = reduce_target(image, whole, 20)
+    whole = on_blank(ImageHints({"boxes": (Box(20, 12, 60, 32, 1),)}, background=0), (40, 80), 2)
+    small, target = reduce_labels(image, whole, 20)
     assert small.shape == (10, 20, 3)
     assert target.possible.shape == (2, 10, 20)
     assert target.possible[1].sum() == 10 * 5
     assert (target.labels[:, :5] == 0).all()
-    assert reduce_target(image, whole, 80)[1] is whole
+    assert reduce_labels(image, whole, 80)[1] is whole

@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 from pydantic import ValidationError
+from tests.drawing import on_blank
 
 from hintseg import train
 from hintseg.apps.report.figures import draw_hints, embedding_colours, overlay, region_borders
@@ -45,7 +46,7 @@ from hintseg.network.tta import (
 from hintseg.pseudo_labels import complete as completion
 from hintseg.pseudo_labels.complete import complete_image, touch_boxes
 from hintseg.pseudo_labels.propagate import METHODS, complete_key, complete_untrained
-from hintseg.pseudo_labels.target import WeakTarget, weak_target
+from hintseg.pseudo_labels.target import PseudoLabels
 
 
 @pytest.fixture
@@ -400,7 +401,7 @@ def test_tagged_classes_are_balanced_where_nothing_is_pointed_at(segmenter):
     allowed = np.array([True, True, False])
     config = CompletionConfig()
     raising = config.model_copy(update={"class_prior_power": 0.5})
-    target = WeakTarget(labels, allowed, allowed, labels)
+    target = PseudoLabels(labels, allowed, allowed, labels)
     plain = complete_image(maps, image, target, config, crf=False)[:2].double()
     found = complete_image(maps, image, target, raising, crf=False)
     raised = plain / plain.mean(dim=(1, 2), keepdim=True).sqrt()
@@ -410,12 +411,12 @@ def test_tagged_classes_are_balanced_where_nothing_is_pointed_at(segmenter):
     torch.testing.assert_close(found[:2].double(), raised / raised.sum(dim=0), atol=1e-5, rtol=1e-4)
     hinted = labels.copy()
     hinted[3, 4] = 0
-    target = WeakTarget(labels, allowed, allowed, hinted)
+    target = PseudoLabels(labels, allowed, allowed, hinted)
     torch.testing.assert_close(
         complete_image(maps, image, target, raising, crf=False), complete_image(maps, image, target, config, crf=False)
     )
     everything, tagged = np.array([True, True, True]), np.array([False, True, False])
-    target = WeakTarget(labels, everything, tagged, labels)  # tags that are only examples
+    target = PseudoLabels(labels, everything, tagged, labels)  # tags that are only examples
     torch.testing.assert_close(
         complete_image(maps, image, target, raising, crf=False), complete_image(maps, image, target, config, crf=False)
     )
@@ -432,7 +433,7 @@ def test_the_crf_of_completed_masks_sees_every_second_pixel(segmenter, monkeypat
     image = np.random.default_rng(0).integers(0, 255, (67, 80, 3)).astype(np.uint8)
     labels = np.full((67, 80), 254, np.uint8)
     allowed = np.array([True, True, False])
-    target = WeakTarget(labels, allowed, allowed, labels)
+    target = PseudoLabels(labels, allowed, allowed, labels)
     maps = image_maps(segmenter.network, image)
     mask = complete_image(maps, image, target, CompletionConfig(), crf=True)
     assert seen == [((33, 40, 3), 67 / 2)]
@@ -450,7 +451,7 @@ def test_enlarged_argmax_is_bilinear_enlargement_in_bands():
 def test_completion_walks_and_keeps_to_boxes(segmenter):
     image = np.random.default_rng(0).integers(0, 255, (64, 80, 3)).astype(np.uint8)
     hints = ImageHints({"boxes": (Box(10, 10, 40, 50, 1), Box(50, 5, 75, 60, 2))}, background=0)
-    target = weak_target(hints, (64, 80), 3)
+    target = on_blank(hints, (64, 80), 3)
     shares = complete_image(
         image_maps(segmenter.network, image), image, target, CompletionConfig(random_walk=True), crf=True
     )
@@ -544,7 +545,7 @@ def test_suggestions_lie_where_nothing_is_hinted(segmenter, scenes):
     assert len({suggestion.key for suggestion in found}) == len(found) == len(scenes.keys())
     assert [one.worth for one in found] == sorted((one.worth for one in found), reverse=True)
     for one in found:
-        labels = weak_target(scenes.hints(one.key, ("scribbles",)), (72, 96), 3).labels
+        labels = on_blank(scenes.hints(one.key, ("scribbles",)), (72, 96), 3).labels
         assert labels[one.y, one.x] == 254
         assert sum(share for _, share in one.classes) <= 1 + 1e-5
         tags = scenes.hints(one.key, ("tags",))

@@ -13,7 +13,7 @@ from hintseg.hints.labels import UNLABELLED, VOID
 from hintseg.inference.evaluation import evaluate_split
 from hintseg.inference.segmenter import Segmenter
 from hintseg.instant import fit as fit_module
-from hintseg.pseudo_labels.target import WeakTarget
+from hintseg.pseudo_labels.target import PseudoLabels
 from hintseg.recipes.instant import INSTANT
 
 QUICK = ["instant.image_side=160", "instant.steps=90", "data.num_superpixels=12", "label_propagation.superpixels=60"]
@@ -64,7 +64,7 @@ def test_void_gets_no_pseudo_label(monkeypatch):
     labels[:, 4:] = VOID
     labels[0, 0] = 1
     everywhere = np.ones(2, bool)
-    target = WeakTarget(labels, everywhere, everywhere, labels)
+    target = PseudoLabels(labels, everywhere, everywhere, labels)
     images = SimpleNamespace(target=lambda key: (None, target), dataset=SimpleNamespace(background=None))
     sure = torch.stack([torch.zeros(4, 4), torch.ones(4, 4)])
     monkeypatch.setattr(fit_module, "complete_image", lambda *rest, crf: sure)

@@ -8,8 +8,9 @@ from hintseg.hints.forms.boxes import Box
 from hintseg.hints.forms.points import Point
 from hintseg.hints.labels import UNLABELLED
 from hintseg.hints.model import ImageHints
+from hintseg.io.samples import Picture
 from hintseg.pseudo_labels.grabcut import MIDDLE, box_centres, box_pixels, box_seeds
-from hintseg.pseudo_labels.target import weak_target
+from hintseg.pseudo_labels.pipeline import middles, pseudo_labels
 
 
 def picture(size=(90, 120), seed=0):
@@ -66,12 +67,12 @@ def test_without_surroundings_or_a_find_it_is_the_middle():
 
 
 def test_without_boxes_nothing_is_likely():
-    image, thing = picture()
+    image, _ = picture()
     assert (box_seeds(image, []) == UNLABELLED).all()
     hints = ImageHints({"points": (Point(60, 30, 1),)}, background=0)
-    plain, given = (weak_target(hints, thing.shape, 2, inside=seeds) for seeds in (None, box_seeds(image, [])))
-    assert (plain.likely == given.likely).all()
-    assert plain.likely[30, 60] == 1
+    plain, given = (pseudo_labels(Picture(image), hints, 2, find_in_boxes=find) for find in (middles, box_seeds))
+    assert (plain.seeds == given.seeds).all()
+    assert plain.seeds[30, 60] == 1
 
 
 def test_smaller_boxes_lie_on_top():
@@ -100,11 +101,11 @@ def test_a_target_takes_seeds_in_boxes_as_likely_and_never_as_certain():
     box = around(thing, 1)
     hints = ImageHints({"boxes": (box,)}, background=0)
     seeds = box_seeds(image, hints.boxes)
-    target = weak_target(hints, thing.shape, 2, inside=seeds)
-    assert (target.likely[seeds == 1] == 1).all()
+    target = pseudo_labels(Picture(image), hints, 2)
+    assert (target.seeds[seeds == 1] == 1).all()
     within = np.zeros_like(thing)
     within[box_pixels(box, thing.shape, 1.0)] = True
     assert (target.labels[within] == UNLABELLED).all()
     assert (target.labels[~within] == 0).all()
-    assert (target.likely[~within] == 0).all()
-    assert (target.likely[within & (seeds != 1)] == UNLABELLED).all()
+    assert (target.seeds[~within] == 0).all()
+    assert (target.seeds[within & (seeds != 1)] == UNLABELLED).all()

@@ -4,7 +4,7 @@ import numpy as np
 
 from hintseg.hints.labels import UNLABELLED
 from hintseg.pseudo_labels.near import REACH, corrected, near_hints, touched
-from hintseg.pseudo_labels.target import WeakTarget
+from hintseg.pseudo_labels.target import PseudoLabels
 
 SIZE = (100, 200)
 RADIUS = round(REACH * 200)
@@ -17,7 +17,7 @@ def click(row, column, label):
 
 
 def target_of(labels, possible=None):
-    return WeakTarget(labels, np.ones(2, bool), np.zeros(2, bool), labels, possible)
+    return PseudoLabels(labels, np.ones(2, bool), np.zeros(2, bool), labels, possible)
 
 
 def test_a_click_in_a_superpixel_of_half_the_image_takes_what_is_near():

@@ -31,7 +31,7 @@ from hintseg.network.embedder import Embedder, PixelMaps
 from hintseg.network.tta import image_maps
 from hintseg.pseudo_labels.complete import complete_image, completion_maps
 from hintseg.pseudo_labels.grabcut import box_seeds
-from hintseg.pseudo_labels.target import WeakTarget, reduce_to
+from hintseg.pseudo_labels.target import PseudoLabels, reduce_to
 from hintseg.training import data, loop, optimizer, self_training, tag_classifier
 from hintseg.training.augment import Sample, SoftMask, augment
 from hintseg.training.batches import TrainingBatches
@@ -175,7 +175,7 @@ def test_what_boxes_show_is_cached_and_found_once(scenes, tmp_path, tiny, monkey
     monkeypatch.setattr(data, "box_seeds", lambda image, boxes: calls.append(1) or box_seeds(image, boxes))
 
     def likely(cache=tmp_path / "cache"):
-        return TrainingImages(scenes, (key,), ("boxes",), config, cache).target(key)[1].likely
+        return TrainingImages(scenes, (key,), ("boxes",), config, cache).target(key)[1].seeds
 
     first = likely()
     (stored,) = (tmp_path / "cache").glob("*.npz")
@@ -576,7 +576,7 @@ def test_seeds_come_from_activations_or_from_a_softmax():
     scores[0, :, :4], scores[2, :, 4:] = 4, 4
     labels = np.full((16, 32), 254, np.uint8)
     labels[0, 31] = 2
-    target = WeakTarget(labels, np.array([True, False, True]), np.array([True, False, True]), labels)
+    target = PseudoLabels(labels, np.array([True, False, True]), np.array([True, False, True]), labels)
     for pixels in (False, True):
         shares = tagged_probabilities(scores, target, None, Recipe(), pixels)
         planted = image_seeds(shares, image, target)
@@ -588,7 +588,7 @@ def test_a_tagged_background_has_the_border():
     """A classifier says nothing of a background, nor where the disc is."""
     allowed = np.array([True, True, False])
     labels = np.full((24, 36), 254, np.uint8)
-    target = WeakTarget(labels, allowed, allowed, labels)
+    target = PseudoLabels(labels, allowed, allowed, labels)
     scores = torch.zeros(3, 6, 9)
 
     def background(border):

@@ -102,7 +102,7 @@ def _page(classes: Classes) -> str:
     brush = SubElement(page, "BrushLabels", name="brush", toName="image")
     for label, name in enumerate(classes.names):
         colour = {"background": classes.colours[label]} if classes.colours else {}
-        SubElement(brush, "Label", value=name, **colour)
+        SubElement(brush, "Label", {"value": name} | colour)
     return tostring(page, encoding="unicode")
 
 

@@ -33,8 +33,8 @@ from hintseg.network.heads import resize
 from hintseg.network.onnx import digest, exported_network
 from hintseg.network.tta import enlarged_argmax, image_maps, tiled_argmax, tiled_mean
 from hintseg.pseudo_labels.complete import complete_image, completion_maps
-from hintseg.pseudo_labels.grabcut import box_seeds
-from hintseg.pseudo_labels.target import WeakTarget, reduce_target, weak_target
+from hintseg.pseudo_labels.pipeline import pseudo_labels
+from hintseg.pseudo_labels.target import PseudoLabels, reduce_labels
 
 TILE_OVERLAP = 128
 log = logging.getLogger("hintseg")
@@ -239,7 +239,7 @@ class Segmenter:
             InputError: the image or its hints cannot be read, or they name a class that this run never learned.
         """
         (image, valid), target = self.hinted(dataset, key)
-        small, target_small = reduce_target(image, target, self.recipe.data.longest_side)
+        small, target_small = reduce_labels(image, target, self.recipe.data.longest_side)
         maps = completion_maps(self.network, self.recipe.inference, small)
         probabilities = complete_image(
             maps, small, target_small, self.recipe.completion, self.description.background,
@@ -250,7 +250,7 @@ class Segmenter:
         mask[hinted] = target.labels[hinted]
         return self.class_map(dataset).own_labels(without_data(mask, valid))
 
-    def hinted(self, dataset: Dataset, key: str) -> tuple[Picture, WeakTarget]:
+    def hinted(self, dataset: Dataset, key: str) -> tuple[Picture, PseudoLabels]:
         """An image and its hints of the forms this run was trained on, as its recipe draws them.
 
         The hints are numbered as this run's classes; only those that the data set has are allowed.
@@ -259,10 +259,8 @@ class Segmenter:
             InputError: either cannot be read, or a hint names a class that this run never learned.
         """
         picture, hints = self.picture(dataset, key), self.hints(dataset, key)
-        inside = box_seeds(picture.pixels, hints.boxes)
-        size, radius = picture.pixels.shape[:2], self.recipe.data.point_radius
-        target = weak_target(hints, size, len(self.classes), radius, inside, picture.valid)
-        return picture, target._replace(allowed=target.allowed & self.class_map(dataset).shared())
+        target = pseudo_labels(picture, hints, len(self.classes), self.recipe.data.point_radius)
+        return picture, target._replace(candidate_classes=target.candidate_classes & self.class_map(dataset).shared())
 
     def retrieve(
         self, image: ImageLike, at: tuple[float, float], neighbours: int = 20

@@ -19,7 +19,7 @@ from hintseg.hints.dataset import Dataset
 from hintseg.hints.labels import UNLABELLED
 from hintseg.inference.segmenter import Segmenter
 from hintseg.io.images import deepest
-from hintseg.pseudo_labels.target import reduce_target
+from hintseg.pseudo_labels.target import reduce_labels
 
 REGIONS = 200
 MOST_SCARCE = 10.0  # a class without segments does not drown all others
@@ -71,7 +71,7 @@ def suggest(
     for number, key in enumerate(keys):
         (image, _), target = segmenter.hinted(dataset, key)
         tags = segmenter.hints(dataset, key, ("tags",))
-        small, target = reduce_target(image, target, segmenter.recipe.data.longest_side)
+        small, target = reduce_labels(image, target, segmenter.recipe.data.longest_side)
         probabilities = segmenter.probabilities(small, config) * ~tags.absent(len(segmenter.classes))[:, None, None]
         probabilities /= np.maximum(probabilities.sum(axis=0), 1e-12)
         regions = oversegment(small, REGIONS)

@@ -23,7 +23,7 @@ from hintseg.network.embedder import Embedder
 from hintseg.network.heads import resize
 from hintseg.network.tta import enlarged_argmax
 from hintseg.pseudo_labels.near import touched
-from hintseg.pseudo_labels.target import WeakTarget
+from hintseg.pseudo_labels.target import PseudoLabels
 from hintseg.recipes.instant import INSTANT
 from hintseg.training.data import TrainingImages
 
@@ -129,12 +129,12 @@ class Session:
         _, target, shares = self._shares(key)
         return shares.numpy(), target.labels
 
-    def _shares(self, key: str) -> tuple[NDArray[np.uint8], WeakTarget, torch.Tensor]:
+    def _shares(self, key: str) -> tuple[NDArray[np.uint8], PseudoLabels, torch.Tensor]:
         """The reduced image, its hints, and what the head makes of it with them."""
         images = self._images(key)
         image, target = images.target(key)
         shares = resize(self.store.maps(image).logits[None].cpu(), image.shape[:2])[0]
-        possible = target.allowed[:, None, None] if target.possible is None else target.possible
+        possible = target.candidate_classes[:, None, None] if target.possible is None else target.possible
         shares *= torch.from_numpy(possible)
         of_hints = touched(target.labels, images.propagation_superpixels(key, image), len(shares))
         rows, columns = np.nonzero(of_hints < len(shares))
@@ -153,7 +153,7 @@ class Session:
         it would take most of the image and teach the head that all of it is one class.
         """
         image, target = images.target(key)
-        hinted = np.unique(target.likely[target.likely < images.num_classes])
+        hinted = np.unique(target.seeds[target.seeds < images.num_classes])
         if len(hinted) != 1 or target.possible is not None or not target.unhinted():
             return image, images.sample(key).propagated
         of_hints = touched(target.labels, images.propagation_superpixels(key, image), images.num_classes)

@@ -20,7 +20,7 @@ from hintseg.instant.features import FeatureStore
 from hintseg.instant.head import joined_features
 from hintseg.pseudo_labels.cam import expected_fractions
 from hintseg.pseudo_labels.complete import balanced
-from hintseg.pseudo_labels.target import WeakTarget
+from hintseg.pseudo_labels.target import PseudoLabels
 from hintseg.training.data import TrainingImages
 from hintseg.training.tag_classifier import image_seeds, tagged_probabilities, unplaced
 
@@ -101,14 +101,15 @@ def multiple_instance_layer(cells: Tensor, present: Tensor, seed: int) -> nn.Lin
 
 
 def _maximised(
-    cells: Tensor, probabilities: list[Tensor], targets: dict[str, tuple[NDArray[np.uint8], WeakTarget]], seed: int
+    cells: Tensor, probabilities: list[Tensor], targets: dict[str, tuple[NDArray[np.uint8], PseudoLabels]], seed: int
 ) -> nn.Linear:
     """A linear layer fitted to soft labels: the probabilities of the classes that each image may hold, sharpened."""
-    num_classes = len(next(iter(targets.values()))[1].allowed)
+    num_classes = len(next(iter(targets.values()))[1].candidate_classes)
     soft = torch.zeros(len(cells), num_classes, CELLS, CELLS)
     for row, (own, (_, target)) in enumerate(zip(probabilities, targets.values(), strict=True)):
         sharper = own**SHARPER
-        soft[row, torch.from_numpy(np.flatnonzero(target.allowed))] = sharper / sharper.sum(dim=0, keepdim=True)
+        candidates = torch.from_numpy(np.flatnonzero(target.candidate_classes))
+        soft[row, candidates] = sharper / sharper.sum(dim=0, keepdim=True)
     features, labels = cells.flatten(0, 1), soft.flatten(2).transpose(1, 2).flatten(0, 1)
     torch.manual_seed(seed)
     layer = nn.Linear(features.shape[1], num_classes)
@@ -125,10 +126,10 @@ def _maximised(
 
 @torch.no_grad()
 def _candidate_shares(
-    layer: nn.Linear, cells: Tensor, target: WeakTarget, background: int | None, recipe: Recipe
+    layer: nn.Linear, cells: Tensor, target: PseudoLabels, background: int | None, recipe: Recipe
 ) -> Tensor:
     """(T, CELLS, CELLS) softmax over the classes that an image may hold, none of which may take all of it."""
-    classes = np.flatnonzero(target.allowed)
+    classes = np.flatnonzero(target.candidate_classes)
     probabilities = _scores(layer, cells)[torch.from_numpy(classes)].softmax(dim=0)
     return balanced(probabilities, recipe.completion.class_prior_power, expected_fractions(classes, background))
 
@@ -147,8 +148,8 @@ def _cells(store: FeatureStore, image: NDArray[np.uint8]) -> Tensor:
     return joined_features(store.pyramid(image), torch.stack([columns.flatten(), rows.flatten()], dim=1))
 
 
-def _present(targets: dict[str, tuple[NDArray[np.uint8], WeakTarget]]) -> NDArray[np.bool_]:
-    return np.stack([target.present for _, target in targets.values()])
+def _present(targets: dict[str, tuple[NDArray[np.uint8], PseudoLabels]]) -> NDArray[np.bool_]:
+    return np.stack([target.present_classes for _, target in targets.values()])
 
 
 def _enlarged(probabilities: Tensor, image: NDArray[np.uint8]) -> Tensor:

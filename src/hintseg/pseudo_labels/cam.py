@@ -16,44 +16,44 @@ LEVEL = 2.0  # score of the background everywhere; tags say nothing of where it 
 
 
 def activations(
-    scores: NDArray[np.floating], allowed: NDArray[np.bool_], background: int | None, power: float = 4.0
+    scores: NDArray[np.floating], candidates: NDArray[np.bool_], background: int | None, power: float = 4.0
 ) -> NDArray[np.float32]:
-    """Pixel scores → a class activation map of each allowed class.
+    """Pixel scores → a class activation map of each candidate class.
 
     Args:
         scores: (C, h, w) pixel scores of a tag classifier.
-        allowed: (C,) bool, the image's tags, and the background where there is one.
+        candidates: (C,) bool, the image's tags, and the background where there is one.
         background: its class, scored by one minus the highest activation; None where every pixel has a tagged class.
         power: α.
 
     Returns:
-        (C, h, w) in [0, 1]; zero for classes not allowed.
+        (C, h, w) in [0, 1]; zero for other classes.
     """
     activation_maps = np.zeros(scores.shape, np.float32)
-    for label in np.flatnonzero(allowed):
+    for label in np.flatnonzero(candidates):
         if label == background:
             continue
         positive = np.maximum(scores[label], 0)
         if positive.max() <= 0:  # a tag the classifier does not see at all: its least unlikely place
             positive = scores[label] - scores[label].min()
         activation_maps[label] = positive / max(float(positive.max()), 1e-6)
-    if background is not None and allowed[background]:
+    if background is not None and candidates[background]:
         activation_maps[background] = (1 - activation_maps.max(axis=0)) ** power
     return activation_maps
 
 
 def balanced_probabilities(
-    scores: NDArray[np.floating], allowed: NDArray[np.bool_], background: int | None
+    scores: NDArray[np.floating], candidates: NDArray[np.bool_], background: int | None
 ) -> NDArray[np.float32]:
-    """Pixel scores → probabilities of the allowed classes, each with its expected total before they sum to one.
+    """Pixel scores → probabilities of the candidate classes, each with its expected total before they sum to one.
 
     Args:
-        scores, allowed, background: as for `activations`.
+        scores, candidates, background: as for `activations`.
 
     Returns:
-        (C, h, w), summing to one; zero for classes not allowed.
+        (C, h, w), summing to one; zero for other classes.
     """
-    chosen = np.flatnonzero(allowed)
+    chosen = np.flatnonzero(candidates)
     values = scores[chosen].astype(np.float64)
     values[chosen == background] = LEVEL
     probabilities = np.exp(values - values.max(axis=0))

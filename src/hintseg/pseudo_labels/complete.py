@@ -20,7 +20,7 @@ from hintseg.network.heads import resize
 from hintseg.network.tta import image_maps, middle_scale
 from hintseg.pseudo_labels.cam import expected_fractions
 from hintseg.pseudo_labels.grabcut import box_pixels, resized_boxes
-from hintseg.pseudo_labels.target import WeakTarget
+from hintseg.pseudo_labels.target import PseudoLabels
 
 STRIDE = 2  # pixels per cell of a completed mask, and per node of its CRF
 WALK_STRIDE, WALK_DOUBLINGS = 8, 6  # input pixels per node, and 2^n steps of the random walk [SPML]
@@ -41,7 +41,7 @@ def completion_maps(network: Network, config: InferenceConfig, image: NDArray[np
 def complete_image(
     maps: PixelMaps,
     image: NDArray[np.uint8],
-    target: WeakTarget,
+    target: PseudoLabels,
     config: CompletionConfig,
     background: int | None = None,
     *,
@@ -60,14 +60,14 @@ def complete_image(
         (C, H / STRIDE, W / STRIDE) float32 on the CPU, zero for classes not allowed.
     """
     height, width = target.labels.shape
-    classes = np.flatnonzero(target.allowed)
+    classes = np.flatnonzero(target.candidate_classes)
     scores = maps.logits[torch.from_numpy(classes).to(maps.logits.device)]
     if config.random_walk:
         scores = _walk(maps.embeddings, scores, (height, width))
     scores = scores / scores.sum(dim=0, keepdim=True).clamp_min(1e-12)
     size = (max(height // STRIDE, 1), max(width // STRIDE, 1))
     scores = resize(scores[None], size)[0]
-    if config.class_prior_power > 0 and not (target.likely < UNLABELLED).any():
+    if config.class_prior_power > 0 and not (target.seeds < UNLABELLED).any():
         scores = _as_large_as_expected(scores, target, classes, config.class_prior_power, background)
     where = None
     if target.possible is not None:
@@ -80,7 +80,7 @@ def complete_image(
         scores = torch.as_tensor(refined)
         if where is not None:
             scores = _only(scores, where)
-    result = torch.zeros(len(target.allowed), *size)
+    result = torch.zeros(len(target.candidate_classes), *size)
     result[torch.from_numpy(classes)] = scores.cpu()
     if target.boxes:
         touch_boxes(result, resized_boxes(target.boxes, target.labels.shape, size))
@@ -98,10 +98,10 @@ def _walk(embeddings: Tensor, scores: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def _as_large_as_expected(
-    scores: Tensor, target: WeakTarget, classes: NDArray[np.integer], power: float, background: int | None
+    scores: Tensor, target: PseudoLabels, classes: NDArray[np.integer], power: float, background: int | None
 ) -> Tensor:
     """Classes that are certainly there raised to what they may cover; one that only may be there is not."""
-    there = target.present[classes] | (classes == background)
+    there = target.present_classes[classes] | (classes == background)
     return balanced(scores, power, expected_fractions(classes, background)) if there.all() else scores
 
 

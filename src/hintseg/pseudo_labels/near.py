@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from hintseg.pseudo_labels.target import WeakTarget
+from hintseg.pseudo_labels.target import PseudoLabels
 
 REACH = 0.05  # of an image's longer side
 
@@ -39,10 +39,10 @@ def touched(labels: NDArray[np.uint8], regions: NDArray[np.integer] | None, num_
     return np.where(near_hints(labels, num_classes), of_region[regions], num_classes)
 
 
-def corrected(predicted: NDArray[np.uint8], completed: NDArray[np.uint8], target: WeakTarget) -> NDArray[np.uint8]:
+def corrected(predicted: NDArray[np.uint8], completed: NDArray[np.uint8], target: PseudoLabels) -> NDArray[np.uint8]:
     """The network's mask; what the image's hints make of it near them, and where boxes exclude what it says."""
-    num_classes = len(target.allowed)
-    replaced = near_hints(target.likely, num_classes)
+    num_classes = len(target.candidate_classes)
+    replaced = near_hints(target.seeds, num_classes)
     if target.possible is not None:
         known = np.minimum(predicted, num_classes - 1)
         replaced |= ~np.take_along_axis(target.possible, known[None].astype(np.int64), axis=0)[0]

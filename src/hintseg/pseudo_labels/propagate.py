@@ -1,4 +1,4 @@
-"""From one image's hints to a dense mask with no training: graph propagation, normalised cut or a dense CRF."""
+"""Hints propagated over one image: to train on, or as far as a dense mask without a network."""
 
 from collections.abc import Sequence
 
@@ -13,11 +13,37 @@ from hintseg.functional.segments.oversegment import oversegment, resized_contour
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.labels import VOID
 from hintseg.network.tta import enlarged_argmax
-from hintseg.pseudo_labels.grabcut import box_seeds
-from hintseg.pseudo_labels.target import reduce_target, reduce_to, weak_target
+from hintseg.pseudo_labels.pipeline import pseudo_labels
+from hintseg.pseudo_labels.target import PseudoLabels, reduce_labels, reduce_to
 
 METHODS = (*superpixels.METHODS, "crf")
 LONGEST_SIDE = 640
+CONFIDENCE = 0.9  # minimum probability of a propagated label
+
+
+def propagated(
+    image: NDArray[np.uint8], labels: PseudoLabels, regions: NDArray[np.integer],
+    tag_seeds: NDArray[np.uint8] | None = None,
+) -> NDArray[np.uint8]:  # fmt: skip
+    """Labels of an image, propagated over superpixels as far as they are confident.
+
+    Where the image may hold classes without a localized hint, they are propagated only near hints.
+
+    Args:
+        image: (H, W, 3) uint8.
+        regions: (H, W) superpixels.
+        tag_seeds: (H, W) uint8 of `cam.seeds`, to propagate from in place of `labels.seeds`.
+
+    Returns:
+        (H, W) uint8.
+    """
+    num_classes = len(labels.candidate_classes)
+    if tag_seeds is not None:
+        probabilities = superpixels.propagate(image, tag_seeds, regions, num_classes)
+    else:
+        others = labels.candidate_classes if labels.unhinted() else None
+        probabilities = superpixels.propagate(image, labels.seeds, regions, num_classes, others=others)
+    return superpixels.propagated_labels(labels.labels, regions, probabilities, CONFIDENCE, labels.possible)
 
 
 def complete_untrained(
@@ -70,14 +96,12 @@ def complete_key(
         ConfigError: unknown method.
         InputError: the image or its hints cannot be read, or it has no point, scribble or mask.
     """
-    image, valid = dataset.picture(key)
-    hints = dataset.hints(key, forms)
-    inside = box_seeds(image, hints.boxes)
-    target = weak_target(hints, image.shape[:2], len(dataset.classes), point_radius, inside, valid)
-    small, target = reduce_target(image, target, LONGEST_SIDE)
+    image, valid = picture = dataset.picture(key)
+    labels = pseudo_labels(picture, dataset.hints(key, forms), len(dataset.classes), point_radius)
+    small, target = reduce_labels(image, labels, LONGEST_SIDE)
     try:
         contours = resized_contours(dataset.contours(key), small.shape[:2])
-        probabilities = complete_untrained(small, target.likely, len(dataset.classes), method, contours=contours)
+        probabilities = complete_untrained(small, target.seeds, len(dataset.classes), method, contours=contours)
     except InputError as error:
         raise InputError(f"{dataset.path(key)}: {error}") from error
     if target.possible is not None:

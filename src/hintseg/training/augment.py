@@ -20,16 +20,16 @@ class Sample(NamedTuple):
         image: (H, W, 3) uint8.
         labels: (H, W) uint8 weak labels.
         regions: (H, W) uint16 superpixels.
-        allowed: (C,) bool: classes that may occur.
-        present: (C,) bool: classes that do.
+        candidate_classes: (C,) bool: classes that may occur.
+        present_classes: (C,) bool: classes that do.
         propagated: (H, W) uint8 weak labels, propagated over superpixels.
     """
 
     image: NDArray[np.uint8]
     labels: NDArray[np.uint8]
     regions: NDArray[np.uint16]
-    allowed: NDArray[np.bool_]
-    present: NDArray[np.bool_]
+    candidate_classes: NDArray[np.bool_]
+    present_classes: NDArray[np.bool_]
     propagated: NDArray[np.uint8]
 
 
@@ -51,8 +51,8 @@ class Crop(NamedTuple):
     image: NDArray[np.uint8]
     labels: NDArray[np.uint8]
     regions: NDArray[np.int32]
-    allowed: NDArray[np.bool_]
-    present: NDArray[np.bool_]
+    candidate_classes: NDArray[np.bool_]
+    present_classes: NDArray[np.bool_]
     propagated: NDArray[np.uint8]
     soft: NDArray[np.float32]
 
@@ -76,7 +76,7 @@ def augment(sample: Sample, soft: SoftMask | None, config: DataConfig, random: n
     regions = _resized(_cut(sample.regions, top, left, window, fill=0), side, cv2.INTER_NEAREST)
     propagated = _resized(_cut(sample.propagated, top, left, window, fill=VOID), side, cv2.INTER_NEAREST)
     soft_side = side // SOFT_STRIDE
-    target = np.zeros((len(sample.allowed), soft_side, soft_side), dtype=np.float32)
+    target = np.zeros((len(sample.candidate_classes), soft_side, soft_side), dtype=np.float32)
     if soft is not None and soft.classes.size:
         cut = _cut(soft.probabilities, top // SOFT_STRIDE, left // SOFT_STRIDE, window // SOFT_STRIDE, fill=0)
         for start in range(0, soft.classes.size, CHANNELS):
@@ -92,8 +92,8 @@ def augment(sample: Sample, soft: SoftMask | None, config: DataConfig, random: n
         recolour(image, config, random),
         labels,
         regions.astype(np.int32),
-        sample.allowed,
-        sample.present,
+        sample.candidate_classes,
+        sample.present_classes,
         propagated,
         target,
     )

@@ -24,8 +24,8 @@ class TrainingBatch(NamedTuple):
         image: (B, 3, S, S) uint8.
         labels: (B, S, S) uint8.
         regions: (B, S, S) int32; padding has its own region 0 (it is void anyway).
-        allowed: (B, C) bool: classes that may occur.
-        present: (B, C) bool: classes that do.
+        candidate_classes: (B, C) bool: classes that may occur.
+        present_classes: (B, C) bool: classes that do.
         propagated: (B, S, S) uint8.
         soft: (B, C, S/4, S/4) float32, zero where there is no completed mask.
         number: (B,) int64: of the image among all.
@@ -34,8 +34,8 @@ class TrainingBatch(NamedTuple):
     image: Tensor
     labels: Tensor
     regions: Tensor
-    allowed: Tensor
-    present: Tensor
+    candidate_classes: Tensor
+    present_classes: Tensor
     propagated: Tensor
     soft: Tensor
     number: Tensor

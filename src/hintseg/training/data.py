@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from hintseg.config.schema import DataConfig, LabelPropagationConfig
 from hintseg.errors import TrainingError
-from hintseg.functional.propagation.regions import propagate, propagated_labels
 from hintseg.functional.segments.oversegment import partitions, resized_contours
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.digest import pixel_digest
@@ -26,10 +25,10 @@ from hintseg.io.images import resize_longest_side
 from hintseg.io.samples import Picture
 from hintseg.io.writing import cached_arrays
 from hintseg.pseudo_labels.grabcut import box_seeds
-from hintseg.pseudo_labels.target import WeakTarget, reduce_target, weak_target
+from hintseg.pseudo_labels.pipeline import pseudo_labels
+from hintseg.pseudo_labels.propagate import propagated
+from hintseg.pseudo_labels.target import PseudoLabels, reduce_labels
 from hintseg.training.augment import Sample
-
-CONFIDENCE = 0.9  # minimum probability of a propagated label
 
 
 class TrainingImages:
@@ -119,18 +118,14 @@ class TrainingImages:
             )
         return picture
 
-    def target(self, key: str) -> tuple[NDArray[np.uint8], WeakTarget]:
+    def target(self, key: str) -> tuple[NDArray[np.uint8], PseudoLabels]:
         """Image and whole weak target, reduced alike; made anew, since what is possible where takes much memory."""
-        (image, valid), hints = self._picture(key), self.hints(key)
-        target = weak_target(
-            hints, image.shape[:2], self.num_classes, self.config.point_radius, self._inside(image, hints.boxes), valid
-        )
-        return reduce_target(image, target, self.config.longest_side)
+        picture = self._picture(key)
+        labels = pseudo_labels(picture, self.hints(key), self.num_classes, self.config.point_radius, self._in_boxes)
+        return reduce_labels(picture.pixels, labels, self.config.longest_side)
 
-    def _inside(self, image: NDArray[np.uint8], boxes: Sequence[Box]) -> NDArray[np.uint8] | None:
-        """What boxes probably show, from disk where it lies there; None for the middle of each."""
-        if not boxes:
-            return None
+    def _in_boxes(self, image: NDArray[np.uint8], boxes: Sequence[Box]) -> NDArray[np.uint8]:
+        """`box_seeds`, from disk where they lie there."""
         if self.cache is None:
             return box_seeds(image, boxes)
         drawn = np.array([dataclasses.astuple(box) for box in boxes])
@@ -146,21 +141,10 @@ class TrainingImages:
     def _read(self, key: str) -> Sample:
         image, target = self.target(key)
         regions, fine = self._partitions(key, image)
-        propagated = self._propagated(key, image, target, fine)
-        return Sample(image, target.labels, regions, target.allowed, target.present, propagated)
-
-    def _propagated(
-        self, key: str, image: NDArray[np.uint8], target: WeakTarget, regions: NDArray[np.uint16]
-    ) -> NDArray[np.uint8]:
-        """Hints propagated over the image, or near them alone where it may hold classes without a localized hint."""
-        if self.superpixels == 0:
-            return target.labels
-        if key in self._seeds:
-            probabilities = propagate(image, self._seeds[key], regions, self.num_classes)
-        else:
-            others = target.allowed if target.unhinted() else None
-            probabilities = propagate(image, target.likely, regions, self.num_classes, others=others)
-        return propagated_labels(target.labels, regions, probabilities, CONFIDENCE, target.possible)
+        labels = target.labels
+        if self.superpixels > 0:
+            labels = propagated(image, target, fine, self._seeds.get(key))
+        return Sample(image, target.labels, regions, target.candidate_classes, target.present_classes, labels)
 
     def _partitions(self, key: str, image: NDArray[np.uint8]) -> tuple[NDArray[np.uint16], NDArray[np.uint16]]:
         """Superpixels for segments and for label propagation, from disk where they lie there."""

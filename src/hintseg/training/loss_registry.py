@@ -9,7 +9,7 @@ from torch import Tensor
 
 from hintseg.contrib.rca import RegionMemoryBank, class_regions, regional_contrast
 from hintseg.contrib.sec import constraint, expansion
-from hintseg.functional.losses.candidate_classes import allowed_classes
+from hintseg.functional.losses.candidate_classes import candidate_class_loss
 from hintseg.functional.losses.dense_crf import dense_crf_loss
 from hintseg.functional.losses.entropy import entropy
 from hintseg.functional.losses.grid_potts import grid_potts_loss
@@ -31,8 +31,8 @@ class TermInputs(NamedTuple):
         labels: (B, H, W) int64 weak labels at the crop's size.
         propagated: (B, h, w) int64 propagated labels at the logits' size (nearest).
         cells: (B, h, w) uint8 weak labels at the logits' size (nearest).
-        allowed: (B, C) bool: classes that may occur.
-        present: (B, C) bool: classes that do.
+        candidate_classes: (B, C) bool: classes that may occur.
+        present_classes: (B, C) bool: classes that do.
         soft: (B, C, h', w') completed masks.
         pooling: of pixel scores into image scores, for tags.
         background: its class, if the data set has one.
@@ -46,8 +46,8 @@ class TermInputs(NamedTuple):
     labels: Tensor
     propagated: Tensor
     cells: Tensor
-    allowed: Tensor
-    present: Tensor
+    candidate_classes: Tensor
+    present_classes: Tensor
     soft: Tensor
     pooling: str
     background: int | None
@@ -82,7 +82,7 @@ def _entropy(inputs: TermInputs) -> Tensor:
 
 
 def _allowed(inputs: TermInputs) -> Tensor:
-    return allowed_classes(inputs.maps.logits, inputs.allowed, inputs.inside)
+    return candidate_class_loss(inputs.maps.logits, inputs.candidate_classes, inputs.inside)
 
 
 def _completed(inputs: TermInputs) -> Tensor:
@@ -101,12 +101,13 @@ def _potts(inputs: TermInputs) -> Tensor:
 
 
 def _tags(inputs: TermInputs) -> Tensor:
-    return tag_loss(inputs.maps.logits, inputs.present, ~inputs.allowed, inputs.pooling, inputs.inside)
+    present, absent = inputs.present_classes, ~inputs.candidate_classes
+    return tag_loss(inputs.maps.logits, present, absent, inputs.pooling, inputs.inside)
 
 
 def _expand(inputs: TermInputs) -> Tensor:
     there = _probabilities(inputs)
-    return expansion(there, inputs.present, ~inputs.allowed, inputs.background, where=inputs.inside)
+    return expansion(there, inputs.present_classes, ~inputs.candidate_classes, inputs.background, where=inputs.inside)
 
 
 def _constrain(inputs: TermInputs) -> Tensor:
@@ -116,11 +117,11 @@ def _constrain(inputs: TermInputs) -> Tensor:
 def _regions(inputs: TermInputs) -> Tensor:
     maps = inputs.maps
     scores = pool(at_least_float32(maps.logits.detach()), inputs.pooling, where=inputs.inside)
-    confident = inputs.present & (scores.sigmoid() > CONFIDENT)
+    confident = inputs.present_classes & (scores.sigmoid() > CONFIDENT)
     loss = maps.embeddings.sum() * 0
     if (remembered := inputs.regions.regions()) is not None:
         loss = regional_contrast(
-            *class_regions(maps.embeddings, maps.logits, inputs.present, inputs.inside), *remembered
+            *class_regions(maps.embeddings, maps.logits, inputs.present_classes, inputs.inside), *remembered
         )
     inputs.regions.push(*class_regions(maps.embeddings, maps.logits, confident, inputs.inside))
     return loss
@@ -136,7 +137,7 @@ def _kernel_cut(inputs: TermInputs) -> Tensor:
 
 def labelled(inputs: TermInputs) -> Tensor:
     """(B, C) bool: classes that a cut may count, those labelled in the crop."""
-    classes = inputs.allowed.shape[1]
+    classes = inputs.candidate_classes.shape[1]
     found = torch.zeros(len(inputs.labels), classes + 1, dtype=torch.bool, device=inputs.labels.device)
     found.scatter_(1, inputs.labels.flatten(1).clamp_max(classes), True)
     return found[:, :classes]

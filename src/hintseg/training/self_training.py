@@ -48,7 +48,7 @@ def _completed_mask(images: TrainingImages, recipe: Recipe, key: str, maps_of: M
     found = complete_image(
         maps_of(image), image, target, recipe.completion, images.dataset.background, crf=recipe.inference.crf
     )
-    classes = np.flatnonzero(target.allowed)
+    classes = np.flatnonzero(target.candidate_classes)
     size = (max(image.shape[0] // SOFT_STRIDE, 1), max(image.shape[1] // SOFT_STRIDE, 1))
     probabilities = F.adaptive_avg_pool2d(found[classes], size).numpy()
     if recipe.instant is not None:  # where the head is unsure nothing is taught

@@ -22,7 +22,7 @@ from hintseg.io.writing import cached_arrays
 from hintseg.network.embedder import Embedder
 from hintseg.pseudo_labels.cam import activations, balanced_probabilities, border_odds, expected_fractions, seeds
 from hintseg.pseudo_labels.complete import balanced
-from hintseg.pseudo_labels.target import WeakTarget
+from hintseg.pseudo_labels.target import PseudoLabels
 from hintseg.training.augment import SOFT_STRIDE
 from hintseg.training.checkpoint import read_checkpoint, restore, save_checkpoint
 from hintseg.training.data import TrainingImages
@@ -136,7 +136,7 @@ def pixel_scores(network: Embedder, image: NDArray[np.uint8]) -> Tensor:
 
 
 def tagged_probabilities(
-    scores: Tensor, target: WeakTarget, background: int | None, recipe: Recipe, pixels: bool
+    scores: Tensor, target: PseudoLabels, background: int | None, recipe: Recipe, pixels: bool
 ) -> Tensor:
     """Pixel scores of one image → (T, h, w) probabilities of the classes that may be there, summing to one.
 
@@ -145,23 +145,23 @@ def tagged_probabilities(
         pixels: whether the network also learned from labelled pixels; then its softmax is worth more than
             its activations.
     """
-    classes = np.flatnonzero(target.allowed)
+    classes = np.flatnonzero(target.candidate_classes)
     if pixels:
         return scores[classes].softmax(dim=0)
     power = recipe.tags.background_score_power
     if power is None:
         activation_maps = np.sqrt(
-            balanced_probabilities(scores.numpy(), target.allowed, background)[classes]
+            balanced_probabilities(scores.numpy(), target.candidate_classes, background)[classes]
         )  # overconfident
         activation_maps[classes == background] *= border_odds(activation_maps.shape[1:], recipe.tags.boundary_prior)
     else:
-        activation_maps = activations(scores.numpy(), target.allowed, background, power)[classes] + 1e-3
+        activation_maps = activations(scores.numpy(), target.candidate_classes, background, power)[classes] + 1e-3
     return torch.from_numpy(activation_maps / activation_maps.sum(axis=0))
 
 
-def image_seeds(probabilities: Tensor, image: NDArray[np.uint8], target: WeakTarget) -> NDArray[np.uint8]:
+def image_seeds(probabilities: Tensor, image: NDArray[np.uint8], target: PseudoLabels) -> NDArray[np.uint8]:
     """Probabilities of the classes that may be in an image, (T, h, w), → probable labels at its size."""
-    classes = np.flatnonzero(target.allowed)
+    classes = np.flatnonzero(target.candidate_classes)
     if target.possible is not None:
         where = F.adaptive_max_pool2d(
             torch.from_numpy(target.possible[classes]).float()[None], probabilities.shape[1:]
@@ -175,18 +175,18 @@ def image_seeds(probabilities: Tensor, image: NDArray[np.uint8], target: WeakTar
         )
         refined = dense_crf(small.permute(1, 2, 0), probabilities, bilateral_sxy=67 / SOFT_STRIDE)
         probabilities = torch.as_tensor(refined)
-    full = torch.zeros(len(target.allowed), *target.labels.shape)
+    full = torch.zeros(len(target.candidate_classes), *target.labels.shape)
     full[classes] = F.interpolate(probabilities[None], size=target.labels.shape, mode="bilinear", align_corners=False)[
         0
     ]
-    return seeds(full.numpy(), target.likely, CONFIDENCE)
+    return seeds(full.numpy(), target.seeds, CONFIDENCE)
 
 
 def _find(network: Embedder, images: TrainingImages, key: str, recipe: Recipe, pixels: bool) -> NDArray[np.uint8]:
     image, target = images.target(key)
     background = images.dataset.background
     probabilities = tagged_probabilities(pixel_scores(network, image), target, background, recipe, pixels)
-    if pixels and not (target.likely < UNLABELLED).any():
-        expected = expected_fractions(np.flatnonzero(target.allowed), background)
+    if pixels and not (target.seeds < UNLABELLED).any():
+        expected = expected_fractions(np.flatnonzero(target.candidate_classes), background)
         probabilities = balanced(probabilities, recipe.completion.class_prior_power, expected)
     return image_seeds(probabilities, image, target)

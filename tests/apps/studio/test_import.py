@@ -272,3 +272,23 @@ def test_an_image_of_another_project_comes_with_its_hints(tab, folder, tmp_path)
     assert report["new"] == 1
     assert "new" in Dataset.open(folder).paths
     assert (scribbles(folder, "new") == 1).sum() == 600
+
+
+def test_an_accepted_mask_becomes_regions_to_edit_below_what_was_drawn(tab, folder):
+    imported(tab.client, {"b.json": labelme("b.png", SQUARE)})
+    mask = np.full((72, 96), 2, np.uint8)
+    mask[:5] = 255
+    write_labels(folder / "masks" / "b.png", mask)
+    tag = tab.mask_tag("b", "accepted")
+    assert tab.client.post("/api/edit/b", headers={"If-Match": "other"}).status_code == 409
+    assert (folder / "masks" / "b.png").exists()
+    answer = tab.client.post("/api/edit/b", headers={"If-Match": tag})
+    assert answer.json() == {"accepted": False}
+    labels = scribbles(folder, "b")
+    assert (labels[10:30, 10:40] == 1).all()
+    assert (labels[5:10] == 2).all()
+    assert (labels[:5] == 255 - 1).all()
+    assert not (folder / "masks" / "b.png").exists()
+    copies = [path.read_bytes() for path in (folder / "studio" / "kept" / "masks").iterdir()]
+    assert len(copies) == 2
+    assert tab.client.post("/api/edit/b", headers={"If-Match": tab.mask_tag("b")}).status_code == 422

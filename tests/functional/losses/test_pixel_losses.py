@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 
 from hintseg.functional.affinity.gaussian import DenseGaussian
-from hintseg.functional.losses.candidate_classes import allowed_classes
+from hintseg.functional.losses.candidate_classes import candidate_class_loss
 from hintseg.functional.losses.dense_crf import dense_crf_loss
 from hintseg.functional.losses.entropy import entropy
 from hintseg.functional.losses.grid_potts import grid_potts_loss
@@ -109,7 +109,7 @@ def test_entropy_of_uniform_and_certain_predictions():
     assert float(entropy(certain, torch.zeros_like(where))) == 0.0
 
 
-def test_allowed_classes_by_loop():
+def test_candidate_class_loss_by_loop():
     logits = random_logits(2, 4, 3, 3)
     allowed = torch.tensor([[True, False, True, False], [False, False, False, False]])
     where = torch.rand(2, 3, 3, generator=torch.Generator().manual_seed(1)) < 0.7
@@ -117,7 +117,7 @@ def test_allowed_classes_by_loop():
     for image, row, column in where.nonzero().tolist():
         shares = logits[image, :, row, column].softmax(0)
         total += 0.0 if image == 1 else -math.log(float(shares[0] + shares[2]))
-    assert float(allowed_classes(logits, allowed, where)) == pytest.approx(total / int(where.sum()), rel=1e-5)
+    assert float(candidate_class_loss(logits, allowed, where)) == pytest.approx(total / int(where.sum()), rel=1e-5)
 
 
 def test_soft_cross_entropy_counts_only_pixels_with_a_target():
@@ -249,7 +249,7 @@ def test_what_pads_a_crop_does_not_count(loss, size):
     [
         lambda logits, labels, known: partial_cross_entropy(logits, labels),
         lambda logits, labels, known: entropy(logits, labels == 9),
-        lambda logits, labels, known: allowed_classes(logits, known, labels < 9),
+        lambda logits, labels, known: candidate_class_loss(logits, known, labels < 9),
         lambda logits, labels, known: soft_cross_entropy(logits, some_shares().to(logits.dtype)),
         lambda logits, labels, known: partial_cross_entropy(logits, labels, 0.5),
         lambda logits, labels, known: soft_cross_entropy(logits, some_shares().to(logits.dtype), 0.5),

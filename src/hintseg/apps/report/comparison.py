@@ -8,7 +8,7 @@ from hintseg.apps.report.page import figure_row, write_page
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.forms.registry import FORMS
 from hintseg.inference.segmenter import Segmenter
-from hintseg.pseudo_labels.target import weak_target
+from hintseg.pseudo_labels.pipeline import pseudo_labels
 
 
 def write_comparison(
@@ -37,11 +37,12 @@ def compared(
     """For images spread evenly over a split: the image, its hints and truth where it has any, and each one's mask."""
     keys = dataset.keys(split)
     for key in keys[:: max(len(keys) // images, 1)][:images]:
-        image, truth = dataset.image(key), dataset.mask(key)
+        picture, truth = dataset.picture(key), dataset.mask(key)
+        image = picture.pixels
         hints = dataset.hints(key, [form for form in FORMS if form != "masks"])
         pictures = [(image, key)]
         if hints.localized():
-            labels = weak_target(hints, image.shape[:2], len(dataset.classes)).likely
+            labels = pseudo_labels(picture, hints, len(dataset.classes)).seeds
             pictures.append((draw_hints(image, labels), "hints"))
         for row, segmenter in segmenters.items():
             mask = segmenter.predict_picture(segmenter.picture(dataset, key))

@@ -22,7 +22,7 @@ from hintseg.inference.segmenter import Segmenter
 from hintseg.io.images import deepest, resize_nearest
 from hintseg.memory_errors import memory_explained
 from hintseg.network.tta import image_maps, middle_scale
-from hintseg.pseudo_labels.target import weak_target
+from hintseg.pseudo_labels.pipeline import pseudo_labels
 
 SHOWN = 6
 RETRIEVED = 3  # images of which a segment's neighbours are shown
@@ -119,18 +119,16 @@ def _summary(segmenter: Segmenter) -> str:
 
 def training_pictures(segmenter: Segmenter, dataset: Dataset, key: str) -> list[tuple[Picture, str]]:
     """A training image, its hints, segments, embedding and completed mask, each with a caption."""
-    image = segmenter.picture(dataset, key).pixels
-    target = weak_target(
-        dataset.hints(key, segmenter.description.forms), image.shape[:2], len(dataset.classes),
-        segmenter.recipe.data.point_radius,
-    )  # fmt: skip
+    picture = segmenter.picture(dataset, key)
+    image, hints = picture.pixels, dataset.hints(key, segmenter.description.forms)
+    labels = pseudo_labels(picture, hints, len(dataset.classes), segmenter.recipe.data.point_radius).labels
     scale = middle_scale(segmenter.recipe.inference.scales)
     maps = image_maps(segmenter.network, segmenter.as_in_training(image), scale=scale)
     segments = resize_nearest(shown_segments(segmenter, maps.embeddings), image.shape[:2])
     colours = resize_nearest(embedding_colours(maps.embeddings.cpu().numpy()), image.shape[:2])
     return [
         (image, key),
-        (draw_hints(image, target.labels), "hints"),
+        (draw_hints(image, labels), "hints"),
         (region_borders(image, segments), "segments"),
         (colours, "embedding (three principal axes)"),
         (overlay(image, segmenter.complete(dataset, key)), "completed mask"),

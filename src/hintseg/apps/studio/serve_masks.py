@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from hintseg.apps.measure import areas, mask_pixel_area
-from hintseg.apps.studio.accepted import accept, accepted, require, withdraw
+from hintseg.apps.studio.accepted import accept, accepted, edit, require, withdraw
 from hintseg.apps.studio.colours import hexadecimal
 from hintseg.apps.studio.conflict import IfMatch, required_version
 from hintseg.apps.studio.lanes import Lane
@@ -77,6 +77,12 @@ def serve_masks(app: FastAPI, project: Project, model: Model, lane: Lane) -> Non
     def withdraw_mask(key: str, if_match: IfMatch = None) -> dict[str, bool]:
         seen = required_version(if_match)
         return {"accepted": withdraw(project, key, lambda: model.tag(key) == seen)}
+
+    @app.post("/api/edit/{key:path}")
+    async def edit_mask(request: Request, key: str, if_match: IfMatch = None) -> dict[str, bool]:
+        seen = required_version(if_match)
+        await lane.run(request, lambda: edit(project, key, lambda: model.tag(key) == seen))
+        return {"accepted": project.dataset.has_mask(key)}
 
     @app.get("/api/nearest/{key:path}")
     async def nearest(request: Request, key: str, x: float, y: float) -> dict[str, Any]:

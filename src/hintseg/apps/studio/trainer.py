@@ -28,8 +28,9 @@ from hintseg.inference.run_config import RunDescription
 from hintseg.inference.segmenter import Segmenter
 from hintseg.io.images import read_image_size
 from hintseg.pseudo_labels.near import corrected
+from hintseg.pseudo_labels.pipeline import middles, pseudo_labels
 from hintseg.pseudo_labels.propagate import complete_key
-from hintseg.pseudo_labels.target import reduce_to, weak_target
+from hintseg.pseudo_labels.target import reduce_to
 
 Effort = Literal["quick", "normal", "thorough"]
 
@@ -251,9 +252,10 @@ class Model:
         if segmenter is not None:
             with self._network:
                 named = named_as(dataset, segmenter.classes)
-                image = segmenter.picture(named, key).pixels
-                target = weak_target(dataset.hints(key, tuple(FORMS)), image.shape[:2], len(dataset.classes))
-                small, labels = reduce_to(image, target.labels, segmenter.recipe.data.longest_side)
+                picture = segmenter.picture(named, key)
+                hints = dataset.hints(key, tuple(FORMS))
+                target = pseudo_labels(picture, hints, len(dataset.classes), find_in_boxes=middles)
+                small, labels = reduce_to(picture.pixels, target.labels, segmenter.recipe.data.longest_side)
                 config = segmenter.with_inference(crf=False)
                 return uncertainty_of(segmenter.probabilities(small, config)), labels
         found = None if self.learner is None else self.learner.probabilities(key)

@@ -8,10 +8,10 @@ from hintseg.hints.dataset import Dataset
 from hintseg.hints.forms.registry import FORMS
 from hintseg.hints.labels import UNLABELLED
 from hintseg.io.images import resize_nearest
-from hintseg.pseudo_labels.grabcut import box_seeds
 from hintseg.pseudo_labels.near import touched
+from hintseg.pseudo_labels.pipeline import pseudo_labels
 from hintseg.pseudo_labels.propagate import LONGEST_SIDE
-from hintseg.pseudo_labels.target import reduce_target, weak_target
+from hintseg.pseudo_labels.target import reduce_labels
 
 REGIONS = 1000
 
@@ -31,13 +31,11 @@ def names_unlearned(dataset: Dataset, key: str, learned: tuple[str, ...]) -> boo
 
 def with_hints(predicted: NDArray[np.uint8], dataset: Dataset, key: str) -> NDArray[np.uint8]:
     """A mask in which the image's hints hold in the superpixels that they touch, near them."""
-    image, valid = dataset.picture(key)
-    hints = dataset.hints(key, tuple(FORMS))
-    target = weak_target(
-        hints, image.shape[:2], len(dataset.classes), inside=box_seeds(image, hints.boxes), valid=valid
-    )
-    small, reduced = reduce_target(image, target, LONGEST_SIDE)
-    of_hints = touched(reduced.likely, oversegment(small, REGIONS), len(dataset.classes))
+    picture = dataset.picture(key)
+    image = picture.pixels
+    target = pseudo_labels(picture, dataset.hints(key, tuple(FORMS)), len(dataset.classes))
+    small, reduced = reduce_labels(image, target, LONGEST_SIDE)
+    of_hints = touched(reduced.seeds, oversegment(small, REGIONS), len(dataset.classes))
     of_hints = resize_nearest(of_hints.astype(np.uint8), image.shape[:2])
     mask = np.where(of_hints < len(dataset.classes), of_hints, predicted)
     return np.where(target.labels < UNLABELLED, target.labels, mask).astype(np.uint8)

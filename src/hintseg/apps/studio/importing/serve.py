@@ -14,6 +14,7 @@ from hintseg.apps.studio.project import Project
 from hintseg.apps.studio.trainer import Model
 from hintseg.errors import InputError
 
+MOST = 4  # imports at once; pages that were closed leave theirs behind
 FILES = "/api/import/file"  # the one path whose bodies are files, not JSON
 
 
@@ -52,6 +53,8 @@ def serve_import(app: FastAPI, project: Project, model: Model, lane: Lane) -> No
 
     @app.post("/api/import")
     def begin() -> dict[str, str]:
+        while len(uploads) >= MOST:
+            forget(next(iter(uploads)))
         remove_stale(project.root, set(uploads))
         upload = Upload(project.root)
         uploads[upload.name] = upload
@@ -73,7 +76,8 @@ def serve_import(app: FastAPI, project: Project, model: Model, lane: Lane) -> No
                 found = read_upload(project, upload, body.form, body.background.strip(), body.unlabelled.strip(), note)
             finally:
                 progress.update(done=0, total=0)
-            results[name] = found
+            if name in uploads:  # else it was given up meanwhile
+                results[name] = found
             return found.report(project)
 
         return await lane.run(request, work)
@@ -83,7 +87,8 @@ def serve_import(app: FastAPI, project: Project, model: Model, lane: Lane) -> No
         seen = required_version(if_match)
         if name not in results:
             raise InputError("this import was not read yet; read it, then take it.")
-        found = await lane.run(request, lambda: take(project, results[name], body.existing, seen))
+        result = results[name]
+        found = await lane.run(request, lambda: take(project, result, body.existing, seen))
         for key in found["keys"]:
             model.ranking.forget(key)
         forget(name)

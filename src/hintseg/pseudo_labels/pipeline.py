@@ -1,0 +1,102 @@
+"""The one way from hints to pseudo-labels. Training, `complete`, check, report and studio all come here.
+
+In this order:
+
+1. `drawn`: points, strokes, regions and masks label pixels for certain, a stronger type over a weaker one;
+2. `limited_by_boxes`: a class with boxes lies inside them and nowhere else; GrabCut says where in them it probably is;
+3. `without_invalid`: pixels that hold no data are ignored;
+4. `target.reduce_labels`: to the size at which a network sees the image;
+5. `cam.seeds`: where the classes are that an image's tags name and no other hint localizes (training alone);
+6. `propagate.propagated`: seeds over superpixels;
+7. `complete.complete_image`: a network's probabilities, limited to what 1 to 3 allow.
+"""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hintseg.hints.dataset import Dataset
+from hintseg.hints.forms.boxes import Box
+from hintseg.hints.forms.registry import FORMS
+from hintseg.hints.labels import UNLABELLED, VOID
+from hintseg.hints.model import ImageHints
+from hintseg.io.samples import Picture
+from hintseg.pseudo_labels.grabcut import box_centres, box_pixels, box_seeds
+from hintseg.pseudo_labels.target import PseudoLabels
+
+BoxSeeds = Callable[[NDArray[np.uint8], Sequence[Box]], NDArray[np.uint8]]
+
+
+def pseudo_labels(
+    picture: Picture, hints: ImageHints, num_classes: int, point_radius: int = 3, find_in_boxes: BoxSeeds = box_seeds
+) -> PseudoLabels:
+    """Stages 1 to 3: all hints of one image together.
+
+    Args:
+        point_radius: a point is drawn as a disc of this many pixels [SPML: 6 at 512 px crops].
+        find_in_boxes: what boxes probably show; `middles` where it need not be known well.
+    """
+    labels = drawn(hints, picture.pixels.shape[:2], num_classes, point_radius)
+    if hints.boxes:
+        labels = limited_by_boxes(labels, hints.boxes, find_in_boxes(picture.pixels, hints.boxes))
+    return labels if picture.valid is None else without_invalid(labels, picture.valid)
+
+
+def hint_labels(dataset: Dataset, key: str) -> NDArray[np.uint8]:
+    """All hints of an image, drawn: (H, W) uint8 class indices, 254 where there is none, 255 where pixels are ignored.
+
+    Raises:
+        InputError: the image or its hints cannot be read.
+    """
+    return pseudo_labels(dataset.picture(key), dataset.hints(key), len(dataset.classes), find_in_boxes=middles).labels
+
+
+def middles(image: NDArray[np.uint8], boxes: Sequence[Box]) -> NDArray[np.uint8]:
+    """In place of `box_seeds`: the middle of every box, whatever the image shows there."""
+    return box_centres(boxes, image.shape[:2])
+
+
+def drawn(hints: ImageHints, size: tuple[int, int], num_classes: int, point_radius: int = 3) -> PseudoLabels:
+    """Stage 1. Strokes and points that touch pixels of another class make those pixels void: nobody knows."""
+    labels = np.full(size, UNLABELLED, dtype=np.uint8)
+    for name, form in FORMS.items():
+        if found := hints.by_form.get(name):
+            form.draw(found, labels, point_radius)
+    return PseudoLabels(labels, ~hints.absent(num_classes), hints.present(num_classes), labels)
+
+
+def limited_by_boxes(labels: PseudoLabels, boxes: Sequence[Box], inside: NDArray[np.uint8]) -> PseudoLabels:
+    """Stage 2. A pixel where one class alone is possible has it; what boxes probably show joins the seeds.
+
+    Args:
+        inside: (H, W) uint8 of `box_seeds` or `middles`.
+    """
+    possible = possible_classes(boxes, labels.candidate_classes, labels.labels.shape)
+    blank = labels.labels == UNLABELLED
+    certain = blank & (possible.sum(axis=0) == 1)
+    known, seeds = labels.labels.copy(), inside.copy()
+    known[certain] = seeds[certain] = possible.argmax(axis=0)[certain]
+    seeds[~blank] = known[~blank]
+    return labels._replace(labels=known, seeds=seeds, possible=possible, boxes=tuple(boxes))
+
+
+def possible_classes(
+    boxes: Sequence[Box], candidate_classes: NDArray[np.bool_], size: tuple[int, ...]
+) -> NDArray[np.bool_]:
+    """(C, H, W) bool: a candidate class with boxes is possible inside them, one without boxes everywhere."""
+    possible = np.repeat(candidate_classes, size[0] * size[1]).reshape(len(candidate_classes), *size)
+    for label in {box.label for box in boxes}:
+        possible[label] = False
+    for box in boxes:
+        rows, columns = box_pixels(box, size, 1.0)
+        possible[box.label, rows, columns] = True
+    return possible
+
+
+def without_invalid(labels: PseudoLabels, valid: NDArray[np.bool_]) -> PseudoLabels:
+    """Stage 3. Pixels without data, (H, W) bool False, are void whatever hints say."""
+    return labels._replace(
+        labels=np.where(valid, labels.labels, VOID).astype(np.uint8),
+        seeds=np.where(valid, labels.seeds, VOID).astype(np.uint8),
+    )
