@@ -20,6 +20,9 @@ def studio(
     set_: Annotated[
         list[str] | None, typer.Option("--set", help="Setting for training, section.key=value; repeatable.")
     ] = None,
+    open_: Annotated[
+        bool, typer.Option("--open/--no-open", help="Open the page in the browser, where there is a desktop.")
+    ] = True,
 ) -> None:
     """Open a page to draw hints, train and see masks.
 
@@ -29,7 +32,7 @@ def studio(
         from hintseg.apps.studio.server import serve
     except ImportError as error:
         raise ConfigError(f"{error.name} is not installed; pip install 'hintseg[studio]'.") from error
-    serve(data, host, port, weights, tuple(set_ or ()))
+    serve(data, host, port, weights, tuple(set_ or ()), open_)
 
 
 def label_studio(

@@ -9,6 +9,7 @@ from fastapi.responses import JSONResponse
 from PIL import Image
 from pydantic import BaseModel, Field
 
+from hintseg.apps.studio.browser import has_desktop, open_when_listening
 from hintseg.apps.studio.channels import channel_image, count_channels
 from hintseg.apps.studio.conflict import ConflictError, IfMatch, required_version
 from hintseg.apps.studio.drawn import ClassId, DrawnHints
@@ -208,8 +209,13 @@ def _serve_training(app: FastAPI, project: Project, model: Model, trainer: Train
         return dict(exported)
 
 
-def serve(root: Path, host: str, port: int, weights: str, settings: tuple[str, ...] = ()) -> None:
+def serve(
+    root: Path, host: str, port: int, weights: str, settings: tuple[str, ...] = (), open_page: bool = False
+) -> None:
     """Serve until interrupted; prints the address.
+
+    Args:
+        open_page: in the browser, where there is a desktop.
 
     Raises:
         HintsegError: the folder cannot be used.
@@ -221,7 +227,10 @@ def serve(root: Path, host: str, port: int, weights: str, settings: tuple[str, .
         project = Project.open(root)
         token = new_token(host)
         app = create_app(project, Trainer(project, weights, settings), token)
-        print(f"hintseg studio: {address}{f'?token={token}' if token else ''}   (Ctrl+C ends it)", flush=True)
+        page = f"{address}?token={token}" if token else address
+        print(f"hintseg studio: {page}   (Ctrl+C ends it)", flush=True)
+        if open_page and has_desktop():
+            open_when_listening(page, shown, port)
         try:
             listen(app, host, port)
         finally:
