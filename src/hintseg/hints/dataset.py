@@ -5,7 +5,7 @@
     images/KEY.jpg           any format of `listing.IMAGE_SUFFIXES`
     masks/KEY.png            dense label map, void where nobody knows; any format of `label_maps.LABEL_SUFFIXES`
     scribbles/KEY.png        label map, 255 = unlabelled
-    scribbles.json           KEY → [[class, [[x, y], …]], …]       strokes, beside or in place of the PNGs;
+    scribbles.json           KEY → [[class, [[x, y], …]], …]       strokes, over the PNGs or in their place;
                              a third entry is a stroke's width in pixels, 3 without it
     points.json              KEY → [[x, y, class], …]
     contours/KEY.png         grey boundary strength, in place of the colour gradient for superpixels
