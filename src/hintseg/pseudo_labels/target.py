@@ -63,7 +63,7 @@ def weak_target(
 ) -> WeakTarget:  # fmt: skip
     """Combine every form of one image.
 
-    Strokes and points that touch pixels of another class make those pixels void: nobody knows. With boxes, a
+    Where strokes of two classes cross, and where their points share a pixel, nobody knows: void. With boxes, a
     class lies inside its boxes and nowhere else, so a pixel where one class alone is possible is labelled.
 
     Args:
