@@ -39,7 +39,7 @@ from hintseg.hints.labels import VOID
 from hintseg.hints.layout import require_sound
 from hintseg.hints.model import ImageHints
 from hintseg.hints.names import no_class, plain_name, require_names
-from hintseg.hints.pictures import Pictures, list_pictures, require_own_values, require_size
+from hintseg.hints.pictures import Pictures, broken_link, list_pictures, require_own_values, require_size
 from hintseg.hints.splits import split_keys
 from hintseg.hints.stretch import with_stretch
 from hintseg.io.images import read_image, read_image_size, read_picture
@@ -167,13 +167,17 @@ class Dataset:
         """(H, W, 3) uint8, upright."""
         return self.picture(key).pixels
 
-    def mask(self, key: str) -> NDArray[np.uint8] | None:
+    def mask(self, key: str, correct: Callable[[str], None] = lambda what: None) -> NDArray[np.uint8] | None:
         """(H, W) uint8 dense label map with `VOID` for void, or None when there is none.
+
+        Args:
+            key: of the image.
+            correct: takes what is done to the label map.
 
         Raises:
             InputError: another size than the image, or a label that is no class.
         """
-        return self._label_map("masks", key, lambda: read_image_size(self.path(key)))
+        return self._label_map("masks", key, lambda: read_image_size(self.path(key)), correct)
 
     def contours(self, key: str) -> NDArray[np.float32] | None:
         """(H, W) float32 boundary strength in [0, 1] that the user supplies, or None.
@@ -197,8 +201,10 @@ class Dataset:
         path = self.root / folder / f"{key}.png"  # as what was written since the folder was listed
         if path.exists() or path.is_symlink():
             return path  # of a link that leads nowhere reading says so
-        other = self.pictures[folder].files.get(key)
-        return other if other is not None and other.exists() else None
+        pictures = self.pictures[folder]
+        if (other := pictures.files.get(key)) is not None and other.exists():
+            return other
+        return broken_link(path) if pictures.passed_over["broken link"] else None
 
     @cached_property
     def pictures(self) -> Mapping[str, Pictures]:
@@ -237,6 +243,8 @@ class Dataset:
             label = partial(self.label, where=where)
             rows = (Row(values, where, label, size, correct) for values in self._tables[name].get(key, ()))
             found += [hint for row in rows if (hint := form.parse(row)) is not None]
+            if (said := form.doubt(found)) is not None:
+                correct(said)
         if form.picture is not None and (labels := self._label_map(name, key, size, correct)) is not None:
             found.append(form.picture(labels))
         return tuple(found)
