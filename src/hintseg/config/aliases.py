@@ -1,7 +1,7 @@
 """Earlier names of settings, which work for one release: each is read as its present name, with one warning."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
 
@@ -111,7 +111,22 @@ def current_assignments(pairs: list[tuple[str, Any]], source: str) -> list[tuple
         if new in given:
             raise _twice(source, old, new)
     warn_of_names(source, [f"{old} → {new}" for old, new in sorted(renamed.items())])
-    return [(renamed.get(name, name), value) for name, value in pairs]
+    return [(renamed.get(name, name), _parts(name, value)) for name, value in pairs]
+
+
+def gone_changes(settings: Mapping[str, Any]) -> Iterator[str]:
+    """What a run had set that is gone, where that was another value than the one that stayed; a phrase each."""
+    usual = {"data.oversegmentation": "watershed", "completion.crf": settings.get("inference.crf")}
+    for name, value in usual.items():
+        if settings.get(name, value) != value:
+            yield f"{name} was {settings[name]}, and {GONE[name]} in this version"
+
+
+def _parts(name: str, value: Any) -> Any:
+    """The value of a whole section, its settings by their present names."""
+    if not isinstance(value, dict) or name not in RENAMED:
+        return value
+    return {current_name(f"{name}.{key}").rpartition(".")[2]: part for key, part in value.items()}
 
 
 def warn_of_names(source: str, renamed: list[str]) -> None:
