@@ -1,6 +1,7 @@
 """complete, predict, evaluate: what a trained run is good for."""
 
 import sys
+from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
@@ -53,7 +54,10 @@ def complete(
     from hintseg.network.onnx import digest
     from hintseg.pseudo_labels.propagate import METHODS, complete_key
 
-    if method == "network" or exists(below(run, "run.json")):
+    is_run = exists(below(run, "run.json"))
+    if method == "network" and not is_run and (exists(below(run, "dataset.json")) or Path(run, "images").is_dir()):
+        raise InputError(f"{run}: is a data set, not a run; add --method harmonic, or train on it and give the run.")
+    if method == "network" or is_run:
         segmenter = Segmenter.open(run, device)
         dataset = segmenter.dataset() if data is None else Dataset.open(data)
         own = data is None or dataset.address == segmenter.description.data
