@@ -64,6 +64,12 @@ def test_in_images_without_color_it_has_to_gain(refined, plain, expected, taught
     assert choose_crf(Says(refined, plain), [(GREY, nothing)]) == (False, True)
 
 
+def test_in_images_without_color_a_gain_of_a_percent_is_chance():
+    plain = TRUTH.copy()
+    plain[0, 10] = 0
+    assert choose_crf(Says(TRUTH, plain), [(GREY, TRUTH)]) == (False, True)
+
+
 def test_images_without_a_hint_decide_nothing():
     nothing = np.full_like(HINTS, UNLABELLED)
     assert choose_crf(Says(TRUTH, 1 - TRUTH), [(COLOURED, nothing)]) == (True, True)
