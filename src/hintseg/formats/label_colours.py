@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from hintseg.errors import InputError
 from hintseg.formats.folder import read_names
 from hintseg.hints.dataset_json import read_text
-from hintseg.io.palette import label_palette
+from hintseg.io.palette import label_palette, parse_colour
 from hintseg.io.writing import write_text
 
 COLOURS = ("labelmap.txt", "class_dict.csv", "class_dict_seg.csv", "label_colors.txt")
@@ -65,7 +65,7 @@ def read_values(path: Path) -> list[str]:
 
 
 def distinct_palette(colours: Sequence[str]) -> NDArray[np.uint8]:
-    """(256, 3) uint8: VOC's colours, those chosen in their place; of equal ones the later is changed by a shade.
+    """(256, 3) uint8: `label_palette` with the chosen colours; of equal ones the later is changed by a shade.
 
     Args:
         colours: "#rrggbb" by label.
@@ -73,7 +73,7 @@ def distinct_palette(colours: Sequence[str]) -> NDArray[np.uint8]:
     palette = label_palette()
     taken = {BORDER}
     for label, text in enumerate(colours):
-        colour = (int(text[1:3], 16), int(text[3:5], 16), int(text[5:7], 16))
+        colour = parse_colour(text)
         while colour in taken:
             colour = (*colour[:2], (colour[2] + 1) % 256)
         taken.add(colour)

@@ -94,6 +94,9 @@ def import_dataset(
         raise ConfigError(f"--unlabelled: is for label maps, of which {source} has none.")
     finish(found)
     label = found.label(background) if background is not None else _known_background(found)
+    if not found.classes:
+        reasons = [*found.notes, *(f"left out: {what}, {count} times." for what, count in found.lost.items())]
+        raise InputError(f"{source}: no annotation names a class, so there is nothing to learn. {' '.join(reasons)}")
     with being_made(out):
         return _write(found, out, label), found
 

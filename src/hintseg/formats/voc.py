@@ -18,7 +18,7 @@ from hintseg.formats.split_lists import read_split_lists
 from hintseg.formats.writer import Classes, Labelled, require_lines
 from hintseg.hints.labels import VOID
 from hintseg.io.images import write_labels
-from hintseg.io.palette import label_palette
+from hintseg.io.palette import voc_palette
 from hintseg.io.writing import write_text
 
 
@@ -77,9 +77,9 @@ def write(out: Path, items: Iterable[Labelled], classes: Classes) -> None:
         table[label], names[value] = value, classes.names[label]
     keys = []
     for item in items:
-        write_labels(out / "SegmentationClass" / f"{item.key}.png", table[item.labels], classes=names)
+        write_labels(out / "SegmentationClass" / f"{item.key}.png", table[item.labels], voc_palette(), classes=names)
         keys.append(item.key)
-    write_labelmap(out / "labelmap.txt", classes.names, label_palette()[values])
+    write_labelmap(out / "labelmap.txt", classes.names, voc_palette()[values])
     write_text(out / "ImageSets" / "Segmentation" / "default.txt", "".join(f"{key}\n" for key in keys))
 
 
@@ -100,5 +100,7 @@ def _add(element: Element, key: str, found: Imported, path: Path) -> None:
     elif frame is not None:
         x0, x1, y0, y1 = (number(frame, tag, path) for tag in ("xmin", "xmax", "ymin", "ymax"))
         found.add_box(key, min(x0, x1) - 1, min(y0, y1) - 1, max(x0, x1), max(y0, y1), label)
+        if element.find("polygon") is not None:
+            found.leave_out("VOC polygon, of which the box was taken")
     else:
         found.leave_out("VOC object without a box")

@@ -149,7 +149,16 @@ def serve(tiny):
 
     def start(folder, port, weights=WEIGHTS):
         chosen = tiny if weights == "none" else []
-        command = [sys.executable, "-m", "hintseg.apps.cli.app", "studio", str(folder), "--port", str(port)]
+        command = [
+            sys.executable,
+            "-m",
+            "hintseg.apps.cli.app",
+            "studio",
+            str(folder),
+            "--port",
+            str(port),
+            "--no-open",
+        ]
         command += ["--weights", weights, *(part for setting in chosen for part in ("--set", setting))]
         process = subprocess.Popen(command)
         processes.append(process)

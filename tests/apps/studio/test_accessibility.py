@@ -60,6 +60,8 @@ def test_no_state_of_a_project_has_a_fault(browser, serve, photographs):
         expect(page.locator("#areas-note")).to_contain_text("images measured")
         check("areas")
         page.keyboard.press("Escape")
+        page.click("#display summary")
+        check("how the image is shown")
         page.click("#import")
         check("import")
         page.keyboard.press("Escape")

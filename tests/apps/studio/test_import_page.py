@@ -146,6 +146,18 @@ def test_an_import_asks_before_it_touches_what_was_drawn(browser, serve, photogr
         assert regions(photographs) is not None
 
 
+def drop(page, place, text):
+    page.evaluate(
+        """([place, text]) => {
+          const data = new DataTransfer();
+          data.items.add(new File([text], "annotations.json", { type: "application/json" }));
+          const drop = new DragEvent("drop", { dataTransfer: data, cancelable: true, bubbles: true });
+          document.getElementById(place).dispatchEvent(drop);
+        }""",
+        [place, text],
+    )
+
+
 @pytest.mark.slow
 def test_what_cannot_be_imported_is_said_in_the_dialog(browser, serve, photographs):
     with opened(browser, serve, photographs) as page:
@@ -153,20 +165,41 @@ def test_what_cannot_be_imported_is_said_in_the_dialog(browser, serve, photograp
         page.set_input_files("#import-files", [chosen("annotations.json", coco(dog=HALVES["cat"]))])
         expect(page.locator("#import-state")).to_contain_text("names the image 'dog.png'")
         expect(page.locator("#import-take")).to_be_disabled()
-        # Files that are dropped are read like chosen ones.
-        page.evaluate(
-            """(text) => {
-              const data = new DataTransfer();
-              data.items.add(new File([text], "annotations.json", { type: "application/json" }));
-              const drop = new DragEvent("drop", { dataTransfer: data, cancelable: true });
-              document.getElementById("import-dialog").dispatchEvent(drop);
-            }""",
-            json.dumps(coco(cat=HALVES["cat"])),
-        )
-        expect(page.locator("#import-take")).to_be_enabled()
-        page.keyboard.press("Escape")
-        expect(page.locator("#import-dialog")).to_be_hidden()
+        # Files that are dropped on the dialog or the page are read like chosen ones.
+        for place in ("import-dialog", "frame"):
+            drop(page, place, json.dumps(coco(cat=HALVES["cat"])))
+            expect(page.locator("#import-take")).to_be_enabled()
+            page.keyboard.press("Escape")
+            expect(page.locator("#import-dialog")).to_be_hidden()
         eventually(lambda: not list((photographs / "studio" / "import").iterdir()))
+
+
+@pytest.mark.slow
+def test_regions_are_sent_only_when_they_change(browser, serve, photographs):
+    with opened(browser, serve, photographs) as page:
+        import_(page, chosen("annotations.json", coco(**HALVES)))
+        page.click("#import-take")
+        expect(page.locator("#hint-count")).to_have_text("Hints of this image (2)")
+        sent = []
+        page.on("request", lambda one: sent.append(one.post_data_json["regions"]) if one.method == "PUT" else None)
+        before = regions(photographs)
+        for row in (0.2, 0.4):
+            scribble(page, (0.1, row), (0.3, row))
+            expect(page.locator("#saved")).to_have_text("saved")
+        eventually(lambda: len(table(photographs, "scribbles").get("astronaut", [])) == 2)
+        assert len(sent[0]) == 2
+        assert sent[1] is None
+        page.locator("#canvas").focus()
+        page.keyboard.press("r")
+        Hand(page).draw((0.1, 0.8), (0.3, 0.8))
+        eventually(lambda: (regions(photographs) != before).any())
+        # Another program takes a region away; the page sees it, and saves what it then shows.
+        (photographs / "scribbles" / "astronaut.png").unlink()
+        expect(page.locator("#hint-count")).to_have_text("Hints of this image (2)")
+        page.keyboard.press("s")
+        scribble(page, (0.1, 0.6), (0.3, 0.6))
+        eventually(lambda: len(table(photographs, "scribbles")["astronaut"]) == 3)
+        assert regions(photographs) is None
 
 
 @pytest.mark.slow

@@ -109,7 +109,7 @@ def test_a_folder_without_locks_is_told_by_its_process(tmp_path, monkeypatch):
 
 def test_the_command_refuses_in_one_sentence(holder, tmp_path):
     program = [sys.executable, "-m", "hintseg.apps.cli.app"]
-    command = [*program, "studio", str(tmp_path), "--port", "18899", "--weights", "none"]
+    command = [*program, "studio", str(tmp_path), "--port", "18899", "--weights", "none", "--no-open"]
     answer = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert answer.returncode == 2
     assert len(answer.stderr.splitlines()) == 1

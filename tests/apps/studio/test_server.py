@@ -20,7 +20,6 @@ from hintseg.io.images import read_labels
 pytest.importorskip("fastapi")
 from fastapi.testclient import TestClient
 
-from hintseg.apps.studio.colours import COLOURS
 from hintseg.apps.studio.drawn import DrawnHints, Stroke
 from hintseg.apps.studio.guard import LOOPBACK, new_token
 from hintseg.apps.studio.listen import require_port
@@ -29,6 +28,7 @@ from hintseg.apps.studio.project import Project
 from hintseg.apps.studio.server import create_app, serve
 from hintseg.apps.studio.trainer import Trainer
 from hintseg.formats.registry import WRITERS
+from hintseg.io.palette import class_colours
 from hintseg.pseudo_labels.propagate import complete_key
 
 DRAWN = {
@@ -105,7 +105,7 @@ def test_classes_are_renamed_and_added_but_never_lost(tab, folder):
     assert not Dataset.open(folder).tags_complete
     answer = tab.classes(["sky", "wall", "été", "x"], complete=True)
     assert answer.json()["complete"] is Dataset.open(folder).tags_complete is True
-    assert len(set(COLOURS)) == len(COLOURS)
+    assert len(set(class_colours())) == len(class_colours())
 
 
 def test_a_port_that_is_taken_is_said():

@@ -2,13 +2,15 @@
 
 import io
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI, Query, Request, Response
 from fastapi.responses import JSONResponse
 from PIL import Image
 from pydantic import BaseModel, Field
 
+from hintseg.apps.studio.browser import has_desktop, open_when_listening
+from hintseg.apps.studio.channels import channel_image, count_channels
 from hintseg.apps.studio.conflict import ConflictError, IfMatch, required_version
 from hintseg.apps.studio.drawn import ClassId, DrawnHints
 from hintseg.apps.studio.export import archive
@@ -34,6 +36,8 @@ LANES = {
     "exports": 1,
     "imports": 1,
 }  # threads of the slow work; all else has its own
+
+Channel = Annotated[int | None, Query(ge=0)]
 
 
 class NamedClass(BaseModel):
@@ -160,15 +164,20 @@ def _serve_images(app: FastAPI, project: Project, lanes: dict[str, Lane]) -> Non
         return {"key": await lanes["uploads"].run(request, lambda: project.add_image(name, bytes(content)))}
 
     @app.get("/api/image/{key:path}")
-    async def image(request: Request, key: str, side: int = LONGEST_SHOWN) -> Response:
+    async def image(request: Request, key: str, side: int = LONGEST_SHOWN, channel: Channel = None) -> Response:
         def encoded() -> bytes:
-            content = io.BytesIO()
-            shown = resize_longest_side(project.dataset.image(key), min(max(side, 16), LONGEST_SHOWN))
+            content, dataset = io.BytesIO(), project.dataset
+            pixels = dataset.image(key) if channel is None else channel_image(dataset, key, channel)
+            shown = resize_longest_side(pixels, min(max(side, 16), LONGEST_SHOWN))
             Image.fromarray(shown).save(content, "JPEG", quality=92)
             return content.getvalue()
 
         shown = await lanes["images"].run(request, encoded)
         return Response(shown, media_type="image/jpeg", headers={"Cache-Control": "max-age=600"})
+
+    @app.get("/api/channels/{key:path}")
+    async def channels(request: Request, key: str) -> dict[str, int]:
+        return {"count": await lanes["images"].run(request, lambda: count_channels(project.dataset, key))}
 
 
 def _serve_training(app: FastAPI, project: Project, model: Model, trainer: Trainer, lane: Lane) -> None:
@@ -200,8 +209,13 @@ def _serve_training(app: FastAPI, project: Project, model: Model, trainer: Train
         return dict(exported)
 
 
-def serve(root: Path, host: str, port: int, weights: str, settings: tuple[str, ...] = ()) -> None:
+def serve(
+    root: Path, host: str, port: int, weights: str, settings: tuple[str, ...] = (), open_page: bool = False
+) -> None:
     """Serve until interrupted; prints the address.
+
+    Args:
+        open_page: in the browser, where there is a desktop.
 
     Raises:
         HintsegError: the folder cannot be used.
@@ -213,7 +227,10 @@ def serve(root: Path, host: str, port: int, weights: str, settings: tuple[str, .
         project = Project.open(root)
         token = new_token(host)
         app = create_app(project, Trainer(project, weights, settings), token)
-        print(f"hintseg studio: {address}{f'?token={token}' if token else ''}   (Ctrl+C ends it)", flush=True)
+        page = f"{address}?token={token}" if token else address
+        print(f"hintseg studio: {page}   (Ctrl+C ends it)", flush=True)
+        if open_page and has_desktop():
+            open_when_listening(page, shown, port)
         try:
             listen(app, host, port)
         finally:

@@ -76,7 +76,8 @@ def serve_import(app: FastAPI, project: Project, model: Model, lane: Lane) -> No
                 found = read_upload(project, upload, body.form, body.background.strip(), body.unlabelled.strip(), note)
             finally:
                 progress.update(done=0, total=0)
-            results[name] = found
+            if name in uploads:  # else it was given up meanwhile
+                results[name] = found
             return found.report(project)
 
         return await lane.run(request, work)

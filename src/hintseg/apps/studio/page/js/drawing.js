@@ -4,6 +4,7 @@ import { draw } from "./canvas.js";
 import { attempt, complain } from "./dom.js";
 import { edit } from "./editing.js";
 import { erase } from "./erase.js";
+import { fill } from "./fill.js";
 import { look } from "./look.js";
 import { dragged, grab } from "./moving.js";
 import { addCorner } from "./polygon.js";
@@ -25,6 +26,7 @@ export function begin(at) {
   const [x, y] = grid(inside(at));
   if (tool === "point") edit((state) => state.points.push({ label, x: Math.floor(x), y: Math.floor(y) }));
   if (tool === "scribble") hand.current = { kind: "scribble", hint: { label, vertices: [[x, y]], width: brushWidth() } };
+  if (tool === "fill") fill([x, y]);
   if (tool === "polygon") addCorner([x, y]);
   if (tool === "box") hand.current = { kind: "box", from: inside(at), hint: { label, x0: x, y0: y, x1: x, y1: y } };
   draw();

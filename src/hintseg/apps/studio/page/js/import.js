@@ -9,6 +9,7 @@ import { take } from "./project.js";
 import { allSaved, markSaved } from "./saving.js";
 import { askJson, instead, send } from "./server.js";
 import { emit, project, view } from "./state.js";
+import { addImages } from "./upload.js";
 
 const NAMES = { tags: "ticked classes", boxes: "boxes", points: "points", scribbles: "strokes or regions", masks: "whole masks" };
 let current = null; // { id, report } of the import that the dialog is about
@@ -107,12 +108,13 @@ async function giveUp() {
   if (id) await askJson(`/api/import/${id}`, { method: "DELETE" }).catch(() => {});
 }
 
-$("import").onclick = () => {
+function openDialog() {
   $("import-again").hidden = true;
   say("");
   showReport(null);
   $("import-dialog").showModal();
-};
+}
+$("import").onclick = openDialog;
 for (const name of ["import-files", "import-folder"]) {
   $(name).onchange = () => {
     const files = [...$(name).files].map((file) => ({ name: file.webkitRelativePath || file.name, file }));
@@ -125,12 +127,20 @@ $("import-take").onclick = () => step(takeAll);
 $("import-close").onclick = () => $("import-dialog").close();
 $("import-dialog").onclose = () => { instead("import"); giveUp(); };
 
+// Files may be dropped anywhere on the page; images alone are added as images.
 const dialog = $("import-dialog");
-dialog.ondragover = (event) => { event.preventDefault(); dialog.classList.add("over"); };
-dialog.ondragleave = () => dialog.classList.remove("over");
-dialog.ondrop = (event) => {
+const takesFiles = (event) => !$("upload").disabled && event.dataTransfer?.types.includes("Files") && (dialog.open || !document.querySelector("dialog[open]"));
+document.addEventListener("dragover", (event) => {
+  event.preventDefault(); // else the browser would leave the page for the file
+  dialog.classList.toggle("over", takesFiles(event));
+});
+document.addEventListener("dragleave", () => dialog.classList.remove("over"));
+document.addEventListener("drop", async (event) => {
   event.preventDefault();
   dialog.classList.remove("over");
-  const found = dropped(event.dataTransfer); // at once: later the browser forgets them
-  step(async (signal) => upload(await found, signal));
-};
+  if (!takesFiles(event)) return;
+  const files = await dropped(event.dataTransfer);
+  if (!dialog.open && files.every(({ file }) => file.type.startsWith("image/"))) return addImages(files.map(({ file }) => file));
+  if (!dialog.open) openDialog();
+  step((signal) => upload(files, signal));
+});

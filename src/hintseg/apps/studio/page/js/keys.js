@@ -12,7 +12,7 @@ import { brush, chooseTool } from "./tools.js";
 import { redo, undo } from "./undo.js";
 
 const ACTIONS = {
-  s: () => chooseTool("scribble"), p: () => chooseTool("point"), b: () => chooseTool("box"), e: () => chooseTool("erase"), r: () => chooseTool("rub"), v: () => chooseTool("move"), o: () => chooseTool("polygon"), enter: closePolygon, l: () => chooseTool("look"),
+  s: () => chooseTool("scribble"), p: () => chooseTool("point"), b: () => chooseTool("box"), e: () => chooseTool("erase"), r: () => chooseTool("rub"), v: () => chooseTool("move"), o: () => chooseTool("polygon"), enter: closePolygon, f: () => chooseTool("fill"), l: () => chooseTool("look"),
   "[": () => brush(-2), "]": () => brush(2), "+": () => zoom(1.3), "=": () => zoom(1.3), "-": () => zoom(1 / 1.3), 0: fit,
   arrowleft: () => move(-1), arrowright: () => move(1), pageup: () => move(-1), pagedown: () => move(1), m: () => $("show").click(), h: () => $("hints").click(), a: () => $("accept").click(), n: nextUncertain, u: () => $("heat").click(),
   "?": () => $("keys").showModal(), k: showCross, escape: () => { if (hand.current) hand.current = null; else hideCross(); draw(); }, " ": () => { space.held = true; },
@@ -26,7 +26,8 @@ const isItsOwn = ({ tagName, type }, key) => (["BUTTON", "INPUT", "SUMMARY"].inc
 document.addEventListener("keydown", (event) => {
   const key = event.key.toLowerCase();
   if (document.querySelector("dialog[open]")) return;
-  if (isWriting(event.target)) return key === "escape" ? canvas.focus() : undefined;
+  if (key === "escape" && ["INPUT", "SELECT"].includes(event.target.tagName)) return canvas.focus();
+  if (isWriting(event.target)) return;
   if (event.ctrlKey || event.metaKey) {
     if (key === "z") { event.preventDefault(); return event.shiftKey ? redo() : undo(); }
     if (key === "y") { event.preventDefault(); redo(); }

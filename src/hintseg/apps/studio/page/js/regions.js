@@ -43,8 +43,16 @@ function discs(places, radius) {
 }
 
 // The regions without what is within `radius` of one of the places; those that nothing is taken from stay themselves.
-export function withoutDiscs(regions, places, radius) {
-  const gone = discs(places, radius);
+export const withoutDiscs = (regions, places, radius) => without(regions, discs(places, radius));
+
+// The same for the pixels of another region.
+export function withoutRuns(regions, runs) {
+  const gone = new Map();
+  for (const [row, start, end] of threes(runs)) gone.set(row, [...(gone.get(row) ?? []), [start, end]]);
+  return without(regions, gone);
+}
+
+function without(regions, gone) {
   return regions.map((region) => {
     const left = [];
     let isTaken = false;

@@ -2,6 +2,7 @@
 
 import "./areas.js";
 import "./classes.js";
+import "./display.js";
 import "./export.js";
 import "./hint-list.js";
 import "./import.js";

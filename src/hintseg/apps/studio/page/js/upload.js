@@ -1,4 +1,4 @@
-// Images that are added to the project, chosen or dropped on the page.
+// Images that are added to the project.
 
 import { $, attempt, mark } from "./dom.js";
 import { openFirst } from "./images.js";
@@ -7,7 +7,7 @@ import { markSaved } from "./saving.js";
 import { ask } from "./server.js";
 import { project, view } from "./state.js";
 
-const upload = attempt(async (files) => {
+export const addImages = attempt(async (files) => {
   const refused = [];
   for (const [number, file] of files.entries()) {
     mark(`reading ${file.name} (${number + 1} of ${files.length})`);
@@ -22,14 +22,6 @@ const upload = attempt(async (files) => {
 });
 
 $("upload").onchange = async () => {
-  await upload([...$("upload").files]);
+  await addImages([...$("upload").files]);
   $("upload").value = "";
 };
-
-const bringsFiles = (event) => !$("upload").disabled && !document.querySelector("dialog[open]") && event.dataTransfer?.types.includes("Files");
-document.addEventListener("dragover", (event) => { if (bringsFiles(event)) event.preventDefault(); });
-document.addEventListener("drop", (event) => {
-  if (!bringsFiles(event)) return;
-  event.preventDefault();
-  upload([...event.dataTransfer.files]);
-});
