@@ -1,6 +1,6 @@
 """A perceptron on the features of labelled pixels: drawn from all images, fitted in seconds, put into the network."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -98,21 +98,30 @@ def fit_head(network: Embedder, pixels: LabelledPixels, steps: int, seed: int, b
     embedding, classifier, drop = _layers(network)
     first, second = nn.Linear(network.decoder.width, network.dim), nn.Linear(network.dim, network.num_classes)
     head = nn.Sequential(first, nn.GELU(), drop, second)
-    optimizer = torch.optim.AdamW(head.parameters(), lr=LR, weight_decay=WEIGHT_DECAY)
     edges = pixels.weights.double().cumsum(0)
     edges /= edges[-1].clone()
-    for step in range(steps):
-        optimizer.param_groups[0]["lr"] = LR * (1 - step / steps)
+
+    def loss() -> Tensor:
         drawn = torch.searchsorted(edges, torch.rand(batch_size, dtype=torch.float64))
         drawn.clamp_(max=len(edges) - 1)
-        loss = F.cross_entropy(head((pixels.features[drawn] - mean) / scale), pixels.labels[drawn])
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
+        return F.cross_entropy(head((pixels.features[drawn] - mean) / scale), pixels.labels[drawn])
+
+    descend(head, steps, LR, loss)
     with torch.no_grad():
         weight = first.weight / scale
         embedding.load_state_dict({"weight": weight[:, :, None, None], "bias": first.bias - weight @ mean})
         classifier.load_state_dict({"weight": second.weight[:, :, None, None], "bias": second.bias})
+
+
+def descend(module: nn.Module, steps: int, lr: float, loss: Callable[[], Tensor]) -> None:
+    """Minimise what `loss` gives at every step, by AdamW with a learning rate that falls linearly to zero."""
+    optimizer = torch.optim.AdamW(module.parameters(), lr=lr, weight_decay=WEIGHT_DECAY)
+    for step in range(steps):
+        optimizer.param_groups[0]["lr"] = lr * (1 - step / steps)
+        value = loss()
+        optimizer.zero_grad()
+        value.backward()
+        optimizer.step()
 
 
 def _layers(network: Embedder) -> tuple[nn.Conv2d, nn.Conv2d, nn.Dropout]:

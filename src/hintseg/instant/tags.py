@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from hintseg.config.schema import Recipe
 from hintseg.instant.features import FeatureStore
-from hintseg.instant.head import joined_features
+from hintseg.instant.head import descend, joined_features
 from hintseg.pseudo_labels.cam import expected_fractions
 from hintseg.pseudo_labels.complete import balanced
 from hintseg.pseudo_labels.target import PseudoLabels
@@ -88,15 +88,13 @@ def multiple_instance_layer(cells: Tensor, present: Tensor, seed: int) -> nn.Lin
     torch.manual_seed(seed)
     layer = nn.Linear(cells.shape[2], present.shape[1])
     nn.init.zeros_(layer.weight)
-    optimizer = torch.optim.AdamW(layer.parameters(), lr=LR)
-    for step in range(STEPS):
-        optimizer.param_groups[0]["lr"] = LR * (1 - step / STEPS)
+
+    def loss() -> Tensor:
         drawn = torch.randint(len(cells), (BATCH,))
         scores = layer(cells[drawn]).logsumexp(dim=1) - math.log(cells.shape[1])
-        loss = F.binary_cross_entropy_with_logits(scores, present[drawn].float())
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
+        return F.binary_cross_entropy_with_logits(scores, present[drawn].float())
+
+    descend(layer, STEPS, LR, loss)
     return layer
 
 
@@ -113,14 +111,12 @@ def _maximised(
     features, labels = cells.flatten(0, 1), soft.flatten(2).transpose(1, 2).flatten(0, 1)
     torch.manual_seed(seed)
     layer = nn.Linear(features.shape[1], num_classes)
-    optimizer = torch.optim.AdamW(layer.parameters(), lr=LR)
-    for step in range(ROUND_STEPS):
-        optimizer.param_groups[0]["lr"] = LR * (1 - step / ROUND_STEPS)
+
+    def loss() -> Tensor:
         drawn = torch.randint(len(features), (ROUND_BATCH,))
-        loss = F.cross_entropy(layer(features[drawn]), labels[drawn])
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
+        return F.cross_entropy(layer(features[drawn]), labels[drawn])
+
+    descend(layer, ROUND_STEPS, LR, loss)
     return layer
 
 
