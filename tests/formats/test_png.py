@@ -218,6 +218,7 @@ def test_zero_that_may_mean_nothing_is_suspected(tmp_path, names):
         ("classes.txt", "cow\n", None, "where 0 means that nothing was drawn, import with --unlabelled 0"),
         ("classes.txt", "soil\ncow\n", "tree", "'tree' is no class"),
         ("labelmap.txt", "soil:0,0,0::\ncow:1,1,1::\n", "0", "'0' is no class of .*it has colours"),
+        ("classes.txt", "soil\ncow\n", "300", "no value from 0 to 255"),
         ("labelmap.txt", "soil:0,0,0::\ncow:0,0,0::\n", None, "is of 'soil' already"),
         ("labelmap.txt", "soil:0,0,300::\n", None, "is no colour"),
         ("class_dict.csv", "name,r,g,b\nsoil,0,0\n", None, "line 2: 'soil,0,0' is not name,red,green,blue"),

@@ -143,8 +143,9 @@ def _first_value(names: list[str], meanings: Path, found: Imported) -> int:
     first = int(found.unlabelled == "0" and not (means_nothing(names[0]) or means_background(names[0])))
     if first + len(names) > VOID:
         raise InputError(f"{meanings}: names {len(names)} classes, more than a label map can hold.")
-    if found.unlabelled is not None and not found.unlabelled.isdecimal() and found.unlabelled not in names:
-        raise ConfigError(f"--unlabelled: {found.unlabelled!r} is no class of {meanings} and no value.")
+    given = found.unlabelled
+    if given is not None and given not in names and not (given.isdecimal() and int(given) <= VOID):
+        raise ConfigError(f"--unlabelled: {given!r} is no class of {meanings} and no value from 0 to {VOID}.")
     return first
 
 

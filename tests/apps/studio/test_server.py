@@ -15,7 +15,7 @@ from PIL import Image
 from hintseg.apps.cli.app import app as cli
 from hintseg.errors import InputError
 from hintseg.hints.dataset import Dataset
-from hintseg.io.images import read_labels
+from hintseg.io.images import read_labels, write_image
 
 pytest.importorskip("fastapi")
 from fastapi.testclient import TestClient
@@ -45,6 +45,17 @@ def test_a_folder_of_photographs_becomes_a_data_set(client, folder):
     assert found["classes"] == []
     assert (folder / "b.png").exists()
     assert (folder / "images" / "b.png").exists()
+
+
+def test_images_of_sub_folders_that_are_not_taken_are_said(tmp_path, caplog):
+    for name in ("a.png", "field/b.png", "field/c.png"):
+        write_image(tmp_path / name, np.zeros((8, 8, 3), np.uint8))
+    assert list(Project.open(tmp_path).dataset.paths) == ["a"]
+    (record,) = caplog.records
+    assert "2 images of its sub-folders are not taken" in record.getMessage()
+    caplog.clear()
+    Project.open(tmp_path)
+    assert not caplog.records
 
 
 def test_hints_are_on_disk_in_the_folder_format(tab, folder):

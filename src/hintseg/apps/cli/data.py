@@ -39,6 +39,7 @@ def check(
     console.print(table)
     forms_found = ", ".join(f"{form} in {count}" for form, count in found.forms.items()) or "none"
     say(f"{found.images} images, {len(found.usable)} readable; hints: {forms_found}")
+    say(f"{dataset.passed_over.total()} files under images/ not read")
     if described := dataset.coding.described(dataset.classes):
         say(described)
     for sentence in found.warnings:
@@ -79,7 +80,10 @@ def simulate(
 
 def import_(
     source: Annotated[
-        Path, typer.Argument(metavar="SOURCE", help="Annotation file, or folder of annotations and images.")
+        Path,
+        typer.Argument(
+            parser=local_path, metavar="SOURCE", help="Annotation file, or folder of annotations and images."
+        ),
     ],
     out: NewFolder,
     format_: Annotated[
@@ -115,7 +119,10 @@ def import_(
 
 def prepare(
     name: Annotated[str, typer.Argument(metavar="BENCHMARK", help="voc12 or densepose.", show_default=False)],
-    root: Annotated[Path, typer.Option(help="Folder with the benchmark's unpacked archives.")],
+    root: Annotated[
+        Path,
+        typer.Option(parser=local_path, metavar="FOLDER", help="Folder with the benchmark's unpacked archives."),
+    ],
     out: NewFolder,
     points: Annotated[
         str, typer.Option(help="voc12: midpoints of scribbles (scribbles), or human clicks.")

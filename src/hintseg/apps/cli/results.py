@@ -167,10 +167,19 @@ def export(
 
 
 def measure(
-    folder: Annotated[Path, typer.Argument(help="Run folder, or a folder of masks.", show_default=False)],
+    folder: Annotated[
+        Path,
+        typer.Argument(
+            parser=local_path, metavar="FOLDER", help="Run folder, or a folder of masks.", show_default=False
+        ),
+    ],
     images: Annotated[
         Path | None,
-        typer.Option(help="Folder of the images, whose scale gives square metres; default those of the run."),
+        typer.Option(
+            parser=local_path,
+            metavar="FOLDER",
+            help="Folder of the images, whose scale gives square metres; default those of the run.",
+        ),
     ] = None,
     out: Annotated[
         Path | None, typer.Option(parser=local_path, metavar="FILE", help="CSV file; default the terminal.")

@@ -7,11 +7,15 @@ import typer
 
 from hintseg.apps.cli.options import Settings, Weights
 from hintseg.errors import ConfigError
+from hintseg.io.storage.addresses import local_path
 
 
 def studio(
     data: Annotated[
-        Path, typer.Argument(metavar="DATA", help="Data set folder, or a folder of images.", show_default=False)
+        Path,
+        typer.Argument(
+            parser=local_path, metavar="DATA", help="Data set folder, or a folder of images.", show_default=False
+        ),
     ],
     host: Annotated[
         str, typer.Option(help="Address to listen on; beyond loopback, requests need the printed token.")
@@ -36,11 +40,17 @@ def studio(
 
 def label_studio(
     folder: Annotated[
-        Path, typer.Argument(metavar="WORK", help="Folder for images, data sets and runs.", show_default=False)
+        Path,
+        typer.Argument(
+            parser=local_path, metavar="WORK", help="Folder for images, data sets and runs.", show_default=False
+        ),
     ],
     token: Annotated[str, typer.Option(envvar="LABEL_STUDIO_TOKEN", help="Access token of your Label Studio account.")],
     url: Annotated[str, typer.Option(help="Address of Label Studio.")] = "http://localhost:8080",
-    run: Annotated[Path | None, typer.Option(help="Run that predicts until the first training ends.")] = None,
+    run: Annotated[
+        Path | None,
+        typer.Option(parser=local_path, metavar="FOLDER", help="Run that predicts until the first training ends."),
+    ] = None,
     background: Annotated[str | None, typer.Option(help="Class of everything outside annotated regions.")] = None,
     host: Annotated[
         str, typer.Option(help="Address to listen on; beyond loopback, requests need the password.")

@@ -1,6 +1,7 @@
 """A data set folder that grows while someone draws: classes, images and hints, every change on disk at once."""
 
 import json
+import logging
 import secrets
 import threading
 import unicodedata
@@ -33,6 +34,8 @@ from hintseg.hints.layout import require_sound
 from hintseg.io.images import read_image_size
 from hintseg.io.listing import is_image_name
 from hintseg.io.writing import atomic_path, link_or_copy
+
+log = logging.getLogger("hintseg")
 
 
 class Project:
@@ -71,6 +74,7 @@ class Project:
         images = root / "images"
         if not images.is_dir():
             loose = [path for path in sorted(root.glob("*")) if is_image_name(path.name) and path.is_file()]
+            deeper = sum(is_image_name(path.name) and path.is_file() for path in root.glob("[!.]*/*"))
             try:
                 images.mkdir(parents=True)
             except OSError as error:
@@ -78,6 +82,8 @@ class Project:
             for path in loose:
                 if path.is_file():
                     link_or_copy(path.resolve(), images / path.name)  # a link to a link would lead astray
+            if deeper:
+                log.warning("%s: %d images of its sub-folders are not taken; put these into images/.", root, deeper)
         return cls(root)
 
     @contextmanager
