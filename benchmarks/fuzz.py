@@ -41,7 +41,7 @@ from hintseg.apps.studio.project import Project
 from hintseg.check import inspect
 from hintseg.config.load import load_recipe
 from hintseg.errors import HintsegError
-from hintseg.formats import label_studio
+from hintseg.formats import label_colours, label_studio
 from hintseg.formats.reader import Imported
 from hintseg.formats.registry import FORMATS, import_dataset
 from hintseg.hints.dataset import Dataset
@@ -52,7 +52,8 @@ from hintseg.inference.retrieval import load_index
 from hintseg.inference.run_config import RunDescription
 from hintseg.io import images, pillow, rasters
 from hintseg.io.class_list import as_description
-from hintseg.io.samples import Picture
+from hintseg.io.palette import label_palette
+from hintseg.io.samples import DecodedImage
 from hintseg.network.backbone import read_state
 from hintseg.pseudo_labels.pipeline import middles, pseudo_labels
 from hintseg.recipes.registry import RECIPES
@@ -125,7 +126,7 @@ def require_hints(hints: ImageHints, size: tuple[int, int], classes: int) -> Non
         require(0 <= point.x <= width and 0 <= point.y <= height, f"{point} outside")
     for stroke in hints.scribbles:
         require(bool(np.isfinite(stroke.vertices).all()), f"{stroke} nowhere")
-    target = pseudo_labels(Picture(np.zeros((*size, 3), np.uint8)), hints, classes, find_in_boxes=middles)
+    target = pseudo_labels(DecodedImage(np.zeros((*size, 3), np.uint8)), hints, classes, find_in_boxes=middles)
     require(bool(((target.labels < classes) | (target.labels >= UNLABELLED)).all()), "a label of no class")
     require(target.labels.shape == size, "labels of another size")
 
@@ -274,7 +275,7 @@ def readers(folder: Path) -> Iterator[Reader]:
     for letter in "ab":
         images.write_image(exported / "photos" / f"{letter}.jpg", image)
         images.write_labels(exported / "masks" / f"{letter}.png", mask)
-    (exported / "labelmap.txt").write_text("ground:0,0,0::\nsquare:128,0,0::\ndisc:0,128,0::\n", "utf-8")
+    label_colours.write_labelmap(exported / "labelmap.txt", ["ground", "square", "disc"], label_palette())
 
     def read_png(path: Path) -> None:
         require_import(exported, "png", folder)

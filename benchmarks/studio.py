@@ -72,7 +72,16 @@ def main() -> None:
 
     with tempfile.TemporaryDirectory() as folder:
         photographs(Path(folder) / "photos")
-        command = [sys.executable, "-m", "hintseg.apps.cli.app", "studio", f"{folder}/photos", "--port", str(PORT)]
+        command = [
+            sys.executable,
+            "-m",
+            "hintseg.apps.cli.app",
+            "studio",
+            f"{folder}/photos",
+            "--port",
+            str(PORT),
+            "--no-open",
+        ]
         server = subprocess.Popen([*command, "--weights", options.weights])
         try:
             for _ in range(200):

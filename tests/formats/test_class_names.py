@@ -44,7 +44,7 @@ def exported(folder, form, name):
 @pytest.mark.parametrize("form", sorted(set(WRITERS) - {"geotiff"}))
 @pytest.mark.parametrize("name", NAMES)
 def test_names_and_keys_come_back(tmp_path, form, name):
-    if (form, name) in {("voc", "# weed"), ("voc", " padded"), ("voc", "Void")}:
+    if form in ("png", "voc") and name in {"# weed", " padded", "Void"}:
         with pytest.raises(InputError, match="cannot be written into labelmap"):
             exported(tmp_path, form, name)
         return

@@ -1,6 +1,8 @@
 """Annotations as other tools write them → data sets that train."""
 
 import json
+import shutil
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -14,7 +16,7 @@ from hintseg.formats.registry import FOLDERS, FORMATS, WRITERS, export_masks, im
 from hintseg.formats.rle import encode_rle
 from hintseg.formats.writer import Classes
 from hintseg.hints.labels import UNLABELLED
-from hintseg.io.images import read_labels, write_image, write_labels
+from hintseg.io.images import read_image, read_labels, write_image, write_labels
 
 SQUARE = [[10, 20], [30, 20], [30, 40], [10, 40]]
 HEIGHT, WIDTH = 72, 96
@@ -247,17 +249,57 @@ def test_masks_come_back_as_they_went(source, tmp_path, name):
     if name == "voc":
         assert all((read_labels(out / "SegmentationClass" / f"{key}.png") == masks[key]).all() for key in "ab")
         assert (out / "labelmap.txt").read_text().splitlines()[1] == "cow:128,0,0::"
-        return
-    written = next(out.iterdir())
     if name == "label-studio":  # people correct predictions into annotations
+        written = out / "tasks.json"
         written.write_text(written.read_text().replace('"annotations": []', '"ignored": []').replace(
             '"predictions"', '"annotations"'))  # fmt: skip
-    written.rename(source / written.name)
-    dataset, found = import_dataset(source, tmp_path / "data", background="field")
+    for key, path in photographs.items():
+        shutil.copy(path, out / f"{key}.jpg")
+    dataset, found = import_dataset(out, tmp_path / "data", background="field")
     assert not found.lost
     for key in "ab":
-        labels = np.array([classes.names.index(label) for label in dataset.classes])[dataset.mask(key)]
-        assert (labels == np.where(masks[key] == 255, 0, masks[key])).all()
+        table = np.full(256, 255, np.uint8)
+        table[: len(dataset.classes)] = [classes.names.index(label) for label in dataset.classes]
+        rest = 255 if name in ("png", "voc") else 0  # label maps say where nobody knows
+        assert (table[dataset.mask(key)] == np.where(masks[key] == 255, rest, masks[key])).all()
+
+
+def test_value_0_of_a_voc_map_is_the_background_whatever_its_label(source, tmp_path):
+    labels = np.tile(np.array([[0, 1, 2, 255]], np.uint8), (HEIGHT, WIDTH // 4))
+    write_labels(tmp_path / "masks" / "a.png", labels)
+    images = {"a": source / "photos" / "a.jpg"}
+    for background, values in ((1, [1, 0, 2, 255]), (None, [1, 2, 3, 255])):
+        out = tmp_path / str(background)
+        export_masks(images, tmp_path / "masks", out, "voc", Classes(("cow", "field", "sky"), background))
+        assert read_labels(out / "SegmentationClass" / "a.png")[0, :4].tolist() == values
+        lines = (out / "labelmap.txt").read_text().splitlines()
+        assert ("field:0,0,0::" in lines) == (background == 1)
+        shutil.copy(images["a"], out / "a.jpg")
+        dataset, _ = import_dataset(out, tmp_path / f"data-{background}", "png")
+        assert dataset.classes == ("cow", "field", "sky")
+        assert (dataset.mask("a") == labels).all()
+
+
+def test_masks_as_png_have_the_users_colours_and_say_their_names(source, tmp_path):
+    write_labels(tmp_path / "masks" / "a.png", np.tile(np.array([[0, 1]], np.uint8), (HEIGHT, WIDTH // 2)))
+    classes = Classes(("cow", "field"), None, ("#0072b2", "#0072b2"))
+    export_masks({"a": source / "photos" / "a.jpg"}, tmp_path / "masks", tmp_path / "out", "png", classes)
+    pixels = read_image(tmp_path / "out" / "masks" / "a.png")
+    assert pixels[0, :2].tolist() == [[0, 0x72, 0xB2], [0, 0x72, 0xB3]]  # two classes of one colour are told apart
+    assert (tmp_path / "out" / "classes.csv").read_text() == "value,class,colour\n0,cow,#0072b2\n1,field,#0072b3\n"
+
+
+def test_tasks_name_local_files_and_come_with_their_labelling_page(source, tmp_path):
+    write_labels(tmp_path / "masks" / "a.png", np.zeros((HEIGHT, WIDTH), np.uint8))
+    classes = Classes(("cow & calf",), None, ("#0072b2",))
+    export_masks({"a": source / "photos" / "a.jpg"}, tmp_path / "masks", tmp_path / "out", "label-studio", classes)
+    (task,) = json.loads((tmp_path / "out" / "tasks.json").read_text())
+    assert task["data"] == {"image": "/data/local-files/?d=images/a.jpg"}
+    page = ElementTree.fromstring((tmp_path / "out" / "labelling-page.xml").read_text())
+    (result,) = task["predictions"][0]["result"]
+    assert page.find(result["type"].replace("brushlabels", "BrushLabels")).get("name") == result["from_name"]
+    assert page.find("Image").get("name") == result["to_name"]
+    assert page.find("BrushLabels/Label").attrib == {"value": "cow & calf", "background": "#0072b2"}
 
 
 def test_export_refuses_what_does_not_fit(source, tmp_path):
@@ -268,7 +310,7 @@ def test_export_refuses_what_does_not_fit(source, tmp_path):
     with pytest.raises(InputError, match=r"is 4×3 but .*a\.jpg is 96×72"):
         export_masks(photographs, tmp_path, tmp_path / "out", "coco", Classes(("a",), None))
     with pytest.raises(ConfigError, match="label-studio"):
-        export_masks(photographs, tmp_path, tmp_path / "out", "yolo", Classes(("a",), None))
+        export_masks(photographs, tmp_path, tmp_path / "out", "pascal", Classes(("a",), None))
 
 
 def slow_brush(codes):

@@ -18,7 +18,7 @@ from hintseg.hints.forms.boxes import Box
 from hintseg.hints.forms.masks import Mask
 from hintseg.hints.forms.points import Point
 from hintseg.hints.forms.registry import parse_forms
-from hintseg.hints.forms.scribbles import Scribble
+from hintseg.hints.forms.scribbles import SCRIBBLES, Scribble, ScribbleMap
 from hintseg.hints.forms.tags import Tag
 from hintseg.hints.labels import UNLABELLED, VOID
 from hintseg.hints.model import ImageHints
@@ -195,6 +195,16 @@ def test_targets_draw_discs_strokes_and_masks_by_strength():
     assert target.candidate_classes.tolist() == [True, True, True, False]
 
 
+def test_points_of_two_classes_on_one_pixel_are_void_and_said(tmp_path):
+    hints = ImageHints({"points": (Point(5, 5, 0), Point(15, 15, 0), Point(5.9, 5.2, 1), Point(15, 15, 0))})
+    labels = on_blank(hints, (20, 20), 2).labels
+    assert (labels[5, 5], labels[15, 15]) == (VOID, 0)
+    write_image(tmp_path / "images/a.png", np.zeros((20, 20, 3), np.uint8))
+    (tmp_path / "points.json").write_text('{"a": [[5, 5, 0], [5, 5, 1], [9, 9, 1]]}')
+    dataset = Dataset.open(tmp_path)
+    assert any("points of two classes share a pixel" in said for said in inspect(dataset, ["a"]).warnings)
+
+
 def test_crossing_strokes_are_void_and_incomplete_tags_allow_everything():
     strokes = (Scribble(((0, 5), (9, 5)), 0, 1), Scribble(((5, 0), (5, 9)), 1, 1))
     target = on_blank(ImageHints({"scribbles": strokes}, tags_complete=False), (10, 10), 3)
@@ -204,6 +214,16 @@ def test_crossing_strokes_are_void_and_incomplete_tags_allow_everything():
     nothing = on_blank(ImageHints(), (4, 4), 3)
     assert (nothing.labels == UNLABELLED).all()
     assert nothing.candidate_classes.all()
+
+
+def test_strokes_lie_over_a_picture_of_scribbles_and_correct_it():
+    drawn = np.full((10, 10), UNLABELLED, np.uint8)
+    drawn[:8] = 1
+    labels = np.full((10, 10), UNLABELLED, np.uint8)
+    SCRIBBLES.draw((Scribble(((0, 5), (9, 5)), 0, 1), ScribbleMap(drawn)), labels, 0)
+    assert set(labels[5].tolist()) == {0}
+    assert set(labels[4].tolist()) == {1}
+    assert set(labels[9].tolist()) == {UNLABELLED}
 
 
 @pytest.mark.parametrize("style", ["skeleton", "interior", "border"])

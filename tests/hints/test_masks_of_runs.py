@@ -106,7 +106,7 @@ def test_every_written_mask_names_its_classes(tmp_path):
     write_labels(tmp_path / "masks/a.png", np.ones((2, 2), np.uint8))
     classes = Classes(("rest", "cow"), None)
     export_masks({"a": tmp_path / "a.png"}, tmp_path / "masks", tmp_path / "out", "voc", classes)
-    assert read_label_map(tmp_path / "out/SegmentationClass/a.png").classes == classes.names
+    assert read_label_map(tmp_path / "out/SegmentationClass/a.png").classes == ("", *classes.names)
 
 
 @pytest.mark.parametrize("text", ["", "[", "{}", "[1]", "[]", '"a"', "[" * 100_000])

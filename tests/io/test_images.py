@@ -16,7 +16,7 @@ from hintseg.io.images import (
     resize_nearest,
     write_labels,
 )
-from hintseg.io.palette import label_palette
+from hintseg.io.palette import class_colours, parse_colour, voc_palette
 from hintseg.io.writing import atomic_path, cached_arrays, link_or_copy, read_arrays
 
 
@@ -87,8 +87,15 @@ def test_labels_round_trip_and_colour_pictures_are_refused(tmp_path, save):
         read_labels(save("deep.png", np.array([[300]], np.uint16)))
 
 
-def test_palette_is_the_voc_map():
-    assert label_palette()[[0, 1, 2, 15]].tolist() == [[0, 0, 0], [128, 0, 0], [0, 128, 0], [192, 128, 128]]
+def test_every_class_has_a_colour_of_its_own_the_first_ones_for_colour_blind_people_too():
+    assert voc_palette()[[0, 1, 2, 15]].tolist() == [[0, 0, 0], [128, 0, 0], [0, 128, 0], [192, 128, 128]]
+    colours = class_colours()
+    assert len(set(colours)) == 256
+    assert colours[:2] == ("#0072b2", "#e69f00")
+    first = np.array([parse_colour(colour) for colour in colours[:7]]) / 255
+    seen = first @ np.array([[0.17, 0.17, 0], [0.83, 0.83, 0], [0, 0, 1]])  # red and green alike
+    apart = np.linalg.norm(seen[:, None] - seen, axis=2) + np.eye(7)
+    assert apart.min() > 0.1
 
 
 def test_failed_writes_leave_nothing(tmp_path):

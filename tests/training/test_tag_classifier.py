@@ -81,7 +81,7 @@ def test_seeds_of_tags_beside_pixels_are_balanced(scenes, tiny, monkeypatch):
     scores = torch.zeros(3, 8, 8)
     scores[0], scores[1], scores[2, :, 7:] = 6, -20, 5  # on the right a disc is almost as likely as the ground
     monkeypatch.setattr(tag_classifier, "pixel_scores", lambda network, image: scores)
-    monkeypatch.setattr(tag_classifier, "dense_crf", lambda image, shares, **_: shares)
+    monkeypatch.setattr(tag_classifier, "coarse_crf", lambda image, shares, stride: shares)
     monkeypatch.setattr(tag_classifier, "CONFIDENCE", 0.6)
 
     def discs(forms, balance):

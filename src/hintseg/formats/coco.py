@@ -3,12 +3,13 @@
 An annotation with a `segmentation` of polygons or run lengths is a region and its `bbox` says nothing more. Where
 regions overlap, crowds lie lowest, and smaller ones lie over larger ones. `ignore: 1` makes a region void.
 Categories that no annotation uses become no classes. Files or folders called train, val or test become splits.
-Written, every class of an image is one annotation with run lengths, the background's too.
+Written, every class of an image is one annotation with run lengths, the background's too; or every connected area is
+one with a polygon, which people can correct in other tools.
 """
 
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 from hintseg.errors import InputError, why
 from hintseg.formats.fields import annotations_in, entry, required_id, tables
 from hintseg.formats.frames import Frame
+from hintseg.formats.outlines import outlines
 from hintseg.formats.reader import Imported
 from hintseg.formats.rle import decode_rle, encode_rle, sample_rle
 from hintseg.formats.shapes import declared_size, label_used, note_repeated, rectangle, split_of, turned
@@ -26,6 +28,7 @@ from hintseg.hints.forms.form import numbers
 from hintseg.hints.labels import VOID
 from hintseg.io.writing import write_text
 
+Part = tuple[Any, list[int], int]  # segmentation, x, y, width and height of its box, and its pixels
 LARGER = 4  # times as many cells as its image: a mask is sampled, not unpacked
 
 
@@ -71,19 +74,38 @@ def _depth(annotation: dict[str, Any]) -> tuple[bool, float]:
 
 
 def write(out: Path, items: Iterable[Labelled], classes: Classes) -> None:
-    """OUT/annotations.json."""
+    """OUT/annotations.json with run lengths."""
+    _write(out, items, classes, lambda mask: [(encode_rle(mask), list(extent(mask)), int(mask.sum()))])
+
+
+def write_polygons(out: Path, items: Iterable[Labelled], classes: Classes) -> None:
+    """OUT/annotations.json with polygons."""
+
+    def parts(mask: NDArray[np.bool_]) -> Iterator[Part]:
+        for ring, pixels in outlines(mask):
+            low, high = ring.min(axis=0), ring.max(axis=0)
+            yield [ring.ravel().tolist()], [*low.tolist(), *(high - low).tolist()], pixels
+
+    _write(out, items, classes, parts)
+
+
+def _write(
+    out: Path, items: Iterable[Labelled], classes: Classes, parts: Callable[[NDArray[np.bool_]], Iterable[Part]]
+) -> None:
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
     for number, item in enumerate(items, start=1):
         height, width = item.labels.shape
         images.append({"id": number, "file_name": item.name, "height": height, "width": width})
         for label, mask in classes.masks(item.labels):
-            annotations.append({
-                "id": len(annotations) + 1, "image_id": number, "category_id": label + 1, "iscrowd": 0,
-                "segmentation": encode_rle(mask), "bbox": list(extent(mask)), "area": int(mask.sum()),
-            })  # fmt: skip
+            annotations += [
+                {"image_id": number, "category_id": label + 1, "iscrowd": 0}
+                | {"segmentation": segmentation, "bbox": box, "area": area}
+                for segmentation, box, area in parts(mask)
+            ]
     categories = [{"id": label + 1, "name": name} for label, name in enumerate(classes.names)]
-    content = {"images": images, "annotations": annotations, "categories": categories}
+    numbered = [{"id": number, **one} for number, one in enumerate(annotations, start=1)]
+    content = {"images": images, "annotations": numbered, "categories": categories}
     write_text(out / "annotations.json", json.dumps(content, ensure_ascii=False))
 
 

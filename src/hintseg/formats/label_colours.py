@@ -2,12 +2,17 @@
 
 import csv
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from hintseg.errors import InputError
 from hintseg.formats.folder import read_names
 from hintseg.hints.dataset_json import read_text
+from hintseg.io.palette import label_palette, parse_colour
+from hintseg.io.writing import write_text
 
 COLOURS = ("labelmap.txt", "class_dict.csv", "class_dict_seg.csv", "label_colors.txt")
 NAMES = ("classes.txt", "class_names.txt")
@@ -15,6 +20,7 @@ FILES = (*COLOURS, *NAMES)
 BACKGROUND = frozenset({"background", "_background_", "__background__", "bg"})
 NOTHING = frozenset({"unlabeled", "unlabelled", "void", "ignore", "_ignore_", "__ignore__"})
 COMMENT = "# "
+BORDER = (224, 224, 192)  # VOC's colour of what is void
 
 Colour = tuple[int, int, int]
 
@@ -56,6 +62,29 @@ def read_colours(path: Path) -> list[tuple[str, Colour]] | None:
 def read_values(path: Path) -> list[str]:
     """Names in order of their values."""
     return read_names(path)
+
+
+def distinct_palette(colours: Sequence[str]) -> NDArray[np.uint8]:
+    """(256, 3) uint8: `label_palette` with the chosen colours; of equal ones the later is changed by a shade.
+
+    Args:
+        colours: "#rrggbb" by label.
+    """
+    palette = label_palette()
+    taken = {BORDER}
+    for label, text in enumerate(colours):
+        colour = parse_colour(text)
+        while colour in taken:
+            colour = (*colour[:2], (colour[2] + 1) % 256)
+        taken.add(colour)
+        palette[label] = colour
+    return palette
+
+
+def write_labelmap(path: Path, names: Sequence[str], palette: NDArray[np.uint8]) -> None:
+    """`name:r,g,b::`, a line for each class."""
+    lines = (f"{name}:{','.join(map(str, palette[label].tolist()))}::\n" for label, name in enumerate(names))
+    write_text(path, "".join(lines))
 
 
 def _lines(path: Path) -> Iterator[tuple[str, str, tuple[str, ...]]]:

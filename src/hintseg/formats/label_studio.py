@@ -4,7 +4,7 @@ Positions are percent of the image. A turned rectangle becomes the box round it.
 Of several annotators of an image see `annotators`; of how images are named, `addresses`. Choices are tags where their
 control names classes of shapes, too, or is the only control of a file without shapes; other choices say something
 else ("occluded", "blurred"), as those about one region do. Written, masks are predictions that a person can correct:
-tasks for a labelling page with `<Image name="image">` and `<BrushLabels name="brush">`.
+tasks for the labelling page beside them, whose images are local files below a folder images/.
 """
 
 import json
@@ -12,6 +12,8 @@ from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
+from xml.etree.ElementTree import Element, SubElement, tostring
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +30,17 @@ from hintseg.hints.forms.form import numbers
 from hintseg.io.writing import write_text
 
 NUMBER = (int, float)
+LOCAL = "/data/local-files/?d="  # where Label Studio serves files of its own machine
+README = """\
+Label Studio shows the images of tasks.json from a folder that holds them below images/: this one, where the images came
+along, or the project's.
+
+1. Start Label Studio with the variables LABEL_STUDIO_LOCAL_FILES_SERVING_ENABLED=true and
+   LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT=<that folder>.
+2. Make a project, and paste labelling-page.xml under Settings, Labeling Interface, Code.
+3. Add <that folder>/images under Settings, Cloud Storage, as source storage of the kind Local files; do not sync it.
+4. Import tasks.json. The masks are predictions: submit each task, corrected or not, to make annotations of them.
+"""
 LABELS = ("rectanglelabels", "polygonlabels", "keypointlabels", "brushlabels", "ellipselabels", "labels")
 SHAPES = (*LABELS, "rectangle", "polygon", "keypoint", "brush", "ellipse")
 VIDEO = ("videorectangle", "timelinelabels")
@@ -65,7 +78,7 @@ def read(path: Path, found: Imported) -> None:
 
 
 def write(out: Path, items: Iterable[Labelled], classes: Classes) -> None:
-    """OUT/tasks.json."""
+    """OUT/tasks.json, and OUT/labelling-page.xml and OUT/README.txt, which say how Label Studio shows them."""
     tasks = []
     for item in items:
         named = {"from_name": "brush", "to_name": "image"}
@@ -74,8 +87,22 @@ def write(out: Path, items: Iterable[Labelled], classes: Classes) -> None:
             for label, mask in classes.masks(item.labels)
         ]
         prediction = {"model_version": "hintseg", "result": results}
-        tasks.append({"data": {"image": item.name}, "annotations": [], "predictions": [prediction]})
+        tasks.append(
+            {"data": {"image": LOCAL + quote(f"images/{item.name}")}, "annotations": [], "predictions": [prediction]}
+        )
     write_text(out / "tasks.json", json.dumps(tasks, ensure_ascii=False))
+    write_text(out / "labelling-page.xml", _page(classes))
+    write_text(out / "README.txt", README)
+
+
+def _page(classes: Classes) -> str:
+    page = Element("View")
+    SubElement(page, "Image", name="image", value="$image")
+    brush = SubElement(page, "BrushLabels", name="brush", toName="image")
+    for label, name in enumerate(classes.names):
+        colour = {"background": classes.colours[label]} if classes.colours else {}
+        SubElement(brush, "Label", {"value": name} | colour)
+    return tostring(page, encoding="unicode")
 
 
 def brush_result(mask: NDArray[np.bool_], name: str) -> dict[str, Any]:

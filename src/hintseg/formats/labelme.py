@@ -6,6 +6,8 @@ Shapes of tools that write the same files (X-AnyLabeling) are known, too. A turn
 
 import base64
 import binascii
+import json
+from collections.abc import Iterable
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -16,10 +18,13 @@ from PIL import Image
 
 from hintseg.errors import InputError, why
 from hintseg.formats.fields import annotations_in, entry
+from hintseg.formats.outlines import outlines
 from hintseg.formats.reader import Imported
 from hintseg.formats.shapes import declared_size, ellipse, placed, rectangle, require_own_file
+from hintseg.formats.writer import Classes, Labelled
 from hintseg.hints.forms.form import numbers
 from hintseg.hints.labels import VOID
+from hintseg.io.writing import write_text
 
 IGNORED = "__ignore__"
 NEEDED = {
@@ -120,4 +125,28 @@ def _mask(shape: dict[str, Any], vertices: NDArray[np.float64], size: tuple[int,
             pixels = np.array(image.convert("L")) > 0
     except (binascii.Error, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise InputError(f"{where}: the field 'mask' is no PNG image in base64 ({why(error)}).") from error
-    return placed(pixels, *low.tolist(), size)
+    left, top = low.tolist()
+    return placed(pixels, left, top, size)
+
+
+def write(out: Path, items: Iterable[Labelled], classes: Classes) -> None:
+    """OUT/KEY.json, to lie beside the image, with a polygon for every connected area of a class.
+
+    Raises:
+        InputError: a class has the name of what is void.
+    """
+    if IGNORED in classes.names:
+        raise InputError(f"the class name {IGNORED!r} means in LabelMe what is void; rename the class.")
+    for item in items:
+        height, width = item.labels.shape
+        shapes = [
+            {"label": classes.names[label], "points": ring.astype(float).tolist(), "group_id": None}
+            | {"description": "", "shape_type": "polygon", "flags": {}}
+            for label, mask in classes.masks(item.labels)
+            for ring, _ in outlines(mask)
+        ]
+        content = {
+            "version": "5.5.0", "flags": {}, "shapes": shapes, "imagePath": Path(item.name).name, "imageData": None,
+            "imageHeight": height, "imageWidth": width,
+        }  # fmt: skip
+        write_text(out / f"{item.key}.json", json.dumps(content, ensure_ascii=False))

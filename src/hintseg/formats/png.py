@@ -3,10 +3,12 @@
 Maps lie in `SegmentationClass/`, `masks/` or their like, images anywhere else below the same folder under the same
 names. `labelmap.txt` (`name:r,g,b::`, a line each), `class_dict.csv` or `label_colors.txt` say which colour is which
 class; without one the values are classes, which `classes.txt` names, one a line. Void is 255, what is transparent, and
-what a TIFF marks as no data.
+what a TIFF marks as no data. Written, masks have the classes' colours, and `labelmap.txt` names them.
 """
 
-from collections.abc import Collection
+import csv
+import io
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -19,17 +21,18 @@ from hintseg.formats.finding import MAPS, files_below
 from hintseg.formats.label_colours import Colour, means_background, means_nothing
 from hintseg.formats.reader import Imported
 from hintseg.formats.split_lists import read_split_lists
-from hintseg.hints.labels import VOID
-from hintseg.io.images import UNSET, read_label_map
+from hintseg.formats.writer import Classes, Labelled, require_lines
+from hintseg.hints.labels import UNLABELLED, VOID
+from hintseg.io.images import UNSET, read_label_map, write_labels
 from hintseg.io.pillow import opened_image
 from hintseg.io.rasters import NODATA
 from hintseg.io.samples import as_sample
+from hintseg.io.writing import write_text
 
 FOLDERS = ("SegmentationClass", "SegmentationClassPNG", "masks", "labels", "annotations", "mask", "label", "gt")
 SUFFIXES = (".png", ".tif", ".tiff", ".bmp", ".gif")  # the last by colours alone
 LOSSY = (".jpg", ".jpeg", ".jfif", ".webp")
 ENDS = ("_L", "_mask", "_label", "_labels", "_gt")  # of a map's name beside its image's
-BORDER = (224, 224, 192)  # VOC's colour of what is void
 OPEN = 0.97  # of all pixels: as much of one value looks like nothing drawn
 
 
@@ -148,7 +151,7 @@ def _first_value(names: list[str], meanings: Path, found: Imported) -> int:
 def _add_by_colour(keys: dict[str, Path], colours: list[tuple[str, Colour]], meanings: Path, found: Imported) -> None:
     if found.unlabelled is not None and found.unlabelled not in (name for name, _ in colours):
         raise ConfigError(f"--unlabelled: {found.unlabelled!r} is no class of {meanings}; name one, as it has colours.")
-    labels_of = {_code(BORDER): VOID}
+    labels_of = {_code(label_colours.BORDER): VOID}
     for name, colour in colours:
         nothing = means_nothing(name) or name == found.unlabelled
         labels_of[_code(colour)] = VOID if nothing else found.label(name)
@@ -187,3 +190,23 @@ def _codes(path: Path) -> tuple[NDArray[np.int64], NDArray[np.bool_], NDArray[np
     nodata = np.zeros(stored.shape[:2], np.bool_) if value is None else (stored == value).all(axis=2)
     codes: NDArray[np.int64] = pixels[..., 0] << 16 | pixels[..., 1] << 8 | pixels[..., 2]
     return codes, pixels[..., 3] == 0, nodata
+
+
+def write(out: Path, items: Iterable[Labelled], classes: Classes) -> None:
+    """OUT/masks/KEY.png in the classes' colours, labelmap.txt, and classes.csv with value, name and colour.
+
+    Raises:
+        InputError: a class name that labelmap.txt cannot hold.
+    """
+    require_lines(classes.names, "labelmap.txt", label_colours.COMMENT)
+    palette = label_colours.distinct_palette(classes.colours)
+    for item in items:
+        labels = np.where(item.labels < UNLABELLED, item.labels, np.uint8(VOID))
+        write_labels(out / "masks" / f"{item.key}.png", labels, palette, classes=classes.names)
+    label_colours.write_labelmap(out / "labelmap.txt", classes.names, palette)
+    table = io.StringIO()
+    writer = csv.writer(table, lineterminator="\n")
+    writer.writerow(["value", "class", "colour"])
+    for label, name in enumerate(classes.names):
+        writer.writerow([label, name, "#" + "".join(f"{part:02x}" for part in palette[label].tolist())])
+    write_text(out / "classes.csv", table.getvalue())

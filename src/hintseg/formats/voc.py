@@ -11,13 +11,14 @@ import numpy as np
 
 from hintseg.formats import png
 from hintseg.formats.folder import number, read_xml, text
-from hintseg.formats.label_colours import COMMENT
+from hintseg.formats.label_colours import COMMENT, write_labelmap
 from hintseg.formats.reader import Imported
 from hintseg.formats.shapes import require_own_file
 from hintseg.formats.split_lists import read_split_lists
 from hintseg.formats.writer import Classes, Labelled, require_lines
+from hintseg.hints.labels import VOID
 from hintseg.io.images import write_labels
-from hintseg.io.palette import label_palette
+from hintseg.io.palette import voc_palette
 from hintseg.io.writing import write_text
 
 
@@ -61,16 +62,31 @@ def read_rest(paths: list[Path], found: Imported) -> None:
 
 
 def write(out: Path, items: Iterable[Labelled], classes: Classes) -> None:
-    """OUT/SegmentationClass/*.png in VOC's colours, ImageSets/Segmentation/default.txt and labelmap.txt."""
+    """OUT/SegmentationClass/*.png in VOC's colours, ImageSets/Segmentation/default.txt and labelmap.txt.
+
+    Value 0, black, is the background class, since every tool takes it for that; without one nothing has it.
+
+    Raises:
+        InputError: a class name that labelmap.txt cannot hold.
+    """
     require_lines(classes.names, "labelmap.txt", COMMENT)
+    values = _values(classes)
+    names = [""] * (max(values) + 1)  # of value 0 where no class has it
+    table = np.full(256, VOID, np.uint8)
+    for label, value in enumerate(values):
+        table[label], names[value] = value, classes.names[label]
     keys = []
     for item in items:
-        write_labels(out / "SegmentationClass" / f"{item.key}.png", item.labels, classes=classes.names)
+        write_labels(out / "SegmentationClass" / f"{item.key}.png", table[item.labels], voc_palette(), classes=names)
         keys.append(item.key)
-    colours = [",".join(map(str, colour)) for colour in label_palette()[: len(classes.names)].tolist()]
-    lines = [f"{name}:{colour}::" for name, colour in zip(classes.names, colours, strict=True)]
-    for name, content in (("labelmap.txt", lines), ("ImageSets/Segmentation/default.txt", keys)):
-        write_text(out / name, "".join(f"{line}\n" for line in content))
+    write_labelmap(out / "labelmap.txt", classes.names, voc_palette()[values])
+    write_text(out / "ImageSets" / "Segmentation" / "default.txt", "".join(f"{key}\n" for key in keys))
+
+
+def _values(classes: Classes) -> list[int]:
+    """The value of each class: 0 for the background, then counting from 1."""
+    others = [label for label in range(len(classes.names)) if label != classes.background]
+    return [0 if label == classes.background else 1 + others.index(label) for label in range(len(classes.names))]
 
 
 def _add(element: Element, key: str, found: Imported, path: Path) -> None:
@@ -84,5 +100,7 @@ def _add(element: Element, key: str, found: Imported, path: Path) -> None:
     elif frame is not None:
         x0, x1, y0, y1 = (number(frame, tag, path) for tag in ("xmin", "xmax", "ymin", "ymax"))
         found.add_box(key, min(x0, x1) - 1, min(y0, y1) - 1, max(x0, x1), max(y0, y1), label)
+        if element.find("polygon") is not None:
+            found.leave_out("VOC polygon, of which the box was taken")
     else:
         found.leave_out("VOC object without a box")

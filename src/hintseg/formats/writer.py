@@ -25,10 +25,11 @@ class Labelled(NamedTuple):
 
 
 class Classes(NamedTuple):
-    """Names by label; the background's label, or None."""
+    """Names by label; the background's label, or None; "#rrggbb" by label, where somebody chose colours."""
 
     names: tuple[str, ...]
     background: int | None
+    colours: tuple[str, ...] = ()
 
     def masks(self, labels: NDArray[np.uint8]) -> Iterator[tuple[int, NDArray[np.bool_]]]:
         """(label, mask) of every class in a label map; void belongs to none."""

@@ -3,19 +3,25 @@
 `class x y w h` is a box, `class x y x y x y …` a region; with `kpt_shape:` in the YAML file a box is followed by key
 points. Rows of four corners are turned boxes where `task: obb` says so, or where all rows of all files are turned
 rectangles. Class names and splits come from `data.yaml`, or names from `classes.txt` or `obj.names`.
+Written, every connected area of a class is one region, the background's, too.
 """
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import yaml
 from numpy.typing import NDArray
 
 from hintseg.errors import InputError
 from hintseg.formats.finding import files_below
+from hintseg.formats.outlines import outlines
 from hintseg.formats.reader import Imported
+from hintseg.formats.writer import Classes, Labelled
 from hintseg.formats.yolo_yaml import LISTS, Description, describe, require_same_names, split_members
 from hintseg.hints.dataset_json import as_coordinate, read_text
+from hintseg.io.writing import write_text
 
 SLACK = 0.5  # of the image's side: farther outside, coordinates are no shares
 SQUARE = 0.05  # cosine of a corner that counts as right
@@ -172,3 +178,18 @@ def _is_rectangle(sides: NDArray[np.float64]) -> bool:
 def _corners(row: _Row, found: Imported) -> NDArray[np.float64]:
     height, width = found.frame(row.key).declared
     return np.array(row.values).reshape(-1, 2) * [width, height]
+
+
+def write(out: Path, items: Iterable[Labelled], classes: Classes) -> None:
+    """OUT/labels/KEY.txt with a polygon for every connected area of a class, and data.yaml; images go to OUT/images."""
+    for item in items:
+        size = np.array(item.labels.shape[::-1])
+        rows = [
+            f"{label} {' '.join(f'{share:.8g}' for share in (ring / size).ravel().tolist())}\n"
+            for label, mask in classes.masks(item.labels)
+            for ring, _ in outlines(mask)
+        ]
+        write_text(out / "labels" / f"{item.key}.txt", "".join(rows))
+    names = yaml.safe_dump({"names": dict(enumerate(classes.names))}, allow_unicode=True, sort_keys=False)
+    asked = "# val: the folder of the images that YOLO shall measure with; other ones than those that it trains on\n"
+    write_text(out / "data.yaml", f"path: .\ntrain: images\n{asked}{names}")

@@ -21,7 +21,7 @@ def require_sound(root: Path) -> None:
     """
     require_finished(root)
     if (root / DELETING).exists() and not (root / DELETING).parent.is_symlink():
-        raise InputError(f"{root}: a class is half deleted; open the folder once with hintseg studio, which ends that.")
+        raise InputError(f"{root}: a change is half done; open the folder once with hintseg studio, which ends it.")
     try:
         with os.scandir(root) as entries:
             wrong = sorted(f"{root / entry.name}: {fault}" for entry in entries if (fault := _fault(entry)))

@@ -22,7 +22,7 @@ from hintseg.io.listing import IMAGE_SUFFIXES as IMAGE_SUFFIXES
 from hintseg.io.palette import palette_bytes
 from hintseg.io.pillow import decoded, deep_samples, has_deep_colours, is_tiff, opened_image, turned
 from hintseg.io.rasters import COLOUR, NODATA, read_header, read_mask, read_raster, read_samples
-from hintseg.io.samples import PLAIN, Picture, View, as_sample
+from hintseg.io.samples import PLAIN, DecodedImage, View, as_sample
 from hintseg.io.samples import valid_values as sampled_values
 from hintseg.io.writing import atomic_path
 
@@ -59,7 +59,7 @@ def image_pixels(image: NDArray[np.uint8] | Image.Image) -> NDArray[np.uint8]:
     return np.array(ImageOps.exif_transpose(image).convert("RGB"))
 
 
-def read_picture(path: Path, view: View = PLAIN) -> Picture:
+def read_picture(path: Path, view: View = PLAIN) -> DecodedImage:
     """Decode an image, and say which of its pixels hold data: see `read_image`.
 
     None is where alpha is 0, where all bands are the file's no-data value, or where a sample is no number.
@@ -71,7 +71,7 @@ def read_picture(path: Path, view: View = PLAIN) -> Picture:
     if not header.common or (view.stated and header.photometric <= COLOUR):
         picture = read_raster(path, view)
         valid = None if picture.valid is None else turned(picture.valid, header.orientation)
-        return Picture(turned(picture.pixels, header.orientation), valid)
+        return DecodedImage(turned(picture.pixels, header.orientation), valid)
     mask = read_mask(path, header)
     with opened_image(path) as image:
         nodata = 255 - header.nodata if header.nodata is not None and header.photometric == 0 else header.nodata

@@ -1,13 +1,31 @@
-"""The colours of classes in indexed images."""
+"""The colours of classes: on the page, in indexed images, in reports."""
 
+import colorsys
 from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
+# Okabe and Ito's colours, which colour-blind people tell apart.
+DISTINCT = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#f0e442")
+NO_CLASS = {254: (192, 192, 160), 255: (224, 224, 192)}  # unlabelled, and void as VOC shows it
+
 
 def label_palette() -> NDArray[np.uint8]:
-    """(256, 3) uint8: the bit-interleaved PASCAL VOC colour map, which every viewer of the field knows."""
+    """(256, 3) uint8: `DISTINCT`, then hues a golden angle apart, light and dark; `NO_CLASS` at the end."""
+    colours = np.zeros((256, 3), np.uint8)
+    for label, colour in enumerate(DISTINCT):
+        colours[label] = parse_colour(colour)
+    for number, label in enumerate(range(len(DISTINCT), 256)):
+        parts = colorsys.hls_to_rgb(0.618034 * number % 1, (0.35, 0.65, 0.5)[number % 3], (0.9, 0.6)[number % 2])
+        colours[label] = [round(255 * part) for part in parts]
+    for value, colour in NO_CLASS.items():
+        colours[value] = colour
+    return colours
+
+
+def voc_palette() -> NDArray[np.uint8]:
+    """(256, 3) uint8: the bit-interleaved PASCAL VOC colour map."""
     index = np.arange(256)
     colours = np.zeros((256, 3), dtype=np.uint8)
     for bit in range(8):
@@ -18,5 +36,16 @@ def label_palette() -> NDArray[np.uint8]:
 
 @cache
 def palette_bytes() -> bytes:
-    """The same, as Pillow takes it."""
+    """`label_palette()` as Pillow takes it."""
     return label_palette().tobytes()
+
+
+@cache
+def class_colours() -> tuple[str, ...]:
+    """ "#rrggbb" of each label."""
+    return tuple("#" + bytes(colour.tolist()).hex() for colour in label_palette())
+
+
+def parse_colour(colour: str) -> tuple[int, int, int]:
+    """ "#rrggbb" → bytes."""
+    return int(colour[1:3], 16), int(colour[3:5], 16), int(colour[5:7], 16)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from hintseg.errors import ConfigError, InputError, why
 from hintseg.io import pillow
 from hintseg.io.listing import require_file
-from hintseg.io.samples import PLAIN, Picture, Samples, View, as_sample, shown
+from hintseg.io.samples import PLAIN, DecodedImage, Samples, View, as_sample, shown
 
 ALPHA = (1, 2)  # kinds of TIFF's extra samples that mean transparency
 GREY, COLOUR, PALETTE, INKS = (0, 1), 2, 3, 5  # kinds of TIFF's photometric interpretation; white is zero in the first
@@ -83,7 +83,7 @@ def read_header(path: Path) -> Header:
             nodata=as_sample(tags.get(NODATA), kind),
             photometric=photometric,
             alpha=alpha,
-            mask=next((number for number, one in enumerate(file.pages) if _subfile(one) == MASK), None),
+            mask=next((number for number, one in enumerate(file.pages) if _subfile(one.aspage()) == MASK), None),
         )
 
 
@@ -94,7 +94,7 @@ def read_sample_type(path: Path) -> np.dtype[Any] | None:
         return kind
 
 
-def read_raster(path: Path, view: View = PLAIN) -> Picture:
+def read_raster(path: Path, view: View = PLAIN) -> DecodedImage:
     """A TIFF as it is stored, not turned upright.
 
     Raises:

@@ -42,6 +42,15 @@ def parse_json(text: str | bytes, where: str) -> Any:
         raise InputError(f"{where}: is not valid JSON ({why(error)}).") from error
 
 
+def json_object(path: Path) -> dict[str, Any]:
+    """The object in a JSON file of hintseg's own; empty where it is absent or damaged, or holds something else."""
+    try:
+        found = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):

@@ -112,9 +112,7 @@ TERMS: dict[str, Term] = {
     "dense_crf": lambda x: dense_crf_loss(x.probabilities, x.image, x.inside),
     "potts": lambda x: grid_potts_loss(x.probabilities, x.image, x.inside),
     "tags": lambda x: tag_loss(x.maps.logits, x.present_classes, ~x.candidate_classes, x.pooling, x.inside),
-    "expand": lambda x: expansion(
-        x.probabilities, x.present_classes, ~x.candidate_classes, x.background, where=x.inside
-    ),
+    "expand": lambda x: expansion(x.probabilities, x.present_classes, ~x.candidate_classes, x.background, x.inside),
     "constrain": lambda x: constraint(x.probabilities, x.image, x.inside),
     "regions": _regions,
     "normalised_cut": lambda x: normalised_cut_loss(x.probabilities, x.image, labelled(x), x.inside),

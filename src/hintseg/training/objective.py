@@ -139,7 +139,7 @@ class Objective:
             colours,
             self._foreground(batch.present_classes),
             num_classes=self.num_classes,
-            void=VOID,
+            ignore_index=VOID,
             grid=self.recipe.segments.grid,
         )
 

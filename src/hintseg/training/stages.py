@@ -83,7 +83,7 @@ def _begin(job: Job, fabric: Fabric, start: Start | None) -> Run:
     maps_of = None
     with memory_explained("training", ADVICE, TrainingError):
         if start is None:
-            place_tags(job.out, network, images, recipe, fabric, fingerprint, job.resume, job.progress)
+            place_tags(job, network, images, fabric, fingerprint)
         elif uses_propagated_labels(recipe) or not (job.resume and (job.out / "checkpoint.pt").exists()):
             maps_of = start(network.to(fabric.device), images, job.progress)
             network.load_state_dict(fabric.broadcast(network.state_dict()))  # devices differ in the last bits

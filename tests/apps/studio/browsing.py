@@ -72,6 +72,11 @@ def table(folder, name):
     return json.loads(path.read_text("utf-8")) if path.exists() else {}
 
 
+def rows(folder, name):
+    """What a table holds of the first photograph."""
+    return table(folder, name).get("astronaut", [])
+
+
 def shown(page, expression):
     """What the page's modules hold."""
     return page.evaluate(f"import('/page/js/state.js').then((state) => {expression})")

@@ -145,11 +145,21 @@ def serve(tiny):
     pytest.importorskip("playwright.sync_api")
     from tests.apps.studio.browsing import WEIGHTS
 
-    processes, chosen = [], tiny if WEIGHTS == "none" else []
+    processes = []
 
-    def start(folder, port):
-        command = [sys.executable, "-m", "hintseg.apps.cli.app", "studio", str(folder), "--port", str(port)]
-        command += ["--weights", WEIGHTS, *(part for setting in chosen for part in ("--set", setting))]
+    def start(folder, port, weights=WEIGHTS):
+        chosen = tiny if weights == "none" else []
+        command = [
+            sys.executable,
+            "-m",
+            "hintseg.apps.cli.app",
+            "studio",
+            str(folder),
+            "--port",
+            str(port),
+            "--no-open",
+        ]
+        command += ["--weights", weights, *(part for setting in chosen for part in ("--set", setting))]
         process = subprocess.Popen(command)
         processes.append(process)
         for _ in range(300):

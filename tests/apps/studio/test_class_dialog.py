@@ -10,7 +10,7 @@ from PIL import Image
 
 pytest.importorskip("fastapi")
 
-from hintseg.apps.studio import deletion
+from hintseg.apps.studio import changes, deletion
 from hintseg.apps.studio import project as project_module
 from hintseg.apps.studio.accepted import accept
 from hintseg.apps.studio.project import Project
@@ -182,13 +182,13 @@ def test_a_deletion_that_broke_off_is_finished_or_forgotten(tab, folder, monkeyp
     def broken(*given):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(deletion, "finish_deletion" if whole else "write_labels", broken)
+    monkeypatch.setattr(*((changes, "finish_change") if whole else (deletion, "write_labels")), broken)
     accept(Project.open(folder), "b", np.ones((72, 96), np.uint8))
     with pytest.raises(KeyboardInterrupt):
         deletion.delete_class(Dataset.open(folder), 1)
     monkeypatch.undo()
     if whole:  # some files may have moved already: nobody else reads them before the studio has ended it
-        with pytest.raises(InputError, match="a class is half deleted; open the folder once with hintseg studio"):
+        with pytest.raises(InputError, match="a change is half done; open the folder once with hintseg studio"):
             Dataset.open(folder)
     else:
         assert len(Dataset.open(folder).hints("b").scribbles) == 3

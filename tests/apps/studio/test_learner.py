@@ -10,13 +10,13 @@ from PIL import Image
 pytest.importorskip("fastapi")
 from fastapi.testclient import TestClient
 
-from hintseg.apps.studio.colours import COLOURS, hexadecimal
 from hintseg.apps.studio.project import Project
 from hintseg.apps.studio.server import create_app
 from hintseg.apps.studio.trainer import Model, Trainer
 from hintseg.errors import RunError
 from hintseg.instant import features
 from hintseg.instant.session import Session
+from hintseg.io.palette import class_colours, parse_colour
 from hintseg.simulate.hints import simulate_points
 
 
@@ -36,7 +36,7 @@ def labels_of(tab, key):
     answer = tab.client.get(f"/api/mask/{key}")
     assert answer.status_code == 200, answer.text
     pixels = np.asarray(Image.open(io.BytesIO(answer.content)))[..., :3].astype(int)
-    colours = np.array([hexadecimal(colour) for colour in COLOURS])
+    colours = np.array([parse_colour(colour) for colour in class_colours()])
     return np.abs(pixels[:, :, None] - colours).sum(axis=3).argmin(axis=2)
 
 

@@ -95,7 +95,7 @@ def test_another_machine_holds_it_as_long_as_it_gives_signs_of_life(tmp_path):
 
 
 def test_a_folder_without_locks_is_told_by_its_process(tmp_path, monkeypatch):
-    monkeypatch.setattr("hintseg.apps.studio.lock._lock", lambda handle: None)
+    monkeypatch.setattr("hintseg.apps.studio.lock.take_lock", lambda handle: None)
     with (
         locked_folder(tmp_path, "http://first/"),
         pytest.raises(RunError, match="http://first/"),
@@ -109,7 +109,7 @@ def test_a_folder_without_locks_is_told_by_its_process(tmp_path, monkeypatch):
 
 def test_the_command_refuses_in_one_sentence(holder, tmp_path):
     program = [sys.executable, "-m", "hintseg.apps.cli.app"]
-    command = [*program, "studio", str(tmp_path), "--port", "18899", "--weights", "none"]
+    command = [*program, "studio", str(tmp_path), "--port", "18899", "--weights", "none", "--no-open"]
     answer = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert answer.returncode == 2
     assert len(answer.stderr.splitlines()) == 1

@@ -283,9 +283,14 @@ def test_a_bar_that_moves_time_that_is_left_and_what_stop_keeps(page):
 def test_an_export_says_how_far_it_is_and_what_it_left_out(page):
     add(page, "dog")
     expect(page.locator("#classes .pick b", has_text="dog")).to_be_visible()
-    held, saves = [], []
+    held, saves, done = [], [], [0]
+
+    def progress(route):
+        done[0] = min(done[0] + 1, 3)
+        route.fulfill(json={"stage": "masks", "done": done[0], "total": 6})
+
     page.route("**/api/hints/*", lambda route: saves.append(route))
-    page.route("**/api/exporting", lambda route: route.fulfill(json={"done": 2, "total": 6}))
+    page.route("**/api/exporting", progress)
     page.route("**/api/export?*", lambda route: held.append(route))
     scribble(page, (0.1, 0.2), (0.6, 0.2))
     page.click("#export")
@@ -295,7 +300,7 @@ def test_an_export_says_how_far_it_is_and_what_it_left_out(page):
     page.wait_for_timeout(300)
     assert not held
     saves[0].continue_()
-    expect(page.locator("#info")).to_contain_text("Exporting: image 3 of 6, about")
+    expect(page.locator("#info")).to_contain_text("Exporting: finding masks, image 4 of 6, about")
     expect(page.locator("#export")).to_be_disabled()
     answer = held[0].fetch()
     assert answer.headers["left-out"] == "0"

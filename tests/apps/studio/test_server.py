@@ -20,7 +20,6 @@ from hintseg.io.images import read_labels
 pytest.importorskip("fastapi")
 from fastapi.testclient import TestClient
 
-from hintseg.apps.studio.colours import COLOURS
 from hintseg.apps.studio.drawn import DrawnHints, Stroke
 from hintseg.apps.studio.guard import LOOPBACK, new_token
 from hintseg.apps.studio.listen import require_port
@@ -28,6 +27,9 @@ from hintseg.apps.studio.page_files import PAGE
 from hintseg.apps.studio.project import Project
 from hintseg.apps.studio.server import create_app, serve
 from hintseg.apps.studio.trainer import Trainer
+from hintseg.formats.registry import WRITERS
+from hintseg.io.palette import class_colours
+from hintseg.pseudo_labels.propagate import complete_key
 
 DRAWN = {
     "strokes": [{"label": 0, "vertices": [[3, 5], [60, 5]], "width": 4}],
@@ -103,7 +105,7 @@ def test_classes_are_renamed_and_added_but_never_lost(tab, folder):
     assert not Dataset.open(folder).tags_complete
     answer = tab.classes(["sky", "wall", "été", "x"], complete=True)
     assert answer.json()["complete"] is Dataset.open(folder).tags_complete is True
-    assert len(set(COLOURS)) == len(COLOURS)
+    assert len(set(class_colours())) == len(class_colours())
 
 
 def test_a_port_that_is_taken_is_said():
@@ -288,11 +290,39 @@ def test_the_page_exports_every_format_that_it_offers(tab):
     tab.save("b", DRAWN)
     page = tab.client.get("/").text
     offered = re.findall(r'<option value="([\w-]+)">', page.split('id="format"')[1].split("</select>")[0])
-    assert offered == ["png", "coco", "label-studio", "cvat", "voc"]
+    assert set(offered) == set(WRITERS) - {"geotiff"}  # which needs maps
     for form in offered:
-        answer = tab.client.get("/api/export", params={"form": form})
+        answer = tab.client.get("/api/export", params={"form": form, "images": True})
         assert answer.status_code == 200, answer.text
-        assert zipfile.ZipFile(io.BytesIO(answer.content)).namelist()
+        image = "b.png" if form == "labelme" else "images/b.png"
+        assert image in zipfile.ZipFile(io.BytesIO(answer.content)).namelist()
+
+
+def test_masks_are_predicted_once_for_all_formats(tab, monkeypatch):
+    tab.save("b", DRAWN)
+    asked = []
+    monkeypatch.setattr(
+        "hintseg.apps.studio.trainer.complete_key", lambda *given: asked.append(1) or complete_key(*given)
+    )
+    for form in ("png", "coco", "yolo"):
+        assert tab.client.get("/api/export", params={"form": form}).status_code == 200
+    assert len(asked) == 1
+    tab.save("b", DRAWN | {"points": []})
+    assert tab.client.get("/api/export", params={"form": "png"}).status_code == 200
+    assert len(asked) == 2
+    tab.classes(["sky", "roof", "été"], 1)  # another background
+    assert tab.client.get("/api/export", params={"form": "png"}).status_code == 200
+    assert len(asked) == 3
+
+
+def test_an_exported_png_says_its_classes_in_the_users_colours(tab):
+    tab.save("b", DRAWN)
+    colours = [{"id": one, "name": name} for one, name in zip(tab.ids, ("sky", "roof", "été"), strict=True)]
+    body = {"classes": [{**colours[0], "colour": "#123456"}, *colours[1:]], "background": tab.ids[0]}
+    assert tab.client.put("/api/classes", json=body, headers={"If-Match": tab.project["version"]}).status_code == 200
+    packed = zipfile.ZipFile(io.BytesIO(tab.client.get("/api/export").content))
+    assert set(packed.namelist()) == {"classes.csv", "labelmap.txt", "masks/b.png"}
+    assert packed.read("labelmap.txt").decode("utf-8").startswith("sky:18,52,86::\n")
 
 
 def test_the_page_asks_no_other_site(client):

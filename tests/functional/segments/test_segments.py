@@ -7,7 +7,7 @@ import torch.nn.functional as F
 
 from hintseg.functional.segments.batch import split_batch
 from hintseg.functional.segments.kmeans import grid_clusters, spherical_kmeans, with_location
-from hintseg.functional.segments.masked_selection import placed_rows, rows_where
+from hintseg.functional.segments.masked_selection import rows_in_front, rows_where
 from hintseg.functional.segments.memory_bank import MemoryBank
 from hintseg.functional.segments.oversegment import oversegment
 from hintseg.functional.segments.prototypes import (
@@ -60,7 +60,7 @@ def test_segments_are_numbered_as_unique_does_and_nobody_counts_them():
 def test_rows_of_a_mask_without_counting_them(share):
     mask = torch.rand(40, generator=torch.Generator().manual_seed(0)) < share
     expected = [row for row, chosen in enumerate(mask.tolist()) if chosen]
-    assert rows_where(mask, len(expected)).tolist() == placed_rows(mask, len(expected)).tolist() == expected
+    assert rows_where(mask, len(expected)).tolist() == rows_in_front(mask)[: len(expected)].tolist() == expected
 
 
 def test_prototypes_by_loop_with_gradient():
@@ -87,7 +87,7 @@ def make_batch(seed=0, void_column=None, tags=((True, False, False), (False, Fal
     regions = torch.randint(3, (2, 8, 8), generator=random)
     return split_batch(
         maps, labels, regions, torch.zeros(2, 3, 8, 8), torch.tensor(tags),
-        num_classes=3, void=255, grid=(2, 2), iterations=3,
+        num_classes=3, ignore_index=255, grid=(2, 2), iterations=3,
     ).counted()  # fmt: skip
 
 
@@ -110,7 +110,7 @@ def test_as_many_segments_as_differ_in_image_cluster_label_or_region(images, gri
     regions = torch.randint(3, (images, 12, 12), generator=random)
     tags, colours = torch.ones(images, 2, dtype=torch.bool), torch.zeros(images, 3, 12, 12)
     batch = split_batch(
-        maps, labels, regions, colours, tags, num_classes=2, void=255, grid=grid, iterations=2
+        maps, labels, regions, colours, tags, num_classes=2, ignore_index=255, grid=grid, iterations=2
     ).counted()
     start = grid_clusters(12, 12, grid).reshape(1, -1).expand(images, -1)
     located = with_location(maps.permute(0, 2, 3, 1)).flatten(1, 2)

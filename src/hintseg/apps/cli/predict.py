@@ -1,6 +1,9 @@
 """complete, predict, evaluate: what a trained run is good for."""
 
+import itertools
 import sys
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
@@ -29,20 +32,17 @@ def complete(
 
     Example: hintseg complete runs/a
     """
-    from hintseg.apps.batch_inference.input_images import InputImage
-    from hintseg.apps.batch_inference.output import Output, Prediction, digest_of
-    from hintseg.apps.cli.progress import progress_bar
+    from hintseg.apps.batch_inference.complete import complete_masks
     from hintseg.hints.dataset import Dataset
-    from hintseg.hints.dataset_json import hint_files
     from hintseg.hints.forms.registry import parse_forms
     from hintseg.inference.segmenter import Segmenter
     from hintseg.io.storage.files import below, exists
-    from hintseg.io.storage.outputs import require_outside
-    from hintseg.memory_errors import memory_explained
-    from hintseg.network.onnx import digest
-    from hintseg.pseudo_labels.propagate import METHODS, complete_key
+    from hintseg.pseudo_labels.propagate import METHODS
 
-    if method == "network" or exists(below(run, "run.json")):
+    is_run = exists(below(run, "run.json"))
+    if method == "network" and not is_run and (exists(below(run, "dataset.json")) or Path(run, "images").is_dir()):
+        raise InputError(f"{run}: is a data set, not a run; add --method harmonic, or train on it and give the run.")
+    if method == "network" or is_run:
         segmenter = Segmenter.open(run, device)
         dataset = segmenter.dataset() if data is None else Dataset.open(data)
         own = data is None or dataset.address == segmenter.description.data
@@ -54,28 +54,11 @@ def complete(
         keys = dataset.keys(split or "train")
     if method not in ("network", *METHODS):
         raise unknown_name("completion method", method, METHODS)
-    trained = segmenter if method == "network" else None
-    weights = "" if trained is None else digest(trained.run / "weights.safetensors")
     # A data set's own folder masks/ holds the truth.
-    output = Output(out or below(run, "masks" if segmenter is not None else f"masks-{method}"), classes=dataset.classes)
-    require_outside(output.folder, dataset.label_folders)
-    images = [InputImage(str(dataset.paths[key]), key) for key in keys if key in dataset.paths]
-    finished = output.claim(digest_of(method, weights, forms, hint_files(dataset.root)), images, resume, overwrite)
-    broken = 0
-    with progress_bar() as show:
-        for number, key in enumerate(keys):
-            try:
-                if key not in finished:
-                    with memory_explained(key, "reduce the image, or cut it into tiles"):
-                        mask = trained.complete(dataset, key) if trained else complete_key(dataset, key, forms, method)
-                    output.write(key, Prediction(mask))
-            except InputError as error:
-                broken += 1
-                say(f"hintseg: {error}", file=sys.stderr)
-            show("complete", number + 1, len(keys), {})
-    say(f"{len(keys) - broken} of {len(keys)} masks in {output.folder}")
-    if broken:
-        raise typer.Exit(2)
+    target = out or below(run, "masks" if segmenter is not None else f"masks-{method}")
+    trained = segmenter if method == "network" else None
+    wrong = complete_masks(trained, dataset, keys, forms, method, target, resume, overwrite)
+    _write_masks("complete", len(keys), wrong, target)
 
 
 def predict(
@@ -117,7 +100,6 @@ def predict(
     from hintseg.apps.batch_inference.input_images import find_images
     from hintseg.apps.batch_inference.local import maker_of, pending, predict_here
     from hintseg.apps.batch_inference.output import Kind, Output
-    from hintseg.apps.cli.progress import progress_bar
     from hintseg.inference.segmenter import Segmenter
 
     if geotiff and parquet:
@@ -134,16 +116,8 @@ def predict(
         results = predict_on_ray(segmenter.run, wanted, output, config, workers)
     else:
         results = predict_here(segmenter, wanted, output, config)
-    broken, before = 0, len(found) - len(wanted)
-    with progress_bar() as show:
-        for number, (_, wrong) in enumerate(results):
-            if wrong is not None:
-                broken += 1
-                say(f"hintseg: {wrong}", file=sys.stderr)
-            show("predict", before + number + 1, len(found), {})
-    say(f"{len(found) - broken} of {len(found)} masks in {out}")
-    if broken:
-        raise typer.Exit(2)
+    finished: list[str | None] = [None] * (len(found) - len(wanted))
+    _write_masks("predict", len(found), itertools.chain(finished, (wrong for _, wrong in results)), out)
 
 
 def evaluate(
@@ -215,6 +189,22 @@ def evaluate(
     say(f"{target}\nReport: {page}")
     if wrong:
         say(f"{len(images)} of {len(images) + len(wrong)} images; the others could not be evaluated")
+        raise typer.Exit(2)
+
+
+def _write_masks(stage: str, total: int, wrong: Iterable[str | None], out: str) -> None:
+    """Make masks, of each of which it is told what is wrong with it; exit code 2 where some cannot be made."""
+    from hintseg.apps.cli.progress import progress_bar
+
+    broken = 0
+    with progress_bar() as show:
+        for done, sentence in enumerate(wrong, start=1):
+            if sentence is not None:
+                broken += 1
+                say(f"hintseg: {sentence}", file=sys.stderr)
+            show(stage, done, total, {})
+    say(f"{total - broken} of {total} masks in {out}")
+    if broken:
         raise typer.Exit(2)
 
 

@@ -120,7 +120,10 @@ def report(run: Run, data: Data = None, device: Device = "auto") -> None:
 def export(
     run: Run,
     out: Annotated[str, typer.Option(help="New folder or its URL.")],
-    format_: Annotated[str, typer.Option("--format", help="coco, label-studio, cvat, voc or geotiff.")] = "coco",
+    format_: Annotated[
+        str,
+        typer.Option("--format", help="png, coco, coco-polygons, yolo, labelme, label-studio, cvat, voc or geotiff."),
+    ] = "coco",
     data: Data = None,
     masks: Annotated[
         str | None, typer.Option(help="Folder of label maps or its URL; default RUN/masks, written by complete.")

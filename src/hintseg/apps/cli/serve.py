@@ -19,6 +19,9 @@ def studio(
     port: Annotated[int, typer.Option(min=1, max=65535)] = 8801,
     weights: Weights = "auto",
     set_: Settings = None,
+    open_: Annotated[
+        bool, typer.Option("--open/--no-open", help="Open the page in the browser, where there is a desktop.")
+    ] = True,
 ) -> None:
     """Open a page to draw hints, train and see masks.
 
@@ -28,7 +31,7 @@ def studio(
         from hintseg.apps.studio.server import serve
     except ImportError as error:
         raise ConfigError(f"{error.name} is not installed; pip install 'hintseg[studio]'.") from error
-    serve(data, host, port, weights, tuple(set_ or ()))
+    serve(data, host, port, weights, tuple(set_ or ()), open_)
 
 
 def label_studio(

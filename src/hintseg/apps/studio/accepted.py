@@ -1,4 +1,4 @@
-"""Masks that somebody accepted: masks/KEY.png, and a copy of each that is replaced or withdrawn."""
+"""Masks that somebody accepted: masks/KEY.png, and a copy of each that is replaced, withdrawn or edited."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -7,9 +7,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hintseg.apps.studio.conflict import ConflictError
+from hintseg.apps.studio.drawn import MOST_RUNS
 from hintseg.apps.studio.kept import keep_mask
 from hintseg.apps.studio.links import writable
 from hintseg.apps.studio.project import Project
+from hintseg.apps.studio.regions import save_picture
+from hintseg.apps.studio.runs import connected_runs
+from hintseg.errors import InputError
+from hintseg.hints.labels import UNLABELLED
 from hintseg.io.images import write_labels
 
 
@@ -46,6 +51,30 @@ def withdraw(project: Project, key: str, is_current: Callable[[], bool] = lambda
             keep_mask(project.root, path)
             path.unlink(missing_ok=True)
     return project.dataset.has_mask(key)
+
+
+def edit(project: Project, key: str, is_current: Callable[[], bool] = lambda: True) -> None:
+    """Make regions of the image's mask, below those that were drawn; a copy of it stays in studio/kept/masks.
+
+    Raises:
+        ConflictError: it is not the one that was seen.
+        InputError: there is none, or it is too fine for a page.
+        RunError: a folder is a link, or cannot be written.
+    """
+    with project.locked() as dataset:
+        require(is_current)
+        labels, path = dataset.mask(key), _mask(project, key)
+        if labels is None or path is None:
+            raise InputError(f"{key}: has no accepted mask to edit.")
+        labels = np.where(labels < UNLABELLED, labels, np.uint8(UNLABELLED))
+        drawn = dataset.hints(key, ("scribbles",)).scribble_map
+        if drawn is not None:
+            labels = np.where(drawn.labels < UNLABELLED, drawn.labels, labels)
+        if connected_runs(labels, MOST_RUNS) is None:
+            raise InputError(f"{key}: its mask is too fine to be edited here; draw hints, or accept another mask.")
+        save_picture(dataset, key, labels)
+        keep_mask(project.root, path)
+        path.unlink(missing_ok=True)
 
 
 def require(is_current: Callable[[], bool]) -> None:

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
-from hintseg.apps.studio.colours import COLOURS
 from hintseg.apps.studio.links import writable
 from hintseg.errors import InputError
+from hintseg.io.palette import class_colours
 from hintseg.io.reading import read_json
 from hintseg.io.writing import atomic_path
 
@@ -68,7 +68,7 @@ class Appearance:
 
     def colours_of(self, identifiers: Sequence[str]) -> list[str]:
         """A colour for each class."""
-        return [self.colours.get(one, COLOURS[label]) for label, one in enumerate(identifiers)]
+        return [self.colours.get(one, class_colours()[label]) for label, one in enumerate(identifiers)]
 
     def places_of(self, identifiers: Sequence[str]) -> list[int]:
         """The place of each class in the page's list."""

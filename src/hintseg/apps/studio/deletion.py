@@ -1,22 +1,15 @@
-"""Deleting a class: files number classes by position, so that all that follow it move up, in every file at once.
-
-Every changed file is first written below studio/deleting; the file `ready` then says that the set is whole. From there
-on files only move to their places, which whoever opens the project next goes on with: a crash leaves the old project or
-the new one, never a mixture.
-"""
+"""Deleting a class: files number classes by position, so that all that follow it move up, in every file at once."""
 
 import json
-import os
-import shutil
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from hintseg.apps.studio.changes import changing
 from hintseg.apps.studio.drawn import TABLES
-from hintseg.apps.studio.links import writable
-from hintseg.errors import InputError, RunError
+from hintseg.apps.studio.tables import CLASS_OF, numbered
+from hintseg.errors import InputError
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.dataset_json import read_json, read_table
 from hintseg.hints.forms.registry import FORMS
@@ -25,8 +18,6 @@ from hintseg.io.images import write_labels
 from hintseg.io.storage.outputs import MADE_BY
 from hintseg.io.writing import write_text
 
-FOLDER, READY = "deleting", "ready"
-CLASS_OF = {"scribbles": 0, "points": -1, "boxes": -1}  # place of the class in a table's row
 NUMBERED = (*TABLES, "looked_for")
 
 
@@ -57,7 +48,7 @@ def uses_of(dataset: Dataset, label: int) -> Uses:
             found = sum(_label(dataset, name, row) == label for row in rows)
             hints, keys = hints + found, keys | ({key} if found else set())
     scribbles, masks = (
-        [key for key in dataset.pictures[folder].files if (_labels(dataset, folder, key) == label).any()]
+        [key for key in dataset.label_maps[folder].files if (_labels(dataset, folder, key) == label).any()]
         for folder in ("scribbles", "masks")
     )
     return Uses(hints + len(scribbles), len(keys.union(scribbles)), len(masks))
@@ -70,47 +61,11 @@ def delete_class(dataset: Dataset, label: int) -> str:
         InputError: it is the only class, or a file cannot be read or renumbered.
         RunError: a folder is a link or cannot be written.
     """
-    root = dataset.root
     if len(dataset.classes) == 1:
         raise InputError("the only class cannot be deleted; rename it, or add another one first.")
-    staged = writable(root, "studio", FOLDER, READY).parent
-    shutil.rmtree(staged, ignore_errors=True)
-    time = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
-    copies = f"studio/kept/classes/{time}-{label}"
-    try:
-        _stage(dataset, label, staged)
-        for path in (path for path in staged.rglob("*") if path.is_file()):
-            target = writable(root, *path.relative_to(staged).parts)
-            if target.exists():
-                kept = writable(root, *copies.split("/"), *path.relative_to(staged).parts)
-                kept.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(target, kept)
-        write_text(staged / READY, "every file is here")
-    except OSError as error:
-        raise RunError(f"{staged}: cannot be written ({error.strerror}); free some space.") from error
-    finish_deletion(root)
-    return copies
-
-
-def finish_deletion(root: Path) -> None:
-    """Move a whole set of changed files to their places, dataset.json last; forget one that is not whole.
-
-    Raises:
-        RunError: a folder is a link or cannot be written.
-    """
-    staged = root / "studio" / FOLDER
-    if not staged.is_dir() or staged.is_symlink():
-        return
-    staged = writable(root, "studio", FOLDER, READY).parent
-    if (staged / READY).exists():
-        files = [path for path in staged.rglob("*") if path.is_file() and path.name != READY]
-        for path in sorted(files, key=lambda path: path.name == "dataset.json"):
-            target = writable(root, *path.relative_to(staged).parts)
-            try:
-                os.replace(path, target)
-            except OSError as error:
-                raise RunError(f"{target}: cannot be written ({error.strerror}).") from error
-    shutil.rmtree(staged, ignore_errors=True)
+    with changing(dataset.root, "classes") as change:
+        _stage(dataset, label, change.staged)
+    return change.copies
 
 
 def _stage(dataset: Dataset, label: int, staged: Path) -> None:
@@ -125,10 +80,10 @@ def _stage(dataset: Dataset, label: int, staged: Path) -> None:
     names = [name for number, name in enumerate(dataset.classes) if number != label]
     for folder, gone in (("masks", VOID), ("scribbles", UNLABELLED)):
         moved[label] = gone
-        if doubled := dataset.pictures[folder].doubled:
+        if doubled := dataset.label_maps[folder].doubled:
             raise InputError(f"{doubled[0]}: is a second label map of its image; remove one of the two first.")
         _stage_record(dataset, folder, names, staged)
-        for key, path in dataset.pictures[folder].files.items():
+        for key, path in dataset.label_maps[folder].files.items():
             before = _labels(dataset, folder, key)
             labels = moved[before]
             if np.array_equal(labels, before):
@@ -172,17 +127,11 @@ def _without(dataset: Dataset, name: str, rows: list[Any], label: int) -> list[A
         number = _label(dataset, name, row)
         if number != label:
             number -= number > label
-            found.append(_numbered(row, CLASS_OF[name], number) if name in CLASS_OF else number)
+            found.append(numbered(name, row, number))
     return found
-
-
-def _numbered(row: list[Any], place: int, number: int) -> list[Any]:
-    changed = list(row)
-    changed[place] = number
-    return changed
 
 
 def _labels(dataset: Dataset, folder: str, key: str) -> np.ndarray:
     """(H, W) uint8: classes, `UNLABELLED` or `VOID` of one label picture."""
-    path = dataset.pictures[folder].files[key]  # of an image that is gone, too
+    path = dataset.label_maps[folder].files[key]  # of an image that is gone, too
     return dataset.coding.decode(dataset.coding.read(path, dataset.classes), FORMS[folder].dense, path)

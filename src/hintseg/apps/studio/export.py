@@ -1,58 +1,103 @@
 """Masks of all images as an archive for another tool."""
 
-import shutil
 import tempfile
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
 from fastapi import Response
+from fastapi.responses import FileResponse
+from starlette.background import BackgroundTask
 
 from hintseg.apps.studio.accepted import accepted
+from hintseg.apps.studio.predicted import predicted
 from hintseg.apps.studio.project import Project
 from hintseg.apps.studio.trainer import Model
-from hintseg.errors import InputError
+from hintseg.errors import InputError, unknown_name
 from hintseg.formats.registry import WRITERS, export_masks
 from hintseg.formats.writer import Classes
+from hintseg.hints.dataset import Dataset
 from hintseg.io.images import write_labels
+from hintseg.io.writing import link_or_copy
 from hintseg.memory_errors import memory_explained
 
+BESIDE = ("labelme",)  # formats whose annotations lie beside their images, not beside a folder images/
+LEFT_OUT = "left-out.txt"
 
-def archive(project: Project, model: Model, form: str, progress: Callable[[int, int], None]) -> Response:
+Progress = Callable[[str, int, int], None]
+
+
+def archive(project: Project, model: Model, form: str, with_images: bool, progress: Progress) -> Response:
     """Masks of all images as a zip: palette PNGs, or another tool's annotations.
 
     Args:
-        form: "png" or the name of a writer.
-        progress: called with images done, of how many.
+        form: name of a writer.
+        with_images: whether the images come along.
+        progress: called with what is done, how many images of it are, of how many.
 
     Raises:
-        InputError: no such form, or there is no mask.
+        ConfigError: no such form.
+        InputError: there is no mask, or the form cannot hold a class name.
     """
-    if form != "png" and form not in WRITERS:
-        raise InputError(f"{form!r} is no format; known: png, {', '.join(WRITERS)}.")
+    if form not in WRITERS:
+        raise unknown_name("format", form, WRITERS)
     dataset = project.dataset
-    with tempfile.TemporaryDirectory() as folder:
-        masks, wrong = Path(folder) / "masks", []
-        keys = dataset.keys(None)
-        for done, key in enumerate(keys):
-            progress(done, len(keys))
-            try:
-                labels = accepted(project, key)
-                if labels is None and (model.name != "hints" or dataset.hints(key).localized()):
-                    with memory_explained(key, "reduce the image, or cut it into tiles"):
-                        labels = model.mask(key)
-            except InputError as error:
-                wrong.append(str(error))
-                continue
-            if labels is not None:
-                write_labels(masks / f"{key}.png", labels, classes=dataset.classes)
-        if not masks.is_dir():
-            raise InputError(wrong[0] if wrong else "there is no mask to export yet; draw hints or train first.")
-        if form != "png":
-            classes = Classes(tuple(dataset.classes), dataset.background)
-            export_masks(dict(dataset.paths), masks, Path(folder) / "out", form, classes)
-        chosen = masks if form == "png" else Path(folder) / "out"
+    folder = tempfile.TemporaryDirectory()
+    try:
+        masks, out = Path(folder.name) / "masks", Path(folder.name) / "out"
+        wrong = _write_masks(project, model, masks, progress)
+        colours = tuple(project.appearance.colours_of(project.identifiers))
+        classes = Classes(tuple(dataset.classes), dataset.background, colours)
+        note = lambda stage, done, total, numbers: progress("writing", done, total)  # noqa: E731
+        export_masks(dict(dataset.paths), masks, out, form, classes, note)
+        if with_images:
+            _add_images(dataset, masks, out if form in BESIDE else out / "images")
         if wrong:
-            (chosen / "left-out.txt").write_text("\n".join(wrong) + "\n", "utf-8", "replace")
-        packed = shutil.make_archive(str(Path(folder) / "packed"), "zip", chosen)
-        headers = {"Content-Disposition": f'attachment; filename="masks-{form}.zip"', "Left-Out": str(len(wrong))}
-        return Response(Path(packed).read_bytes(), media_type="application/zip", headers=headers)
+            (out / LEFT_OUT).write_text("\n".join(wrong) + "\n", "utf-8", "replace")
+        packed = _packed(out, Path(folder.name) / "packed.zip", progress)
+    except BaseException:
+        folder.cleanup()
+        raise
+    headers = {"Left-Out": str(len(wrong))}
+    return FileResponse(
+        packed, media_type="application/zip", filename=f"masks-{form}.zip", headers=headers,
+        background=BackgroundTask(folder.cleanup),
+    )  # fmt: skip
+
+
+def _write_masks(project: Project, model: Model, masks: Path, progress: Progress) -> list[str]:
+    """MASKS/KEY.png of every image that has a mask or can have one, and why others cannot."""
+    wrong, dataset = [], project.dataset
+    keys = dataset.keys(None)
+    for done, key in enumerate(keys):
+        progress("masks", done, len(keys))
+        try:
+            labels = accepted(project, key)
+            if labels is None and (model.name != "hints" or dataset.hints(key).localized()):
+                with memory_explained(key, "reduce the image, or cut it into tiles"):
+                    labels = predicted(project, model, key)
+        except InputError as error:
+            wrong.append(str(error))
+            continue
+        if labels is not None:
+            write_labels(masks / f"{key}.png", labels, quickly=True)
+    if not masks.is_dir():
+        raise InputError(wrong[0] if wrong else "there is no mask to export yet; draw hints or train first.")
+    return wrong
+
+
+def _add_images(dataset: Dataset, masks: Path, out: Path) -> None:
+    """The images of all masks, called as annotations call them."""
+    for key, path in dataset.paths.items():
+        if (masks / f"{key}.png").exists():
+            link_or_copy(path, out / f"{key}{path.suffix}")
+
+
+def _packed(out: Path, packed: Path, progress: Progress) -> Path:
+    files = sorted(path for path in out.rglob("*") if path.is_file())
+    with zipfile.ZipFile(packed, "w") as archive:
+        for done, path in enumerate(files):
+            progress("packing", done, len(files))
+            small = path.suffix.lower() in (".json", ".xml", ".txt", ".csv", ".yaml")  # others are small already
+            archive.write(path, path.relative_to(out), zipfile.ZIP_DEFLATED if small else zipfile.ZIP_STORED)
+    return packed

@@ -78,8 +78,17 @@ def keep_mask(root: Path, path: Path) -> None:
         RunError: it cannot be written.
     """
     content = path.read_bytes()
-    name = f"{version_of(path.relative_to(root).as_posix())}-{hashlib.sha256(content).hexdigest()[:16]}{path.suffix}"
+    name = f"{_stem(root, path)}-{hashlib.sha256(content).hexdigest()[:16]}{path.suffix}"
     copy = writable(root, "studio", "kept", "masks", name)
     if not copy.exists():
         with atomic_path(copy) as temporary:
             temporary.write_bytes(content)
+
+
+def has_kept_mask(root: Path, path: Path) -> bool:
+    """Whether a copy of an earlier content of a mask is kept."""
+    return any((root / "studio" / "kept" / "masks").glob(f"{_stem(root, path)}-*"))
+
+
+def _stem(root: Path, path: Path) -> str:
+    return version_of(path.relative_to(root).as_posix())

@@ -13,13 +13,15 @@ from pydantic import ValidationError
 
 from hintseg.apps.studio.appearance import FILE as APPEARANCE
 from hintseg.apps.studio.appearance import Appearance
+from hintseg.apps.studio.changes import finish_change
 from hintseg.apps.studio.class_names import checked_names
 from hintseg.apps.studio.conflict import ConflictError
-from hintseg.apps.studio.deletion import Uses, delete_class, finish_deletion, uses_of
+from hintseg.apps.studio.deletion import Uses, delete_class, uses_of
 from hintseg.apps.studio.drawn import TABLES, DrawnHints, version_of
 from hintseg.apps.studio.identifiers import identify, remember
 from hintseg.apps.studio.kept import drop, drop_held, keep, kept
 from hintseg.apps.studio.links import writable, write_new
+from hintseg.apps.studio.regions import is_same, picture_version, save_picture
 from hintseg.apps.studio.tables import HintTables, Marks, mark
 from hintseg.apps.studio.uploads import decoded_upload
 from hintseg.errors import InputError, RunError
@@ -97,7 +99,7 @@ class Project:
         return (*map(mark, [*files, self.root / APPEARANCE]), *self._tables.marks())
 
     def _reload(self) -> None:
-        finish_deletion(self.root)
+        finish_change(self.root)
         self._marks = self._marked()
         require_sound(self.root)
         try:
@@ -217,8 +219,8 @@ class Project:
             temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False), "utf-8")
 
     def hints(self, key: str) -> dict[str, Any]:
-        """What `DrawnHints` holds, with version and the image's size; scribbles that came as a raster are told, not
-        listed.
+        """What `DrawnHints` holds, with version and the image's size; a picture of scribbles that is too fine to be
+        listed as regions is told.
 
         Raises:
             InputError: no such image, its hints cannot be read, or are more than the page can show.
@@ -232,17 +234,20 @@ class Project:
             drawn = DrawnHints.of(found, identifiers)
         except ValidationError as error:
             raise InputError(f"{key}: its hints are more than the page can show; draw on it elsewhere.") from error
-        imported = found.scribble_map is not None
         copies = kept(self.root, key)
         return drawn.model_dump() | {
-            "version": version, "width": width, "height": height, "raster": imported, "kept": copies
+            "version": version, "width": width, "height": height, "raster": drawn.regions is None, "kept": copies
         }  # fmt: skip
 
     def hints_version(self, key: str) -> str:
         """Changes with what the folder holds for one image of what can be drawn."""
         with self._lock:
             self.refresh()
-            return version_of(self._tables.rows(key))
+            return self._version(key)
+
+    def _version(self, key: str) -> str:
+        rows, picture = self._tables.rows(key), picture_version(self.dataset, key)
+        return version_of(rows if picture is None else [rows, picture])
 
     def save_hints(self, key: str, drawn: DrawnHints, version: str) -> str:
         """Replace what was drawn on one image; on disk when this returns.
@@ -259,17 +264,20 @@ class Project:
         """
         with self._lock:
             self._reload()
-            drawn.require_inside(*reversed(read_image_size(self.dataset.path(key))))
+            height, width = read_image_size(self.dataset.path(key))
+            drawn.require_inside(width, height)
             self._tables.forget()
-            current = self._tables.rows(key)
-            missing = drawn.identifiers() - set(self.identifiers)
-            rows = None if missing else drawn.rows(self.labels)
-            if rows is None or (version != version_of(current) and rows != current):
+            if missing := drawn.identifiers() - set(self.identifiers):
                 raise self._conflict(key, drawn, len(missing))
+            rows, labels = drawn.rows(self.labels), drawn.painted((height, width), self.labels)
+            held = rows == self._tables.rows(key) and is_same(self.dataset, key, labels)
+            if version != self._version(key) and not held:
+                raise self._conflict(key, drawn, 0)
+            save_picture(self.dataset, key, labels)
             self._tables.replace(key, rows)
             self._reload()
             drop_held(self.root, key, drawn)
-            return version_of(rows)
+            return self._version(key)
 
     def _conflict(self, key: str, drawn: DrawnHints, missing: int) -> ConflictError:
         names = dict(zip(self.identifiers, self.dataset.classes, strict=True))

@@ -10,14 +10,15 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from hintseg.apps.measure import areas, mask_pixel_area
-from hintseg.apps.studio.accepted import accept, accepted, require, withdraw
-from hintseg.apps.studio.colours import hexadecimal
+from hintseg.apps.studio.accepted import accept, accepted, edit, require, withdraw
 from hintseg.apps.studio.conflict import IfMatch, required_version
 from hintseg.apps.studio.lanes import Lane
+from hintseg.apps.studio.predicted import predicted
 from hintseg.apps.studio.project import Project
 from hintseg.apps.studio.trainer import Model
 from hintseg.apps.studio.uncertainty import heat
 from hintseg.io.images import resize_nearest
+from hintseg.io.palette import parse_colour
 
 LONGEST_SHOWN = 2048  # larger images are shown reduced; hints keep the image's own pixels
 
@@ -48,7 +49,7 @@ def serve_masks(app: FastAPI, project: Project, model: Model, lane: Lane) -> Non
         def found() -> dict[str, Any]:
             labels = accepted(project, key)
             taken = labels is not None
-            labels = model.mask(key) if labels is None else labels
+            labels = predicted(project, model, key) if labels is None else labels
             dataset = project.dataset
             rows = areas(key, labels, dataset.classes, mask_pixel_area(labels, dataset.path(key)))
             return {"accepted": taken, "model": model.name, "areas": [row._asdict() for row in rows]}
@@ -78,6 +79,12 @@ def serve_masks(app: FastAPI, project: Project, model: Model, lane: Lane) -> Non
         seen = required_version(if_match)
         return {"accepted": withdraw(project, key, lambda: model.tag(key) == seen)}
 
+    @app.post("/api/edit/{key:path}")
+    async def edit_mask(request: Request, key: str, if_match: IfMatch = None) -> dict[str, bool]:
+        seen = required_version(if_match)
+        await lane.run(request, lambda: edit(project, key, lambda: model.tag(key) == seen))
+        return {"accepted": project.dataset.has_mask(key)}
+
     @app.get("/api/nearest/{key:path}")
     async def nearest(request: Request, key: str, x: float, y: float) -> dict[str, Any]:
         found = await lane.run(request, lambda: model.nearest(key, (x, y)))
@@ -94,7 +101,7 @@ def coloured(labels: NDArray[np.uint8], project: Project) -> NDArray[np.uint8]:
     small = resize_nearest(labels, (max(round(labels.shape[0] * share), 1), max(round(labels.shape[1] * share), 1)))
     table = np.zeros((256, 4), np.uint8)
     for label, colour in enumerate(project.appearance.colours_of(project.identifiers)):
-        table[label] = (*hexadecimal(colour), 255)
+        table[label] = (*parse_colour(colour), 255)
     return table[small]
 
 

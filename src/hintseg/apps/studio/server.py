@@ -2,17 +2,21 @@
 
 import io
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI, Query, Request, Response
 from fastapi.responses import JSONResponse
 from PIL import Image
 from pydantic import BaseModel, Field
 
+from hintseg.apps.studio.browser import has_desktop, open_when_listening
+from hintseg.apps.studio.channels import channel_image, count_channels
 from hintseg.apps.studio.conflict import ConflictError, IfMatch, required_version
 from hintseg.apps.studio.drawn import ClassId, DrawnHints
 from hintseg.apps.studio.export import archive
 from hintseg.apps.studio.guard import Guard, explain_errors, new_token
+from hintseg.apps.studio.importing.serve import FILES, serve_import
+from hintseg.apps.studio.importing.upload import LARGEST
 from hintseg.apps.studio.lanes import Lane
 from hintseg.apps.studio.listen import listen, require_port
 from hintseg.apps.studio.lock import locked_folder
@@ -25,7 +29,15 @@ from hintseg.hints.labels import MAX_CLASSES
 from hintseg.io.images import resize_longest_side
 
 LARGEST_UPLOAD = 200 * 2**20
-LANES = {"masks": 2, "images": 4, "uploads": 1, "exports": 1}  # threads of the slow work; all else has its own
+LANES = {
+    "masks": 2,
+    "images": 4,
+    "uploads": 1,
+    "exports": 1,
+    "imports": 1,
+}  # threads of the slow work; all else has its own
+
+Channel = Annotated[int | None, Query(ge=0)]
 
 
 class NamedClass(BaseModel):
@@ -60,7 +72,7 @@ def create_app(project: Project, trainer: Trainer, token: str | None = None) -> 
     app = FastAPI(title="hintseg studio", docs_url=None, redoc_url=None, openapi_url=None)
     model = Model(project, trainer)
 
-    app.add_middleware(Guard, token=token, uploads={"/api/images": LARGEST_UPLOAD})
+    app.add_middleware(Guard, token=token, uploads={"/api/images": LARGEST_UPLOAD, FILES: LARGEST})
     explain_errors(app)
 
     @app.exception_handler(ConflictError)
@@ -72,6 +84,7 @@ def create_app(project: Project, trainer: Trainer, token: str | None = None) -> 
     _serve_hints(app, project, model, trainer)
     _serve_images(app, project, lanes)
     serve_masks(app, project, model, lanes["masks"])
+    serve_import(app, project, model, lanes["imports"])
     _serve_training(app, project, model, trainer, lanes["exports"])
     serve_page(app)
     return app
@@ -151,23 +164,28 @@ def _serve_images(app: FastAPI, project: Project, lanes: dict[str, Lane]) -> Non
         return {"key": await lanes["uploads"].run(request, lambda: project.add_image(name, bytes(content)))}
 
     @app.get("/api/image/{key:path}")
-    async def image(request: Request, key: str, side: int = LONGEST_SHOWN) -> Response:
+    async def image(request: Request, key: str, side: int = LONGEST_SHOWN, channel: Channel = None) -> Response:
         def encoded() -> bytes:
-            content = io.BytesIO()
-            shown = resize_longest_side(project.dataset.image(key), min(max(side, 16), LONGEST_SHOWN))
+            content, dataset = io.BytesIO(), project.dataset
+            pixels = dataset.image(key) if channel is None else channel_image(dataset, key, channel)
+            shown = resize_longest_side(pixels, min(max(side, 16), LONGEST_SHOWN))
             Image.fromarray(shown).save(content, "JPEG", quality=92)
             return content.getvalue()
 
         shown = await lanes["images"].run(request, encoded)
         return Response(shown, media_type="image/jpeg", headers={"Cache-Control": "max-age=600"})
 
+    @app.get("/api/channels/{key:path}")
+    async def channels(request: Request, key: str) -> dict[str, int]:
+        return {"count": await lanes["images"].run(request, lambda: count_channels(project.dataset, key))}
+
 
 def _serve_training(app: FastAPI, project: Project, model: Model, trainer: Trainer, lane: Lane) -> None:
     """Runs, and taking masks away."""
-    exported = {"done": 0, "total": 0}  # images of the export under way
+    exported: dict[str, Any] = {"stage": "", "done": 0, "total": 0}  # of the export under way
 
-    def note(done: int, total: int) -> None:
-        exported.update(done=done, total=total)
+    def note(stage: str, done: int, total: int) -> None:
+        exported.update(stage=stage, done=done, total=total)
 
     @app.post("/api/train")
     def train(body: Start) -> dict[str, Any]:
@@ -180,19 +198,24 @@ def _serve_training(app: FastAPI, project: Project, model: Model, trainer: Train
         return trainer.state()
 
     @app.get("/api/export")
-    async def export(request: Request, form: str = "png") -> Response:
+    async def export(request: Request, form: str = "png", images: bool = False) -> Response:
         try:
-            return await lane.run(request, lambda: archive(project, model, form, note))
+            return await lane.run(request, lambda: archive(project, model, form, images, note))
         finally:
-            note(0, 0)
+            note("", 0, 0)
 
     @app.get("/api/exporting")
-    def exporting() -> dict[str, int]:
+    def exporting() -> dict[str, Any]:
         return dict(exported)
 
 
-def serve(root: Path, host: str, port: int, weights: str, settings: tuple[str, ...] = ()) -> None:
+def serve(
+    root: Path, host: str, port: int, weights: str, settings: tuple[str, ...] = (), open_page: bool = False
+) -> None:
     """Serve until interrupted; prints the address.
+
+    Args:
+        open_page: in the browser, where there is a desktop.
 
     Raises:
         HintsegError: the folder cannot be used.
@@ -204,7 +227,10 @@ def serve(root: Path, host: str, port: int, weights: str, settings: tuple[str, .
         project = Project.open(root)
         token = new_token(host)
         app = create_app(project, Trainer(project, weights, settings), token)
-        print(f"hintseg studio: {address}{f'?token={token}' if token else ''}   (Ctrl+C ends it)", flush=True)
+        page = f"{address}?token={token}" if token else address
+        print(f"hintseg studio: {page}   (Ctrl+C ends it)", flush=True)
+        if open_page and has_desktop():
+            open_when_listening(page, shown, port)
         try:
             listen(app, host, port)
         finally:

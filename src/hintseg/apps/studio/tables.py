@@ -9,6 +9,7 @@ from hintseg.apps.studio.links import writable
 from hintseg.hints.dataset_json import read_table
 from hintseg.io.writing import atomic_path
 
+CLASS_OF = {"scribbles": 0, "points": -1, "boxes": -1}  # place of the class in a table's row
 Marks = tuple[tuple[int, ...], ...]
 
 
@@ -57,6 +58,15 @@ class HintTables:
 
     def _read(self) -> dict[str, dict[str, list[Any]]]:
         return {name: read_table(self._root / f"{name}.json") for name in TABLES}
+
+
+def numbered(name: str, row: Any, label: int) -> Any:
+    """A row of a table with another class."""
+    if name not in CLASS_OF:
+        return label
+    changed = list(row)
+    changed[CLASS_OF[name]] = label
+    return changed
 
 
 def mark(path: Path) -> tuple[int, ...]:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hintseg.errors import InputError
-from hintseg.hints.forms.form import HintForm, Row, picture_classes
+from hintseg.hints.forms.form import HintForm, Row, label_map_classes
 from hintseg.hints.labels import UNLABELLED, VOID
 
 MAX_WIDTH = 200
@@ -35,7 +35,7 @@ class ScribbleMap:
 
     def named(self) -> frozenset[int]:
         """The classes drawn."""
-        return picture_classes(self.labels)
+        return label_map_classes(self.labels)
 
 
 def parse(row: Row) -> Scribble | None:
@@ -66,7 +66,11 @@ def bounds(vertices: Sequence[tuple[float, float]]) -> tuple[float, float, float
 
 
 def draw(scribbles: Sequence[Scribble | ScribbleMap], labels: NDArray[np.uint8], radius: int) -> None:
-    """Strokes, and the image over them; strokes of different classes become void where they cross."""
+    """The image, and strokes over it, which correct it; strokes of different classes become void where they cross."""
+    for scribble in scribbles:
+        if isinstance(scribble, ScribbleMap):
+            there = scribble.labels != UNLABELLED
+            labels[there] = scribble.labels[there]
     drawn = np.full(labels.shape, UNLABELLED, dtype=np.uint8)
     strokes = [scribble for scribble in scribbles if isinstance(scribble, Scribble)]
     for label in sorted({stroke.label for stroke in strokes}):
@@ -78,10 +82,6 @@ def draw(scribbles: Sequence[Scribble | ScribbleMap], labels: NDArray[np.uint8],
         conflict = here & (drawn != UNLABELLED)
         drawn[here] = label
         drawn[conflict] = VOID
-    for scribble in scribbles:
-        if isinstance(scribble, ScribbleMap):
-            there = scribble.labels != UNLABELLED
-            drawn[there] = scribble.labels[there]
     labels[drawn != UNLABELLED] = drawn[drawn != UNLABELLED]
 
 
@@ -91,4 +91,4 @@ def _draw_stroke(stroke: Scribble, plane: NDArray[np.uint8]) -> None:
     cv2.polylines(plane, [vertices], isClosed=False, color=1, thickness=stroke.width)
 
 
-SCRIBBLES = HintForm[Scribble | ScribbleMap](parse, label_of=lambda row: row[0], picture=ScribbleMap, draw=draw)
+SCRIBBLES = HintForm[Scribble | ScribbleMap](parse, label_of=lambda row: row[0], label_map=ScribbleMap, draw=draw)

@@ -1,4 +1,8 @@
-"""Single files at an address; every request is repeated with growing pauses when a store fails or throttles."""
+"""Single files at an address; every request is repeated with growing pauses when a store fails or throttles.
+
+A store that cannot be reached or refuses is an InputError, where something is written a RunError; a scheme for which no
+package is installed is a ConfigError.
+"""
 
 import os
 import random
@@ -39,12 +43,7 @@ def absolute(address: str) -> str:
 
 
 def list_files(address: str) -> dict[str, str]:
-    """Every file below a folder: its name there → a mark that changes when its content does.
-
-    Raises:
-        InputError: the store cannot be reached or refuses.
-        ConfigError: no package is installed for the URL's scheme.
-    """
+    """Every file below a folder: its name there → a mark that changes when its content does."""
     if not is_remote(address):
         folder = local_path(address)
         files = (path for path in sorted(folder.rglob("*")) if path.is_file())
@@ -58,12 +57,7 @@ def list_files(address: str) -> dict[str, str]:
 
 
 def exists(address: str) -> bool:
-    """Whether there is a file at an address.
-
-    Raises:
-        InputError: the store cannot be reached or refuses.
-        ConfigError: no package is installed for the URL's scheme.
-    """
+    """Whether there is a file at an address."""
     if not is_remote(address):
         return local_path(address).is_file()
     system, path = opened(address)
@@ -101,12 +95,7 @@ def remove(address: str) -> None:
 
 @contextmanager
 def local_file(address: str) -> Iterator[Path]:
-    """A path at which a file can be read now: itself, or a copy that goes away with the block.
-
-    Raises:
-        InputError: it is absent, or the store cannot be reached.
-        ConfigError: no package is installed for the URL's scheme.
-    """
+    """A path at which a file can be read now: itself, or a copy that goes away with the block."""
     if not is_remote(address):
         yield local_path(address)
         return
@@ -119,12 +108,7 @@ def local_file(address: str) -> Iterator[Path]:
 
 @contextmanager
 def new_file(address: str) -> Iterator[Path]:
-    """A path to write; the file appears at the address, whole, when the block ends without error.
-
-    Raises:
-        RunError: it cannot be written.
-        ConfigError: no package is installed for the URL's scheme.
-    """
+    """A path to write; the file appears at the address, whole, when the block ends without error."""
     if not is_remote(address):
         with atomic_path(local_path(address)) as temporary:
             yield temporary
@@ -143,12 +127,7 @@ def require_writable(address: str) -> None:
 
 
 def upload(path: Path, address: str) -> None:
-    """Copy a local file to a URL.
-
-    Raises:
-        RunError: the store cannot be reached or refuses, or is read-only.
-        ConfigError: no package is installed for the URL's scheme.
-    """
+    """Copy a local file to a URL."""
     require_writable(address)
     system, target = opened(address)
     try:

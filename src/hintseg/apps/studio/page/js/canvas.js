@@ -1,8 +1,9 @@
 // The canvas: what is shown of the image, its mask and its hints. Every coordinate is a pixel of the image.
 
 import { $ } from "./dom.js";
+import { paintCross, paintCursor, paintHighlight, paintHints, paintOutline, paintRing } from "./marks.js";
 import { rubbed } from "./rub.js";
-import { brushWidth, colour, hand, hints, isShown, on, project, view } from "./state.js";
+import { hand, hints, isShown, on, project, view } from "./state.js";
 
 export const canvas = $("canvas");
 const pen = canvas.getContext("2d");
@@ -35,7 +36,7 @@ export function draw() {
   if (!view.photo) return;
   pen.setTransform(ratio * view.scale, 0, 0, ratio * view.scale, ratio * view.x, ratio * view.y);
   pen.imageSmoothingEnabled = view.scale < 3;
-  pen.drawImage(view.photo, 0, 0, view.width, view.height);
+  pen.drawImage(view.displayed ?? view.photo, 0, 0, view.width, view.height);
   if (view.mask && $("show").checked) {
     pen.globalAlpha = $("opacity").value / 100;
     pen.imageSmoothingEnabled = false;
@@ -47,6 +48,7 @@ export function draw() {
   if (view.highlight) paintHighlight(view.highlight);
   if (view.outline) paintOutline();
   if (view.cursor && ["scribble", "rub"].includes(hand.tool)) paintCursor(view.cursor);
+  if (view.cross && document.activeElement === canvas) paintCross(view.cross);
   const place = project.uncertain[view.key];
   if (place && ($("uncertain").checked || $("heat").checked)) paintRing(place);
 }
@@ -60,71 +62,12 @@ function withCurrent() {
   return { ...hints.drawn, [into]: [...hints.drawn[into], added] };
 }
 
-const visible = (state) => Object.fromEntries(Object.entries(state).map(([type, found]) => [type, found.filter(isShown)]));
-
-function path(vertices) {
-  pen.beginPath();
-  vertices.forEach(([x, y], index) => (index ? pen.lineTo(x, y) : pen.moveTo(x, y)));
-  if (vertices.length === 1) pen.lineTo(vertices[0][0] + 0.01, vertices[0][1]);
-}
-
-function paintHints(state) {
-  pen.imageSmoothingEnabled = false;
-  if (view.raster) pen.drawImage(view.raster, 0, 0, view.width, view.height);
-  pen.lineCap = pen.lineJoin = "round";
-  for (const stroke of state.strokes) {
-    path(stroke.vertices.map(([x, y]) => [x + 0.5, y + 0.5]));
-    pen.lineWidth = stroke.width + 2 / view.scale; pen.strokeStyle = "#fff"; pen.stroke();
-    pen.lineWidth = stroke.width; pen.strokeStyle = colour(stroke.label); pen.stroke();
-  }
-  for (const box of state.boxes) {
-    pen.strokeStyle = "#fff"; pen.lineWidth = 4 / view.scale; pen.strokeRect(box.x0, box.y0, box.x1 - box.x0, box.y1 - box.y0);
-    pen.strokeStyle = colour(box.label); pen.lineWidth = 2 / view.scale; pen.strokeRect(box.x0, box.y0, box.x1 - box.x0, box.y1 - box.y0);
-  }
-  for (const point of state.points) {
-    pen.beginPath(); pen.arc(point.x + 0.5, point.y + 0.5, 6 / view.scale, 0, 7);
-    pen.fillStyle = colour(point.label); pen.fill();
-    pen.strokeStyle = "#fff"; pen.lineWidth = 2 / view.scale; pen.stroke();
-  }
-}
-
-function paintOutline() {
-  for (const part of view.outline) {
-    path([...part, part[0]]);
-    pen.strokeStyle = "#000"; pen.lineWidth = 4 / view.scale; pen.stroke();
-    pen.strokeStyle = "#f0e442"; pen.lineWidth = 2 / view.scale; pen.stroke();
-  }
-}
-
-function paintHighlight({ vertices, width, x, y, x0, y0, x1, y1 }) {
-  pen.strokeStyle = "#f0e442"; pen.lineWidth = 4 / view.scale;
-  if (vertices) { path(vertices.map(([vx, vy]) => [vx + 0.5, vy + 0.5])); pen.lineWidth = width + 8 / view.scale; pen.globalAlpha = 0.6; pen.stroke(); pen.globalAlpha = 1; }
-  else if (x0 !== undefined) pen.strokeRect(x0, y0, x1 - x0, y1 - y0);
-  else { pen.beginPath(); pen.arc(x + 0.5, y + 0.5, 11 / view.scale, 0, 7); pen.stroke(); }
-}
-
-// How wide a stroke would be here.
-function paintCursor([x, y]) {
-  pen.beginPath(); pen.arc(x, y, brushWidth() / 2, 0, 7);
-  pen.lineWidth = 3 / view.scale; pen.strokeStyle = "#000"; pen.stroke();
-  pen.lineWidth = 1.5 / view.scale; pen.strokeStyle = hand.tool === "rub" ? "#fff" : colour(hand.label); pen.stroke();
-}
-
-function paintRing({ x, y }) {
-  pen.lineWidth = 3 / view.scale; pen.strokeStyle = "#fff";
-  pen.beginPath(); pen.arc(x, y, 14 / view.scale, 0, 7); pen.stroke();
-  pen.setLineDash([5 / view.scale, 4 / view.scale]); pen.strokeStyle = "#000"; pen.stroke(); pen.setLineDash([]);
-  pen.font = `600 ${13 / view.scale}px system-ui, sans-serif`;
-  pen.textAlign = x > view.width / 2 ? "right" : "left";
-  pen.textBaseline = "middle";
-  const left = x + (x > view.width / 2 ? -20 : 20) / view.scale;
-  pen.lineWidth = 4 / view.scale; pen.strokeStyle = "#000"; pen.strokeText("most uncertain here", left, y);
-  pen.fillStyle = "#fff"; pen.fillText("most uncertain here", left, y);
-}
+const visible = (state) => Object.fromEntries(Object.entries(state).map(([type, found]) => [type, (found ?? []).filter(isShown)]));
 
 on("view", draw);
 on("hints", draw);
 on("classes", draw);
+on("hand", draw);
 on("opened", fit);
 const isFitted = () => Object.entries(fitted).every(([name, value]) => view[name] === value);
 new ResizeObserver(() => (view.photo && isFitted() ? fit() : draw())).observe(canvas);

@@ -30,6 +30,8 @@ $("class-form").onsubmit = attempt(async (event) => {
   const change = { id: open, before: entry.name, ...(name !== entry.name && { name }), ...(colour !== entry.colour && { colour }) };
   if (change.name || change.colour) await saveClasses({ change });
 });
+// The button that opened it may be another one by now.
+$("class-dialog").onclose = () => ([...document.querySelectorAll("#classes .more")].find((button) => button.dataset.id === open) ?? $("name")).focus();
 $("class-cancel").onclick = () => $("class-dialog").close();
 $("class-up").onclick = attempt(() => saveClasses({ move: { id: open, by: -1 } }));
 $("class-down").onclick = attempt(() => saveClasses({ move: { id: open, by: 1 } }));

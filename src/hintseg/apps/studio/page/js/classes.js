@@ -44,6 +44,7 @@ function eye({ id, name }) {
 function more({ id, name }) {
   const button = element("button", { className: "small more", title: `rename, colour, move or delete ${name}`, onclick: () => editClass(id) });
   button.setAttribute("aria-label", button.title);
+  button.dataset.id = id;
   return button;
 }
 
@@ -51,16 +52,17 @@ export function choose(id) {
   hand.label = id;
   if (view.hidden.delete(id)) emit("shown");
   listClasses();
+  emit("hand");
 }
 
 // Keyboard focus stays where it was: the rows are new.
 function listClasses() {
   if (!classOf(hand.label)) hand.label = listed()[0]?.id ?? null;
   const focused = [...$("classes").querySelectorAll("button, input")].indexOf(document.activeElement);
-  const { strokes, points, boxes } = hints.drawn;
-  const used = new Set([...strokes, ...points, ...boxes].map((hint) => hint.label));
+  const { strokes, points, boxes, regions } = hints.drawn;
+  const used = new Set([...strokes, ...points, ...boxes, ...(regions ?? [])].map((hint) => hint.label));
   $("classes").replaceChildren(...listed().map((entry, index) => element("li", {}, tick(entry, used), pick(entry, index), eye(entry), more(entry))));
-  if (focused >= 0) $("classes").querySelectorAll("button, input")[focused]?.focus();
+  if (focused >= 0) ($("classes").querySelectorAll("button, input")[focused] ?? $("name")).focus();
   $("background").replaceChildren(new Option("none", ""), ...listed().map((entry) => new Option(entry.name, entry.id)));
   $("background").value = project.background ?? "";
   $("complete").checked = project.complete;

@@ -1,30 +1,44 @@
-// Every change of the open image's hints, with undo and redo.
+// Every change of the open image's hints, and the history of all images that undo goes back through.
 
-import { only } from "./hints.js";
+import { copied, only, same } from "./hints.js";
 import { save } from "./saving.js";
-import { emit, hints } from "./state.js";
+import { emit, hints, view } from "./state.js";
+
+const MOST = 500;
+const left = new Map(); // key → the state that the history of an image leads to
 
 export function edit(change) {
-  hints.past.push(structuredClone(hints.drawn));
-  if (hints.past.length > 200) hints.past.shift();
+  hints.past.push(remembered());
+  if (hints.past.length > MOST) hints.past.shift();
   hints.future = [];
   change(hints.drawn);
+  changed();
+}
+
+export const remembered = () => ({ key: view.key, state: copied(hints.drawn) });
+
+export function restore(state) {
+  hints.drawn = copied(state);
+  changed();
+}
+
+function changed() {
+  left.set(view.key, copied(hints.drawn));
   save();
   emit("hints");
 }
 
-function step(from, to) {
-  if (!from.length) return;
-  to.push(hints.drawn);
-  hints.drawn = from.pop();
-  save();
-  emit("hints");
-}
-export const undo = () => step(hints.past, hints.future);
-export const redo = () => step(hints.future, hints.past);
-
-// Undo would take back what others drew, so that it begins anew.
+// What the folder holds of the image that is open. Where that is not what was left there, undo would take back what
+// others drew: the history of this image then begins anew.
 export function adopt(state) {
-  Object.assign(hints, { drawn: structuredClone(only(state)), past: [], future: [] });
+  const found = only(state);
+  if (left.has(view.key) && !same(left.get(view.key), found)) forget(view.key);
+  hints.drawn = structuredClone(found);
+  emit("hints");
+}
+
+export function forget(key) {
+  left.delete(key);
+  for (const name of ["past", "future"]) hints[name] = hints[name].filter((entry) => entry.key !== key);
   emit("hints");
 }

@@ -1,6 +1,7 @@
 // The hint that lies under the eraser.
 
 import { edit } from "./editing.js";
+import { isIn } from "./regions.js";
 import { hints, isShown, view } from "./state.js";
 
 function distance([x, y], [ax, ay], [bx, by]) {
@@ -20,7 +21,9 @@ export function hintAt([x, y]) {
   const stroke = strokes.findLastIndex((one) => isShown(one) && near(one));
   if (stroke >= 0) return { type: "strokes", index: stroke };
   const box = boxes.findLastIndex((one) => isShown(one) && onEdge(one));
-  return box >= 0 ? { type: "boxes", index: box } : null;
+  if (box >= 0) return { type: "boxes", index: box };
+  const region = (hints.drawn.regions ?? []).findLastIndex((one) => isShown(one) && isIn(one, [x, y]));
+  return region >= 0 ? { type: "regions", index: region } : null;
 }
 
 export function erase(at) {

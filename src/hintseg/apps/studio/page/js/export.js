@@ -7,11 +7,17 @@ import { ask, askJson } from "./server.js";
 
 let running = false;
 
-async function follow(started) {
+const STAGES = { masks: "finding masks, image", writing: "writing, image", packing: "packing, file" };
+
+// Time that is left is told of masks alone, which take the longest by far; those that were found before are quick.
+async function follow() {
+  let from = null; // { at, done } when the first mask was being found
   while (running) {
-    const { done, total } = await askJson("/api/exporting").catch(() => ({ done: 0, total: 0 }));
-    const left = done > 1 ? `, about ${Math.ceil(((Date.now() - started) / done) * (total - done) / 1000)} s left` : "";
-    if (running) inform(total ? `Exporting: image ${done + 1} of ${total}${left}` : "Exporting …");
+    const { stage, done, total } = await askJson("/api/exporting").catch(() => ({ total: 0 }));
+    if (stage === "masks") from ??= { at: Date.now(), done };
+    const share = from && stage === "masks" && done > from.done ? (Date.now() - from.at) / (done - from.done) : 0;
+    const left = share ? `, about ${Math.ceil((share * (total - done)) / 1000)} s left` : "";
+    if (running) inform(total ? `Exporting: ${STAGES[stage] ?? "image"} ${done + 1} of ${total}${left}` : "Exporting …");
     await pause(700);
   }
 }
@@ -21,9 +27,10 @@ $("export").onclick = attempt(async () => {
   try {
     await allSaved();
     running = true;
-    follow(Date.now());
-    const answer = await ask(`/api/export?form=${$("format").value}`);
-    const link = element("a", { href: URL.createObjectURL(await answer.blob()), download: `masks-${$("format").value}.zip` });
+    follow();
+    const form = $("format").value;
+    const answer = await ask(`/api/export?form=${form}&images=${$("with-images").checked}`);
+    const link = element("a", { href: URL.createObjectURL(await answer.blob()), download: `masks-${form}.zip` });
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 10000);
     const left = +answer.headers.get("Left-Out");

@@ -4,7 +4,7 @@ import { $, element } from "./dom.js";
 import { edit } from "./editing.js";
 import { classOf, colour, emit, hints, on, view } from "./state.js";
 
-const NAMES = { strokes: "stroke", points: "point", boxes: "box" };
+const NAMES = { strokes: "stroke", points: "point", boxes: "box", regions: "region" };
 const MOST = 300; // rows; more are counted
 
 function row(type, index, hint) {
@@ -22,10 +22,13 @@ function row(type, index, hint) {
 }
 
 function listHints() {
-  const rows = Object.keys(NAMES).flatMap((type) => hints.drawn[type].map((hint, index) => [type, index, hint]));
+  const focused = [...$("hint-list").querySelectorAll("button")].indexOf(document.activeElement);
+  const rows = Object.keys(NAMES).flatMap((type) => (hints.drawn[type] ?? []).map((hint, index) => [type, index, hint]));
   $("hint-count").textContent = `Hints of this image (${rows.length})`;
   $("hint-list").replaceChildren(...rows.slice(0, MOST).map((one) => row(...one)));
+  if (hints.drawn.regions === null) $("hint-list").append(element("li", { textContent: "and a picture of regions, too fine to be edited here" }));
   if (rows.length > MOST) $("hint-list").append(element("li", { textContent: `and ${rows.length - MOST} more` }));
+  if (focused >= 0) ([...$("hint-list").querySelectorAll("button")].slice(0, focused + 1).at(-1) ?? $("hint-count")).focus();
 }
 on("hints", listHints);
 on("classes", listHints);

@@ -50,6 +50,7 @@ function listImages() {
     const row = known.get(entry.key) ?? newRow(entry);
     row.querySelector("small").textContent = described(entry, most);
     row.firstChild.setAttribute("aria-current", entry.key === view.key);
+    row.firstChild.tabIndex = entry.key === (view.key ?? images[0].key) ? 0 : -1; // one stop of the Tab key, not hundreds
     row.firstChild.title = damaged.get(entry.key) ?? entry.key;
     row.classList.toggle("damaged", damaged.has(entry.key));
     return row;
@@ -64,6 +65,14 @@ on("opened", () => {
   listImages();
   document.querySelector("#images [aria-current=true]")?.scrollIntoView({ block: "nearest" });
 });
+
+$("images").onkeydown = (event) => {
+  const by = { ArrowUp: -1, ArrowDown: 1 }[event.key];
+  if (!by) return;
+  event.preventDefault();
+  const rows = [...$("images").children];
+  rows[rows.indexOf(event.target.closest("li")) + by]?.firstChild.focus();
+};
 
 async function tried(key) {
   try { return await open(key); } catch (error) {

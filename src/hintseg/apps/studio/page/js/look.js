@@ -27,7 +27,7 @@ export async function look([x, y]) {
     const small = element("canvas", { width: 220, height: 160 });
     const text = `${classOf(one.label)?.name ?? "?"} · ${one.similarity.toFixed(2)} · ${one.key}`;
     bitmap(`${address("image", one.key)}?side=512`, signal).then((photo) => paintNeighbour(small, photo, one)).catch(() => {});
-    return element("figure", { onclick: attempt(() => open(one.key)) }, small, element("figcaption", { textContent: text }));
+    return element("button", { onclick: attempt(() => open(one.key)) }, small, element("span", { textContent: text }));
   }));
 }
 

@@ -1,8 +1,10 @@
 // The mask of the open image: asked for after every change, shown with where it comes from, accepted or withdrawn.
 
-import { $, attempt } from "./dom.js";
+import { $, attempt, inform } from "./dom.js";
 import { placed } from "./hints.js";
 import { follow } from "./image.js";
+import { readProject } from "./project.js";
+import { allSaved, markSaved } from "./saving.js";
 import { address, ask, askJson, instead } from "./server.js";
 import { classOf, colour, emit, hints, imageOf, on, project, view } from "./state.js";
 
@@ -47,6 +49,7 @@ async function showMask() {
   const key = view.key, signal = instead("mask");
   $("accept").textContent = view.accepted ? "Withdraw mask" : "Accept mask";
   $("accept").title = view.accepted ? "take the accepted mask away again; a copy stays in studio/kept (A)" : "take this mask as it is (A)";
+  $("edit").hidden = !view.accepted;
   if (!key || !$("show").checked) return without("");
   const from = source();
   if (!from) return without(project.classes.length ? "no mask yet: draw a stroke of every class" : "no mask yet: name your classes on the right, then draw");
@@ -68,13 +71,14 @@ on("mask", showMask);
 on("classes", () => { if (view.key && !view.mask && !source()) showMask(); });
 $("show").onchange = showMask;
 
-$("accept").onclick = attempt(async () => {
+// Accepts, withdraws or edits the mask that is shown; the one that others changed since is shown first.
+async function decide(path, method) {
   const { key, tag } = view;
   if (!key) return;
-  if (!tag) throw new Error("show the mask first, then accept it");
+  if (!tag) throw new Error($("show").checked ? "the mask is still being found; decide when you see it" : "show the mask first, then decide");
   let answer;
   try {
-    answer = await askJson(address("accept", key), { method: view.accepted ? "DELETE" : "POST", headers: { "If-Match": tag } });
+    answer = await askJson(address(path, key), { method, headers: { "If-Match": tag } });
   } catch (error) {
     if (error.status !== 409) throw error;
     await follow();
@@ -84,5 +88,17 @@ $("accept").onclick = attempt(async () => {
   if (key === view.key) view.accepted = answer.accepted;
   image.forms = answer.accepted ? [...new Set([...image.forms, "masks"])] : image.forms.filter((type) => type !== "masks");
   emit("images");
+}
+
+$("accept").onclick = attempt(async () => {
+  await decide("accept", view.accepted ? "DELETE" : "POST");
   showMask();
+});
+$("edit").onclick = attempt(async () => {
+  await allSaved();
+  await decide("edit", "POST");
+  await readProject();
+  await follow();
+  markSaved();
+  inform("The mask is regions now: rub out, erase and draw over them, then accept the mask again. A copy of it stays in studio/kept.");
 });

@@ -7,7 +7,7 @@ const between = (value, low, high) => Math.min(Math.max(value, low), high);
 
 export function grab(at) {
   const found = hintAt(at);
-  if (!found || found.type === "strokes") return null;
+  if (!["points", "boxes"].includes(found?.type)) return null;
   const hint = hints.drawn[found.type][found.index], reach = 10 / view.scale;
   const corner = found.type === "boxes" && {
     x: Math.abs(at[0] - hint.x0) < reach ? "x0" : Math.abs(at[0] - hint.x1) < reach ? "x1" : null,

@@ -29,7 +29,7 @@ function showNotice() {
   if (view.kept.length) {
     const copy = view.kept[0], when = new Date(copy.time).toLocaleString();
     return notice(`Hints of “${key}” were not saved on ${when}, because it was changed elsewhere then: ${counted(copy.hints)}.`, [
-      ["Add them", "save them beside the hints shown", () => merge(key, { ...copy.hints, version: versions.get(key) }, only(hints.drawn))],
+      ["Add them", "save them beside the hints shown", () => merge(key, { ...copy.hints, regions: copy.hints.regions ?? [], version: versions.get(key) }, only(hints.drawn))],
       ["Discard them", "delete the copy", () => forgetCopies(key, [copy.name])],
     ]);
   }

@@ -1,11 +1,9 @@
-// A polygon, filled with strokes of its class: corners by click, closed by a double click, Enter or its first corner.
+// A polygon, filled with its class: corners by click, closed by a double click, Enter or its first corner.
 
-import { edit } from "./editing.js";
+import { addRegion } from "./fill.js";
 import { emit, hand, view } from "./state.js";
 
-const STROKE = 4; // width of the strokes that fill it, in pixels of the image
-
-// Where a row crosses the polygon, from left to right.
+// Where a line crosses the polygon, from left to right.
 function crossings(corners, y) {
   const found = [];
   corners.forEach(([ax, ay], place) => {
@@ -15,18 +13,17 @@ function crossings(corners, y) {
   return found.sort((one, other) => one - other);
 }
 
-function filled(corners, label) {
-  const rows = corners.map(([, y]) => y), strokes = [];
-  const width = Math.max(STROKE, Math.ceil((Math.max(...rows) - Math.min(...rows)) / 150));
-  for (let y = Math.min(...rows) + width / 2; y < Math.max(...rows); y += width) {
-    const places = crossings(corners, y);
+// The pixels whose middle lies inside.
+function inside(corners) {
+  const rows = corners.map(([, y]) => y), runs = [];
+  for (let row = Math.floor(Math.min(...rows)); row <= Math.max(...rows); row += 1) {
+    const places = crossings(corners, row + 0.5);
     for (let place = 0; place + 1 < places.length; place += 2) {
-      const [from, to] = [places[place] + width / 2, places[place + 1] - width / 2].map((x) => Math.round(x * 10) / 10);
-      const row = Math.round(y * 10) / 10;
-      if (to >= from) strokes.push({ label, width, vertices: to > from ? [[from, row], [to, row]] : [[from, row]] });
+      const [start, end] = [Math.ceil(places[place] - 0.5), Math.floor(places[place + 1] - 0.5) + 1];
+      if (start < end) runs.push(row, start, end);
     }
   }
-  return strokes;
+  return runs;
 }
 
 export function addCorner(at) {
@@ -41,6 +38,6 @@ export function closePolygon() {
   const current = hand.current;
   if (current?.kind !== "polygon") return;
   hand.current = null;
-  const strokes = current.corners.length > 2 ? filled(current.corners, current.label) : [];
-  if (strokes.length) edit((state) => state.strokes.push(...strokes)); else emit("view");
+  const runs = current.corners.length > 2 ? inside(current.corners) : [];
+  if (runs.length) addRegion(current.label, runs); else emit("view");
 }

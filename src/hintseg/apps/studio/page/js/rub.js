@@ -1,5 +1,6 @@
-// The eraser that takes away what it is drawn over: points, and the parts of strokes below it.
+// The eraser that takes away what it is drawn over: points, and the parts of strokes and regions below it.
 
+import { withoutDiscs } from "./regions.js";
 import { hints, isShown } from "./state.js";
 
 // The same line with vertices at most `step` apart.
@@ -31,6 +32,7 @@ export function rubbed(state, line, radius) {
     ...state,
     strokes: state.strokes.flatMap((stroke) => (isShown(stroke) ? rest(stroke, (place) => near(place)) : [stroke])),
     points: state.points.filter((point) => !isShown(point) || !near([point.x, point.y], 1)),
+    regions: state.regions && [...state.regions.filter((region) => !isShown(region)), ...withoutDiscs(state.regions.filter(isShown), places, radius)],
   };
 }
 

@@ -1,7 +1,7 @@
 // Saving: the newest state of an image is sent until the server has it.
 
 import { complain, mark, pause } from "./dom.js";
-import { same } from "./hints.js";
+import { copied, same } from "./hints.js";
 import { readProject } from "./project.js";
 import { address, send } from "./server.js";
 import { emit, hints, imageOf, view } from "./state.js";
@@ -11,6 +11,7 @@ export const versions = new Map(); // key → version on disk that this page's s
 export const conflicts = new Map(); // key → { theirs, mine, copies }: changed elsewhere
 const sent = new Map(); // key → states that were sent, but not answered
 const refused = new Map(); // key → state that the server cannot take
+const held = new Map(); // key → regions that the server has: long, so that they are sent again only when they change
 let sending = false;
 
 export const isSending = () => sending;
@@ -24,7 +25,7 @@ export function markSaved() {
 }
 
 export function save() {
-  waiting.set(view.key, structuredClone(hints.drawn));
+  waiting.set(view.key, copied(hints.drawn));
   mark("saving …");
   flush();
 }
@@ -40,7 +41,13 @@ export function settle(key, stores = [conflicts, waiting, sent, refused]) {
 // The hints of an image now follow from that version, whatever was in conflict.
 export function followFrom(key, version) {
   versions.set(key, version);
-  settle(key, [conflicts, sent]);
+  settle(key, [conflicts, sent, held]);
+}
+
+function toSend(key, state) {
+  const there = held.get(key), { regions } = state;
+  const isHeld = there && regions && there.length === regions.length && regions.every((one, place) => one === there[place]);
+  return isHeld ? { ...state, regions: null } : state;
 }
 
 async function flush() {
@@ -49,9 +56,10 @@ async function flush() {
   while (waiting.size) {
     const [key, state] = waiting.entries().next().value;
     try {
-      const answer = await send(address("hints", key), "PUT", state, versions.get(key));
+      const answer = await send(address("hints", key), "PUT", toSend(key, state), versions.get(key));
       versions.set(key, answer.version);
       settle(key, [sent, conflicts, refused]);
+      held.set(key, state.regions);
       if (waiting.get(key) === state) waiting.delete(key);
       markSaved();
       complain(null);
@@ -79,7 +87,7 @@ async function flush() {
 async function disagree(key, state, { current }) {
   if (sent.get(key)?.some((one) => same(one, current))) {
     versions.set(key, current.version);
-    sent.delete(key);
+    settle(key, [sent, held]);
     return;
   }
   if (waiting.get(key) === state) waiting.delete(key);
@@ -93,7 +101,8 @@ async function disagree(key, state, { current }) {
 function noteTypes(key, state) {
   const image = imageOf(key);
   if (!image) return;
-  const types = { scribbles: state.strokes, points: state.points, boxes: state.boxes, tags: state.tags };
+  const pictured = state.regions ?? (image.forms.includes("scribbles") ? [null] : []); // null: a picture that stays
+  const types = { scribbles: [...state.strokes, ...pictured], points: state.points, boxes: state.boxes, tags: state.tags };
   const kept = image.forms.filter((type) => !(type in types));
   image.forms = [...Object.keys(types).filter((type) => types[type].length), ...kept];
   emit("images");

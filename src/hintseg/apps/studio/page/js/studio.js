@@ -2,11 +2,14 @@
 
 import "./areas.js";
 import "./classes.js";
+import "./display.js";
 import "./export.js";
 import "./hint-list.js";
+import "./import.js";
 import "./keys.js";
 import "./mask.js";
 import "./notice.js";
+import "./steps.js";
 import "./uncertainty.js";
 import "./upload.js";
 import { $, attempt, mark } from "./dom.js";
@@ -19,7 +22,7 @@ import { poll, showState } from "./training.js";
 attempt(async () => {
   chooseTool("scribble");
   await readProject();
-  $("add").querySelector("button").disabled = false; // before that a click would send the form and lose the name
+  $("upload").disabled = $("add").querySelector("button").disabled = false; // before that a click would send the form and lose the name
   document.title = `${project.name} · hintseg studio`;
   $("project").textContent = project.name;
   mark(project.images.some((entry) => entry.forms.length) ? "saved" : "nothing drawn yet");

@@ -24,7 +24,15 @@ function moved({ id, by }) {
   return order;
 }
 
-export async function saveClasses(change) {
+// One after the other: each follows from what the one before made of the table.
+let last = Promise.resolve();
+export function saveClasses(change) {
+  const saved = last.then(() => saveChange(change));
+  last = saved.catch(() => {});
+  return saved;
+}
+
+async function saveChange(change) {
   try {
     take(await send("/api/classes", "PUT", changed(project, change), project.version));
     late = null;

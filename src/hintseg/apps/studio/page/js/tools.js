@@ -1,15 +1,16 @@
 // The row of tools above the image, and undo.
 
 import { $ } from "./dom.js";
-import { redo, undo } from "./editing.js";
 import { endLook } from "./look.js";
 import { emit, hand, hints, on } from "./state.js";
+import { redo, undo } from "./undo.js";
 
 export function chooseTool(name) {
   hand.tool = name;
   hand.current = null;
   document.querySelectorAll("[data-tool]").forEach((button) => button.setAttribute("aria-pressed", button.dataset.tool === name));
   if (name !== "look") endLook();
+  emit("hand");
 }
 document.querySelectorAll("[data-tool]").forEach((button) => { button.onclick = () => chooseTool(button.dataset.tool); });
 

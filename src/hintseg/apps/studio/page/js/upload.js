@@ -2,22 +2,26 @@
 
 import { $, attempt, mark } from "./dom.js";
 import { openFirst } from "./images.js";
+import { readProject } from "./project.js";
 import { markSaved } from "./saving.js";
-import { askJson } from "./server.js";
-import { emit, project, view } from "./state.js";
+import { ask } from "./server.js";
+import { project, view } from "./state.js";
 
-$("upload").onchange = attempt(async () => {
-  const refused = [], files = [...$("upload").files];
+export const addImages = attempt(async (files) => {
+  const refused = [];
   for (const [number, file] of files.entries()) {
     mark(`reading ${file.name} (${number + 1} of ${files.length})`);
     try {
-      const { key } = await askJson(`/api/images?name=${encodeURIComponent(file.name)}`, { method: "POST", body: file });
-      project.images.push({ key, forms: [] });
+      await ask(`/api/images?name=${encodeURIComponent(file.name)}`, { method: "POST", body: file });
     } catch (error) { refused.push(error.message); }
   }
-  $("upload").value = "";
   markSaved();
-  emit("images");
+  await readProject();
   if (!view.key && project.images.length) await openFirst();
   if (refused.length) throw new Error(refused.join(" "));
 });
+
+$("upload").onchange = async () => {
+  await addImages([...$("upload").files]);
+  $("upload").value = "";
+};

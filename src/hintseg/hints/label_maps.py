@@ -15,7 +15,7 @@ from hintseg.io.reading import read_json
 LABEL_SUFFIXES = (".png", ".tif", ".tiff", ".bmp", ".gif")
 
 
-class Pictures(NamedTuple):
+class LabelMaps(NamedTuple):
     """Label images below a folder.
 
     Attributes:
@@ -29,10 +29,10 @@ class Pictures(NamedTuple):
     doubled: tuple[Path, ...]
 
 
-def list_pictures(folder: Path) -> Pictures:
+def list_label_maps(folder: Path) -> LabelMaps:
     """Label maps below a folder, which may be absent; of two for one image the PNG counts."""
     if not folder.is_dir():
-        return Pictures({}, Counter(), ())
+        return LabelMaps({}, Counter(), ())
     found, doubled = list_images(folder), []
     files: dict[str, Path] = {}
     passed_over = Counter(found.passed_over)
@@ -41,7 +41,13 @@ def list_pictures(folder: Path) -> Pictures:
             passed_over[path.suffix.lower()] += 1
         elif files.setdefault(composed(without_suffix(name)), path) is not path:
             doubled.append(path)
-    return Pictures(files, passed_over, tuple(doubled))
+    return LabelMaps(files, passed_over, tuple(doubled))
+
+
+def broken_link(path: Path) -> Path | None:
+    """A label map of this name, in any format, that is a link that leads nowhere."""
+    named = (path.with_name(f"{path.stem}{suffix}") for suffix in LABEL_SUFFIXES)
+    return next((one for one in named if one.is_symlink() and not one.exists()), None)
 
 
 def require_own_values(folder: Path, classes: Sequence[str], first_label: int) -> None:
@@ -68,21 +74,19 @@ def require_size(path: Path, shape: tuple[int, ...], size: tuple[int, int]) -> N
         )
 
 
-def passed_over_pictures(folder: str, pictures: Pictures) -> list[str]:
+def passed_over_label_maps(folder: str, found: LabelMaps) -> list[str]:
     """Sentences about files that were not looked at."""
     said = []
-    if pictures.passed_over:
-        kinds = ", ".join(
-            f"{count} {suffix or 'without suffix'}" for suffix, count in pictures.passed_over.most_common(8)
-        )
+    if found.passed_over:
+        kinds = ", ".join(f"{count} {suffix or 'without suffix'}" for suffix, count in found.passed_over.most_common(8))
         said.append(
-            f"{folder}/: {pictures.passed_over.total()} files were not read ({kinds}); "
+            f"{folder}/: {found.passed_over.total()} files were not read ({kinds}); "
             f"label maps end in {', '.join(LABEL_SUFFIXES[:-1])}."
         )
-    if pictures.doubled:
-        first = pictures.doubled[0].name
+    if found.doubled:
+        first = found.doubled[0].name
         said.append(
-            f"{folder}/: {len(pictures.doubled)} files were not read, first {first!r}: its image has another label map."
+            f"{folder}/: {len(found.doubled)} files were not read, first {first!r}: its image has another label map."
         )
     return said
 

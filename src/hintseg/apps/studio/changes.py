@@ -1,0 +1,99 @@
+"""Changing many files of a project at once.
+
+Every changed file is first written below studio/deleting; the file `ready` then says that the set is whole. From there
+on files only move to their places, which whoever opens the project next goes on with: a crash leaves the old project or
+the new one, never a mixture.
+"""
+
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from hintseg.apps.studio.links import writable
+from hintseg.errors import InputError, RunError
+from hintseg.io.reading import read_json
+from hintseg.io.writing import write_text
+
+FOLDER, READY = "deleting", "ready"
+
+
+@dataclass(frozen=True)
+class Change:
+    """Files on their way into a project.
+
+    Attributes:
+        staged: folder that holds them, each at its path below the project.
+        copies: folder below the project that keeps what was there.
+        removed: paths below the project of files that go.
+    """
+
+    staged: Path
+    copies: str
+    removed: list[str] = field(default_factory=list)
+
+
+@contextmanager
+def changing(root: Path, kind: str) -> Iterator[Change]:
+    """Collect changed files; all of them move to their places when the block ends without error, dataset.json last.
+
+    Args:
+        kind: folder below studio/kept in which the copies lie.
+
+    Raises:
+        RunError: a folder is a link or cannot be written.
+    """
+    staged = writable(root, "studio", FOLDER, READY).parent
+    shutil.rmtree(staged, ignore_errors=True)
+    time = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+    change = Change(staged, f"studio/kept/{kind}/{time}-{secrets.token_hex(2)}")
+    try:
+        yield change
+        changed = [path.relative_to(staged).as_posix() for path in staged.rglob("*") if path.is_file()]
+        for part in (*changed, *change.removed):
+            target = writable(root, *part.split("/"))
+            if target.exists():
+                kept = writable(root, *change.copies.split("/"), *part.split("/"))
+                kept.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(target, kept)
+        write_text(staged / READY, json.dumps({"removed": change.removed}))
+    except OSError as error:
+        raise RunError(f"{staged}: cannot be written ({error.strerror}); free some space.") from error
+    finish_change(root)
+
+
+def finish_change(root: Path) -> None:
+    """Move a whole set of changed files to their places, dataset.json last; forget one that is not whole.
+
+    Raises:
+        RunError: a folder is a link or cannot be written.
+    """
+    staged = root / "studio" / FOLDER
+    if not staged.is_dir() or staged.is_symlink():
+        return
+    staged = writable(root, "studio", FOLDER, READY).parent
+    if (staged / READY).exists():
+        files = [path for path in staged.rglob("*") if path.is_file() and path != staged / READY]
+        for path in sorted(files, key=lambda path: path.name == "dataset.json"):
+            target = writable(root, *path.relative_to(staged).parts)
+            try:
+                target.parent.mkdir(parents=True, exist_ok=True)
+                os.replace(path, target)
+            except OSError as error:
+                raise RunError(f"{target}: cannot be written ({error.strerror}).") from error
+        for part in _removed(staged / READY):
+            writable(root, *part.split("/")).unlink(missing_ok=True)
+    shutil.rmtree(staged, ignore_errors=True)
+
+
+def _removed(ready: Path) -> list[str]:
+    """Files that go with a change; none where an older studio began it."""
+    try:
+        return [str(part) for part in read_json(ready)["removed"]]
+    except (InputError, KeyError, TypeError):
+        return []

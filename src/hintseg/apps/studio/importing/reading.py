@@ -1,0 +1,134 @@
+"""What an import holds, read by the command line's readers, and how it meets what the project has."""
+
+import shutil
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from unicodedata import normalize
+
+from hintseg.apps.studio.drawn import TABLES, version_of
+from hintseg.apps.studio.importing.upload import Upload, is_same_file
+from hintseg.apps.studio.project import Project
+from hintseg.errors import HintsegError, InputError
+from hintseg.formats.registry import import_dataset
+from hintseg.hints.classes import same_names
+from hintseg.hints.dataset import Dataset
+
+Progress = Callable[[str, int, int, dict[str, float]], None]
+# What the command line calls its options, and what the page calls them.
+OPTIONS = {"--format": "the field “format”", "--unlabelled": "the field “unlabeled value”"}
+FORMS = (*TABLES, "masks")
+
+
+@dataclass(frozen=True)
+class Read:
+    """Annotations that were read.
+
+    Attributes:
+        dataset: the folder that they were written into.
+        keys: imported key → the project's, of images that can be taken.
+        new: those of them that the project has no image of, as the project will call them.
+        lost: what is left out → how often.
+        notes: sentences about what was changed.
+        names_background: whether the user said which class is the background.
+        counts: form of hints → how many images have some.
+    """
+
+    dataset: Dataset
+    keys: Mapping[str, str]
+    new: frozenset[str]
+    lost: Counter[str]
+    notes: tuple[str, ...]
+    names_background: bool
+    counts: Mapping[str, int]
+
+    def labels(self, project: Project) -> dict[int, int]:
+        """Imported label → the project's, for classes that both have."""
+        return same_names(self.dataset.classes, project.dataset.classes)
+
+    def added(self, project: Project) -> list[str]:
+        """Names of classes that the project lacks."""
+        known = self.labels(project)
+        return [name for label, name in enumerate(self.dataset.classes) if label not in known]
+
+    def hinted(self, project: Project) -> list[str]:
+        """The project's keys of images that it has hints or a mask of already."""
+        named = project.dataset.hint_keys()
+        own = set().union(*(named[form] for form in FORMS))
+        return sorted(key for key in self.keys.values() if key in own)
+
+    def version(self, project: Project) -> str:
+        """Changes with what the project holds of all that the import would change."""
+        dataset = project.dataset
+        known = [key for key in self.keys.values() if key in dataset.paths]
+        held = {key: [project.hints_version(key), dataset.has_mask(key)] for key in known}
+        return version_of([project.table()["version"], held])
+
+    def report(self, project: Project) -> dict[str, Any]:
+        """What the page says before anything is taken."""
+        return {
+            "images": len(self.keys), "new": len(self.new), "counts": dict(self.counts),
+            "classes": list(self.dataset.classes), "added": self.added(project), "hinted": self.hinted(project),
+            "notes": list(self.notes), "lost": dict(self.lost), "version": self.version(project),
+        }  # fmt: skip
+
+
+def read_upload(
+    project: Project, upload: Upload, form: str, background: str, unlabelled: str, progress: Progress
+) -> Read:
+    """Read what was uploaded.
+
+    Args:
+        form: a name of `formats.registry.NAMES`.
+        background: class of everything that no region covers; empty: that stays unlabelled.
+        unlabelled: value or class of label maps that says that nothing was drawn; empty: none.
+
+    Raises:
+        HintsegError: as `import_dataset`; paths are those of the files as they were chosen.
+    """
+    shutil.rmtree(upload.out, ignore_errors=True)
+    source = upload.prepare(project.dataset)
+    try:
+        dataset, found = import_dataset(source, upload.out, form, background or None, progress, unlabelled or None)
+    except HintsegError as error:
+        raise InputError(_in_words_of_the_page(str(error), upload)) from error
+    lost = found.lost.copy()
+    keys, new = _matched(project, dataset, upload, found.images, lost)
+    if held_out := [name for name in dataset.splits if name != "train"]:
+        lost["list of images that are held out (val, test)"] = len(held_out)
+    named = dataset.hint_keys()
+    counts = {form: len(named[form] & keys.keys()) for form in FORMS}
+    hinted = set().union(*(named[form] for form in FORMS))
+    keys = {key: own for key, own in keys.items() if key in hinted or own in new}  # others are the project's own
+    notes = tuple(_in_words_of_the_page(sentence, upload) for sentence in found.notes)
+    return Read(dataset, keys, frozenset(new), lost, notes, bool(background), counts)
+
+
+def _matched(
+    project: Project, dataset: Dataset, upload: Upload, sources: Mapping[str, Path], lost: Counter[str]
+) -> tuple[dict[str, str], set[str]]:
+    """Imported key → the project's, and those that are new; another image of the same name is left out."""
+    known = {normalize("NFC", key).casefold(): key for key in project.dataset.paths}
+    keys: dict[str, str] = {}
+    new: set[str] = set()
+    for key, path in sources.items():
+        own = upload.own.get(path) or known.get(normalize("NFC", key).casefold())
+        if own is None:
+            keys[key] = normalize("NFC", key)
+            new.add(keys[key])
+        elif path in upload.own or is_same_file(path, project.dataset.path(own)):
+            keys[key] = own
+        else:
+            lost["image of another content than the project's image of the same name"] += 1
+    return keys, new
+
+
+def _in_words_of_the_page(sentence: str, upload: Upload) -> str:
+    sentence = sentence.replace(f"{upload.folder}/", "").replace(
+        str(upload.folder), "the chosen files and this project"
+    )
+    for option, words in OPTIONS.items():
+        sentence = sentence.replace(option, words)
+    return sentence

@@ -1,0 +1,165 @@
+"""Taking what was read into the project: all of it or nothing, and nothing of the user's unasked."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hintseg.apps.studio.changes import Change, changing
+from hintseg.apps.studio.class_names import checked_names
+from hintseg.apps.studio.conflict import ConflictError
+from hintseg.apps.studio.drawn import TABLES
+from hintseg.apps.studio.importing.reading import Read
+from hintseg.apps.studio.project import Project
+from hintseg.apps.studio.tables import CLASS_OF, numbered
+from hintseg.hints.coding import LabelCoding, parse_coding
+from hintseg.hints.dataset import Dataset
+from hintseg.hints.dataset_json import read_json, read_table
+from hintseg.hints.labels import UNLABELLED, VOID
+from hintseg.io.images import read_image_size, write_labels
+from hintseg.io.writing import link_or_copy, write_text
+
+Existing = Literal["keep", "add", "replace"]
+EDGE = 0.1  # pixels that a vertex keeps from the right and lower edges, on which it would lie outside
+MAPS = {"scribbles": UNLABELLED, "masks": VOID}  # what a label map leaves open
+
+
+def take(project: Project, read: Read, existing: Existing, version: str) -> dict[str, Any]:
+    """Bring annotations into the project.
+
+    Args:
+        existing: what becomes of an image that has hints or a mask already: "keep" leaves it as it is, "add" puts
+            new hints beside its own, which lie on top, "replace" takes the imported ones instead.
+        version: of what the project holds of these images, as `Read.version`.
+
+    Returns:
+        images taken, images kept, and where copies of changed files lie; None: nothing was changed.
+
+    Raises:
+        ConflictError: the project is another one by now.
+        InputError: too many classes.
+        RunError: a folder is a link or cannot be written.
+    """
+    with project.locked() as dataset:
+        if version != read.version(project):
+            raise ConflictError("the project was changed elsewhere since the import was read.", read.report(project))
+        hinted = set(read.hinted(project))
+        keys = {key: own for key, own in read.keys.items() if existing != "keep" or own not in hinted}
+        known, added = read.labels(project), read.added(project)
+        named = [*zip(project.identifiers, dataset.classes, strict=True), *((None, name) for name in added)]
+        names = checked_names(named, project.identifiers)
+        labels = [
+            known[label] if label in known else names.index(name) for label, name in enumerate(read.dataset.classes)
+        ]
+        with changing(project.root, "imports") as change:
+            coding = _stage_description(dataset, read, names, labels, change)
+            plan = _Plan(dataset, read, keys, hinted if existing == "replace" else set(), labels, coding, change)
+            _stage_images(plan)
+            _stage_tables(plan)
+            _stage_pictures(plan)
+    copied = (project.root / change.copies).is_dir()
+    return {
+        "taken": len(keys), "kept": len(read.keys) - len(keys), "keys": sorted(keys.values()),
+        "copy": change.copies if copied else None,
+    }  # fmt: skip
+
+
+class _Plan(NamedTuple):
+    """What goes where.
+
+    Attributes:
+        dataset: the project's.
+        read: what is imported.
+        keys: imported key → the project's.
+        replaced: the project's keys whose hints go.
+        labels: the project's label by imported label.
+        coding: of the project's label maps from now on.
+    """
+
+    dataset: Dataset
+    read: Read
+    keys: Mapping[str, str]
+    replaced: set[str]
+    labels: Sequence[int]
+    coding: LabelCoding
+    change: Change
+
+
+def _stage_description(
+    dataset: Dataset, read: Read, names: list[str], labels: Sequence[int], change: Change
+) -> LabelCoding:
+    """dataset.json with the classes that come in, where it changes."""
+    path, background = dataset.root / "dataset.json", dataset.background
+    content: dict[str, Any] = read_json(path) if path.exists() else {"void": dataset.void}
+    coding = LabelCoding(len(names), **parse_coding(content, len(names), path))
+    if background is None and read.dataset.background is not None and (read.names_background or not dataset.classes):
+        background = labels[read.dataset.background]
+    changed = {"classes": names, "background": background, "tags_complete": dataset.tags_complete}
+    if not path.exists() or (names, background) != (list(dataset.classes), dataset.background):
+        write_text(change.staged / "dataset.json", json.dumps(content | changed, indent=1, ensure_ascii=False))
+    return coding
+
+
+def _stage_images(plan: _Plan) -> None:
+    for key, own in plan.keys.items():
+        if own in plan.read.new:
+            path = plan.read.dataset.path(key)
+            link_or_copy(path, plan.change.staged / "images" / f"{own}{path.suffix}")
+
+
+def _stage_tables(plan: _Plan) -> None:
+    for name in TABLES:
+        own = read_table(plan.dataset.root / f"{name}.json")
+        table = {key: rows for key, rows in own.items() if key not in plan.replaced}
+        imported = read_table(plan.read.dataset.root / f"{name}.json")
+        for key, rows in imported.items():
+            if key in plan.keys:
+                size = read_image_size(plan.read.dataset.path(key))
+                mine = table.get(plan.keys[key], [])
+                found = [_row(name, row, plan.labels, size) for row in rows]
+                table[plan.keys[key]] = mine + [row for row in found if row not in mine]
+        if table != own:
+            write_text(plan.change.staged / f"{name}.json", json.dumps(table, ensure_ascii=False))
+
+
+def _row(name: str, row: Any, labels: Sequence[int], size: tuple[int, int]) -> Any:
+    """A row with the project's class, and places that the page can send back."""
+    found = numbered(name, row, labels[row[CLASS_OF[name]] if name in CLASS_OF else row])
+    if name == "points":
+        found[:2] = _inside(found[:2], size)
+    elif name == "scribbles":
+        found[1:] = [[_inside(place, size) for place in found[1]], *(round(width) for width in found[2:])]
+    return found
+
+
+def _inside(place: Sequence[float], size: tuple[int, int]) -> list[float]:
+    return [min(round(at, 1), end - EDGE) for at, end in zip(place, size[::-1], strict=True)]
+
+
+def _stage_pictures(plan: _Plan) -> None:
+    table = np.arange(256, dtype=np.uint8)
+    table[: len(plan.labels)] = plan.labels
+    for key, own in plan.keys.items():
+        for folder, nothing in MAPS.items():
+            before = plan.dataset.label_path(folder, own) if own in plan.dataset.paths else None
+            mine = None if before is None or own in plan.replaced else _label_map(plan.dataset, folder, own)
+            found = _label_map(plan.read.dataset, folder, key)
+            if found is not None:
+                found = table[found]
+            if found is not None and mine is not None:  # the user's lie on top; a mask says all that there is to say
+                found = np.where(mine == nothing, found, mine) if folder == "scribbles" else mine
+            target, goes = f"{folder}/{own}.png", mine is None and found is None
+            if found is not None and found is not mine:
+                write_labels(plan.change.staged / target, plan.coding.encode(found), quickly=True)
+                goes = before != plan.dataset.root / target
+            if before is not None and goes:
+                plan.change.removed.append(before.relative_to(plan.dataset.root).as_posix())
+
+
+def _label_map(dataset: Dataset, folder: str, key: str) -> NDArray[np.uint8] | None:
+    if folder == "masks":
+        return dataset.mask(key)
+    found = dataset.hints(key, (folder,)).scribble_map
+    return None if found is None else found.labels

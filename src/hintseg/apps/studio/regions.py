@@ -1,0 +1,64 @@
+"""scribbles/KEY.png: the picture that holds an image's regions, as the page edits them."""
+
+import hashlib
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hintseg.apps.studio.kept import has_kept_mask, keep_mask
+from hintseg.apps.studio.links import writable
+from hintseg.apps.studio.tables import Marks, mark
+from hintseg.hints.dataset import Dataset
+from hintseg.hints.labels import UNLABELLED
+from hintseg.io.images import write_labels
+
+FOLDER = "scribbles"
+
+
+def picture_version(dataset: Dataset, key: str) -> str | None:
+    """Changes with the picture's content; None where there is none."""
+    path = dataset.label_path(FOLDER, key)
+    return None if path is None else _digest(path, (mark(path),))
+
+
+def is_same(dataset: Dataset, key: str, labels: NDArray[np.uint8] | None) -> bool:
+    """Whether the picture holds these (H, W) labels already; None: whatever it holds.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    if labels is None:
+        return True
+    found = dataset.hints(key, (FOLDER,), labels.shape[:2]).scribble_map
+    return bool((labels == UNLABELLED).all()) if found is None else np.array_equal(found.labels, labels)
+
+
+def save_picture(dataset: Dataset, key: str, labels: NDArray[np.uint8] | None) -> None:
+    """Write the picture where it differs; of one that another program made a copy stays in studio/kept/masks.
+
+    Args:
+        labels: (H, W) uint8, `UNLABELLED` where nothing is; None: nothing changes.
+
+    Raises:
+        InputError: it cannot be read.
+        RunError: it cannot be written.
+    """
+    if labels is None or is_same(dataset, key, labels):
+        return
+    root, before = dataset.root, dataset.label_path(FOLDER, key)
+    if before is not None and not has_kept_mask(root, before):
+        keep_mask(root, before)
+    path = writable(root, FOLDER, f"{key}.png")
+    if (labels == UNLABELLED).all():
+        path.unlink(missing_ok=True)
+    else:
+        write_labels(path, dataset.coding.encode(labels), quickly=True)
+    if before is not None and before != path:
+        writable(root, *before.relative_to(root).parts).unlink(missing_ok=True)
+
+
+@lru_cache(maxsize=4096)
+def _digest(path: Path, marks: Marks) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
