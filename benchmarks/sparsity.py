@@ -9,6 +9,7 @@ from pathlib import Path
 
 from benchmarks.accuracy import ROWS, measure, parse_rows
 from benchmarks.record import write
+from benchmarks.subset import some
 from hintseg.hints.dataset import Dataset
 from hintseg.simulate.dataset import simulate_dataset
 
@@ -17,6 +18,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path, help="data set with masks for train and val")
     parser.add_argument("--weights", default="auto")
+    parser.add_argument("--images", type=int, help="of train and of val, drawn by seed 0; default all")
     parser.add_argument("--coverage", default="1,0.8,0.5,0.3,0", help="shares of the length")
     parser.add_argument("--rows", default=ROWS, help="as for benchmarks.accuracy")
     parser.add_argument("--seeds", type=int, default=1)
@@ -25,6 +27,9 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path("runs/bench"))
     options = parser.parse_args()
     source, folder, rows = Dataset.open(options.data), options.work / options.name, []
+    about = {"data": source.root.name, "images": options.images or len(source.keys("train"))}
+    if options.images is not None:
+        source = some(source, options.images, 0, folder / "some")
     for coverage in map(float, options.coverage.split(",")):
         data = folder / f"data-{coverage}"
         shutil.rmtree(data, ignore_errors=True)
@@ -33,7 +38,7 @@ def main() -> None:
             Dataset.open(data), parse_rows(options.rows), "scribbles", folder / f"runs-{coverage}",
             seeds=range(options.seeds), cache=folder / "cache", weights=options.weights, iterations=options.iterations,
         )  # fmt: skip
-        rows += [{"coverage": coverage} | row | {"data": source.root.name} for row in measured]
+        rows += [{"coverage": coverage} | row | about for row in measured]
     print(write(options.name, rows))
 
 

@@ -167,11 +167,13 @@ def _median(rows: Sequence[dict[str, Any]], name: str) -> str:
 
 def sparsity() -> str:
     """Mean IoU by what is left of each stroke."""
+    header = ["data", "images", "recipe", "seeds", "length of a stroke left", "mean IoU", "of the whole stroke's"]
     rows = load("sparsity")["rows"]
-    return table(["data", "recipe", "seeds", "length of a stroke left", "mean IoU", "of the whole stroke's"], [
+    return table(header, [
         [
-            row["data"], row["recipe"], ", ".join(map(str, row["seeds"])), f"{100 * row['coverage']:.0f} %",
-            spread(row["mean_iou"]), f"{100 * statistics.mean(row['mean_iou']) / _whole(rows, row):.0f} %",
+            row["data"], str(row["images"]), row["recipe"], ", ".join(map(str, row["seeds"])),
+            f"{100 * row['coverage']:.0f} %", spread(row["mean_iou"]),
+            f"{100 * statistics.mean(row['mean_iou']) / _whole(rows, row):.0f} %",
         ]
         for row in rows
     ])  # fmt: skip

@@ -95,10 +95,10 @@ def test_peers_are_grouped_over_seeds_and_sparsity_is_compared_with_whole_stroke
         "| A | scribbles | 9 | val | a 1 | 51.0 ± 1.4 | – | – | – |",
     ]
     assert tables.made(tables.sparsity) == "Not measured: sparsity.json is not there."
-    row = {"data": "A", "recipe": "instant", "seeds": [0]}
+    row = {"data": "A", "images": 9, "recipe": "instant", "seeds": [0]}
     rows = [row | {"coverage": 1.0, "mean_iou": [80.0]}, row | {"coverage": 0.3, "mean_iou": [60.0]}]
     (tmp_path / "sparsity.json").write_text(json.dumps({"rows": rows}), "utf-8")
-    assert tables.sparsity().splitlines()[-1] == "| A | instant | 0 | 30 % | 60.0 | 75 % |"
+    assert tables.sparsity().splitlines()[-1] == "| A | 9 | instant | 0 | 30 % | 60.0 | 75 % |"
 
 
 def test_every_result_file_is_named_with_command_and_commit():
