@@ -1,4 +1,4 @@
-# make demo · test · test-all · test-lowest · lint · docs · bench · peers · lock · licences · pictures · reference — each sets up what it needs first.
+# make demo · test · test-all · test-lowest · lint · docs · bench · peers · results · lock · licences · pictures · reference — each sets up what it needs first.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # A file of versions to keep to; continuous integration gives requirements.lock.
 LOCK ?=
 
-.PHONY: setup demo test test-all test-lowest lint docs bench peers lock licences pictures reference clean
+.PHONY: setup demo test test-all test-lowest lint docs bench peers results lock licences pictures reference clean
 
 setup: $(VENV)/.setup-done
 
@@ -57,7 +57,8 @@ reference: setup
 	$(BIN)/python docs/generate.py
 
 pictures: demo
-	$(BIN)/python docs/pictures.py runs/demo/run docs/images
+	$(BIN)/python -m pip install --quiet matplotlib
+	$(BIN)/python -m docs.pictures runs/demo/run docs/images
 
 lock: setup
 	$(BIN)/python -m pip install --quiet uv
@@ -77,10 +78,16 @@ clean:
 
 # hintseg beside other people's tools, in an environment of their own: make peers DATA=folder [HINTS=points] [IMAGES=30]
 peers: $(VENV)-peers/.setup-done
-	$(VENV)-peers/bin/python -m benchmarks.peers $(DATA) --hints $(or $(HINTS),scribbles) $(if $(IMAGES),--images $(IMAGES))
+	$(VENV)-peers/bin/python -m benchmarks.peers $(DATA) --hints $(or $(HINTS),scribbles) $(if $(IMAGES),--images $(IMAGES)) $(if $(QUICK),--quick)
 
 $(VENV)-peers/.setup-done: benchmarks/peers/requirements.txt
 	$(PYTHON) -m venv $(VENV)-peers
 	$(VENV)-peers/bin/python -m pip install --quiet $(if $(LOCK),--constraint $(LOCK)) \
 	  --requirement benchmarks/peers/requirements.txt --editable .
 	touch $@
+
+# The results page again, on a few images of each data set in a folder: make results DATA=folder [IMAGES=40]
+# In full, for days: make results DATA=folder FULL=1; once, at the end: make results DATA=folder FULL=1 SPLIT=test
+results: setup $(VENV)-peers/.setup-done
+	$(BIN)/python -m benchmarks.results $(DATA) --peers-python $(VENV)-peers/bin/python \
+	  $(if $(IMAGES),--images $(IMAGES)) $(if $(FULL),--full) $(if $(SPLIT),--split $(SPLIT))

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.record import write
+from benchmarks.record import note_split, write
 from hintseg.api import train
 from hintseg.hints.dataset import Dataset
 from hintseg.inference.evaluation import evaluate_configs
@@ -29,7 +29,7 @@ def parse_rows(text: str) -> list[str]:
 
 def measure(
     dataset: Dataset, rows: Sequence[str], hints: str | None, folder: Path, *, seeds: Sequence[int] = (0,),
-    split: str = "val", **training: Any,
+    split: str = "val", cache: Path | None = None, **training: Any,
 ) -> list[dict[str, Any]]:  # fmt: skip
     """Train and evaluate; one row a recipe, with one value a seed.
 
@@ -37,6 +37,7 @@ def measure(
         rows: recipes, each "NAME" or "NAME:section.key=value;section.key=value".
         hints: forms to train on; None uses all.
         folder: for the runs.
+        cache: of superpixels and features; default in `folder`.
         training: what else `hintseg.train` takes: weights, iterations, precision, device.
 
     Returns:
@@ -45,6 +46,7 @@ def measure(
     """
     measured = []
     for row in rows:
+        training["cache"] = cache or folder / "cache"
         runs = [_measured_once(dataset, row, hints, folder, seed, split, training) for seed in seeds]
         measured.append({
             "data": dataset.root.name, "hints": hints or "all", "recipe": row, "split": split, "seeds": list(seeds),
@@ -60,15 +62,16 @@ def _measured_once(
 ) -> dict[str, float]:
     name, _, own = row.partition(":")
     run = folder / _file_name(f"{row}-{seed}")
-    kept = run.with_name(f"{run.name}.json")
+    trained = run.with_name(f"{run.name}.json")
+    kept = trained if split == "val" else run.with_name(f"{run.name}-{split}.json")
     if kept.exists():
         return json.loads(kept.read_text("utf-8"))
     started = time.monotonic()
     segmenter = train(
         dataset, hints, run, recipe=name, seed=seed, settings=[part for part in own.split(";") if part],
-        resume=True, cache=folder / "cache", **training,
+        resume=True, **training,
     )  # fmt: skip
-    seconds = time.monotonic() - started
+    seconds = json.loads(trained.read_text("utf-8"))["seconds"] if trained.exists() else time.monotonic() - started
     ways = [segmenter.with_inference(crf=crf) for crf in (True, False)]
     refined, plain = (matrix.scores().mean_iou for matrix, _ in evaluate_configs(segmenter, dataset, split, ways))
     chosen = refined if segmenter.recipe.inference.crf else plain
@@ -94,12 +97,17 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--iterations", type=int, help="default: the recipe's")
     parser.add_argument("--precision", default="32-true")
-    parser.add_argument("--split", default="val")
+    parser.add_argument("--split", default="val", help="a run on `test` is noted in paper/test-split.md")
     parser.add_argument("--name", required=True, help="of the result file")
+    parser.add_argument(
+        "--runs", help="folder of the runs under --work; default --name. Those there are not trained again"
+    )
     parser.add_argument("--work", type=Path, default=Path("runs/bench"))
     options = parser.parse_args()
+    dataset = Dataset.open(options.data)
+    note_split(dataset, options.split)
     rows = measure(
-        Dataset.open(options.data), parse_rows(options.rows), options.hints, options.work / options.name,
+        dataset, parse_rows(options.rows), options.hints, options.work / (options.runs or options.name),
         seeds=range(options.seeds), split=options.split, weights=options.weights, iterations=options.iterations,
         precision=options.precision,
     )  # fmt: skip

@@ -53,7 +53,7 @@ from hintseg.inference.run_config import RunDescription
 from hintseg.io import images, pillow, rasters
 from hintseg.io.class_list import as_description
 from hintseg.io.palette import label_palette
-from hintseg.io.samples import Picture
+from hintseg.io.samples import DecodedImage
 from hintseg.network.backbone import read_state
 from hintseg.pseudo_labels.pipeline import middles, pseudo_labels
 from hintseg.recipes.registry import RECIPES
@@ -126,7 +126,7 @@ def require_hints(hints: ImageHints, size: tuple[int, int], classes: int) -> Non
         require(0 <= point.x <= width and 0 <= point.y <= height, f"{point} outside")
     for stroke in hints.scribbles:
         require(bool(np.isfinite(stroke.vertices).all()), f"{stroke} nowhere")
-    target = pseudo_labels(Picture(np.zeros((*size, 3), np.uint8)), hints, classes, find_in_boxes=middles)
+    target = pseudo_labels(DecodedImage(np.zeros((*size, 3), np.uint8)), hints, classes, find_in_boxes=middles)
     require(bool(((target.labels < classes) | (target.labels >= UNLABELLED)).all()), "a label of no class")
     require(target.labels.shape == size, "labels of another size")
 

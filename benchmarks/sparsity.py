@@ -31,9 +31,9 @@ def main() -> None:
         simulate_dataset(source, data, coverage=coverage)
         measured = measure(
             Dataset.open(data), parse_rows(options.rows), "scribbles", folder / f"runs-{coverage}",
-            seeds=range(options.seeds), weights=options.weights, iterations=options.iterations,
+            seeds=range(options.seeds), cache=folder / "cache", weights=options.weights, iterations=options.iterations,
         )  # fmt: skip
-        rows += [{"coverage": coverage} | row for row in measured]
+        rows += [{"coverage": coverage} | row | {"data": source.root.name} for row in measured]
     print(write(options.name, rows))
 
 

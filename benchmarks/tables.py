@@ -1,6 +1,6 @@
 """The tables of docs/explanation/results.md, from JSON under paper/results.
 
-`python -m benchmarks.tables` writes them between the markers of the page.
+`python -m benchmarks.tables` writes them between the markers of the page; `--print` prints them.
 """
 
 import argparse
@@ -9,11 +9,12 @@ import re
 import statistics
 from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
+from pathlib import Path
 from typing import Any
 
-from benchmarks.record import RESULTS
+from benchmarks.record import RESULTS, ROOT
 
-PAGE = RESULTS.parents[1] / "docs" / "explanation" / "results.md"
+PAGE = ROOT / "docs" / "explanation" / "results.md"
 NOTHING = "–"
 
 PEER_COSTS = ("train_seconds", "image_seconds", "memory_mib")
@@ -69,12 +70,9 @@ def accuracy() -> str:
 
 def speed() -> str:
     """The interactive session, and each part beside plain code."""
-    rows = [
-        *_session(load("session")),
-        *_parts(load("parts-epyc")),
-        *_crf(load("parts-crf")),
-        *_parts(load("parts-h200-threads-16")),
-    ]
+    read = {"session": _session, "parts-epyc": _parts, "parts-crf": _crf, "parts-h200-threads-16": _parts}
+    found = [rows(load(name)) for name, rows in read.items() if (RESULTS / f"{name}.json").exists()]
+    rows = chain.from_iterable(found)
     return table(["what", "machine", "seconds", "plain code, s", "times faster"], rows)
 
 
@@ -148,21 +146,56 @@ def _crf(found: dict[str, Any]) -> list[list[str]]:
 
 
 def peers() -> str:
-    """A line for each row of peers-*.json, the best of a data set and kind of mask first."""
+    """A line for each tool of peers-*.json, over the seeds; the best of a data set and kind of mask first."""
     header = ["data", "hints", "images", "masks", "tool", "mean IoU", "training, s", "s an image", "memory, MiB"]
-    found = [load(path.stem)["rows"] for path in sorted(RESULTS.glob("peers-*.json"))]
-    rows = sorted(chain.from_iterable(found), key=lambda row: (row["data"], row["masks"] != "val", -row["mean_iou"]))
+    by_tool: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    for row in chain.from_iterable(load(path.stem)["rows"] for path in sorted(RESULTS.glob("peers-*.json"))):
+        tool = " ".join([row["tool"], row.get("version", "")]).strip()
+        about = (row["data"], row["hints"], str(row["images"]), row["masks"], tool)
+        by_tool.setdefault(about, []).append(row)
+    scores = {about: [row["mean_iou"] for row in rows] for about, rows in by_tool.items()}
+    ordered = sorted(by_tool, key=lambda about: (about[0], about[3] != "val", -statistics.mean(scores[about])))
     return table(header, [
+        [*about, spread(scores[about]), *(_median(by_tool[about], name) for name in PEER_COSTS)] for about in ordered
+    ])  # fmt: skip
+
+
+def _median(rows: Sequence[dict[str, Any]], name: str) -> str:
+    values = [row[name] for row in rows if name in row]
+    return f"{statistics.median(values):g}" if values else NOTHING
+
+
+def sparsity() -> str:
+    """Mean IoU by what is left of each stroke."""
+    rows = load("sparsity")["rows"]
+    return table(["data", "recipe", "seeds", "length of a stroke left", "mean IoU", "of the whole stroke's"], [
         [
-            row["data"], row["hints"], str(row["images"]), row["masks"],
-            " ".join([row["tool"], row.get("version", "")]).strip(), f"{row['mean_iou']:.1f}",
-            *(f"{row[name]:g}" if name in row else NOTHING for name in PEER_COSTS),
+            row["data"], row["recipe"], ", ".join(map(str, row["seeds"])), f"{100 * row['coverage']:.0f} %",
+            spread(row["mean_iou"]), f"{100 * statistics.mean(row['mean_iou']) / _whole(rows, row):.0f} %",
         ]
         for row in rows
     ])  # fmt: skip
 
 
-TABLES: dict[str, Callable[[], str]] = {"accuracy": accuracy, "peers": peers, "speed": speed, "faults": faults}
+def _whole(rows: Sequence[dict[str, Any]], row: dict[str, Any]) -> float:
+    """Mean IoU of the same recipe with whole strokes."""
+    return statistics.mean(next(
+        other["mean_iou"] for other in rows if other["coverage"] == 1 and other["recipe"] == row["recipe"]
+    ))  # fmt: skip
+
+
+def sources() -> str:
+    """The command and commit of every result file."""
+    found = {path.stem: load(path.stem) for path in sorted(RESULTS.glob("*.json"))}
+    return table(
+        ["file", "command", "commit"],
+        [[name, f"`{content['command']}`", f"`{content['commit']}`"] for name, content in found.items()],
+    )
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    "accuracy": accuracy, "peers": peers, "sparsity": sparsity, "speed": speed, "faults": faults, "sources": sources,
+}  # fmt: skip
 
 
 def filled(page: str) -> str:
@@ -172,13 +205,25 @@ def filled(page: str) -> str:
         pattern = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", re.S)
         if len(pattern.findall(page)) != 1:
             raise SystemExit(f"{PAGE.name}: needs the markers {begin!r} and {end!r} once.")
-        text = f"{begin}\n\n{make()}\n\n{end}"
+        text = f"{begin}\n\n{made(make)}\n\n{end}"
         page = pattern.sub(lambda found, text=text: text, page)
     return page
 
 
+def made(make: Callable[[], str]) -> str:
+    """A table, or which result file it lacks."""
+    try:
+        return make()
+    except FileNotFoundError as error:
+        return f"Not measured: {Path(error.filename).name} is not there."
+
+
 def main() -> None:
-    argparse.ArgumentParser(description=__doc__).parse_args()
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--print", action="store_true", help="leave the page alone")
+    if parser.parse_args().print:
+        print(*(f"## {name}\n\n{made(make)}" for name, make in TABLES.items()), sep="\n\n")
+        return
     PAGE.write_text(filled(PAGE.read_text("utf-8")), "utf-8")
     print(PAGE)
 

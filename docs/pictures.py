@@ -1,4 +1,4 @@
-"""Draws the pictures of the documentation: docs/pictures.py RUN OUT, with the run that `make demo` left."""
+"""Draws the pictures of the documentation: python -m docs.pictures RUN OUT, with the run that `make demo` left."""
 
 import sys
 from pathlib import Path
@@ -7,6 +7,11 @@ import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
+from docs.figures.clusters import draw_clusters
+from docs.figures.losses import draw_gradient, draw_peakedness
+from docs.figures.retrieval import draw_retrieval
+from docs.figures.sparsity import draw_sparsity
+from docs.figures.tags import draw_poolings, draw_tags
 from PIL import Image
 
 from hintseg import Segmenter
@@ -14,6 +19,7 @@ from hintseg.apps.report.figures import draw_hints, embedding_colours, overlay, 
 from hintseg.apps.report.run_report import shown_segments, training_pictures
 from hintseg.functional.propagation.regions import propagate, propagated_labels
 from hintseg.functional.segments.oversegment import oversegment
+from hintseg.hints.dataset import Dataset
 from hintseg.hints.forms.boxes import Box
 from hintseg.hints.forms.points import Point
 from hintseg.hints.model import ImageHints
@@ -30,6 +36,8 @@ POINTS = {
     "cup": ((300, 150, CUP), (250, 32, CUP), (160, 290, CUP), (40, 300, 0), (560, 200, 0), (60, 50, 0)),
     "cat": ((150, 60, CAT), (215, 180, CAT), (40, 270, CAT), (425, 200, 0), (12, 60, 0), (395, 280, 0)),
 }
+IMAGENET = {"cup": [441, 504, 967, 968], "cat": [281, 282, 283, 284, 285]}  # mug, espresso, … and cats
+CLICKS = [(0.75, 0.75), (0.52, 0.43)]  # on the held-out motorcycle, as fractions of its sides
 BOXES = {"cup": (75, 12, 484, 388, CUP), "cat": (0, 0, 385, 300, CAT)}
 
 
@@ -68,9 +76,20 @@ def save(path: Path, picture: np.ndarray) -> None:
 
 
 def main(run: Path, out: Path) -> None:
-    """One picture a hint form, two of the method, and one for the README."""
+    """Pictures of the README, the hint types, the method, the losses and the results."""
     segmenter = Segmenter.open(run)
-    dataset, classes = segmenter.dataset(), len(segmenter.classes)
+    dataset = segmenter.dataset()
+    draw_forms(out, dataset)
+    shown = [[picture for picture, _ in training_pictures(segmenter, dataset, key)] for key in ("cup", "motorcycle")]
+    save(out / "demo.jpg", below(*[beside(*pictures, width=NARROW) for pictures in shown]))
+    draw_method(out, segmenter, dataset)
+    draw_retrieval(out / "method-retrieval.jpg", segmenter, dataset, "motorcycle_right", CLICKS)
+    draw_lecture(out, dataset)
+    draw_sparsity(out / "sparsity.jpg")
+
+
+def draw_forms(out: Path, dataset: Dataset) -> None:
+    """One picture a hint type."""
     rows: dict[str, list[np.ndarray]] = {"points": [], "scribbles": [], "boxes": []}
     for key in ("cup", "cat"):
         image = dataset.image(key)
@@ -80,14 +99,24 @@ def main(run: Path, out: Path) -> None:
             "boxes": ImageHints({"boxes": (Box(*BOXES[key]),)}, background=0),
         }
         for form, hints in by_form.items():
-            rows[form].append(form_row(image, hints, classes))
+            rows[form].append(form_row(image, hints, len(dataset.classes)))
     for form, pictures in rows.items():
         save(out / f"form-{form}.jpg", below(*pictures))
 
-    shown = [[picture for picture, _ in training_pictures(segmenter, dataset, key)] for key in ("cup", "motorcycle")]
-    save(out / "demo.jpg", below(*[beside(*pictures, width=NARROW) for pictures in shown]))
 
-    # How pixels become segments, and how near every pixel of two photographs is to one segment of the first.
+def draw_lecture(out: Path, dataset: Dataset) -> None:
+    """Regularisation losses, segments of colours, and what tags say of places."""
+    cup, cat = dataset.image("cup"), dataset.image("cat")
+    strokes = pseudo_labels(Picture(cup), dataset.hints("cup", ("scribbles",)), len(dataset.classes)).labels
+    draw_gradient(out / "losses-gradient.jpg", cup, strokes, centre=(0.42, 0.45))
+    draw_peakedness(out / "losses-entropy.jpg", cup, strokes)
+    draw_clusters(out / "losses-clusters.jpg", dataset.image("astronaut"))
+    draw_tags(out / "tags-cues.jpg", {CUP: (cup, IMAGENET["cup"]), CAT: (cat, IMAGENET["cat"])})
+    draw_poolings(out / "tags-pooling.jpg", cat, IMAGENET["cat"])
+
+
+def draw_method(out: Path, segmenter: Segmenter, dataset: Dataset) -> None:
+    """How pixels become segments, and how near every pixel of two photographs is to one segment of the first."""
     image = dataset.image("motorcycle")
     scale = middle_scale(segmenter.recipe.inference.scales)
     vectors = {

@@ -3,6 +3,7 @@
 import ast
 import importlib
 import json
+import re
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from benchmarks import accuracy, parts, plain, record, speed, tables
+from benchmarks import accuracy, parts, plain, record, results, speed, tables
 from benchmarks.economy import affordable
 from benchmarks.subset import subset
 
@@ -80,6 +81,69 @@ def test_the_table_shows_seeds_gaps_and_remarks(tmp_path, monkeypatch):
         "| A | points | instant | test | 0, 1 | 80.0 ± 1.4 | 81.0 ± 1.4 | – | 62 | short |",
         "| B | tags | x | val | 0 | – | – | 50.0 | – | – |",
     ]
+
+
+def test_peers_are_grouped_over_seeds_and_sparsity_is_compared_with_whole_strokes(tmp_path, monkeypatch):
+    about = {"data": "A", "hints": "scribbles", "images": 9, "masks": "val", "version": "1"}
+    for seed, score in enumerate((50.0, 52.0)):
+        better = about | {"tool": "b", "mean_iou": score + 20, "train_seconds": 10 * (seed + 1)}
+        content = {"rows": [about | {"tool": "a", "mean_iou": score}, better]}
+        (tmp_path / f"peers-a-{seed}.json").write_text(json.dumps(content), "utf-8")
+    monkeypatch.setattr(tables, "RESULTS", tmp_path)
+    assert tables.peers().splitlines()[2:] == [
+        "| A | scribbles | 9 | val | b 1 | 71.0 ± 1.4 | 15 | – | – |",
+        "| A | scribbles | 9 | val | a 1 | 51.0 ± 1.4 | – | – | – |",
+    ]
+    assert tables.made(tables.sparsity) == "Not measured: sparsity.json is not there."
+    row = {"data": "A", "recipe": "instant", "seeds": [0]}
+    rows = [row | {"coverage": 1.0, "mean_iou": [80.0]}, row | {"coverage": 0.3, "mean_iou": [60.0]}]
+    (tmp_path / "sparsity.json").write_text(json.dumps({"rows": rows}), "utf-8")
+    assert tables.sparsity().splitlines()[-1] == "| A | instant | 0 | 30 % | 60.0 | 75 % |"
+
+
+def test_every_result_file_is_named_with_command_and_commit():
+    sources = tables.sources()
+    for path in RESULTS:
+        content = json.loads(path.read_text("utf-8"))
+        assert f"| {path.stem} | `{content['command']}` | `{content['commit']}` |" in sources
+
+
+def test_a_look_at_a_test_split_is_noted_and_needs_masks(scenes, tmp_path, monkeypatch):
+    monkeypatch.setattr(record, "TEST_LOG", tmp_path / "log.md")
+    record.note_split(scenes, "val")
+    assert not record.TEST_LOG.exists()
+    (scenes.root / "test.txt").write_text(scenes.keys("val")[0], "utf-8")
+    dataset = type(scenes).open(scenes.root)
+    record.note_split(dataset, "test")
+    assert "| `python -m" in record.TEST_LOG.read_text("utf-8")
+    (scenes.root / "masks" / f"{scenes.keys('val')[0]}.png").unlink()
+    with pytest.raises(SystemExit, match="'test' has no masks"):
+        record.note_split(type(scenes).open(scenes.root), "test")
+
+
+def test_results_are_measured_again_small_or_in_full(tmp_path):
+    data = {task.name: tmp_path / task.data for task in results.TASKS}
+    small, full, test = (
+        [" ".join(command[1:]) for command in results.commands(data, tmp_path, whole, split, "other/python")]
+        for whole, split in ((False, "val"), (True, "val"), (True, "test"))
+    )
+    assert all("--seeds 1 " in command for command in small if "benchmarks.accuracy" in command)
+    assert sum("benchmarks.peers" in command for command in full) == 3 * len(results.PEERS)
+    assert not any("--split test" in command for command in small + full)
+    assert len(test) == len(results.TASKS)
+    assert all("--split test" in command and "--seeds 3 " in command for command in test)
+    runs = {re.search(r"--runs (\S+)", command)[1] for command in test}
+    assert runs == {re.search(r"--name (\S+)", command)[1] for command in full if "benchmarks.accuracy" in command}
+
+
+def test_absent_data_sets_are_named(scenes, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(
+        results, "TASKS", (results.Task("a", scenes.root.name, "points"), results.Task("b", "b", "points"))
+    )
+    found = results.datasets(scenes.root.parent, tmp_path / "work", 1)
+    assert list(found) == ["a"]
+    assert len(type(scenes).open(found["a"]).keys("train")) == 1
+    assert "b: " in capsys.readouterr().err
 
 
 def test_a_page_without_markers_is_refused():

@@ -18,10 +18,10 @@ from hintseg.hints.dataset import Dataset
 from hintseg.inference.evaluation import evaluate_split
 from hintseg.inference.segmenter import Segmenter
 from hintseg.io.images import write_image, write_labels
-from hintseg.io.samples import Picture
+from hintseg.io.samples import DecodedImage
 from hintseg.io.writing import cached_arrays, read_arrays
 from hintseg.memory_errors import is_exhausted, memory_explained
-from hintseg.training.stages import memory_errors_explained
+from hintseg.training.stages import ADVICE
 
 ERRORS = [
     MemoryError("std::bad_alloc"), RuntimeError("std::bad_alloc"), torch.OutOfMemoryError("CUDA out of memory."),
@@ -40,7 +40,7 @@ def test_exhausted_memory_is_one_sentence_that_names_a_setting(error):
         memory_explained("a", "lower it"),
     ):
         raise error
-    with pytest.raises(TrainingError, match=r"data\.batch"), memory_errors_explained():
+    with pytest.raises(TrainingError, match=r"data\.batch"), memory_explained("training", ADVICE, TrainingError):
         raise error
 
 
@@ -75,7 +75,7 @@ class Small:
         return match_classes(dataset.classes, self.classes)
 
     def read_picture(self, path):
-        return Picture(np.zeros((10, int(path.stem), 3), np.uint8), None)
+        return DecodedImage(np.zeros((10, int(path.stem), 3), np.uint8), None)
 
 
 def test_one_image_that_cannot_be_held_costs_that_image_only(scenes, tmp_path):

@@ -1,22 +1,48 @@
-"""hintseg itself, measured like the others."""
+"""hintseg itself, measured like the others, and published losses on its network."""
 
 import tempfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
-from benchmarks.peers.task import Image, Labels, Learner, Predict, Task
+from benchmarks.peers.task import Image, Labels, Learner, Predict, Task, processor_seconds
 from hintseg.api import train
+from hintseg.inference.segmenter import Segmenter
+
+PROBE = 10  # iterations that tell how long one takes
 
 
 def hintseg_row(engine: str) -> Learner:
     """The default of an engine, on the task's images and hints alone."""
+    return lambda task: _predict(_trained(task, "run", engine=engine))
+
+
+def objective_row(
+    objective: str, settings: Sequence[str] = (), begin: Callable[[int], None] = lambda iterations: None
+) -> Learner:
+    """The recipe `plain` with another objective, for as many iterations as fit into the task's seconds.
+
+    Args:
+        begin: is told the iterations of every training before it starts.
+    """
+
+    def trained(task: Task, name: str, iterations: int) -> Segmenter:
+        begin(iterations)
+        return _trained(task, name, objective=objective, settings=settings, iterations=iterations)
 
     def learn(task: Task) -> Predict:
-        folder = Path(tempfile.mkdtemp(prefix="hintseg-peers-"))
-        segmenter = train(task.dataset, ",".join(task.hints), folder / "run", engine=engine, seed=task.seed)
-
-        def predict(image: Image) -> Labels:
-            return segmenter.predict(image)
-
-        return predict
+        begun = processor_seconds()
+        trained(task, "probe", PROBE)
+        spent = processor_seconds() - begun
+        return _predict(trained(task, "run", max(round(PROBE * (task.seconds - spent) / spent), 1)))
 
     return learn
+
+
+def _trained(task: Task, name: str, **choices: Any) -> Segmenter:
+    folder = Path(tempfile.mkdtemp(prefix="hintseg-peers-"))
+    return train(task.dataset, ",".join(task.hints), folder / name, seed=task.seed, **choices)
+
+
+def _predict(segmenter: Segmenter) -> Callable[[Image], Labels]:
+    return lambda image: segmenter.predict(image)

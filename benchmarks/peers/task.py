@@ -1,7 +1,6 @@
 """What every tool is given, and how its masks are scored."""
 
 import resource
-import time
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -25,6 +24,7 @@ class Task(NamedTuple):
         train: keys of images with hints.
         test: keys of images with masks.
         hints: annotation types in use.
+        seconds: of processors, for learners that stop by time.
     """
 
     dataset: Dataset
@@ -32,6 +32,7 @@ class Task(NamedTuple):
     test: tuple[str, ...]
     hints: tuple[str, ...]
     seed: int = 0
+    seconds: float = 0.0
 
     @property
     def num_classes(self) -> int:
@@ -50,23 +51,24 @@ class Task(NamedTuple):
         return np.where(target.seeds < UNLABELLED, target.seeds, VOID).astype(np.uint8)
 
 
-def make_task(dataset: Dataset, hints: tuple[str, ...], seed: int, split: str = "val") -> Task:
+def make_task(dataset: Dataset, hints: tuple[str, ...], seed: int, split: str = "val", seconds: float = 0.0) -> Task:
     """All images of the data set that have placed hints, and all of a split that have masks."""
     train = tuple(key for key in dataset.keys("train") if dataset.hints(key, hints).localized())
-    return Task(dataset, train, tuple(key for key in dataset.keys(split) if dataset.has_mask(key)), hints, seed)
+    test = tuple(key for key in dataset.keys(split) if dataset.has_mask(key))
+    return Task(dataset, train, test, hints, seed, seconds)
 
 
 def measured(task: Task, learner: Learner) -> dict[str, Any]:
     """Mean IoU in percent over the images to be segmented, processor seconds, and the memory that came on top."""
-    before, started = _peak(), time.process_time()
+    before, started = _peak(), processor_seconds()
     predict = learner(task)
-    learned = time.process_time()
+    learned = processor_seconds()
     matrix = ConfusionMatrix(task.num_classes, VOID)
     for key in task.test:
         truth = task.dataset.mask(key)
         if truth is not None:
             matrix.update(truth, predict(task.dataset.image(key)))
-    ended = time.process_time()
+    ended = processor_seconds()
     return {
         "mean_iou": round(100 * matrix.scores().mean_iou, 2),
         "train_seconds": round(learned - started, 1),
@@ -77,16 +79,22 @@ def measured(task: Task, learner: Learner) -> dict[str, Any]:
 
 def completed(task: Task, complete: Callable[[Image, Labels, int], Labels]) -> dict[str, Any]:
     """Mean IoU in percent of completed training masks, for methods that look at one hinted image at a time."""
-    matrix, started = ConfusionMatrix(task.num_classes, VOID), time.process_time()
+    matrix, started = ConfusionMatrix(task.num_classes, VOID), processor_seconds()
     for key in task.train:
         truth = task.dataset.mask(key)
         if truth is not None:
             matrix.update(truth, complete(task.dataset.image(key), task.labels(key), task.num_classes))
-    seconds = time.process_time() - started
+    seconds = processor_seconds() - started
     return {
         "mean_iou": round(100 * matrix.scores().mean_iou, 2),
         "image_seconds": round(seconds / max(len(task.train), 1), 2),
     }
+
+
+def processor_seconds() -> float:
+    """That this process spent, and those it started and waited for."""
+    spent = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(one.ru_utime + one.ru_stime for one in spent)
 
 
 def _peak() -> int:

@@ -22,6 +22,7 @@ from hintseg.recipes.fine_tuned import FINE_TUNED
 from hintseg.recipes.instant import INSTANT
 from hintseg.recipes.plain import PLAIN
 from hintseg.recipes.registry import OBJECTIVE_SETTINGS, OBJECTIVES, RECIPES
+from hintseg.training.job import Job
 from hintseg.training.progress import Progress, noted
 from hintseg.training.stages import run_training
 from hintseg.version import __version__
@@ -42,11 +43,7 @@ def choose_recipe(
     seed: int | None = None,
     settings: Iterable[str] = (),
 ) -> Recipe:
-    """A recipe with the caller's changes; later arguments win.
-
-    Raises:
-        ConfigError: an unknown name or an invalid value.
-    """
+    """A recipe with the caller's changes; later arguments win. ConfigError: an unknown name or an invalid value."""
     if recipe not in RECIPES:
         raise unknown_name("recipe", recipe, RECIPES)
     chosen = load_recipe(config) if config is not None else RECIPES[recipe]
@@ -146,32 +143,26 @@ def train(
     chosen, remarks = _resolved(recipe, engine, weights, choices)
     dataset = dataset if isinstance(dataset, Dataset) else Dataset.open(dataset, progress)
     keys = dataset.keys(split)
-    counted = progress or (lambda stage, done, total, values: None)
-    found = inspect(dataset, keys, forms, lambda done: counted("check", done, len(keys), {}), digests=True)
+    told = progress or (lambda stage, done, total, values: None)
+    found = inspect(dataset, keys, forms, lambda done: told("check", done, len(keys), {}), digests=True)
     usable = require_trainable(found, dataset, forms, on_error)
     if _cores() > 4 and chosen.data.num_workers == 0 and os.name == "posix":
         chosen = override(chosen, [f"data.num_workers={min(_cores() // 2, 8)}"])
     if validate is not None and not any(dataset.has_mask(key) for key in dataset.keys(validate)):
         raise InputError(f"{dataset.root}: split {validate!r} has no masks to validate with; put them into masks/.")
     with published(out) as folder:
-        common: dict[str, Any] = {
-            "weights": weights, "device": device, "resume": resume, "version": __version__, "largest": found.largest,
-            "notes": [*remarks, *((logging.WARNING, said) for said in found.errors + found.warnings)],
-            "digests": found.digests,
-            "progress": noted(folder, progress) if first_process() else progress,
-            "cache": None if cache is None else Path(cache),
-        }  # fmt: skip
-        start = None
-        if chosen.instant is not None:
-            chosen = at_scale(chosen, found.largest)
-            start = partial(start_from_head, recipe=chosen)
+        job = Job(
+            dataset, usable, forms, chosen if chosen.instant is None else at_scale(chosen, found.largest), folder,
+            weights=weights, device=device, devices=devices, precision=precision, resume=resume,
+            cache=folder / "cache" if cache is None else Path(cache), validate=validate, largest=found.largest,
+            digests=found.digests, version=__version__, progress=noted(folder, told) if first_process() else told,
+            notes=[*remarks, *((logging.WARNING, said) for said in found.errors + found.warnings)],
+        )  # fmt: skip
         if chosen.instant is not None and not chosen.objective:
-            segmenter = run_instant(dataset, usable, forms, chosen, folder, **common)
+            segmenter = run_instant(job)
         else:
-            segmenter = run_training(
-                dataset, usable, forms, chosen, folder, devices=devices, precision=precision, validate=validate,
-                start=start, **common,
-            )  # fmt: skip
+            start = None if chosen.instant is None else partial(start_from_head, recipe=job.recipe)
+            segmenter = run_training(job, start)
     segmenter.data = dataset
     return segmenter
 

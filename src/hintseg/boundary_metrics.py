@@ -37,13 +37,13 @@ class BorderScores:
 class BoundaryMetrics:
     """Borders of any number of images, class by class."""
 
-    def __init__(self, num_classes: int, void: int = 255, spacing: float = 1.0) -> None:
+    def __init__(self, num_classes: int, ignore_index: int = 255, spacing: float = 1.0) -> None:
         """
         Args:
-            void: value of the truth that is ignored.
+            ignore_index: value of the truth that is ignored.
             spacing: side of a pixel; distances are in its unit.
         """
-        self.num_classes, self.void, self.spacing = num_classes, void, spacing
+        self.num_classes, self.ignore_index, self.spacing = num_classes, ignore_index, spacing
         self._overlap = np.zeros((2, num_classes), dtype=np.int64)  # intersection, union
         self._distance = np.zeros(num_classes)
         self._compared, self._one_sided = np.zeros((2, num_classes), dtype=np.int64)
@@ -52,13 +52,10 @@ class BoundaryMetrics:
         """Add one image.
 
         Args:
-            truth: (H, W) integer labels; `void` and everything outside [0, num_classes) is ignored.
+            truth: (H, W) integer labels; `ignore_index` and everything outside [0, num_classes) is ignored.
             prediction: (H, W) integer labels.
-
-        Raises:
-            ValueError: the shapes differ.
         """
-        valid = evaluated_pixels(truth, prediction, self.num_classes, self.void)
+        valid = evaluated_pixels(truth, prediction, self.num_classes, self.ignore_index)
         predicted = np.where(valid, prediction, truth)
         width = max(round(BAND * float(np.hypot(*truth.shape))), 1)
         for label in np.union1d(truth[valid], prediction[valid]).tolist():
@@ -97,7 +94,7 @@ def hausdorff_distance(one: Mask, other: Mask, percentile: float = PERCENTILE) -
         lies at the border of the image.
     """
     borders = [_band(mask, 1, cv2.MORPH_CROSS) for mask in (one, other)]
-    away = [_distance_to(border) for border in borders]
+    away = [cv2.distanceTransform((~border).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE) for border in borders]
     return float(max(np.percentile(away[1 - side][borders[side]], percentile) for side in (0, 1)))
 
 
@@ -106,7 +103,3 @@ def _band(mask: Mask, width: int, shape: int = cv2.MORPH_RECT) -> Mask:
     kernel = cv2.getStructuringElement(shape, (2 * width + 1, 2 * width + 1))
     inner = cv2.erode(mask.astype(np.uint8), kernel, borderType=cv2.BORDER_CONSTANT, borderValue=0)
     return mask & (inner == 0)
-
-
-def _distance_to(border: Mask) -> NDArray[np.float32]:
-    return cv2.distanceTransform((~border).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)

@@ -13,7 +13,7 @@ from hintseg.hints.forms.registry import FORMS
 from hintseg.hints.fractions import FractionCounts
 from hintseg.hints.labels import UNLABELLED, VOID
 from hintseg.hints.misspelt import misspelt
-from hintseg.hints.suspicions import PictureCounts, suspicions
+from hintseg.hints.suspicions import LabelMapCounts, suspicions
 from hintseg.io.listing import passed_over_sentence
 from hintseg.pseudo_labels.pipeline import middles, pseudo_labels
 
@@ -65,7 +65,7 @@ def inspect(
     forms = tuple(forms)
     found = Inspection()
     hinted = empty = ignored = 0
-    pictures, fractions = PictureCounts(), FractionCounts()
+    label_maps, fractions = LabelMapCounts(), FractionCounts()
     for number, key in enumerate(keys):
         found.images += 1
         try:
@@ -80,7 +80,7 @@ def inspect(
             found.largest = max(found.largest, *image.shape[:2])
             found.forms.update(hints.forms())
             found.corrections.update(hints.corrections)
-            pictures.add(hints)
+            label_maps.add(hints)
             fractions.add_hints(hints, image.shape)
             hinted += bool(hints.forms())
             whole = picture._replace(valid=None)
@@ -102,7 +102,7 @@ def inspect(
         found.warnings.append(f"{ignored} hinted pixels lie where their image holds no data, and are ignored.")
     found.warnings += [f"{what}: {count}." for what, count in found.corrections.items()]
     found.warnings += fractions.sentences()
-    found.warnings += suspicions(dataset, pictures)
+    found.warnings += suspicions(dataset, label_maps)
     return found
 
 

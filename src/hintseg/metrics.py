@@ -22,7 +22,7 @@ class Scores:
         recall: (C,) float64, fraction of the pixels of a class that are predicted as it; NaN where there is none.
         pixel_accuracy: fraction of evaluated pixels predicted right.
         mean_accuracy: mean recall over the classes that occur in the truth.
-        pixels: number of evaluated (non-void) pixels.
+        pixels: number of evaluated (not ignored) pixels.
     """
 
     mean_iou: float
@@ -42,22 +42,19 @@ class ConfusionMatrix:
     [0, num_classes): they count as misses of the true class and as nobody's hit.
     """
 
-    def __init__(self, num_classes: int, void: int = 255) -> None:
+    def __init__(self, num_classes: int, ignore_index: int = 255) -> None:
         self.num_classes = num_classes
-        self.void = void
+        self.ignore_index = ignore_index
         self.counts: NDArray[np.int64] = np.zeros((num_classes, num_classes + 1), dtype=np.int64)
 
     def update(self, truth: NDArray[np.integer], prediction: NDArray[np.integer]) -> None:
         """Add one image.
 
         Args:
-            truth: (H, W) integer labels; `void` and everything outside [0, num_classes) is skipped.
+            truth: (H, W) integer labels; `ignore_index` and everything outside [0, num_classes) is skipped.
             prediction: (H, W) integer labels.
-
-        Raises:
-            ValueError: the shapes differ.
         """
-        evaluated = evaluated_pixels(truth, prediction, self.num_classes, self.void)
+        evaluated = evaluated_pixels(truth, prediction, self.num_classes, self.ignore_index)
         true = truth[evaluated].astype(np.int64)
         predicted = prediction[evaluated].astype(np.int64)
         predicted[(predicted < 0) | (predicted >= self.num_classes)] = self.num_classes
@@ -83,16 +80,12 @@ class ConfusionMatrix:
 
 
 def evaluated_pixels(
-    truth: NDArray[np.integer], prediction: NDArray[np.integer], num_classes: int, void: int
+    truth: NDArray[np.integer], prediction: NDArray[np.integer], num_classes: int, ignore_index: int
 ) -> NDArray[np.bool_]:  # fmt: skip
-    """(H, W) bool: where the truth names a class.
-
-    Raises:
-        ValueError: the shapes differ.
-    """
+    """(H, W) bool: where the truth names a class; ValueError where the shapes differ."""
     if truth.shape != prediction.shape:
         raise ValueError(f"truth has shape {truth.shape} but prediction has shape {prediction.shape}")
-    return (truth != void) & (truth >= 0) & (truth < num_classes)
+    return (truth != ignore_index) & (truth >= 0) & (truth < num_classes)
 
 
 def nan_mean(values: NDArray[np.float64]) -> float:

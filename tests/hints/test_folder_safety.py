@@ -331,6 +331,6 @@ def test_control_characters_are_not_sent_to_the_terminal():
 
 
 @pytest.mark.parametrize(("name", "said"), [("a.png", True), ("a.tif", False)])
-def test_bands_of_pictures_that_have_none_to_choose_are_said(data, name, said):
+def test_bands_of_label_maps_that_have_none_to_choose_are_said(data, name, said):
     found = warnings_of(data(images=(name,), files={"masks/a.png": picture(0, 1)}, bands=[2, 1, 0]))
     assert ("'bands' [2, 1, 0] in dataset.json choose channels of TIFF" in found) == said

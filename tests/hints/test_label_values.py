@@ -129,6 +129,21 @@ def test_gifs_are_refused(data, imported, folder, save):
         imported(save, "a.gif")
 
 
+@pytest.mark.parametrize(
+    ("suffix", "save"),
+    [
+        ("png", picture(VALUES, format="JPEG")),
+        ("png", picture(VALUES, format="JPEG2000")),
+        ("tif", picture(VALUES, compression="jpeg")),
+    ],
+)
+def test_compression_that_changes_values_is_refused_whatever_the_name(data, imported, suffix, save):
+    with pytest.raises(InputError, match="changes values near borders"):
+        data(save, f"masks/a.{suffix}", void=255).mask("a")
+    with pytest.raises(InputError, match="changes values near borders"):
+        imported(save, f"a.{suffix}")
+
+
 def test_a_gif_under_another_name_is_refused_and_without_dataset_json(data):
     with pytest.raises(InputError, match="renumber the colours"):
         data(picture(values(2), format="GIF"))

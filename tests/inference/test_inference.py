@@ -27,7 +27,7 @@ from hintseg.hints.forms.boxes import Box
 from hintseg.hints.model import ImageHints
 from hintseg.inference import prediction
 from hintseg.inference.evaluation import evaluate_split, evaluation
-from hintseg.inference.refine import refined
+from hintseg.inference.prediction import refined
 from hintseg.inference.retrieval import load_index
 from hintseg.inference.run_config import RunDescription
 from hintseg.inference.segmenter import Segmenter
@@ -43,7 +43,6 @@ from hintseg.network.tta import (
     tile_weight,
     tiles,
 )
-from hintseg.pseudo_labels import complete as completion
 from hintseg.pseudo_labels.complete import complete_image, touch_boxes
 from hintseg.pseudo_labels.propagate import METHODS, complete_key, complete_untrained
 from hintseg.pseudo_labels.target import PseudoLabels
@@ -429,7 +428,7 @@ def test_the_crf_of_completed_masks_sees_every_second_pixel(segmenter, monkeypat
         seen.append((tuple(image.shape), bilateral_sxy))
         return shares
 
-    monkeypatch.setattr(completion, "dense_crf", record)
+    monkeypatch.setattr("hintseg.functional.propagation.dense_crf.dense_crf", record)
     image = np.random.default_rng(0).integers(0, 255, (67, 80, 3)).astype(np.uint8)
     labels = np.full((67, 80), 254, np.uint8)
     allowed = np.array([True, True, False])

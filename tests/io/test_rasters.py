@@ -97,6 +97,13 @@ def test_a_fourth_band_that_is_no_transparency_hides_nothing(tmp_path):
     assert (read_image(tmp_path / "a.tif") == data[..., :3]).all()
 
 
+def test_channels_of_an_ome_tiff_lie_on_pages_of_their_own(tmp_path):
+    channels = samples(3, 8, 9, top=255, dtype=np.uint8)
+    for name, bands in (("c.ome.tif", channels), ("many.ome.tif", np.concatenate([channels, channels]))):
+        tifffile.imwrite(tmp_path / name, bands, photometric="minisblack", ome=True, metadata={"axes": "CYX"})
+        np.testing.assert_array_equal(read_image(tmp_path / name), channels.transpose(1, 2, 0))
+
+
 def test_stacks_broken_and_missing_files_are_refused(tmp_path):
     tifffile.imwrite(tmp_path / "stack.tif", samples(6, 9, 8), imagej=True, metadata={"axes": "ZYX"})
     tifffile.imwrite(tmp_path / "whole.tif", samples(5, 90, 80), imagej=True, metadata={"axes": "CYX"})

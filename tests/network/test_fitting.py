@@ -8,7 +8,7 @@ from torch import nn
 from hintseg.config.schema import NetworkConfig
 from hintseg.errors import ConfigError
 from hintseg.network.embedder import Embedder
-from hintseg.network.fitting import require_fitting
+from hintseg.network.weights import require_fitting
 
 
 def test_a_network_that_does_not_fit_is_never_made(tmp_path):

@@ -8,7 +8,7 @@ from hintseg.hints.forms.boxes import Box
 from hintseg.hints.forms.points import Point
 from hintseg.hints.labels import UNLABELLED
 from hintseg.hints.model import ImageHints
-from hintseg.io.samples import Picture
+from hintseg.io.samples import DecodedImage
 from hintseg.pseudo_labels.grabcut import MIDDLE, box_centres, box_pixels, box_seeds
 from hintseg.pseudo_labels.pipeline import middles, pseudo_labels
 
@@ -70,7 +70,7 @@ def test_without_boxes_nothing_is_likely():
     image, _ = picture()
     assert (box_seeds(image, []) == UNLABELLED).all()
     hints = ImageHints({"points": (Point(60, 30, 1),)}, background=0)
-    plain, given = (pseudo_labels(Picture(image), hints, 2, find_in_boxes=find) for find in (middles, box_seeds))
+    plain, given = (pseudo_labels(DecodedImage(image), hints, 2, find_in_boxes=find) for find in (middles, box_seeds))
     assert (plain.seeds == given.seeds).all()
     assert plain.seeds[30, 60] == 1
 
@@ -101,7 +101,7 @@ def test_a_target_takes_seeds_in_boxes_as_likely_and_never_as_certain():
     box = around(thing, 1)
     hints = ImageHints({"boxes": (box,)}, background=0)
     seeds = box_seeds(image, hints.boxes)
-    target = pseudo_labels(Picture(image), hints, 2)
+    target = pseudo_labels(DecodedImage(image), hints, 2)
     assert (target.seeds[seeds == 1] == 1).all()
     within = np.zeros_like(thing)
     within[box_pixels(box, thing.shape, 1.0)] = True

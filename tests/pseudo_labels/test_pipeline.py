@@ -4,7 +4,7 @@ from hintseg.hints.forms.boxes import Box
 from hintseg.hints.forms.points import Point
 from hintseg.hints.labels import UNLABELLED, VOID
 from hintseg.hints.model import ImageHints
-from hintseg.io.samples import Picture
+from hintseg.io.samples import DecodedImage
 from hintseg.pseudo_labels.pipeline import drawn, limited_by_boxes, middles, pseudo_labels, without_invalid
 
 HINTS = ImageHints({"points": (Point(3, 3, 2),), "boxes": (Box(10, 4, 20, 14, 1),)}, background=0)
@@ -16,7 +16,7 @@ def test_the_stages_one_after_the_other_are_the_whole():
     labels = drawn(HINTS, (20, 30), 3, point_radius=1)
     labels = limited_by_boxes(labels, HINTS.boxes, middles(image, HINTS.boxes))
     labels = without_invalid(labels, valid)
-    whole = pseudo_labels(Picture(image, valid), HINTS, 3, point_radius=1, find_in_boxes=middles)
+    whole = pseudo_labels(DecodedImage(image, valid), HINTS, 3, point_radius=1, find_in_boxes=middles)
     for one, other in zip(labels, whole, strict=True):
         assert np.array_equal(one, other)
 
@@ -25,7 +25,7 @@ def test_pixels_without_data_are_void_whatever_hints_say():
     valid = np.ones((20, 30), bool)
     valid[:9] = False
     hints = ImageHints({"boxes": HINTS.boxes}, background=0)
-    labels = pseudo_labels(Picture(np.zeros((20, 30, 3), np.uint8), valid), hints, 3)
+    labels = pseudo_labels(DecodedImage(np.zeros((20, 30, 3), np.uint8), valid), hints, 3)
     assert (labels.labels[:9] == VOID).all()
     assert (labels.seeds[:9] == VOID).all()
     assert (labels.labels[9:, 20:] == 0).all()  # outside the only box

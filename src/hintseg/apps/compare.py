@@ -24,7 +24,7 @@ from hintseg.inference.evaluation import evaluate_configs
 from hintseg.inference.segmenter import Segmenter
 from hintseg.io.storage.outputs import claim_folder
 from hintseg.io.storage.results import require_result, write_result
-from hintseg.io.writing import atomic_path
+from hintseg.io.writing import write_text
 from hintseg.metrics import ConfusionMatrix
 from hintseg.training.progress import Progress
 
@@ -99,8 +99,7 @@ def compare(
         if (result := _kept(folder, told)) is None:
             training = partial(train, weights=weights, device=device, precision=precision, progress=progress)
             result = _measure(dataset, row, configured, hints, folder, split, training, completed)
-            with atomic_path(folder / "compare.json") as temporary:
-                temporary.write_text(json.dumps(asdict(result) | told), "utf-8")
+            write_text(folder / "compare.json", json.dumps(asdict(result) | told))
         results.append(result)
         write_result(out / "compare.json", [asdict(result) for result in results], overwrite=True)
     shown = [result for result in results if result.seed == seeds[0]]

@@ -1,7 +1,7 @@
 """Earlier names of settings, which work for one release: each is read as its present name, with one warning."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
 
@@ -76,101 +76,62 @@ def current_settings(content: object, source: str, strict: bool = True) -> objec
     """
     if not isinstance(content, dict):
         return content
-    found: dict[str, Any] = {name: dict(part) if isinstance(part, dict) else part for name, part in content.items()}
-    pairs = [pair for name in RENAMED if (pair := _move(found, name, RENAMED[name], source)) is not None]
-    if gone := _without_gone(found, source, strict):
-        _warn(f"{source}: ignored, since there is no such setting any more: {'; '.join(gone)}.")
-    if found.get("stage_two") == {}:
-        del found["stage_two"]
-    if isinstance(terms := found.get("objective"), dict):
-        for name in list(terms):
-            if isinstance(terms[name], dict):
-                terms[name] = dict(terms[name])
-                moved = (_move(found, f"objective.{name}.{old}", f"objective.{name}.{new}", source)
-                         for old, new in TERM_KEYS.items())  # fmt: skip
-                pairs += [pair for pair in moved if pair is not None]
-        moved = (_move(found, f"objective.{old}", f"objective.{new}", source) for old, new in TERMS.items())
-        pairs += [pair for pair in moved if pair is not None]
-    inference = found.get("inference")
-    if isinstance(inference, dict) and isinstance(method := inference.get("method"), str) and method in METHODS:
-        inference["method"] = METHODS[method]
-        pairs.append(f"inference.method {method} → {METHODS[method]}")
-    warn_of_names(source, pairs)
+    given = dict(_flat(content))
+    usual = {"data.oversegmentation": "watershed", "completion.crf": given.get("inference.crf", False)}
+    gone = [name for name in GONE if name in given]
+    for name in gone:
+        if strict and given[name] != usual[name]:
+            raise ConfigError(f"{source}: there is no {name} any more: {GONE[name]}; leave it out.")
+        del given[name]
+    if gone:
+        told = "; ".join(f"{name}: {GONE[name]}" for name in gone)
+        _warn(f"{source}: ignored, since there is no such setting any more: {told}.")
+    found: dict[str, Any] = {}
+    for name, value in current_assignments(list(given.items()), source):
+        *sections, key = name.split(".")
+        place = found
+        for section in sections:
+            place = place.setdefault(section, {})
+            if not isinstance(place, dict):
+                raise ConfigError(f"{source}: {name}: {section} is no section; leave its value out.")
+        place[key] = value
     return found
 
 
 def current_assignments(pairs: list[tuple[str, Any]], source: str) -> list[tuple[str, Any]]:
-    """Settings as (name, value), with present names; one warning names what was renamed.
+    """Settings as (name, value), with present names; one given by both its names is a ConfigError."""
+    names: dict[str, str] = {}
+    for name, _ in pairs:
+        new = current_name(name)
+        if (other := names.setdefault(new, name)) != name:
+            old = other if other != new else name
+            raise ConfigError(f"{source}: {old} is the old name of {new}; give {new} alone.")
+    renamed = [(old, new) for new, old in names.items() if old != new]
+    order = list(RENAMED)
+    said = [f"{old} → {new}" for old, new in sorted(renamed, key=lambda pair: (*order, pair[0]).index(pair[0]))]
+    found = []
+    for name, value in pairs:
+        new = current_name(name)
+        if new == "inference.method" and isinstance(value, str) and value in METHODS:
+            said.append(f"{new} {value} → {METHODS[value]}")
+            value = METHODS[value]
+        found.append((new, value))
+    if said:
+        more = f" and {len(said) - SHOWN} more" if len(said) > SHOWN else ""
+        shown = ", ".join(said[:SHOWN])
+        _warn(f"{source}: settings have new names ({shown}{more}); the old ones work for one more release.")
+    return found
 
-    Raises:
-        ConfigError: a setting is given by both its names.
-    """
-    given = {name for name, _ in pairs}
-    renamed = {name: current_name(name) for name in given if current_name(name) != name}
-    for old, new in sorted(renamed.items()):
-        if new in given:
-            raise _twice(source, old, new)
-    warn_of_names(source, [f"{old} → {new}" for old, new in sorted(renamed.items())])
-    return [(renamed.get(name, name), value) for name, value in pairs]
 
-
-def warn_of_names(source: str, renamed: list[str]) -> None:
-    """Once a process: "old → new", three of them at most."""
-    if renamed:
-        more = f" and {len(renamed) - SHOWN} more" if len(renamed) > SHOWN else ""
-        _warn(
-            f"{source}: settings have new names ({', '.join(renamed[:SHOWN])}{more}); the old ones work for one more "
-            "release."
-        )
+def _flat(section: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    """Every setting by its dotted name; an empty section counts as one."""
+    for name, value in section.items():
+        if isinstance(value, dict) and value:
+            yield from _flat(value, f"{above}{name}.")
+        else:
+            yield f"{above}{name}", value
 
 
 @cache
 def _warn(sentence: str) -> None:
     log.warning("%s", sentence)
-
-
-def _move(content: dict[str, Any], old: str, new: str, source: str) -> str | None:
-    """Move a value to its present place; None where there is none."""
-    *above, key = old.split(".")
-    here = _section(content, above, make=False)
-    if here is None or key not in here or (old == "stage_two" and isinstance(here[key], dict)):
-        return None
-    *above, name = new.split(".")
-    there = _section(content, above, make=True)
-    if there is None:
-        return None
-    if name in there:
-        raise _twice(source, old, new)
-    there[name] = here.pop(key)
-    return f"{old} → {new}"
-
-
-def _without_gone(content: dict[str, Any], source: str, strict: bool) -> list[str]:
-    """Leave out settings that are gone, and say what decides in their place."""
-    data, completion, inference = (content.get(name) for name in ("data", "completion", "inference"))
-    crf = inference.get("crf", False) if isinstance(inference, dict) else False
-    usual: dict[str, Any] = {"data.oversegmentation": "watershed", "completion.crf": crf}
-    told = []
-    for name, section in (("data.oversegmentation", data), ("completion.crf", completion)):
-        key = name.partition(".")[2]
-        if isinstance(section, dict) and key in section:
-            if strict and section[key] != usual[name]:
-                raise ConfigError(f"{source}: there is no {name} any more: {GONE[name]}; leave it out.")
-            del section[key]
-            told.append(f"{name}: {GONE[name]}")
-    return told
-
-
-def _section(content: dict[str, Any], names: list[str], make: bool) -> dict[str, Any] | None:
-    place: Any = content
-    for name in names:
-        if make and name not in place:
-            place[name] = {}
-        place = place.get(name)
-        if not isinstance(place, dict):
-            return None
-    return place
-
-
-def _twice(source: str, old: str, new: str) -> ConfigError:
-    return ConfigError(f"{source}: {old} is the old name of {new}; give {new} alone.")

@@ -1,4 +1,4 @@
-"""Recipes read from files and changed by assignments."""
+"""Recipes read from files and changed by assignments; what is wrong with one is a ConfigError that names its place."""
 
 import json
 from collections.abc import Iterable
@@ -15,11 +15,7 @@ from hintseg.io.listing import require_no_pipe
 
 
 def load_recipe(path: Path) -> Recipe:
-    """Read a recipe from JSON, or YAML where the file's name ends so.
-
-    Raises:
-        ConfigError: missing, malformed, or an unknown or invalid key.
-    """
+    """Read a recipe from JSON, or YAML where the file's name ends so."""
     is_yaml = path.suffix.lower() in (".yaml", ".yml")
     try:
         require_no_pipe(path)
@@ -34,11 +30,7 @@ def load_recipe(path: Path) -> Recipe:
 
 
 def override(recipe: Recipe, assignments: Iterable[str]) -> Recipe:
-    """Apply `section.key=value` assignments; the value is JSON, or a bare word.
-
-    Raises:
-        ConfigError: malformed, unknown key, or invalid value.
-    """
+    """Apply `section.key=value` assignments; the value is JSON, or a bare word."""
     content = recipe.everything()
     for name, value in current_assignments([_parsed(assignment) for assignment in assignments], "--set"):
         *sections, key = name.split(".")
@@ -67,11 +59,7 @@ def _parsed(assignment: str) -> tuple[str, Any]:
 
 
 def validated(content: object, source: str) -> Recipe:
-    """A recipe of what JSON holds; `source` names it in errors.
-
-    Raises:
-        ConfigError: an unknown key, an invalid value, or a setting given by both its old and its new name.
-    """
+    """A recipe of what JSON holds; `source` names it in errors."""
     try:
         return Recipe.model_validate(current_settings(content, source))
     except ValidationError as error:

@@ -7,12 +7,12 @@ from hintseg.functional.losses.tags import pool
 from hintseg.functional.propagation.dense_crf import dense_crf
 
 LEAST = 1e-5
+FOREGROUND_DECAY, BACKGROUND_DECAY = 0.996, 0.999  # of rank pooling
 
 
 def expansion(
-    probabilities: Tensor, present: Tensor, absent: Tensor, background: int | None = None, *,
-    foreground_decay: float = 0.996, background_decay: float = 0.999, where: Tensor | None = None,
-) -> Tensor:  # fmt: skip
+    probabilities: Tensor, present: Tensor, absent: Tensor, background: int | None = None, where: Tensor | None = None
+) -> Tensor:
     """−1/|T| Σ_{c∈T} log G_c(d₊) − 1/|T̄| Σ_{c∉T} log(1 − G_c(0)) − log G_bg(d_bg), mean over images.
 
     G is global weighted rank pooling, whose decays are given for maps of 41 × 41 cells.
@@ -32,13 +32,13 @@ def expansion(
         foreground[background] = False
     here = present & foreground
     absent = absent & foreground
-    spread = pool(probabilities, "rank", decay=foreground_decay, where=where).clamp_min(LEAST).log()
+    spread = pool(probabilities, "rank", decay=FOREGROUND_DECAY, where=where).clamp_min(LEAST).log()
     peak = (1 - pool(probabilities, "max", where=where)).clamp_min(LEAST).log()
     losses = -(spread * here).sum(dim=1) / here.sum(dim=1).clamp_min(1)
     losses = losses - (peak * absent).sum(dim=1) / absent.sum(dim=1).clamp_min(1)
     if background is not None:
         there = probabilities[:, background : background + 1]
-        pooled = pool(there, "rank", decay=background_decay, where=where)[:, 0]
+        pooled = pool(there, "rank", decay=BACKGROUND_DECAY, where=where)[:, 0]
         losses = losses - pooled.clamp_min(LEAST).log() * present[:, background]
     return (losses * known).sum() / known.sum().clamp_min(1)
 

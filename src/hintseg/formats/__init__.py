@@ -1,1 +1,1 @@
-"""Annotations of other tools ↔ data set folders; one file a format, one line in `by_name`."""
+"""Annotations of other tools ↔ data set folders; one file a format, one line in `registry`."""

@@ -26,7 +26,7 @@ from hintseg.formats.shapes import declared_size, label_used, note_repeated, rec
 from hintseg.formats.writer import Classes, Labelled, extent
 from hintseg.hints.forms.form import numbers
 from hintseg.hints.labels import VOID
-from hintseg.io.writing import atomic_path
+from hintseg.io.writing import write_text
 
 Part = tuple[Any, list[int], int]  # segmentation, x, y, width and height of its box, and its pixels
 LARGER = 4  # times as many cells as its image: a mask is sampled, not unpacked
@@ -106,8 +106,7 @@ def _write(
     categories = [{"id": label + 1, "name": name} for label, name in enumerate(classes.names)]
     numbered = [{"id": number, **one} for number, one in enumerate(annotations, start=1)]
     content = {"images": images, "annotations": numbered, "categories": categories}
-    with atomic_path(out / "annotations.json") as temporary:
-        temporary.write_text(json.dumps(content, ensure_ascii=False), "utf-8")
+    write_text(out / "annotations.json", json.dumps(content, ensure_ascii=False))
 
 
 def _require_instances(annotations: list[dict[str, Any]], path: Path) -> None:
@@ -122,11 +121,7 @@ def _require_instances(annotations: list[dict[str, Any]], path: Path) -> None:
 
 
 def _by_id(content: object, name: str, needed: str, path: Path) -> dict[str, dict[str, Any]]:
-    """Rows of a list by their ids, which are numbers or text.
-
-    Raises:
-        InputError: malformed, or one id for two things.
-    """
+    """Rows of a list by their ids, numbers or text; InputError where malformed, or one id is of two things."""
     found: dict[str, dict[str, Any]] = {}
     for row, value in enumerate(tables(entry(content, name, list, str(path)), f"{path}, {name}")):
         where = f"{path}, {name}[{row}]"
@@ -213,11 +208,7 @@ def _add_region(annotation: dict[str, Any], key: str, label: int, found: Importe
 
 
 def _mask(rle: dict[str, Any], frame: Frame) -> NDArray[np.bool_]:
-    """A run-length mask of the declared size or of the image's; a far larger one is never unpacked.
-
-    Raises:
-        KeyError, TypeError, ValueError: it is none.
-    """
+    """A run-length mask of the declared size or of the image's; a far larger one is never unpacked."""
     if math.prod(frame.declared) > LARGER * math.prod(frame.size) and rle["size"] == list(frame.declared):
         return sample_rle(rle, frame.declared, *frame.shown())
     return decode_rle(rle, frame.declared, frame.size)

@@ -19,7 +19,17 @@ from numpy.typing import NDArray
 from hintseg.errors import InputError
 from hintseg.formats.folder import read_xml
 from hintseg.formats.reader import Imported
-from hintseg.formats.shapes import SPLITS, declared_size, ellipse, label_used, note_repeated, rectangle, turned
+from hintseg.formats.rle import run_lengths
+from hintseg.formats.shapes import (
+    SPLITS,
+    declared_size,
+    ellipse,
+    label_used,
+    note_repeated,
+    placed,
+    rectangle,
+    turned,
+)
 from hintseg.formats.writer import Classes, Labelled, extent
 from hintseg.hints.dataset_json import as_coordinate
 from hintseg.io.writing import atomic_path
@@ -33,11 +43,7 @@ def matches(path: Path) -> bool:
 
 
 def read(path: Path, found: Imported) -> None:
-    """Add one annotation file.
-
-    Raises:
-        InputError: malformed, naming file and field.
-    """
+    """Add one annotation file; InputError, with file and field, where it is malformed."""
     root = read_xml(path)
     used = {shape.get("label") or "" for image in root.iter("image") for shape in image}
     used |= {track.get("label") or "" for track in root.iter("track")}
@@ -68,10 +74,7 @@ def write(out: Path, items: Iterable[Labelled], classes: Classes) -> None:
         image = SubElement(root, "image", id=str(number), name=item.name, width=str(width), height=str(height))
         for label, mask in classes.masks(item.labels):
             x, y, w, h = extent(mask)
-            flat = mask[y : y + h, x : x + w].ravel()
-            edges = np.flatnonzero(np.diff(flat)) + 1
-            runs = np.diff(np.concatenate([[0], edges, [flat.size]])).tolist()
-            rle = ", ".join(map(str, [0, *runs] if flat[0] else runs))
+            rle = ", ".join(map(str, run_lengths(mask[y : y + h, x : x + w].ravel())))
             SubElement(
                 image, "mask", label=classes.names[label], source="auto", occluded="0", rle=rle,
                 left=str(x), top=str(y), width=str(w), height=str(h), z_order="0",
@@ -179,13 +182,7 @@ def _mask(shape: Element, size: tuple[int, int], where: str) -> NDArray[np.bool_
     modest = max(abs(left), abs(top), width, height) <= 2 * max(size)
     if not modest or min(width, height, *runs) < 0 or sum(runs) != width * height:
         raise InputError(f"{where}: the fields 'rle', 'left', 'top', 'width', 'height' do not fit together.")
-    mask = np.zeros(size, dtype=np.bool_)
-    filled = np.repeat(np.arange(len(runs)) % 2 == 1, runs).reshape(height, width)
-    # What lies outside of the image is cut off.
-    rows, columns = slice(max(top, 0), max(top + height, 0)), slice(max(left, 0), max(left + width, 0))
-    there = mask[rows, columns]
-    there[:] = filled[max(-top, 0) :, max(-left, 0) :][: there.shape[0], : there.shape[1]]
-    return mask
+    return placed(np.repeat(np.arange(len(runs)) % 2 == 1, runs).reshape(height, width), left, top, size)
 
 
 def _attribute(element: Element, name: str, where: str) -> str:

@@ -10,11 +10,7 @@ from hintseg.io.storage.files import mark_of
 
 
 def annotations_in(path: Path) -> Any:
-    """`read_json`, which is done once however many formats look whether a file is theirs.
-
-    Raises:
-        InputError: as `read_json`.
-    """
+    """`read_json`, which is done once however many formats look whether a file is theirs."""
     try:
         return _parsed(path, mark_of(path))
     except OSError:
@@ -27,11 +23,7 @@ def _parsed(path: Path, mark: str) -> Any:
 
 
 def tables(rows: list[Any], where: str) -> list[dict[str, Any]]:
-    """A list of objects.
-
-    Raises:
-        InputError: one is none.
-    """
+    """A list of objects; InputError where one is none."""
     for row, value in enumerate(rows):
         if not isinstance(value, dict):
             raise InputError(f"{where}[{row}]: {value!r:.80} is no object with fields.")
@@ -39,11 +31,7 @@ def tables(rows: list[Any], where: str) -> list[dict[str, Any]]:
 
 
 def entry(content: object, name: str, kind: type | tuple[type, ...], where: str) -> Any:
-    """`content[name]` of a type.
-
-    Raises:
-        InputError: absent or of another type.
-    """
+    """`content[name]` of a type; InputError where it is absent or of another."""
     value = content.get(name) if isinstance(content, dict) else None
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
         raise InputError(f"{where}: the field {name!r} is missing or malformed (got {value!r:.80}).")
@@ -51,10 +39,6 @@ def entry(content: object, name: str, kind: type | tuple[type, ...], where: str)
 
 
 def required_id(content: object, name: str, where: str) -> str:
-    """An id of JSON as text, so that 7, 7.0 and "7" are one.
-
-    Raises:
-        InputError: absent, or neither text nor a number.
-    """
+    """An id of JSON as text, so that 7, 7.0 and "7" are one; InputError where it is neither text nor a number."""
     value = entry(content, name, (int, str, float), where)
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)

@@ -72,11 +72,7 @@ class ImageFinder:
         self.root = root
 
     def find_named(self, name: str, where: Path, without: frozenset[str] = frozenset()) -> Path | None:
-        """`find` of a name as it is, then without a URL's query, then without its escapes.
-
-        Raises:
-            InputError: as `find`.
-        """
+        """`find` of a name as it is, then without a URL's query, then without its escapes."""
         plain = re.split("[?#]", name)[0]
         unsure = None
         for variant in dict.fromkeys((name, plain, unquote(plain))):

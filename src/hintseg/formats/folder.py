@@ -16,7 +16,7 @@ from hintseg.io.listing import require_no_pipe
 from hintseg.io.staging import holds_something
 from hintseg.io.storage.files import mark_of
 from hintseg.io.storage.outputs import require_no_part
-from hintseg.io.writing import atomic_path, link_or_copy
+from hintseg.io.writing import link_or_copy, write_text
 
 Progress = Callable[[str, int, int, dict[str, float]], None]
 
@@ -27,11 +27,7 @@ def find(root: Path, *candidates: str) -> Path | None:
 
 
 def required(root: Path, what: str, *candidates: str) -> Path:
-    """`find` for what nothing can be done without.
-
-    Raises:
-        InputError: there is none; names what was looked for.
-    """
+    """`find` for what nothing can be done without; InputError, with what was looked for, where there is none."""
     found = find(root, *candidates)
     if found is None:
         raise InputError(f"{root}: {what} not found; looked for {', '.join(candidates)} in this folder.")
@@ -39,11 +35,7 @@ def required(root: Path, what: str, *candidates: str) -> Path:
 
 
 def read_lines(path: Path) -> list[str]:
-    """First word of every line that is not empty.
-
-    Raises:
-        InputError: it cannot be read, or is not UTF-8.
-    """
+    """First word of every line that is not empty."""
     return [line.split()[0] for line in read_text(path).splitlines() if line.strip()]
 
 
@@ -77,11 +69,7 @@ def _parsed(path: Path, mark: str) -> ElementTree.Element:
 
 
 def parse_xml(content: bytes, where: str) -> ElementTree.Element:
-    """Root of XML without entities of its own.
-
-    Raises:
-        InputError: not XML, or it declares entities.
-    """
+    """Root of XML without entities of its own; InputError where it declares some, or is no XML."""
 
     def refuse(*declared: object) -> None:
         raise InputError(f"{where}: declares XML entities, which annotations do not need; it is refused.")
@@ -102,11 +90,7 @@ def parse_xml(content: bytes, where: str) -> ElementTree.Element:
 
 
 def text(element: ElementTree.Element, tag: str, path: Path) -> str:
-    """Text of the first child `tag`.
-
-    Raises:
-        InputError: there is none.
-    """
+    """Text of the first child `tag`; InputError where there is none."""
     value = element.findtext(tag)
     if value is None or not value.strip():
         raise InputError(f"{path}: an element <{element.tag}> has no <{tag}>.")
@@ -114,11 +98,7 @@ def text(element: ElementTree.Element, tag: str, path: Path) -> str:
 
 
 def number(element: ElementTree.Element, tag: str, path: Path) -> float:
-    """The child `tag` as a number.
-
-    Raises:
-        InputError: there is none, or it is none.
-    """
+    """The child `tag` as a number; InputError where there is none, or it is none."""
     value = text(element, tag, path)
     try:
         return as_coordinate(value)
@@ -127,11 +107,7 @@ def number(element: ElementTree.Element, tag: str, path: Path) -> float:
 
 
 def require_empty(out: Path) -> None:
-    """Refuse to write into a folder that holds something, or a part of a data set.
-
-    Raises:
-        InputError, RunError: it does, or is.
-    """
+    """Refuse to write into a folder that holds something, or a part of a data set: InputError, RunError."""
     if (out.exists() or out.is_symlink()) and (not out.is_dir() or holds_something(out)):
         raise InputError(f"{out}: is not empty, or no folder; choose a new one.")
     require_no_part(str(out), told=False)
@@ -151,12 +127,10 @@ def write_folder(
     for key, path in images.items():
         link_or_copy(path, out / "images" / f"{key}{path.suffix.lower()}")
     for name, keys in splits.items():
-        with atomic_path(out / f"{name}.txt") as temporary:
-            temporary.write_text("".join(f"{key}\n" for key in keys), "utf-8")
+        write_text(out / f"{name}.txt", "".join(f"{key}\n" for key in keys))
     for name, table in tables.items():
         if table:
-            with atomic_path(out / f"{name}.json") as temporary:
-                temporary.write_text(json.dumps(table), "utf-8")
+            write_text(out / f"{name}.json", json.dumps(table))
     dataset = Dataset(out, tuple(classes), background)
     dataset.save_description()
     return dataset

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from hintseg.errors import InputError
 from hintseg.io.images import read_orientation, resize_nearest
+from hintseg.io.pillow import turned
 
 
 @dataclass(frozen=True)
@@ -58,15 +59,7 @@ class Frame:
 
     def moved_map(self, labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """A label map of the declared size as one of the image's."""
-        if self.is_identity:
-            return labels
-        if self.orientation in (2, 3, 7, 8):
-            labels = labels[:, ::-1]
-        if self.orientation in (3, 4, 6, 7):
-            labels = labels[::-1]
-        if self.orientation >= 5:
-            labels = labels.T
-        return resize_nearest(np.ascontiguousarray(labels), self.size)
+        return labels if self.is_identity else resize_nearest(turned(labels, self.orientation), self.size)
 
     def shown(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Row and column of the declared map that each pixel of the image shows, as `moved_map` chooses them."""

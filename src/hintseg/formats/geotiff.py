@@ -5,7 +5,7 @@ from pathlib import Path
 
 from hintseg.formats.writer import Classes, Labelled, require_lines
 from hintseg.io.georeference import write_georeferenced
-from hintseg.io.writing import atomic_path
+from hintseg.io.writing import atomic_path, write_text
 
 
 def write(out: Path, items: Iterable[Labelled], classes: Classes) -> None:
@@ -19,5 +19,4 @@ def write(out: Path, items: Iterable[Labelled], classes: Classes) -> None:
     for item in items:
         with atomic_path(out / f"{item.key}.tif") as temporary:
             write_georeferenced(temporary, item.labels, item.image, classes.names)
-    with atomic_path(out / "classes.txt") as temporary:
-        temporary.write_text("".join(f"{name}\n" for name in classes.names), "utf-8")
+    write_text(out / "classes.txt", "".join(f"{name}\n" for name in classes.names))

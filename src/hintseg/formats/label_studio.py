@@ -27,7 +27,7 @@ from hintseg.formats.reader import Imported
 from hintseg.formats.shapes import declared_size, ellipse, rectangle, turned
 from hintseg.formats.writer import Classes, Labelled
 from hintseg.hints.forms.form import numbers
-from hintseg.io.writing import atomic_path, write_text
+from hintseg.io.writing import write_text
 
 NUMBER = (int, float)
 LOCAL = "/data/local-files/?d="  # where Label Studio serves files of its own machine
@@ -90,8 +90,7 @@ def write(out: Path, items: Iterable[Labelled], classes: Classes) -> None:
         tasks.append(
             {"data": {"image": LOCAL + quote(f"images/{item.name}")}, "annotations": [], "predictions": [prediction]}
         )
-    with atomic_path(out / "tasks.json") as temporary:
-        temporary.write_text(json.dumps(tasks, ensure_ascii=False), "utf-8")
+    write_text(out / "tasks.json", json.dumps(tasks, ensure_ascii=False))
     write_text(out / "labelling-page.xml", _page(classes))
     write_text(out / "README.txt", README)
 

@@ -20,7 +20,7 @@ from hintseg.errors import InputError, why
 from hintseg.formats.fields import annotations_in, entry
 from hintseg.formats.outlines import outlines
 from hintseg.formats.reader import Imported
-from hintseg.formats.shapes import declared_size, ellipse, rectangle, require_own_file
+from hintseg.formats.shapes import declared_size, ellipse, placed, rectangle, require_own_file
 from hintseg.formats.writer import Classes, Labelled
 from hintseg.hints.forms.form import numbers
 from hintseg.hints.labels import VOID
@@ -41,11 +41,7 @@ def matches(path: Path) -> bool:
 
 
 def read(path: Path, found: Imported) -> None:
-    """Add one annotation file.
-
-    Raises:
-        InputError: malformed, naming file and field.
-    """
+    """Add one annotation file; InputError, with file and field, where it is malformed."""
     content = annotations_in(path)
     name = entry(content, "imagePath", str, str(path))
     size = declared_size(content.get("imageHeight"), content.get("imageWidth"), str(path))
@@ -129,13 +125,8 @@ def _mask(shape: dict[str, Any], vertices: NDArray[np.float64], size: tuple[int,
             pixels = np.array(image.convert("L")) > 0
     except (binascii.Error, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise InputError(f"{where}: the field 'mask' is no PNG image in base64 ({why(error)}).") from error
-    mask = np.zeros(size, np.bool_)
-    (left, top), (right, bottom) = low.tolist(), (low + pixels.shape[::-1]).tolist()
-    inside = np.s_[max(top, 0) : max(bottom, 0), max(left, 0) : max(right, 0)]
-    part = pixels[max(-top, 0) :, max(-left, 0) :]
-    target = mask[inside]
-    target[:] = part[: target.shape[0], : target.shape[1]]
-    return mask
+    left, top = low.tolist()
+    return placed(pixels, left, top, size)
 
 
 def write(out: Path, items: Iterable[Labelled], classes: Classes) -> None:

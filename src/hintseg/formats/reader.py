@@ -114,11 +114,7 @@ class Imported:
         return key
 
     def add_file(self, path: Path) -> str:
-        """Key of an image file below `root`.
-
-        Raises:
-            InputError: two images would share a key.
-        """
+        """Key of an image file below `root`; InputError where two images would share it."""
         key = self._key(path)
         if self.images.setdefault(key, path) != path:
             raise InputError(f"{path}: {self.images[key]} has the same name; rename one of the two.")
@@ -198,11 +194,7 @@ class Imported:
             self.leave_out("polygon that covers no pixel of its image")
 
     def paint(self, key: str, mask: NDArray[np.bool_], label: int, where: str) -> None:
-        """A mask of the declared size, or of the image's.
-
-        Raises:
-            InputError: of another size.
-        """
+        """A mask of the declared size, or of the image's; InputError where it has another."""
         frame = self._fitting(key, mask.shape, where)
         if frame is None:
             return
@@ -213,11 +205,7 @@ class Imported:
             self.leave_out("mask that covers no pixel of its image")
 
     def paint_map(self, key: str, labels: NDArray[np.uint8], where: str) -> None:
-        """A full label map, `VOID` where nobody shall look; `paint` says of which size.
-
-        Raises:
-            InputError: of another size.
-        """
+        """A full label map, `VOID` where nobody shall look; `paint` says of which size."""
         frame = self._fitting(key, labels.shape, where)
         if frame is not None:
             self.regions[key] = frame.moved_map(labels)

@@ -29,11 +29,7 @@ def decode_rle(rle: dict[str, Any], *sizes: tuple[int, ...]) -> NDArray[np.bool_
 def sample_rle(
     rle: dict[str, Any], size: tuple[int, int], rows: NDArray[np.int64], columns: NDArray[np.int64]
 ) -> NDArray[np.bool_]:
-    """`decode_rle(rle, size)[rows, columns]`, in a time that depends on the places, not on the size.
-
-    Raises:
-        ValueError: as `decode_rle`.
-    """
+    """`decode_rle(rle, size)[rows, columns]`, in a time that depends on the places, not on the size."""
     height, width = _size(rle, (size,))
     ends = np.cumsum(_lengths(rle, height, width))
     return np.asarray(np.searchsorted(ends, columns * height + rows, side="right") % 2 == 1)
@@ -70,20 +66,18 @@ def _lengths(rle: dict[str, Any], height: int, width: int) -> NDArray[np.int64]:
 
 def encode_rle(mask: NDArray[np.bool_]) -> dict[str, Any]:
     """(H, W) bool → {"size": [H, W], "counts": compressed string}."""
-    flat = mask.T.ravel()
+    return {"size": list(mask.shape), "counts": _compressed(run_lengths(mask.T.ravel()))}
+
+
+def run_lengths(flat: NDArray[np.bool_]) -> list[int]:
+    """How many of (N,) bool are alike one after the other, false ones first."""
     edges = np.flatnonzero(np.diff(flat)) + 1
-    runs = np.diff(np.concatenate([[0], edges, [flat.size]]))
-    if flat.size and flat[0]:
-        runs = np.concatenate([[0], runs])
-    return {"size": list(mask.shape), "counts": _compressed(runs.tolist())}
+    runs = np.diff(np.concatenate([[0], edges, [flat.size]])).tolist()
+    return [0, *runs] if flat.size and flat[0] else runs
 
 
 def decode_polygons(segmentation: object, size: Sequence[int]) -> NDArray[np.bool_]:
-    """COCO's `segmentation` of any form → (H, W) bool.
-
-    Raises:
-        ValueError: none of its forms.
-    """
+    """COCO's `segmentation` of any form → (H, W) bool; ValueError where it has none of them."""
     if isinstance(segmentation, dict):
         return decode_rle(segmentation, (size[0], size[1]))
     if not isinstance(segmentation, list):

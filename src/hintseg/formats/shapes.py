@@ -59,6 +59,15 @@ def ellipse(x: float, y: float, radius_x: float, radius_y: float, degrees: float
     return turned(outline, (x, y), degrees)
 
 
+def placed(mask: NDArray[np.bool_], left: int, top: int, size: tuple[int, int]) -> NDArray[np.bool_]:
+    """A mask of (height, width) = `size` that holds a smaller one at a place; what leaves the image is cut off."""
+    height, width = mask.shape
+    whole = np.zeros(size, np.bool_)
+    there = whole[max(top, 0) : max(top + height, 0), max(left, 0) : max(left + width, 0)]
+    there[:] = mask[max(-top, 0) :, max(-left, 0) :][: there.shape[0], : there.shape[1]]
+    return whole
+
+
 def split_of(path: Path, root: Path) -> str | None:
     """The split that a file's name, or else its folder's, says: `instances_val2017.json`, `valid/labels.json`."""
     below = path.relative_to(root) if path.is_relative_to(root) else Path(path.name)

@@ -3,26 +3,21 @@
 from pathlib import Path
 
 from hintseg.formats.reader import Imported
+from hintseg.formats.shapes import SPLITS
 from hintseg.hints.dataset_json import read_text
-
-NAMES = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 
 
 def read_split_lists(folder: Path, found: Imported) -> None:
-    """Add the splits that text files of a folder list; images that were not read are counted and said.
-
-    Raises:
-        InputError: a name may be that of several images.
-    """
+    """Add the splits that text files of a folder list; images that were not read are counted and said."""
     keys = {path: key for key, path in found.images.items()}
     for path in sorted(folder.glob("*.txt")):
-        if path.stem not in NAMES:
+        if path.stem not in SPLITS:
             continue
         missing = 0
         for line in filter(None, map(str.strip, read_text(path).splitlines())):
             image = _image(line, path, found)
             if image in keys:
-                found.split(NAMES[path.stem], keys[image])
+                found.split(SPLITS[path.stem], keys[image])
             else:
                 missing += 1
         if missing:

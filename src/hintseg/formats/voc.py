@@ -28,11 +28,7 @@ def matches(path: Path) -> bool:
 
 
 def read(path: Path, found: Imported) -> None:
-    """Add one annotation file.
-
-    Raises:
-        InputError: malformed, naming file and field.
-    """
+    """Add one annotation file; InputError, with file and field, where it is malformed."""
     root = read_xml(path)
     name = text(root, "filename", path)
     folder = (root.findtext("folder") or "").strip()

@@ -12,10 +12,10 @@ from hintseg.errors import InputError
 from hintseg.formats.finding import parts_of
 from hintseg.formats.folder import read_names
 from hintseg.formats.reader import Imported
+from hintseg.formats.shapes import SPLITS
 from hintseg.hints.dataset_json import read_text
 
 LISTS = ("classes.txt", "obj.names", "predefined_classes.txt")
-SPLITS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 MOST_CLASSES = 10_000
 MOST_BRACKETS = 2000  # in a data.yaml; one that lists names and splits has a few
 
@@ -51,11 +51,7 @@ class Description:
 
 
 def describe(root: Path) -> Description | None:
-    """The description of the data set in a folder; None where no file names classes.
-
-    Raises:
-        InputError: a malformed file.
-    """
+    """The description of the data set in a folder; None where no file names classes."""
     for path in sorted([*root.glob("*.yaml"), *root.glob("*.yml")]):
         if "names" in (content := _read_yaml(path)):
             return _description(path, content, root)
@@ -66,11 +62,7 @@ def describe(root: Path) -> Description | None:
 
 
 def require_same_names(described: Description, paths: Iterable[Path]) -> None:
-    """Refuse files, of sub-folders, too, that say otherwise which number is which class.
-
-    Raises:
-        InputError: one does, or is malformed.
-    """
+    """Refuse files, of sub-folders, too, that say otherwise which number is which class: InputError."""
     for path in paths:
         names = None
         if path.suffix.lower() in (".yaml", ".yml") and "names" in (content := _read_yaml(path)):

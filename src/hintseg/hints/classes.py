@@ -64,11 +64,7 @@ class ClassMap:
         return table[labels]
 
     def run_hints(self, hints: ImageHints, where: str) -> ImageHints:
-        """Hints of the data set as the run numbers them.
-
-        Raises:
-            InputError: one names a class that the run never learned.
-        """
+        """Hints as the run numbers them; InputError where one names a class that the run never learned."""
         if self.same:
             return hints
         needed = hints.classes() | (set() if hints.background is None else {hints.background})

@@ -3,9 +3,9 @@
     dataset.json     classes (names, index = label), background (index or null), tags_complete;
                      void (255), unlabelled (null), first_label (0): values of label maps, see `coding`
     images/KEY.jpg           any format of `listing.IMAGE_SUFFIXES`
-    masks/KEY.png            dense label map, void where nobody knows; any format of `pictures.LABEL_SUFFIXES`
+    masks/KEY.png            dense label map, void where nobody knows; any format of `label_maps.LABEL_SUFFIXES`
     scribbles/KEY.png        label map, 255 = unlabelled
-    scribbles.json           KEY → [[class, [[x, y], …]], …]       strokes, beside or in place of the PNGs;
+    scribbles.json           KEY → [[class, [[x, y], …]], …]       strokes, over the PNGs or in their place;
                              a third entry is a stroke's width in pixels, 3 without it
     points.json              KEY → [[x, y, class], …]
     contours/KEY.png         grey boundary strength, in place of the colour gradient for superpixels
@@ -33,18 +33,19 @@ from hintseg.errors import InputError
 from hintseg.hints.coding import LabelCoding
 from hintseg.hints.dataset_json import classes_from_hints, parse_description, read_table
 from hintseg.hints.forms.form import Hint, Row
-from hintseg.hints.forms.registry import FORMS
+from hintseg.hints.forms.registry import FORMS, with_label_maps, with_tables
 from hintseg.hints.keys import by_key, near_key
+from hintseg.hints.label_maps import LabelMaps, list_label_maps, require_own_values, require_size
 from hintseg.hints.labels import VOID
 from hintseg.hints.layout import require_sound
+from hintseg.hints.misspelt import FOLDERS
 from hintseg.hints.model import ImageHints
 from hintseg.hints.names import no_class, plain_name, require_names
-from hintseg.hints.pictures import Pictures, list_pictures, require_own_values, require_size
 from hintseg.hints.splits import split_keys
 from hintseg.hints.stretch import with_stretch
 from hintseg.io.images import read_image, read_image_size, read_picture
 from hintseg.io.listing import Listing, list_images
-from hintseg.io.samples import PLAIN, Picture, View
+from hintseg.io.samples import PLAIN, DecodedImage, View
 from hintseg.io.storage.addresses import is_remote, local_path
 from hintseg.io.storage.mirror import Progress, fetch
 from hintseg.io.writing import write_text
@@ -54,6 +55,8 @@ from hintseg.memory_errors import memory_explained
 @dataclass(frozen=True)
 class Dataset:
     """A folder of images with hints; see the module's docstring for the layout.
+
+    Its methods raise InputError, with file, image and value, where something is malformed or of another size.
 
     Attributes:
         root: the folder.
@@ -101,11 +104,7 @@ class Dataset:
 
     @cached_property
     def paths(self) -> Mapping[str, Path]:
-        """KEY → image file, for every image, sorted by key.
-
-        Raises:
-            InputError: two images share a key.
-        """
+        """KEY → image file, for every image, sorted by key; InputError where two images share one."""
         return by_key(self._listing)
 
     @cached_property
@@ -120,8 +119,7 @@ class Dataset:
     @property
     def label_folders(self) -> tuple[str, ...]:
         """Addresses of the folders from which label maps are read, there or not."""
-        parts = (*(name for name, form in FORMS.items() if form.picture), "contours")
-        return tuple(f"{(self.address or str(self.root)).rstrip('/')}/{part}" for part in parts)
+        return tuple(f"{(self.address or str(self.root)).rstrip('/')}/{folder}" for folder in FOLDERS)
 
     @property
     def splits(self) -> tuple[str, ...]:
@@ -139,11 +137,7 @@ class Dataset:
         return tuple(self.paths) if split is None else split_keys(self.root, split, self.paths, self.splits)
 
     def path(self, key: str) -> Path:
-        """The image file of a key.
-
-        Raises:
-            InputError: no image has this key.
-        """
+        """The image file of a key; InputError where no image has it."""
         try:
             return self.paths[key]
         except KeyError:
@@ -157,7 +151,7 @@ class Dataset:
         """`view`, with the limits that its deep images share where dataset.json states none."""
         return with_stretch(self.view, tuple(self.paths.values()))
 
-    def picture(self, key: str) -> Picture:
+    def picture(self, key: str) -> DecodedImage:
         """An image, and which of its pixels hold data."""
         path = self.path(key)
         with memory_explained(str(path), "reduce the image, or cut it into tiles"):
@@ -168,19 +162,11 @@ class Dataset:
         return self.picture(key).pixels
 
     def mask(self, key: str) -> NDArray[np.uint8] | None:
-        """(H, W) uint8 dense label map with `VOID` for void, or None when there is none.
-
-        Raises:
-            InputError: another size than the image, or a label that is no class.
-        """
+        """(H, W) uint8 dense label map with `VOID` for void, or None when there is none."""
         return self._label_map("masks", key, lambda: read_image_size(self.path(key)))
 
     def contours(self, key: str) -> NDArray[np.float32] | None:
-        """(H, W) float32 boundary strength in [0, 1] that the user supplies, or None.
-
-        Raises:
-            InputError: another size than the image.
-        """
+        """(H, W) float32 boundary strength in [0, 1] that the user supplies, or None."""
         path = self.label_path("contours", key)
         if path is None:
             return None
@@ -197,14 +183,13 @@ class Dataset:
         path = self.root / folder / f"{key}.png"  # as what was written since the folder was listed
         if path.exists() or path.is_symlink():
             return path  # of a link that leads nowhere reading says so
-        other = self.pictures[folder].files.get(key)
+        other = self.label_maps[folder].files.get(key)
         return other if other is not None and other.exists() else None
 
     @cached_property
-    def pictures(self) -> Mapping[str, Pictures]:
+    def label_maps(self) -> Mapping[str, LabelMaps]:
         """Folder of label maps → its files, as they were when first asked for."""
-        folders = [*(name for name, form in FORMS.items() if form.picture), "contours"]
-        return {folder: list_pictures(self.root / folder) for folder in folders}
+        return {folder: list_label_maps(self.root / folder) for folder in FOLDERS}
 
     @cached_property
     def coding(self) -> LabelCoding:
@@ -212,11 +197,7 @@ class Dataset:
         return LabelCoding(len(self.classes), self.void, self.unlabelled, self.first_label)
 
     def hints(self, key: str, forms: Iterable[str] = FORMS, size: tuple[int, int] | None = None) -> ImageHints:
-        """All hints of one image, of the chosen forms; its size (height, width) is read where it is not given.
-
-        Raises:
-            InputError: a malformed hint, naming file, image and value.
-        """
+        """All hints of one image, of the chosen forms; its size (height, width) is read where it is not given."""
         chosen, corrections = frozenset(forms), list[str]()
         known = cache(lambda: size or read_image_size(self.path(key)))
         return ImageHints(
@@ -237,16 +218,12 @@ class Dataset:
             label = partial(self.label, where=where)
             rows = (Row(values, where, label, size, correct) for values in self._tables[name].get(key, ()))
             found += [hint for row in rows if (hint := form.parse(row)) is not None]
-        if form.picture is not None and (labels := self._label_map(name, key, size, correct)) is not None:
-            found.append(form.picture(labels))
+        if form.label_map is not None and (labels := self._label_map(name, key, size, correct)) is not None:
+            found.append(form.label_map(labels))
         return tuple(found)
 
     def label(self, value: object, where: str) -> int:
-        """A class given as index or name → index.
-
-        Raises:
-            InputError: no such class.
-        """
+        """A class given as index or name → index; InputError where there is no such class."""
         if isinstance(value, str) and (label := self._label_of.get(plain_name(value))) is not None:
             return label
         if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < len(self.classes):
@@ -285,14 +262,13 @@ class Dataset:
 
     @cached_property
     def _tables(self) -> dict[str, dict[str, list[Any]]]:
-        tables = [name for name, form in FORMS.items() if form.parse]
-        return {name: read_table(self.root / f"{name}.json") for name in (*tables, "looked_for")}
+        return {name: read_table(self.root / f"{name}.json") for name in (*with_tables(), "looked_for")}
 
     def hint_keys(self) -> dict[str, frozenset[str]]:
         """Name of each hint table → keys it names, known images or not."""
         named = {name: frozenset(table) for name, table in self._tables.items()}
-        for folder in (name for name, form in FORMS.items() if form.picture):
-            named[folder] = named.get(folder, frozenset()) | self.pictures[folder].files.keys()
+        for folder in with_label_maps():
+            named[folder] = named.get(folder, frozenset()) | self.label_maps[folder].files.keys()
         return named
 
     def _label_map(

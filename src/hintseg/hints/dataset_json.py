@@ -9,11 +9,11 @@ import numpy as np
 from hintseg.errors import InputError
 from hintseg.hints.coding import parse_coding
 from hintseg.hints.forms.form import LARGEST
-from hintseg.hints.forms.registry import FORMS
+from hintseg.hints.forms.registry import FORMS, with_label_maps, with_tables
+from hintseg.hints.label_maps import list_label_maps
 from hintseg.hints.labels import MAX_CLASSES, UNLABELLED, VOID
-from hintseg.hints.misspelt import misspelt
+from hintseg.hints.misspelt import FOLDERS, misspelt
 from hintseg.hints.names import plain_name, require_names
-from hintseg.hints.pictures import list_pictures
 from hintseg.io.images import read_labels
 from hintseg.io.listing import composed
 from hintseg.io.reading import read_json as read_json
@@ -27,11 +27,7 @@ ENTRIES = (
 
 
 def as_coordinate(text: str) -> float:
-    """A number that a coordinate can be.
-
-    Raises:
-        ValueError: it is none.
-    """
+    """A number that a coordinate can be; ValueError where it is none."""
     value = float(text)
     if not abs(value) < LARGEST:
         raise ValueError(f"{text} is no coordinate")
@@ -120,8 +116,7 @@ def parse_view(content: dict[str, Any], path: Path) -> View:
 def hint_files(root: Path) -> dict[str, str]:
     """Every file of a data set that describes or hints: its name → a mark that changes with its content."""
     files = [path for path in root.iterdir() if path.is_file()]
-    folders = [*(name for name, form in FORMS.items() if form.picture), "contours"]
-    files += [path for folder in folders for path in (root / folder).rglob("*") if path.is_file()]
+    files += [path for folder in FOLDERS for path in (root / folder).rglob("*") if path.is_file()]
     return {path.relative_to(root).as_posix(): mark_of(path) for path in sorted(files)}
 
 
@@ -132,11 +127,11 @@ def classes_from_hints(root: Path) -> tuple[str, ...]:
         InputError: a class that is no index, masks of 0 and 255 alone, or no hint at all.
     """
     largest, void = -1, None
-    for name, form in FORMS.items():
-        for key, rows in read_table(root / f"{name}.json").items() if form.parse else ():
+    for name in with_tables():
+        for key, rows in read_table(root / f"{name}.json").items():
             for row in rows:
                 try:
-                    value = form.label_of(row)
+                    value = FORMS[name].label_of(row)
                 except (LookupError, TypeError):
                     value = None
                 if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < MAX_CLASSES:
@@ -145,8 +140,8 @@ def classes_from_hints(root: Path) -> tuple[str, ...]:
                         "write a dataset.json with the class names."
                     )
                 largest = max(largest, value)
-    for name, form in FORMS.items():
-        for path in list_pictures(root / name).files.values() if form.picture else ():
+    for name in with_label_maps():
+        for path in list_label_maps(root / name).files.values():
             labels = read_labels(path)
             void = void or (path if name == "masks" and (labels == VOID).any() else None)
             largest = max([largest, *np.unique(labels[labels < UNLABELLED]).tolist()])

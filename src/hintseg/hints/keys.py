@@ -9,11 +9,7 @@ from hintseg.io.listing import Listing, composed, is_image_name
 
 
 def by_key(listing: Listing) -> dict[str, Path]:
-    """KEY → image file, sorted; names that are no text are counted as passed over.
-
-    Raises:
-        InputError: two images share a key.
-    """
+    """KEY → image file, sorted; names that are no text are counted as passed over, a shared key is an InputError."""
     found: dict[str, Path] = {}
     for name, path in listing.images.items():
         key = without_suffix(composed(name))

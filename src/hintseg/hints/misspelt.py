@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from difflib import get_close_matches
 from pathlib import Path
 
-from hintseg.hints.forms.registry import FORMS
+from hintseg.hints.forms.registry import with_label_maps, with_tables
 
-FOLDERS = (*(name for name, form in FORMS.items() if form.picture), "contours")
-FILES = ("dataset.json", *(f"{name}.json" for name, form in FORMS.items() if form.parse), "looked_for.json")
+FOLDERS = (*with_label_maps(), "contours")
+FILES = ("dataset.json", *(f"{name}.json" for name in with_tables()), "looked_for.json")
 SPLITS = ("train.txt", "val.txt", "test.txt")  # any other name is a split, too; only case makes one of these another
 ALIKE = 0.85  # of `difflib`, where 1 is the same: "box.json" is meant, "masks-crf" is not
 

@@ -20,11 +20,7 @@ VOIDS = frozenset(
 
 
 def require_names(names: Iterable[str], where: object) -> None:
-    """Refuse class names that cannot be shown, or cannot be told apart.
-
-    Raises:
-        InputError: names which, and why.
-    """
+    """Refuse class names that cannot be shown, or cannot be told apart: InputError."""
     seen: dict[str, str] = {}
     for name in names:
         _require_name(name, where)

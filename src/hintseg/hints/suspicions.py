@@ -10,18 +10,18 @@ from numpy.typing import NDArray
 from hintseg.errors import InputError
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.keys import near_key
+from hintseg.hints.label_maps import passed_over_label_maps
 from hintseg.hints.labels import UNLABELLED, VOID
 from hintseg.hints.misspelt import misspelt
 from hintseg.hints.model import ImageHints
 from hintseg.hints.names import is_background_name, is_void_name, names_alike
-from hintseg.hints.pictures import passed_over_pictures
 from hintseg.hints.splits import HELD_OUT
 
 COMMON_SPLITS = ("train", *HELD_OUT)
 
 
 @dataclass
-class PictureCounts:
+class LabelMapCounts:
     """Label images that were looked at.
 
     Attributes:
@@ -52,36 +52,36 @@ class PictureCounts:
             self.with_zero += bool(2 * counts[0] > counts.sum() and others)
 
 
-def suspicions(dataset: Dataset, pictures: PictureCounts) -> Iterator[str]:
+def suspicions(dataset: Dataset, counted: LabelMapCounts) -> Iterator[str]:
     """Sentences about label maps, names, tables and splits."""
-    yield from _of_pictures(dataset, pictures)
+    yield from _of_label_maps(dataset, counted)
     yield from _of_names(dataset)
     yield from _of_bands(dataset)
     yield from misspelt(dataset.root)
-    for folder, listed in dataset.pictures.items():
-        yield from passed_over_pictures(folder, listed)
+    for folder, listed in dataset.label_maps.items():
+        yield from passed_over_label_maps(folder, listed)
     for table, keys in dataset.hint_keys().items():
         if lost := sorted(keys - dataset.paths.keys()):
             yield f"{table}: {_entries(len(lost))} no image, first {lost[0]!r}{near_key(lost[0], dataset.paths)}."
     yield from _of_splits(dataset)
 
 
-def _of_pictures(dataset: Dataset, pictures: PictureCounts) -> Iterator[str]:
+def _of_label_maps(dataset: Dataset, counted: LabelMapCounts) -> Iterator[str]:
     name = dataset.classes[0]
     if dataset.first_label or dataset.unlabelled == 0:
         return
-    if pictures.covering:
+    if counted.covering:
         yield (
-            f"scribbles/: {pictures.covering} of {pictures.scribbles} label maps label every pixel, mostly as 0 "
+            f"scribbles/: {counted.covering} of {counted.scribbles} label maps label every pixel, mostly as 0 "
             f'({name!r}); if 0 means that nothing was drawn, write "unlabelled": 0 into dataset.json.'
         )
-    if pictures.zero_and_void:
+    if counted.zero_and_void:
         other = f"1: {dataset.classes[1]!r}" if len(dataset.classes) > 1 else "1, a second one in dataset.json"
         yield (
-            f"masks/: {pictures.zero_and_void} of {pictures.masks} masks hold 0 ({name!r}) and 255 only, and 255 is "
+            f"masks/: {counted.zero_and_void} of {counted.masks} masks hold 0 ({name!r}) and 255 only, and 255 is "
             f"void; if 255 means the object, write its class ({other}) instead."
         )
-    if pictures.masks and pictures.with_zero == pictures.masks and dataset.background != 0 and not _is_rest(name):
+    if counted.masks and counted.with_zero == counted.masks and dataset.background != 0 and not _is_rest(name):
         yield (
             f"masks/: 0, which is {name!r}, covers most of every mask; if 0 means void or unlabelled, write "
             f'"void": 0 or "unlabelled": 0 into dataset.json; if it means the background, name that class first.'

@@ -6,11 +6,7 @@ from hintseg.errors import InputError
 
 
 def pick_device(name: str) -> torch.device:
-    """ "auto" → CUDA, then Apple's MPS, then the CPU.
-
-    Raises:
-        InputError: the device is not available.
-    """
+    """ "auto" → CUDA, then Apple's MPS, then the CPU; InputError where the device is not available."""
     if name == "auto":
         if torch.cuda.is_available():
             return torch.device("cuda")

@@ -65,9 +65,6 @@ def evaluate_configs(
 
     Args:
         borders: to which every image is added as the first of `configs` segments it.
-
-    Raises:
-        InputError: the classes do not match, see `match_classes`, or no mask is in the split.
     """
     classes = segmenter.class_map(dataset)
     _tell(classes)

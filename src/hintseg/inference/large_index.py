@@ -67,11 +67,7 @@ class LargeIndex:
 
 
 def build_index(prototypes: Tensor, path: Path) -> None:
-    """Write an index of prototypes (M, D) float32 unit.
-
-    Raises:
-        RunError: it cannot be written.
-    """
+    """Write an index of prototypes (M, D) float32 unit."""
     import faiss
 
     count, dimensions = prototypes.shape

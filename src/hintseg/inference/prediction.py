@@ -4,19 +4,21 @@ from typing import Protocol
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
 from hintseg.config.schema import InferenceConfig, Recipe
 from hintseg.errors import InputError
+from hintseg.functional.propagation.dense_crf import coarse_crf
 from hintseg.hints.labels import VOID
-from hintseg.inference.refine import refined
 from hintseg.inference.retrieval import SegmentIndex, retrieval_probabilities
 from hintseg.network.embedder import Network, PixelMaps
 from hintseg.network.heads import resize
 from hintseg.network.tta import multi_scale_maps
 
 NEIGHBOURS = 20  # segments that vote [SPML]
+LEAST = 0.1  # a class that is best nowhere and less probable than this everywhere is left out of the CRF
 
 
 class Trained(Protocol):
@@ -61,6 +63,28 @@ def class_probabilities(
         result = votes if config.method == "knn" else (result + votes) / 2
     if config.crf:
         result = refined(image, result, config.crf_stride)
+    return result
+
+
+def refined(image: NDArray[np.uint8], probabilities: Tensor, stride: int = 1) -> Tensor:
+    """Class probabilities refined by position and colour [Krähenbühl & Koltun 2011; constants of SPML].
+
+    Args:
+        image: (H, W, 3) uint8.
+        probabilities: (C, H, W).
+        stride: the CRF runs on an image this many times smaller.
+
+    Returns:
+        (C, H, W) on the same device; zero for classes that are improbable everywhere.
+    """
+    height, width = probabilities.shape[1:]
+    chosen = probabilities.amax(dim=(1, 2)) >= LEAST
+    chosen[probabilities.argmax(dim=0).unique()] = True
+    kept = torch.nonzero(chosen).flatten()
+    size = (max(height // stride, 1), max(width // stride, 1))
+    posterior = coarse_crf(image, F.adaptive_avg_pool2d(probabilities[kept], size), stride)
+    result = torch.zeros_like(probabilities)
+    result[kept] = resize(posterior[None], (height, width))[0]
     return result
 
 

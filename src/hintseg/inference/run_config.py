@@ -9,7 +9,7 @@ from typing import Any, Self
 from hintseg.config.aliases import current_settings
 from hintseg.config.load import validated
 from hintseg.config.schema import Recipe
-from hintseg.errors import ConfigError, InputError, RunError, why
+from hintseg.errors import ConfigError, HintsegError, InputError, RunError, why
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.dataset_json import parse_view
 from hintseg.hints.forms.registry import FORMS
@@ -46,11 +46,7 @@ class RunDescription:
     largest: int = 0
 
     def data_folder(self, run: Path) -> Path:
-        """Where the data set lies, as far as a run folder alone may say so.
-
-        Raises:
-            InputError: what it names is no local folder, see `storage.addresses.recorded_folder`.
-        """
+        """Where the data set lies, as far as a run folder alone may say so: see `storage.addresses.recorded_folder`."""
         return recorded_folder(self.data, run)
 
     def dataset(self, run: Path, named: str | Path | None) -> Dataset:
@@ -85,56 +81,53 @@ class RunDescription:
         try:
             require_no_pipe(path)
             content = json.loads(path.read_text("utf-8"))
-            try:
-                content["recipe"] = validated(
-                    current_settings(content["recipe"], str(path), strict=False), "its recipe"
-                )
-            except ConfigError as error:
-                raise RunError(
-                    f"{path}: was written by another version of hintseg, or is damaged ({str(error).rstrip('.')}); "
-                    "train a new run, or use the version that wrote it."
-                ) from error
-            for name in ("classes", "forms", "keys"):
-                if not isinstance(content[name], list):
-                    raise ValueError(f"its {name} must be a list")
-                content[name] = tuple(content[name])
-            if not all(isinstance(text, str) for text in (content["data"], *content["classes"], *content["keys"])):
-                raise ValueError("its data, classes and keys must be texts")
-            require_names(content["classes"], path)
-            background = content["background"]
-            if background is not None and not (type(background) is int and 0 <= background < len(content["classes"])):
-                raise ValueError("its background is no class")
-            if not set(content["forms"]) <= set(FORMS):
-                raise ValueError("its hint types are unknown")
-            content["largest"] = int(content.get("largest", 0))
-            if not 0 <= content["largest"] <= MAX_PIXELS:
-                raise ValueError("its largest image has a side that no image can have")
-            content["view"] = _view(content.pop("view", PLAIN[:2]), content.pop("stretch", "largest"), path)
-            return cls(**content)
+            content["recipe"] = _recipe(content["recipe"], path)
+            return cls(**_checked(content, path))
         except FileNotFoundError as error:
             raise RunError(
                 f"{path.parent}: is no run folder (it has no {path.name}); train one with hintseg train."
             ) from error
+        except RunError:
+            raise
         except (
-            OSError,
-            ValueError,
-            OverflowError,
-            TypeError,
-            KeyError,
-            AttributeError,
-            RecursionError,
-            ConfigError,
-            InputError,
-        ) as error:
+            OSError, HintsegError, ValueError, TypeError, LookupError, ArithmeticError, AttributeError, RecursionError,
+        ) as error:  # fmt: skip
             raise RunError(f"{path}: is damaged ({why(error)}).") from error
 
 
-def _view(shown: Any, stretch: list[float] | str, path: Path) -> View:
-    """As JSON holds it.
+def _recipe(content: object, path: Path) -> Recipe:
+    try:
+        return validated(current_settings(content, str(path), strict=False), "its recipe")
+    except ConfigError as error:
+        raise RunError(
+            f"{path}: was written by another version of hintseg, or is damaged ({str(error).rstrip('.')}); "
+            "train a new run, or use the version that wrote it."
+        ) from error
 
-    Raises:
-        ValueError, InputError: channels, a range or a stretch that no data set can have.
-    """
+
+def _checked(content: dict[str, Any], path: Path) -> dict[str, Any]:
+    """The arguments of a `RunDescription`; an error of many kinds where one cannot be."""
+    for name in ("classes", "forms", "keys"):
+        if not isinstance(content[name], list):
+            raise ValueError(f"its {name} must be a list")
+        content[name] = tuple(content[name])
+    if not all(isinstance(text, str) for text in (content["data"], *content["classes"], *content["keys"])):
+        raise ValueError("its data, classes and keys must be texts")
+    require_names(content["classes"], path)
+    background = content["background"]
+    if background is not None and not (type(background) is int and 0 <= background < len(content["classes"])):
+        raise ValueError("its background is no class")
+    if not set(content["forms"]) <= set(FORMS):
+        raise ValueError("its hint types are unknown")
+    content["largest"] = int(content.get("largest", 0))
+    if not 0 <= content["largest"] <= MAX_PIXELS:
+        raise ValueError("its largest image has a side that no image can have")
+    content["view"] = _view(content.pop("view", PLAIN[:2]), content.pop("stretch", "largest"), path)
+    return content
+
+
+def _view(shown: Any, stretch: list[float] | str, path: Path) -> View:
+    """As JSON holds it; ValueError or InputError of what no data set can have."""
     bands, limits = shown
     view = parse_view({"bands": bands or None, "range": limits}, path)
     if not isinstance(stretch, str):

@@ -23,15 +23,15 @@ from hintseg.inference.prediction import Seen, check_image, class_probabilities,
 from hintseg.inference.retrieval import Neighbour, SegmentIndex, load_index, nearest_to_click
 from hintseg.inference.run_config import RunDescription
 from hintseg.io.images import ImageLike, image_pixels, read_picture, resize_longest_side, resize_nearest
-from hintseg.io.samples import Picture
+from hintseg.io.samples import DecodedImage
 from hintseg.io.storage.files import local_file
 from hintseg.io.storage.mirror import fetch
 from hintseg.network import tta
 from hintseg.network.embedder import Embedder, Network
-from hintseg.network.fitting import load_fitting
 from hintseg.network.heads import resize
 from hintseg.network.onnx import digest, exported_network
 from hintseg.network.tta import enlarged_argmax, image_maps, tiled_argmax, tiled_mean
+from hintseg.network.weights import load_fitting
 from hintseg.pseudo_labels.complete import complete_image, completion_maps
 from hintseg.pseudo_labels.pipeline import pseudo_labels
 from hintseg.pseudo_labels.target import PseudoLabels, reduce_labels
@@ -42,6 +42,8 @@ log = logging.getLogger("hintseg")
 
 class Segmenter:
     """A trained network with its memory bank.
+
+    Its methods raise InputError where an image or its hints cannot be read, or name a class that the run never learned.
 
     Example: `Segmenter.open("runs/a").predict(image)`
     """
@@ -90,33 +92,21 @@ class Segmenter:
 
     @cached_property
     def index(self) -> SegmentIndex:
-        """The memory bank.
-
-        Raises:
-            RunError: absent or damaged.
-        """
+        """The memory bank; RunError where it is absent or damaged."""
         return load_index(self.run / "memory.safetensors", len(self.classes), len(self.description.keys))
 
-    def read_picture(self, path: Path) -> Picture:
-        """An image as the training images were read, and which of its pixels hold data.
-
-        Raises:
-            InputError: it cannot be read.
-        """
+    def read_picture(self, path: Path) -> DecodedImage:
+        """An image as the training images were read, and which of its pixels hold data."""
         return read_picture(path, self.description.view)
 
-    def picture(self, dataset: Dataset, key: str) -> Picture:
-        """An image of a data set as the training images were read; what its dataset.json states comes first.
-
-        Raises:
-            InputError: it cannot be read.
-        """
+    def picture(self, dataset: Dataset, key: str) -> DecodedImage:
+        """An image of a data set as the training images were read; what its dataset.json states comes first."""
         view = self.description.view
         if dataset.view.stated:
             view = dataset.view._replace(stretch=view.stretch)
         return read_picture(dataset.path(key), view)
 
-    def predict_picture(self, picture: Picture, config: InferenceConfig | None = None) -> NDArray[np.uint8]:
+    def predict_picture(self, picture: DecodedImage, config: InferenceConfig | None = None) -> NDArray[np.uint8]:
         """(H, W) uint8 class indices, `VOID` where the image holds no data; see `predict`."""
         return without_data(self.predict(picture.pixels, config), picture.valid)
 
@@ -137,11 +127,11 @@ class Segmenter:
         pixels, valid = self._read(image)
         return without_data(self.predict_configs(pixels, [config or self.recipe.inference])[0], valid)
 
-    def _read(self, image: ImageLike) -> Picture:
+    def _read(self, image: ImageLike) -> DecodedImage:
         if isinstance(image, str | Path):
             with local_file(str(image)) as path:
                 return self.read_picture(path)
-        return Picture(image_pixels(image), None)
+        return DecodedImage(image_pixels(image), None)
 
     def predict_configs(self, image: NDArray[np.uint8], configs: Sequence[InferenceConfig]) -> list[NDArray[np.uint8]]:
         """Segment an image in several ways; what they have in common is computed once.
@@ -152,9 +142,6 @@ class Segmenter:
 
         Returns:
             (H, W) uint8 class indices, as often as there are ways.
-
-        Raises:
-            InputError: not an (H, W, 3) uint8 array.
         """
         check_image(image)
         size, masks = image.shape[:2], []
@@ -224,20 +211,12 @@ class Segmenter:
         return found
 
     def hints(self, dataset: Dataset, key: str, forms: Sequence[str] | None = None) -> ImageHints:
-        """The hints of an image, numbered as this run's classes; forms None: those that it was trained on.
-
-        Raises:
-            InputError: they cannot be read, or name a class that this run never learned.
-        """
+        """The hints of an image, numbered as this run's classes; forms None: those that it was trained on."""
         chosen = self.description.forms if forms is None else forms
         return self.class_map(dataset).run_hints(dataset.hints(key, chosen), f"{dataset.root}, image {key}")
 
     def complete(self, dataset: Dataset, key: str) -> NDArray[np.uint8]:
-        """The dense mask of a hinted image: (H, W) uint8, with the numbers and classes of the data set.
-
-        Raises:
-            InputError: the image or its hints cannot be read, or they name a class that this run never learned.
-        """
+        """The dense mask of a hinted image: (H, W) uint8, with the numbers and classes of the data set."""
         (image, valid), target = self.hinted(dataset, key)
         small, target_small = reduce_labels(image, target, self.recipe.data.longest_side)
         maps = completion_maps(self.network, self.recipe.inference, small)
@@ -250,13 +229,10 @@ class Segmenter:
         mask[hinted] = target.labels[hinted]
         return self.class_map(dataset).own_labels(without_data(mask, valid))
 
-    def hinted(self, dataset: Dataset, key: str) -> tuple[Picture, PseudoLabels]:
+    def hinted(self, dataset: Dataset, key: str) -> tuple[DecodedImage, PseudoLabels]:
         """An image and its hints of the forms this run was trained on, as its recipe draws them.
 
         The hints are numbered as this run's classes; only those that the data set has are allowed.
-
-        Raises:
-            InputError: either cannot be read, or a hint names a class that this run never learned.
         """
         picture, hints = self.picture(dataset, key), self.hints(dataset, key)
         target = pseudo_labels(picture, hints, len(self.classes), self.recipe.data.point_radius)

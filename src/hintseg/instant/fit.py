@@ -6,25 +6,18 @@ training images, where the hints say which classes an image holds. Nothing is ke
 that an interrupted run starts again from them.
 """
 
-import json
 import logging
-import platform
 import time
-from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from hintseg.config.schema import Recipe
 from hintseg.errors import TrainingError
-from hintseg.hints.dataset import Dataset
 from hintseg.hints.labels import UNLABELLED, VOID
 from hintseg.inference.device import pick_device
-from hintseg.inference.retrieval import save_index
-from hintseg.inference.run_config import RunDescription
 from hintseg.inference.segmenter import Segmenter
 from hintseg.inference.selection import CrfChoice, choose_crf, crf_without_hints, held_out, without_crf
 from hintseg.instant.features import FEATURES_LIMIT, FeatureStore, scale_for
@@ -38,8 +31,9 @@ from hintseg.network.tta import middle_scale
 from hintseg.pseudo_labels.complete import complete_image
 from hintseg.training.data import TrainingImages
 from hintseg.training.inputs import agree_on_inputs, run_inputs
+from hintseg.training.job import Job, finish
 from hintseg.training.progress import Progress
-from hintseg.training.run_folder import own_folder, save_network
+from hintseg.training.run_folder import own_folder
 from hintseg.training.self_training import MapsOf, remembered_segments
 
 log = logging.getLogger("hintseg")
@@ -49,62 +43,36 @@ ADVICE = "lower instant.pixels_per_image or instant.image_side with --set"
 FIRST_FIT = 3
 
 
-def run_instant(
-    dataset: Dataset,
-    keys: tuple[str, ...],
-    forms: tuple[str, ...],
-    recipe: Recipe,
-    out: Path,
-    *,
-    weights: str,
-    digests: Mapping[str, tuple[str, str]],
-    device: str = "cpu",
-    resume: bool = False,
-    version: str = "",
-    notes: Sequence[tuple[int, str]] = (),
-    progress: Progress | None = None,
-    cache: Path | None = None,
-    largest: int = 0,
-) -> Segmenter:
-    """Fit a head to all hints, and leave a run folder that `Segmenter.open` reads.
-
-    Args: as for `run_training`; the recipe has a section `instant`, and is `at_scale`.
+def run_instant(job: Job) -> Segmenter:
+    """Fit a head to all hints, and leave a run folder that `Segmenter.open` reads; the recipe is `at_scale`.
 
     Raises:
         RunError: the folder is in use, holds another run, or cannot be written.
         TrainingError: no pixel is labelled.
     """
-    progress = progress or (lambda stage, done, total, values: None)
-    description = RunDescription(
-        recipe, dataset.classes, dataset.background, dataset.address or str(dataset.root.resolve()), forms, keys,
-        version, dataset.shown, largest,
-    )  # fmt: skip
-    with own_folder(out, resume), memory_explained("the head", ADVICE, TrainingError):
-        for level, note in notes:
-            log.log(level, note)
+    recipe, out = job.recipe, job.out
+    description = job.described()
+    with own_folder(out, job.resume), memory_explained("the head", ADVICE, TrainingError):
+        job.tell()
         started = time.monotonic()
-        network = Embedder(recipe.network, len(dataset.classes), weights).to(pick_device(device)).eval()
-        folder = cache or out / "cache"
-        pixels, hints = ({key: digests[key][which] for key in keys} for which in (0, 1))
-        inputs = run_inputs(description, dataset, network, weights, "32-true", network.mean.device.type, pixels, hints)
-        agree_on_inputs(out, inputs)
+        network = Embedder(recipe.network, len(job.dataset.classes), job.weights).to(pick_device(job.device)).eval()
+        agree_on_inputs(out, run_inputs(job, description, network, "32-true", network.mean.device.type))
         write_text(out / "run.json", description.dump())
-        images = TrainingImages(dataset, keys, forms, recipe.data, folder, pixels, recipe.label_propagation.superpixels)
-        store = FeatureStore(folder / "features", network, middle_scale(recipe.inference.scales), FEATURES_LIMIT)
-        recipe = fit_from_hints(network, images, store, recipe, progress, Segmenter(network, description, out))
+        images = job.images(recipe.label_propagation.superpixels)
+        store = _features(job.cache, network, recipe)
+        recipe = fit_from_hints(network, images, store, recipe, job.progress, Segmenter(network, description, out))
         description = replace(description, recipe=recipe)
         write_text(out / "run.json", description.dump())
         memory = remembered_segments(
-            images, recipe, store.maps, lambda done, total: progress("memory", done, total, {})
+            images, recipe, store.maps, lambda done, total: job.progress("memory", done, total, {})
         )
-        if memory is not None:
-            save_index(memory, out / "memory.safetensors")
-        save_network(network, out)
-        machine = {"system": platform.system(), "processor": platform.machine(), "torch": torch.__version__}
-        summary = {"seconds": time.monotonic() - started, "machine": machine}
-        write_text(out / "metrics.json", json.dumps(summary, indent=1))
+        finish(out, network, memory, {"seconds": time.monotonic() - started})
         log.info("finished; weights, memory bank and metrics are in %s", out)
     return Segmenter(network, description, out)
+
+
+def _features(cache: Path, network: Embedder, recipe: Recipe) -> FeatureStore:
+    return FeatureStore(cache / "features", network, middle_scale(recipe.inference.scales), FEATURES_LIMIT)
 
 
 def at_scale(recipe: Recipe, largest: int) -> Recipe:
@@ -130,7 +98,7 @@ def start_from_head(network: Embedder, images: TrainingImages, progress: Progres
     folder = images.cache
     if folder is None:
         raise ValueError("features need a folder")
-    store = FeatureStore(folder / "features", network, middle_scale(recipe.inference.scales), FEATURES_LIMIT)
+    store = _features(folder, network, recipe)
     held = held_out(images.localized, recipe.selection.held_out, recipe.seed)
     fit_from_hints(network, images.only([key for key in images.keys if key not in held]), store, recipe, progress)
     return store.maps

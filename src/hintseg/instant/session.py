@@ -13,8 +13,7 @@ from hintseg.hints.dataset import Dataset
 from hintseg.hints.forms.registry import FORMS
 from hintseg.hints.labels import UNLABELLED
 from hintseg.inference.device import pick_device
-from hintseg.inference.prediction import without_data
-from hintseg.inference.refine import refined
+from hintseg.inference.prediction import refined, without_data
 from hintseg.instant.features import FEATURES_LIMIT, FeatureStore, scale_for
 from hintseg.instant.head import LabelledPixels, draw_pixels, fit_head, gathered
 from hintseg.io.images import read_image_size, resize_nearest
@@ -37,7 +36,8 @@ class Session:
     """A head on frozen features, fitted to the hints of a data set whenever they change.
 
     Hints that are still being drawn never say that a class is absent: `Dataset.tags_complete` is ignored. One thread at
-    a time may use a session. It writes nothing but cached features and superpixels.
+    a time may use a session. It writes nothing but cached features and superpixels. Its methods raise
+    InputError where an image or its hints cannot be read.
 
     Args:
         dataset: images and hints.
@@ -86,19 +86,11 @@ class Session:
             self._pixels.pop(key, None)
 
     def prepare(self, key: str) -> None:
-        """Compute what is cached of an image, so that a fit or a mask need not wait for it.
-
-        Raises:
-            InputError: the image or its hints cannot be read.
-        """
+        """Compute what is cached of an image, so that a fit or a mask need not wait for it."""
         self._labelled(key)
 
     def fit(self, keys: Iterable[str]) -> bool:
-        """Fit the head to the hints of these images; False, and nothing changes, where they label no pixel.
-
-        Raises:
-            InputError: an image or its hints cannot be read.
-        """
+        """Fit the head to the hints of these images; False, and nothing changes, where they label no pixel."""
         parts = [part for key in keys if len((part := self._labelled(key)).labels)]
         if parts:
             fit_head(self.network, gathered(parts), STEPS, self.seed, BATCH_SIZE)
@@ -109,9 +101,6 @@ class Session:
         """(H, W) uint8 classes of an image by the head as it is.
 
         A hint holds where it is, and has most of a say in the superpixels that it touches.
-
-        Raises:
-            InputError: the image or its hints cannot be read.
         """
         picture = self.dataset.picture(key)
         image, target, shares = self._shares(key)
@@ -121,11 +110,7 @@ class Session:
 
     @torch.no_grad()
     def probabilities(self, key: str) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-        """(C, h, w) class probabilities of a reduced image before the CRF, and (h, w) uint8 its hints.
-
-        Raises:
-            InputError: the image or its hints cannot be read.
-        """
+        """(C, h, w) class probabilities of a reduced image before the CRF, and (h, w) uint8 its hints."""
         _, target, shares = self._shares(key)
         return shares.numpy(), target.labels
 

@@ -22,7 +22,7 @@ from hintseg.io.listing import IMAGE_SUFFIXES as IMAGE_SUFFIXES
 from hintseg.io.palette import palette_bytes
 from hintseg.io.pillow import decoded, deep_samples, has_deep_colours, is_tiff, opened_image, turned
 from hintseg.io.rasters import COLOUR, NODATA, read_header, read_mask, read_raster, read_samples
-from hintseg.io.samples import PLAIN, Picture, View, as_sample
+from hintseg.io.samples import PLAIN, DecodedImage, View, as_sample
 from hintseg.io.samples import valid_values as sampled_values
 from hintseg.io.writing import atomic_path
 
@@ -51,11 +51,7 @@ def read_image(path: Path, view: View = PLAIN) -> NDArray[np.uint8]:
 
 
 def image_pixels(image: NDArray[np.uint8] | Image.Image) -> NDArray[np.uint8]:
-    """(H, W, 3) uint8 RGB of an array, as it is, or of a PIL image, upright.
-
-    Raises:
-        InputError: a PIL image of more than 8 bits a channel.
-    """
+    """(H, W, 3) uint8 RGB of an array, as it is, or of a PIL image, upright; InputError where that has 16 bits."""
     if not isinstance(image, Image.Image):
         return image
     if image.mode.startswith(("I", "F")):
@@ -63,7 +59,7 @@ def image_pixels(image: NDArray[np.uint8] | Image.Image) -> NDArray[np.uint8]:
     return np.array(ImageOps.exif_transpose(image).convert("RGB"))
 
 
-def read_picture(path: Path, view: View = PLAIN) -> Picture:
+def read_picture(path: Path, view: View = PLAIN) -> DecodedImage:
     """Decode an image, and say which of its pixels hold data: see `read_image`.
 
     None is where alpha is 0, where all bands are the file's no-data value, or where a sample is no number.
@@ -75,7 +71,7 @@ def read_picture(path: Path, view: View = PLAIN) -> Picture:
     if not header.common or (view.stated and header.photometric <= COLOUR):
         picture = read_raster(path, view)
         valid = None if picture.valid is None else turned(picture.valid, header.orientation)
-        return Picture(turned(picture.pixels, header.orientation), valid)
+        return DecodedImage(turned(picture.pixels, header.orientation), valid)
     mask = read_mask(path, header)
     with opened_image(path) as image:
         nodata = 255 - header.nodata if header.nodata is not None and header.photometric == 0 else header.nodata
@@ -83,11 +79,7 @@ def read_picture(path: Path, view: View = PLAIN) -> Picture:
 
 
 def read_image_size(path: Path) -> tuple[int, int]:
-    """(height, width) of the upright image, from the header alone.
-
-    Raises:
-        InputError: as `read_image`, but truncation is not noticed here.
-    """
+    """(height, width) of the upright image, from the header alone: truncation is not noticed."""
     if is_tiff(path):
         header = read_header(path)
         return header.size if header.orientation < 5 else header.size[::-1]
@@ -97,11 +89,7 @@ def read_image_size(path: Path) -> tuple[int, int]:
 
 
 def read_orientation(path: Path) -> int:
-    """How an image has to be turned to be upright, 1 … 8 as in EXIF.
-
-    Raises:
-        InputError: as `read_image_size`.
-    """
+    """How an image has to be turned to be upright, 1 … 8 as in EXIF."""
     if is_tiff(path):
         return read_header(path).orientation
     with opened_image(path) as image:
@@ -110,11 +98,7 @@ def read_orientation(path: Path) -> int:
 
 
 def valid_samples(path: Path, view: View) -> NDArray[np.float64] | None:
-    """Some samples that hold data, for the limits of a data set; None where the file's 8 bits are shown as they are.
-
-    Raises:
-        InputError: as `read_image`.
-    """
+    """Some samples that hold data, for the limits of a data set; None where the file's 8 bits are shown as they are."""
     if is_tiff(path):
         header = read_header(path)
         samples = read_samples(path, header) if header.deep else None
@@ -140,11 +124,7 @@ class LabelMap(NamedTuple):
     clear: tuple[int, ...] = ()
 
     def labels(self, path: Path, class_values: Collection[int]) -> NDArray[np.uint8]:
-        """The values; 255 where there is no data, or all is transparent.
-
-        Raises:
-            InputError: the value that means no data is among `class_values`.
-        """
+        """255 where there is no data, or all is transparent; InputError where a class's value means no data."""
         values = np.where(np.isin(self.values, self.clear), np.uint8(NO_LABEL), self.values)
         if self.nodata is None:
             return values

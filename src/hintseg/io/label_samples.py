@@ -10,6 +10,9 @@ from hintseg.errors import InputError
 from hintseg.io.pillow import is_tiff
 from hintseg.io.rasters import read_sample_type
 
+LOSSY = ("JPEG", "MPO", "JPEG2000", "AVIF", "WEBP")  # Pillow's names
+LOSSY_TIFF = ("jpeg", "tiff_jpeg")  # compressions of a TIFF
+
 
 def sample_type(path: Path) -> np.dtype[np.generic] | None:
     """What a TIFF's samples are, since Pillow takes signed bytes for unsigned ones; None of other files.
@@ -31,14 +34,19 @@ def fractions(path: Path) -> InputError:
 
 
 def require_numbered(path: Path, image: Image.Image) -> None:
-    """Refuse formats whose writers renumber colours.
+    """Refuse formats that change values, and those whose writers renumber colours.
 
     Raises:
-        InputError: it is a GIF.
+        InputError: by its content, whatever its name says, it is a GIF, JPEG, JPEG 2000, AVIF or WebP.
     """
     if image.format == "GIF":
         raise InputError(
             f"{path}: is a GIF, and programs that write GIFs renumber the colours, so its values may be other classes; "
+            "save the original label map as PNG."
+        )
+    if image.format in LOSSY or image.info.get("compression") in LOSSY_TIFF:
+        raise InputError(
+            f"{path}: is compressed as {image.format or 'JPEG'}, which changes values near borders into other classes; "
             "save the original label map as PNG."
         )
 

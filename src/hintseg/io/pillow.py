@@ -12,7 +12,7 @@ from PIL import Image, ImageOps
 
 from hintseg.errors import InputError, why
 from hintseg.io.listing import require_file
-from hintseg.io.samples import Picture, Samples, View, shown
+from hintseg.io.samples import DecodedImage, Samples, View, shown
 
 FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "WEBP", "GIF", "AVIF", "JPEG2000", "PPM")
 MAX_PIXELS = 400_000_000  # 20 000 × 20 000; above this a file is more likely a bomb than an image
@@ -21,11 +21,7 @@ TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 
 def is_tiff(path: Path) -> bool:
-    """Whether a file begins as a TIFF, whatever its name.
-
-    Raises:
-        InputError: it is no file or cannot be read.
-    """
+    """Whether a file begins as a TIFF, whatever its name; InputError where it is no file or cannot be read."""
     require_file(path)
     try:
         with path.open("rb") as file:
@@ -66,7 +62,7 @@ def opened_image(path: Path) -> Iterator[Image.Image]:
 
 def decoded(
     path: Path, image: Image.Image, view: View, nodata: float | None = None, opaque: NDArray[np.bool_] | None = None
-) -> Picture:
+) -> DecodedImage:
     """The image of an opened image.
 
     Args:
@@ -77,7 +73,7 @@ def decoded(
     orientation = image.getexif().get(0x0112, 1)  # loads the pixels of a PNG
     if (deep := deep_samples(path, image, coloured)) is not None:
         pixels, valid = shown(deep, view)
-        return Picture(turned(pixels, orientation), None if valid is None else turned(valid, orientation))
+        return DecodedImage(turned(pixels, orientation), None if valid is None else turned(valid, orientation))
     image.load()
     upright = ImageOps.exif_transpose(image) if orientation in range(2, 9) else image
     valid = np.ones(upright.size[::-1], np.bool_) if opaque is None else opaque.copy()
@@ -90,7 +86,7 @@ def decoded(
         valid &= np.asarray(rgba.getchannel("A")) > 0
         white = Image.new("RGBA", rgba.size, (255, 255, 255, 255))
         upright = Image.alpha_composite(white, rgba)
-    return Picture(np.array(_rgb(upright)), None if valid.all() else valid)
+    return DecodedImage(np.array(_rgb(upright)), None if valid.all() else valid)
 
 
 def has_deep_colours(path: Path, image: Image.Image) -> bool:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from hintseg.errors import ConfigError, InputError, why
 from hintseg.io import pillow
 from hintseg.io.listing import require_file
-from hintseg.io.samples import PLAIN, Picture, Samples, View, as_sample, shown
+from hintseg.io.samples import PLAIN, DecodedImage, Samples, View, as_sample, shown
 
 ALPHA = (1, 2)  # kinds of TIFF's extra samples that mean transparency
 GREY, COLOUR, PALETTE, INKS = (0, 1), 2, 3, 5  # kinds of TIFF's photometric interpretation; white is zero in the first
@@ -83,22 +83,18 @@ def read_header(path: Path) -> Header:
             nodata=as_sample(tags.get(NODATA), kind),
             photometric=photometric,
             alpha=alpha,
-            mask=next((number for number, one in enumerate(file.pages) if _subfile(one) == MASK), None),
+            mask=next((number for number, one in enumerate(file.pages) if _subfile(one.aspage()) == MASK), None),
         )
 
 
 def read_sample_type(path: Path) -> np.dtype[Any] | None:
-    """What the samples of a TIFF are; None where its header does not say.
-
-    Raises:
-        InputError: no readable TIFF.
-    """
+    """What the samples of a TIFF are; None where its header does not say."""
     with _opened(path) as file:
         kind: np.dtype[Any] | None = file.pages.first.dtype
         return kind
 
 
-def read_raster(path: Path, view: View = PLAIN) -> Picture:
+def read_raster(path: Path, view: View = PLAIN) -> DecodedImage:
     """A TIFF as it is stored, not turned upright.
 
     Raises:
@@ -112,11 +108,7 @@ def read_raster(path: Path, view: View = PLAIN) -> Picture:
 
 
 def read_samples(path: Path, header: Header) -> Samples:
-    """What a TIFF holds, as stored; palettes and inks as the colours that they mean.
-
-    Raises:
-        InputError: as `read_raster`.
-    """
+    """What a TIFF holds, as stored; palettes and inks as the colours that they mean."""
     values, colormap = _values(path)
     if header.photometric == PALETTE and colormap is not None:
         return Samples(_from_palette(path, values[..., 0], colormap), 3, opaque=_opaque(path, header, values))
@@ -293,11 +285,7 @@ class _Complaints(logging.Handler):
 
 
 def require_rasterio(purpose: str) -> Any:
-    """The package rasterio.
-
-    Raises:
-        ConfigError: it is not installed.
-    """
+    """The package rasterio; ConfigError where it is not installed."""
     try:
         import rasterio
     except ImportError as error:

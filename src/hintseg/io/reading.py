@@ -13,11 +13,7 @@ UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 def read_text(path: Path) -> str:
-    """Content of a text file, without a byte order mark.
-
-    Raises:
-        InputError: it cannot be read, or is not UTF-8.
-    """
+    """Content of a text file, without a byte order mark; InputError where it is no UTF-8, or cannot be read."""
     require_file(path)
     try:
         content = path.read_bytes()
@@ -32,26 +28,27 @@ def read_text(path: Path) -> str:
 
 
 def read_json(path: Path) -> Any:
-    """Parse a JSON file.
-
-    Raises:
-        InputError: it cannot be read, is not UTF-8 or not JSON, or an object has a key twice.
-    """
+    """`parse_json` of a file; InputError where it cannot be read, too."""
     return parse_json(read_text(path), str(path))
 
 
 def parse_json(text: str | bytes, where: str) -> Any:
-    """Parse JSON in which every key stands once and every number is one (no NaN, no Infinity).
-
-    Raises:
-        InputError: it is not such JSON.
-    """
+    """JSON in which every key stands once and every number is one (no NaN, no Infinity); InputError: any other."""
     try:
         return json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
     except RecursionError as error:
         raise InputError(f"{where}: is not valid JSON (nested too deeply).") from error
     except ValueError as error:  # also a number of too many digits
         raise InputError(f"{where}: is not valid JSON ({why(error)}).") from error
+
+
+def json_object(path: Path) -> dict[str, Any]:
+    """The object in a JSON file of hintseg's own; empty where it is absent or damaged, or holds something else."""
+    try:
+        found = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -41,7 +41,7 @@ class View(NamedTuple):
 PLAIN = View()
 
 
-class Picture(NamedTuple):
+class DecodedImage(NamedTuple):
     """A decoded image.
 
     Attributes:
@@ -76,7 +76,7 @@ def is_deep(kind: np.dtype[Any]) -> bool:
     return kind not in (np.dtype(np.uint8), np.dtype(np.bool_))
 
 
-def shown(samples: Samples, view: View) -> Picture:
+def shown(samples: Samples, view: View) -> DecodedImage:
     """The image of samples; `view.bands` must exist."""
     bands = _bands(samples, view)
     height, width = samples.values.shape[:2]
@@ -99,7 +99,7 @@ def shown(samples: Samples, view: View) -> Picture:
             pixels[rows] = mapped
     if samples.opaque is not None:
         valid &= samples.opaque
-    return Picture(pixels, None if valid.all() else valid)
+    return DecodedImage(pixels, None if valid.all() else valid)
 
 
 def limits_of(samples: Samples, view: View) -> Limits:

@@ -12,11 +12,7 @@ UNFINISHED = ".unfinished"  # lies in a folder until all of it is written
 
 
 def require_finished(folder: Path) -> None:
-    """Refuse a folder whose making was stopped.
-
-    Raises:
-        InputError: it was.
-    """
+    """Refuse a folder whose making was stopped: InputError."""
     if os.path.lexists(folder / UNFINISHED):
         raise InputError(
             f"{folder}: is unfinished, since the command that made it (import, simulate or prepare) was stopped; "

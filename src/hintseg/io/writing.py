@@ -26,11 +26,7 @@ def write_text(path: Path, text: str) -> None:
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path` that replaces it when the block ends without error.
-
-    Raises:
-        RunError: the folder cannot be written.
-    """
+    """A temporary path beside `path` that replaces it when the block ends without error; RunError where none can."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=".partial-", suffix=path.suffix)

@@ -58,7 +58,8 @@ class Backbone(nn.Module):
         elif weights in (WEIGHTS_AUTO, WEIGHTS_TIMM):
             _load_from_timm(self.body, name)
         elif weights != WEIGHTS_NONE:
-            _load_from_file(self.body, fetch(weights), name)
+            path = fetch(weights)
+            _fit(self.body, read_state(path), str(path), name)
         side = 2 * self.multiple
         fold_norms(self.body, torch.linspace(-1, 1, 3 * side**2).view(1, 3, side, side))
 
@@ -122,11 +123,6 @@ def _load_from_timm(body: nn.Module, name: str) -> None:
             "(a .safetensors in timm's names)."
         ) from error
     _fit(body, pretrained.state_dict(), f"timm's weights for {name}", name)
-
-
-def _load_from_file(body: nn.Module, path: Path, name: str) -> None:
-    state = read_state(path)
-    _fit(body, state, str(path), name)
 
 
 def read_state(path: Path) -> dict[str, Tensor]:

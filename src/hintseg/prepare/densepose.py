@@ -135,11 +135,7 @@ def _draw(person: dict[str, Any], labels: NDArray[np.uint8], path: Path) -> None
 
 
 def _box(person: dict[str, Any], size: tuple[int, ...], where: str) -> list[float]:
-    """x, y, width and height of a box that lies in its image, but for rounding.
-
-    Raises:
-        InputError: it does not.
-    """
+    """x, y, width and height of a box; InputError where it does not lie in its image, but for rounding."""
     x, y, width, height = box = numbers(person.get("bbox"), 4, f"{where}, bbox")
     if min(x, y) < -SLACK or min(width, height) <= 0 or x + width > size[1] + SLACK or y + height > size[0] + SLACK:
         raise InputError(f"{where} has the bbox {box}, which does not lie in its image of {size[1]}×{size[0]}.")

@@ -145,11 +145,7 @@ def _write_mask(path: Path, image: Path, target: Path) -> None:
 
 
 def read_sbd(path: Path) -> NDArray[np.uint8]:
-    """(H, W) uint8 labels of an SBD class file, `GTcls.Segmentation` of a MATLAB 5 archive.
-
-    Raises:
-        InputError: no such archive.
-    """
+    """(H, W) uint8 labels of an SBD class file, `GTcls.Segmentation` of a MATLAB 5 archive; InputError: any other."""
     from scipy.io import loadmat
 
     require_file(path)

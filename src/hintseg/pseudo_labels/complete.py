@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hintseg.config.schema import CompletionConfig, InferenceConfig
-from hintseg.functional.propagation.dense_crf import dense_crf
+from hintseg.functional.propagation.dense_crf import coarse_crf
 from hintseg.functional.propagation.random_walk import random_walk
 from hintseg.hints.forms.boxes import Box
 from hintseg.hints.labels import UNLABELLED
@@ -75,9 +75,7 @@ def complete_image(
         where = F.adaptive_max_pool2d(possible.float()[None], size)[0]
         scores = _only(scores, where)
     if crf and len(classes) > 1:
-        small = F.adaptive_avg_pool2d(torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1).float(), size)
-        refined = dense_crf(small.permute(1, 2, 0), scores, bilateral_sxy=67 / STRIDE)
-        scores = torch.as_tensor(refined)
+        scores = coarse_crf(image, scores, STRIDE)
         if where is not None:
             scores = _only(scores, where)
     result = torch.zeros(len(target.candidate_classes), *size)

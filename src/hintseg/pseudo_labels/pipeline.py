@@ -21,7 +21,7 @@ from hintseg.hints.forms.boxes import Box
 from hintseg.hints.forms.registry import FORMS
 from hintseg.hints.labels import UNLABELLED, VOID
 from hintseg.hints.model import ImageHints
-from hintseg.io.samples import Picture
+from hintseg.io.samples import DecodedImage
 from hintseg.pseudo_labels.grabcut import box_centres, box_pixels, box_seeds
 from hintseg.pseudo_labels.target import PseudoLabels
 
@@ -29,7 +29,11 @@ BoxSeeds = Callable[[NDArray[np.uint8], Sequence[Box]], NDArray[np.uint8]]
 
 
 def pseudo_labels(
-    picture: Picture, hints: ImageHints, num_classes: int, point_radius: int = 3, find_in_boxes: BoxSeeds = box_seeds
+    picture: DecodedImage,
+    hints: ImageHints,
+    num_classes: int,
+    point_radius: int = 3,
+    find_in_boxes: BoxSeeds = box_seeds,
 ) -> PseudoLabels:
     """Stages 1 to 3: all hints of one image together.
 

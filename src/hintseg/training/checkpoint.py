@@ -77,11 +77,7 @@ def read_checkpoint(path: Path, fingerprint: str) -> dict[str, Any]:
 
 @contextmanager
 def damage_explained(path: Path) -> Iterator[None]:
-    """What a damaged or hostile checkpoint leads to, of whatever kind, becomes one sentence.
-
-    Raises:
-        RunError: it is damaged.
-    """
+    """What a damaged or hostile checkpoint leads to, of whatever kind, becomes one sentence, a RunError."""
     try:
         yield
     except Exception as error:  # torch raises many kinds, which all mean the same here

@@ -22,7 +22,7 @@ from hintseg.hints.forms.boxes import Box
 from hintseg.hints.held import pack, unpack
 from hintseg.hints.model import ImageHints
 from hintseg.io.images import resize_longest_side
-from hintseg.io.samples import Picture
+from hintseg.io.samples import DecodedImage
 from hintseg.io.writing import cached_arrays
 from hintseg.pseudo_labels.grabcut import box_seeds
 from hintseg.pseudo_labels.pipeline import pseudo_labels
@@ -109,7 +109,7 @@ class TrainingImages:
         """(H, W, 3) at the size of `target`."""
         return resize_longest_side(self._picture(key).pixels, self.config.longest_side)
 
-    def _picture(self, key: str) -> Picture:
+    def _picture(self, key: str) -> DecodedImage:
         picture = self.dataset.picture(key)
         if key in self.digests and pixel_digest(picture.pixels, self.dataset.contours(key)) != self.digests[key]:
             raise TrainingError(

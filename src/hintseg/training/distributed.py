@@ -7,7 +7,7 @@ objective, a small part of a step beside a backbone, is computed once a process.
 """
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -79,15 +79,17 @@ def run_folder(out: Path, resume: bool, fabric: Fabric) -> Iterator[None]:
 
 
 def shared_work(
-    fabric: Fabric, paths: Mapping[str, Path], make: Callable[[str, Path], Item], progress: Callable[[int, int], None]
-) -> dict[str, Item]:
-    """What `make` makes of every key, each made by one process and read from its path by the others.
+    fabric: Fabric, folder: Path, keys: Sequence[str], make: Callable[[str, Path], Item],
+    progress: Callable[[int, int], None],
+) -> dict[str, Item]:  # fmt: skip
+    """What `make` makes of every key, each made by one process and read from its path in a folder by the others.
 
     Args:
         make: reads the path, or makes what belongs there and leaves it.
         progress: called with (done, total) of this process's part.
     """
-    mine = list(paths)[fabric.global_rank :: fabric.world_size]
+    paths = {key: folder / f"{number:07d}.npz" for number, key in enumerate(keys)}
+    mine = keys[fabric.global_rank :: fabric.world_size]
     made = {}
     for key in mine:
         made[key] = make(key, paths[key])
@@ -97,11 +99,7 @@ def shared_work(
 
 
 def images_a_process(fabric: Fabric, batch: int) -> int:
-    """How many images of a batch one process embeds.
-
-    Raises:
-        ConfigError: the batch cannot be shared out evenly.
-    """
+    """How many images of a batch one process embeds; ConfigError where they cannot be shared out evenly."""
     if batch % fabric.world_size:
         raise ConfigError(f"data.batch_size is {batch}, which {fabric.world_size} processes cannot share evenly.")
     return batch // fabric.world_size

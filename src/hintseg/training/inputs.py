@@ -17,13 +17,13 @@ from lightning_fabric import Fabric
 from hintseg.config.aliases import METHODS, TERMS, current_name
 from hintseg.config.explain import leaves
 from hintseg.errors import RunError, why
-from hintseg.hints.dataset import Dataset
 from hintseg.hints.dataset_json import hint_files
 from hintseg.hints.forms.registry import FORMS
 from hintseg.inference.run_config import RunDescription
-from hintseg.io.writing import atomic_path
+from hintseg.io.writing import write_text
 from hintseg.network.backbone import WEIGHTS_NONE
 from hintseg.network.embedder import Embedder
+from hintseg.training.job import Job
 
 log = logging.getLogger("hintseg")
 FILE = "inputs.json"
@@ -100,31 +100,19 @@ class HintWatch:
         return {name: mark for name, mark in found.items() if name in tables or name.split("/")[0] in FORMS}
 
 
-def run_inputs(
-    description: RunDescription, dataset: Dataset, network: Embedder, weights: str, precision: str, device: str,
-    images: Mapping[str, str], hints: Mapping[str, str],
-) -> RunInputs:  # fmt: skip
-    """The inputs of a run that is about to start.
-
-    Args:
-        network: before the first step.
-        device: its kind.
-        images, hints: digests by key.
-    """
-    content = weights if weights == WEIGHTS_NONE else _weights_digest(network)
+def run_inputs(job: Job, description: RunDescription, network: Embedder, precision: str, device: str) -> RunInputs:
+    """The inputs of a run that is about to start, with the network before its first step on a kind of device."""
+    content = job.weights if job.weights == WEIGHTS_NONE else _weights_digest(network)
     settings = _settings(description) | {
-        "tags_complete": dataset.tags_complete, "precision": precision, "device": device,
+        "tags_complete": job.dataset.tags_complete, "precision": precision, "device": device,
         "the content of the backbone's weights": content,
     }  # fmt: skip
-    return RunInputs(settings, dict(images), dict(hints))
+    images, hints = ({key: job.digests[key][which] for key in job.keys} for which in (0, 1))
+    return RunInputs(settings, images, hints)
 
 
 def agree_on_inputs(out: Path, inputs: RunInputs) -> str:
-    """The name that checkpoints of this run carry; leaves OUT/inputs.json.
-
-    Raises:
-        RunError: the folder holds a run of other inputs.
-    """
+    """The name that checkpoints of this run carry; leaves OUT/inputs.json. RunError: a run of other inputs."""
     path = out / FILE
     name = inputs.digest()
     if (out / "run.json").exists():
@@ -136,17 +124,12 @@ def agree_on_inputs(out: Path, inputs: RunInputs) -> str:
             )
         return name
     content = {"format": FORMAT, "name": name, **inputs.__dict__}
-    with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(content, ensure_ascii=False), "utf-8")
+    write_text(path, json.dumps(content, ensure_ascii=False))
     return name
 
 
 def first_process_decides(fabric: Fabric, work: Callable[[], str]) -> str:
-    """What `work` gives in the first process, or its error, in all of them.
-
-    Raises:
-        RunError: as `work`.
-    """
+    """What `work` gives in the first process, or its RunError, in all of them."""
     found, problem = "", None
     if fabric.is_global_zero:
         try:

@@ -82,11 +82,7 @@ def train_steps(
     report: Report | None = None,
     interruption: Interruption | None = None,
 ) -> None:
-    """Train from `state.step` to before `stop`, or until interrupted.
-
-    Raises:
-        TrainingError: the loss is not finite.
-    """
+    """Train from `state.step` to before `stop`, or until interrupted; TrainingError: the loss is not finite."""
     count = images_a_process(fabric, recipe.data.batch_size)
     first = fabric.global_rank * count
     places = range(first, first + count)

@@ -10,11 +10,10 @@ from torch import Tensor
 from hintseg.contrib.rca import RegionMemoryBank, class_regions, regional_contrast
 from hintseg.contrib.sec import constraint, expansion
 from hintseg.functional.losses.candidate_classes import candidate_class_loss
-from hintseg.functional.losses.dense_crf import dense_crf_loss
 from hintseg.functional.losses.entropy import entropy
-from hintseg.functional.losses.grid_potts import grid_potts_loss
 from hintseg.functional.losses.normalised_cut import kernel_cut_loss, normalised_cut_loss
 from hintseg.functional.losses.partial_cross_entropy import partial_cross_entropy
+from hintseg.functional.losses.potts import dense_crf_loss, grid_potts_loss
 from hintseg.functional.losses.precision import at_least_float32
 from hintseg.functional.losses.soft_cross_entropy import soft_cross_entropy
 from hintseg.functional.losses.tags import pool, tag_loss
@@ -60,29 +59,14 @@ class TermInputs(NamedTuple):
         """(B, h, w) bool: what is of the image, not void and not what pads the crop."""
         return self.cells != VOID
 
+    @property
+    def probabilities(self) -> Tensor:
+        """(B, C, h, w), with gradient."""
+        return at_least_float32(self.maps.logits).softmax(dim=1)
+
 
 Term = Callable[[TermInputs], Tensor]
 CONFIDENT = 0.7  # only regions of classes that the network sees in the image are remembered [RCA]
-
-
-def _probabilities(inputs: TermInputs) -> Tensor:
-    return at_least_float32(inputs.maps.logits).softmax(dim=1)
-
-
-def _partial_cross_entropy(inputs: TermInputs) -> Tensor:
-    return partial_cross_entropy(inputs.maps.logits, inputs.labels, inputs.balance, inputs.labelled)
-
-
-def _propagated(inputs: TermInputs) -> Tensor:
-    return partial_cross_entropy(inputs.maps.logits, inputs.propagated, inputs.balance, inputs.labelled)
-
-
-def _entropy(inputs: TermInputs) -> Tensor:
-    return entropy(inputs.maps.logits, inputs.cells == UNLABELLED)
-
-
-def _allowed(inputs: TermInputs) -> Tensor:
-    return candidate_class_loss(inputs.maps.logits, inputs.candidate_classes, inputs.inside)
 
 
 def _completed(inputs: TermInputs) -> Tensor:
@@ -90,28 +74,6 @@ def _completed(inputs: TermInputs) -> Tensor:
     if targets.shape[-2:] != inputs.maps.logits.shape[-2:]:
         targets = F.interpolate(targets, size=inputs.maps.logits.shape[-2:], mode="bilinear", align_corners=False)
     return soft_cross_entropy(inputs.maps.logits, targets * inputs.inside[:, None], inputs.balance)
-
-
-def _dense_crf(inputs: TermInputs) -> Tensor:
-    return dense_crf_loss(_probabilities(inputs), inputs.image, where=inputs.inside)
-
-
-def _potts(inputs: TermInputs) -> Tensor:
-    return grid_potts_loss(_probabilities(inputs), inputs.image, where=inputs.inside)
-
-
-def _tags(inputs: TermInputs) -> Tensor:
-    present, absent = inputs.present_classes, ~inputs.candidate_classes
-    return tag_loss(inputs.maps.logits, present, absent, inputs.pooling, inputs.inside)
-
-
-def _expand(inputs: TermInputs) -> Tensor:
-    there = _probabilities(inputs)
-    return expansion(there, inputs.present_classes, ~inputs.candidate_classes, inputs.background, where=inputs.inside)
-
-
-def _constrain(inputs: TermInputs) -> Tensor:
-    return constraint(_probabilities(inputs), inputs.image, inputs.inside)
 
 
 def _regions(inputs: TermInputs) -> Tensor:
@@ -125,14 +87,6 @@ def _regions(inputs: TermInputs) -> Tensor:
         )
     inputs.regions.push(*class_regions(maps.embeddings, maps.logits, confident, inputs.inside))
     return loss
-
-
-def _normalised_cut(inputs: TermInputs) -> Tensor:
-    return normalised_cut_loss(_probabilities(inputs), inputs.image, labelled(inputs), where=inputs.inside)
-
-
-def _kernel_cut(inputs: TermInputs) -> Tensor:
-    return kernel_cut_loss(_probabilities(inputs), inputs.image, labelled(inputs), where=inputs.inside)
 
 
 def labelled(inputs: TermInputs) -> Tensor:
@@ -150,17 +104,17 @@ READ: dict[str, Callable[[TermInputs], Tensor]] = {
 }
 
 TERMS: dict[str, Term] = {
-    "partial_cross_entropy": _partial_cross_entropy,
-    "propagated_cross_entropy": _propagated,
-    "entropy": _entropy,
-    "candidate_classes": _allowed,
+    "partial_cross_entropy": lambda x: partial_cross_entropy(x.maps.logits, x.labels, x.balance, x.labelled),
+    "propagated_cross_entropy": lambda x: partial_cross_entropy(x.maps.logits, x.propagated, x.balance, x.labelled),
+    "entropy": lambda x: entropy(x.maps.logits, x.cells == UNLABELLED),
+    "candidate_classes": lambda x: candidate_class_loss(x.maps.logits, x.candidate_classes, x.inside),
     "pseudo_label_cross_entropy": _completed,
-    "dense_crf": _dense_crf,
-    "potts": _potts,
-    "tags": _tags,
-    "expand": _expand,
-    "constrain": _constrain,
+    "dense_crf": lambda x: dense_crf_loss(x.probabilities, x.image, x.inside),
+    "potts": lambda x: grid_potts_loss(x.probabilities, x.image, x.inside),
+    "tags": lambda x: tag_loss(x.maps.logits, x.present_classes, ~x.candidate_classes, x.pooling, x.inside),
+    "expand": lambda x: expansion(x.probabilities, x.present_classes, ~x.candidate_classes, x.background, x.inside),
+    "constrain": lambda x: constraint(x.probabilities, x.image, x.inside),
     "regions": _regions,
-    "normalised_cut": _normalised_cut,
-    "kernel_cut": _kernel_cut,
+    "normalised_cut": lambda x: normalised_cut_loss(x.probabilities, x.image, labelled(x), x.inside),
+    "kernel_cut": lambda x: kernel_cut_loss(x.probabilities, x.image, labelled(x), x.inside),
 }

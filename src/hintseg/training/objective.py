@@ -21,11 +21,7 @@ CONCENTRATION = 10.0  # where a relationship names none
 
 
 def require_known_terms(recipe: Recipe) -> None:
-    """Refuse a recipe before anything long starts.
-
-    Raises:
-        ConfigError: an unknown term.
-    """
+    """Refuse a recipe with an unknown term before anything long starts: ConfigError."""
     for name in recipe.objective:
         if name not in TERMS and name not in RELATIONS:
             raise unknown_name("objective term", name, [*TERMS, *RELATIONS])
@@ -143,7 +139,7 @@ class Objective:
             colours,
             self._foreground(batch.present_classes),
             num_classes=self.num_classes,
-            void=VOID,
+            ignore_index=VOID,
             grid=self.recipe.segments.grid,
         )
 

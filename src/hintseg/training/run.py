@@ -2,10 +2,8 @@
 
 import json
 import logging
-import platform
 import time
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -14,7 +12,6 @@ from numpy.typing import NDArray
 
 from hintseg.config.schema import NetworkConfig, Recipe, TermConfig
 from hintseg.inference.evaluation import evaluate_split
-from hintseg.inference.retrieval import save_index
 from hintseg.inference.run_config import RunDescription
 from hintseg.inference.segmenter import Segmenter
 from hintseg.inference.selection import choose_crf, crf_without_hints, held_out, without_crf
@@ -28,10 +25,10 @@ from hintseg.training.data import TrainingImages
 from hintseg.training.distributed import interrupted
 from hintseg.training.inputs import HintWatch
 from hintseg.training.interrupt import Interruption
+from hintseg.training.job import Job, finish
 from hintseg.training.loading import decode
 from hintseg.training.loop import TrainingState, new_state, train_steps
-from hintseg.training.progress import Progress
-from hintseg.training.run_folder import save_network, write_metrics, write_tensorboard
+from hintseg.training.run_folder import write_metrics, write_tensorboard
 from hintseg.training.self_training import MapsOf, completed_masks, remembered_segments
 
 log = logging.getLogger("hintseg")
@@ -63,33 +60,31 @@ class Run:
     """
 
     def __init__(
-        self, out: Path, description: RunDescription, images: TrainingImages, state: TrainingState, fabric: Fabric,
-        fingerprint: str, weights: str, progress: Progress, validate: str | None, watch: HintWatch,
-        first_maps: MapsOf | None = None,
+        self, job: Job, description: RunDescription, images: TrainingImages, state: TrainingState, fabric: Fabric,
+        fingerprint: str, watch: HintWatch, first_maps: MapsOf | None = None,
     ) -> None:  # fmt: skip
-        self.out = out
+        self.job = job
+        self.out = job.out
         self.description = description
-        self.recipe = description.recipe
+        self.recipe = job.recipe
         self.images = images
         self.state = state
         self.fabric = fabric
         self.fingerprint = fingerprint
-        self.weights = weights
-        self.progress = progress
-        self.validate = validate
         self.watch = watch
         self.first_maps = first_maps
         self.history: list[dict[str, float]] = []
         self.warned: set[str] = set()
-        self.checkpoint = out / "checkpoint.pt"
+        self.checkpoint = job.out / "checkpoint.pt"
         self.interruption = Interruption()
         self.held_out = frozenset[str]()
         if (share := self.recipe.selection.held_out) > 0:
             self.held_out = held_out(images.localized, share, self.recipe.seed)
         self.too_few = not self.held_out
 
-    def train(self, resume: bool) -> None:
-        if resume and self.checkpoint.exists():
+    def train(self) -> None:
+        """Train to the last iteration, from the checkpoint where the job is to be resumed."""
+        if self.job.resume and self.checkpoint.exists():
             content = read_checkpoint(self.checkpoint, self.fingerprint)
             with damage_explained(self.checkpoint):
                 if content["start"] > 0:
@@ -140,7 +135,7 @@ class Run:
             network = self.state.average.network.with_new_classifier(DROPOUT)
             network.classifier.requires_grad_(True)
         else:
-            network = Embedder(self.recipe.network, self.images.num_classes, self.weights)
+            network = Embedder(self.recipe.network, self.images.num_classes, self.job.weights)
         towards_masks = self.recipe.model_copy(
             update={"objective": {"pseudo_label_cross_entropy": TermConfig(weight=1.0)}}
         )
@@ -162,7 +157,7 @@ class Run:
             if (step + 1) % LOG_EVERY == 0:
                 parts = ", ".join(f"{name} {value:.4f}" for name, value in values.items())
                 log.info("iteration %d of %d: %s; %.2f s each", step + 1, self.recipe.iterations, parts, seconds)
-            self.progress("train", step + 1, self.recipe.iterations, values)
+            self.job.progress("train", step + 1, self.recipe.iterations, values)
 
         images = self.images.only([key for key in self.images.keys if key not in self.held_out])
         decode(self.images, self.recipe.data.num_workers, partial(self._progress, "decode"))
@@ -184,13 +179,14 @@ class Run:
 
     def _validate(self) -> None:
         """Mean IoU of the averaged network's softmax beside the last iteration's losses."""
-        if self.validate is None or self.state.step != self.history[-1]["iteration"] + 1:
+        split = self.job.validate
+        if split is None or self.state.step != self.history[-1]["iteration"] + 1:
             return
         segmenter = Segmenter(self.state.average.network, self.description, self.out)
         softmax = segmenter.with_inference(method="softmax", crf=False)
-        matrix, _ = evaluate_split(segmenter, self.images.dataset, self.validate, softmax, wrong=self._warn_once)
-        self.history[-1][f"mean_iou_{self.validate}"] = matrix.scores().mean_iou
-        log.info("mean IoU of %s: %.4f", self.validate, matrix.scores().mean_iou)
+        matrix, _ = evaluate_split(segmenter, self.images.dataset, split, softmax, wrong=self._warn_once)
+        self.history[-1][f"mean_iou_{split}"] = matrix.scores().mean_iou
+        log.info("mean IoU of %s: %.4f", split, matrix.scores().mean_iou)
 
     def _warn_once(self, sentence: str) -> None:
         if sentence not in self.warned:
@@ -214,7 +210,7 @@ class Run:
         return completed_masks(self.images, self.recipe, maps_of, folder, self.fabric, done)
 
     def _progress(self, stage: str, done: int, total: int) -> None:
-        self.progress(stage, done, total, {})
+        self.job.progress(stage, done, total, {})
 
     def finish(self) -> None:
         """Weights, memory bank and summary."""
@@ -225,14 +221,10 @@ class Run:
             self.images, self.recipe, lambda image: image_maps(network, image, scale=scale),
             partial(self._progress, "memory"),
         )  # fmt: skip
-        if memory is not None:
-            save_index(memory, self.out / "memory.safetensors")
         seconds = [row["seconds"] for row in self.history]
         summary = {
             "iterations": self.state.step,
             "seconds_per_iteration": float(np.median(seconds)) if seconds else None,
             "last": self.history[-1] if self.history else {},
-            "machine": {"system": platform.system(), "processor": platform.machine(), "torch": torch.__version__},
         }
-        write_text(self.out / "metrics.json", json.dumps(summary, indent=1))
-        save_network(network, self.out)
+        finish(self.out, network, memory, summary)

@@ -80,11 +80,7 @@ def _require_no_links(out: Path) -> None:
 
 @contextmanager
 def locked(out: Path) -> Iterator[None]:
-    """Hold a run folder for one process.
-
-    Raises:
-        RunError: another process holds it, or it cannot be written.
-    """
+    """Hold a run folder for one process; RunError where another holds it, or it cannot be written."""
     try:
         out.mkdir(parents=True, exist_ok=True)
         handle = os.open(out / ".lock", os.O_CREAT | os.O_RDWR, 0o644)

@@ -37,8 +37,7 @@ def completed_masks(
     def completed(key: str, path: Path) -> SoftMask:
         return SoftMask(*cached_arrays(path, SoftMask._fields, lambda: _completed_mask(images, recipe, key, maps_of)))
 
-    paths = {key: folder / f"{number:07d}.npz" for number, key in enumerate(images.keys)}
-    return shared_work(fabric, paths, completed, progress)
+    return shared_work(fabric, folder, images.keys, completed, progress)
 
 
 def _completed_mask(images: TrainingImages, recipe: Recipe, key: str, maps_of: MapsOf) -> SoftMask:

@@ -5,7 +5,6 @@ a dense CRF, give seeds, which are propagated like hints. Its weights are where 
 """
 
 import logging
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +15,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hintseg.config.schema import Recipe, SelfTrainingConfig, TermConfig
-from hintseg.functional.propagation.dense_crf import dense_crf
+from hintseg.functional.propagation.dense_crf import coarse_crf
 from hintseg.hints.labels import UNLABELLED
 from hintseg.io.writing import cached_arrays
 from hintseg.network.embedder import Embedder
+from hintseg.network.heads import resize
+from hintseg.network.tta import to_tensor
 from hintseg.pseudo_labels.cam import activations, balanced_probabilities, border_odds, expected_fractions, seeds
 from hintseg.pseudo_labels.complete import balanced
 from hintseg.pseudo_labels.target import PseudoLabels
@@ -27,6 +28,7 @@ from hintseg.training.augment import SOFT_STRIDE
 from hintseg.training.checkpoint import read_checkpoint, restore, save_checkpoint
 from hintseg.training.data import TrainingImages
 from hintseg.training.distributed import shared_work
+from hintseg.training.job import Job
 from hintseg.training.loading import decode
 from hintseg.training.loop import new_state, train_steps
 
@@ -36,65 +38,63 @@ SCALES = (1.0, 1.5)  # of the activation maps, with mirror images
 CONFIDENCE = 0.8  # minimum probability of a seed, after a dense CRF
 
 
-def place_tags(
-    out: Path, network: Embedder, images: TrainingImages, recipe: Recipe, fabric: Fabric, fingerprint: str,
-    resume: bool, progress: Callable[[str, int, int, dict[str, float]], None],
-) -> None:  # fmt: skip
+def place_tags(job: Job, network: Embedder, images: TrainingImages, fabric: Fabric, fingerprint: str) -> None:
     """Train `network` on tags and set seeds in `images`; nothing where every class has a localized hint.
 
+    `tags.pt` and `seeds/` are written to the run folder, and read back when resuming.
+
     Args:
-        out: run folder; `tags.pt` and `seeds/` are written there, and read back when resuming.
         network: trained in place; ends with the averaged weights.
     """
-    keys = unplaced(images)
+    keys, recipe = unplaced(images), job.recipe
     if not keys or recipe.tags.iterations == 0:
         return
+    trained = _train_on_tags(job, network, images, fabric, fingerprint, len(keys))
+    pixels = any((images.sample(key).labels < UNLABELLED).any() for key in images.keys)
+
+    def found(key: str, path: Path) -> NDArray[np.uint8]:
+        return cached_arrays(path, ["labels"], lambda: [_find(trained, images, key, recipe, pixels)])[0]
+
+    def told(done: int, total: int) -> None:
+        job.progress("seeds", done, total, {})
+
+    images.set_seeds(shared_work(fabric, job.out / "seeds", keys, found, told))
+    network.load_state_dict(trained.state_dict())
+
+
+def _train_on_tags(
+    job: Job, network: Embedder, images: TrainingImages, fabric: Fabric, fingerprint: str, count: int
+) -> Embedder:
+    """The network with the averaged weights, for `count` images to be seeded."""
+    recipe = job.recipe
     iterations = recipe.tags.iterations
-    log.info("%d images have classes without a localized hint: %d iterations on tags first", len(keys), iterations)
+    log.info("%d images have classes without a localized hint: %d iterations on tags first", count, iterations)
     terms = {name: TermConfig(weight=1.0) for name in ("tags", "partial_cross_entropy", "propagated_cross_entropy")}
     if (propagated := recipe.objective.get("propagated_cross_entropy")) is not None:
         terms["propagated_cross_entropy"] = propagated.model_copy(update={"weight": 1.0})
-    own = recipe.model_copy(
-        update={
-            "iterations": iterations,
-            "objective": terms,
-            "self_training": SelfTrainingConfig(mode="none"),
-        }
-    )
+    changes = {"iterations": iterations, "objective": terms, "self_training": SelfTrainingConfig(mode="none")}
+    own = recipe.model_copy(update=changes)
     state = new_state(network, own, images.dataset.background, fabric)
     history: list[dict[str, float]] = []
-    path = out / "tags.pt"
-    if resume and path.exists():
+    path = job.out / "tags.pt"
+    if job.resume and path.exists():
         history = restore(read_checkpoint(path, fingerprint), state)
 
     def report(step: int, values: dict[str, float]) -> None:
         history.append({"iteration": step, **values})
         if (step + 1) % LOG_EVERY == 0:
             log.info("tags, iteration %d of %d: total %.4f", step + 1, own.iterations, values["total"])
-        progress("tags", step + 1, own.iterations, values)
+        job.progress("tags", step + 1, own.iterations, values)
 
     if state.step < own.iterations:
-        decode(images, own.data.num_workers, lambda done, total: progress("decode", done, total, {}))
+        decode(images, own.data.num_workers, lambda done, total: job.progress("decode", done, total, {}))
     while state.step < own.iterations:
         stop = min((state.step // own.checkpoint_every + 1) * own.checkpoint_every, own.iterations)
         train_steps(state, images, own, stop, fabric, None, report)
         if fabric.is_global_zero:
             save_checkpoint(path, state, fingerprint, history)
         fabric.barrier()
-    trained = state.average.network
-    pixels = any((images.sample(key).labels < UNLABELLED).any() for key in images.keys)
-
-    def found(key: str, path: Path) -> NDArray[np.uint8]:
-        return cached_arrays(path, ["labels"], lambda: [_find(trained, images, key, recipe, pixels)])[0]
-
-    images.set_seeds(
-        shared_work(fabric, _paths(out / "seeds", keys), found, lambda done, total: progress("seeds", done, total, {}))
-    )
-    network.load_state_dict(trained.state_dict())
-
-
-def _paths(folder: Path, keys: list[str]) -> dict[str, Path]:
-    return {key: folder / f"{number:07d}.npz" for number, key in enumerate(keys)}
+    return state.average.network
 
 
 def unplaced(images: TrainingImages) -> list[str]:
@@ -121,8 +121,7 @@ def unplaced(images: TrainingImages) -> list[str]:
 def pixel_scores(network: Embedder, image: NDArray[np.uint8]) -> Tensor:
     """(C, h, w) logits averaged over scales and mirror images, at `SOFT_STRIDE`."""
     size = (max(image.shape[0] // SOFT_STRIDE, 1), max(image.shape[1] // SOFT_STRIDE, 1))
-    pixels = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None].float()
-    pixels = pixels.to(network.mean.device)
+    pixels = to_tensor(image, network)
     total = torch.zeros((), device=pixels.device)
     for scale in SCALES:
         resized = pixels
@@ -131,7 +130,7 @@ def pixel_scores(network: Embedder, image: NDArray[np.uint8]) -> Tensor:
         for mirrored in (False, True):
             logits = network(resized.flip(3) if mirrored else resized).logits
             logits = logits.flip(3) if mirrored else logits
-            total = total + F.interpolate(logits, size=size, mode="bilinear", align_corners=False)[0]
+            total = total + resize(logits, size)[0]
     return (total / (2 * len(SCALES))).cpu()
 
 
@@ -150,9 +149,8 @@ def tagged_probabilities(
         return scores[classes].softmax(dim=0)
     power = recipe.tags.background_score_power
     if power is None:
-        activation_maps = np.sqrt(
-            balanced_probabilities(scores.numpy(), target.candidate_classes, background)[classes]
-        )  # overconfident
+        found = balanced_probabilities(scores.numpy(), target.candidate_classes, background)
+        activation_maps = np.sqrt(found[classes])  # overconfident
         activation_maps[classes == background] *= border_odds(activation_maps.shape[1:], recipe.tags.boundary_prior)
     else:
         activation_maps = activations(scores.numpy(), target.candidate_classes, background, power)[classes] + 1e-3
@@ -163,22 +161,13 @@ def image_seeds(probabilities: Tensor, image: NDArray[np.uint8], target: PseudoL
     """Probabilities of the classes that may be in an image, (T, h, w), → probable labels at its size."""
     classes = np.flatnonzero(target.candidate_classes)
     if target.possible is not None:
-        where = F.adaptive_max_pool2d(
-            torch.from_numpy(target.possible[classes]).float()[None], probabilities.shape[1:]
-        )[0]
-        probabilities = probabilities * where
+        possible = torch.from_numpy(target.possible[classes]).float()
+        probabilities = probabilities * F.adaptive_max_pool2d(possible[None], probabilities.shape[1:])[0]
         probabilities = probabilities / probabilities.sum(dim=0, keepdim=True).clamp_min(1e-12)
     if len(classes) > 1:
-        small = F.adaptive_avg_pool2d(
-            torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1).float(),
-            (probabilities.shape[1], probabilities.shape[2]),
-        )
-        refined = dense_crf(small.permute(1, 2, 0), probabilities, bilateral_sxy=67 / SOFT_STRIDE)
-        probabilities = torch.as_tensor(refined)
+        probabilities = coarse_crf(image, probabilities, SOFT_STRIDE)
     full = torch.zeros(len(target.candidate_classes), *target.labels.shape)
-    full[classes] = F.interpolate(probabilities[None], size=target.labels.shape, mode="bilinear", align_corners=False)[
-        0
-    ]
+    full[classes] = resize(probabilities[None], target.labels.shape)[0]
     return seeds(full.numpy(), target.seeds, CONFIDENCE)
 
 

@@ -339,7 +339,7 @@ def test_a_torn_photograph_is_named_once_and_exhausted_memory_is_a_sentence(make
     (images.parent / "points.json").write_text(json.dumps(points), "utf-8")
     client = TestClient(make("studio"), base_url="http://localhost")
     packed = zipfile.ZipFile(io.BytesIO(client.get("/api/export").content))
-    assert sorted(packed.namelist()) == ["b.png", "left-out.txt"]
+    assert sorted(packed.namelist()) == ["classes.csv", "labelmap.txt", "left-out.txt", "masks/b.png"]
     assert packed.read("left-out.txt").decode().count("torn.png") == 1
     monkeypatch.setattr(
         "hintseg.apps.studio.server.resize_longest_side", lambda *_: (_ for _ in ()).throw(MemoryError())

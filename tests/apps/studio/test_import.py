@@ -6,11 +6,20 @@ import zipfile
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from hintseg.formats.registry import WRITERS
 from hintseg.hints.dataset import Dataset
 from hintseg.io.images import read_image, write_image, write_labels
 
 pytest.importorskip("fastapi")
+from fastapi.testclient import TestClient
+
+from hintseg.apps.studio import changes
+from hintseg.apps.studio.importing import taking, upload
+from hintseg.apps.studio.project import Project
+from hintseg.apps.studio.server import create_app
+from hintseg.apps.studio.trainer import Trainer
 
 SQUARE = {"label": "roof", "points": [[10, 10], [40, 10], [40, 30], [10, 30]], "shape_type": "polygon"}
 
@@ -56,8 +65,6 @@ def packed(files):
 
 def png(side=60):
     content = io.BytesIO()
-    from PIL import Image
-
     Image.fromarray(np.full((side, side, 3), 90, np.uint8)).save(content, "PNG")
     return content.getvalue()
 
@@ -150,21 +157,37 @@ def test_added_regions_lie_below_the_users(tab, folder):
     assert labels[2, 20] == 0
 
 
-def test_an_archive_with_images_fills_an_empty_project(tmp_path, tab_of):
-    from fastapi.testclient import TestClient
-
-    from hintseg.apps.studio.project import Project
-    from hintseg.apps.studio.server import create_app
-    from hintseg.apps.studio.trainer import Trainer
-
+@pytest.fixture
+def empty(tmp_path, tab_of):
+    """A page of a project without images."""
     project = Project.open(tmp_path / "empty")
-    tab = tab_of(TestClient(create_app(project, Trainer(project, "none"))))
+    return tab_of(TestClient(create_app(project, Trainer(project, "none"))))
+
+
+@pytest.mark.parametrize("form", sorted(set(WRITERS) - {"geotiff", "label-studio"}))  # whose predictions are not read
+def test_what_is_exported_is_equal_elsewhere(tab, empty, tmp_path, form):
+    drawn = {"strokes": [{"label": 1, "vertices": [[3, 60], [90, 60]], "width": 9}]}
+    tab.save("b", drawn | {"points": [{"label": 0, "x": 30, "y": 10}, {"label": 2, "x": 70, "y": 30}]})
+    masks = zipfile.ZipFile(io.BytesIO(tab.client.get("/api/export").content))
+    labels = np.array(Image.open(io.BytesIO(masks.read("masks/b.png"))))
+    archive = tab.client.get("/api/export", params={"form": form, "images": True}).content
+    report, _ = imported(empty.client, {f"{form}.zip": archive})
+    assert (report["images"], report["new"], report["lost"]) == (1, 1, {})
+    dataset = Dataset.open(tmp_path / "empty")
+    found = dataset.mask("b") if form in ("png", "voc") else scribbles(tmp_path / "empty", "b")
+    names = [*dataset.classes]
+    assert set(names) <= {"sky", "roof", "été"}
+    for label, name in enumerate(("sky", "roof", "été")):
+        assert ((found == (names.index(name) if name in names else 254)) == (labels == label)).all()
+
+
+def test_an_archive_with_images_fills_an_empty_project(tmp_path, empty):
     labels = np.zeros((60, 60), np.uint8)
     labels[:20] = 1
     write_labels(tmp_path / "a.png", labels)
     names = b"background\ntree\n"
     files = {"set/images/a.png": png(), "set/masks/a.png": (tmp_path / "a.png").read_bytes(), "set/classes.txt": names}
-    report, _ = imported(tab.client, {"set.zip": packed(files)})
+    report, _ = imported(empty.client, {"set.zip": packed(files)})
     assert (report["images"], report["new"], report["counts"]["masks"]) == (1, 1, 1)
     dataset = Dataset.open(tmp_path / "empty")
     assert dataset.classes == ("background", "tree")
@@ -223,8 +246,6 @@ def test_requests_of_other_sites_and_for_unknown_imports_are_refused(tab):
 
 
 def test_an_import_that_is_too_large_is_refused(tab, monkeypatch):
-    from hintseg.apps.studio.importing import upload
-
     monkeypatch.setattr(upload, "LARGEST", 10)
     name = tab.client.post("/api/import", json={}).json()["import"]
     answer = tab.client.post("/api/import/file", params={"name": "b.json", "into": name}, content=b"0" * 20)
@@ -241,9 +262,6 @@ def test_an_import_that_is_given_up_leaves_nothing(tab, folder):
 
 @pytest.mark.parametrize("whole", [False, True])
 def test_an_import_that_breaks_off_is_whole_or_not_there(tab, folder, start, monkeypatch, whole):
-    from hintseg.apps.studio import changes
-    from hintseg.apps.studio.importing import taking
-
     def broken(*given):
         raise ZeroDivisionError
 

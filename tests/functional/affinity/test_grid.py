@@ -8,7 +8,7 @@ import torch
 from hintseg.functional.affinity.grid import GridNeighbours
 
 
-def slow_matrix(image, neighbours, sigma):
+def slow_matrix(image):
     _, height, width = image.shape
     places = [(row, column) for row in range(height) for column in range(width)]
 
@@ -16,14 +16,13 @@ def slow_matrix(image, neighbours, sigma):
         return math.hypot(one[0] - other[0], one[1] - other[1])
 
     def linked(one, other):
-        return 0 < distance(one, other) < (1.1 if neighbours == 4 else 1.5)
+        return 0 < distance(one, other) < 1.5
 
     def contrast(one, other):
         return float((image[:, one[0], one[1]] - image[:, other[0], other[1]]).square().sum())
 
-    if sigma is None:
-        pairs = [contrast(one, other) for one in places for other in places if linked(one, other)]
-        sigma = math.sqrt(sum(pairs) / len(pairs))
+    pairs = [contrast(one, other) for one in places for other in places if linked(one, other)]
+    sigma = math.sqrt(sum(pairs) / len(pairs))
     matrix = torch.zeros(len(places), len(places), dtype=torch.float64)
     for p, one in enumerate(places):
         for q, other in enumerate(places):
@@ -32,22 +31,18 @@ def slow_matrix(image, neighbours, sigma):
     return matrix
 
 
-@pytest.mark.parametrize("neighbours", [4, 8])
-@pytest.mark.parametrize("sigma", [None, 0.7])
 @pytest.mark.parametrize("size", [(3, 4), (1, 5), (4, 1)])
-def test_grid_neighbours_by_definition(neighbours, sigma, size):
+def test_grid_neighbours_by_definition(size):
     generator = torch.Generator().manual_seed(0)
     images = torch.randn(2, 3, *size, generator=generator, dtype=torch.float64)
     values = torch.randn(2, 2, size[0] * size[1], generator=generator, dtype=torch.float64)
-    grid = GridNeighbours(images, neighbours=neighbours, sigma=sigma)
+    grid = GridNeighbours(images)
     for number, image in enumerate(images):
-        matrix = slow_matrix(image, neighbours, sigma)
+        matrix = slow_matrix(image)
         torch.testing.assert_close(grid.apply(values)[number], values[number] @ matrix)
         torch.testing.assert_close(grid.degree()[number], matrix.sum(dim=1))
 
 
-def test_flat_images_and_wrong_neighbourhoods():
-    flat = GridNeighbours(torch.zeros(1, 3, 2, 2), neighbours=4)
-    assert flat.degree().tolist() == [[2, 2, 2, 2]]
-    with pytest.raises(ValueError, match="4 or 8"):
-        GridNeighbours(torch.zeros(1, 3, 2, 2), neighbours=6)
+def test_flat_images():
+    degree = GridNeighbours(torch.zeros(1, 3, 2, 2)).degree()
+    torch.testing.assert_close(degree, torch.full((1, 4), 2 + 1 / math.sqrt(2)))

@@ -9,12 +9,10 @@ import torch.nn.functional as F
 
 from hintseg.functional.affinity.gaussian import DenseGaussian
 from hintseg.functional.losses.candidate_classes import candidate_class_loss
-from hintseg.functional.losses.dense_crf import dense_crf_loss
 from hintseg.functional.losses.entropy import entropy
-from hintseg.functional.losses.grid_potts import grid_potts_loss
 from hintseg.functional.losses.normalised_cut import kernel_cut_loss, normalised_cut, normalised_cut_loss
 from hintseg.functional.losses.partial_cross_entropy import class_weights, partial_cross_entropy
-from hintseg.functional.losses.potts import potts
+from hintseg.functional.losses.potts import dense_crf_loss, grid_potts_loss, potts
 from hintseg.functional.losses.soft_cross_entropy import soft_cross_entropy
 from hintseg.functional.losses.tags import tag_loss
 

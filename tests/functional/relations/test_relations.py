@@ -28,7 +28,7 @@ def build(images=2, tags=None, seed=0, extra_unlabelled=False, labelled=True):
     tags = torch.ones(images, 3, dtype=torch.bool) if tags is None else tags
     colours = torch.rand(images, 3, 8, 8, generator=random) * 2 - 1
     return split_batch(
-        maps, labels, regions, colours, tags, num_classes=3, void=255, grid=(2, 2), iterations=2
+        maps, labels, regions, colours, tags, num_classes=3, ignore_index=255, grid=(2, 2), iterations=2
     ).counted()
 
 
@@ -159,7 +159,7 @@ def test_every_relationship_has_a_gradient_and_can_be_sampled(name):
         torch.zeros(2, 3, 8, 8),
         torch.tensor([[True, False], [False, True]]),
         num_classes=2,
-        void=255,
+        ignore_index=255,
         grid=(2, 2),
         iterations=2,
     ).counted()

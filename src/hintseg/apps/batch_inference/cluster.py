@@ -82,15 +82,9 @@ def predict_on_ray(
         RunError: the cluster cannot be reached, or the output cannot be written.
     """
     ray = _require_ray()
-    import pyarrow
-
     if not images:
         return
-    if not ray.is_initialized():
-        try:
-            ray.init(include_dashboard=False, log_to_driver=False, logging_level="warning")
-        except (ConnectionError, ValueError, RuntimeError) as error:
-            raise RunError(f"the Ray cluster cannot be reached ({error}); check RAY_ADDRESS.") from error
+    _connect(ray)
     resources = ray.cluster_resources()
     gpus = int(resources.get("GPU", 0))
     most = workers or gpus or int(resources.get("CPU", 1))
@@ -98,21 +92,13 @@ def predict_on_ray(
     # Workers have working folders of their own.
     output = replace(output, folder=absolute(output.folder))
     files = {name: (run / name).read_bytes() for name in RUN_FILES if (run / name).exists()}
-    size = SHARD if output.kind == "parquet" else BATCH
-    ray.data.DataContext.get_current().enable_progress_bars = False
-    logging.getLogger("ray.data").setLevel(logging.WARNING)
-    # A block is a batch, so that a batch tried again is the same one and finds what was written.
-    batches = [images[start : start + size] for start in range(0, len(images), size)]
-    blocks = [
-        {"source": [absolute(photo.source) for photo in batch], "name": [photo.name for photo in batch]}
-        for batch in batches
-    ]
-    work = ray.data.from_arrow([pyarrow.table(block) for block in blocks]).map_batches(
+    blocks = _blocks(images, SHARD if output.kind == "parquet" else BATCH)
+    work = ray.data.from_arrow(blocks).map_batches(
         worker,
         batch_size=None,
         batch_format="numpy",
         fn_constructor_args=(ray.put(files), output, config),
-        compute=ray.data.ActorPoolStrategy(min_size=1, max_size=min(most, len(batches))),
+        compute=ray.data.ActorPoolStrategy(min_size=1, max_size=min(most, len(blocks))),
         num_cpus=0 if gpus else 1,
         num_gpus=1 if gpus else 0,
     )
@@ -124,6 +110,27 @@ def predict_on_ray(
                 yield sources[name], wrong or None
     except ray.exceptions.RayError as failure:
         raise RunError(f"the Ray cluster gave up: {str(failure).splitlines()[0]}") from failure
+
+
+def _connect(ray: Any) -> None:
+    if not ray.is_initialized():
+        try:
+            ray.init(include_dashboard=False, log_to_driver=False, logging_level="warning")
+        except (ConnectionError, ValueError, RuntimeError) as error:
+            raise RunError(f"the Ray cluster cannot be reached ({error}); check RAY_ADDRESS.") from error
+    ray.data.DataContext.get_current().enable_progress_bars = False
+    logging.getLogger("ray.data").setLevel(logging.WARNING)
+
+
+def _blocks(images: Sequence[InputImage], size: int) -> list[Any]:
+    """Tables of (source, name): a block is a batch, so that one tried again is the same and finds what was written."""
+    import pyarrow
+
+    batches = (images[start : start + size] for start in range(0, len(images), size))
+    return [
+        pyarrow.table({"source": [absolute(image.source) for image in batch], "name": [image.name for image in batch]})
+        for batch in batches
+    ]
 
 
 def _require_ray() -> Any:

@@ -26,11 +26,7 @@ def pending(
     images: Sequence[InputImage], output: Output, maker: str, resume: bool = False, overwrite: bool = False,
     clear: bool = False,
 ) -> list[InputImage]:  # fmt: skip
-    """Claim the output and return the images that are still to be segmented.
-
-    Raises:
-        ConfigError, RunError: see `Output.claim`, which takes the same arguments.
-    """
+    """Claim the output (see `Output.claim`) and return the images that are still to be segmented."""
     finished = output.claim(maker, images, resume, overwrite, clear)
     return [image for image in images if image.name not in finished]
 

@@ -19,11 +19,12 @@ from hintseg.apps.batch_inference.input_images import InputImage
 from hintseg.errors import ConfigError, InputError, RunError
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.dataset_json import parse_description
-from hintseg.hints.forms.registry import FORMS
+from hintseg.hints.forms.registry import with_label_maps
 from hintseg.io.georeference import write_georeferenced
 from hintseg.io.images import encode_labels
 from hintseg.io.listing import is_image_name
 from hintseg.io.rasters import require_rasterio
+from hintseg.io.reading import json_object
 from hintseg.io.storage.addresses import is_remote
 from hintseg.io.storage.files import below, exists, list_files, local_file, new_file, remove
 from hintseg.io.storage.outputs import (
@@ -257,10 +258,9 @@ class Output:
     def _claimed(self) -> dict[str, Any]:
         try:
             with local_file(below(self.folder, MADE_BY)) as path:
-                found = json.loads(path.read_text("utf-8"))
-        except (InputError, OSError, ValueError):
+                return json_object(path)
+        except InputError:
             return {}
-        return found if isinstance(found, dict) else {}
 
 
 def _folded(name: str) -> str:
@@ -269,10 +269,7 @@ def _folded(name: str) -> str:
 
 def classes_of_masks(folder: Path) -> tuple[str, ...] | None:
     """Names by label of the masks in a folder, as whoever wrote them left it there; None where nobody says."""
-    try:
-        told = json.loads((folder / MADE_BY).read_text("utf-8")).get("classes")
-    except (OSError, ValueError, AttributeError):
-        told = None
+    told = json_object(folder / MADE_BY).get("classes")
     if isinstance(told, list) and told and all(isinstance(name, str) for name in told):
         return tuple(told)
     home = data_set_of_masks(folder)
@@ -281,9 +278,8 @@ def classes_of_masks(folder: Path) -> tuple[str, ...] | None:
 
 def data_set_of_masks(folder: Path) -> Dataset | None:
     """The data set whose label maps a folder holds, and whose values they have; None where it is none."""
-    pictures = [name for name, form in FORMS.items() if form.picture]
     home = folder.resolve().parent
-    if folder.name not in pictures or not (home / "dataset.json").exists():
+    if folder.name not in with_label_maps() or not (home / "dataset.json").exists():
         return None
     return Dataset(root=home, **parse_description(home / "dataset.json"))
 

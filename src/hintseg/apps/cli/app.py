@@ -61,8 +61,7 @@ def main() -> None:
     logging.basicConfig(handlers=[screen])
     tolerate(sys.stdout)
     tolerate(sys.stderr)
-    # Idle threads of GNU OpenMP spin for long and starve a second process; after this many turns they sleep
-    # (python -m benchmarks.pair).
+    # Idle threads of GNU OpenMP spin for long and starve a second process; after this many turns they sleep.
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", "500")
     try:

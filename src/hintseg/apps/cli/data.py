@@ -6,19 +6,15 @@ from typing import Annotated
 
 import typer
 
+from hintseg.apps.cli.options import DataSet, Hints, NewFolder
 from hintseg.apps.cli.terminal import print_table, say
 from hintseg.errors import InputError
 from hintseg.io.storage.addresses import local_path
 
-NewFolder = Annotated[
-    Path, typer.Option(parser=local_path, metavar="FOLDER", help="New data set folder; images are linked.")
-]
-DataFolder = Annotated[str, typer.Argument(metavar="DATA", help="Data set folder or its URL.", show_default=False)]
-
 
 def check(
-    data: DataFolder,
-    hints: Annotated[str | None, typer.Option(help="Hint types to check, e.g. points,scribbles; default all.")] = None,
+    data: DataSet,
+    hints: Hints = None,
     split: Annotated[str | None, typer.Option(help="Split to check; default all images.")] = None,
 ) -> None:
     """Say what is in a data set and what is wrong with it.
@@ -55,7 +51,7 @@ def check(
 
 
 def simulate(
-    data: DataFolder,
+    data: DataSet,
     out: Annotated[
         Path,
         typer.Option(

@@ -7,6 +7,15 @@ import typer
 
 from hintseg.io.storage.addresses import local_path
 
+DataSet = Annotated[str, typer.Argument(metavar="DATA", help="Data set folder or its URL.", show_default=False)]
+NewFolder = Annotated[
+    Path, typer.Option(parser=local_path, metavar="FOLDER", help="New data set folder; images are linked.")
+]
+Hints = Annotated[str | None, typer.Option(help="Hint types, e.g. points,scribbles; default all.")]
+Weights = Annotated[str, typer.Option(help="Backbone weights: auto, timm, none, a file or its URL.")]
+Settings = Annotated[list[str] | None, typer.Option("--set", help="Setting, section.key=value; repeatable.")]
+Precision = Annotated[str, typer.Option(help="32-true, bf16-mixed or 16-mixed.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Keep the masks that an interrupted call wrote.")]
 Run = Annotated[str, typer.Argument(metavar="RUN", help="Run folder or its URL.", show_default=False)]
 Data = Annotated[str | None, typer.Option(help="Training data or its URL; default the local folder named in the run.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace earlier output of hintseg.")]

@@ -1,22 +1,13 @@
 """complete, predict, evaluate: what a trained run is good for."""
 
+import itertools
 import sys
+from collections.abc import Iterable
 from typing import Annotated, Literal
 
 import typer
 
-from hintseg.apps.cli.options import (
-    Crf,
-    Device,
-    Engine,
-    Flip,
-    LongestSide,
-    Method,
-    OutFile,
-    Overwrite,
-    Run,
-    Scales,
-)
+from hintseg.apps.cli import options
 from hintseg.apps.cli.terminal import plain, say
 from hintseg.errors import InputError, unknown_name
 
@@ -32,26 +23,20 @@ def complete(
         str, typer.Option(help="network; or without training: harmonic, lgc, random_walk, ncut, crf.")
     ] = "network",
     hints: Annotated[str | None, typer.Option(help="Hint types to use with a data set folder; default all.")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Keep the masks that an interrupted call wrote.")] = False,
-    overwrite: Overwrite = False,
-    device: Device = "auto",
+    resume: options.Resume = False,
+    overwrite: options.Overwrite = False,
+    device: options.Device = "auto",
 ) -> None:
     """Write dense masks for hinted images.
 
     Example: hintseg complete runs/a
     """
-    from hintseg.apps.batch_inference.input_images import InputImage
-    from hintseg.apps.batch_inference.output import Output, Prediction, digest_of
-    from hintseg.apps.cli.progress import progress_bar
+    from hintseg.apps.batch_inference.complete import complete_masks
     from hintseg.hints.dataset import Dataset
-    from hintseg.hints.dataset_json import hint_files
     from hintseg.hints.forms.registry import parse_forms
     from hintseg.inference.segmenter import Segmenter
     from hintseg.io.storage.files import below, exists
-    from hintseg.io.storage.outputs import require_outside
-    from hintseg.memory_errors import memory_explained
-    from hintseg.network.onnx import digest
-    from hintseg.pseudo_labels.propagate import METHODS, complete_key
+    from hintseg.pseudo_labels.propagate import METHODS
 
     if method == "network" or exists(below(run, "run.json")):
         segmenter = Segmenter.open(run, device)
@@ -65,32 +50,15 @@ def complete(
         keys = dataset.keys(split or "train")
     if method not in ("network", *METHODS):
         raise unknown_name("completion method", method, METHODS)
-    trained = segmenter if method == "network" else None
-    weights = "" if trained is None else digest(trained.run / "weights.safetensors")
     # A data set's own folder masks/ holds the truth.
-    output = Output(out or below(run, "masks" if segmenter is not None else f"masks-{method}"), classes=dataset.classes)
-    require_outside(output.folder, dataset.label_folders)
-    images = [InputImage(str(dataset.paths[key]), key) for key in keys if key in dataset.paths]
-    finished = output.claim(digest_of(method, weights, forms, hint_files(dataset.root)), images, resume, overwrite)
-    broken = 0
-    with progress_bar() as show:
-        for number, key in enumerate(keys):
-            try:
-                if key not in finished:
-                    with memory_explained(key, "reduce the image, or cut it into tiles"):
-                        mask = trained.complete(dataset, key) if trained else complete_key(dataset, key, forms, method)
-                    output.write(key, Prediction(mask))
-            except InputError as error:
-                broken += 1
-                say(f"hintseg: {error}", file=sys.stderr)
-            show("complete", number + 1, len(keys), {})
-    say(f"{len(keys) - broken} of {len(keys)} masks in {output.folder}")
-    if broken:
-        raise typer.Exit(2)
+    target = out or below(run, "masks" if segmenter is not None else f"masks-{method}")
+    trained = segmenter if method == "network" else None
+    wrong = complete_masks(trained, dataset, keys, forms, method, target, resume, overwrite)
+    _write_masks("complete", len(keys), wrong, target)
 
 
 def predict(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="Run folder or its URL.", show_default=False)],
+    run: options.Run,
     images: Annotated[
         list[str], typer.Argument(metavar="IMAGES", help="Folder, glob pattern, files or URLs.", show_default=False)
     ],
@@ -100,13 +68,13 @@ def predict(
         bool, typer.Option("--geotiff", help="Write GeoTIFF masks with the images' georeference.")
     ] = False,
     parquet: Annotated[bool, typer.Option("--parquet", help="Write masks into Parquet shards.")] = False,
-    resume: Annotated[bool, typer.Option("--resume", help="Keep the masks that an interrupted call wrote.")] = False,
-    overwrite: Overwrite = False,
-    method: Method = None,
-    scales: Scales = None,
-    longest_side: LongestSide = None,
-    flip: Flip = None,
-    crf: Crf = None,
+    resume: options.Resume = False,
+    overwrite: options.Overwrite = False,
+    method: options.Method = None,
+    scales: options.Scales = None,
+    longest_side: options.LongestSide = None,
+    flip: options.Flip = None,
+    crf: options.Crf = None,
     engine: Annotated[
         Literal["torch", "onnx", "ray"],
         typer.Option(
@@ -116,7 +84,7 @@ def predict(
     workers: Annotated[
         int | None, typer.Option(min=1, help="Workers of --engine ray; default one per GPU, or per core.")
     ] = None,
-    device: Device = "auto",
+    device: options.Device = "auto",
 ) -> None:
     """Segment new images of any size.
 
@@ -128,7 +96,6 @@ def predict(
     from hintseg.apps.batch_inference.input_images import find_images
     from hintseg.apps.batch_inference.local import maker_of, pending, predict_here
     from hintseg.apps.batch_inference.output import Kind, Output
-    from hintseg.apps.cli.progress import progress_bar
     from hintseg.inference.segmenter import Segmenter
 
     if geotiff and parquet:
@@ -145,35 +112,27 @@ def predict(
         results = predict_on_ray(segmenter.run, wanted, output, config, workers)
     else:
         results = predict_here(segmenter, wanted, output, config)
-    broken, before = 0, len(found) - len(wanted)
-    with progress_bar() as show:
-        for number, (_, wrong) in enumerate(results):
-            if wrong is not None:
-                broken += 1
-                say(f"hintseg: {wrong}", file=sys.stderr)
-            show("predict", before + number + 1, len(found), {})
-    say(f"{len(found) - broken} of {len(found)} masks in {out}")
-    if broken:
-        raise typer.Exit(2)
+    finished: list[str | None] = [None] * (len(found) - len(wanted))
+    _write_masks("predict", len(found), itertools.chain(finished, (wrong for _, wrong in results)), out)
 
 
 def evaluate(
-    run: Run,
+    run: options.Run,
     data: Annotated[str, typer.Argument(metavar="DATA", help="Data set folder with masks.", show_default=False)],
     split: Annotated[str, typer.Option(help="Split to evaluate.")] = "val",
-    method: Method = None,
-    scales: Scales = None,
-    longest_side: LongestSide = None,
-    flip: Flip = None,
-    crf: Crf = None,
-    engine: Engine = "torch",
-    device: Device = "auto",
+    method: options.Method = None,
+    scales: options.Scales = None,
+    longest_side: options.LongestSide = None,
+    flip: options.Flip = None,
+    crf: options.Crf = None,
+    engine: options.Engine = "torch",
+    device: options.Device = "auto",
     spacing: Annotated[
         float | None,
         typer.Option(min=1e-9, help="Side of a pixel, e.g. in mm; HD95 is then in that unit. Default: pixels."),
     ] = None,
-    out: OutFile = None,
-    overwrite: Overwrite = False,
+    out: options.OutFile = None,
+    overwrite: options.Overwrite = False,
 ) -> None:
     """Measure a run on images with masks.
 
@@ -229,11 +188,27 @@ def evaluate(
         raise typer.Exit(2)
 
 
-def _inference(segmenter, **options):  # type: ignore[no-untyped-def]
+def _write_masks(stage: str, total: int, wrong: Iterable[str | None], out: str) -> None:
+    """Make masks, of each of which it is told what is wrong with it; exit code 2 where some cannot be made."""
+    from hintseg.apps.cli.progress import progress_bar
+
+    broken = 0
+    with progress_bar() as show:
+        for done, sentence in enumerate(wrong, start=1):
+            if sentence is not None:
+                broken += 1
+                say(f"hintseg: {sentence}", file=sys.stderr)
+            show(stage, done, total, {})
+    say(f"{total - broken} of {total} masks in {out}")
+    if broken:
+        raise typer.Exit(2)
+
+
+def _inference(segmenter, **given):  # type: ignore[no-untyped-def]
     """The recipe's inference section with the options that were given."""
     from pydantic import ValidationError
 
-    changes = {name: value for name, value in options.items() if value is not None}
+    changes = {name: value for name, value in given.items() if value is not None}
     if "scales" in changes:
         changes["scales"] = changes["scales"].split(",")
     try:

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from hintseg.apps.cli.options import Settings, Weights
 from hintseg.errors import ConfigError
 
 
@@ -16,10 +17,8 @@ def studio(
         str, typer.Option(help="Address to listen on; beyond loopback, requests need the printed token.")
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535)] = 8801,
-    weights: Annotated[str, typer.Option(help="Backbone weights: auto, timm, none or a file.")] = "auto",
-    set_: Annotated[
-        list[str] | None, typer.Option("--set", help="Setting for training, section.key=value; repeatable.")
-    ] = None,
+    weights: Weights = "auto",
+    set_: Settings = None,
     open_: Annotated[
         bool, typer.Option("--open/--no-open", help="Open the page in the browser, where there is a desktop.")
     ] = True,
@@ -55,11 +54,9 @@ def label_studio(
         typer.Option(help="With --host: host or host:port of a private network to fetch images from; repeatable."),
     ] = None,
     port: Annotated[int, typer.Option(min=1, max=65535)] = 9090,
-    weights: Annotated[str, typer.Option(help="Backbone weights: auto, timm, none or a file.")] = "auto",
+    weights: Weights = "auto",
     effort: Annotated[Literal["quick", "normal", "thorough"], typer.Option(help="Length of a training.")] = "normal",
-    set_: Annotated[
-        list[str] | None, typer.Option("--set", help="Setting for training, section.key=value; repeatable.")
-    ] = None,
+    set_: Settings = None,
 ) -> None:
     """Serve predictions and training to Label Studio.
 

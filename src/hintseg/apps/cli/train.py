@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from hintseg.apps.cli.options import DataSet, Device, Hints, Precision, Settings, Weights
 from hintseg.apps.cli.terminal import say
 from hintseg.distributed import first_process
 from hintseg.errors import InputError
@@ -15,9 +16,9 @@ log = logging.getLogger("hintseg")
 
 
 def train(
-    data: Annotated[str, typer.Argument(metavar="DATA", help="Data set folder or its URL.", show_default=False)],
+    data: DataSet,
     out: Annotated[str, typer.Option(help="Run folder or its URL.")] = "runs/run",
-    hints: Annotated[str | None, typer.Option(help="Hint types to use, e.g. points,scribbles; default all.")] = None,
+    hints: Hints = None,
     recipe: Annotated[
         str, typer.Option(help="Recipe by name (see hintseg recipe); auto chooses one and logs why.")
     ] = "auto",
@@ -31,16 +32,16 @@ def train(
         str | None, typer.Option(help="Objective by name, in place of the recipe's (see hintseg recipe --objectives).")
     ] = None,
     backbone: Annotated[str | None, typer.Option(help="Any timm network that returns feature maps.")] = None,
-    weights: Annotated[str, typer.Option(help="Backbone weights: auto, timm, none, a file or its URL.")] = "auto",
+    weights: Weights = "auto",
     iterations: Annotated[int | None, typer.Option(min=1, help="Override the recipe.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Override the recipe.")] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
+    device: Device = "auto",
     devices: Annotated[int, typer.Option(min=1, help="Number of devices, one process each.")] = 1,
-    precision: Annotated[str, typer.Option(help="32-true, bf16-mixed or 16-mixed.")] = "32-true",
+    precision: Precision = "32-true",
     split: Annotated[str, typer.Option(help="Split to train on.")] = "train",
     validate: Annotated[str | None, typer.Option(help="Split with masks to measure at every checkpoint.")] = None,
     config: Annotated[Path | None, typer.Option(help="Recipe file (JSON or YAML), in place of a named one.")] = None,
-    set_: Annotated[list[str] | None, typer.Option("--set", help="Setting, section.key=value; repeatable.")] = None,
+    set_: Settings = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted run.")] = False,
     on_error: Annotated[str, typer.Option(help="refuse or skip images that cannot be read.")] = "refuse",
 ) -> None:
@@ -71,7 +72,7 @@ def train(
 
 
 def compare(
-    data: Annotated[str, typer.Argument(metavar="DATA", help="Data set folder or its URL.", show_default=False)],
+    data: DataSet,
     objectives: Annotated[
         str,
         typer.Option(
@@ -81,17 +82,15 @@ def compare(
     out: Annotated[
         Path, typer.Option(parser=local_path, metavar="FOLDER", help="Folder for runs, table and images.")
     ] = Path("runs/compare"),
-    hints: Annotated[str | None, typer.Option(help="Hint types to use; default all.")] = None,
+    hints: Hints = None,
     seeds: Annotated[int, typer.Option(min=1, help="Number of seeds: 0, 1, …")] = 1,
     split: Annotated[str, typer.Option(help="Split with masks to evaluate on.")] = "val",
     recipe: Annotated[str, typer.Option(help="Recipe by name.")] = "plain",
-    weights: Annotated[str, typer.Option(help="Backbone weights: auto, timm, none or a file.")] = "auto",
+    weights: Weights = "auto",
     iterations: Annotated[int | None, typer.Option(min=1, help="Iterations of every run.")] = None,
-    set_: Annotated[
-        list[str] | None, typer.Option("--set", help="Setting for every run, section.key=value; repeatable.")
-    ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
-    precision: Annotated[str, typer.Option(help="32-true, bf16-mixed or 16-mixed.")] = "32-true",
+    set_: Settings = None,
+    device: Device = "auto",
+    precision: Precision = "32-true",
     completed: Annotated[bool, typer.Option(help="Also measure completed training masks.")] = True,
 ) -> None:
     """Train several objectives under one budget and tabulate them.

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from hintseg.apps.report.figures import Picture, draw_hints, overlay
+from hintseg.apps.report.figures import RgbImage, draw_hints, overlay
 from hintseg.apps.report.page import figure_row, write_page
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.forms.registry import FORMS
@@ -33,7 +33,7 @@ def write_comparison(
 
 def compared(
     segmenters: Mapping[str, Segmenter], dataset: Dataset, split: str, images: int
-) -> Iterator[list[tuple[Picture, str]]]:
+) -> Iterator[list[tuple[RgbImage, str]]]:
     """For images spread evenly over a split: the image, its hints and truth where it has any, and each one's mask."""
     keys = dataset.keys(split)
     for key in keys[:: max(len(keys) // images, 1)][:images]:

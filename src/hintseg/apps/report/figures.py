@@ -6,10 +6,10 @@ from numpy.typing import NDArray
 from hintseg.hints.labels import UNLABELLED
 from hintseg.io.palette import label_palette
 
-Picture = NDArray[np.uint8]
+RgbImage = NDArray[np.uint8]
 
 
-def overlay(image: Picture, labels: NDArray[np.uint8], opacity: float = 0.6) -> Picture:
+def overlay(image: RgbImage, labels: NDArray[np.uint8], opacity: float = 0.6) -> RgbImage:
     """Masks in class colours over the grey image; void and unlabelled stay grey."""
     grey = np.repeat(image.mean(axis=2, keepdims=True), 3, axis=2)
     colours = label_palette()[labels].astype(np.float64)
@@ -18,7 +18,7 @@ def overlay(image: Picture, labels: NDArray[np.uint8], opacity: float = 0.6) -> 
     return _with_contours(mixed.astype(np.uint8), labels)
 
 
-def draw_hints(image: Picture, labels: NDArray[np.uint8]) -> Picture:
+def draw_hints(image: RgbImage, labels: NDArray[np.uint8]) -> RgbImage:
     """Hinted pixels in full class colours over the pale image, thickened so that they can be seen."""
     import cv2
 
@@ -32,14 +32,14 @@ def draw_hints(image: Picture, labels: NDArray[np.uint8]) -> Picture:
     return pale
 
 
-def region_borders(image: Picture, regions: NDArray[np.integer]) -> Picture:
+def region_borders(image: RgbImage, regions: NDArray[np.integer]) -> RgbImage:
     """Borders of segments in yellow over the image."""
     picture = image.copy()
     picture[_border(regions)] = (255, 220, 0)
     return picture
 
 
-def embedding_colours(embeddings: NDArray[np.float32]) -> Picture:
+def embedding_colours(embeddings: NDArray[np.float32]) -> RgbImage:
     """The three principal components of an (D, h, w) embedding map as red, green and blue."""
     dim, height, width = embeddings.shape
     vectors = embeddings.reshape(dim, -1).T.astype(np.float64)
@@ -54,7 +54,7 @@ def embedding_colours(embeddings: NDArray[np.float32]) -> Picture:
     return (scaled.reshape(height, width, -1) * 255).astype(np.uint8)
 
 
-def _with_contours(picture: Picture, labels: NDArray[np.uint8]) -> Picture:
+def _with_contours(picture: RgbImage, labels: NDArray[np.uint8]) -> RgbImage:
     picture[_border(labels)] = 255
     return picture
 

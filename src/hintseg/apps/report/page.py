@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from PIL import Image
 
-from hintseg.apps.report.figures import Picture
+from hintseg.apps.report.figures import RgbImage
 from hintseg.io.images import resize_longest_side
 from hintseg.io.palette import label_palette
-from hintseg.io.writing import atomic_path
+from hintseg.io.writing import write_text
 
 PAGE = 1150  # pixels that a row of images may take
 
@@ -33,11 +33,10 @@ Row = list[Figure] | str  # images side by side, or the sentence that says why t
 def write_page(path: Path, template: str, title: str, classes: Sequence[str], **content: Any) -> None:
     """Fill a template of this package; what it holds is escaped."""
     text = _environment().get_template(template).render(title=title, legend=_legend(classes), **content)
-    with atomic_path(path) as temporary:
-        temporary.write_text(text, "utf-8")
+    write_text(path, text)
 
 
-def figure_row(pictures: Iterable[tuple[Picture, str]]) -> list[Figure]:
+def figure_row(pictures: Iterable[tuple[RgbImage, str]]) -> list[Figure]:
     """Images with captions, small enough to stand side by side."""
     pictures = list(pictures)
     side = min(360, max(180, PAGE // len(pictures) - 10))
@@ -61,7 +60,7 @@ def _legend(classes: Sequence[str]) -> list[tuple[str, str]]:
     return [(name, ",".join(map(str, label_palette()[label]))) for label, name in enumerate(classes)]
 
 
-def _data_uri(picture: Picture) -> str:
+def _data_uri(picture: RgbImage) -> str:
     buffer = io.BytesIO()
     Image.fromarray(picture).save(buffer, format="JPEG", quality=88)
     return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")

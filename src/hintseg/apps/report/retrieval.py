@@ -25,11 +25,7 @@ def save_retrieval(
     out: Path,
     name: str,
 ) -> tuple[Path, Path]:
-    """Write NAME.png and NAME.json; returns both paths.
-
-    Raises:
-        InputError: the training images have moved.
-    """
+    """Write NAME.png and NAME.json; returns both paths. InputError where the training images have moved."""
     dataset = segmenter.dataset()
     tiles = [_tile(spotlit(image, mask), None)]
     tiles += [_tile(spotlit_neighbour(dataset, neighbour), neighbour.label) for neighbour in found[:19]]
@@ -51,11 +47,7 @@ def spotlit(image: NDArray[np.uint8], mask: NDArray[np.bool_]) -> NDArray[np.uin
 
 
 def spotlit_neighbour(dataset: Dataset, neighbour: Neighbour) -> NDArray[np.uint8]:
-    """A training image, dark outside the box of one of its segments.
-
-    Raises:
-        InputError: the image has moved.
-    """
+    """A training image, dark outside the box of one of its segments; InputError where the image has moved."""
     image = dataset.image(neighbour.key)
     height, width = image.shape[:2]
     sides = zip(neighbour.box, (width, height, width, height), strict=True)

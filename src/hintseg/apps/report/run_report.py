@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hintseg.apps.report.charts import curves
-from hintseg.apps.report.figures import Picture, draw_hints, embedding_colours, overlay, region_borders
+from hintseg.apps.report.figures import RgbImage, draw_hints, embedding_colours, overlay, region_borders
 from hintseg.apps.report.page import Figure, Row, figure_row, write_page
 from hintseg.apps.report.retrieval import spotlit, spotlit_neighbour
 from hintseg.apps.report.scores import kept_evaluations, shown_scores
@@ -117,7 +117,7 @@ def _summary(segmenter: Segmenter) -> str:
     )
 
 
-def training_pictures(segmenter: Segmenter, dataset: Dataset, key: str) -> list[tuple[Picture, str]]:
+def training_pictures(segmenter: Segmenter, dataset: Dataset, key: str) -> list[tuple[RgbImage, str]]:
     """A training image, its hints, segments, embedding and completed mask, each with a caption."""
     picture = segmenter.picture(dataset, key)
     image, hints = picture.pixels, dataset.hints(key, segmenter.description.forms)

@@ -27,7 +27,7 @@ from hintseg.formats.registry import import_dataset
 from hintseg.hints.classes import same_names
 from hintseg.inference.prediction import without_data
 from hintseg.inference.segmenter import Segmenter
-from hintseg.io.samples import Picture
+from hintseg.io.samples import DecodedImage
 from hintseg.io.writing import atomic_path
 from hintseg.memory_errors import memory_explained
 
@@ -287,7 +287,7 @@ def _predicted(
     return {"result": result, "score": min(known) if len(known) == len(scores) else None, "model_version": version}
 
 
-def _labels(segmenter: Segmenter, picture: Picture) -> tuple[NDArray[np.uint8], float | None]:
+def _labels(segmenter: Segmenter, picture: DecodedImage) -> tuple[NDArray[np.uint8], float | None]:
     """A mask, and the mean certainty of its pixels where the image is not too large."""
     image = picture.pixels
     if image.shape[0] * image.shape[1] * len(segmenter.classes) > MOST_SHARES:

@@ -48,7 +48,7 @@ def uses_of(dataset: Dataset, label: int) -> Uses:
             found = sum(_label(dataset, name, row) == label for row in rows)
             hints, keys = hints + found, keys | ({key} if found else set())
     scribbles, masks = (
-        [key for key in dataset.pictures[folder].files if (_labels(dataset, folder, key) == label).any()]
+        [key for key in dataset.label_maps[folder].files if (_labels(dataset, folder, key) == label).any()]
         for folder in ("scribbles", "masks")
     )
     return Uses(hints + len(scribbles), len(keys.union(scribbles)), len(masks))
@@ -80,10 +80,10 @@ def _stage(dataset: Dataset, label: int, staged: Path) -> None:
     names = [name for number, name in enumerate(dataset.classes) if number != label]
     for folder, gone in (("masks", VOID), ("scribbles", UNLABELLED)):
         moved[label] = gone
-        if doubled := dataset.pictures[folder].doubled:
+        if doubled := dataset.label_maps[folder].doubled:
             raise InputError(f"{doubled[0]}: is a second label map of its image; remove one of the two first.")
         _stage_record(dataset, folder, names, staged)
-        for key, path in dataset.pictures[folder].files.items():
+        for key, path in dataset.label_maps[folder].files.items():
             before = _labels(dataset, folder, key)
             labels = moved[before]
             if np.array_equal(labels, before):
@@ -133,5 +133,5 @@ def _without(dataset: Dataset, name: str, rows: list[Any], label: int) -> list[A
 
 def _labels(dataset: Dataset, folder: str, key: str) -> np.ndarray:
     """(H, W) uint8: classes, `UNLABELLED` or `VOID` of one label picture."""
-    path = dataset.pictures[folder].files[key]  # of an image that is gone, too
+    path = dataset.label_maps[folder].files[key]  # of an image that is gone, too
     return dataset.coding.decode(dataset.coding.read(path, dataset.classes), FORMS[folder].dense, path)

@@ -121,5 +121,5 @@ class Learner:
 def content_version(project: Project, key: str) -> str:
     """Changes with every file of an image that masks follow from: itself, its hints and its label pictures."""
     version, dataset = project.hints_version(key), project.dataset
-    files = [dataset.path(key), *(dataset.label_path(folder, key) for folder in dataset.pictures)]
+    files = [dataset.path(key), *(dataset.label_path(folder, key) for folder in dataset.label_maps)]
     return version_of([version, [mark(path) for path in files if path is not None]])

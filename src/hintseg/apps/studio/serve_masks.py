@@ -13,6 +13,7 @@ from hintseg.apps.measure import areas, mask_pixel_area
 from hintseg.apps.studio.accepted import accept, accepted, edit, require, withdraw
 from hintseg.apps.studio.conflict import IfMatch, required_version
 from hintseg.apps.studio.lanes import Lane
+from hintseg.apps.studio.predicted import predicted
 from hintseg.apps.studio.project import Project
 from hintseg.apps.studio.trainer import Model
 from hintseg.apps.studio.uncertainty import heat
@@ -48,7 +49,7 @@ def serve_masks(app: FastAPI, project: Project, model: Model, lane: Lane) -> Non
         def found() -> dict[str, Any]:
             labels = accepted(project, key)
             taken = labels is not None
-            labels = model.mask(key) if labels is None else labels
+            labels = predicted(project, model, key) if labels is None else labels
             dataset = project.dataset
             rows = areas(key, labels, dataset.classes, mask_pixel_area(labels, dataset.path(key)))
             return {"accepted": taken, "model": model.name, "areas": [row._asdict() for row in rows]}

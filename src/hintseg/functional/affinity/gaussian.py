@@ -9,6 +9,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 BLOCK_ELEMENTS = 16_000_000
+# Bandwidths of regularisation losses: of position, as a fraction of the longer side, and of colour [RLoss: 100 px of
+# 513, and 15]; and the longer side, in cells, of the grid where their O(cells⁴) sums are taken.
+SXY, SRGB, CELLS = 0.2, 15.0, 32
 
 
 def position_colour_features(image: Tensor, sxy: float, srgb: float | None) -> Tensor:
@@ -73,25 +76,22 @@ class DenseGaussian:
 
 
 def reduced_gaussian(
-    probabilities: Tensor, image: Tensor, sxy: float, srgb: float, cells: int, where: Tensor | None = None
-) -> tuple[Tensor, DenseGaussian]:
+    probabilities: Tensor, image: Tensor, where: Tensor | None = None
+) -> tuple[Tensor, DenseGaussian]:  # fmt: skip
     """Soft masks and their dense Gaussian over position and colour, at a size where O(N²) is cheap.
 
     Args:
         probabilities: (B, C, H, W).
-        image: (B, 3, H, W), same size.
-        sxy: bandwidth of position, as a fraction of the longer side.
-        srgb: bandwidth of colour, in the image's units.
-        cells: longer side of the reduced grid; smaller inputs keep their size.
+        image: (B, 3, H, W) in [0, 255], same size; inputs of at most `CELLS` keep their size.
         where: (B, H, W) bool, pixels that count; a cell does where all of its pixels do. None: all.
 
     Returns:
         (B, C, N) masks averaged over cells, and W over the N cells with w_pp = 0.
     """
     longer = max(probabilities.shape[-2:])
-    if longer > cells:
+    if longer > CELLS:
         height, width = probabilities.shape[-2:]
-        size = (max(round(height * cells / longer), 1), max(round(width * cells / longer), 1))
+        size = (max(round(height * CELLS / longer), 1), max(round(width * CELLS / longer), 1))
         probabilities = F.adaptive_avg_pool2d(probabilities, size)
         image = F.adaptive_avg_pool2d(image, size)
         if where is not None:
@@ -99,6 +99,6 @@ def reduced_gaussian(
         longer = max(size)
     if probabilities.dtype in (torch.float16, torch.bfloat16):
         probabilities = probabilities.float()
-    features = position_colour_features(image.detach().to(probabilities.dtype), sxy * longer, srgb)
+    features = position_colour_features(image.detach().to(probabilities.dtype), SXY * longer, SRGB)
     where = None if where is None else where.flatten(1)
     return probabilities.flatten(2), DenseGaussian(features, keep=True, include_self=False, where=where)

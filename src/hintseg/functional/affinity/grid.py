@@ -3,54 +3,40 @@
 import torch
 from torch import Tensor
 
-# One of each pair of opposite directions, (rows, columns); the first two are the axial ones.
+# One of each pair of opposite directions, (rows, columns).
 DIRECTIONS = ((0, 1), (1, 0), (1, 1), (1, -1))
 
 
 class GridNeighbours:
-    """W between 4 or 8 neighbours; memory and time linear in the pixels.
+    """W between 8 neighbours; memory and time linear in the pixels. σ² is an image's mean of ‖I_p − I_q‖² over them.
 
     Args:
         image: (B, 3, H, W) colours; receives no gradient.
-        neighbours: 4 or 8.
-        sigma: colour bandwidth in the image's units; None takes each image's own: σ² is the mean of
-            ‖I_p − I_q‖² over its neighbouring pairs.
         where: (B, H, W) bool, pixels that count; the others have no neighbour. None: all.
-
-    Raises:
-        ValueError: neighbours is neither 4 nor 8.
     """
 
-    def __init__(
-        self, image: Tensor, *, neighbours: int = 8, sigma: float | None = None, where: Tensor | None = None
-    ) -> None:
-        if neighbours not in (4, 8):
-            raise ValueError(f"neighbours must be 4 or 8, not {neighbours}")
-        self.directions = DIRECTIONS[: neighbours // 2]
+    def __init__(self, image: Tensor, where: Tensor | None = None) -> None:
         self.height, self.width = image.shape[-2:]
         image = image.detach()
         counting = image.new_ones(image[:, 0].shape) if where is None else where.to(image.dtype)
         squares, both = [], []
-        for direction in self.directions:
+        for direction in DIRECTIONS:
             here, there = self._windows(direction)
             both.append(counting[..., *here] * counting[..., *there])
             squares.append((image[..., *here] - image[..., *there]).square().sum(dim=1) * both[-1])
-        if sigma is None:
-            pairs = torch.stack([pair.sum(dim=(1, 2)) for pair in both]).sum(dim=0).clamp_min(1)
-            variance = torch.stack([square.sum(dim=(1, 2)) for square in squares]).sum(dim=0) / pairs
-            scale = (2 * variance).clamp_min(1e-12)[:, None, None]
-        else:
-            scale = image.new_tensor(2 * sigma**2)
+        pairs = torch.stack([pair.sum(dim=(1, 2)) for pair in both]).sum(dim=0).clamp_min(1)
+        variance = torch.stack([square.sum(dim=(1, 2)) for square in squares]).sum(dim=0) / pairs
+        scale = (2 * variance).clamp_min(1e-12)[:, None, None]
         self.weights = [
             torch.exp(-square / scale) * pair / (rows * rows + columns * columns) ** 0.5
-            for square, pair, (rows, columns) in zip(squares, both, self.directions, strict=True)
+            for square, pair, (rows, columns) in zip(squares, both, DIRECTIONS, strict=True)
         ]
 
     def apply(self, values: Tensor) -> Tensor:
         """W S for S (B, C, H·W) → (B, C, H·W)."""
         field = values.unflatten(2, (self.height, self.width))
         result = torch.zeros_like(field)
-        for direction, weight in zip(self.directions, self.weights, strict=True):
+        for direction, weight in zip(DIRECTIONS, self.weights, strict=True):
             here, there = self._windows(direction)
             result[..., *here] += weight[:, None] * field[..., *there]
             result[..., *there] += weight[:, None] * field[..., *here]

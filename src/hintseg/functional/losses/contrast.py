@@ -90,7 +90,7 @@ def pixel_to_segment_loss(
 def _kernels(
     device: torch.device, dtype: torch.dtype, prototype_dtype: torch.dtype, dim: int, sets: int, grouped: bool
 ) -> type[torch.autograd.Function] | None:
-    """Those of `losses/contrast_cuda.py` where they fit and compile, else None.
+    """Those of `kernels/contrast_cuda.py` where they fit and compile, else None.
 
     They are compiled where they run, which needs a C compiler there, and a Triton that takes them: without, training
     goes on, slower.

@@ -36,31 +36,25 @@ def normalised_cut(probabilities: Tensor, affinity: Pairwise, classes: Tensor | 
 
 
 def normalised_cut_loss(
-    probabilities: Tensor, image: Tensor, classes: Tensor | None = None, *, sxy: float = 0.2, srgb: float = 15.0,
-    cells: int = 32, where: Tensor | None = None,
-) -> Tensor:  # fmt: skip
+    probabilities: Tensor, image: Tensor, classes: Tensor | None = None, where: Tensor | None = None
+) -> Tensor:
     """Normalised cut under the dense Gaussian, exact at reduced resolution.
 
     Args:
         probabilities: (B, C, H, W).
         image: (B, 3, H, W) in [0, 255], same size.
         classes: (B, C) bool, or None for all.
-        sxy: bandwidth of position, as a fraction of the longer side.
-        srgb: bandwidth of colour.
-        cells: longer side of the reduced grid.
         where: (B, H, W) bool, pixels that count; None: all.
 
     Returns:
         () in [0, 1].
     """
-    reduced, affinity = reduced_gaussian(probabilities, image, sxy, srgb, cells, where)
-    return normalised_cut(reduced, affinity, classes)
+    return normalised_cut(*reduced_gaussian(probabilities, image, where), classes)
 
 
 def kernel_cut_loss(
-    probabilities: Tensor, image: Tensor, classes: Tensor | None = None, *, balance: float = 1.0, sxy: float = 0.2,
-    srgb: float = 15.0, cells: int = 32, where: Tensor | None = None,
-) -> Tensor:  # fmt: skip
-    """Normalised cut plus `balance` times the bilinear Potts energy under the same affinity; arguments as above."""
-    reduced, affinity = reduced_gaussian(probabilities, image, sxy, srgb, cells, where)
-    return normalised_cut(reduced, affinity, classes) + balance * potts(reduced, affinity)
+    probabilities: Tensor, image: Tensor, classes: Tensor | None = None, where: Tensor | None = None
+) -> Tensor:
+    """Normalised cut plus the bilinear Potts energy under the same affinity; arguments as above."""
+    reduced, affinity = reduced_gaussian(probabilities, image, where)
+    return normalised_cut(reduced, affinity, classes) + potts(reduced, affinity)

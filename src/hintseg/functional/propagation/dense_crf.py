@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -73,6 +74,13 @@ def dense_crf(
             after.copy_(_softmax(energy))
     result = posterior.T.reshape(classes, height, width).to(values.dtype)
     return result.numpy() if isinstance(probabilities, np.ndarray) else result
+
+
+def coarse_crf(image: NDArray[np.uint8], probabilities: Tensor, stride: float) -> Tensor:
+    """`dense_crf` of (C, h, w) probabilities on an (H, W, 3) image that is made as small, `stride` times."""
+    colours = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1).float()
+    small = F.adaptive_avg_pool2d(colours, (probabilities.shape[1], probabilities.shape[2]))
+    return torch.as_tensor(dense_crf(small.permute(1, 2, 0), probabilities, bilateral_sxy=67 / stride))
 
 
 def _softmax(energy: Tensor) -> Tensor:

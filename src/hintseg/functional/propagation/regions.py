@@ -35,9 +35,6 @@ def region_affinity(
 
     Returns:
         (N, N) float64: exp(−½ ‖f_p − f_q‖²), plus exp(−gradient / contour) where p and q touch.
-
-    Raises:
-        ValueError: the shapes differ.
     """
     import cv2
 
@@ -152,9 +149,6 @@ def propagated_labels(
 
     Returns:
         (H, W) uint8: `labels` with pixels filled. Labelled pixels keep their label, void (255) stays void.
-
-    Raises:
-        ValueError: the shapes differ.
     """
     if labels.shape != regions.shape:
         raise ValueError(f"labels have shape {labels.shape} but regions {regions.shape}")

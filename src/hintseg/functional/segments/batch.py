@@ -16,7 +16,7 @@ LABELS = 256
 
 
 class SegmentedBatch(NamedTuple):
-    """Pixels of a batch (void ones left out) and the segments they form.
+    """Pixels of a batch (ignored ones left out) and the segments they form.
 
     Attributes:
         embeddings: (N, D) unit, with gradient.
@@ -130,7 +130,7 @@ def split_batch(
     tags_of_image: Tensor,
     *,
     num_classes: int,
-    void: int,
+    ignore_index: int,
     grid: tuple[int, int] = (6, 6),
     iterations: int = ROUNDS,
 ) -> UncountedBatch:
@@ -138,7 +138,7 @@ def split_batch(
 
     Args:
         embedding_maps: (B, D, h, w) unit embeddings.
-        labels: (B, h, w) int64: a class, any larger value up to 255 for unlabelled, `void` for void.
+        labels: (B, h, w) int64: a class, any larger value up to 255 for unlabelled, `ignore_index` for ignored ones.
         regions: (B, h, w) int64 superpixel ids from 0, less than 2¹⁷.
         colours: (B, 3, h, w) in [−1, 1].
         tags_of_image: (B, T) bool.
@@ -146,18 +146,18 @@ def split_batch(
     maps = embedding_maps.permute(0, 2, 3, 1)  # (B, h, w, D)
     batch, height, width, _ = maps.shape
     located = with_location(maps)
-    # Void cells are few at this point (padding); clustering them along changes no label of the others.
+    # Ignored cells are few at this point (padding); clustering them along changes no label of the others.
     clusters = _clusters(located.detach(), grid, iterations)
     image = torch.arange(batch, device=maps.device)[:, None].expand(batch, height * width).reshape(-1)
     location = location_features(height, width, maps.detach()).expand(batch, -1, -1, -1)
 
-    # Void cells form segments, too, but behind all others, where they are cut off.
+    # Ignored cells form segments, too, but behind all others, where they are cut off.
     label, has_tag = labels.reshape(-1), tags_of_image.any(dim=1)
-    inside = label != void
+    inside = label != ignore_index
     sizes = (2, batch, grid[0] * grid[1], LABELS, REGIONS)
     numbered = number_segments(combine(((~inside).long(), image, clusters, label, regions.reshape(-1)), sizes))
     _, image_of_segment, _, label_of_segment, region_of_segment = parts(numbered.key_of_segment, sizes)
-    segment = numbered.key_of_segment < math.prod(sizes[1:])  # not void, and not `NOBODY`
+    segment = numbered.key_of_segment < math.prod(sizes[1:])  # not ignored, and not `NOBODY`
     labelled, tagged = inside & (label < num_classes), inside & has_tag[image]
     labelled_segment, tagged_segment = segment & (label_of_segment < num_classes), segment & has_tag[image_of_segment]
     row = inside.cumsum(0) - 1

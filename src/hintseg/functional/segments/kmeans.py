@@ -63,7 +63,7 @@ def _rounds(features: Tensor, clusters: Tensor, iterations: int, num_clusters: i
 def _kernel(
     device: torch.device, dtype: torch.dtype, dim: int, num_clusters: int
 ) -> Callable[[Tensor, Tensor, int, int], Tensor] | None:
-    """That of `segments/kmeans_cuda.py` where it fits and compiles, else None."""
+    """That of `kernels/kmeans_cuda.py` where it fits and compiles, else None."""
     if device.type != "cuda" or dtype != torch.float32 or torch.cuda.get_device_capability(device) < (8, 0):
         return None
     try:

@@ -21,9 +21,6 @@ def oversegment(
 
     Returns:
         (H, W) uint16 ids 0, 1, … in row-major order of first appearance.
-
-    Raises:
-        ValueError: contours of another size.
     """
     return partitions(image, (regions,), contours)[0]
 

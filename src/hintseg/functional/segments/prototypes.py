@@ -116,9 +116,3 @@ def segment_prototypes(embeddings: Tensor, segment_of_pixel: Tensor, num_segment
         raise ValueError(f"{embeddings.shape[0]} embeddings but {segment_of_pixel.shape[0]} segment ids")
     sums = embeddings.new_zeros(num_segments, embeddings.shape[1]).index_add(0, segment_of_pixel, embeddings)
     return F.normalize(sums, dim=1, eps=1e-12)
-
-
-def majority_labels(segment_of_pixel: Tensor, labels: Tensor, num_segments: int, num_labels: int) -> Tensor:
-    """(num_segments,) int64: the most frequent label of each segment, ties to the smallest."""
-    counts = torch.bincount(segment_of_pixel * num_labels + labels, minlength=num_segments * num_labels)
-    return counts.view(num_segments, num_labels).argmax(dim=1)

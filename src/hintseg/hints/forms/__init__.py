@@ -1,1 +1,1 @@
-"""The forms of hints: one file each, and one line in `by_name`."""
+"""The forms of hints: one file each, and one line in `registry`."""

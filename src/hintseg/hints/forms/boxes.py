@@ -1,4 +1,4 @@
-"""Boxes. They label no pixel for certain by themselves; what they exclude is in `targets.target`."""
+"""Boxes. They label no pixel for certain by themselves; what they exclude is in `pseudo_labels.pipeline`."""
 
 from dataclasses import dataclass
 

@@ -60,29 +60,25 @@ class HintForm(Generic[H]):
     Attributes:
         parse: a row of NAME.json → hint, or None where it lies outside the image; None: the form has no table.
         label_of: the class in a row as it stands there; raises LookupError or TypeError where there is none.
-        picture: a label map (H, W) uint8, from NAME/KEY.png → hint; None: the form has no label maps.
+        label_map: a label map (H, W) uint8, from NAME/KEY.png → hint; None: the form has no label maps.
         dense: whether what an image leaves open is `VOID` (255 or the data set's void), not `UNLABELLED` (255).
         draw: (hints of one image, labels (H, W) uint8 to draw on, radius of a point in pixels) → nothing.
     """
 
     parse: Callable[[Row], H | None] | None = None
     label_of: Callable[[Any], object] = lambda row: row
-    picture: Callable[[NDArray[np.uint8]], H] | None = None
+    label_map: Callable[[NDArray[np.uint8]], H] | None = None
     dense: bool = False
     draw: Callable[[Sequence[H], NDArray[np.uint8], int], None] = lambda hints, labels, radius: None
 
 
-def picture_classes(labels: NDArray[np.uint8]) -> frozenset[int]:
+def label_map_classes(labels: NDArray[np.uint8]) -> frozenset[int]:
     """Classes of a label map."""
     return frozenset(np.flatnonzero(np.bincount(labels.ravel(), minlength=256)[:UNLABELLED]).tolist())
 
 
 def numbers(values: object, count: int | None, where: str) -> list[float]:
-    """A list of numbers that coordinates can be, `count` of them.
-
-    Raises:
-        InputError: it is none.
-    """
+    """A list of numbers that coordinates can be, `count` of them; InputError where it is none."""
     if not isinstance(values, list) or (count is not None and len(values) != count):
         raise InputError(f"{where}: {values!r:.80} is no list of {'' if count is None else f'{count} '}numbers.")
     # A bool is an int to isinstance. All at once: a polygon has many numbers.

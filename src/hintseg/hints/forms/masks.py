@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hintseg.hints.forms.form import HintForm, picture_classes
+from hintseg.hints.forms.form import HintForm, label_map_classes
 from hintseg.hints.labels import UNLABELLED
 
 
@@ -18,7 +18,7 @@ class Mask:
 
     def named(self) -> frozenset[int]:
         """The classes drawn."""
-        return picture_classes(self.labels)
+        return label_map_classes(self.labels)
 
 
 def draw(masks: Sequence[Mask], labels: NDArray[np.uint8], radius: int) -> None:
@@ -28,4 +28,4 @@ def draw(masks: Sequence[Mask], labels: NDArray[np.uint8], radius: int) -> None:
         labels[there] = mask.labels[there]
 
 
-MASKS = HintForm(picture=Mask, dense=True, draw=draw)
+MASKS = HintForm(label_map=Mask, dense=True, draw=draw)

@@ -19,12 +19,18 @@ FORMS: dict[str, HintForm[Any]] = {
 }
 
 
-def parse_forms(text: str | None) -> tuple[str, ...]:
-    """`"points,scribbles"` → ("points", "scribbles"); None or "all" → every form.
+def with_label_maps() -> tuple[str, ...]:
+    """Hint types that may come as an image a KEY, in a folder of their name."""
+    return tuple(name for name, form in FORMS.items() if form.label_map)
 
-    Raises:
-        ConfigError: an unknown form.
-    """
+
+def with_tables() -> tuple[str, ...]:
+    """Hint types that may come in a table, NAME.json."""
+    return tuple(name for name, form in FORMS.items() if form.parse)
+
+
+def parse_forms(text: str | None) -> tuple[str, ...]:
+    """`"points,scribbles"` → ("points", "scribbles"); None or "all" → every form. ConfigError: an unknown one."""
     if text is None or text == "all":
         return tuple(FORMS)
     chosen: list[str] = []

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hintseg.errors import InputError
-from hintseg.hints.forms.form import HintForm, Row, picture_classes
+from hintseg.hints.forms.form import HintForm, Row, label_map_classes
 from hintseg.hints.labels import UNLABELLED, VOID
 
 MAX_WIDTH = 200
@@ -35,7 +35,7 @@ class ScribbleMap:
 
     def named(self) -> frozenset[int]:
         """The classes drawn."""
-        return picture_classes(self.labels)
+        return label_map_classes(self.labels)
 
 
 def parse(row: Row) -> Scribble | None:
@@ -91,4 +91,4 @@ def _draw_stroke(stroke: Scribble, plane: NDArray[np.uint8]) -> None:
     cv2.polylines(plane, [vertices], isClosed=False, color=1, thickness=stroke.width)
 
 
-SCRIBBLES = HintForm[Scribble | ScribbleMap](parse, label_of=lambda row: row[0], picture=ScribbleMap, draw=draw)
+SCRIBBLES = HintForm[Scribble | ScribbleMap](parse, label_of=lambda row: row[0], label_map=ScribbleMap, draw=draw)

@@ -24,11 +24,7 @@ def is_remote(address: str | Path) -> bool:
 
 
 def local_path(address: str | Path) -> Path:
-    """The path of a local address; "file:///data/a%20b" is /data/a b.
-
-    Raises:
-        InputError: a URL of another machine.
-    """
+    """The path of a local address: "file:///data/a%20b" is /data/a b. InputError: a URL of another machine."""
     if isinstance(address, Path):
         return address
     found = _URL.match(address)
@@ -41,11 +37,7 @@ def local_path(address: str | Path) -> Path:
 
 
 def require_openable(address: str) -> None:
-    """Refuse URLs of unknown schemes, chained ones, and ones that carry a password or options.
-
-    Raises:
-        InputError: it is one.
-    """
+    """Refuse URLs of unknown schemes, chained ones, and ones that carry a password or options: InputError."""
     scheme, _, rest = address.partition("://")
     shown = f"{address!r:.200}"
     if "::" in address:

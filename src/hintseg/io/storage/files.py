@@ -1,4 +1,8 @@
-"""Single files at an address; every request is repeated with growing pauses when a store fails or throttles."""
+"""Single files at an address; every request is repeated with growing pauses when a store fails or throttles.
+
+A store that cannot be reached or refuses is an InputError, where something is written a RunError; a scheme for which no
+package is installed is a ConfigError.
+"""
 
 import os
 import random
@@ -21,11 +25,7 @@ WEB = "https://"  # read-only; names are percent-encoded
 
 
 def below(address: str, name: str) -> str:
-    """The address of a name in a folder.
-
-    Raises:
-        InputError: it would lie outside the folder.
-    """
+    """The address of a name in a folder; InputError where it would lie outside."""
     if is_remote(address):
         if name.startswith("/") or ".." in name.split("/"):
             raise InputError(f"{name!r} would be written outside {address}; rename it.")
@@ -43,12 +43,7 @@ def absolute(address: str) -> str:
 
 
 def list_files(address: str) -> dict[str, str]:
-    """Every file below a folder: its name there → a mark that changes when its content does.
-
-    Raises:
-        InputError: the store cannot be reached or refuses.
-        ConfigError: no package is installed for the URL's scheme.
-    """
+    """Every file below a folder: its name there → a mark that changes when its content does."""
     if not is_remote(address):
         folder = local_path(address)
         files = (path for path in sorted(folder.rglob("*")) if path.is_file())
@@ -62,12 +57,7 @@ def list_files(address: str) -> dict[str, str]:
 
 
 def exists(address: str) -> bool:
-    """Whether there is a file at an address.
-
-    Raises:
-        InputError: the store cannot be reached or refuses.
-        ConfigError: no package is installed for the URL's scheme.
-    """
+    """Whether there is a file at an address."""
     if not is_remote(address):
         return local_path(address).is_file()
     system, path = opened(address)
@@ -76,11 +66,7 @@ def exists(address: str) -> bool:
 
 
 def read_ends(address: str, count: int) -> bytes:
-    """The first and the last bytes of a file, so many of each.
-
-    Raises:
-        InputError: it is absent, or cannot be read.
-    """
+    """The first and the last bytes of a file, so many of each; InputError where it cannot be read."""
     if not is_remote(address):
         try:
             with local_path(address).open("rb") as file:
@@ -96,11 +82,7 @@ def read_ends(address: str, count: int) -> bytes:
 
 
 def remove(address: str) -> None:
-    """Delete a file; that it is absent is no error.
-
-    Raises:
-        RunError: it cannot be deleted.
-    """
+    """Delete a file, which may be absent; RunError where it cannot be deleted."""
     try:
         if not is_remote(address):
             local_path(address).unlink(missing_ok=True)
@@ -113,12 +95,7 @@ def remove(address: str) -> None:
 
 @contextmanager
 def local_file(address: str) -> Iterator[Path]:
-    """A path at which a file can be read now: itself, or a copy that goes away with the block.
-
-    Raises:
-        InputError: it is absent, or the store cannot be reached.
-        ConfigError: no package is installed for the URL's scheme.
-    """
+    """A path at which a file can be read now: itself, or a copy that goes away with the block."""
     if not is_remote(address):
         yield local_path(address)
         return
@@ -131,12 +108,7 @@ def local_file(address: str) -> Iterator[Path]:
 
 @contextmanager
 def new_file(address: str) -> Iterator[Path]:
-    """A path to write; the file appears at the address, whole, when the block ends without error.
-
-    Raises:
-        RunError: it cannot be written.
-        ConfigError: no package is installed for the URL's scheme.
-    """
+    """A path to write; the file appears at the address, whole, when the block ends without error."""
     if not is_remote(address):
         with atomic_path(local_path(address)) as temporary:
             yield temporary
@@ -149,22 +121,13 @@ def new_file(address: str) -> Iterator[Path]:
 
 
 def require_writable(address: str) -> None:
-    """Refuse URLs that are read-only.
-
-    Raises:
-        RunError: it is one.
-    """
+    """Refuse URLs that are read-only: RunError."""
     if address.startswith(WEB):
         raise RunError(f"{address}: {WEB} is read-only; write to a local folder, s3://, gs:// or hf://.")
 
 
 def upload(path: Path, address: str) -> None:
-    """Copy a local file to a URL.
-
-    Raises:
-        RunError: the store cannot be reached or refuses, or is read-only.
-        ConfigError: no package is installed for the URL's scheme.
-    """
+    """Copy a local file to a URL."""
     require_writable(address)
     system, target = opened(address)
     try:

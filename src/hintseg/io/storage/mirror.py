@@ -16,10 +16,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from hintseg.distributed import first_process
 from hintseg.errors import ConfigError, HintsegError, InputError, RunError
+from hintseg.io.reading import json_object
 from hintseg.io.storage.addresses import is_remote, local_path, require_openable
 from hintseg.io.storage.files import (
     WEB,
@@ -96,44 +97,52 @@ def published(address: str | Path, every: float = PUBLISH_EVERY) -> Iterator[Pat
         return
     _bring(address, list_files(address), folder)
     folder.mkdir(parents=True, exist_ok=True)
-    sent = _sent_before(folder)
-    checksums = {name: note.checksum for name, note in _read_notes(folder).items()}
-    ended = threading.Event()
-
-    def copy_out() -> None:
-        before = dict(sent)
-        for name, path in _publishable(folder):
-            try:
-                state = mark_of(path)
-                if sent.get(name) != state:
-                    checksums[name] = _checksum(path)
-                    upload(path, below(address, name))
-                    sent[name] = state
-                    _write_json(_unsent(folder), sent)
-            except FileNotFoundError:
-                continue  # replaced or removed while we looked
-        if sent != before:
-            # So that the next process knows these copies for its own, and fetches none over what is newer here.
-            there = list_files(address)
-            notes = {name: _Note(mark, checksums.get(name, "")) for name, mark in there.items()}
-            _write_notes(folder, notes)
-
-    def copy_now_and_then() -> None:
-        while not ended.wait(every):
-            try:
-                copy_out()
-            except HintsegError as error:
-                log.warning("%s Tried again in %g s.", error, every)
-
-    sender = threading.Thread(target=copy_now_and_then, daemon=True)
+    copies, ended = _Copies(folder, address), threading.Event()
+    sender = threading.Thread(target=copies.send_now_and_then, args=(every, ended), daemon=True)
     sender.start()
     try:
         yield folder
     finally:
         ended.set()
         sender.join()
-        copy_out()
+        copies.send()
         _unsent(folder).unlink(missing_ok=True)
+
+
+class _Copies:
+    """What of a folder lies at its address, and what is still to be sent there."""
+
+    def __init__(self, folder: Path, address: str) -> None:
+        self.folder, self.address = folder, address
+        self.sent = _sent_before(folder)
+        self.checksums = {name: note.checksum for name, note in _read_notes(folder).items()}
+
+    def send(self) -> None:
+        """Copy new and changed files out."""
+        before = dict(self.sent)
+        for name, path in _publishable(self.folder):
+            try:
+                state = mark_of(path)
+                if self.sent.get(name) != state:
+                    self.checksums[name] = _checksum(path)
+                    upload(path, below(self.address, name))
+                    self.sent[name] = state
+                    _write_json(_unsent(self.folder), self.sent)
+            except FileNotFoundError:
+                continue  # replaced or removed while we looked
+        if self.sent != before:
+            # So that the next process knows these copies for its own, and fetches none over what is newer here.
+            there = list_files(self.address)
+            notes = {name: _Note(mark, self.checksums.get(name, "")) for name, mark in there.items()}
+            _write_notes(self.folder, notes)
+
+    def send_now_and_then(self, every: float, ended: threading.Event) -> None:
+        """`send` every so many seconds; what fails is tried again."""
+        while not ended.wait(every):
+            try:
+                self.send()
+            except HintsegError as error:
+                log.warning("%s Tried again in %g s.", error, every)
 
 
 def _sent_before(folder: Path) -> dict[str, str]:
@@ -143,7 +152,7 @@ def _sent_before(folder: Path) -> dict[str, str]:
     """
     here = {name: mark_of(path) for name, path in _publishable(folder)}
     if _unsent(folder).exists():
-        before = _read_json(_unsent(folder))
+        before = json_object(_unsent(folder))
         sent = {name: mark for name, mark in here.items() if before.get(name) == mark}
     else:
         sent = {name: mark for name, mark in here.items() if name in _read_notes(folder)}
@@ -223,19 +232,11 @@ def _checksum(path: Path) -> str:
 
 
 def _read_notes(folder: Path) -> dict[str, _Note]:
-    return {name: _Note(*note) for name, note in _read_json(_notes(folder)).items() if isinstance(note, list)}
+    return {name: _Note(*note) for name, note in json_object(_notes(folder)).items() if isinstance(note, list)}
 
 
 def _write_notes(folder: Path, notes: dict[str, _Note]) -> None:
     _write_json(_notes(folder), notes)
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def _write_json(path: Path, marks: Mapping[str, object]) -> None:

@@ -22,7 +22,7 @@ from hintseg.io.images import read_labels
 from hintseg.io.listing import MADE_BY as MADE_BY
 from hintseg.io.storage.addresses import is_remote, local_path
 from hintseg.io.storage.files import local_file, read_ends
-from hintseg.io.writing import atomic_path
+from hintseg.io.writing import write_text
 
 MARK = "made by hintseg"
 ENDS = 8192  # bytes at either end of a file among which the mark is
@@ -70,11 +70,7 @@ def without_outputs(paths: Iterable[P], root: P, out: P | None = None) -> list[P
 
 
 def require_apart(folder: str, sources: Iterable[str | Path]) -> None:
-    """Refuse an output folder in which sources lie, by whatever path, link or case they are reached.
-
-    Raises:
-        RunError: one does.
-    """
+    """Refuse an output folder in which sources lie, by whatever path, link or case they are reached: RunError."""
     own = identity(folder)
     for parent, source in {_parent(source): source for source in sources}.items():
         if own is not None and own == identity(parent):
@@ -84,11 +80,7 @@ def require_apart(folder: str, sources: Iterable[str | Path]) -> None:
 
 
 def require_outside(folder: str, parts: Iterable[str]) -> None:
-    """Refuse an output folder that is, or lies in, one from which hints and masks are read.
-
-    Raises:
-        RunError: it does.
-    """
+    """Refuse an output folder that is, or lies in, one from which hints and masks are read: RunError."""
     for part in parts:
         if _lies_in(folder, part):
             raise RunError(f"{folder}: lies in {part}, which is part of the data set; choose a folder of its own.")
@@ -160,8 +152,7 @@ def claim_folder(folder: Path, *known: str) -> None:
     held = folder.is_dir() and any(not path.name.startswith(".") for path in folder.iterdir())
     if (held and not told) or (folder.exists() and not folder.is_dir()):
         raise RunError(f"{folder}: holds files that hintseg did not make here; choose a new folder.")
-    with atomic_path(folder / MADE_BY) as temporary:
-        temporary.write_text("{}", "utf-8")
+    write_text(folder / MADE_BY, "{}")
 
 
 def _lies_in(folder: str, part: str) -> bool:

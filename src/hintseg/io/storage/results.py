@@ -6,7 +6,7 @@ from typing import Any
 
 from hintseg.errors import RunError
 from hintseg.io.storage.outputs import MADE_BY, require_no_part
-from hintseg.io.writing import atomic_path
+from hintseg.io.writing import write_text
 
 # Entries by which a result, or each row of it, is told.
 TOLD_BY = (
@@ -35,14 +35,9 @@ def require_result(path: Path, overwrite: bool) -> None:
 
 
 def write_result(path: Path, content: Any, overwrite: bool) -> Path:
-    """Write a result; returns its path.
-
-    Raises:
-        RunError: see `require_result`, or it cannot be written.
-    """
+    """Write a result and return its path; RunError as of `require_result`."""
     require_result(path, overwrite)
-    with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False), "utf-8")
+    write_text(path, json.dumps(content, indent=1, ensure_ascii=False))
     return path
 
 

@@ -96,8 +96,8 @@ def read_upload(
         raise InputError(_in_words_of_the_page(str(error), upload)) from error
     lost = found.lost.copy()
     keys, new = _matched(project, dataset, upload, found.images, lost)
-    if dataset.splits:
-        lost["list of a split (train, val, test)"] = len(dataset.splits)
+    if held_out := [name for name in dataset.splits if name != "train"]:
+        lost["list of images that are held out (val, test)"] = len(held_out)
     named = dataset.hint_keys()
     counts = {form: len(named[form] & keys.keys()) for form in FORMS}
     hinted = set().union(*(named[form] for form in FORMS))

@@ -75,7 +75,7 @@ $("show").onchange = showMask;
 async function decide(path, method) {
   const { key, tag } = view;
   if (!key) return;
-  if (!tag) throw new Error("show the mask first, then decide");
+  if (!tag) throw new Error($("show").checked ? "the mask is still being found; decide when you see it" : "show the mask first, then decide");
   let answer;
   try {
     answer = await askJson(address(path, key), { method, headers: { "If-Match": tag } });

@@ -15,7 +15,7 @@ from hintseg.io.reading import read_json
 LABEL_SUFFIXES = (".png", ".tif", ".tiff", ".bmp", ".gif")
 
 
-class Pictures(NamedTuple):
+class LabelMaps(NamedTuple):
     """Label images below a folder.
 
     Attributes:
@@ -29,10 +29,10 @@ class Pictures(NamedTuple):
     doubled: tuple[Path, ...]
 
 
-def list_pictures(folder: Path) -> Pictures:
+def list_label_maps(folder: Path) -> LabelMaps:
     """Label maps below a folder, which may be absent; of two for one image the PNG counts."""
     if not folder.is_dir():
-        return Pictures({}, Counter(), ())
+        return LabelMaps({}, Counter(), ())
     found, doubled = list_images(folder), []
     files: dict[str, Path] = {}
     passed_over = Counter(found.passed_over)
@@ -41,15 +41,11 @@ def list_pictures(folder: Path) -> Pictures:
             passed_over[path.suffix.lower()] += 1
         elif files.setdefault(composed(without_suffix(name)), path) is not path:
             doubled.append(path)
-    return Pictures(files, passed_over, tuple(doubled))
+    return LabelMaps(files, passed_over, tuple(doubled))
 
 
 def require_own_values(folder: Path, classes: Sequence[str], first_label: int) -> None:
-    """Refuse masks that came with their folder from a run that counts the classes in another way.
-
-    Raises:
-        InputError: what hintseg left beside them says so.
-    """
+    """Refuse masks that came with their folder from a run that counts the classes in another way: InputError."""
     told = folder / MADE_BY
     if not os.path.lexists(told):
         return
@@ -65,32 +61,26 @@ def require_own_values(folder: Path, classes: Sequence[str], first_label: int) -
 
 
 def require_size(path: Path, shape: tuple[int, ...], size: tuple[int, int]) -> None:
-    """Refuse a label map of another size (height, width) than its image.
-
-    Raises:
-        InputError: it is.
-    """
+    """Refuse a label map of another size (height, width) than its image: InputError."""
     if shape != size:
         raise InputError(
             f"{path}: is {shape[1]}×{shape[0]} but its image is {size[1]}×{size[0]}; export it at the image's size."
         )
 
 
-def passed_over_pictures(folder: str, pictures: Pictures) -> list[str]:
+def passed_over_label_maps(folder: str, found: LabelMaps) -> list[str]:
     """Sentences about files that were not looked at."""
     said = []
-    if pictures.passed_over:
-        kinds = ", ".join(
-            f"{count} {suffix or 'without suffix'}" for suffix, count in pictures.passed_over.most_common(8)
-        )
+    if found.passed_over:
+        kinds = ", ".join(f"{count} {suffix or 'without suffix'}" for suffix, count in found.passed_over.most_common(8))
         said.append(
-            f"{folder}/: {pictures.passed_over.total()} files were not read ({kinds}); "
+            f"{folder}/: {found.passed_over.total()} files were not read ({kinds}); "
             f"label maps end in {', '.join(LABEL_SUFFIXES[:-1])}."
         )
-    if pictures.doubled:
-        first = pictures.doubled[0].name
+    if found.doubled:
+        first = found.doubled[0].name
         said.append(
-            f"{folder}/: {len(pictures.doubled)} files were not read, first {first!r}: its image has another label map."
+            f"{folder}/: {len(found.doubled)} files were not read, first {first!r}: its image has another label map."
         )
     return said
 
