@@ -113,19 +113,19 @@ def _batch(random, config):
     image = np.stack([cv2.resize(part, (side, side), interpolation=cv2.INTER_CUBIC) for part in coarse])
     labels = np.full((count, side, side), 254, np.uint8)
     propagated = labels.copy()
-    candidates = np.zeros((count, 21), bool)
+    allowed = np.zeros((count, 21), bool)
     for index in range(count):
         for label in random.choice(21, 4, replace=False):
             (x0, y0), (x1, y1) = random.integers(0, side, (2, 2)).tolist()
             cv2.line(propagated[index], (x0, y0), (x1, y1), int(label), 60)
             cv2.line(labels[index], (x0, y0), (x1, y1), int(label), 3)
-            candidates[index, label] = True
+            allowed[index, label] = True
     rows, columns = np.mgrid[:side, :side]
     regions = np.broadcast_to((rows * 10 // side) * 10 + columns * 10 // side, labels.shape).astype(np.int32)
-    soft = np.repeat(candidates[:, :, None, None], side // 4, 2).repeat(side // 4, 3).astype(np.float32) / 4
+    soft = np.repeat(allowed[:, :, None, None], side // 4, 2).repeat(side // 4, 3).astype(np.float32) / 4
     arrays = {
         "image": np.ascontiguousarray(image.transpose(0, 3, 1, 2)), "labels": labels, "regions": regions.copy(),
-        "candidate_classes": candidates, "present_classes": candidates, "propagated": propagated, "soft": soft,
+        "candidate_classes": allowed, "present_classes": allowed, "propagated": propagated, "soft": soft,
         "number": np.arange(count),
     }  # fmt: skip
     return {name: torch.from_numpy(array) for name, array in arrays.items()}

@@ -132,6 +132,11 @@ def test_results_are_measured_again_small_or_in_full(tmp_path):
     assert not any("--split test" in command for command in small + full)
     assert len(test) == len(results.TASKS)
     assert all("--split test" in command and "--seeds 3 " in command for command in test)
+    for command in small + full + test:
+        module, *arguments = command.split("benchmarks.")[1].split()
+        path = ROOT / "benchmarks" / ("peers/__main__.py" if module == "peers" else f"{module}.py")
+        for option in (word for word in arguments if word.startswith("--")):
+            assert f'"{option}"' in path.read_text("utf-8"), f"{module} has no {option}"
     runs = {re.search(r"--runs (\S+)", command)[1] for command in test}
     assert runs == {re.search(r"--name (\S+)", command)[1] for command in full if "benchmarks.accuracy" in command}
 

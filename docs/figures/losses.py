@@ -10,24 +10,31 @@ import cv2
 import numpy as np
 import torch
 from docs.figures.drawing import DIVERGING, Histogram, Panel, panels
-from hintseg.functional.losses.dense_crf import dense_crf_loss
-from hintseg.functional.losses.grid_potts import grid_potts_loss
 from numpy.typing import NDArray
 from torch import Tensor
 
+from hintseg.functional.affinity.gaussian import SRGB, SXY, DenseGaussian, position_colour_features
+from hintseg.functional.affinity.grid import GridNeighbours
+from hintseg.functional.affinity.operator import Pairwise
 from hintseg.functional.losses.entropy import entropy
-from hintseg.functional.losses.normalised_cut import normalised_cut_loss
+from hintseg.functional.losses.normalised_cut import normalised_cut
 from hintseg.functional.losses.partial_cross_entropy import partial_cross_entropy
+from hintseg.functional.losses.potts import potts
 from hintseg.hints.labels import UNLABELLED
 
 SIDE = 112  # pixels of the longer side, of which all pairs are compared
-Regulariser = Callable[[Tensor, Tensor], Tensor]
+Regulariser = Callable[[Tensor, Tensor], Tensor]  # of (1, 2, N) probabilities and the (1, 3, h, w) image
 
 LOSSES: dict[str, Regulariser] = {
-    "Potts, 8 neighbors": lambda shares, image: grid_potts_loss(shares, image),
-    "dense CRF": lambda shares, image: dense_crf_loss(shares, image, cells=SIDE),
-    "normalized cut": lambda shares, image: normalised_cut_loss(shares, image, cells=SIDE),
+    "Potts, 8 neighbors": lambda shares, image: potts(shares, GridNeighbours(image), quadratic=True),
+    "dense CRF": lambda shares, image: potts(shares, all_pairs(image)),
+    "normalized cut": lambda shares, image: normalised_cut(shares, all_pairs(image)),
 }
+
+
+def all_pairs(image: Tensor) -> Pairwise:
+    """The dense Gaussian over the pixels of a (1, 3, h, w) image."""
+    return DenseGaussian(position_colour_features(image, SXY * max(image.shape[2:]), SRGB), include_self=False)
 
 
 def reduced(image: NDArray[np.uint8], labels: NDArray[np.uint8]) -> tuple[Tensor, Tensor]:
@@ -43,18 +50,18 @@ def reduced(image: NDArray[np.uint8], labels: NDArray[np.uint8]) -> tuple[Tensor
 def descent(logits: Tensor, image: Tensor, loss: Regulariser) -> Tensor:
     """(h, w) minus the gradient by the logit of class 1, its largest absolute value one."""
     logits = logits.detach().requires_grad_()
-    (gradient,) = torch.autograd.grad(loss(logits.softmax(dim=1), image), logits)
+    (gradient,) = torch.autograd.grad(loss(logits.softmax(dim=1).flatten(2), image), logits)
     return -gradient[0, 1] / gradient[0, 1].abs().max().clamp_min(1e-12)
 
 
-def minimised(image: Tensor, labels: Tensor, potts: float, entropy_weight: float, *, quadratic: bool = True,
+def minimised(image: Tensor, labels: Tensor, potts_weight: float, entropy_weight: float, *, quadratic: bool = True,
               steps: int = 400) -> Tensor:  # fmt: skip
     """(h, w) probabilities of class 1 that minimise partial cross-entropy, Potts and entropy, pixel by pixel."""
-    logits = torch.zeros(1, 2, *labels.shape[1:], requires_grad=True)
+    logits, affinity = torch.zeros(1, 2, *labels.shape[1:], requires_grad=True), GridNeighbours(image)
     optimizer = torch.optim.Adam([logits], lr=0.1)
     for step in range(steps):
         loss = partial_cross_entropy(logits, labels)
-        loss = loss + potts * grid_potts_loss(logits.softmax(dim=1), image, quadratic=quadratic)
+        loss = loss + potts_weight * potts(logits.softmax(dim=1).flatten(2), affinity, quadratic=quadratic)
         if step >= steps // 2:  # after a warm-up: it would lock early errors in
             loss = loss + entropy_weight * entropy(logits, labels == UNLABELLED)
         optimizer.zero_grad()

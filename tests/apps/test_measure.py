@@ -87,3 +87,16 @@ def test_masks_that_say_no_classes_are_refused(tmp_path):
     write_labels(tmp_path / "somewhere" / "a.png", labels())
     with pytest.raises(InputError, match="no file says which classes"):
         list(measure_masks(tmp_path / "somewhere"))
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("images", "Images are measured by their masks: make these with hintseg predict"),
+        ("absent", "absent: no such folder"),
+        (".", "is a data set; give its masks: .*masks"),
+    ],
+)
+def test_what_holds_no_masks_is_told_what_to_give(folder, name, message):
+    with pytest.raises(InputError, match=message):
+        list(measure_masks(folder / name))

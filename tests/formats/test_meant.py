@@ -30,7 +30,7 @@ def test_a_page_that_is_missing_gives_its_hints_to_no_other(source, tmp_path, th
     photographs(source, *(f"{name}.png" for name in there))
     task = {"data": {"pages": ["a.png", "b.png"]}, "annotations": [{"result": [page_result(row)]}]}
     (source / "t.json").write_text(json.dumps([task]))
-    _, found = import_dataset(source, tmp_path / "out")
+    _, found = import_dataset(source, tmp_path / "out", background="rest")
     assert list(found.boxes) == ([] if expected is None else [expected])
     assert bool(found.lost) == (expected is None)
 
@@ -40,7 +40,7 @@ def test_of_two_images_of_a_task_the_one_that_is_there_gets_not_the_hints_of_bot
     photographs(source, "a.png")
     results = [page_result(None) | {"to_name": name, "id": name} for name in ("left", "right")]
     (source / "t.json").write_text(json.dumps([{"data": data, "annotations": [{"result": results}]}]))
-    assert list(import_dataset(source, tmp_path / "out")[1].boxes) == expected
+    assert list(import_dataset(source, tmp_path / "out", background="rest")[1].boxes) == expected
 
 
 @pytest.mark.parametrize("there", ["a", "b"])
@@ -60,7 +60,7 @@ def test_hints_that_may_be_of_a_missing_image_are_left_out_and_counted(source, t
     photographs(source, f"{there}.png")
     result = page_result(None) | said
     (source / "t.json").write_text(json.dumps([{"data": data, "annotations": [{"result": [result]}]}]))
-    _, found = import_dataset(source, tmp_path / "out")
+    _, found = import_dataset(source, tmp_path / "out", background="rest")
     assert list(found.boxes) == ([there] if there == placed else [])
     assert sum(found.lost.values()) == (there != placed)
 

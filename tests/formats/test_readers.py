@@ -448,6 +448,35 @@ def test_two_annotators_of_two_opinions(root):
     assert list(result.lost) == ["image with regions on which annotators do not agree (unlabelled there)"]
 
 
+def key_point(name, x, y=50.0):
+    return {"type": "keypointlabels", "value": {"x": x, "y": y, "width": 1, "keypointlabels": [name]}}
+
+
+def test_what_annotators_call_differently_in_one_place_is_left_out(root):
+    def box(name, x):
+        value = {"x": x, "y": 0, "width": 20, "height": 20, "rectanglelabels": [name]}
+        return {"type": "rectanglelabels", "value": value}
+
+    first = [key_point("cow", 20), key_point("dog", 50), key_point("cow", 80), box("cow", 0), box("dog", 60)]
+    second = [key_point("dog", 21), key_point("cow", 50), key_point("cow", 95), box("dog", 1), box("dog", 60)]
+    label_studio(root, first, second)
+    result = Result(root)
+    left = {
+        name: [(round(row[0] * 100 / WIDTH), result.classes[row[-1]]) for row in result.table(name)]
+        for name in ("points", "boxes")
+    }
+    assert left == {"points": [(80, "cow"), (95, "cow")], "boxes": [(60, "dog"), (60, "dog")]}
+    assert result.lost == {f"annotator's {name} where another drew another class": 2 for name in left}
+
+
+def test_a_region_is_open_where_another_clicked_another_class(root):
+    inside = key_point("dog", 100 * 10.5 / WIDTH, 100 * 10.5 / HEIGHT)
+    label_studio(root, [polygon(), key_point("dog", 80)], [key_point("cow", 50), inside])
+    result = Result(root)
+    assert result.pixels("cow") == 5, "16 but those at most 3 pixels from the click"
+    assert [round(x * 100 / WIDTH) for x, _, _ in result.table("points")] == [80, 50]
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -545,14 +574,23 @@ def test_two_voc_files_about_one_image_are_refused_and_an_object_without_box_is_
     for name in ("1", "renamed"):
         blank(source / f"{name}.png")
         box = "<bndbox><xmin>1</xmin><ymin>1</ymin><xmax>9</xmax><ymax>9</ymax></bndbox>"
-        shapes = f"<object><name>a</name>{box}</object><object><name>a</name><polygon/></object>"
+        shapes = f"<object><name>a</name>{box}<polygon/></object><object><name>a</name><polygon/></object>"
         (source / f"{name}.xml").write_text(f"<annotation><filename>1.png</filename>{shapes}</annotation>")
     with pytest.raises(InputError, match=r"renamed.xml: is about the same image as .*1.xml"):
         import_dataset(source, tmp_path / "out")
     (source / "renamed.xml").unlink()
     _, found = import_dataset(source, tmp_path / "one")
     assert found.boxes == {"1": [[0, 0, 9, 9, 0]]}
-    assert found.lost["VOC object without a box"] == 1
+    assert found.lost == {"VOC object without a box": 1, "VOC polygon, of which the box was taken": 1}
+
+
+@pytest.mark.parametrize("annotations", [[], [{"result": []}]])
+def test_an_import_without_any_class_is_refused(root, annotations):
+    tasks = [{"data": {"image": "a.png"}, "annotations": annotations, "predictions": [{"result": []}]}]
+    (root / "tasks.json").write_text(json.dumps(tasks))
+    with pytest.raises(InputError, match=r"no annotation names a class.*\(predictions are not read\)"):
+        import_dataset(root, root.parent / "out")
+    assert not (root.parent / "out").exists()
 
 
 def test_a_cvat_mask_is_clipped_and_tracks_of_several_tasks_are_refused(tmp_path):

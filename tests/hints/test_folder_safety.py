@@ -20,7 +20,7 @@ from hintseg.hints.forms.points import draw as draw_points
 from hintseg.hints.forms.scribbles import Scribble
 from hintseg.hints.forms.scribbles import draw as draw_scribbles
 from hintseg.hints.labels import UNLABELLED, VOID
-from hintseg.io.images import read_labels
+from hintseg.io.images import read_labels, write_image
 from hintseg.io.reading import parse_json, read_json, read_text
 
 SIZE = (8, 10)
@@ -251,13 +251,14 @@ def test_what_leaves_the_image_is_clipped_or_left_out_and_counted(data):
 
 
 def slow_points(points, labels, radius):
-    """Every pixel of the disc of the nearest point, the earlier of two as near."""
+    """Every pixel of the disc of the nearest point, the earlier of two as near; void where two classes share one."""
     distance = np.full(labels.shape, np.inf)
     for point in points:
+        shared = [other.label for other in points if (int(other.x), int(other.y)) == (int(point.x), int(point.y))]
         rows, columns = np.indices(labels.shape)
         here = np.hypot(rows - int(point.y), columns - int(point.x))
         nearer = (here <= radius) & (here < distance)
-        labels[nearer], distance[nearer] = point.label, here[nearer]
+        labels[nearer], distance[nearer] = point.label if len(set(shared)) == 1 else VOID, here[nearer]
 
 
 def slow_scribbles(scribbles, labels):
@@ -334,3 +335,23 @@ def test_control_characters_are_not_sent_to_the_terminal():
 def test_bands_of_label_maps_that_have_none_to_choose_are_said(data, name, said):
     found = warnings_of(data(images=(name,), files={"masks/a.png": picture(0, 1)}, bands=[2, 1, 0]))
     assert ("'bands' [2, 1, 0] in dataset.json choose channels of TIFF" in found) == said
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+def test_a_mask_that_is_a_link_that_leads_nowhere_is_an_error(tmp_path, suffix):
+    write_image(tmp_path / "images/a.png", np.zeros((8, 10, 3), np.uint8))
+    (tmp_path / "masks").mkdir()
+    (tmp_path / f"masks/a{suffix}").symlink_to("nowhere")
+    (tmp_path / "points.json").write_text('{"a": [[1, 1, 1]]}')
+    (tmp_path / "dataset.json").write_text('{"classes": ["a", "b"]}')
+    with pytest.raises(InputError, match=f"a{suffix}: is a link that leads nowhere"):
+        Dataset.open(tmp_path).hints("a")
+
+
+def test_check_says_which_split_cannot_be_read(tmp_path):
+    write_image(tmp_path / "images/a.png", np.zeros((8, 10, 3), np.uint8))
+    (tmp_path / "points.json").write_text('{"a": [[1, 1, 1]]}')
+    (tmp_path / "train.txt").write_bytes("a".encode("utf-16"))
+    (tmp_path / "notes.txt").write_bytes(b"\xff")
+    assert any("train.txt: is UTF-16 text" in said for said in inspect(Dataset.open(tmp_path), ["a"]).warnings)
+    assert not any("notes.txt" in said for said in inspect(Dataset.open(tmp_path), ["a"]).warnings)

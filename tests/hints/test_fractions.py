@@ -61,3 +61,13 @@ def test_imports_say_so_too(tmp_path):
     (tmp_path / "a.json").write_text(json.dumps(content))
     _, found = import_dataset(tmp_path, tmp_path / "out")
     assert any(note.startswith("boxes: in all 2 images") for note in found.notes)
+
+
+@pytest.mark.parametrize(("side", "suspected"), [(1.0, True), (30.0, False)])
+def test_imported_polygons_say_so_too(tmp_path, side, suspected):
+    write_image(tmp_path / "a.png", np.zeros((40, 40, 3), np.uint8))
+    corners = [[0.1 * side, 0.1 * side], [0.9 * side, 0.1 * side], [0.9 * side, 0.9 * side]]
+    shape = {"label": "cow", "points": corners, "shape_type": "polygon"}
+    (tmp_path / "a.json").write_text(json.dumps({"imagePath": "a.png", "shapes": [shape]}))
+    _, found = import_dataset(tmp_path, tmp_path / "out")
+    assert any(note.startswith("polygons: in the one image") for note in found.notes) == suspected

@@ -195,6 +195,16 @@ def test_targets_draw_discs_strokes_and_masks_by_strength():
     assert target.candidate_classes.tolist() == [True, True, True, False]
 
 
+def test_points_of_two_classes_on_one_pixel_are_void_and_said(tmp_path):
+    hints = ImageHints({"points": (Point(5, 5, 0), Point(15, 15, 0), Point(5.9, 5.2, 1), Point(15, 15, 0))})
+    labels = on_blank(hints, (20, 20), 2).labels
+    assert (labels[5, 5], labels[15, 15]) == (VOID, 0)
+    write_image(tmp_path / "images/a.png", np.zeros((20, 20, 3), np.uint8))
+    (tmp_path / "points.json").write_text('{"a": [[5, 5, 0], [5, 5, 1], [9, 9, 1]]}')
+    dataset = Dataset.open(tmp_path)
+    assert any("points of two classes share a pixel" in said for said in inspect(dataset, ["a"]).warnings)
+
+
 def test_crossing_strokes_are_void_and_incomplete_tags_allow_everything():
     strokes = (Scribble(((0, 5), (9, 5)), 0, 1), Scribble(((5, 0), (5, 9)), 1, 1))
     target = on_blank(ImageHints({"scribbles": strokes}, tags_complete=False), (10, 10), 3)

@@ -200,3 +200,16 @@ def test_label_pictures_of_a_data_set_are_exported_as_it_reads_them(segmenter, s
     exported = json.loads((tmp_path / "coco" / "annotations.json").read_text("utf-8"))
     names = {category["id"]: category["name"] for category in exported["categories"]}
     assert [names[drawn["category_id"]] for drawn in exported["annotations"]] == [scenes.classes[1]]
+
+
+def test_what_is_left_out_of_the_truth_is_said(segmenter, scenes, caplog):
+    first, second = scenes.keys("val")[:2]
+    labels = Image.fromarray(read_labels(scenes.root / f"masks/{first}.png"), "P")
+    labels.putpalette(list(range(256)) * 3)
+    labels.save(scenes.root / f"masks/{first}.png", transparency=0)
+    (scenes.root / f"masks/{second}.png").unlink()
+    for _ in range(2):
+        evaluate_split(segmenter, Dataset.open(scenes.root), "val")
+    told = [record.getMessage() for record in caplog.records]
+    assert sum("label maps whose transparent pixels are taken as void or unlabelled: 1" in said for said in told) == 1
+    assert sum("have no mask, left out" in said for said in told) == 1

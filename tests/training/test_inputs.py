@@ -236,3 +236,18 @@ def test_many_changes_are_counted():
 def test_images_are_named_before_the_settings_that_may_follow_from_them():
     before, now = (RunInputs({"setting": n}, {f"{i}": "" for i in range(n)}, {}) for n in (1, 2))
     assert list(now.changes(before)) == ["image '1' joined the training images", "setting was 1 and is 2"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"data.oversegmentation": "watershed", "inference.crf": True, "completion.crf": True}, []),
+        ({"data.oversegmentation": "slic"}, ["data.oversegmentation was slic, and superpixels are watershed"]),
+        ({"inference.crf": False, "completion.crf": True}, ["completion.crf was True, and inference.crf applies"]),
+    ],
+)
+def test_a_run_of_settings_that_are_gone_is_not_gone_on_with(settings, said):
+    now = RunInputs({"inference.crf": settings.get("inference.crf", False)}, {}, {})
+    changes = list(now.changes(RunInputs({"inference.crf": False} | settings, {}, {})))
+    assert len(changes) == len(said)
+    assert all(change.startswith(start) for change, start in zip(changes, said, strict=True))

@@ -90,7 +90,7 @@ def measure_masks(folder: Path, images: Path | None = None) -> Iterator[Area]:
         home = images or described.dataset(folder, None).root / "images"
     classes = classes_of_masks(masks) or classes
     if classes is None:
-        raise InputError(f"{masks}: no file says which classes these masks hold; give the folder masks/ of a data set.")
+        raise _no_masks(masks)
     data_set = data_set_of_masks(masks)
     if home is None and data_set is not None:
         home = data_set.root / "images"
@@ -105,6 +105,18 @@ def measure_masks(folder: Path, images: Path | None = None) -> Iterator[Area]:
             else data_set.coding.decode(data_set.coding.read(path, classes), True, path)
         )
         yield from areas(name, labels, classes, mask_pixel_area(labels, originals.get(name, path)))
+
+
+def _no_masks(folder: Path) -> InputError:
+    """Why a folder cannot be measured."""
+    if not folder.is_dir():
+        return InputError(f"{folder}: no such folder; give a run, or a folder of masks.")
+    if (folder / "images").is_dir() or (folder / "dataset.json").exists():
+        return InputError(f"{folder}: is a data set; give its masks: {folder / 'masks'}.")
+    return InputError(
+        f"{folder}: no file says which classes these masks hold; give a folder of masks that hintseg wrote, or masks/ "
+        "of a data set. Images are measured by their masks: make these with hintseg predict, and give their folder."
+    )
 
 
 def as_csv(rows: Iterable[Area]) -> str:

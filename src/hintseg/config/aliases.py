@@ -115,12 +115,27 @@ def current_assignments(pairs: list[tuple[str, Any]], source: str) -> list[tuple
         if new == "inference.method" and isinstance(value, str) and value in METHODS:
             said.append(f"{new} {value} → {METHODS[value]}")
             value = METHODS[value]
-        found.append((new, value))
+        found.append((new, _parts(name, value)))
     if said:
         more = f" and {len(said) - SHOWN} more" if len(said) > SHOWN else ""
         shown = ", ".join(said[:SHOWN])
         _warn(f"{source}: settings have new names ({shown}{more}); the old ones work for one more release.")
     return found
+
+
+def gone_changes(settings: Mapping[str, Any]) -> Iterator[str]:
+    """What a run had set that is gone, where that was another value than the one that stayed; a phrase each."""
+    usual = {"data.oversegmentation": "watershed", "completion.crf": settings.get("inference.crf")}
+    for name, value in usual.items():
+        if settings.get(name, value) != value:
+            yield f"{name} was {settings[name]}, and {GONE[name]} in this version"
+
+
+def _parts(name: str, value: Any) -> Any:
+    """The value of a whole section, its settings by their present names."""
+    if not isinstance(value, dict) or name not in RENAMED:
+        return value
+    return {current_name(f"{name}.{key}").rpartition(".")[2]: part for key, part in value.items()}
 
 
 def _flat(section: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:

@@ -65,6 +65,8 @@ def _note_fractions(found: Imported) -> None:
             counts.add(form, (side for row in rows for side in row[:-1]), found.sizes[key])
     for key, strokes in found.scribbles.items():
         counts.add("scribbles", (side for stroke in strokes for place in stroke[1] for side in place), found.sizes[key])
+    for key, largest in found.reach.items():
+        counts.add("polygons", [largest], found.sizes[key])
     for sentence in counts.sentences():
         found.note(sentence)
 

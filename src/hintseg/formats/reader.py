@@ -47,6 +47,7 @@ class Imported:
         notes: sentences about what was changed.
         unlabelled: value or class of label maps that says that nothing was drawn, if it was given.
         said: annotation file, KEY → the image's name in it.
+        reach: KEY → the largest coordinate of its polygons, or one above 1.
     """
 
     root: Path
@@ -65,6 +66,7 @@ class Imported:
     names: dict[str, tuple[str, ...]] = field(default_factory=dict)
     said: dict[tuple[Path, str], str] = field(default_factory=dict)
     _labels: dict[str, int] = field(default_factory=dict)
+    reach: dict[str, float] = field(default_factory=dict)
     sizes: dict[str, tuple[int, int]] = field(default_factory=dict)
     frames: dict[str, Frame] = field(default_factory=dict)
     written_by: dict[str, Path] = field(default_factory=dict)
@@ -187,6 +189,7 @@ class Imported:
         places = self._places(key, vertices)
         if places is None:
             return
+        self.reach[key] = max(self.reach.get(key, 0.0), float(places[0, 0] if places[0, 0] > 1 else places.max()))
         window, inside = filled(self.frame(key).size, places)
         if inside.any():
             np.copyto(self._canvas(key)[window], np.uint8(label), where=inside)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hintseg.errors import ConfigError, InputError, unknown_name
 from hintseg.formats import coco, cvat, geotiff, label_studio, labelme, png, voc, yolo
@@ -85,6 +86,23 @@ def import_dataset(
         found.label(background)
     if name == "auto" and source.is_file() and source.suffix.lower() in (".yaml", ".yml"):
         name = "yolo"
+    _read(source, name, found, progress)
+    if not found.images:
+        wanted = "of any known format" if name == "auto" else f"of the format {name}"
+        raise InputError(f"{source}: holds no annotations {wanted}; known: {', '.join(NAMES[1:])}.")
+    if unlabelled is not None and not found.whole:
+        raise ConfigError(f"--unlabelled: is for label maps, of which {source} has none.")
+    finish(found)
+    label = found.label(background) if background is not None else _known_background(found)
+    if not found.classes:
+        reasons = [*found.notes, *(f"left out: {what}, {count} times." for what, count in found.lost.items())]
+        raise InputError(f"{source}: no annotation names a class, so there is nothing to learn. {' '.join(reasons)}")
+    with being_made(out):
+        return _write(found, out, label), found
+
+
+def _read(source: Path, name: str, found: Imported, progress: Progress | None) -> None:
+    """Add everything that a file or folder holds in one format."""
     files = annotation_files(source, name)
     kinds = sorted({kind for kind, _ in files})
     if len(kinds) > 1:
@@ -106,15 +124,6 @@ def import_dataset(
         png.read_root(source, found)
     elif name == "auto" and source.is_dir() and yolo.matches(source):
         yolo.read_root(source, found)
-    if not found.images:
-        wanted = "of any known format" if name == "auto" else f"of the format {name}"
-        raise InputError(f"{source}: holds no annotations {wanted}; known: {', '.join(NAMES[1:])}.")
-    if unlabelled is not None and not found.whole:
-        raise ConfigError(f"--unlabelled: is for label maps, of which {source} has none.")
-    finish(found)
-    label = found.label(background) if background is not None else _known_background(found)
-    with being_made(out):
-        return _write(found, out, label), found
 
 
 def export_masks(
@@ -152,23 +161,8 @@ def export_masks(
 
     def items() -> Iterator[Labelled]:
         for done, (key, path) in enumerate(chosen.items()):
-            try:
-                mask, size = masks / f"{key}.png", read_image_size(path)
-                labels = (coding or LabelCoding(len(classes.names))).read(mask, classes.names)
-                labels = labels if coding is None else coding.decode(labels, dense=True, path=mask)
-            except InputError as error:
-                log.warning("%s It is left out.", error)
+            if (labels := _label_map(masks / f"{key}.png", path, classes, coding)) is None:
                 continue
-            if labels.shape != size:
-                raise InputError(
-                    f"{masks / key}.png: is {labels.shape[1]}×{labels.shape[0]} but {path} is {size[1]}×{size[0]}."
-                )
-            largest = int(labels[labels < UNLABELLED].max(initial=0))
-            if largest >= len(classes.names):
-                raise InputError(
-                    f"{masks / key}.png: has label {largest}, but there are {len(classes.names)} classes "
-                    f"({', '.join(classes.names)}); give the masks of these classes."
-                )
             written.append(key)
             yield Labelled(f"{key}{path.suffix}", labels, path)
             if progress is not None:
@@ -178,6 +172,32 @@ def export_masks(
     if not written:
         raise InputError(f"{masks}: none of the {len(chosen)} masks can be exported; mend the files named above.")
     return len(written)
+
+
+def _label_map(
+    mask: Path, image: Path, classes: Classes, coding: LabelCoding | None
+) -> NDArray[np.uint8] | None:  # fmt: skip
+    """Classes of a mask; None, with a warning, where it or its image cannot be read.
+
+    Raises:
+        InputError: the mask is of another size than its image, or of other classes.
+    """
+    try:
+        size = read_image_size(image)
+        labels = (coding or LabelCoding(len(classes.names))).read(mask, classes.names)
+        labels = labels if coding is None else coding.decode(labels, dense=True, path=mask)
+    except InputError as error:
+        log.warning("%s It is left out.", error)
+        return None
+    if labels.shape != size:
+        raise InputError(f"{mask}: is {labels.shape[1]}×{labels.shape[0]} but {image} is {size[1]}×{size[0]}.")
+    largest = int(labels[labels < UNLABELLED].max(initial=0))
+    if largest >= len(classes.names):
+        raise InputError(
+            f"{mask}: has label {largest}, but there are {len(classes.names)} classes "
+            f"({', '.join(classes.names)}); give the masks of these classes."
+        )
+    return labels
 
 
 def annotation_files(source: Path, name: str) -> list[tuple[str, Path]]:

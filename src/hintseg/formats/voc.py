@@ -100,5 +100,7 @@ def _add(element: Element, key: str, found: Imported, path: Path) -> None:
     elif frame is not None:
         x0, x1, y0, y1 = (number(frame, tag, path) for tag in ("xmin", "xmax", "ymin", "ymax"))
         found.add_box(key, min(x0, x1) - 1, min(y0, y1) - 1, max(x0, x1), max(y0, y1), label)
+        if element.find("polygon") is not None:
+            found.leave_out("VOC polygon, of which the box was taken")
     else:
         found.leave_out("VOC object without a box")

@@ -35,7 +35,7 @@ from hintseg.hints.dataset_json import classes_from_hints, parse_description, re
 from hintseg.hints.forms.form import Hint, Row
 from hintseg.hints.forms.registry import FORMS, with_label_maps, with_tables
 from hintseg.hints.keys import by_key, near_key
-from hintseg.hints.label_maps import LabelMaps, list_label_maps, require_own_values, require_size
+from hintseg.hints.label_maps import LabelMaps, broken_link, list_label_maps, require_own_values, require_size
 from hintseg.hints.labels import VOID
 from hintseg.hints.layout import require_sound
 from hintseg.hints.misspelt import FOLDERS
@@ -161,9 +161,17 @@ class Dataset:
         """(H, W, 3) uint8, upright."""
         return self.picture(key).pixels
 
-    def mask(self, key: str) -> NDArray[np.uint8] | None:
-        """(H, W) uint8 dense label map with `VOID` for void, or None when there is none."""
-        return self._label_map("masks", key, lambda: read_image_size(self.path(key)))
+    def mask(self, key: str, correct: Callable[[str], None] = lambda what: None) -> NDArray[np.uint8] | None:
+        """(H, W) uint8 dense label map with `VOID` for void, or None when there is none.
+
+        Args:
+            key: of the image.
+            correct: takes what is done to the label map.
+
+        Raises:
+            InputError: another size than the image, or a label that is no class.
+        """
+        return self._label_map("masks", key, lambda: read_image_size(self.path(key)), correct)
 
     def contours(self, key: str) -> NDArray[np.float32] | None:
         """(H, W) float32 boundary strength in [0, 1] that the user supplies, or None."""
@@ -183,8 +191,10 @@ class Dataset:
         path = self.root / folder / f"{key}.png"  # as what was written since the folder was listed
         if path.exists() or path.is_symlink():
             return path  # of a link that leads nowhere reading says so
-        other = self.label_maps[folder].files.get(key)
-        return other if other is not None and other.exists() else None
+        known = self.label_maps[folder]
+        if (other := known.files.get(key)) is not None and other.exists():
+            return other
+        return broken_link(path) if known.passed_over["broken link"] else None
 
     @cached_property
     def label_maps(self) -> Mapping[str, LabelMaps]:
@@ -218,6 +228,8 @@ class Dataset:
             label = partial(self.label, where=where)
             rows = (Row(values, where, label, size, correct) for values in self._tables[name].get(key, ()))
             found += [hint for row in rows if (hint := form.parse(row)) is not None]
+            if (said := form.doubt(found)) is not None:
+                correct(said)
         if form.label_map is not None and (labels := self._label_map(name, key, size, correct)) is not None:
             found.append(form.label_map(labels))
         return tuple(found)

@@ -44,6 +44,12 @@ def list_label_maps(folder: Path) -> LabelMaps:
     return LabelMaps(files, passed_over, tuple(doubled))
 
 
+def broken_link(path: Path) -> Path | None:
+    """A label map of this name, in any format, that is a link that leads nowhere."""
+    named = (path.with_name(f"{path.stem}{suffix}") for suffix in LABEL_SUFFIXES)
+    return next((one for one in named if one.is_symlink() and not one.exists()), None)
+
+
 def require_own_values(folder: Path, classes: Sequence[str], first_label: int) -> None:
     """Refuse masks that came with their folder from a run that counts the classes in another way: InputError."""
     told = folder / MADE_BY

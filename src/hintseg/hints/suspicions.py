@@ -122,8 +122,10 @@ def _of_splits(dataset: Dataset) -> Iterator[str]:
     for split in dataset.splits:
         try:
             keys = dataset.keys(split)
-        except InputError:
-            continue  # not a list of images; said when the split is asked for
+        except InputError as error:
+            if split in COMMON_SPLITS:  # else it may be no list of images
+                yield str(error)
+            continue
         lost = [key for key in keys if key not in dataset.paths]
         if lost and (split in COMMON_SPLITS or len(lost) < len(keys)):
             near = near_key(lost[0], dataset.paths)

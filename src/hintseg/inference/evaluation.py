@@ -2,7 +2,9 @@
 
 import logging
 import math
+from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 
 from numpy.typing import NDArray
@@ -68,15 +70,20 @@ def evaluate_configs(
     """
     classes = segmenter.class_map(dataset)
     _tell(classes)
-    keys = [key for key in dataset.keys(split) if dataset.has_mask(key)]
+    listed = dataset.keys(split)
+    keys = [key for key in listed if dataset.has_mask(key)]
     if not keys:
         raise InputError(f"{dataset.root}: split {split!r} has no masks to compare with; put them into masks/.")
     matrices = [ConfusionMatrix(len(dataset.classes), VOID) for _ in configs]
     images: list[list[tuple[str, float]]] = [[] for _ in configs]
+    if len(keys) < len(listed):
+        _warn(f"{dataset.root}: {len(listed) - len(keys)} of {len(listed)} images of {split!r} have no mask, left out.")
+    done_to = Counter[str]()
     for number, key in enumerate(keys):
+        corrections = list[str]()
         try:
             with memory_explained(key, SMALLER):
-                if (truth := dataset.mask(key)) is not None:
+                if (truth := dataset.mask(key, corrections.append)) is not None:
                     image, valid = segmenter.picture(dataset, key)
                     truth = without_data(truth, valid)
                     predictions = segmenter.predict_configs(image, configs)
@@ -97,10 +104,19 @@ def evaluate_configs(
                     scored.append((key, alone.scores().mean_iou))
         if progress is not None:
             progress(number + 1, len(keys))
+        done_to.update(corrections)
+    for what, count in done_to.items():
+        _warn(f"{dataset.root}: {what}: {count}.")
     if not images[0]:
         raise InputError(f"{dataset.root}: no image of split {split!r} can be evaluated.")
     sort = [sorted(scored, key=lambda entry: entry[1]) for scored in images]
     return list(zip(matrices, sort, strict=True))
+
+
+@cache
+def _warn(sentence: str) -> None:
+    """Once, however often a split is measured."""
+    log.warning("%s", sentence)
 
 
 def _tell(classes: ClassMap) -> None:

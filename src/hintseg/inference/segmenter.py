@@ -138,10 +138,7 @@ class Segmenter:
 
         Args:
             image: (H, W, 3) uint8 RGB.
-            ways: how; a mask each.
-
-        Returns:
-            (H, W) uint8 class indices, as often as there are ways.
+            configs: how; a mask each, (H, W) uint8 class indices.
         """
         check_image(image)
         size, masks = image.shape[:2], []

@@ -14,8 +14,8 @@ NO_CLASS = {254: (192, 192, 160), 255: (224, 224, 192)}  # unlabelled, and void 
 def label_palette() -> NDArray[np.uint8]:
     """(256, 3) uint8: `DISTINCT`, then hues a golden angle apart, light and dark; `NO_CLASS` at the end."""
     colours = np.zeros((256, 3), np.uint8)
-    for label, colour in enumerate(DISTINCT):
-        colours[label] = parse_colour(colour)
+    for label, written in enumerate(DISTINCT):
+        colours[label] = parse_colour(written)
     for number, label in enumerate(range(len(DISTINCT), 256)):
         parts = colorsys.hls_to_rgb(0.618034 * number % 1, (0.35, 0.65, 0.5)[number % 3], (0.9, 0.6)[number % 2])
         colours[label] = [round(255 * part) for part in parts]

@@ -62,7 +62,7 @@ def middles(image: NDArray[np.uint8], boxes: Sequence[Box]) -> NDArray[np.uint8]
 
 
 def drawn(hints: ImageHints, size: tuple[int, int], num_classes: int, point_radius: int = 3) -> PseudoLabels:
-    """Stage 1. Strokes and points that touch pixels of another class make those pixels void: nobody knows."""
+    """Stage 1. Where strokes of two classes cross, and where their points share a pixel, nobody knows: void."""
     labels = np.full(size, UNLABELLED, dtype=np.uint8)
     for name, form in FORMS.items():
         if found := hints.by_form.get(name):

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from lightning_fabric import Fabric
 
-from hintseg.config.aliases import METHODS, TERMS, current_name
+from hintseg.config.aliases import METHODS, TERMS, current_name, gone_changes
 from hintseg.config.explain import leaves
 from hintseg.errors import RunError, why
 from hintseg.hints.dataset_json import hint_files
@@ -64,6 +64,7 @@ class RunInputs:
         for name, value in before.settings.items():
             if name in self.settings and self.settings[name] != value:
                 yield f"{name} was {_shown(value)} and is {_shown(self.settings[name])}"
+        yield from gone_changes(before.settings)
 
 
 class HintWatch:

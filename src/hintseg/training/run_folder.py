@@ -10,6 +10,7 @@ from pathlib import Path
 
 from hintseg.errors import HintsegError, RunError
 from hintseg.inference.run_config import RunDescription
+from hintseg.io.locking import take_lock
 from hintseg.io.storage.outputs import claim_folder
 from hintseg.io.writing import atomic_path
 from hintseg.network.embedder import Embedder
@@ -87,17 +88,8 @@ def locked(out: Path) -> Iterator[None]:
     except OSError as error:
         raise RunError(f"{out}: cannot be written ({error.strerror}); choose another --out.") from error
     try:
-        try:
-            import fcntl
-        except ImportError:  # Windows: no advisory lock
-            yield
-            return
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise RunError(
-                f"{out}: another hintseg process is writing this run; wait for it or choose another --out."
-            ) from error
+        if take_lock(handle) is False:
+            raise RunError(f"{out}: another hintseg process is writing this run; wait for it or choose another --out.")
         yield
     finally:
         os.close(handle)

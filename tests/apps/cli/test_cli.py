@@ -109,6 +109,9 @@ def test_completing_without_training(hintseg, scenes, tmp_path):
     assert code == 0, err
     assert "4 of 4 masks" in out
     assert read_labels(tmp_path / "a" / "scene 0 ä.png").shape == (72, 96)
+    code, _, err = hintseg("complete", scenes.root)
+    assert code == 2
+    assert "is a data set, not a run; add --method harmonic" in err
     code, _, err = hintseg("complete", scenes.root, "--method", "magic", "--out", tmp_path / "a")
     assert code == 2
     assert "crf, harmonic, lgc, ncut, random_walk" in err
@@ -192,6 +195,7 @@ def test_check_says_what_is_there_and_what_is_wrong(hintseg, scenes):
     code, out, _ = hintseg("check", scenes.root, "--split", "train")
     assert code == 0
     assert "4 images, 4 readable; hints: " in out
+    assert "not read" not in out
     scenes.path("scene 0 ä").write_bytes(b"broken")
     code, out, _ = hintseg("check", scenes.root)
     assert code == 2

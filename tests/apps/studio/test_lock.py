@@ -95,7 +95,7 @@ def test_another_machine_holds_it_as_long_as_it_gives_signs_of_life(tmp_path):
 
 
 def test_a_folder_without_locks_is_told_by_its_process(tmp_path, monkeypatch):
-    monkeypatch.setattr("hintseg.apps.studio.lock._lock", lambda handle: None)
+    monkeypatch.setattr("hintseg.apps.studio.lock.take_lock", lambda handle: None)
     with (
         locked_folder(tmp_path, "http://first/"),
         pytest.raises(RunError, match="http://first/"),

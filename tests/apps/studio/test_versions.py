@@ -256,3 +256,23 @@ def test_a_new_class_that_would_have_the_value_of_nothing_is_refused_and_the_fol
         project.set_classes(more, None, None, project.table()["version"])
     assert path.read_bytes() == before
     assert Project.open(folder).dataset.classes == ("a", "b")
+
+
+def test_whatever_the_folder_holds_of_an_image_can_be_saved_again(tab, folder):
+    """Hints of other programs lie between pixels and on the image's far edge, and strokes leave it."""
+    height, width = Dataset.open(folder).image("b").shape[:2]
+    points = [[width - 0.03, height - 0.04, 1], [5.26, 7, 0]]
+    strokes = [[1, [[width, 3], [width + 6.0, height], [-3, 5]], 3]]
+    (folder / "points.json").write_text(json.dumps({"b": points}))
+    (folder / "scribbles.json").write_text(json.dumps({"b": strokes}))
+    tab.reload()
+    for _ in range(2):
+        read = tab.open("b")
+        answer = tab.client.put(
+            "/api/hints/b", json={name: read[name] for name in ("strokes", "points", "boxes", "tags")},
+            headers={"If-Match": read["version"]},
+        )  # fmt: skip
+        assert answer.status_code == 200, answer.json()
+        hints = Dataset.open(folder).hints("b")
+        assert [(point.x, point.y) for point in hints.points] == [(width - 0.1, height - 0.1), (5.3, 7)]
+        assert [list(map(list, stroke.vertices)) for stroke in hints.scribbles] == [strokes[0][1]]

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 
 from hintseg.functional.segments.batch import split_batch
 from hintseg.functional.segments.kmeans import grid_clusters, spherical_kmeans, with_location
-from hintseg.functional.segments.masked_selection import placed_rows, rows_where
+from hintseg.functional.segments.masked_selection import rows_in_front, rows_where
 from hintseg.functional.segments.memory_bank import MemoryBank
 from hintseg.functional.segments.oversegment import oversegment
 from hintseg.functional.segments.prototypes import (
@@ -60,7 +60,7 @@ def test_segments_are_numbered_as_unique_does_and_nobody_counts_them():
 def test_rows_of_a_mask_without_counting_them(share):
     mask = torch.rand(40, generator=torch.Generator().manual_seed(0)) < share
     expected = [row for row, chosen in enumerate(mask.tolist()) if chosen]
-    assert rows_where(mask, len(expected)).tolist() == placed_rows(mask, len(expected)).tolist() == expected
+    assert rows_where(mask, len(expected)).tolist() == rows_in_front(mask)[: len(expected)].tolist() == expected
 
 
 def test_prototypes_by_loop_with_gradient():

@@ -39,7 +39,6 @@ def check(
     console.print(table)
     forms_found = ", ".join(f"{form} in {count}" for form, count in found.forms.items()) or "none"
     say(f"{found.images} images, {len(found.usable)} readable; hints: {forms_found}")
-    say(f"{dataset.passed_over.total()} files under images/ not read")
     if described := dataset.coding.described(dataset.classes):
         say(described)
     for sentence in found.warnings:

@@ -3,6 +3,7 @@
 import itertools
 import sys
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
@@ -38,7 +39,10 @@ def complete(
     from hintseg.io.storage.files import below, exists
     from hintseg.pseudo_labels.propagate import METHODS
 
-    if method == "network" or exists(below(run, "run.json")):
+    is_run = exists(below(run, "run.json"))
+    if method == "network" and not is_run and (exists(below(run, "dataset.json")) or Path(run, "images").is_dir()):
+        raise InputError(f"{run}: is a data set, not a run; add --method harmonic, or train on it and give the run.")
+    if method == "network" or is_run:
         segmenter = Segmenter.open(run, device)
         dataset = segmenter.dataset() if data is None else Dataset.open(data)
         own = data is None or dataset.address == segmenter.description.data

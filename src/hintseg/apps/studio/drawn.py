@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Protocol, Self
 
@@ -11,7 +12,8 @@ from pydantic import BaseModel, Field
 
 from hintseg.apps.studio.runs import connected_runs, painted, require_runs
 from hintseg.errors import InputError
-from hintseg.hints.forms.scribbles import ScribbleMap
+from hintseg.hints.forms.form import LARGEST
+from hintseg.hints.forms.scribbles import ScribbleMap, bounds
 from hintseg.hints.labels import MAX_CLASSES
 from hintseg.hints.model import ImageHints
 
@@ -107,16 +109,19 @@ class DrawnHints(BaseModel):
         return {hint.label for group in groups for hint in group} | set(self.tags)
 
     def require_inside(self, width: int, height: int) -> None:
-        """Raise where a hint leaves an image of that size.
+        """Raise where a hint lies outside an image of that size; strokes may leave it, as in the folder format.
 
         Raises:
-            InputError: a coordinate outside, or an empty box.
+            InputError: a point or stroke outside, or a box that is empty or leaves the image.
         """
-        pixels = [vertex for stroke in self.strokes for vertex in stroke.vertices]
-        pixels += [(point.x, point.y) for point in self.points]
-        for x, y in pixels:
-            if not (0 <= x < width and 0 <= y < height):
-                raise InputError(f"({x:g}, {y:g}) lies outside the {width}×{height} image.")
+        for stroke in self.strokes:
+            left, top, right, bottom = bounds(stroke.vertices)
+            near = min(left, top) > -LARGEST and max(right, bottom) < LARGEST
+            if not (near and right >= 0 and bottom >= 0 and left <= width and top <= height):
+                raise InputError(f"a stroke from ({left:g}, {top:g}) lies outside the {width}×{height} image.")
+        for point in self.points:
+            if not (0 <= point.x < width and 0 <= point.y < height):
+                raise InputError(f"({point.x:g}, {point.y:g}) lies outside the {width}×{height} image.")
         for box in self.boxes:
             if not (0 <= box.x0 < box.x1 <= width and 0 <= box.y0 < box.y1 <= height):
                 raise InputError(f"box {box.x0:g}, {box.y0:g}, {box.x1:g}, {box.y1:g} is empty or leaves the image.")
@@ -134,7 +139,7 @@ class DrawnHints(BaseModel):
                 [labels[stroke.label], [[round(x, 1), round(y, 1)] for x, y in stroke.vertices], stroke.width]
                 for stroke in self.strokes
             ],
-            "points": [[round(point.x, 1), round(point.y, 1), labels[point.label]] for point in self.points],
+            "points": [[_in_pixel(point.x), _in_pixel(point.y), labels[point.label]] for point in self.points],
             "boxes": [[box.x0, box.y0, box.x1, box.y1, labels[box.label]] for box in self.boxes],
             "tags": sorted({labels[tag] for tag in self.tags}),
         }
@@ -177,3 +182,8 @@ def _rounded(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_rounded(part) for part in value]
     return round(float(value), 1) if isinstance(value, int | float) else value
+
+
+def _in_pixel(place: float) -> float:
+    """To a tenth within the same pixel: the next one may be no part of the image."""
+    return min(round(place, 1), math.floor(place) + 0.9)

@@ -12,11 +12,11 @@ from typing import Any
 from hintseg.apps.studio.links import writable
 from hintseg.apps.studio.processes import birth
 from hintseg.errors import InputError, RunError
+from hintseg.io.locking import take_lock
 from hintseg.io.reading import read_json
 
 BEAT = 10.0  # seconds between signs of life, for machines that do not see each other's locks
 SILENT = 6 * BEAT  # a server of another machine that was silent for so long is gone
-BYTE = 1 << 30  # the byte that is locked on Windows, far behind the text, so that others can read it
 
 
 @contextmanager
@@ -36,7 +36,7 @@ def locked_folder(root: Path, address: str) -> Iterator[None]:
     except OSError as error:
         raise RunError(f"{path}: cannot be written ({error.strerror}); choose another folder.") from error
     try:
-        free, holder = _lock(handle), _holder(path)
+        free, holder = take_lock(handle), _holder(path)
         if free is False or (holder and _lives(holder, path, free)):
             raise RunError(_refusal(root, holder))
         _write(handle, _self(address))
@@ -51,25 +51,6 @@ def locked_folder(root: Path, address: str) -> Iterator[None]:
             _write(handle, {})
     finally:
         os.close(handle)
-
-
-def _lock(handle: int) -> bool | None:
-    """Whether the lock was free; None where the file system has no locks."""
-    try:
-        if os.name == "nt":
-            import msvcrt
-
-            os.lseek(handle, BYTE, os.SEEK_SET)
-            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined,unused-ignore]
-        else:
-            import fcntl
-
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except (BlockingIOError, PermissionError):
-        return False
-    except OSError:
-        return None
-    return True
 
 
 def _lives(holder: dict[str, Any], path: Path, free: bool | None) -> bool:

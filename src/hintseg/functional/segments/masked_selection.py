@@ -16,12 +16,7 @@ def rows_where(mask: Tensor, count: int) -> Tensor:
     Returns:
         (count,) int64.
     """
-    return mask.nonzero()[:, 0] if mask.device.type == "cpu" else placed_rows(mask, count)
-
-
-def placed_rows(mask: Tensor, count: int) -> Tensor:
-    """`rows_where` without `nonzero`."""
-    return rows_in_front(mask)[:count]
+    return mask.nonzero()[:, 0] if mask.device.type == "cpu" else rows_in_front(mask)[:count]
 
 
 def rows_in_front(mask: Tensor, rows: Tensor | None = None) -> Tensor:

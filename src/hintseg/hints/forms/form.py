@@ -63,6 +63,7 @@ class HintForm(Generic[H]):
         label_map: a label map (H, W) uint8, from NAME/KEY.png → hint; None: the form has no label maps.
         dense: whether what an image leaves open is `VOID` (255 or the data set's void), not `UNLABELLED` (255).
         draw: (hints of one image, labels (H, W) uint8 to draw on, radius of a point in pixels) → nothing.
+        doubt: hints of one image's table → what is said where they contradict each other, or None.
     """
 
     parse: Callable[[Row], H | None] | None = None
@@ -70,6 +71,7 @@ class HintForm(Generic[H]):
     label_map: Callable[[NDArray[np.uint8]], H] | None = None
     dense: bool = False
     draw: Callable[[Sequence[H], NDArray[np.uint8], int], None] = lambda hints, labels, radius: None
+    doubt: Callable[[Sequence[H]], str | None] = lambda hints: None
 
 
 def label_map_classes(labels: NDArray[np.uint8]) -> frozenset[int]:

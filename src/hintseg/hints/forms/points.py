@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from hintseg.errors import InputError
 from hintseg.hints.forms.form import HintForm, Row
+from hintseg.hints.labels import VOID
 
 
 @dataclass(frozen=True)
@@ -35,17 +36,38 @@ def parse(row: Row) -> Point:
 
 
 def draw(points: Sequence[Point], labels: NDArray[np.uint8], radius: int) -> None:
-    """Each point becomes a disc; where discs of two classes overlap, the nearer point wins, then the earlier."""
+    """Each point becomes a disc, void where points of two classes share a pixel.
+
+    Where discs of two classes overlap, the nearer point wins, then the earlier.
+    """
     if not points:
         return
     height, width = labels.shape
+    doubtful = _doubtful(points)
     # Of several values assigned to a pixel the last one stays: the earlier point, the nearer ring.
     x, y, label = np.array([(point.x, point.y, point.label) for point in reversed(points)]).astype(np.int64).T
+    if doubtful:
+        label[[pixel in doubtful for pixel in zip(x.tolist(), y.tolist(), strict=True)]] = VOID
     for ring in _rings(radius):
         rows = (y[:, None] + ring[:, 0]).ravel()
         columns = (x[:, None] + ring[:, 1]).ravel()
         inside = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
         labels[rows[inside], columns[inside]] = np.repeat(label, len(ring))[inside]
+
+
+def doubt(points: Sequence[Point]) -> str | None:
+    """What is said of points of two classes on one pixel."""
+    return "images where points of two classes share a pixel, which is ignored" if _doubtful(points) else None
+
+
+def _doubtful(points: Sequence[Point]) -> set[tuple[int, int]]:
+    """Pixels on which points of several classes lie."""
+    classes: dict[tuple[int, int], int] = {}
+    return {
+        pixel
+        for point in points
+        if classes.setdefault(pixel := (int(point.x), int(point.y)), point.label) != point.label
+    }
 
 
 @cache
@@ -58,4 +80,4 @@ def _rings(radius: int) -> list[NDArray[np.int64]]:
     return [offsets[squares == square] for square in np.unique(squares)[::-1] if square <= radius**2]
 
 
-POINTS = HintForm(parse, label_of=lambda row: row[2], draw=draw)
+POINTS = HintForm(parse, label_of=lambda row: row[2], draw=draw, doubt=doubt)
