@@ -19,8 +19,8 @@ def label_palette() -> NDArray[np.uint8]:
     for number, label in enumerate(range(len(DISTINCT), 256)):
         parts = colorsys.hls_to_rgb(0.618034 * number % 1, (0.35, 0.65, 0.5)[number % 3], (0.9, 0.6)[number % 2])
         colours[label] = [round(255 * part) for part in parts]
-    for value, colour in NO_CLASS.items():
-        colours[value] = colour
+    for value, samples in NO_CLASS.items():
+        colours[value] = samples
     return colours
 
 

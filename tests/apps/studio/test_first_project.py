@@ -37,7 +37,7 @@ STROKES = {
 SAID = {
     "",
     "finding the mask …",
-    "no mask yet: name your classes on the right, then draw",
+    "no mask yet: name your classes, then draw",
     "no mask yet: draw a stroke of every class",
     "learned from all hints",
     "from this image's hints alone",

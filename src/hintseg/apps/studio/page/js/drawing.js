@@ -21,7 +21,7 @@ export function begin(at) {
   if (tool === "move") { hand.current = grab(at); return draw(); }
   if (tool === "rub") { hand.current = { kind: "rub", line: [at], radius: brushWidth() / 2 }; return draw(); }
   if (tool === "look") { if (within(at)) attempt(look)(at); return; }
-  if (!project.classes.length) return complain("name a class first, on the right");
+  if (!project.classes.length) return complain("name a class first, under “Classes”");
   if (!within(at) && tool !== "box") return;
   const [x, y] = grid(inside(at));
   if (tool === "point") edit((state) => state.points.push({ label, x: Math.floor(x), y: Math.floor(y) }));

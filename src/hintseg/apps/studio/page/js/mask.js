@@ -52,7 +52,7 @@ async function showMask() {
   $("edit").hidden = !view.accepted;
   if (!key || !$("show").checked) return without("");
   const from = source();
-  if (!from) return without(project.classes.length ? "no mask yet: draw a stroke of every class" : "no mask yet: name your classes on the right, then draw");
+  if (!from) return without(project.classes.length ? "no mask yet: draw a stroke of every class" : "no mask yet: name your classes, then draw");
   if (!view.mask) $("source").textContent = "finding the mask …";
   try {
     const answer = await ask(`${address("mask", key)}?source=${from}`, { signal });
