@@ -25,7 +25,7 @@ from hintseg.hints.forms.points import Point
 from hintseg.hints.model import ImageHints
 from hintseg.io.images import resize_longest_side, resize_nearest
 from hintseg.io.palette import label_palette
-from hintseg.io.samples import Picture
+from hintseg.io.samples import DecodedImage
 from hintseg.network.tta import image_maps, middle_scale
 from hintseg.pseudo_labels.pipeline import pseudo_labels
 from hintseg.pseudo_labels.propagate import complete_untrained
@@ -56,7 +56,7 @@ def below(*rows: np.ndarray) -> np.ndarray:
 
 def form_row(image: np.ndarray, hints: ImageHints, classes: int) -> np.ndarray:
     """Hints, the labels that they spread to, and the whole mask that they give without any training."""
-    target = pseudo_labels(Picture(image), hints, classes, point_radius=6)
+    target = pseudo_labels(DecodedImage(image), hints, classes, point_radius=6)
     drawn = draw_hints(image, target.labels)
     for box in hints.boxes:
         corners = (round(box.x0), round(box.y0)), (round(box.x1) - 1, round(box.y1) - 1)
@@ -107,7 +107,7 @@ def draw_forms(out: Path, dataset: Dataset) -> None:
 def draw_lecture(out: Path, dataset: Dataset) -> None:
     """Regularisation losses, segments of colours, and what tags say of places."""
     cup, cat = dataset.image("cup"), dataset.image("cat")
-    strokes = pseudo_labels(Picture(cup), dataset.hints("cup", ("scribbles",)), len(dataset.classes)).labels
+    strokes = pseudo_labels(DecodedImage(cup), dataset.hints("cup", ("scribbles",)), len(dataset.classes)).labels
     draw_gradient(out / "losses-gradient.jpg", cup, strokes, centre=(0.42, 0.45))
     draw_peakedness(out / "losses-entropy.jpg", cup, strokes)
     draw_clusters(out / "losses-clusters.jpg", dataset.image("astronaut"))

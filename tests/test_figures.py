@@ -88,3 +88,9 @@ def test_a_tile_shows_its_segment_in_a_frame():
     assert tile.shape == (retrieval.TILE, retrieval.TILE, 3)
     assert (tile[:, -1] == 200).all()  # beyond the image
     assert (tile == (255, 220, 0)).all(axis=2).any()
+
+
+def test_what_draws_the_pictures_can_be_imported():
+    from docs import pictures
+
+    assert set(pictures.IMAGENET) == set(pictures.POINTS) == set(pictures.BOXES)
