@@ -259,12 +259,13 @@ def test_requests_of_other_sites_and_for_unknown_imports_are_refused(tab):
     assert tab.client.post("/api/import/0/take", json={}).status_code == 428
 
 
-def test_an_import_that_is_too_large_is_refused(tab, monkeypatch):
+def test_an_import_that_is_too_large_is_refused(tab, folder, monkeypatch):
     monkeypatch.setattr(upload, "LARGEST", 10)
     name = tab.client.post("/api/import", json={}).json()["import"]
     answer = tab.client.post("/api/import/file", params={"name": "b.json", "into": name}, content=b"0" * 20)
     assert answer.status_code == 422
     assert "larger than" in answer.json()["detail"]
+    assert not list((folder / "studio").rglob("b.json"))  # half a file is none
 
 
 def test_an_import_that_is_given_up_leaves_nothing(tab, folder):
