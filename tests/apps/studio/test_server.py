@@ -326,6 +326,26 @@ def test_masks_are_predicted_once_for_all_formats(tab, monkeypatch):
     assert len(asked) == 3
 
 
+def test_no_mask_is_exported_under_another_class_name(tab, monkeypatch):
+    tab.save("b", DRAWN)
+
+    def slow(*given):
+        found = complete_key(*given)
+        assert change().status_code == 200
+        return found
+
+    monkeypatch.setattr("hintseg.apps.studio.trainer.complete_key", slow)
+    change = lambda: tab.classes(["sky", "roof", "été", "tree"], 0)  # noqa: E731
+    assert tab.client.get("/api/export").status_code == 200
+    tab.save("b", DRAWN | {"points": []})
+    change = lambda: tab.client.delete(  # noqa: E731
+        f"/api/classes/{tab.ids[0]}", headers={"If-Match": tab.reload()["version"]}
+    )
+    answer = tab.client.get("/api/export")
+    assert answer.status_code == 422
+    assert "export again" in answer.json()["detail"]
+
+
 def test_an_exported_png_says_its_classes_in_the_users_colours(tab):
     tab.save("b", DRAWN)
     colours = [{"id": one, "name": name} for one, name in zip(tab.ids, ("sky", "roof", "été"), strict=True)]

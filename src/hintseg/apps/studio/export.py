@@ -37,17 +37,16 @@ def archive(project: Project, model: Model, form: str, with_images: bool, progre
 
     Raises:
         ConfigError: no such form.
-        InputError: there is no mask, or the form cannot hold a class name.
+        InputError: there is no mask, the form cannot hold a class name, or a class was deleted meanwhile.
     """
     if form not in WRITERS:
         raise unknown_name("format", form, WRITERS)
-    dataset = project.dataset
+    dataset, identifiers = project.dataset, project.identifiers
     folder = tempfile.TemporaryDirectory()
     try:
         masks, out = Path(folder.name) / "masks", Path(folder.name) / "out"
         wrong = _write_masks(project, model, masks, progress)
-        colours = tuple(project.appearance.colours_of(project.identifiers))
-        classes = Classes(tuple(dataset.classes), dataset.background, colours)
+        classes = _classes(project, identifiers)
         note = lambda stage, done, total, numbers: progress("writing", done, total)  # noqa: E731
         export_masks(dict(dataset.paths), masks, out, form, classes, note)
         if with_images:
@@ -63,6 +62,15 @@ def archive(project: Project, model: Model, form: str, with_images: bool, progre
         packed, media_type="application/zip", filename=f"masks-{form}.zip", headers=headers,
         background=BackgroundTask(folder.cleanup),
     )  # fmt: skip
+
+
+def _classes(project: Project, identifiers: tuple[str, ...]) -> Classes:
+    """Today's classes, of which the first are those that there were when masks were begun."""
+    with project.locked() as dataset:
+        if project.identifiers[: len(identifiers)] != identifiers:
+            raise InputError("a class was deleted while the masks were made; export again.")
+        colours = tuple(project.appearance.colours_of(project.identifiers))
+        return Classes(tuple(dataset.classes), dataset.background, colours)
 
 
 def _write_masks(project: Project, model: Model, masks: Path, progress: Progress) -> list[str]:
