@@ -33,6 +33,7 @@ async function step(work) {
 
 async function upload(files, signal) {
   await giveUp();
+  $("import-again").hidden = true; // until all files are there
   showReport(null);
   if (!files.length) return say("nothing was chosen");
   const { import: id } = await send("/api/import", "POST", {});
