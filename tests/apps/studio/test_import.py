@@ -16,7 +16,7 @@ pytest.importorskip("fastapi")
 from fastapi.testclient import TestClient
 
 from hintseg.apps.studio import changes
-from hintseg.apps.studio.importing import taking, upload
+from hintseg.apps.studio.importing import serve, taking, upload
 from hintseg.apps.studio.project import Project
 from hintseg.apps.studio.server import create_app
 from hintseg.apps.studio.trainer import Trainer
@@ -238,6 +238,22 @@ def test_refusals_are_the_readers_sentences_in_the_pages_words(tab):
     assert "no annotations" in answer.json()["detail"] or "is not of the format" in answer.json()["detail"]
     _, answer = read(tab.client, {"broken.zip": b"PK"})
     assert answer.json()["detail"].startswith("broken.zip: is no zip archive")
+
+
+def test_an_import_that_is_given_up_while_it_is_taken_is_taken_whole(tab, folder, monkeypatch):
+    point = {"label": "Sky", "points": [[5, 5]], "shape_type": "point"}
+    name, answer = read(tab.client, {"b.json": labelme("b.png", SQUARE, point)})
+
+    def slow(*given):
+        assert tab.client.delete(f"/api/import/{name}").status_code == 200
+        for _ in range(serve.MOST):
+            tab.client.post("/api/import", json={})
+        return taking.take(*given)
+
+    monkeypatch.setattr(serve, "take", slow)
+    assert take(tab.client, name, answer.json()["version"]).status_code == 200
+    assert Dataset.open(folder).hints("b").points
+    assert name not in [path.name for path in (folder / "studio" / "import").iterdir()]
 
 
 @pytest.mark.parametrize("path", ["../b.json", "/b.json", "a/../../b.json"])

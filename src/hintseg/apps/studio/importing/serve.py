@@ -36,6 +36,7 @@ def serve_import(app: FastAPI, project: Project, model: Model, lane: Lane) -> No
     """Begin, upload, read, take, give up."""
     uploads: dict[str, Upload] = {}
     results: dict[str, Read] = {}
+    taken: set[str] = set()  # right now: their files are needed
     progress: dict[str, Any] = {"done": 0, "total": 0}
 
     def note(stage: str, done: int, total: int, numbers: dict[str, float]) -> None:
@@ -47,14 +48,16 @@ def serve_import(app: FastAPI, project: Project, model: Model, lane: Lane) -> No
         return uploads[name]
 
     def forget(name: str) -> None:
+        if name in taken:
+            return
         results.pop(name, None)
         if (upload := uploads.pop(name, None)) is not None:
             upload.remove()
 
     @app.post("/api/import")
     def begin() -> dict[str, str]:
-        while len(uploads) >= MOST:
-            forget(next(iter(uploads)))
+        for older in list(uploads)[: max(len(uploads) - MOST + 1, 0)]:
+            forget(older)
         remove_stale(project.root, set(uploads))
         upload = Upload(project.root)
         uploads[upload.name] = upload
@@ -88,7 +91,16 @@ def serve_import(app: FastAPI, project: Project, model: Model, lane: Lane) -> No
         if name not in results:
             raise InputError("this import was not read yet; read it, then take it.")
         result = results[name]
-        found = await lane.run(request, lambda: take(project, result, body.existing, seen))
+
+        def work() -> dict[str, Any]:
+            taken.add(name)
+            try:
+                known(name)  # else it was given up meanwhile
+                return take(project, result, body.existing, seen)
+            finally:
+                taken.discard(name)
+
+        found = await lane.run(request, work)
         for key in found["keys"]:
             model.ranking.forget(key)
         forget(name)
