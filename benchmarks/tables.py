@@ -65,9 +65,9 @@ def accuracy() -> str:
     rows = []
     found = [load(path.stem)["rows"] for path in sorted(RESULTS.glob("accuracy-*.json"))]
     for row in chain.from_iterable(found):
-        seconds = row.get("seconds")
+        seconds, recipe = row.get("seconds"), RECIPES.get(row["recipe"], row["recipe"])
         rows.append([
-            row["data"], row["hints"], RECIPES.get(row["recipe"], row["recipe"]), row["split"], ", ".join(map(str, row["seeds"])),
+            row["data"], row["hints"], recipe, row["split"], ", ".join(map(str, row["seeds"])),
             *(spread(row.get(name)) for name in scores),
             NOTHING if seconds is None else f"{seconds:.0f}", row.get("note") or NOTHING,
         ])  # fmt: skip
