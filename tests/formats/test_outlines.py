@@ -1,5 +1,7 @@
 """Polygons that cover exactly the pixels of their masks."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -45,3 +47,15 @@ def test_only_corners_are_listed_and_the_outer_outline_comes_first():
 def test_holes_that_touch_the_outside_by_a_corner():
     mask = np.array([[1, 1, 1, 0], [1, 0, 1, 1], [1, 1, 0, 1], [0, 1, 1, 1]], bool)
     assert np.array_equal(filled_again(mask), mask)
+
+
+def test_memory_follows_the_edges_not_the_pixels():
+    mask = np.ones((800, 800), bool)
+    mask[200:400, 200:400] = False
+    tracemalloc.start()
+    try:
+        list(outlines(mask))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 40 * mask.size

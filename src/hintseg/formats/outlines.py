@@ -32,21 +32,20 @@ def rings(part: NDArray[np.bool_]) -> list[NDArray[np.int64]]:
     starts[1, :-1, 1:] = inside & ~padded[1:-1, 2:]
     starts[2, 1:, 1:] = inside & ~padded[2:, 1:-1]
     starts[3, 1:, :-1] = inside & ~padded[1:-1, :-2]
-    following, turning = _following(starts)
-    left = set(np.flatnonzero(starts).tolist())
+    edges, following, turning = _following(starts)
+    corner_of = (edges % starts[0].size).tolist()
+    is_left = [True] * len(edges)
     found = []
-    while left:
-        first = edge = min(left)
-        corners = []
-        while True:
-            left.discard(edge)
+    for first in range(len(edges)):
+        edge, corners = first, []
+        while is_left[edge]:
+            is_left[edge] = False
             if turning[edge]:
-                corners.append(following[edge] % (wide * (height + 1)))
+                corners.append(corner_of[following[edge]])
             edge = following[edge]
-            if edge == first:
-                break
-        places = np.array(corners, np.int64)
-        found.append(np.stack([places % wide, places // wide], axis=1))
+        if corners:
+            places = np.array(corners, np.int64)
+            found.append(np.stack([places % wide, places // wide], axis=1))
     return found  # the first edge of all is the outer outline's: the uppermost, looking right
 
 
@@ -59,20 +58,21 @@ def joined(found: list[NDArray[np.int64]]) -> NDArray[np.int64]:
     return ring
 
 
-def _following(starts: NDArray[np.bool_]) -> tuple[list[int], list[bool]]:
-    """Edge → the one after it, and whether it has another direction; edges count by direction, then by corner.
+def _following(starts: NDArray[np.bool_]) -> tuple[NDArray[np.int64], list[int], list[bool]]:
+    """All edges, sorted by direction, then by corner; and of each the place of the one after it in that list, and
+    whether that has another direction.
 
     Where two areas touch at a corner the outline turns right and stays with its own.
     """
     size = starts[0].size
     flat = starts.reshape(4, size)
-    following, turning = np.zeros((4, size), np.int64), np.zeros((4, size), np.bool_)
+    edges = np.flatnonzero(flat)
+    following, turning = [], []
     for direction, (down, right) in enumerate(STEPS):
-        edges = np.flatnonzero(flat[direction])
-        ends = edges + down * starts.shape[2] + right
-        ahead = np.full(len(edges), (direction + 3) % 4)
+        ends = np.flatnonzero(flat[direction]) + down * starts.shape[2] + right
+        ahead = np.full(len(ends), (direction + 3) % 4)
         for other in (direction, (direction + 1) % 4):  # the last that there is counts
             ahead[flat[other, ends]] = other
-        following[direction, edges] = ahead * size + ends
-        turning[direction, edges] = ahead != direction
-    return following.ravel().tolist(), turning.ravel().tolist()
+        following.append(ahead * size + ends)
+        turning.append(ahead != direction)
+    return edges, np.searchsorted(edges, np.concatenate(following)).tolist(), np.concatenate(turning).tolist()

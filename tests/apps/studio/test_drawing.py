@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from hintseg.io.images import read_labels
+from hintseg.hints.labels import VOID
+from hintseg.io.images import read_labels, write_labels
 
 pytest.importorskip("fastapi")
 pytest.importorskip("playwright.sync_api")
@@ -128,6 +129,20 @@ def test_an_area_of_the_mask_is_filled(page, photographs):
     expect(page.locator("#hint-list li", has_text="region")).to_have_count(1)
     page.keyboard.press("Control+z")
     eventually(lambda: (painted(photographs, 1) == area).all())
+
+
+@pytest.mark.slow
+def test_a_region_that_came_from_elsewhere_can_be_deleted(page, photographs):
+    scribble(page, (0.3, 0.3), (0.6, 0.3))
+    eventually(lambda: rows(photographs, "scribbles"))
+    expect(page.locator("#saved")).to_have_text("saved")
+    labels = np.full((210, 300), VOID, np.uint8)
+    labels[150:180, 50:90] = 0
+    write_labels(photographs / "scribbles" / "astronaut.png", labels)
+    eventually(lambda: shown(page, "state.hints.drawn.regions.length") == 1)
+    page.locator("#hint-list li", has_text="region").locator("button").click()
+    eventually(lambda: not painted(photographs).any())
+    expect(page.locator("#saved")).to_have_text("saved")
 
 
 @pytest.mark.slow

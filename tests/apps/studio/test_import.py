@@ -214,6 +214,20 @@ def test_a_project_that_changed_meanwhile_is_asked_about_again(tab, folder):
     assert take(tab.client, name, refused.json()["current"]["version"], "keep").json()["kept"] == 1
 
 
+def test_an_image_that_the_project_got_since_the_import_was_read_is_not_replaced(tab, folder):
+    name, answer = read(
+        tab.client, {"n.png": png(), "n.json": labelme("n.png", SQUARE).replace(b"72", b"60").replace(b"96", b"60")}
+    )
+    assert answer.json()["new"] == 1
+    mine = png(80)
+    assert tab.client.post("/api/images", params={"name": "N.png"}, content=mine).status_code == 200
+    refused = take(tab.client, name, answer.json()["version"], "replace")
+    assert refused.status_code == 422
+    assert "read the files again" in refused.json()["detail"]
+    assert [path.name for path in (folder / "images").glob("[nN].png")] == ["N.png"]
+    assert (folder / "images" / "N.png").read_bytes() == mine
+
+
 def test_refusals_are_the_readers_sentences_in_the_pages_words(tab):
     _, answer = read(tab.client, {"b.json": labelme("c.png", SQUARE)})
     assert answer.status_code == 422
@@ -245,12 +259,13 @@ def test_requests_of_other_sites_and_for_unknown_imports_are_refused(tab):
     assert tab.client.post("/api/import/0/take", json={}).status_code == 428
 
 
-def test_an_import_that_is_too_large_is_refused(tab, monkeypatch):
+def test_an_import_that_is_too_large_is_refused(tab, folder, monkeypatch):
     monkeypatch.setattr(upload, "LARGEST", 10)
     name = tab.client.post("/api/import", json={}).json()["import"]
     answer = tab.client.post("/api/import/file", params={"name": "b.json", "into": name}, content=b"0" * 20)
     assert answer.status_code == 422
     assert "larger than" in answer.json()["detail"]
+    assert not list((folder / "studio").rglob("b.json"))  # half a file is none
 
 
 def test_an_import_that_is_given_up_leaves_nothing(tab, folder):

@@ -48,9 +48,9 @@ def painted(regions: Sequence[tuple[int, Sequence[int]]], size: tuple[int, int])
     flat = labels.ravel()
     for label, runs in regions:
         rows, starts, ends = np.array(runs, np.int64).reshape(-1, 3).T
-        first, lengths = rows * size[1] + starts, ends - starts
-        before = np.cumsum(lengths) - lengths
-        flat[np.arange(int(lengths.sum())) + np.repeat(first - before, lengths)] = label
+        before = rows * size[1]
+        for start, end in zip((before + starts).tolist(), (before + ends).tolist(), strict=True):
+            flat[start:end] = label
     return labels
 
 

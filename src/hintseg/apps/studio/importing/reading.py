@@ -59,6 +59,11 @@ class Read:
         own = set().union(*(named[form] for form in FORMS))
         return sorted(key for key in self.keys.values() if key in own)
 
+    def taken(self, project: Project) -> list[str]:
+        """New keys that the project has an image of by now."""
+        known = set(map(_name, project.dataset.paths))
+        return sorted(key for key in self.new if _name(key) in known)
+
     def version(self, project: Project) -> str:
         """Changes with what the project holds of all that the import would change."""
         dataset = project.dataset
@@ -110,11 +115,11 @@ def _matched(
     project: Project, dataset: Dataset, upload: Upload, sources: Mapping[str, Path], lost: Counter[str]
 ) -> tuple[dict[str, str], set[str]]:
     """Imported key → the project's, and those that are new; another image of the same name is left out."""
-    known = {normalize("NFC", key).casefold(): key for key in project.dataset.paths}
+    known = {_name(key): key for key in project.dataset.paths}
     keys: dict[str, str] = {}
     new: set[str] = set()
     for key, path in sources.items():
-        own = upload.own.get(path) or known.get(normalize("NFC", key).casefold())
+        own = upload.own.get(path) or known.get(_name(key))
         if own is None:
             keys[key] = normalize("NFC", key)
             new.add(keys[key])
@@ -123,6 +128,11 @@ def _matched(
         else:
             lost["image of another content than the project's image of the same name"] += 1
     return keys, new
+
+
+def _name(key: str) -> str:
+    """The same for keys that some system takes for one file."""
+    return normalize("NFC", key).casefold()
 
 
 def _in_words_of_the_page(sentence: str, upload: Upload) -> str:

@@ -14,6 +14,7 @@ from hintseg.apps.studio.drawn import TABLES
 from hintseg.apps.studio.importing.reading import Read
 from hintseg.apps.studio.project import Project
 from hintseg.apps.studio.tables import CLASS_OF, numbered
+from hintseg.errors import InputError
 from hintseg.hints.coding import LabelCoding, parse_coding
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.dataset_json import read_json, read_table
@@ -39,10 +40,12 @@ def take(project: Project, read: Read, existing: Existing, version: str) -> dict
 
     Raises:
         ConflictError: the project is another one by now.
-        InputError: too many classes.
+        InputError: too many classes, or the project got an image of the name of a new one.
         RunError: a folder is a link or cannot be written.
     """
     with project.locked() as dataset:
+        if taken := read.taken(project):
+            raise InputError(f"{taken[0]}: the project has an image of this name by now; read the files again.")
         if version != read.version(project):
             raise ConflictError("the project was changed elsewhere since the import was read.", read.report(project))
         hinted = set(read.hinted(project))

@@ -53,19 +53,28 @@ class Upload:
             raise InputError(f"{name:.80}: is one file too many for this import; begin a new one.")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with path.open("xb") as file:
-                async for part in content:
-                    self._size += len(part)
-                    if self._size > LARGEST:
-                        most = f"{LARGEST / 2**30:.0f} GiB"
-                        raise InputError(f"{name:.80}: with it the files are larger than {most}; use hintseg import.")
-                    file.write(part)
+            await self._write(name, path, content)
         except FileExistsError as error:
             raise InputError(f"{name:.80}: another file of this name was chosen, too.") from error
         except OSError as error:
             raise RunError(f"{name:.80}: cannot be written ({error.strerror}); free some space.") from error
         if is_passed_over(name):
             path.unlink()
+
+    async def _write(self, name: str, path: Path, content: AsyncIterator[bytes]) -> None:
+        """A whole new file, or none."""
+        file = path.open("xb")
+        try:
+            with file:
+                async for part in content:
+                    self._size += len(part)
+                    if self._size > LARGEST:
+                        most = f"{LARGEST / 2**30:.0f} GiB"
+                        raise InputError(f"{name:.80}: with it the files are larger than {most}; use hintseg import.")
+                    file.write(part)
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
 
     def prepare(self, dataset: Dataset) -> Path:
         """Unpack archives, link the project's images beside, and return what is to be read: a folder or a file.

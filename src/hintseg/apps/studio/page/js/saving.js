@@ -11,7 +11,7 @@ export const versions = new Map(); // key → version on disk that this page's s
 export const conflicts = new Map(); // key → { theirs, mine, copies }: changed elsewhere
 const sent = new Map(); // key → states that were sent, but not answered
 const refused = new Map(); // key → state that the server cannot take
-const held = new Map(); // key → regions that the server has: long, so that they are sent again only when they change
+const held = new Map(); // key → { version, regions }: what the server holds as of a version; long, so sent only when changed
 let sending = false;
 
 export const isSending = () => sending;
@@ -45,7 +45,8 @@ export function followFrom(key, version) {
 }
 
 function toSend(key, state) {
-  const there = held.get(key), { regions } = state;
+  const before = held.get(key), { regions } = state;
+  const there = before?.version === versions.get(key) ? before?.regions : null; // else somebody else saved since
   const isHeld = there && regions && there.length === regions.length && regions.every((one, place) => one === there[place]);
   return isHeld ? { ...state, regions: null } : state;
 }
@@ -59,7 +60,7 @@ async function flush() {
       const answer = await send(address("hints", key), "PUT", toSend(key, state), versions.get(key));
       versions.set(key, answer.version);
       settle(key, [sent, conflicts, refused]);
-      held.set(key, state.regions);
+      held.set(key, { version: answer.version, regions: state.regions });
       if (waiting.get(key) === state) waiting.delete(key);
       markSaved();
       complain(null);
