@@ -33,6 +33,7 @@ from hintseg.inference.run_config import RunDescription
 from hintseg.inference.segmenter import Segmenter
 from hintseg.inference.suggest import class_scarcity, suggest, worthiest_region
 from hintseg.io.images import write_image, write_labels
+from hintseg.io.palette import label_palette
 from hintseg.network.embedder import Embedder
 from hintseg.network.heads import resize
 from hintseg.network.tta import (
@@ -349,7 +350,7 @@ def test_pictures_show_what_they_should():
     labels[2, 2] = 1
     assert (overlay(image, labels)[5, 5] == 100).all()
     assert overlay(image, labels)[2, 2].sum() > 0
-    assert (draw_hints(image, labels)[2, 2] == (128, 0, 0)).all()
+    assert (draw_hints(image, labels)[2, 2] == label_palette()[1]).all()
     assert (region_borders(image, labels)[2, 2] == (255, 220, 0)).all()
     colours = embedding_colours(np.random.default_rng(0).normal(size=(8, 5, 7)).astype(np.float32))
     assert colours.shape == (5, 7, 3)

@@ -215,7 +215,7 @@ def test_areas_are_shown_and_saved(page, photographs, tmp_path):
     # What goes wrong is said in the dialog, and what was measured until then can be saved.
     page.route("**/api/areas/cat", lambda route: route.abort())
     page.click("#areas")
-    expect(page.locator("#areas-note")).to_have_text("Failed to fetch")
+    expect(page.locator("#areas-note")).to_have_text("the server does not answer")
     expect(page.locator("#areas-save")).to_be_enabled()
     expect(page.locator("#error")).to_be_hidden()
 

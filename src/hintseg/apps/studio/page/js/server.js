@@ -5,7 +5,9 @@ class Refusal extends Error {
 }
 
 export async function ask(path, options = {}) {
-  const response = await fetch(path, options);
+  const response = await fetch(path, options).catch((error) => {
+    throw error.name === "AbortError" ? error : new Error("the server does not answer"); // browsers word it each its own way
+  });
   if (!response.ok) {
     const body = await response.json().catch(() => ({}));
     const detail = typeof body.detail === "string" ? body.detail : `the server answered ${response.status}`;
