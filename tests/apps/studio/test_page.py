@@ -155,6 +155,12 @@ def test_a_damaged_image_says_why_until_it_opens(page, photographs):
 
 
 @pytest.mark.slow
+def test_where_there_is_no_mask_none_is_accepted(page):
+    page.click("#accept")
+    expect(page.locator("#error-text")).to_contain_text("there is no mask yet")
+
+
+@pytest.mark.slow
 def test_the_next_most_uncertain_image_is_a_key_away(page):
     places = {
         key: {"uncertainty": worth, "x": 150, "y": 100}
@@ -168,9 +174,14 @@ def test_the_next_most_uncertain_image_is_a_key_away(page):
     page.route("**/api/state*", uncertain)
     expect(page.locator("#hottest")).to_be_enabled(timeout=15_000)
     page.locator("#canvas").focus()
-    for key in ("cat", "cup", "astronaut", "cat"):
+    current = page.locator("#images [aria-current=true] span")
+    for key in ("cat", "cup", "astronaut", "cat", "cup"):
         page.keyboard.press("n")
-        expect(page.locator("#images [aria-current=true] span")).to_have_text(key)
+        expect(current).to_have_text(key)
+    page.locator("#images span", has_text="cat").click()
+    expect(current).to_have_text("cat")
+    page.keyboard.press("n")
+    expect(current).to_have_text("astronaut")  # not the one below cat
     page.keyboard.press("u")
     expect(page.locator("#heat-note")).to_contain_text("there is no model yet")
 
