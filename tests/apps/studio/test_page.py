@@ -222,6 +222,10 @@ def test_areas_are_shown_and_saved(page, photographs, tmp_path):
     assert [(row["image"], row["class"]) for row in rows] == [("astronaut", "dog"), ("astronaut", "tree, old")]
     assert sum(int(row["pixels"]) for row in rows) == 300 * 210
     assert sum(float(row["percent"]) for row in rows) == pytest.approx(100, abs=0.01)
+    page.set_viewport_size({"width": 400, "height": 800})
+    assert page.evaluate("document.querySelector('#areas-dialog').offsetWidth") <= 400
+    assert page.evaluate("document.querySelector('#areas-table tbody tr').offsetHeight") < 60  # no number is broken
+    page.set_viewport_size({"width": 1280, "height": 800})
     page.click("#areas-close")
     # What goes wrong is said in the dialog, and what was measured until then can be saved.
     page.route("**/api/areas/cat", lambda route: route.abort())

@@ -93,6 +93,7 @@ async function decide(path, method) {
 
 $("accept").onclick = attempt(async () => {
   await decide("accept", view.accepted ? "DELETE" : "POST");
+  inform("");
   showMask();
 });
 $("edit").onclick = attempt(async () => {
