@@ -64,7 +64,7 @@ def inspect(
     """
     forms = tuple(forms)
     found = Inspection()
-    hinted = empty = ignored = 0
+    hinted = empty = ignored = single = 0
     label_maps, fractions = LabelMapCounts(), FractionCounts()
     for number, key in enumerate(keys):
         found.images += 1
@@ -84,7 +84,9 @@ def inspect(
             fractions.add_hints(hints, image.shape)
             hinted += bool(hints.forms())
             whole = picture._replace(valid=None)
-            labels = pseudo_labels(whole, hints, len(dataset.classes), find_in_boxes=middles).seeds
+            drawn = pseudo_labels(whole, hints, len(dataset.classes), find_in_boxes=middles)
+            labels = drawn.seeds
+            single += drawn.candidate_classes.sum() == 1 and hints.mask is None and bool(hints.localized())
             if valid is not None:
                 empty += not valid.any()
                 ignored += int(np.count_nonzero(labels[~valid] < UNLABELLED))
@@ -98,6 +100,12 @@ def inspect(
     _warn(found, dataset, hinted)
     if empty:
         found.warnings.append(f"{empty} of {found.images} images hold no data at all.")
+    if single and len(dataset.classes) > 1:
+        found.warnings.append(
+            f"In {single} of {found.images} images one class alone is hinted, and hints name every class of an image: "
+            "all of it is taken for that class. Hint a second class there, or say that classes may be missing "
+            "(tags_complete in dataset.json; in the studio: every class named)."
+        )
     if ignored:
         found.warnings.append(f"{ignored} hinted pixels lie where their image holds no data, and are ignored.")
     found.warnings += [f"{what}: {count}." for what, count in found.corrections.items()]

@@ -213,6 +213,9 @@ def test_wrong_places_and_mixtures_are_refused(source, tmp_path):
         import_dataset(source / "nothing", tmp_path / "data")
     with pytest.raises(ConfigError, match="coco"):
         import_dataset(source, tmp_path / "data", "cocoo")
+    (archive := source.parent / "all.zip").write_bytes(b"PK")
+    with pytest.raises(InputError, match=r"all\.zip: holds no .* of any known format; unpack the archive first"):
+        import_dataset(archive, tmp_path / "data")
     coco(source)
     with pytest.raises(InputError, match="is not of the format cvat"):
         import_dataset(source / "labels.json", tmp_path / "data", "cvat")

@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -270,6 +271,14 @@ def test_the_report_is_one_page_that_links_nowhere(segmenter, scenes):
     assert "s an iteration" in page
     assert not re.findall(r'(?:src|href)="(?!data:)', page)
     assert "square" in page
+
+
+def test_the_report_names_the_hint_types_that_the_training_images_have(segmenter, monkeypatch):
+    known = segmenter.description
+    monkeypatch.setattr(segmenter, "description", replace(known, forms=("boxes", "points", "scribbles")))
+    keys = frozenset(known.keys[:1])
+    monkeypatch.setattr(Dataset, "hint_keys", lambda self: {"points": keys, "boxes": frozenset({"gone"})})
+    assert f"{len(known.keys)} training images with points; " in report_run(segmenter).read_text("utf-8")
 
 
 def test_scores_stay_in_the_report_whoever_writes_it_again(segmenter, scenes):

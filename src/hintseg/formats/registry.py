@@ -214,7 +214,9 @@ def annotation_files(source: Path, name: str) -> list[tuple[str, Path]]:
                 break
         else:
             if source.is_file():
-                raise InputError(f"{source}: is not of the format {name}; known: {', '.join(NAMES[1:])}.")
+                what = "holds no annotations of any known format" if name == "auto" else f"is not of the format {name}"
+                advice = "; unpack the archive first" if path.suffix.lower() == ".zip" else ""
+                raise InputError(f"{source}: {what}{advice}; known: {', '.join(NAMES[1:])}.")
     return files
 
 

@@ -69,6 +69,7 @@ def test_the_whole_journey(hintseg, scenes, trained, tmp_path):
     photograph = photographs / "scene 4 ä.png"
     code, out, _ = hintseg("retrieve", trained, photograph, "--at", "20,20", "--neighbours", 3)
     assert code == 0
+    assert out.startswith("similarity, class and image of the nearest training segments:\n")
     assert len(json.loads((trained / "retrieval" / "scene 4 ä.json").read_text("utf-8"))) == 3
     assert (trained / "retrieval" / "scene 4 ä.png").exists()
     code, out, _ = hintseg("report", trained)

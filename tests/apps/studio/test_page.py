@@ -155,6 +155,12 @@ def test_a_damaged_image_says_why_until_it_opens(page, photographs):
 
 
 @pytest.mark.slow
+def test_where_there_is_no_mask_none_is_accepted(page):
+    page.click("#accept")
+    expect(page.locator("#error-text")).to_contain_text("there is no mask yet")
+
+
+@pytest.mark.slow
 def test_the_next_most_uncertain_image_is_a_key_away(page):
     places = {
         key: {"uncertainty": worth, "x": 150, "y": 100}
@@ -168,9 +174,14 @@ def test_the_next_most_uncertain_image_is_a_key_away(page):
     page.route("**/api/state*", uncertain)
     expect(page.locator("#hottest")).to_be_enabled(timeout=15_000)
     page.locator("#canvas").focus()
-    for key in ("cat", "cup", "astronaut", "cat"):
+    current = page.locator("#images [aria-current=true] span")
+    for key in ("cat", "cup", "astronaut", "cat", "cup"):
         page.keyboard.press("n")
-        expect(page.locator("#images [aria-current=true] span")).to_have_text(key)
+        expect(current).to_have_text(key)
+    page.locator("#images span", has_text="cat").click()
+    expect(current).to_have_text("cat")
+    page.keyboard.press("n")
+    expect(current).to_have_text("astronaut")  # not the one below cat
     page.keyboard.press("u")
     expect(page.locator("#heat-note")).to_contain_text("there is no model yet")
 
@@ -211,6 +222,10 @@ def test_areas_are_shown_and_saved(page, photographs, tmp_path):
     assert [(row["image"], row["class"]) for row in rows] == [("astronaut", "dog"), ("astronaut", "tree, old")]
     assert sum(int(row["pixels"]) for row in rows) == 300 * 210
     assert sum(float(row["percent"]) for row in rows) == pytest.approx(100, abs=0.01)
+    page.set_viewport_size({"width": 400, "height": 800})
+    assert page.evaluate("document.querySelector('#areas-dialog').offsetWidth") <= 400
+    assert page.evaluate("document.querySelector('#areas-table tbody tr').offsetHeight") < 60  # no number is broken
+    page.set_viewport_size({"width": 1280, "height": 800})
     page.click("#areas-close")
     # What goes wrong is said in the dialog, and what was measured until then can be saved.
     page.route("**/api/areas/cat", lambda route: route.abort())

@@ -47,6 +47,7 @@ def retrieve(
         image = segmenter.read_picture(path).pixels
         mask, found = segmenter.retrieve(image, (x, y), neighbours)
         picture, listing = save_retrieval(segmenter, image, mask, found, target, path.stem)
+    say("similarity, class and image of the nearest training segments:")
     for neighbour in found[:5]:
         say(f"{neighbour.similarity:.3f}  {segmenter.classes[neighbour.label]}  {neighbour.key}")
     say(f"{picture}\n{listing}")

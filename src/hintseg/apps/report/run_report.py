@@ -86,7 +86,7 @@ def write_report(
         rows["neighbours"] = _rows(some, lambda key: _retrieval_row(segmenter, dataset, key, predictions[key], home))
     charts, seconds = curves(segmenter.run / "metrics.csv")
     write_page(
-        path, "run.html", title, dataset.classes, summary=_summary(segmenter), charts=charts, seconds=seconds,
+        path, "run.html", title, dataset.classes, summary=_summary(segmenter, home), charts=charts, seconds=seconds,
         evaluations=[shown_scores(result) for result in evaluations],
         configuration=segmenter.recipe.model_dump_json(indent=1), **rows,
     )  # fmt: skip
@@ -104,15 +104,17 @@ def _rows(keys: Iterable[str], make: Callable[[str], list[Figure]]) -> list[Row]
     return rows
 
 
-def _summary(segmenter: Segmenter) -> str:
+def _summary(segmenter: Segmenter, home: Dataset | None) -> str:
     description = segmenter.description
+    named = home.hint_keys() if home else dict.fromkeys(description.forms, frozenset(description.keys))
+    forms = [form for form in description.forms if named.get(form, frozenset()) & set(description.keys)]
     recipe = segmenter.recipe
     effort = f"{recipe.iterations} iterations of batch {recipe.data.batch_size}, crop {recipe.data.crop_size}"
     if recipe.instant is not None:
         head = f"a head on frozen features, {recipe.instant.steps} steps"
         effort = f"{head}, then {effort}" if recipe.objective else head
     return (
-        f"{len(description.keys)} training images with {', '.join(description.forms)}; {recipe.network.backbone}, "
+        f"{len(description.keys)} training images with {', '.join(forms)}; {recipe.network.backbone}, "
         f"{effort}, seed {recipe.seed}; hintseg {description.version}."
     )
 

@@ -95,13 +95,16 @@ export function move(by) {
 }
 export const openFirst = () => openFrom(project.images.map((entry) => entry.key), 0, 1);
 
-// The image after this one where the most uncertain comes first; after the last the first.
-export function nextUncertain() {
-  const keys = project.images.filter((entry) => uncertainty(entry) >= 0)
+// The most uncertain image that this walk has not opened yet; an image opened in another way begins a new walk.
+let walk = [];
+export const nextUncertain = attempt(async () => {
+  if (walk.at(-1) !== view.key) walk = [view.key];
+  const ranked = project.images.filter((entry) => uncertainty(entry) >= 0 && entry.key !== view.key)
     .sort((one, other) => uncertainty(other) - uncertainty(one)).map((entry) => entry.key);
-  const place = keys.indexOf(view.key);
-  attempt(openFrom)([...keys.slice(place + 1), ...keys.slice(0, Math.max(place, 0))], 0, 1);
-}
+  if (ranked.every((key) => walk.includes(key))) walk = [];
+  await openFrom(ranked.filter((key) => !walk.includes(key)), 0, 1);
+  walk.push(view.key);
+});
 
 $("search").oninput = $("filter").onchange = listImages;
 $("uncertain").onchange = () => { listImages(); emit("view"); };

@@ -53,7 +53,7 @@ async function showMask() {
   if (!key || !$("show").checked) return without("");
   const from = source();
   if (!from) return without(project.classes.length ? "no mask yet: draw a stroke of every class" : "no mask yet: name your classes, then draw");
-  if (!view.mask) $("source").textContent = "finding the mask …";
+  if (!view.mask || !view.tag) $("source").textContent = "finding the mask …";
   try {
     const answer = await ask(`${address("mask", key)}?source=${from}`, { signal });
     const mask = await createImageBitmap(await answer.blob());
@@ -75,6 +75,7 @@ $("show").onchange = showMask;
 async function decide(path, method) {
   const { key, tag } = view;
   if (!key) return;
+  if (!source()) throw new Error("there is no mask yet; draw a stroke of every class");
   if (!tag) throw new Error($("show").checked ? "the mask is still being found; decide when you see it" : "show the mask first, then decide");
   let answer;
   try {
@@ -85,13 +86,14 @@ async function decide(path, method) {
     throw new Error("this mask has changed since it was shown; the new one is shown now: look at it, then decide again");
   }
   const image = imageOf(key);
-  if (key === view.key) view.accepted = answer.accepted;
+  if (key === view.key) Object.assign(view, { accepted: answer.accepted, tag: null }); // another mask is to be shown
   image.forms = answer.accepted ? [...new Set([...image.forms, "masks"])] : image.forms.filter((type) => type !== "masks");
   emit("images");
 }
 
 $("accept").onclick = attempt(async () => {
   await decide("accept", view.accepted ? "DELETE" : "POST");
+  inform("");
   showMask();
 });
 $("edit").onclick = attempt(async () => {

@@ -8,6 +8,7 @@ import { emit, on, project, view } from "./state.js";
 async function showHeat() {
   const key = view.key, signal = instead("heat");
   if (!key || !$("heat").checked) { view.heat = null; $("heat-note").textContent = ""; return emit("view"); }
+  if (!view.heat) $("heat-note").textContent = "finding it …";
   try {
     const heat = await bitmap(address("uncertainty", key), signal);
     if (signal.aborted || key !== view.key) return;
