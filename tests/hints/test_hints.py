@@ -1,5 +1,6 @@
 """The folder format, its errors, targets, simulation and checking."""
 
+import dataclasses
 import json
 import shutil
 from dataclasses import replace
@@ -264,6 +265,16 @@ def test_simulating_a_data_set(scenes, tmp_path):
         simulate_dataset(scenes, out)
     with pytest.raises(ConfigError, match="style"):
         simulate_dataset(scenes, tmp_path / "other", style="zigzag")
+
+
+def test_an_image_that_one_class_would_take_whole_is_said(scenes):
+    key, other = scenes.keys("train")[:2]
+    (scenes.root / "points.json").write_text(json.dumps({key: [[3, 3, 1]], other: [[3, 3, 1], [30, 30, 0]]}))
+    dataset = dataclasses.replace(Dataset.open(scenes.root), background=None)
+    (said,) = [one for one in inspect(dataset, [key, other], ("points",)).warnings if "one class alone" in one]
+    assert said.startswith("In 1 of 2 images one class alone is hinted")
+    incomplete = dataclasses.replace(dataset, tags_complete=False)
+    assert not any("one class alone" in one for one in inspect(incomplete, [key], ("points",)).warnings)
 
 
 def test_checking_counts_and_warns(scenes):
