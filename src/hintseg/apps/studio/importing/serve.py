@@ -32,85 +32,105 @@ class Decision(BaseModel):
     existing: Existing = "keep"
 
 
+class Imports:
+    """Those that pages have begun: their files, and what was read of them."""
+
+    def __init__(self, project: Project) -> None:
+        self.project = project
+        self.progress = {"done": 0, "total": 0}
+        self._uploads: dict[str, Upload] = {}
+        self._results: dict[str, Read] = {}
+        self._taken: set[str] = set()  # right now: their files are needed
+
+    def begin(self) -> str:
+        """The name of a new one; the oldest go where there are too many."""
+        for older in list(self._uploads)[: max(len(self._uploads) - MOST + 1, 0)]:
+            self.forget(older)
+        remove_stale(self.project.root, set(self._uploads))
+        upload = Upload(self.project.root)
+        self._uploads[upload.name] = upload
+        return upload.name
+
+    def upload(self, name: str) -> Upload:
+        """Its files. InputError: it is over."""
+        if name not in self._uploads:
+            raise InputError("this import is over or was begun by an earlier server; choose the files again.")
+        return self._uploads[name]
+
+    def read(self, name: str, upload: Upload, wish: Wish) -> dict[str, Any]:
+        """What taking it would do."""
+        self._results.pop(name, None)
+        try:
+            self.project.refresh()
+            found = read_upload(
+                self.project, upload, wish.form, wish.background.strip(), wish.unlabelled.strip(), self._note
+            )
+        finally:
+            self.progress.update(done=0, total=0)
+        if name in self._uploads:  # else it was given up meanwhile
+            self._results[name] = found
+        return found.report(self.project)
+
+    def result(self, name: str) -> Read:
+        """What was read of it. InputError: nothing yet."""
+        if name not in self._results:
+            raise InputError("this import was not read yet; read it, then take it.")
+        return self._results[name]
+
+    def take(self, name: str, result: Read, existing: Existing, seen: str) -> dict[str, Any]:
+        """Take what was read into the project; see `taking.take`."""
+        self._taken.add(name)
+        try:
+            self.upload(name)  # else it was given up meanwhile
+            return take(self.project, result, existing, seen)
+        finally:
+            self._taken.discard(name)
+
+    def forget(self, name: str) -> None:
+        """Remove its files, but for one that is being taken."""
+        if name in self._taken:
+            return
+        self._results.pop(name, None)
+        if (upload := self._uploads.pop(name, None)) is not None:
+            upload.remove()
+
+    def _note(self, stage: str, done: int, total: int, numbers: dict[str, float]) -> None:
+        self.progress.update(done=done, total=total)
+
+
 def serve_import(app: FastAPI, project: Project, model: Model, lane: Lane) -> None:
     """Begin, upload, read, take, give up."""
-    uploads: dict[str, Upload] = {}
-    results: dict[str, Read] = {}
-    taken: set[str] = set()  # right now: their files are needed
-    progress: dict[str, Any] = {"done": 0, "total": 0}
-
-    def note(stage: str, done: int, total: int, numbers: dict[str, float]) -> None:
-        progress.update(done=done, total=total)
-
-    def known(name: str) -> Upload:
-        if name not in uploads:
-            raise InputError("this import is over or was begun by an earlier server; choose the files again.")
-        return uploads[name]
-
-    def forget(name: str) -> None:
-        if name in taken:
-            return
-        results.pop(name, None)
-        if (upload := uploads.pop(name, None)) is not None:
-            upload.remove()
+    imports = Imports(project)
 
     @app.post("/api/import")
     def begin() -> dict[str, str]:
-        for older in list(uploads)[: max(len(uploads) - MOST + 1, 0)]:
-            forget(older)
-        remove_stale(project.root, set(uploads))
-        upload = Upload(project.root)
-        uploads[upload.name] = upload
-        return {"import": upload.name}
+        return {"import": imports.begin()}
 
     @app.post(FILES)
     async def add(request: Request, name: str, into: str) -> dict[str, bool]:
-        await known(into).add(name, request.stream())
+        await imports.upload(into).add(name, request.stream())
         return {"added": True}
 
     @app.post("/api/import/{name}/read")
     async def read(request: Request, name: str, body: Wish) -> dict[str, Any]:
-        upload = known(name)
-
-        def work() -> dict[str, Any]:
-            results.pop(name, None)
-            try:
-                project.refresh()
-                found = read_upload(project, upload, body.form, body.background.strip(), body.unlabelled.strip(), note)
-            finally:
-                progress.update(done=0, total=0)
-            if name in uploads:  # else it was given up meanwhile
-                results[name] = found
-            return found.report(project)
-
-        return await lane.run(request, work)
+        upload = imports.upload(name)
+        return await lane.run(request, lambda: imports.read(name, upload, body))
 
     @app.post("/api/import/{name}/take")
     async def take_all(request: Request, name: str, body: Decision, if_match: IfMatch = None) -> dict[str, Any]:
         seen = required_version(if_match)
-        if name not in results:
-            raise InputError("this import was not read yet; read it, then take it.")
-        result = results[name]
-
-        def work() -> dict[str, Any]:
-            taken.add(name)
-            try:
-                known(name)  # else it was given up meanwhile
-                return take(project, result, body.existing, seen)
-            finally:
-                taken.discard(name)
-
-        found = await lane.run(request, work)
+        result = imports.result(name)
+        found = await lane.run(request, lambda: imports.take(name, result, body.existing, seen))
         for key in found["keys"]:
             model.ranking.forget(key)
-        forget(name)
+        imports.forget(name)
         return found | project.describe()
 
     @app.delete("/api/import/{name}")
     def give_up(name: str) -> dict[str, bool]:
-        forget(name)
+        imports.forget(name)
         return {"removed": True}
 
     @app.get("/api/importing")
     def importing() -> dict[str, Any]:
-        return dict(progress)
+        return dict(imports.progress)
