@@ -77,13 +77,11 @@ def current_settings(content: object, source: str, strict: bool = True) -> objec
     if not isinstance(content, dict):
         return content
     given = dict(_flat(content))
-    usual = {"data.oversegmentation": "watershed", "completion.crf": given.get("inference.crf", False)}
-    gone = [name for name in GONE if name in given]
-    for name in gone:
-        if strict and given[name] != usual[name]:
-            raise ConfigError(f"{source}: there is no {name} any more: {GONE[name]}; leave it out.")
-        del given[name]
-    if gone:
+    if strict and (missed := _missed(given)):
+        raise ConfigError(f"{source}: there is no {missed[0]} any more: {GONE[missed[0]]}; leave it out.")
+    if gone := [name for name in GONE if name in given]:
+        for name in gone:
+            del given[name]
         told = "; ".join(f"{name}: {GONE[name]}" for name in gone)
         _warn(f"{source}: ignored, since there is no such setting any more: {told}.")
     found: dict[str, Any] = {}
@@ -125,10 +123,14 @@ def current_assignments(pairs: list[tuple[str, Any]], source: str) -> list[tuple
 
 def gone_changes(settings: Mapping[str, Any]) -> Iterator[str]:
     """What a run had set that is gone, where that was another value than the one that stayed; a phrase each."""
-    usual = {"data.oversegmentation": "watershed", "completion.crf": settings.get("inference.crf")}
-    for name, value in usual.items():
-        if settings.get(name, value) != value:
-            yield f"{name} was {settings[name]}, and {GONE[name]} in this version"
+    for name in _missed(settings):
+        yield f"{name} was {settings[name]}, and {GONE[name]} in this version"
+
+
+def _missed(settings: Mapping[str, Any]) -> list[str]:
+    """Those that are gone and had another value than the one that stayed."""
+    stayed = {"data.oversegmentation": "watershed", "completion.crf": settings.get("inference.crf", False)}
+    return [name for name in GONE if settings.get(name, stayed[name]) != stayed[name]]
 
 
 def _parts(name: str, value: Any) -> Any:
