@@ -64,7 +64,7 @@ def inspect(
     """
     forms = tuple(forms)
     found = Inspection()
-    hinted = empty = ignored = single = 0
+    tally: Counter[str] = Counter()
     label_maps, fractions = LabelMapCounts(), FractionCounts()
     for number, key in enumerate(keys):
         found.images += 1
@@ -82,14 +82,14 @@ def inspect(
             found.corrections.update(hints.corrections)
             label_maps.add(hints)
             fractions.add_hints(hints, image.shape)
-            hinted += bool(hints.forms())
+            tally["hinted"] += bool(hints.forms())
             whole = picture._replace(valid=None)
             drawn = pseudo_labels(whole, hints, len(dataset.classes), find_in_boxes=middles)
             labels = drawn.seeds
-            single += drawn.candidate_classes.sum() == 1 and hints.mask is None and bool(hints.localized())
+            tally["single"] += bool(drawn.candidate_classes.sum() == 1 and hints.mask is None and hints.localized())
             if valid is not None:
-                empty += not valid.any()
-                ignored += int(np.count_nonzero(labels[~valid] < UNLABELLED))
+                tally["empty"] += not valid.any()
+                tally["ignored"] += int(np.count_nonzero(labels[~valid] < UNLABELLED))
                 labels[~valid] = VOID
             found.pixels += labels.size
             counts = np.bincount(labels.ravel(), minlength=256)[:UNLABELLED]
@@ -97,17 +97,7 @@ def inspect(
             found.images_of_class.update(hints.classes())
         if progress is not None:
             progress(number + 1)
-    _warn(found, dataset, hinted)
-    if empty:
-        found.warnings.append(f"{empty} of {found.images} images hold no data at all.")
-    if single and len(dataset.classes) > 1:
-        found.warnings.append(
-            f"In {single} of {found.images} images one class alone is hinted, and hints name every class of an image: "
-            "all of it is taken for that class. Hint a second class there, or say that classes may be missing "
-            "(tags_complete in dataset.json; in the studio: every class named)."
-        )
-    if ignored:
-        found.warnings.append(f"{ignored} hinted pixels lie where their image holds no data, and are ignored.")
+    _warn(found, dataset, tally)
     found.warnings += [f"{what}: {count}." for what, count in found.corrections.items()]
     found.warnings += fractions.sentences()
     found.warnings += suspicions(dataset, label_maps)
@@ -142,7 +132,8 @@ def require_trainable(found: Inspection, dataset: Dataset, forms: Iterable[str],
     return tuple(found.usable)
 
 
-def _warn(found: Inspection, dataset: Dataset, hinted: int) -> None:
+def _warn(found: Inspection, dataset: Dataset, tally: Counter[str]) -> None:
+    """Sentences about all images together; `tally`: images hinted, empty, of a single class; pixels ignored."""
     missing = []
     for label, name in enumerate(dataset.classes):
         if not found.images_of_class[label] and not found.hinted_pixels[label] and label != dataset.background:
@@ -162,7 +153,17 @@ def _warn(found: Inspection, dataset: Dataset, hinted: int) -> None:
         found.warnings.append(
             f"the background ({name!r}) has no localized hint; it needs a click or stroke like any class."
         )
-    if hinted < found.images - len(found.errors):
-        found.warnings.append(f"{found.images - len(found.errors) - hinted} of {found.images} images have no hint.")
+    if (blank := found.images - len(found.errors) - tally["hinted"]) > 0:
+        found.warnings.append(f"{blank} of {found.images} images have no hint.")
     if dataset.passed_over:
         found.warnings.append(passed_over_sentence("images/", dataset.passed_over))
+    if tally["empty"]:
+        found.warnings.append(f"{tally['empty']} of {found.images} images hold no data at all.")
+    if tally["single"] and len(dataset.classes) > 1:
+        found.warnings.append(
+            f"In {tally['single']} of {found.images} images only one class is hinted. All of such an image is taken "
+            "for that class, since hints count as complete. Hint a second class there, or say that they are not "
+            '("tags_complete": false in dataset.json; in the studio, untick every class named).'
+        )
+    if tally["ignored"]:
+        found.warnings.append(f"{tally['ignored']} hinted pixels lie where their image holds no data, and are ignored.")

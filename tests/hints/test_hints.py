@@ -271,10 +271,10 @@ def test_an_image_that_one_class_would_take_whole_is_said(scenes):
     key, other = scenes.keys("train")[:2]
     (scenes.root / "points.json").write_text(json.dumps({key: [[3, 3, 1]], other: [[3, 3, 1], [30, 30, 0]]}))
     dataset = dataclasses.replace(Dataset.open(scenes.root), background=None)
-    (said,) = [one for one in inspect(dataset, [key, other], ("points",)).warnings if "one class alone" in one]
-    assert said.startswith("In 1 of 2 images one class alone is hinted")
+    (said,) = [one for one in inspect(dataset, [key, other], ("points",)).warnings if "only one class" in one]
+    assert said.startswith("In 1 of 2 images only one class is hinted.")
     incomplete = dataclasses.replace(dataset, tags_complete=False)
-    assert not any("one class alone" in one for one in inspect(incomplete, [key], ("points",)).warnings)
+    assert not any("only one class" in one for one in inspect(incomplete, [key], ("points",)).warnings)
 
 
 def test_checking_counts_and_warns(scenes):
