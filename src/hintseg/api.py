@@ -124,8 +124,8 @@ def train(
         resume: go on with an interrupted run.
         on_error: "refuse" or "skip" images that cannot be read.
         progress: called with (stage, done, total, values).
-        validate: split with masks whose mean IoU, by softmax alone, joins the metrics at every checkpoint; it decides
-            nothing.
+        validate: split with masks whose mean IoU, by softmax alone, joins the metrics at every checkpoint; the weights
+            do not depend on it.
         cache: folder for superpixels, which several runs on the same images may share; default OUT/cache.
         **choices: what `choose_recipe` takes: config, objective, backbone, iterations, seed, settings.
 

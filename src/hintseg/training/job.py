@@ -34,7 +34,8 @@ class Job:
         devices: how many, a process each; the script or command is started again for every further one, and
             all but the first return before the run folder is complete.
         cache: folder for superpixels and features.
-        validate: split with masks whose mean IoU goes into the metrics at every checkpoint; it decides nothing.
+        validate: split with masks whose mean IoU goes into the metrics at every checkpoint; the weights do not depend
+            on it.
         largest: longest side of the largest training image, so that images can be reduced alike; 0: not known.
         digests: KEY → digests of every training image's pixels and hints, see `inspect`.
         notes: what the log says first, each with its level.
