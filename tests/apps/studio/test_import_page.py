@@ -224,6 +224,7 @@ def test_undo_goes_back_through_images_and_not_over_what_others_drew(browser, se
         eventually(lambda: "cat" in table(photographs, "scribbles"))
         assert len(table(photographs, "scribbles")["astronaut"]) == 2
         expect(page.locator("#images [aria-current=true] span")).to_have_text("cat")
+        expect(page.locator("#saved")).to_have_text("saved")
         # Another program changes the first image: there is nothing to go back to on it.
         theirs = table(photographs, "scribbles")
         theirs["astronaut"] = theirs["astronaut"][:1]

@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image
 
 from hintseg.apps.studio.project import Project
+from hintseg.apps.studio.tables import HintTables
 
 STROKE = {"strokes": [{"label": 1, "vertices": [[3, 5], [60, 5]], "width": 4}]}
 OTHER = {"strokes": [{"label": 2, "vertices": [[9, 30], [60, 30]], "width": 4}]}
@@ -67,6 +68,39 @@ def test_the_same_state_sent_again_is_no_conflict(tab, another):
     late.open("b")
     tab.save("b", STROKE)
     assert late.save("b", STROKE).status_code == 200
+
+
+@pytest.fixture
+def followed(monkeypatch):
+    """Have another program write scribbles.json as soon as the studio has."""
+    real = HintTables.replace
+
+    def follow(folder, content):
+        def replace(tables, key, rows):
+            real(tables, key, rows)
+            (folder / "scribbles.json").write_text(content, "utf-8")
+            monkeypatch.setattr(HintTables, "replace", real)
+
+        monkeypatch.setattr(HintTables, "replace", replace)
+
+    return follow
+
+
+def test_what_others_wrote_right_after_a_save_is_not_taken_for_seen(tab, folder, followed):
+    tab.open("b")
+    followed(folder, json.dumps({"b": [[2, [[9, 30], [60, 30]], 4]]}))
+    assert tab.save("b", STROKE).status_code == 200
+    assert tab.save("b", {}).status_code == 409
+    assert strokes(folder) == [(2, (9, 30))]
+
+
+def test_a_save_that_is_done_is_not_refused_for_what_others_are_writing(tab, folder, followed):
+    tab.open("b")
+    followed(folder, "{")
+    assert tab.save("b", STROKE).status_code == 200
+    (folder / "scribbles.json").write_text(json.dumps({"b": [[1, [[3.0, 5.0], [60.0, 5.0]], 4]]}), "utf-8")
+    assert tab.save("b", {}).status_code == 200
+    assert strokes(folder) == []
 
 
 @pytest.mark.parametrize("path", ["/api/hints/b", "/api/classes", "/api/accept/b"])

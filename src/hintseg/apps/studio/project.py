@@ -6,7 +6,7 @@ import secrets
 import threading
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from hintseg.apps.studio.changes import finish_change
 from hintseg.apps.studio.class_names import checked_names
 from hintseg.apps.studio.conflict import ConflictError
 from hintseg.apps.studio.deletion import Uses, delete_class, uses_of
-from hintseg.apps.studio.drawn import TABLES, DrawnHints, version_of
+from hintseg.apps.studio.drawn import TABLES, DrawnHints, Rows, version_of
 from hintseg.apps.studio.identifiers import identify, remember
 from hintseg.apps.studio.kept import drop, drop_held, keep, kept
 from hintseg.apps.studio.links import writable, write_new
@@ -106,7 +106,7 @@ class Project:
 
     def _reload(self) -> None:
         finish_change(self.root)
-        self._marks = self._marked()
+        marks = self._marked()
         require_sound(self.root)
         try:
             self.dataset = Dataset.open(self.root)
@@ -117,6 +117,7 @@ class Project:
             self.dataset = Dataset(self.root, (), tags_complete=False)
         self.identifiers = identify(self.root, self.dataset.classes)
         self.appearance = Appearance.load(self.root)
+        self._marks = marks
 
     @property
     def labels(self) -> dict[str, int]:
@@ -251,8 +252,8 @@ class Project:
             self.refresh()
             return self._version(key)
 
-    def _version(self, key: str) -> str:
-        rows, picture = self._tables.rows(key), picture_version(self.dataset, key)
+    def _version(self, key: str, rows: Rows | None = None) -> str:
+        rows, picture = rows or self._tables.rows(key), picture_version(self.dataset, key)
         return version_of(rows if picture is None else [rows, picture])
 
     def save_hints(self, key: str, drawn: DrawnHints, version: str) -> str:
@@ -281,9 +282,10 @@ class Project:
                 raise self._conflict(key, drawn, 0)
             save_picture(self.dataset, key, labels)
             self._tables.replace(key, rows)
-            self._reload()
             drop_held(self.root, key, drawn)
-            return self._version(key)
+            with suppress(InputError):  # others may be writing by now; who reads it next says so
+                self._reload()
+            return self._version(key, rows)  # of what was written
 
     def _conflict(self, key: str, drawn: DrawnHints, missing: int) -> ConflictError:
         names = dict(zip(self.identifiers, self.dataset.classes, strict=True))
