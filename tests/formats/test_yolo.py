@@ -49,7 +49,7 @@ def test_names_are_yaml(tmp_path, yaml, index, name):
 @pytest.mark.parametrize(
     ("yaml", "message"),
     [
-        ("names: {0: cow, 0: dog}\n", "'0' comes twice"),
+        ("names: {0: cow, 0: dog}\n", "'0' stands twice"),
         ("names: {0: cow, 00: dog}\n", "the number 0 twice"),
         ("names: {cow: 0}\n", "no number with a class name"),
         ("names: {-1: cow}\n", "no number with a class name"),

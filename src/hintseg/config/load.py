@@ -5,27 +5,21 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
 from hintseg.config.aliases import current_assignments, current_settings
 from hintseg.config.schema import Recipe
-from hintseg.errors import ConfigError, why
-from hintseg.io.listing import require_no_pipe
+from hintseg.errors import ConfigError, InputError
+from hintseg.io.reading import parse_json, parse_yaml, read_text
 
 
 def load_recipe(path: Path) -> Recipe:
     """Read a recipe from JSON, or YAML where the file's name ends so."""
-    is_yaml = path.suffix.lower() in (".yaml", ".yml")
+    parse = parse_yaml if path.suffix.lower() in (".yaml", ".yml") else parse_json
     try:
-        require_no_pipe(path)
-        text = path.read_text("utf-8")
-        content = yaml.safe_load(text) if is_yaml else json.loads(text)
-    except FileNotFoundError as error:
-        raise ConfigError(f"{path}: no such configuration file.") from error
-    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
-        told = " ".join(why(error).split())
-        raise ConfigError(f"{path}: is not valid {'YAML' if is_yaml else 'JSON'} ({told}).") from error
+        content = parse(read_text(path), str(path))
+    except InputError as error:
+        raise ConfigError(str(error)) from error
     return validated(content, str(path))
 
 

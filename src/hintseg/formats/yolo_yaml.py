@@ -1,23 +1,19 @@
 """What a YOLO data set says about itself: `data.yaml`, or a list of class names."""
 
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from hintseg.errors import InputError
 from hintseg.formats.finding import parts_of
 from hintseg.formats.folder import read_names
 from hintseg.formats.reader import Imported
 from hintseg.formats.shapes import SPLITS
-from hintseg.hints.dataset_json import read_text
+from hintseg.io.reading import parse_yaml, read_text
 
 LISTS = ("classes.txt", "obj.names", "predefined_classes.txt")
 MOST_CLASSES = 10_000
-MOST_BRACKETS = 2000  # in a data.yaml; one that lists names and splits has a few
 
 
 @dataclass(frozen=True)
@@ -95,25 +91,9 @@ def split_members(described: Description, split: str, found: Imported) -> list[P
     return members
 
 
-class _Loader(yaml.BaseLoader):
-    """Every value as it is written: `no` is a name, not a truth value. Keys that come twice are refused."""
-
-    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
-        counts = Counter(key.value for key, _ in node.value if isinstance(key.value, str))
-        if twice := [key for key, count in counts.items() if count > 1]:
-            raise yaml.YAMLError(f"{twice[0]!r} comes twice")
-        return super().construct_mapping(node, deep)
-
-
 def _read_yaml(path: Path) -> dict[str, Any]:
     """A YAML file's entries; none of one that is no mapping."""
-    text = read_text(path)
-    if text.count("[") + text.count("{") > MOST_BRACKETS:  # the parser's time grows with the square of their depth
-        raise InputError(f"{path}: is not valid YAML (nested too deeply).")
-    try:
-        content = yaml.load(text, _Loader)
-    except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
-        raise InputError(f"{path}: is not valid YAML ({' '.join(str(error).split())[:200]}).") from error
+    content = parse_yaml(read_text(path), str(path), typed=False)  # a class may be called `no`
     return content if isinstance(content, dict) else {}
 
 

@@ -3,13 +3,17 @@
 import codecs
 import json
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 from hintseg.errors import InputError, why
 from hintseg.io.listing import require_file
 
 UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+MOST_BRACKETS = 2000  # in a YAML file; one that is written by hand has a few
 
 
 def read_text(path: Path) -> str:
@@ -42,6 +46,35 @@ def parse_json(text: str | bytes, where: str) -> Any:
         raise InputError(f"{where}: is not valid JSON ({why(error)}).") from error
 
 
+class _UniqueKeys(yaml.constructor.BaseConstructor):
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+        _require_unique(key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode))
+        return super().construct_mapping(node, deep)
+
+
+class _Values(_UniqueKeys, yaml.SafeLoader):
+    pass
+
+
+class _Texts(_UniqueKeys, yaml.BaseLoader):
+    pass
+
+
+def parse_yaml(text: str, where: str, *, typed: bool = True) -> Any:
+    """YAML in which every key stands once; InputError: any other.
+
+    Args:
+        where: the file's name, for the error.
+        typed: whether `no` and 1 are a truth value and a number; False: every value is text, as it is written.
+    """
+    if text.count("[") + text.count("{") > MOST_BRACKETS:  # the parser's time grows with the square of their depth
+        raise InputError(f"{where}: is not valid YAML (nested too deeply).")
+    try:
+        return yaml.load(text, _Values if typed else _Texts)
+    except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
+        raise InputError(f"{where}: is not valid YAML ({' '.join(str(error).split())[:200]}).") from error
+
+
 def json_object(path: Path) -> dict[str, Any]:
     """The object in a JSON file of hintseg's own; empty where it is absent or damaged, or holds something else."""
     try:
@@ -52,11 +85,14 @@ def json_object(path: Path) -> dict[str, Any]:
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        twice = Counter(key for key, _ in pairs).most_common(1)[0][0]
-        raise ValueError(f"the key {twice!r:.80} stands twice in one object; keep one of the two")
-    return found
+    _require_unique(key for key, _ in pairs)
+    return dict(pairs)
+
+
+def _require_unique(keys: Iterable[str]) -> None:
+    twice = [key for key, count in Counter(keys).items() if count > 1]
+    if twice:
+        raise ValueError(f"the key {twice[0]!r:.80} stands twice in one object; keep one of the two")
 
 
 def _no_constant(name: str) -> None:

@@ -86,6 +86,8 @@ def test_hints_are_on_disk_in_the_folder_format(tab, folder):
         ({"strokes": [{"label": 0, "vertices": [[1, 2]], "width": 9999}]}, None),
         ({"points": [{"label": 0, "x": "inf", "y": 1}]}, "outside"),
         ({"points": [{"label": 0, "x": "nan", "y": 1}]}, "outside"),
+        ({"strokez": []}, "strokez"),
+        ({"strokes": [{"label": 0, "vertices": [[1, 2]], "with": 9}]}, "with"),
     ],
 )
 def test_wrong_hints_are_refused_and_change_nothing(tab, folder, change, message):

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from hintseg.apps.studio.runs import connected_runs, painted, require_runs
 from hintseg.errors import InputError
@@ -33,7 +33,13 @@ class Placed(Protocol):
     label: str
 
 
-class Stroke(BaseModel):
+class Body(BaseModel):
+    """What a page sends; an unknown field is refused, as what is misspelt would count as empty."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Stroke(Body):
     """One scribble."""
 
     label: ClassId
@@ -41,7 +47,7 @@ class Stroke(BaseModel):
     width: int = Field(5, ge=1, le=200)
 
 
-class DrawnPoint(BaseModel):
+class DrawnPoint(Body):
     """One click."""
 
     label: ClassId
@@ -49,7 +55,7 @@ class DrawnPoint(BaseModel):
     y: float
 
 
-class DrawnBox(BaseModel):
+class DrawnBox(Body):
     """One object's extent, ends exclusive."""
 
     label: ClassId
@@ -59,14 +65,14 @@ class DrawnBox(BaseModel):
     y1: float
 
 
-class Region(BaseModel):
+class Region(Body):
     """A filled area: runs of pixels, each as row, first column and the column after its last, in one flat list."""
 
     label: ClassId
     runs: list[Coordinate] = Field(min_length=3, max_length=3 * MOST_RUNS)
 
 
-class DrawnHints(BaseModel):
+class DrawnHints(Body):
     """All that was drawn on one image.
 
     Attributes:

@@ -7,12 +7,12 @@ from typing import Annotated, Any
 from fastapi import FastAPI, Query, Request, Response
 from fastapi.responses import JSONResponse
 from PIL import Image
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from hintseg.apps.studio.browser import has_desktop, open_when_listening
 from hintseg.apps.studio.channels import channel_image, count_channels
 from hintseg.apps.studio.conflict import ConflictError, IfMatch, required_version
-from hintseg.apps.studio.drawn import ClassId, DrawnHints
+from hintseg.apps.studio.drawn import Body, ClassId, DrawnHints
 from hintseg.apps.studio.export import archive
 from hintseg.apps.studio.guard import Guard, explain_errors, new_token
 from hintseg.apps.studio.importing.serve import FILES, serve_import
@@ -40,7 +40,7 @@ LANES = {
 Channel = Annotated[int | None, Query(ge=0)]
 
 
-class NamedClass(BaseModel):
+class NamedClass(Body):
     """A class; one without an identifier is new."""
 
     id: ClassId | None = None
@@ -48,7 +48,7 @@ class NamedClass(BaseModel):
     colour: str | None = Field(None, max_length=7)
 
 
-class ClassTable(BaseModel):
+class ClassTable(Body):
     """All classes, which is background, whether hints name all in an image, and the order (None: as it is)."""
 
     classes: list[NamedClass] = Field(max_length=MAX_CLASSES)
@@ -57,7 +57,7 @@ class ClassTable(BaseModel):
     order: list[ClassId] | None = Field(None, max_length=MAX_CLASSES)
 
 
-class Start(BaseModel):
+class Start(Body):
     """How long to train."""
 
     effort: Effort = "quick"

@@ -3,9 +3,10 @@
 from typing import Any
 
 from fastapi import FastAPI, Request
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from hintseg.apps.studio.conflict import IfMatch, required_version
+from hintseg.apps.studio.drawn import Body
 from hintseg.apps.studio.importing.reading import Read, read_upload
 from hintseg.apps.studio.importing.taking import Existing, take
 from hintseg.apps.studio.importing.upload import Upload, remove_stale
@@ -18,7 +19,7 @@ MOST = 4  # imports at once; pages that were closed leave theirs behind
 FILES = "/api/import/file"  # the one path whose bodies are files, not JSON
 
 
-class Wish(BaseModel):
+class Wish(Body):
     """How annotations are to be read; see `read_upload`."""
 
     form: str = Field("auto", max_length=40)
@@ -26,7 +27,7 @@ class Wish(BaseModel):
     unlabelled: str = Field("", max_length=200)
 
 
-class Decision(BaseModel):
+class Decision(Body):
     """What becomes of images that have hints already."""
 
     existing: Existing = "keep"
