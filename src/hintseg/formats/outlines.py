@@ -13,13 +13,25 @@ from numpy.typing import NDArray
 STEPS = ((0, 1), (1, 0), (0, -1), (-1, 0))  # (row, column): right, down, left, up; a mask lies on the right hand
 
 
-def outlines(mask: NDArray[np.bool_]) -> Iterator[tuple[NDArray[np.int64], int]]:
-    """Of every area whose pixels touch by their sides: the polygon, (N, 2) x, y, and how many pixels it covers."""
+def outlines(mask: NDArray[np.bool_], tolerance: float = 0) -> Iterator[tuple[NDArray[np.int64], int]]:
+    """Of every area whose pixels touch by their sides: the polygon, (N, 2) x, y, and how many pixels it covers.
+
+    Args:
+        tolerance: pixels by which a polygon of fewer corners may lie beside the outline.
+    """
     count, areas, found, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=4)
     for number in range(1, count):
         x, y, width, height, pixels = found[number].tolist()
         part = areas[y : y + height, x : x + width] == number
-        yield joined(rings(part)) + np.array([x, y]), pixels
+        found_rings = rings(part)
+        if tolerance:
+            found_rings = [_simplified(ring, tolerance) for ring in found_rings]
+        yield joined(found_rings) + np.array([x, y]), pixels
+
+
+def _simplified(ring: NDArray[np.int64], tolerance: float) -> NDArray[np.int64]:
+    fewer = cv2.approxPolyDP(ring.astype(np.int32), tolerance, True)[:, 0].astype(np.int64)
+    return fewer if len(fewer) >= 3 else ring
 
 
 def rings(part: NDArray[np.bool_]) -> list[NDArray[np.int64]]:

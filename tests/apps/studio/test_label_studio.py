@@ -21,6 +21,7 @@ from PIL import Image
 
 from hintseg.errors import ConfigError, HintsegError, InputError
 from hintseg.formats.label_studio import decode_brush, encode_brush
+from hintseg.formats.polygons import filled
 from hintseg.io.images import read_picture
 
 pytest.importorskip("fastapi")
@@ -478,7 +479,15 @@ def test_masks_go_where_the_page_wants_them():
     (region,) = regions(disc, "disc", control_tag(polygons))
     corners = np.array(region["value"]["points"]) * [WIDTH / 100, HEIGHT / 100]
     assert region["value"]["polygonlabels"] == ["disc"]
-    assert np.abs(np.hypot(*(corners - [40, 30]).T) - 17.5).max() < 1.5
+    assert np.abs(np.hypot(*(corners - [40.5, 30.5]).T) - 18).max() < 1.5
+    assert len(corners) < 40, "few enough to be moved by hand"
+    ring = np.zeros((HEIGHT, WIDTH), np.bool_)
+    ring[10:50, 20:60] = True
+    ring[20:30, 30:50] = False
+    (region,) = regions(ring, "disc", control_tag(polygons))
+    back, inside = filled((HEIGHT, WIDTH), np.array(region["value"]["points"]) * [WIDTH / 100, HEIGHT / 100])
+    assert inside.sum() == ring.sum()
+    assert ring[back][inside].all(), "holes stay open, so that no class covers another"
     (region,) = regions(disc, "disc", control_tag(PAGE))
     assert (decode_brush(region["value"]["rle"], HEIGHT, WIDTH) == disc).all()
     for config, message in [("<View/>", "neither"), ("<View", "not valid"), (ENTITY, "entities")]:

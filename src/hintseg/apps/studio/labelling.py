@@ -4,16 +4,17 @@ from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit, urlunsplit
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from hintseg.errors import InputError
 from hintseg.formats.folder import parse_xml
 from hintseg.formats.label_studio import brush_result
+from hintseg.formats.outlines import outlines
 from hintseg.io.images import IMAGE_SUFFIXES
 
 LARGEST_PAGE = 2**20  # letters
+SMALLEST_PART = 16  # pixels of a polygon
 SIGNATURES = ("x-amz-signature", "x-goog-signature", "signature", "sig")
 SIGNING = ("x-amz-", "x-goog-")
 SIGNED = {
@@ -125,16 +126,18 @@ def unsigned(address: str) -> str:
 
 
 def regions(mask: NDArray[np.bool_], name: str, control: dict[str, Any]) -> list[dict[str, Any]]:
-    """A class's mask as Label Studio's results: one brush region, or a polygon round every part."""
+    """A class's mask as Label Studio's results: one brush region, or a polygon round every part, without its holes.
+
+    Polygons are simplified to few corners, which a person can move; smaller parts are left out.
+    """
     named = {"from_name": control["from_name"], "to_name": control["to_name"]}
     if control["kind"] == "brushlabels":
         return [brush_result(mask, name) | named]
     height, width = mask.shape
     found = []
-    for contour in cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)[0]:
-        corners = cv2.approxPolyDP(contour, 1.0, True)[:, 0]
-        if len(corners) >= 3 and cv2.contourArea(corners) >= 16:
-            points = (corners * [100 / width, 100 / height]).round(3).tolist()
+    for corners, pixels in outlines(mask, tolerance=1.0):
+        if pixels >= SMALLEST_PART:
+            points = (corners * [100 / width, 100 / height]).round(4).tolist()
             found.append(
                 named
                 | {"type": "polygonlabels", "original_width": width, "original_height": height, "image_rotation": 0}
