@@ -254,7 +254,7 @@ def test_what_lies_outside_is_clipped_or_left_out(tmp_path):
 
 @pytest.mark.parametrize("name", ["", "  ", "a\nb", "\ud800", "a\x1b[31m", "a\u2028b", "\x85"])
 def test_class_names_that_cannot_be_shown_are_refused(tmp_path, name):
-    with pytest.raises(InputError, match="is empty or has letters that cannot be shown"):
+    with pytest.raises(InputError, match=r"empty name|cannot be shown"):
         Imported(tmp_path).label(name)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from hintseg.check import inspect
 from hintseg.errors import InputError
 from hintseg.formats.brush import encode_brush
 from hintseg.formats.registry import export_masks, import_dataset
@@ -89,6 +90,23 @@ def label_studio(root, *annotations, data=None):
     )
 
 
+@pytest.mark.parametrize("write", [
+    lambda root: labelme(root, {}, {"label": "cow "}, {"label": "dog", "shape_type": "cube"}),
+    lambda root: coco(root, [{"segmentation": [FLAT]}, {"category_id": 2, "segmentation": [FLAT]},
+                             {"category_id": 3, "keypoints": [2, 2, 1]}],
+                      [{"id": 1, "name": "cow"}, {"id": 2, "name": "cow "}, {"id": 3, "name": "dog"}]),
+    lambda root: cvat_image(root, '<cuboid label="dog"/>' + "".join(
+        f'<polygon label="{name}" points="10,10;14,10;14,14;10,14"/>' for name in ("cow", " cow"))),
+])  # fmt: skip
+def test_names_that_differ_by_blanks_are_one_and_what_is_left_out_is_not_absent(root, write):
+    write(root)
+    result = Result(root)
+    assert {name.strip() for name in result.classes} == {"cow", "dog"}
+    assert len(result.classes) == 2
+    assert result.table("tags") == [result.classes.index("dog")]
+    assert not inspect(result.dataset, result.dataset.keys(None)).errors
+
+
 # COCO
 
 
@@ -126,6 +144,17 @@ def test_shapes_of_coco(root, annotation, pixels, boxes, lost):
     result = Result(root)
     assert (result.pixels("cow"), len(result.table("boxes"))) == (pixels, boxes)
     assert result.lost == lost
+
+
+@pytest.mark.parametrize("area", [{}, {"area": 0}])
+@pytest.mark.parametrize("as_runs", [True, False])
+def test_smaller_regions_lie_above_whatever_is_said_of_their_area(root, area, as_runs):
+    mask = np.zeros((HEIGHT, WIDTH), np.bool_)
+    mask[8:16, 8:16] = True
+    around = encode_rle(mask) if as_runs else [[8, 8, 16, 8, 16, 16, 8, 16]]
+    coco(root, [{"segmentation": [FLAT]} | area, {"category_id": 2, "segmentation": around} | area])
+    result = Result(root)
+    assert (result.pixels("cow"), result.pixels("dog")) == (16, 48)
 
 
 @pytest.mark.parametrize("compressed", [True, False])
@@ -334,6 +363,7 @@ def test_shapes_of_cvat(root):
     assert np.ptp(rows) > np.ptp(columns)
     assert result.table("points") == [[5, 6, result.classes.index("dog")]]
     assert result.lost == {"CVAT <cuboid>": 1, "key point that is hidden behind something": 1}
+    assert result.table("tags") == [result.classes.index("cow")], "a cow is there"
     assert result.splits == {"val": ("a",)}
 
 
@@ -408,6 +438,8 @@ def test_what_cannot_be_placed_is_counted(root, change, lost):
     label_studio(root, [polygon("dog"), polygon() | change])
     result = Result(root)
     assert result.lost == {lost: 1}
+    named = set() if "without a class" in lost or "rating" in lost else {"cow"}
+    assert {result.classes[label] for label in result.table("tags")} & {"cow"} == named, "it is there, somewhere"
     assert result.pixels("dog") == 16
 
 

@@ -21,7 +21,7 @@ from hintseg.formats.fields import annotations_in, entry, required_id, tables
 from hintseg.formats.frames import Frame
 from hintseg.formats.outlines import outlines
 from hintseg.formats.reader import Imported
-from hintseg.formats.rle import decode_rle, encode_rle, sample_rle
+from hintseg.formats.rle import covered, decode_rle, encode_rle, sample_rle
 from hintseg.formats.shapes import declared_size, label_used, note_repeated, rectangle, split_of, turned
 from hintseg.formats.writer import Classes, Labelled, extent
 from hintseg.hints.forms.form import numbers
@@ -61,7 +61,8 @@ def read(path: Path, found: Imported) -> None:
     empty = len(keys.keys() - {image for image, _ in rows})
     if empty:
         found.note(f"{empty} images have no annotation in {path.name}; they are unlabelled.")
-    for row in sorted(range(len(rows)), key=lambda row: _depth(annotations[row])):
+    depths = [_depth(annotation) for annotation in annotations]
+    for row in sorted(range(len(rows)), key=depths.__getitem__):
         image, name = rows[row]
         if found.is_readable(keys[image]):
             _add(annotations[row], keys[image], found.label(name), found, f"{path}, annotations[{row}]")
@@ -69,8 +70,26 @@ def read(path: Path, found: Imported) -> None:
 
 def _depth(annotation: dict[str, Any]) -> tuple[bool, float]:
     """Painted first: crowds, which lie round single objects, then the larger, which would hide the smaller."""
-    area = annotation.get("area")
-    return not annotation.get("iscrowd"), -float(area) if isinstance(area, int | float) and abs(area) < 1e18 else 0.0
+    return not annotation.get("iscrowd"), -_area(annotation)
+
+
+def _area(annotation: dict[str, Any]) -> float:
+    """Pixels of a region; 0 where it cannot be drawn. Many files say nothing of it, or 0."""
+    segmentation, area = annotation.get("segmentation"), annotation.get("area")
+    try:
+        if isinstance(segmentation, dict):
+            is_told = isinstance(area, int | float) and 0 < area < 1e18
+            return float(area) if is_told else float(covered(segmentation))
+        rings = segmentation if isinstance(segmentation, list) else []
+        rings = rings if rings and isinstance(rings[0], list) else [rings]
+        return sum(_ring_area(ring) for ring in rings)
+    except (IndexError, TypeError, ValueError, OverflowError):
+        return 0.0  # what is wrong is said where it is drawn
+
+
+def _ring_area(ring: list[float]) -> float:
+    x, y = ring[::2], ring[1::2]
+    return abs(sum(x[k - 1] * y[k] - x[k] * y[k - 1] for k in range(len(x)))) / 2
 
 
 def write(out: Path, items: Iterable[Labelled], classes: Classes) -> None:
@@ -165,7 +184,7 @@ def _add(annotation: dict[str, Any], key: str, label: int, found: Imported, wher
         raise InputError(f"{where}: the field 'keypoints' has {len(points)} values, not three a point.")
     for x, y, visible in zip(points[::3], points[1::3], points[2::3], strict=True):
         if visible == 1:
-            found.leave_out("key point that is hidden behind something")
+            found.leave_out("key point that is hidden behind something", key, label)
         elif visible > 1:
             found.add_point(key, x, y, label)
     if annotation.get("bbox") and not drawn:

@@ -128,11 +128,10 @@ def _add_shapes(shapes: list[Shape], key: str, found: Imported, where: str) -> N
 
 def _add(shape: Element, name: str, key: str, found: Imported, where: str) -> None:
     place = f"{where}, <{shape.tag}> of {name!r:.80}"
-    if shape.tag not in ("tag", "box", "polygon", "ellipse", "mask", "polyline", "points", "skeleton"):
-        found.leave_out(f"CVAT <{shape.tag}>")
-        return
     label = found.label(name)
-    if shape.tag == "tag":
+    if shape.tag not in ("tag", "box", "polygon", "ellipse", "mask", "polyline", "points", "skeleton"):
+        found.leave_out(f"CVAT <{shape.tag}>", key, label)
+    elif shape.tag == "tag":
         found.add_tag(key, label)
     elif shape.tag == "box":
         x0, y0, x1, y1 = (_number(shape, name, place) for name in ("xtl", "ytl", "xbr", "ybr"))
@@ -150,8 +149,9 @@ def _add(shape: Element, name: str, key: str, found: Imported, where: str) -> No
         _add_points(shape, key, label, found, place)
     elif shape.tag == "skeleton":
         for part in shape.iter("points"):
-            if part.get("outside") == "1" or part.get("occluded") == "1":
-                found.leave_out("key point that is hidden behind something")
+            is_there = part.get("outside") != "1"
+            if not is_there or part.get("occluded") == "1":
+                found.leave_out("key point that is hidden behind something", key, label if is_there else None)
             else:
                 _add_points(part, key, label, found, place)
     else:

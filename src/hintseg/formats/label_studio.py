@@ -214,12 +214,15 @@ def _add(result: dict[str, Any], key: str, found: Imported, where: str) -> None:
         return
     kind = next((name for name in LABELS if name in value), None)
     names = [] if kind is None else entry(value, kind, list, where)
-    if len(names) != 1:
-        found.leave_out("Label Studio shape of several classes" if names else "Label Studio shape without a class")
-    elif result.get("image_rotation"):
-        found.leave_out("Label Studio shape on an image that was turned on the page")
-    else:
-        _draw(value, result["type"], key, found.label(str(names[0])), found, where)
+    labels = [found.label(str(name)) for name in names]
+    if len(labels) == 1 and not result.get("image_rotation"):
+        _draw(value, result["type"], key, labels[0], found, where)
+        return
+    turned_on_page = "Label Studio shape on an image that was turned on the page"
+    reasons = {0: "Label Studio shape without a class", 1: turned_on_page}
+    found.leave_out(reasons.get(len(labels), "Label Studio shape of several classes"))
+    for label in labels:
+        found.add_tag(key, label)
 
 
 def _draw(value: dict[str, Any], kind: str, key: str, label: int, found: Imported, where: str) -> None:
@@ -241,9 +244,9 @@ def _draw(value: dict[str, Any], kind: str, key: str, label: int, found: Importe
     elif kind.startswith("polygon") or "points" in value:
         corners = [numbers(pair, 2, f"{where}, points") for pair in entry(value, "points", list, where)]
         if value.get("closed") is False:
-            found.leave_out("polygon that was not closed")
+            found.leave_out("polygon that was not closed", key, label)
         elif len(corners) < 3:
-            found.leave_out("polygon of fewer than three corners")
+            found.leave_out("polygon of fewer than three corners", key, label)
         else:
             found.fill(key, np.array(corners).reshape(-1, 2) * scale, label)
     elif kind.startswith("ellipse") or "radiusX" in value:

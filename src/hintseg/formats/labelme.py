@@ -69,10 +69,9 @@ def _add(shape: dict[str, Any], key: str, found: Imported, where: str) -> None:
     vertices = np.array([numbers(pair, 2, f"{where}, points") for pair in rows]).reshape(-1, 2)
     # The first versions had polygons alone, and did not say so.
     kind = entry(shape, "shape_type", str, where) if shape.get("shape_type") is not None else "polygon"
-    if kind not in NEEDED:
-        found.leave_out(f"LabelMe shape {kind!r:.80}")
-    elif len(vertices) < NEEDED[kind]:
-        found.leave_out(f"{kind} of fewer than {NEEDED[kind]} points")
+    if kind not in NEEDED or len(vertices) < NEEDED[kind]:
+        reason = f"{kind} of fewer than {NEEDED[kind]} points" if kind in NEEDED else f"LabelMe shape {kind!r:.80}"
+        found.leave_out(reason, key, None if name == IGNORED else found.label(name))
     elif name == IGNORED:
         _ignore(shape, kind, vertices, key, found, where)
     elif kind in BOXES:

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any
-from unicodedata import normalize
 from urllib.parse import unquote
 
 import numpy as np
@@ -20,9 +19,9 @@ from numpy.typing import ArrayLike, NDArray
 from hintseg.errors import InputError
 from hintseg.formats.finding import ImageFinder, matching, parts_of
 from hintseg.formats.frames import Frame, frame_of
-from hintseg.formats.names import is_showable
 from hintseg.formats.polygons import clipped_line, filled
 from hintseg.hints.labels import MAX_CLASSES, UNLABELLED
+from hintseg.hints.names import plain_name, require_names
 from hintseg.io.images import read_image_size
 
 FARTHEST = 1_000_000  # pixels from the image's corner
@@ -73,18 +72,17 @@ class Imported:
     unreadable: dict[str, str] = field(default_factory=dict)
 
     def label(self, name: str) -> int:
-        """Index of a class, which is added when it is new.
+        """Index of a class, which is added when it is new; names that differ by blanks alone are one.
 
         Raises:
-            InputError: its name is empty or has letters that cannot be shown, or there are too many.
+            InputError: its name is empty, too long or cannot be shown, or there are too many.
         """
         label = self._labels.get(name)
         if label is not None:
             return label
-        if not is_showable(name):
-            raise InputError(f"{self.root}: the class name {name!r:.80} is empty or has letters that cannot be shown.")
-        composed = [normalize("NFC", known) for known in (*self.classes, name)]
-        label = composed.index(composed[-1])
+        require_names([name], self.root)
+        plain = [plain_name(known) for known in (*self.classes, name)]
+        label = plain.index(plain[-1])
         if label == MAX_CLASSES:
             raise InputError(f"{self.root}: has more than the {MAX_CLASSES} classes that a label map can hold.")
         if label == len(self.classes):
@@ -214,9 +212,15 @@ class Imported:
             self.regions[key] = frame.moved_map(labels)
             self.whole.add(key)
 
-    def leave_out(self, reason: str) -> None:
-        """Count something that is not taken over; the reason is a noun, as "polygon that covers no pixel"."""
+    def leave_out(self, reason: str, key: str | None = None, label: int | None = None) -> None:
+        """Count something that is not taken over; the reason is a noun, as "polygon that covers no pixel".
+
+        Args:
+            key, label: image and class of a shape that is there: a tag keeps the class from counting as absent.
+        """
         self.lost[reason] += 1
+        if key is not None and label is not None:
+            self.add_tag(key, label)
 
     def note(self, sentence: str) -> None:
         """Say something once."""

@@ -26,6 +26,11 @@ def decode_rle(rle: dict[str, Any], *sizes: tuple[int, ...]) -> NDArray[np.bool_
     return values.reshape(width, height).T
 
 
+def covered(rle: dict[str, Any]) -> int:
+    """How many pixels `decode_rle` gives; ValueError: as there."""
+    return int(_lengths(rle, *_size(rle, ()))[1::2].sum())
+
+
 def sample_rle(
     rle: dict[str, Any], size: tuple[int, int], rows: NDArray[np.int64], columns: NDArray[np.int64]
 ) -> NDArray[np.bool_]:

@@ -103,4 +103,4 @@ def _add(element: Element, key: str, found: Imported, path: Path) -> None:
         if element.find("polygon") is not None:
             found.leave_out("VOC polygon, of which the box was taken")
     else:
-        found.leave_out("VOC object without a box")
+        found.leave_out("VOC object without a box", key, label)
