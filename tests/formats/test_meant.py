@@ -87,3 +87,41 @@ def test_a_renamed_pair_whose_file_names_another_image_is_refused(source, tmp_pa
         import_dataset(source, tmp_path / "two")
     write(source / "b", "b.png")
     assert list(import_dataset(source, tmp_path / "three")[1].boxes) == ["b"]
+
+
+@pytest.mark.parametrize("image", ["train/images/1.jpg", "images/train/1.jpg"])
+@pytest.mark.parametrize("labels", ["valid/labels/1.txt", "labels/val/1.txt"])
+def test_labels_of_one_split_are_not_those_of_an_image_of_another(source, tmp_path, image, labels):
+    for path in (source / image, source / labels):
+        path.parent.mkdir(parents=True)
+    photographs(source, image)
+    (source / labels).write_text("0 0.5 0.5 0.2 0.2\n")
+    (source / "data.yaml").write_text("names: [cow]\ntrain: train/images\nval: valid/images\n")
+    with pytest.raises(InputError, match="is not there"):
+        import_dataset(source, tmp_path / "out")
+
+
+@pytest.mark.parametrize(("kind", "unread"), [("labelme", "png"), ("coco", "png"), ("yolo", "png"), ("both", "yolo")])
+def test_annotations_of_a_second_kind_are_said(source, tmp_path, kind, unread):
+    photographs(source, "a.png")
+    (source / "masks").mkdir()
+    Image.new("L", (64, 48)).save(source / "masks" / "a.png")
+    corners = [[5, 5], [20, 5], [20, 20]]
+    if kind == "labelme":
+        content = {"imagePath": "a.png", "shapes": [{"label": "cow", "shape_type": "polygon", "points": corners}]}
+        (source / "a.json").write_text(json.dumps(content))
+    elif kind == "coco":
+        drawn = {"image_id": 1, "category_id": 1, "segmentation": [[5, 5, 20, 5, 20, 20]]}
+        images, names = [{"id": 1, "file_name": "a.png"}], [{"id": 1, "name": "cow"}]
+        content = {"images": images, "annotations": [drawn], "categories": names}
+        (source / "all.json").write_text(json.dumps(content))
+    else:
+        (source / "labels").mkdir()
+        (source / "labels" / "a.txt").write_text("0 0.5 0.5 0.2 0.2\n")
+        (source / ("data.yaml" if kind == "yolo" else "classes.txt")).write_text(
+            "names: [cow]\n" if kind == "yolo" else "cow\n"
+        )
+    _, found = import_dataset(source, tmp_path / "out")
+    assert any(f"--format {unread}" in note for note in found.notes)
+    if kind == "both":
+        assert not import_dataset(source, tmp_path / "other", "yolo")[1].notes

@@ -85,7 +85,9 @@ def _require_own_folders(found: Imported) -> None:
     beside = {folders for (_, key), folders in bare.items() if folders == own[key]}
     for (where, key), folders in bare.items():
         common = min(len(folders), len(own[key]))
-        if folders[:common] != own[key][:common] and own[key] in beside:
+        apart = folders[:common] != own[key][:common] and own[key] in beside
+        splits = {split_of(path.with_name("file"), found.root) for path in (where, found.images[key])} - {None}
+        if apart or len(splits) > 1:
             raise _not_there(found, f"{found.said[where, key]} of {where}", key)
 
 

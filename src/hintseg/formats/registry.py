@@ -118,12 +118,25 @@ def _read(source: Path, name: str, found: Imported, progress: Progress | None) -
                 progress("read", done + 1, len(files), {})
         if kinds == ["voc"] and source.is_dir():
             voc.read_rest([path for _, path in files], found)
+        elif name == "auto" and source.is_dir():
+            _note_unread(png.maps_below(source), "label maps", "png", found)
     elif name in FOLDERS:
         FOLDERS[name](found.root, found)  # says what it looked for
     elif name == "auto" and source.is_dir() and png.matches(source):
         png.read_root(source, found)
+        _note_unread(yolo.labels_below(source), "YOLO label files", "yolo", found)
     elif name == "auto" and source.is_dir() and yolo.matches(source):
         yolo.read_root(source, found)
+        _note_unread(png.maps_below(source), "label maps", "png", found)
+
+
+def _note_unread(files: Mapping[Path, list[Path]], what: str, name: str, found: Imported) -> None:
+    """Say that a folder holds annotations of a second kind."""
+    for folder, paths in files.items():
+        found.note(
+            f"{folder}: its {len(paths)} {what} are not read, since other annotations lie beside them; "
+            f"import with --format {name} to take these instead."
+        )
 
 
 def export_masks(

@@ -39,6 +39,14 @@ def matches(root: Path) -> bool:
     return describe(root) is not None
 
 
+def labels_below(root: Path) -> dict[Path, list[Path]]:
+    """The folder labels/ → its label files, where it has any."""
+    folder = root / "labels"
+    paths = files_below(folder) if folder.is_dir() else []
+    labels = [path for path in paths if path.suffix.lower() == ".txt" and path.name not in LISTS]
+    return {folder: labels} if labels else {}
+
+
 def read_root(root: Path, found: Imported) -> None:
     """Add every image below `root` that has a label file, lies beside one that has, or is in a split.
 
