@@ -125,3 +125,29 @@ def test_annotations_of_a_second_kind_are_said(source, tmp_path, kind, unread):
     assert any(f"--format {unread}" in note for note in found.notes)
     if kind == "both":
         assert not import_dataset(source, tmp_path / "other", "yolo")[1].notes
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("class_dict.csv", 'name,r,g,b\n"' + "x" * 140_000 + '",0,0,0\n', "no table"),
+        ("labelmap.txt", "cow:" + "9" * 5000 + ",1,1::\n", "is not name:red"),
+        ("label_colors.txt", "9" * 5000 + " 1 1 cow\n", "is not name:red"),
+        ("classes.txt", "back\u2028ground\ncow\n", "cannot be shown"),
+        ("classes.txt", "back\x0bground\ncow\n", "cannot be shown"),
+    ],
+)
+def test_tables_of_names_that_cannot_be_read_are_refused(source, tmp_path, name, content, message):
+    photographs(source, "a.png")
+    (source / "masks").mkdir()
+    Image.new("L", (64, 48)).save(source / "masks" / "a.png")
+    (source / name).write_text(content, "utf-8")
+    with pytest.raises(InputError, match=message):
+        import_dataset(source, tmp_path / "out")
+
+
+def test_a_class_number_of_many_digits_is_refused(source, tmp_path):
+    photographs(source, "a.png")
+    (source / "data.yaml").write_text("names: {" + "1" * 5000 + ": cow}\n")
+    with pytest.raises(InputError, match="no number with a class name"):
+        import_dataset(source, tmp_path / "out")

@@ -13,6 +13,7 @@ from hintseg.errors import InputError
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.dataset_json import as_coordinate, read_text
 from hintseg.io.listing import require_no_pipe
+from hintseg.io.reading import lines_of
 from hintseg.io.staging import holds_something
 from hintseg.io.storage.files import mark_of
 from hintseg.io.storage.outputs import require_no_part
@@ -36,7 +37,7 @@ def required(root: Path, what: str, *candidates: str) -> Path:
 
 def read_lines(path: Path) -> list[str]:
     """First word of every line that is not empty."""
-    return [line.split()[0] for line in read_text(path).splitlines() if line.strip()]
+    return [line.split()[0] for line in lines_of(path) if line.strip()]
 
 
 def read_names(path: Path) -> list[str]:
@@ -45,7 +46,7 @@ def read_names(path: Path) -> list[str]:
     Raises:
         InputError: a line between others is empty, so that labels might be miscounted.
     """
-    lines = [line.strip() for line in read_text(path).rstrip().splitlines()]
+    lines = [line.strip() for line in read_text(path).rstrip().split("\n")]
     if "" in lines:
         raise InputError(f"{path}, line {lines.index('') + 1}: is empty, so which line names which label is not sure.")
     return lines

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from hintseg.errors import InputError
 from hintseg.formats.folder import read_names
-from hintseg.hints.dataset_json import read_text
 from hintseg.io.palette import label_palette, parse_colour
+from hintseg.io.reading import lines_of
 from hintseg.io.writing import write_text
 
 COLOURS = ("labelmap.txt", "class_dict.csv", "class_dict_seg.csv", "label_colors.txt")
@@ -89,15 +89,15 @@ def write_labelmap(path: Path, names: Sequence[str], palette: NDArray[np.uint8])
 
 def _lines(path: Path) -> Iterator[tuple[str, str, tuple[str, ...]]]:
     """`name:r,g,b:parts:actions` (names may hold colons), or CamVid's `r g b name`."""
-    for number, line in enumerate(read_text(path).splitlines(), start=1):
+    for number, line in enumerate(lines_of(path), start=1):
         if not line.strip() or line.startswith(COMMENT):
             continue
         where = f"{path}, line {number}"
         if path.name == "labelmap.txt":
-            found = re.fullmatch(r"(.*):\s*(\d+)\s*,\s*(\d+)\s*,\s*(\d+)\s*(?::[^:]*){0,2}", line)
+            found = re.fullmatch(r"(.*):\s*(\d{1,9})\s*,\s*(\d{1,9})\s*,\s*(\d{1,9})\s*(?::[^:]*){0,2}", line)
             name, values = (found[1], found.groups()[1:]) if found else ("", ())
         else:
-            found = re.fullmatch(r"\s*(\d+)\s+(\d+)\s+(\d+)\s+(\S.*)", line)
+            found = re.fullmatch(r"\s*(\d{1,9})\s+(\d{1,9})\s+(\d{1,9})\s+(\S.*)", line)
             name, values = (found[4], found.groups()[:3]) if found else ("", ())
         if not name.strip():
             raise InputError(f"{where}: {line!r:.80} is not name:red,green,blue.")
@@ -106,10 +106,17 @@ def _lines(path: Path) -> Iterator[tuple[str, str, tuple[str, ...]]]:
 
 def _csv(path: Path) -> Iterator[tuple[str, str, tuple[str, ...]]]:
     """`name,r,g,b` with a line of titles."""
-    for number, row in enumerate(csv.reader(read_text(path).splitlines()), start=1):
+    for number, row in enumerate(_csv_rows(path), start=1):
         cells = [cell.strip() for cell in row]
         if not any(cells) or (number == 1 and not "".join(cells[1:4]).isdecimal()):
             continue
-        if len(cells) < 4 or not cells[0] or not all(re.fullmatch(r"\d+", cell) for cell in cells[1:4]):
+        if len(cells) < 4 or not cells[0] or not all(re.fullmatch(r"\d{1,9}", cell) for cell in cells[1:4]):
             raise InputError(f"{path}, line {number}: {','.join(row)!r:.80} is not name,red,green,blue.")
         yield f"{path}, line {number}", cells[0], tuple(cells[1:4])
+
+
+def _csv_rows(path: Path) -> list[list[str]]:
+    try:
+        return list(csv.reader(lines_of(path)))
+    except csv.Error as error:
+        raise InputError(f"{path}: is no table of names and colours ({error}).") from error

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from hintseg.formats.reader import Imported
 from hintseg.formats.shapes import SPLITS
-from hintseg.hints.dataset_json import read_text
+from hintseg.io.reading import lines_of
 
 
 def read_split_lists(folder: Path, found: Imported) -> None:
@@ -14,7 +14,7 @@ def read_split_lists(folder: Path, found: Imported) -> None:
         if path.stem not in SPLITS:
             continue
         missing = 0
-        for line in filter(None, map(str.strip, read_text(path).splitlines())):
+        for line in filter(None, map(str.strip, lines_of(path))):
             image = _image(line, path, found)
             if image in keys:
                 found.split(SPLITS[path.stem], keys[image])

@@ -20,7 +20,8 @@ from hintseg.formats.outlines import outlines
 from hintseg.formats.reader import Imported
 from hintseg.formats.writer import Classes, Labelled
 from hintseg.formats.yolo_yaml import LISTS, Description, describe, require_same_names, split_members
-from hintseg.hints.dataset_json import as_coordinate, read_text
+from hintseg.hints.dataset_json import as_coordinate
+from hintseg.io.reading import lines_of
 from hintseg.io.writing import write_text
 
 SLACK = 0.5  # of the image's side: farther outside, coordinates are no shares
@@ -86,7 +87,7 @@ def read_root(root: Path, found: Imported) -> None:
 
 def _rows(path: Path, key: str) -> list[_Row]:
     rows = []
-    for number, line in enumerate(read_text(path).splitlines(), start=1):
+    for number, line in enumerate(lines_of(path), start=1):
         where = f"{path}, line {number}"
         if not (words := line.split()):
             continue

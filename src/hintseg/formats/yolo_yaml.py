@@ -1,5 +1,6 @@
 """What a YOLO data set says about itself: `data.yaml`, or a list of class names."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,7 +11,7 @@ from hintseg.formats.finding import parts_of
 from hintseg.formats.folder import read_names
 from hintseg.formats.reader import Imported
 from hintseg.formats.shapes import SPLITS
-from hintseg.io.reading import parse_yaml, read_text
+from hintseg.io.reading import lines_of, parse_yaml, read_text
 
 LISTS = ("classes.txt", "obj.names", "predefined_classes.txt")
 MOST_CLASSES = 10_000
@@ -81,7 +82,7 @@ def split_members(described: Description, split: str, found: Imported) -> list[P
     members = []
     for path in described.splits[split]:
         if path.suffix == ".txt":
-            named = [line.strip() for line in read_text(path).splitlines() if line.strip()]
+            named = [line.strip() for line in lines_of(path) if line.strip()]
             images = [found.finder.find(name, path) for name in named]
             members += [image for image in images if image is not None]
             if None in images:
@@ -117,7 +118,12 @@ def _names(path: Path, names: object) -> dict[int, str]:
         raise InputError(f"{path}: 'names' must be a list of class names, or a mapping of numbers to them.")
     numbered: dict[int, str] = {}
     for number, name in rows.items():
-        if not str(number).isdecimal() or int(number) >= MOST_CLASSES or not isinstance(name, str) or not name:
+        if (
+            not re.fullmatch(r"\d{1,9}", str(number))
+            or int(number) >= MOST_CLASSES
+            or not isinstance(name, str)
+            or not name
+        ):
             raise InputError(f"{path}: 'names' has {number!r:.40}: {name!r:.40}, no number with a class name.")
         if int(number) in numbered:
             raise InputError(f"{path}: 'names' has the number {int(number)} twice.")
@@ -129,7 +135,7 @@ def _keypoints(path: Path, content: dict[str, Any]) -> tuple[int, int] | None:
     shape = content.get("kpt_shape")
     if shape is None:
         return None
-    if not (isinstance(shape, list) and len(shape) == 2 and all(str(side).isdecimal() for side in shape)):
+    if not (isinstance(shape, list) and len(shape) == 2 and all(re.fullmatch(r"\d{1,9}", str(side)) for side in shape)):
         raise InputError(f"{path}: 'kpt_shape' must be [number of points, 2 or 3] but is {shape!r:.80}.")
     count, each = (int(side) for side in shape)
     if not (0 < count < MOST_CLASSES and each in (2, 3)):

@@ -31,6 +31,12 @@ def read_text(path: Path) -> str:
         raise InputError(f"{path}: is not UTF-8 text; save it as UTF-8.") from error
 
 
+def lines_of(path: Path) -> list[str]:
+    """Lines of a text file; what else may end a line (U+2028, a form feed) stays in it. InputError: `read_text`."""
+    lines = read_text(path).split("\n")
+    return lines if lines[-1] else lines[:-1]
+
+
 def read_json(path: Path) -> Any:
     """`parse_json` of a file; InputError where it cannot be read, too."""
     return parse_json(read_text(path), str(path))
