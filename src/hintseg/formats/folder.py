@@ -46,7 +46,8 @@ def read_names(path: Path) -> list[str]:
     Raises:
         InputError: a line between others is empty, so that labels might be miscounted.
     """
-    lines = [line.strip() for line in read_text(path).rstrip().split("\n")]
+    text = read_text(path).rstrip()
+    lines = [line.strip() for line in text.split("\n")] if text else []
     if "" in lines:
         raise InputError(f"{path}, line {lines.index('') + 1}: is empty, so which line names which label is not sure.")
     return lines

@@ -118,12 +118,8 @@ def _names(path: Path, names: object) -> dict[int, str]:
         raise InputError(f"{path}: 'names' must be a list of class names, or a mapping of numbers to them.")
     numbered: dict[int, str] = {}
     for number, name in rows.items():
-        if (
-            not re.fullmatch(r"\d{1,9}", str(number))
-            or int(number) >= MOST_CLASSES
-            or not isinstance(name, str)
-            or not name
-        ):
+        is_number = re.fullmatch(r"\d{1,9}", str(number)) is not None and int(number) < MOST_CLASSES
+        if not is_number or not isinstance(name, str) or not name:
             raise InputError(f"{path}: 'names' has {number!r:.40}: {name!r:.40}, no number with a class name.")
         if int(number) in numbered:
             raise InputError(f"{path}: 'names' has the number {int(number)} twice.")
