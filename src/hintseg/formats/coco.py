@@ -78,8 +78,9 @@ def _area(annotation: dict[str, Any]) -> float:
     segmentation, area = annotation.get("segmentation"), annotation.get("area")
     try:
         if isinstance(segmentation, dict):
-            is_told = isinstance(area, int | float) and 0 < area < 1e18
-            return float(area) if is_told else float(covered(segmentation))
+            if isinstance(area, int | float) and 0 < area < 1e18:
+                return float(area)
+            return float(covered(segmentation))
         rings = segmentation if isinstance(segmentation, list) else []
         rings = rings if rings and isinstance(rings[0], list) else [rings]
         return sum(_ring_area(ring) for ring in rings)
