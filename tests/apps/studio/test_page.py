@@ -321,5 +321,7 @@ def test_an_export_says_how_far_it_is_and_what_it_left_out(page):
     assert answer.headers["left-out"] == "0"
     with page.expect_download():
         held[0].fulfill(response=answer, headers=answer.headers | {"left-out": "1"})
-    expect(page.locator("#info")).to_contain_text("Exported. 1 image could not be")
+    expect(page.locator("#info")).to_contain_text("1 image could not be exported")
     expect(page.locator("#export")).to_be_enabled()
+    add(page, "dog")
+    expect(page.locator("#info")).to_contain_text("“dog” is a class already")

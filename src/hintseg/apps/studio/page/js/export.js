@@ -30,12 +30,13 @@ $("export").onclick = attempt(async () => {
     follow();
     const form = $("format").value;
     const answer = await ask(`/api/export?form=${form}&images=${$("with-images").checked}`);
-    const link = element("a", { href: URL.createObjectURL(await answer.blob()), download: `masks-${form}.zip` });
+    const name = `masks-${form}.zip`;
+    const link = element("a", { href: URL.createObjectURL(await answer.blob()), download: name });
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 10000);
     const left = +answer.headers.get("Left-Out");
     running = false;
-    inform(left ? `Exported. ${left} ${plural("image", left)} could not be; left-out.txt in the archive says why.` : "");
+    inform(`Exported: the browser saves ${name}.${left ? ` ${left} ${plural("image", left)} could not be exported; left-out.txt in the archive says why.` : ""}`);
   } catch (error) {
     running = false;
     inform("");

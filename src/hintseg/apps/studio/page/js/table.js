@@ -1,5 +1,6 @@
 // Changes of the class table, also those that came too late.
 
+import { inform } from "./dom.js";
 import { readProject, take } from "./project.js";
 import { send } from "./server.js";
 import { classOf, emit, hand, listed, project } from "./state.js";
@@ -33,6 +34,7 @@ export function saveClasses(change) {
 }
 
 async function saveChange(change) {
+  if (change.add && project.classes.some((entry) => entry.name === change.add)) inform(`“${change.add}” is a class already; it is chosen now.`);
   try {
     take(await send("/api/classes", "PUT", changed(project, change), project.version));
     late = null;
