@@ -15,7 +15,10 @@ from hintseg.formats.brush import encode_brush
 from hintseg.formats.registry import export_masks, import_dataset
 from hintseg.formats.rle import encode_rle
 from hintseg.formats.writer import Classes
+from hintseg.hints.dataset import Dataset
+from hintseg.hints.labels import UNLABELLED
 from hintseg.io.images import read_labels, write_image, write_labels
+from hintseg.pseudo_labels.pipeline import pseudo_labels
 
 HEIGHT, WIDTH = 48, 64
 SQUARE = [[10, 10], [14, 10], [14, 14], [10, 14]]  # 16 pixels
@@ -105,6 +108,54 @@ def test_names_that_differ_by_blanks_are_one_and_what_is_left_out_is_not_absent(
     assert len(result.classes) == 2
     assert result.table("tags") == [result.classes.index("dog")]
     assert not inspect(result.dataset, result.dataset.keys(None)).errors
+
+
+HOUSE = '<polygon label="house" points="10,10;14,10;14,14;10,14"/>'
+OPEN = {"closed": False, "points": [[40, 20], [60, 20], [60, 60]]}
+
+
+def coco_house(**cow):
+    return lambda root: coco(
+        root, [{"category_id": 2, "segmentation": [FLAT]}, cow], [{"id": 1, "name": "cow"}, {"id": 2, "name": "house"}]
+    )
+
+
+def studio_house(kind, value):
+    return lambda root: label_studio(root, [polygon("house"), {"type": kind, "value": value}])
+
+
+@pytest.mark.parametrize("write", [
+    studio_house("polygonlabels", OPEN | {"polygonlabels": ["cow"]}), studio_house("polygon", OPEN),
+    studio_house("polygonlabels", polygon()["value"] | {"polygonlabels": ["cow", "calf"]}),
+    studio_house("bitmask", {"rle": [1], "bitmasklabels": ["cow"]}),
+    lambda root: labelme(root, {"label": "house"}, {"shape_type": "cuboid"}),
+    lambda root: labelme(root, {"label": "house"}, {"shape_type": "polygon", "points": SQUARE[:2]}),
+    lambda root: cvat_image(root, HOUSE + '<cuboid label="cow"/>'),
+    lambda root: cvat_image(root, HOUSE + '<tag label="cow"/>'),
+    coco_house(), coco_house(keypoints=[40, 20, 1]), coco_house(segmentation=[[1, 1, 9, 9, 5, 5]]),
+    coco_house(segmentation=[[1, 1, 9, 9, 5, 5]], bbox=[1, 1, 9, 9]), coco_house(segmentation=[[1, 1, 9]]),
+])  # fmt: skip
+def test_what_is_left_out_is_neither_background_nor_absent(root, write):
+    write(root)
+    _, found = import_dataset(root, root.parent / "out", background="soil")
+    dataset = Dataset.open(root.parent / "out")
+    hints = dataset.hints("a")
+    labels = pseudo_labels(dataset.picture("a"), hints, len(dataset.classes))
+    known = labels.labels[labels.labels < UNLABELLED]
+    assert dataset.classes.index("soil") not in known, "nobody knows what else is there"
+    assert (known == dataset.classes.index("house")).sum() == 16 or found.boxes
+    if "cow" in dataset.classes:
+        assert labels.candidate_classes[dataset.classes.index("cow")]
+
+
+def test_an_image_with_a_shape_of_no_class_says_of_no_class_that_it_is_absent(root):
+    add_image(root / "b.png")
+    drawn = {"a.png": [polygon(), {"type": "polygon", "value": OPEN}], "b.png": [polygon("dog")]}
+    tasks = [{"data": {"image": name}, "annotations": [{"result": results}]} for name, results in drawn.items()]
+    (root / "tasks.json").write_text(json.dumps(tasks))
+    dataset = Result(root).dataset
+    assert not dataset.hints("a").absent(2).any()
+    assert dataset.hints("b").absent(2).any()
 
 
 # COCO

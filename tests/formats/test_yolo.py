@@ -58,6 +58,7 @@ def test_names_are_yaml(tmp_path, yaml, index, name):
         ("names: cow\n", "must be a list of class names"),
         ("names: []\n", "must be a list of class names"),
         ("names: [cow\n", "is not valid YAML"),
+        ("a: &a [x, x]\nnames: [cow" + 21 * ", *a" + "]\n", r"aliases \(\*name\)"),
         ("names: " + "[" * 3000, "is not valid YAML"),
         ("names: [cow]\nkpt_shape: [17]\n", "'kpt_shape' must be"),
         ("names: [cow]\nkpt_shape: [17, 4]\n", "'kpt_shape' must be"),

@@ -177,7 +177,7 @@ def _add(annotation: dict[str, Any], key: str, label: int, found: Imported, wher
     drawn = _add_region(annotation, key, VOID if ignored else label, found, where)
     if ignored:
         if not drawn:
-            found.leave_out("annotation without a region that is marked to be ignored")
+            found.leave_out("annotation without a region that is marked to be ignored", key)
         return
     written = annotation.get("keypoints")
     points = numbers(written, None, f"{where}, keypoints") if written else []
@@ -220,10 +220,9 @@ def _add_region(annotation: dict[str, Any], key: str, label: int, found: Importe
     for polygon in segmentation if isinstance(segmentation[0], list) else [segmentation]:
         corners = numbers(polygon, None, f"{where}, segmentation")
         if len(corners) < 6 or len(corners) % 2:
-            found.leave_out("polygon of fewer than three corners")
+            found.leave_out("polygon of fewer than three corners", key, None if label == VOID else label)
         else:
-            found.fill(key, np.array(corners).reshape(-1, 2), label)
-            drawn = True
+            drawn |= found.fill(key, np.array(corners).reshape(-1, 2), label)
     return drawn
 
 

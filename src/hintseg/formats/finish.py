@@ -53,6 +53,7 @@ def finish(found: Imported) -> None:
         table.clear()
         table.update(renamed)
     found.whole = {names[key] for key in found.whole}
+    found.incomplete = {names[key]: known for key, known in found.incomplete.items() if key in names}
     found.splits = {
         name: [names[key] for key in dict.fromkeys(keys) if key in names] for name, keys in found.splits.items()
     }

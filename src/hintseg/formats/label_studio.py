@@ -156,6 +156,7 @@ def _read_task(
         raise InputError(f"{where}: is about a video, which is not read; annotate single frames as images.")
     images = addresses.of_task(data, where)
     drawn: dict[str, list[list[dict[str, Any]]]] = {image: [[] for _ in annotations] for image in images.values()}
+    incomplete: set[str | None] = set()
     for number, results in enumerate(annotations):
         regions = {str(result.get("id")) for result in results if result.get("type") in SHAPES}
         for result in results:
@@ -164,14 +165,18 @@ def _read_task(
                 found.leave_out("Label Studio choice about one region")
             elif result.get("type") not in (*SHAPES, "choices"):
                 found.leave_out(f"Label Studio {result.get('type')!r:.80}")
+                incomplete |= {image} if isinstance(result.get("value"), dict) and _is_place(result["value"]) else set()
             elif image is None:
                 found.leave_out("result of a Label Studio task of which it is not known to which image it belongs")
+                incomplete |= drawn.keys()
             elif result["type"] == "choices" and str(result.get("from_name")) not in controls:
                 found.leave_out("Label Studio choice that may not be a class")
             else:
                 drawn[image][number].append(result)
     for image, sheets in drawn.items():
-        _read_image(image, sheets, addresses, found, where)
+        key = _read_image(image, sheets, addresses, found, where)
+        if image in incomplete:
+            found.incomplete[key] = False
 
 
 def _is_about_region(result: dict[str, Any], regions: set[str]) -> bool:
@@ -182,7 +187,8 @@ def _is_about_region(result: dict[str, Any], regions: set[str]) -> bool:
 
 def _read_image(
     image: str, sheets: list[list[dict[str, Any]]], addresses: Addresses, found: Imported, where: str
-) -> None:
+) -> str:
+    """Add what is drawn on an image; its key."""
     sizes = {
         declared_size(result.get("original_height"), result.get("original_width"), where)
         for results in sheets for result in results
@@ -191,14 +197,15 @@ def _read_image(
         raise InputError(f"{where}: was drawn on images of several sizes ({sizes}); one of them is not {image!r:.80}.")
     key = addresses.add(image, next(iter(sizes), None), where)
     if not found.is_readable(key):
-        return
+        return key
     if len(sheets) == 1:
         _add_all(sheets[0], key, found, where)
-        return
+        return key
     drawn = [sheet(found) for _ in sheets]
     for results, one in zip(sheets, drawn, strict=True):
         _add_all(results, key, one, where)
     merge(found, key, drawn)
+    return key
 
 
 def _add_all(results: list[dict[str, Any]], key: str, found: Imported, where: str) -> None:
@@ -220,8 +227,10 @@ def _add(result: dict[str, Any], key: str, found: Imported, where: str) -> None:
         return
     turned_on_page = "Label Studio shape on an image that was turned on the page"
     reasons = {0: "Label Studio shape without a class", 1: turned_on_page}
-    found.leave_out(reasons.get(len(labels), "Label Studio shape of several classes"))
-    for label in labels:
+    found.leave_out(
+        reasons.get(len(labels), "Label Studio shape of several classes"), key, labels[0] if labels else None
+    )
+    for label in labels[1:]:
         found.add_tag(key, label)
 
 

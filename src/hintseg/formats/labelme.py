@@ -94,7 +94,7 @@ def _ignore(
         (x0, y0), (x1, y1) = vertices.tolist()
         vertices = rectangle(x0, y0, x1, y1)
     if kind in ("point", "points", "line", "linestrip"):
-        found.leave_out(f"{kind} called {IGNORED}")
+        found.leave_out(f"{kind} called {IGNORED}", key)
     else:
         _fill(shape, kind, vertices, key, VOID, found, where)
 

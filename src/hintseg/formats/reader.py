@@ -20,7 +20,7 @@ from hintseg.errors import InputError
 from hintseg.formats.finding import ImageFinder, matching, parts_of
 from hintseg.formats.frames import Frame, frame_of
 from hintseg.formats.polygons import clipped_line, filled
-from hintseg.hints.labels import MAX_CLASSES, UNLABELLED
+from hintseg.hints.labels import MAX_CLASSES, UNLABELLED, VOID
 from hintseg.hints.names import plain_name, require_names
 from hintseg.io.images import read_image_size
 
@@ -42,6 +42,7 @@ class Imported:
         regions: KEY → (H, W) uint8, filled areas; `VOID` where it was ignored, `UNLABELLED` elsewhere.
         whole: keys whose regions are full label maps, in which nothing was left out but what is void.
         splits: name → keys.
+        incomplete: KEY of an image in which something drawn could not be held → whether its class is known.
         lost: what could not be held → how often.
         notes: sentences about what was changed.
         unlabelled: value or class of label maps that says that nothing was drawn, if it was given.
@@ -59,6 +60,7 @@ class Imported:
     regions: dict[str, NDArray[np.uint8]] = field(default_factory=dict)
     whole: set[str] = field(default_factory=set)
     splits: dict[str, list[str]] = field(default_factory=dict)
+    incomplete: dict[str, bool] = field(default_factory=dict)
     lost: Counter[str] = field(default_factory=Counter)
     notes: list[str] = field(default_factory=list)
     unlabelled: str | None = None
@@ -182,17 +184,19 @@ class Imported:
         thick = [] if width is None else [min(max(width * frame.scale, 1.0), 200.0)]
         self.scribbles.setdefault(key, []).extend([label, piece.tolist(), *thick] for piece in pieces)
 
-    def fill(self, key: str, vertices: ArrayLike, label: int) -> None:
-        """A filled polygon, (N, 2) x, y; pixels whose centre is inside belong to it (`polygons.filled`)."""
+    def fill(self, key: str, vertices: ArrayLike, label: int) -> bool:
+        """A filled polygon, (N, 2) x, y, of the pixels whose centre is inside (`polygons.filled`); whether of any."""
         places = self._places(key, vertices)
         if places is None:
-            return
+            return False
         self.reach[key] = max(self.reach.get(key, 0.0), float(places[0, 0] if places[0, 0] > 1 else places.max()))
         window, inside = filled(self.frame(key).size, places)
         if inside.any():
             np.copyto(self._canvas(key)[window], np.uint8(label), where=inside)
         else:
-            self.leave_out("polygon that covers no pixel of its image")
+            is_there = label != VOID and ((places >= 0) & (places <= self.frame(key).size[::-1])).all(axis=1).any()
+            self.leave_out("polygon that covers no pixel of its image", *((key, label) if is_there else ()))
+        return bool(inside.any())
 
     def paint(self, key: str, mask: NDArray[np.bool_], label: int, where: str) -> None:
         """A mask of the declared size, or of the image's; InputError where it has another."""
@@ -216,11 +220,14 @@ class Imported:
         """Count something that is not taken over; the reason is a noun, as "polygon that covers no pixel".
 
         Args:
-            key, label: image and class of a shape that is there: a tag keeps the class from counting as absent.
+            key: image of a shape that is there: what no region covers is not filled with the background.
+            label: its class, which a tag keeps from counting as absent; None: no class counts as absent.
         """
         self.lost[reason] += 1
-        if key is not None and label is not None:
-            self.add_tag(key, label)
+        if key is not None:
+            self.incomplete[key] = self.incomplete.get(key, True) and label is not None
+            if label is not None:
+                self.add_tag(key, label)
 
     def note(self, sentence: str) -> None:
         """Say something once."""
@@ -290,7 +297,7 @@ class Imported:
             return None
         places = np.asarray(vertices, np.float64).reshape(-1, 2)
         if not len(places) or not np.abs(places).max() < FARTHEST:  # nor where one is no number
-            self.leave_out("shape without a place that can be")
+            self.leave_out("shape without a place that can be", key)
             return None
         return self.frame(key).moved(places, of_pixels)
 

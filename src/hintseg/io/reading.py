@@ -14,6 +14,7 @@ from hintseg.io.listing import require_file
 
 UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 MOST_BRACKETS = 2000  # in a YAML file; one that is written by hand has a few
+MOST_ALIASES = 20  # which nest: a few more can stand for more than fits into memory
 
 
 def read_text(path: Path) -> str:
@@ -76,6 +77,8 @@ def parse_yaml(text: str, where: str, *, typed: bool = True) -> Any:
     if text.count("[") + text.count("{") > MOST_BRACKETS:  # the parser's time grows with the square of their depth
         raise InputError(f"{where}: is not valid YAML (nested too deeply).")
     try:
+        if sum(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, yaml.SafeLoader)) > MOST_ALIASES:
+            raise ValueError(f"more than {MOST_ALIASES} aliases (*name); write the values out")
         return yaml.load(text, _Values if typed else _Texts)
     except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
         raise InputError(f"{where}: is not valid YAML ({' '.join(str(error).split())[:200]}).") from error

@@ -113,7 +113,7 @@ def _stage_images(plan: _Plan) -> None:
 
 
 def _stage_tables(plan: _Plan) -> None:
-    for name in TABLES:
+    for name in (*TABLES, "looked_for"):
         own = read_table(plan.dataset.root / f"{name}.json")
         table = {key: rows for key, rows in own.items() if key not in plan.replaced}
         imported = read_table(plan.read.dataset.root / f"{name}.json")
