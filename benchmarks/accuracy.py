@@ -35,7 +35,7 @@ def measure(
 
     Args:
         rows: recipes, each "NAME" or "NAME:section.key=value;section.key=value".
-        hints: forms to train on; None uses all.
+        hints: hint types to train on; None uses all.
         folder: for the runs.
         cache: of superpixels and features; default in `folder`.
         training: what else `hintseg.train` takes: weights, iterations, precision, device.

@@ -1,4 +1,4 @@
-"""What a given time of labelling buys: for every form as many images as that time labels, trained alike.
+"""What a given time of labelling buys: for every hint type as many images as that time labels, trained alike.
 
 Seconds an image are those measured on PASCAL VOC 2012: tags 20.0, points 22.1, scribbles 34.9, full masks 239.7
 (Bearman et al., What's the Point, ECCV 2016); a box takes 7.0 s (Papadopoulos et al., Extreme clicking, ICCV 2017)
@@ -28,10 +28,10 @@ def affordable(seconds: dict[str, float], budget: float) -> list[str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("data", type=Path, help="data set with every form on train, masks for train and val")
+    parser.add_argument("data", type=Path, help="data set with every hint type on train, masks for train and val")
     parser.add_argument("--weights", default="auto")
     parser.add_argument("--hours", default="0.5,1,1.5")
-    parser.add_argument("--forms", default="tags,boxes,points,scribbles,masks")
+    parser.add_argument("--hints", default="tags,boxes,points,scribbles,masks")
     parser.add_argument("--rows", default=ROWS, help="as for benchmarks.accuracy")
     parser.add_argument("--iterations", type=int, help="default: the recipe's")
     parser.add_argument("--seed", type=int, default=0, help="of the order in which images are labelled")
@@ -42,17 +42,19 @@ def main() -> None:
     keys = [str(key) for key in np.random.default_rng(options.seed).permutation(source.keys("train"))]
     boxes = json.loads((source.root / "boxes.json").read_text("utf-8"))
     for hours in map(float, options.hours.split(",")):
-        for form in options.forms.split(","):
-            cost = {key: SECONDS.get(form, SECONDS["tags"] + SECONDS_A_BOX * len(boxes.get(key, ()))) for key in keys}
+        for hint_type in options.hints.split(","):
+            cost = {
+                key: SECONDS.get(hint_type, SECONDS["tags"] + SECONDS_A_BOX * len(boxes.get(key, ()))) for key in keys
+            }
             chosen = affordable(cost, 3600 * hours)
             if not chosen:
                 continue
-            dataset = subset(source, dict.fromkeys(chosen, (form,)), folder / f"data-{form}-{hours}")
+            dataset = subset(source, dict.fromkeys(chosen, (hint_type,)), folder / f"data-{hint_type}-{hours}")
             about = {"hours": hours, "images": len(chosen)}
             rows += [
                 about | row
                 for row in measure(
-                    dataset, parse_rows(options.rows), form, folder / f"runs-{form}-{hours}",
+                    dataset, parse_rows(options.rows), hint_type, folder / f"runs-{hint_type}-{hours}",
                     weights=options.weights, iterations=options.iterations,
                 )
             ]  # fmt: skip

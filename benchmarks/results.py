@@ -1,6 +1,6 @@
 """What docs/explanation/results.md shows, measured again: on a few images of each set, or in full.
 
-python -m benchmarks.results FOLDER                      a small form, in minutes; prints the tables
+python -m benchmarks.results FOLDER                      a small version, in minutes; prints the tables
 python -m benchmarks.results FOLDER --full               writes paper/results and the page; days on two cores
 python -m benchmarks.results FOLDER --full --split test  once, at the end: accuracy notes it in paper/test-split.md
 
@@ -40,7 +40,7 @@ TASKS = (
     Task("ccp10-scribbles", "ccp10", "scribbles"),
     Task("acdc-scribbles", "acdc", "scribbles", images=300),
 )
-FEW = 40  # images of the small form
+FEW = 40  # images of the small version
 PEERS = ("msrc21-scribbles", "voc-animals-clicks", "ccp10-scribbles", "acdc-scribbles")
 SPARSITY = "msrc21-scribbles"
 SESSION = "msrc21-points"
@@ -53,7 +53,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--full", action="store_true", help="all images, recipes as they are, three seeds")
     parser.add_argument("--split", default="val", choices=("val", "test"))
-    parser.add_argument("--images", type=int, default=FEW, help="of each set, in the small form")
+    parser.add_argument("--images", type=int, default=FEW, help="of each set, in the small version")
     parser.add_argument("--peers-python", default=sys.executable, help="that has the packages of benchmarks/peers")
     parser.add_argument("--work", type=Path, default=Path("runs/results"))
     options = parser.parse_args()

@@ -29,7 +29,9 @@ def main() -> None:
     dataset = Dataset.open(options.data)
     keys = dataset.keys("train")[: options.images]
     with tempfile.TemporaryDirectory() as folder:
-        session = Session(dataset, options.cache or Path(folder), forms=options.hints.split(","), seed=options.seed)
+        session = Session(
+            dataset, options.cache or Path(folder), hint_types=options.hints.split(","), seed=options.seed
+        )
         started = time.monotonic()
         for key in keys:
             session.prepare(key)

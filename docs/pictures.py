@@ -20,9 +20,9 @@ from hintseg.apps.report.run_report import shown_segments, training_pictures
 from hintseg.functional.propagation.regions import propagate, propagated_labels
 from hintseg.functional.segments.oversegment import oversegment
 from hintseg.hints.dataset import Dataset
-from hintseg.hints.forms.boxes import Box
-from hintseg.hints.forms.points import Point
 from hintseg.hints.model import ImageHints
+from hintseg.hints.types.boxes import Box
+from hintseg.hints.types.points import Point
 from hintseg.io.images import resize_longest_side, resize_nearest
 from hintseg.io.palette import label_palette
 from hintseg.io.samples import DecodedImage
@@ -54,7 +54,7 @@ def below(*rows: np.ndarray) -> np.ndarray:
     return np.concatenate([part for row in rows for part in (row, gap)][:-1], axis=0)
 
 
-def form_row(image: np.ndarray, hints: ImageHints, classes: int) -> np.ndarray:
+def hint_row(image: np.ndarray, hints: ImageHints, classes: int) -> np.ndarray:
     """Hints, the labels that they spread to, and the whole mask that they give without any training."""
     target = pseudo_labels(DecodedImage(image), hints, classes, point_radius=6)
     drawn = draw_hints(image, target.labels)
@@ -79,7 +79,7 @@ def main(run: Path, out: Path) -> None:
     """Pictures of the README, the hint types, the method, the losses and the results."""
     segmenter = Segmenter.open(run)
     dataset = segmenter.dataset()
-    draw_forms(out, dataset)
+    draw_hint_types(out, dataset)
     shown = [[picture for picture, _ in training_pictures(segmenter, dataset, key)] for key in ("cup", "motorcycle")]
     save(out / "demo.jpg", below(*[beside(*pictures, width=NARROW) for pictures in shown]))
     draw_method(out, segmenter, dataset)
@@ -88,20 +88,20 @@ def main(run: Path, out: Path) -> None:
     draw_sparsity(out / "sparsity.jpg")
 
 
-def draw_forms(out: Path, dataset: Dataset) -> None:
+def draw_hint_types(out: Path, dataset: Dataset) -> None:
     """One picture a hint type."""
     rows: dict[str, list[np.ndarray]] = {"points": [], "scribbles": [], "boxes": []}
     for key in ("cup", "cat"):
         image = dataset.image(key)
-        by_form = {
+        by_type = {
             "points": ImageHints({"points": tuple(Point(*point) for point in POINTS[key])}, background=0),
             "scribbles": dataset.hints(key, ("scribbles",)),
             "boxes": ImageHints({"boxes": (Box(*BOXES[key]),)}, background=0),
         }
-        for form, hints in by_form.items():
-            rows[form].append(form_row(image, hints, len(dataset.classes)))
-    for form, pictures in rows.items():
-        save(out / f"form-{form}.jpg", below(*pictures))
+        for name, hints in by_type.items():
+            rows[name].append(hint_row(image, hints, len(dataset.classes)))
+    for name, pictures in rows.items():
+        save(out / f"form-{name}.jpg", below(*pictures))
 
 
 def draw_lecture(out: Path, dataset: Dataset) -> None:

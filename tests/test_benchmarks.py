@@ -253,8 +253,8 @@ def test_a_subset_has_the_chosen_images_with_the_chosen_hints(scenes, tmp_path):
     part = subset(scenes, {one: ("scribbles",), other: ("tags", "boxes")}, tmp_path / "part")
     assert part.keys("train") == (one, other)
     assert part.keys("val") == scenes.keys("val")
-    assert part.hints(one).forms() == ("scribbles",)
-    assert part.hints(other).forms() == ("tags", "boxes")
+    assert part.hints(one).types() == ("scribbles",)
+    assert part.hints(other).types() == ("tags", "boxes")
     np.testing.assert_array_equal(part.hints(one).scribble_map.labels, scenes.hints(one).scribble_map.labels)
     assert part.hints(other).boxes == scenes.hints(other).boxes
     assert not part.has_mask(one)

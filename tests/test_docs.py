@@ -25,9 +25,9 @@ from hintseg.contrib.rca import RegionMemoryBank
 from hintseg.errors import InputError
 from hintseg.formats.registry import FORMATS, Format, import_dataset
 from hintseg.hints.dataset import Dataset
-from hintseg.hints.forms.points import Point
-from hintseg.hints.forms.registry import FORMS, parse_forms
 from hintseg.hints.labels import UNLABELLED
+from hintseg.hints.types.points import Point
+from hintseg.hints.types.registry import HINT_TYPES, parse_hint_types
 from hintseg.inference.large_index import LARGE
 from hintseg.io import pillow
 from hintseg.io.storage.files import TRIES
@@ -61,24 +61,24 @@ def test_the_example_of_a_new_loss_runs():
     assert float(terms["confidence"](inputs)) == pytest.approx(0.75)
 
 
-def test_the_example_of_a_new_hint_form_runs(scenes, tiny, tmp_path, monkeypatch):
+def test_the_example_of_a_new_hint_type_runs(scenes, tiny, tmp_path, monkeypatch):
     new = example(1)
-    assert not set(new) & set(FORMS)
-    for name, form in new.items():
-        monkeypatch.setitem(FORMS, name, form)
+    assert not set(new) & set(HINT_TYPES)
+    for name, hint_type in new.items():
+        monkeypatch.setitem(HINT_TYPES, name, hint_type)
     key = scenes.keys("train")[0]
     (scenes.root / "circles.json").write_text(json.dumps({key: [[20, 10, 5, 1]]}), "utf-8")
     dataset = Dataset.open(scenes.root)
-    assert parse_forms("circle") == ("circles",)
+    assert parse_hint_types("circle") == ("circles",)
     hints = dataset.hints(key, ("circles",))
-    assert hints.forms() == ("circles",)
+    assert hints.types() == ("circles",)
     target = on_blank(hints, (40, 60), 3)
     rows, columns = np.indices((40, 60))
     far = np.hypot(columns - 20, rows - 10)
     assert (target.labels[far <= 4.5] == 1).all()
     assert (target.labels[far > 6] == UNLABELLED).all()
-    found = inspect(dataset, dataset.keys("train"), parse_forms("circles"))
-    assert found.forms == {"circles": 1}
+    found = inspect(dataset, dataset.keys("train"), parse_hint_types("circles"))
+    assert found.hint_types == {"circles": 1}
     assert require_trainable(found, dataset, ("circles",), "refuse") == dataset.keys("train")
     run = train(dataset, "circles", tmp_path / "run", weights="none", device="cpu", iterations=1, settings=tiny)
     assert run.complete(dataset, key)[10, 20] == 1

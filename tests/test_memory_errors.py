@@ -160,8 +160,8 @@ def test_a_damaged_photograph_and_one_of_a_pixel_stop_nothing(odd, tiny, tmp_pat
     call("suggest", run, "--device", "cpu")
     call("report", run, "--device", "cpu")
     shutil.copy(root / "masks" / "torn-val.png", run / "masks" / "torn-free.png")
-    for form in ("coco", "label-studio", "cvat", "voc"):
-        call("export", run, "--out", tmp_path / form, "--format", form)
+    for writer in ("coco", "label-studio", "cvat", "voc"):
+        call("export", run, "--out", tmp_path / writer, "--format", writer)
 
 
 def test_a_checkpoint_whose_entries_are_missing_or_misfit_is_damaged(scenes, tiny, tmp_path):

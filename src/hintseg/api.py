@@ -14,7 +14,7 @@ from hintseg.config.schema import Recipe
 from hintseg.distributed import first_process
 from hintseg.errors import ConfigError, InputError, unknown_name
 from hintseg.hints.dataset import Dataset
-from hintseg.hints.forms.registry import parse_forms
+from hintseg.hints.types.registry import parse_hint_types
 from hintseg.inference.segmenter import Segmenter
 from hintseg.instant.fit import at_scale, run_instant, start_from_head
 from hintseg.io.storage.mirror import published
@@ -135,7 +135,7 @@ def train(
     Raises:
         HintsegError: with what is wrong and what to do, before training starts.
     """
-    forms = parse_forms(hints)
+    hint_types = parse_hint_types(hints)
     if on_error not in ("refuse", "skip"):
         raise unknown_name("--on-error", on_error, ("refuse", "skip"))
     if precision not in ("32-true", "bf16-mixed", "16-mixed"):
@@ -144,15 +144,15 @@ def train(
     dataset = dataset if isinstance(dataset, Dataset) else Dataset.open(dataset, progress)
     keys = dataset.keys(split)
     told = progress or (lambda stage, done, total, values: None)
-    found = inspect(dataset, keys, forms, lambda done: told("check", done, len(keys), {}), digests=True)
-    usable = require_trainable(found, dataset, forms, on_error)
+    found = inspect(dataset, keys, hint_types, lambda done: told("check", done, len(keys), {}), digests=True)
+    usable = require_trainable(found, dataset, hint_types, on_error)
     if _cores() > 4 and chosen.data.num_workers == 0 and os.name == "posix":
         chosen = override(chosen, [f"data.num_workers={min(_cores() // 2, 8)}"])
     if validate is not None and not any(dataset.has_mask(key) for key in dataset.keys(validate)):
         raise InputError(f"{dataset.root}: split {validate!r} has no masks to validate with; put them into masks/.")
     with published(out) as folder:
         job = Job(
-            dataset, usable, forms, chosen if chosen.instant is None else at_scale(chosen, found.largest), folder,
+            dataset, usable, hint_types, chosen if chosen.instant is None else at_scale(chosen, found.largest), folder,
             weights=weights, device=device, devices=devices, precision=precision, resume=resume,
             cache=folder / "cache" if cache is None else Path(cache), validate=validate, largest=found.largest,
             digests=found.digests, version=__version__, progress=noted(folder, told) if first_process() else told,

@@ -9,11 +9,11 @@ import numpy as np
 from hintseg.errors import HintsegError, InputError
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.digest import hint_digest, pixel_digest
-from hintseg.hints.forms.registry import FORMS
 from hintseg.hints.fractions import FractionCounts
 from hintseg.hints.labels import UNLABELLED, VOID
 from hintseg.hints.misspelt import misspelt
 from hintseg.hints.suspicions import LabelMapCounts, suspicions
+from hintseg.hints.types.registry import HINT_TYPES
 from hintseg.io.listing import passed_over_sentence
 from hintseg.pseudo_labels.pipeline import middles, pseudo_labels
 
@@ -25,7 +25,7 @@ class Inspection:
     Attributes:
         images: images looked at.
         usable: keys whose image and hints can be read.
-        forms: form → images that carry it.
+        hint_types: hint type → images that carry it.
         pixels: of all usable images.
         hinted_pixels: class → pixels that any hint labels.
         images_of_class: class → images whose hints name it.
@@ -38,7 +38,7 @@ class Inspection:
 
     images: int = 0
     usable: list[str] = field(default_factory=list)
-    forms: Counter[str] = field(default_factory=Counter)
+    hint_types: Counter[str] = field(default_factory=Counter)
     pixels: int = 0
     hinted_pixels: Counter[int] = field(default_factory=Counter)
     images_of_class: Counter[int] = field(default_factory=Counter)
@@ -52,7 +52,7 @@ class Inspection:
 def inspect(
     dataset: Dataset,
     keys: Iterable[str],
-    forms: Iterable[str] = FORMS,
+    hint_types: Iterable[str] = HINT_TYPES,
     progress: Callable[[int], None] | None = None,
     digests: bool = False,
 ) -> Inspection:
@@ -62,7 +62,7 @@ def inspect(
         digests: also find those of every usable image.
         progress: called with the number of images done.
     """
-    forms = tuple(forms)
+    hint_types = tuple(hint_types)
     found = Inspection()
     tally: Counter[str] = Counter()
     label_maps, fractions = LabelMapCounts(), FractionCounts()
@@ -70,7 +70,7 @@ def inspect(
         found.images += 1
         try:
             image, valid = picture = dataset.picture(key)
-            hints, contours = dataset.hints(key, forms, image.shape[:2]), dataset.contours(key)
+            hints, contours = dataset.hints(key, hint_types, image.shape[:2]), dataset.contours(key)
             if digests:
                 found.digests[key] = pixel_digest(image, contours), hint_digest(hints)
         except HintsegError as error:
@@ -78,11 +78,11 @@ def inspect(
         else:
             found.usable.append(key)
             found.largest = max(found.largest, *image.shape[:2])
-            found.forms.update(hints.forms())
+            found.hint_types.update(hints.types())
             found.corrections.update(hints.corrections)
             label_maps.add(hints)
             fractions.add_hints(hints, image.shape)
-            tally["hinted"] += bool(hints.forms())
+            tally["hinted"] += bool(hints.types())
             whole = picture._replace(valid=None)
             drawn = pseudo_labels(whole, hints, len(dataset.classes), find_in_boxes=middles)
             labels = drawn.seeds
@@ -104,7 +104,7 @@ def inspect(
     return found
 
 
-def require_trainable(found: Inspection, dataset: Dataset, forms: Iterable[str], on_error: str) -> tuple[str, ...]:
+def require_trainable(found: Inspection, dataset: Dataset, hint_types: Iterable[str], on_error: str) -> tuple[str, ...]:
     """Keys to train on.
 
     Args:
@@ -124,7 +124,7 @@ def require_trainable(found: Inspection, dataset: Dataset, forms: Iterable[str],
             "that they do not (tags_complete; in the studio: every class named); complete them, or point at something."
         )
     if not found.hinted_pixels and not found.images_of_class:
-        wanted, said = ", ".join(forms), "".join(f" {sentence}" for sentence in misspelt(dataset.root))
+        wanted, said = ", ".join(hint_types), "".join(f" {sentence}" for sentence in misspelt(dataset.root))
         raise InputError(
             f"{dataset.root}: none of the {found.images} training images has a hint to learn from "
             f"(looked for {wanted}); add some, or choose other --hints.{said}"
@@ -147,7 +147,7 @@ def _warn(found: Inspection, dataset: Dataset, tally: Counter[str]) -> None:
         found.warnings.append(
             f"{dataset.classes[0]!r} is the only class, so there is nothing to tell it from; name more."
         )
-    pointed = found.forms["points"] + found.forms["scribbles"]
+    pointed = found.hint_types["points"] + found.hint_types["scribbles"]
     if dataset.background is not None and pointed and not found.hinted_pixels[dataset.background]:
         name = dataset.classes[dataset.background]
         found.warnings.append(

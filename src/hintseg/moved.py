@@ -32,7 +32,9 @@ MOVED = {f"hintseg.{name}": f"hintseg.{room}.{name}" for room, names in _INTO.it
     "hintseg.hints.description": "hintseg.hints.dataset_json",
     "hintseg.hints.simulate": "hintseg.simulate.hints",
     "hintseg.hints.simulate_dataset": "hintseg.simulate.dataset",
-    "hintseg.hints.forms.by_name": "hintseg.hints.forms.registry",
+    "hintseg.hints.forms": "hintseg.hints.types",
+    "hintseg.hints.forms.form": "hintseg.hints.types.hint_type",
+    "hintseg.hints.forms.by_name": "hintseg.hints.types.registry",
     "hintseg.formats.by_name": "hintseg.formats.registry",
     "hintseg.formats.exported": "hintseg.formats.writer",
     "hintseg.formats.imported": "hintseg.formats.reader",
@@ -58,6 +60,9 @@ RENAMED = {
     "reduced": "resize_longest_side",
     "repeated": "resize_nearest",
     "hints_over": "draw_hints",
+    "FORMS": "HINT_TYPES",
+    "HintForm": "HintType",
+    "parse_forms": "parse_hint_types",
 }
 
 

@@ -49,7 +49,7 @@ def test_colours_become_classes(source, tmp_path, scenes_of_two):
     np.testing.assert_array_equal(dataset.mask("a")[1:], mask[1:])
     assert (dataset.mask("a")[0] == 255).all()
     segmenter = train(dataset, None, tmp_path / "run", weights="none", device="cpu", iterations=1, settings=[*TINY])
-    assert segmenter.description.forms == ("tags", "boxes", "points", "scribbles", "masks")
+    assert segmenter.description.hint_types == ("tags", "boxes", "points", "scribbles", "masks")
     assert segmenter.predict(image).shape == mask.shape
 
 

@@ -5,12 +5,12 @@ import pytest
 
 from hintseg.errors import InputError
 from hintseg.hints.classes import match_classes, same_names
-from hintseg.hints.forms.boxes import Box
-from hintseg.hints.forms.masks import Mask
-from hintseg.hints.forms.points import Point
-from hintseg.hints.forms.scribbles import Scribble, ScribbleMap
-from hintseg.hints.forms.tags import Tag
 from hintseg.hints.model import ImageHints
+from hintseg.hints.types.boxes import Box
+from hintseg.hints.types.masks import Mask
+from hintseg.hints.types.points import Point
+from hintseg.hints.types.scribbles import Scribble, ScribbleMap
+from hintseg.hints.types.tags import Tag
 
 UNNAMED = ("class 0", "class 1", "class 2")
 

@@ -15,11 +15,11 @@ from hintseg.apps.cli.terminal import plain
 from hintseg.check import inspect
 from hintseg.errors import InputError
 from hintseg.hints.dataset import Dataset
-from hintseg.hints.forms.points import Point
-from hintseg.hints.forms.points import draw as draw_points
-from hintseg.hints.forms.scribbles import Scribble
-from hintseg.hints.forms.scribbles import draw as draw_scribbles
 from hintseg.hints.labels import UNLABELLED, VOID
+from hintseg.hints.types.points import Point
+from hintseg.hints.types.points import draw as draw_points
+from hintseg.hints.types.scribbles import Scribble
+from hintseg.hints.types.scribbles import draw as draw_scribbles
 from hintseg.io.images import read_labels, write_image
 from hintseg.io.reading import parse_json, read_json, read_text
 
@@ -189,7 +189,7 @@ def test_composed_and_decomposed_names_are_one_key(data, form):
     }  # fmt: skip
     dataset = Dataset.open(data(images=(f"{disk}.png",), files=files))
     (key,) = dataset.keys("train")
-    assert dataset.hints(key).forms() == ("tags", "points", "masks")
+    assert dataset.hints(key).types() == ("tags", "points", "masks")
     assert dataset.image(key).shape == (*SIZE, 3)
 
 

@@ -23,26 +23,26 @@ PIXELS = {
 }
 
 
-def data(root, form, rows, side=40):
+def data(root, hint_type, rows, side=40):
     table = {}
     for number, hints in enumerate(rows):
         write_image(root / f"images/{number}.png", np.zeros((side, side, 3), np.uint8))
         table[str(number)] = hints
-    (root / f"{form}.json").write_text(json.dumps(table))
+    (root / f"{hint_type}.json").write_text(json.dumps(table))
     (root / "dataset.json").write_text(json.dumps({"classes": ["a", "b"]}))
     dataset = Dataset.open(root)
     return [said for said in inspect(dataset, dataset.keys()).warnings if "fractions" in said]
 
 
-@pytest.mark.parametrize(("form", "rows"), [*FRACTIONS.items(), *FEW.items()])
-def test_fractions_are_suspected(tmp_path, form, rows):
-    (said,) = data(tmp_path, form, rows)
-    assert said.startswith(f"{form}: in all 2 images")
+@pytest.mark.parametrize(("hint_type", "rows"), [*FRACTIONS.items(), *FEW.items()])
+def test_fractions_are_suspected(tmp_path, hint_type, rows):
+    (said,) = data(tmp_path, hint_type, rows)
+    assert said.startswith(f"{hint_type}: in all 2 images")
 
 
-@pytest.mark.parametrize(("form", "rows"), PIXELS.items())
-def test_pixels_are_not(tmp_path, form, rows):
-    assert not data(tmp_path, form, rows)
+@pytest.mark.parametrize(("hint_type", "rows"), PIXELS.items())
+def test_pixels_are_not(tmp_path, hint_type, rows):
+    assert not data(tmp_path, hint_type, rows)
 
 
 def test_of_one_image_only_numbers_that_are_not_whole_say_so(tmp_path):

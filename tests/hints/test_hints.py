@@ -15,14 +15,14 @@ from tests.drawing import on_blank
 from hintseg.check import inspect, require_trainable
 from hintseg.errors import ConfigError, InputError
 from hintseg.hints.dataset import Dataset
-from hintseg.hints.forms.boxes import Box
-from hintseg.hints.forms.masks import Mask
-from hintseg.hints.forms.points import Point
-from hintseg.hints.forms.registry import parse_forms
-from hintseg.hints.forms.scribbles import SCRIBBLES, Scribble, ScribbleMap
-from hintseg.hints.forms.tags import Tag
 from hintseg.hints.labels import UNLABELLED, VOID
 from hintseg.hints.model import ImageHints
+from hintseg.hints.types.boxes import Box
+from hintseg.hints.types.masks import Mask
+from hintseg.hints.types.points import Point
+from hintseg.hints.types.registry import parse_hint_types
+from hintseg.hints.types.scribbles import SCRIBBLES, Scribble, ScribbleMap
+from hintseg.hints.types.tags import Tag
 from hintseg.io.images import write_image, write_labels
 from hintseg.pseudo_labels.target import reduce_labels
 from hintseg.simulate.dataset import simulate_dataset
@@ -30,7 +30,7 @@ from hintseg.simulate.hints import simulate_boxes, simulate_points, simulate_scr
 
 
 @pytest.mark.parametrize(
-    ("text", "forms"),
+    ("text", "hint_types"),
     [
         (None, ("tags", "boxes", "points", "scribbles", "masks")),
         ("points,scribbles", ("points", "scribbles")),
@@ -39,13 +39,13 @@ from hintseg.simulate.hints import simulate_boxes, simulate_points, simulate_scr
         ("points,points", ("points",)),
     ],
 )
-def test_forms_are_parsed(text, forms):
-    assert parse_forms(text) == forms
+def test_hint_types_are_parsed(text, hint_types):
+    assert parse_hint_types(text) == hint_types
 
 
-def test_unknown_form():
+def test_unknown_hint_type():
     with pytest.raises(ConfigError, match="Did you mean 'scribbles'"):
-        parse_forms("scribles")
+        parse_hint_types("scribles")
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def folder(tmp_path):
     return write
 
 
-def test_all_forms_are_read(folder):
+def test_all_hint_types_are_read(folder):
     scribbles = np.full((8, 10), 255, np.uint8)
     scribbles[2, 3] = 1
     mask = np.zeros((8, 10), np.uint8)
@@ -91,9 +91,9 @@ def test_all_forms_are_read(folder):
     assert hints.scribble_map.labels[2, 3] == 1
     assert hints.scribble_map.labels[0, 0] == UNLABELLED
     assert hints.mask.labels[0, 0] == VOID
-    assert hints.forms() == ("tags", "boxes", "points", "scribbles", "masks")
+    assert hints.types() == ("tags", "boxes", "points", "scribbles", "masks")
     assert hints.classes() == {0, 1}
-    assert dataset.hints("a", ["points"]).forms() == ("points",)
+    assert dataset.hints("a", ["points"]).types() == ("points",)
     assert dataset.background == 0
 
 
@@ -258,7 +258,7 @@ def test_simulating_a_data_set(scenes, tmp_path):
     assert simulate_dataset(scenes, out, style="interior", seed=1) == 4
     made = Dataset.open(out)
     assert made.classes == scenes.classes
-    assert made.hints("scene 0 ä").forms() == ("tags", "boxes", "points", "scribbles")
+    assert made.hints("scene 0 ä").types() == ("tags", "boxes", "points", "scribbles")
     assert not made.has_mask("scene 0 ä")
     assert made.has_mask("scene 4 ä")
     with pytest.raises(InputError, match="not empty"):
@@ -280,7 +280,7 @@ def test_an_image_that_one_class_would_take_whole_is_said(scenes):
 def test_checking_counts_and_warns(scenes):
     found = inspect(scenes, scenes.keys("train"), ("points", "scribbles"))
     assert found.images == 4
-    assert found.forms == {"points": 4, "scribbles": 4}
+    assert found.hint_types == {"points": 4, "scribbles": 4}
     assert not found.errors
     assert set(found.hinted_pixels) == {0, 1, 2}
     assert require_trainable(found, scenes, ("points",), "refuse") == scenes.keys("train")

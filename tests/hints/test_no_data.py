@@ -23,9 +23,9 @@ def label_tiff(path, values, nodata):
 
 @pytest.fixture
 def folder(tmp_path):
-    def make(values, nodata, form="masks", **described):
+    def make(values, nodata, hint_type="masks", **described):
         write_image(tmp_path / "data/images/a.png", np.zeros((2, 2, 3), np.uint8))
-        label_tiff(tmp_path / "data" / form / "a.tif", values, nodata)
+        label_tiff(tmp_path / "data" / hint_type / "a.tif", values, nodata)
         if described:
             (tmp_path / "data/dataset.json").write_text(json.dumps(described))
         return Dataset.open(tmp_path / "data")
@@ -50,9 +50,9 @@ def test_no_data_is_void_in_masks(folder, values, nodata, described, expected):
     assert folder(values, nodata, **described).mask("a").tolist() == expected
 
 
-@pytest.mark.parametrize("form", ["masks", "scribbles"])
-def test_no_data_that_is_a_class_is_refused_and_teaches_nothing(folder, form):
-    dataset = folder(VALUES.astype(np.uint8), 0, form, classes=["ground", "b", "c"])
+@pytest.mark.parametrize("hint_type", ["masks", "scribbles"])
+def test_no_data_that_is_a_class_is_refused_and_teaches_nothing(folder, hint_type):
+    dataset = folder(VALUES.astype(np.uint8), 0, hint_type, classes=["ground", "b", "c"])
     with pytest.raises(InputError, match=r"a.tif: marks the value 0 as no data .* it is a class here, and 1 pixels"):
         dataset.hints("a")
     found = inspect(dataset, dataset.paths)

@@ -24,8 +24,8 @@ from hintseg.config.schema import CompletionConfig
 from hintseg.errors import ConfigError, InputError, RunError, WeightsError
 from hintseg.functional.propagation.dense_crf import dense_crf
 from hintseg.hints.dataset import Dataset
-from hintseg.hints.forms.boxes import Box
 from hintseg.hints.model import ImageHints
+from hintseg.hints.types.boxes import Box
 from hintseg.inference import prediction
 from hintseg.inference.evaluation import evaluate_split, evaluation
 from hintseg.inference.prediction import refined
@@ -275,7 +275,7 @@ def test_the_report_is_one_page_that_links_nowhere(segmenter, scenes):
 
 def test_the_report_names_the_hint_types_that_the_training_images_have(segmenter, monkeypatch):
     known = segmenter.description
-    monkeypatch.setattr(segmenter, "description", replace(known, forms=("boxes", "points", "scribbles")))
+    monkeypatch.setattr(segmenter, "description", replace(known, hint_types=("boxes", "points", "scribbles")))
     keys = frozenset(known.keys[:1])
     monkeypatch.setattr(Dataset, "hint_keys", lambda self: {"points": keys, "boxes": frozenset({"gone"})})
     assert f"{len(known.keys)} training images with points; " in report_run(segmenter).read_text("utf-8")
@@ -586,7 +586,7 @@ def test_a_gpu_segments_and_completes_as_a_cpu_does(segmenter, scenes, changes):
         {"background": 99},
         {"background": "x"},
         {"classes": ["ground", "\ud800", "disc"]},
-        {"forms": [1]},
+        {"hint_types": [1]},
         {"classes": "abc"},
         {"view": [[-1], None]},
         {"view": [[0, 1, 2, 3, 4], None]},

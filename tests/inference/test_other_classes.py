@@ -19,13 +19,13 @@ from hintseg.inference.evaluation import evaluate_split, evaluation
 from hintseg.inference.suggest import suggest
 from hintseg.io.images import read_labels, write_labels
 
-FORMS = "scribbles,points,boxes,tags"
+HINT_TYPES = "scribbles,points,boxes,tags"
 
 
 @pytest.fixture
 def segmenter(scenes, tiny, tmp_path):
     return train(
-        scenes, FORMS, tmp_path / "run", weights="none", device="cpu", iterations=30,
+        scenes, HINT_TYPES, tmp_path / "run", weights="none", device="cpu", iterations=30,
         settings=[*tiny, "optimizer.lr=3e-3", "optimizer.backbone_lr=3e-3", "self_training.mode=none"],
     )  # fmt: skip
 

@@ -23,8 +23,10 @@ def points_of(dataset: Dataset, rows: dict[str, list[list[int]]]) -> Dataset:
 
 @pytest.fixture
 def begin(tmp_path):
-    """(data set, forms) → a session in one cache."""
-    return lambda dataset, *forms: Session(dataset, tmp_path / "cache", forms=forms or DRAWN, device="cpu")
+    """(data set, hint types) → a session in one cache."""
+    return lambda dataset, *hint_types: Session(
+        dataset, tmp_path / "cache", hint_types=hint_types or DRAWN, device="cpu"
+    )
 
 
 def test_strokes_on_some_images_make_masks_of_all(scenes, begin):

@@ -4,10 +4,10 @@ import cv2
 import numpy as np
 import pytest
 
-from hintseg.hints.forms.boxes import Box
-from hintseg.hints.forms.points import Point
 from hintseg.hints.labels import UNLABELLED
 from hintseg.hints.model import ImageHints
+from hintseg.hints.types.boxes import Box
+from hintseg.hints.types.points import Point
 from hintseg.io.samples import DecodedImage
 from hintseg.pseudo_labels.grabcut import MIDDLE, box_centres, box_pixels, box_seeds
 from hintseg.pseudo_labels.pipeline import middles, pseudo_labels

@@ -1,9 +1,9 @@
 import numpy as np
 
-from hintseg.hints.forms.boxes import Box
-from hintseg.hints.forms.points import Point
 from hintseg.hints.labels import UNLABELLED, VOID
 from hintseg.hints.model import ImageHints
+from hintseg.hints.types.boxes import Box
+from hintseg.hints.types.points import Point
 from hintseg.io.samples import DecodedImage
 from hintseg.pseudo_labels.pipeline import drawn, limited_by_boxes, middles, pseudo_labels, without_invalid
 

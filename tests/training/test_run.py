@@ -100,7 +100,7 @@ def test_images_without_hints_and_mixtures_are_normal(scenes, run):
     del points[first]
     (scenes.root / "points.json").write_text(json.dumps(points), "utf-8")
     mixed = Dataset.open(scenes.root)
-    assert mixed.hints(first, ("points", "scribbles")).forms() == ()
+    assert mixed.hints(first, ("points", "scribbles")).types() == ()
     segmenter = run(hints=None, iterations=3)
     assert segmenter.predict(mixed.image(second)).shape == (72, 96)
 

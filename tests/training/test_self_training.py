@@ -77,10 +77,12 @@ def test_void_is_not_taught_by_completed_masks_and_its_segments_do_not_vote(scen
     assert logits.grad[0, :, 1:].any()
 
 
-@pytest.mark.parametrize("forms", ["tags", "boxes", "points", "scribbles,boxes", "masks"])
-def test_complete_gives_exactly_the_masks_that_training_used(run, scenes, forms, monkeypatch, tmp_path):
+@pytest.mark.parametrize("hint_types", ["tags", "boxes", "points", "scribbles,boxes", "masks"])
+def test_complete_gives_exactly_the_masks_that_training_used(run, scenes, hint_types, monkeypatch, tmp_path):
     """The last completion of a run and `Segmenter.complete`, bit for bit, on images that both reduce."""
-    segmenter = run(hints=forms, iterations=2, settings=["data.longest_side=64", "completion.class_prior_power=0.5"])
+    segmenter = run(
+        hints=hint_types, iterations=2, settings=["data.longest_side=64", "completion.class_prior_power=0.5"]
+    )
     found = {}
 
     def record(name, module):
@@ -92,7 +94,7 @@ def test_complete_gives_exactly_the_masks_that_training_used(run, scenes, forms,
 
     record("training", self_training), record("user", inference_segmenter)
     recipe, description = segmenter.recipe, segmenter.description
-    images = TrainingImages(scenes, description.keys, description.forms, recipe.data)
+    images = TrainingImages(scenes, description.keys, description.hint_types, recipe.data)
     maps_of = partial(completion_maps, segmenter.network, recipe.inference)
     fabric = make_fabric("cpu", "32-true", 1)
     masks = self_training.completed_masks(images, recipe, maps_of, tmp_path / "masks", fabric, lambda *_: None)

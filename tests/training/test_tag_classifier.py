@@ -33,8 +33,8 @@ def test_tags_that_name_every_class_still_give_a_segment_memory(run, scenes):
 def test_only_images_with_unplaced_classes_need_seeds(scenes, tiny):
     config = choose_recipe(weights="none", settings=tiny).data
 
-    def needed(*forms):
-        return unplaced(TrainingImages(Dataset.open(scenes.root), scenes.keys("train"), forms, config))
+    def needed(*hint_types):
+        return unplaced(TrainingImages(Dataset.open(scenes.root), scenes.keys("train"), hint_types, config))
 
     assert needed("scribbles") == []
     assert needed("boxes") == []
@@ -84,9 +84,9 @@ def test_seeds_of_tags_beside_pixels_are_balanced(scenes, tiny, monkeypatch):
     monkeypatch.setattr(tag_classifier, "coarse_crf", lambda image, shares, stride: shares)
     monkeypatch.setattr(tag_classifier, "CONFIDENCE", 0.6)
 
-    def discs(forms, balance):
+    def discs(hint_types, balance):
         recipe = choose_recipe(weights="none", settings=[*tiny, f"completion.class_prior_power={balance}"])
-        images = TrainingImages(Dataset.open(scenes.root), scenes.keys("train"), forms, recipe.data)
+        images = TrainingImages(Dataset.open(scenes.root), scenes.keys("train"), hint_types, recipe.data)
         found = tag_classifier._find(None, images, images.keys[0], recipe, True)
         return (found[:, found.shape[1] * 15 // 16 :] == 2).mean()
 

@@ -19,7 +19,7 @@ from hintseg.check import inspect
 from hintseg.config.schema import Recipe
 from hintseg.errors import ConfigError
 from hintseg.hints.dataset import Dataset
-from hintseg.hints.forms.registry import parse_forms
+from hintseg.hints.types.registry import parse_hint_types
 from hintseg.inference.evaluation import evaluate_configs
 from hintseg.inference.segmenter import Segmenter
 from hintseg.io.storage.outputs import claim_folder
@@ -73,7 +73,7 @@ def compare(
 
     Args:
         rows: objectives, each a name of `OBJECTIVES`, or "NAME:section.key=value;section.key=value".
-        hints: forms to train on; None uses all.
+        hints: hint types to train on; None uses all.
         out: folder for the runs and the comparison.
         seeds: of every row.
         split: with masks, to evaluate on.
@@ -83,10 +83,10 @@ def compare(
     Raises:
         HintsegError: what `train` and `evaluate_split` raise; wrong rows before anything is trained.
     """
-    forms = parse_forms(hints)
+    hint_types = parse_hint_types(hints)
     keys = dataset.keys("train")
     checked = None if progress is None else lambda done: progress("check", done, len(keys), {})
-    found = inspect(dataset, keys, forms, checked, digests=True)
+    found = inspect(dataset, keys, hint_types, checked, digests=True)
     data = hashlib.sha256(repr((dataset.classes, dataset.background, found.digests)).encode()).hexdigest()[:16]
     common = {"recipe": recipe, "weights": weights, "iterations": iterations}
     chosen = [(row, seed, _recipe(row, seed, settings, **common)) for row in rows for seed in seeds]

@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hintseg.formats.reader import Imported
-from hintseg.hints.forms import points, scribbles
-from hintseg.hints.forms.points import Point
-from hintseg.hints.forms.scribbles import Scribble
 from hintseg.hints.labels import UNLABELLED, VOID
+from hintseg.hints.types import points, scribbles
+from hintseg.hints.types.points import Point
+from hintseg.hints.types.scribbles import Scribble
 
 NEAR = 3  # pixels round a point in which another class contradicts it, as far as points are drawn
 SAME = 0.5  # intersection over union from which two boxes are of one object

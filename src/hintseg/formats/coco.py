@@ -24,8 +24,8 @@ from hintseg.formats.reader import Imported
 from hintseg.formats.rle import covered, decode_rle, encode_rle, sample_rle
 from hintseg.formats.shapes import declared_size, label_used, note_repeated, rectangle, split_of, turned
 from hintseg.formats.writer import Classes, Labelled, extent
-from hintseg.hints.forms.form import numbers
 from hintseg.hints.labels import VOID
+from hintseg.hints.types.hint_type import numbers
 from hintseg.io.writing import write_text
 
 Part = tuple[Any, list[int], int]  # segmentation, x, y, width and height of its box, and its pixels

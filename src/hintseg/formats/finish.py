@@ -61,9 +61,9 @@ def finish(found: Imported) -> None:
 
 def _note_fractions(found: Imported) -> None:
     counts = FractionCounts()
-    for form, table in (("boxes", found.boxes), ("points", found.points)):
+    for hint_type, table in (("boxes", found.boxes), ("points", found.points)):
         for key, rows in table.items():
-            counts.add(form, (side for row in rows for side in row[:-1]), found.sizes[key])
+            counts.add(hint_type, (side for row in rows for side in row[:-1]), found.sizes[key])
     for key, strokes in found.scribbles.items():
         counts.add("scribbles", (side for stroke in strokes for place in stroke[1] for side in place), found.sizes[key])
     for key, largest in found.reach.items():

@@ -26,7 +26,7 @@ from hintseg.formats.fields import annotations_in, entry, tables
 from hintseg.formats.reader import Imported
 from hintseg.formats.shapes import declared_size, ellipse, rectangle, turned
 from hintseg.formats.writer import Classes, Labelled
-from hintseg.hints.forms.form import numbers
+from hintseg.hints.types.hint_type import numbers
 from hintseg.io.writing import write_text
 
 NUMBER = (int, float)

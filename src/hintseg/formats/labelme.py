@@ -22,8 +22,8 @@ from hintseg.formats.outlines import outlines
 from hintseg.formats.reader import Imported
 from hintseg.formats.shapes import declared_size, ellipse, placed, rectangle, require_own_file
 from hintseg.formats.writer import Classes, Labelled
-from hintseg.hints.forms.form import numbers
 from hintseg.hints.labels import VOID
+from hintseg.hints.types.hint_type import numbers
 from hintseg.io.writing import write_text
 
 IGNORED = "__ignore__"

@@ -1,4 +1,4 @@
-"""What every reader fills: images, classes and hints of any form, in the folder format's terms.
+"""What every reader fills: images, classes and hints of any type, in the folder format's terms.
 
 Coordinates are pixels of the image as the annotation file declares it, (0, 0) being its upper left corner. They are
 brought to the image as it is; what then lies outside, is empty or no number is clipped, or left out and counted.

@@ -82,7 +82,7 @@ def run_lengths(flat: NDArray[np.bool_]) -> list[int]:
 
 
 def decode_polygons(segmentation: object, size: Sequence[int]) -> NDArray[np.bool_]:
-    """COCO's `segmentation` of any form → (H, W) bool; ValueError where it has none of them."""
+    """COCO's `segmentation` of any kind → (H, W) bool; ValueError where it has none of them."""
     if isinstance(segmentation, dict):
         return decode_rle(segmentation, (size[0], size[1]))
     if not isinstance(segmentation, list):

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hintseg.errors import InputError
-from hintseg.hints.forms.form import Hint
 from hintseg.hints.labels import VOID
 from hintseg.hints.model import ImageHints
 from hintseg.hints.names import is_unnamed
+from hintseg.hints.types.hint_type import Hint
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class ClassMap:
             looked_for = frozenset(self.run_label[label] for label in looked_for if label in self.run_label)
         return replace(
             hints,
-            by_form={form: tuple(self._run_hint(hint) for hint in found) for form, found in hints.by_form.items()},
+            by_type={name: tuple(self._run_hint(hint) for hint in found) for name, found in hints.by_type.items()},
             background=None if hints.background is None else self.run_label[hints.background],
             looked_for=looked_for,
         )

@@ -32,8 +32,6 @@ from numpy.typing import NDArray
 from hintseg.errors import InputError
 from hintseg.hints.coding import LabelCoding
 from hintseg.hints.dataset_json import classes_from_hints, parse_description, read_table
-from hintseg.hints.forms.form import Hint, Row
-from hintseg.hints.forms.registry import FORMS, with_label_maps, with_tables
 from hintseg.hints.keys import by_key, near_key
 from hintseg.hints.label_maps import LabelMaps, broken_link, list_label_maps, require_own_values, require_size
 from hintseg.hints.labels import VOID
@@ -43,6 +41,8 @@ from hintseg.hints.model import ImageHints
 from hintseg.hints.names import no_class, plain_name, require_names
 from hintseg.hints.splits import split_keys
 from hintseg.hints.stretch import with_stretch
+from hintseg.hints.types.hint_type import Hint, Row
+from hintseg.hints.types.registry import HINT_TYPES, with_label_maps, with_tables
 from hintseg.io.images import read_image, read_image_size, read_picture
 from hintseg.io.listing import Listing, list_images
 from hintseg.io.samples import PLAIN, DecodedImage, View
@@ -206,12 +206,14 @@ class Dataset:
         """Which value of a label map means which class."""
         return LabelCoding(len(self.classes), self.void, self.unlabelled, self.first_label)
 
-    def hints(self, key: str, forms: Iterable[str] = FORMS, size: tuple[int, int] | None = None) -> ImageHints:
-        """All hints of one image, of the chosen forms; its size (height, width) is read where it is not given."""
-        chosen, corrections = frozenset(forms), list[str]()
+    def hints(
+        self, key: str, hint_types: Iterable[str] = HINT_TYPES, size: tuple[int, int] | None = None
+    ) -> ImageHints:
+        """All hints of one image, of the chosen types; its size (height, width) is read where it is not given."""
+        chosen, corrections = frozenset(hint_types), list[str]()
         known = cache(lambda: size or read_image_size(self.path(key)))
         return ImageHints(
-            {name: self._hints(name, key, known, corrections.append) for name in FORMS if name in chosen},
+            {name: self._hints(name, key, known, corrections.append) for name in HINT_TYPES if name in chosen},
             tags_complete=self.tags_complete,
             background=self.background,
             looked_for=self._looked_for(key),
@@ -221,17 +223,17 @@ class Dataset:
     def _hints(
         self, name: str, key: str, size: Callable[[], tuple[int, int]], correct: Callable[[str], None]
     ) -> tuple[Hint, ...]:
-        """Hints of one form: those of its table, then its image."""
-        form, found = FORMS[name], []
-        if form.parse is not None:
+        """Hints of one type: those of its table, then its image."""
+        hint_type, found = HINT_TYPES[name], []
+        if hint_type.parse is not None:
             where = f"{self.root / name}.json, image {key}"
             label = partial(self.label, where=where)
             rows = (Row(values, where, label, size, correct) for values in self._tables[name].get(key, ()))
-            found += [hint for row in rows if (hint := form.parse(row)) is not None]
-            if (said := form.doubt(found)) is not None:
+            found += [hint for row in rows if (hint := hint_type.parse(row)) is not None]
+            if (said := hint_type.conflict(found)) is not None:
                 correct(said)
-        if form.label_map is not None and (labels := self._label_map(name, key, size, correct)) is not None:
-            found.append(form.label_map(labels))
+        if hint_type.label_map is not None and (labels := self._label_map(name, key, size, correct)) is not None:
+            found.append(hint_type.label_map(labels))
         return tuple(found)
 
     def label(self, value: object, where: str) -> int:
@@ -290,10 +292,10 @@ class Dataset:
         size: Callable[[], tuple[int, int]],
         correct: Callable[[str], None] = lambda what: None,
     ) -> NDArray[np.uint8] | None:
-        """FOLDER/KEY.png; what it leaves open is `UNLABELLED`, or `VOID` in a dense form."""
+        """FOLDER/KEY.png; what it leaves open is `UNLABELLED`, or `VOID` of a dense type."""
         path = self.label_path(folder, key)
         if path is None:
             return None
         require_own_values(self.root / folder, self.classes, self.first_label)
         require_size(path, (values := self.coding.read(path, self.classes, correct)).shape, size())
-        return self.coding.decode(values, FORMS[folder].dense, path)
+        return self.coding.decode(values, HINT_TYPES[folder].dense, path)

@@ -8,12 +8,12 @@ import numpy as np
 
 from hintseg.errors import InputError
 from hintseg.hints.coding import parse_coding
-from hintseg.hints.forms.form import LARGEST
-from hintseg.hints.forms.registry import FORMS, with_label_maps, with_tables
 from hintseg.hints.label_maps import list_label_maps
 from hintseg.hints.labels import MAX_CLASSES, UNLABELLED, VOID
 from hintseg.hints.misspelt import FOLDERS, misspelt
 from hintseg.hints.names import plain_name, require_names
+from hintseg.hints.types.hint_type import LARGEST
+from hintseg.hints.types.registry import HINT_TYPES, with_label_maps, with_tables
 from hintseg.io.images import read_labels
 from hintseg.io.listing import composed
 from hintseg.io.reading import read_json as read_json
@@ -131,7 +131,7 @@ def classes_from_hints(root: Path) -> tuple[str, ...]:
         for key, rows in read_table(root / f"{name}.json").items():
             for row in rows:
                 try:
-                    value = FORMS[name].label_of(row)
+                    value = HINT_TYPES[name].label_of(row)
                 except (LookupError, TypeError):
                     value = None
                 if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < MAX_CLASSES:

@@ -21,10 +21,10 @@ def pixel_digest(image: NDArray[np.uint8], contours: NDArray[np.floating] | None
 def hint_digest(hints: ImageHints) -> str:
     """Of all hints of one image in their order, and of the classes that were looked for."""
     digest = hashlib.sha256(repr(None if hints.looked_for is None else sorted(hints.looked_for)).encode())
-    for form, found in hints.by_form.items():
+    for name, found in hints.by_type.items():
         for hint in found:
             values = [getattr(hint, field.name) for field in dataclasses.fields(hint)]  # type: ignore[arg-type]
-            digest.update(f"{form} {type(hint).__name__} {[_written(value) for value in values]}".encode())
+            digest.update(f"{name} {type(hint).__name__} {[_written(value) for value in values]}".encode())
     return digest.hexdigest()[:DIGITS]
 
 

@@ -8,26 +8,26 @@ from hintseg.hints.model import ImageHints
 
 
 class FractionCounts:
-    """Images whose hints of a form all lie within the first pixel, so that they may be fractions."""
+    """Images whose hints of a type all lie within the first pixel, so that they may be fractions."""
 
     def __init__(self) -> None:
         self._images: Counter[str] = Counter()
         self._within: Counter[str] = Counter()
         self._broken: set[str] = set()
 
-    def add(self, form: str, coordinates: Iterable[float], size: tuple[int, ...]) -> None:
+    def add(self, hint_type: str, coordinates: Iterable[float], size: tuple[int, ...]) -> None:
         """Count those of one image (height, width, …)."""
         values = iter(coordinates)
         first = next(values, None)
         if first is None or max(size[:2]) <= 1:
             return
-        self._images[form] += 1
+        self._images[hint_type] += 1
         for value in chain((first,), values):
             if not 0 <= value <= 1:
                 return
             if value not in (0, 1):
-                self._broken.add(form)
-        self._within[form] += 1
+                self._broken.add(hint_type)
+        self._within[hint_type] += 1
 
     def add_hints(self, hints: ImageHints, size: tuple[int, ...]) -> None:
         """Count all of one image."""
@@ -36,11 +36,11 @@ class FractionCounts:
         self.add("scribbles", (side for stroke in hints.scribbles for place in stroke.vertices for side in place), size)
 
     def sentences(self) -> Iterator[str]:
-        """Of each form in which all lie there, and several images or numbers that are not whole say so."""
-        for form, count in self._images.items():
-            if self._within[form] == count and (count > 1 or form in self._broken):
+        """Of each hint type in which all lie there, and several images or numbers that are not whole say so."""
+        for hint_type, count in self._images.items():
+            if self._within[hint_type] == count and (count > 1 or hint_type in self._broken):
                 where = f"all {count} images that have any" if count > 1 else "the one image that has any"
                 yield (
-                    f"{form}: in {where}, all coordinates lie from 0 to 1; these look like fractions of the image's "
-                    "sides, and pixels are meant; multiply x by the width and y by the height."
+                    f"{hint_type}: in {where}, all coordinates lie from 0 to 1; these look like fractions of the "
+                    "image's sides, and pixels are meant; multiply x by the width and y by the height."
                 )

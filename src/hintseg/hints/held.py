@@ -25,7 +25,7 @@ def unpack(hints: ImageHints) -> ImageHints:
 
 
 def _each(hints: ImageHints, change: Any) -> ImageHints:
-    return replace(hints, by_form={form: tuple(map(change, found)) for form, found in hints.by_form.items()})
+    return replace(hints, by_type={name: tuple(map(change, found)) for name, found in hints.by_type.items()})
 
 
 def _pack(hint: Any) -> Any:

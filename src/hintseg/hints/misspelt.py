@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from difflib import get_close_matches
 from pathlib import Path
 
-from hintseg.hints.forms.registry import with_label_maps, with_tables
+from hintseg.hints.types.registry import with_label_maps, with_tables
 
 FOLDERS = (*with_label_maps(), "contours")
 FILES = ("dataset.json", *(f"{name}.json" for name in with_tables()), "looked_for.json")

@@ -1,4 +1,4 @@
-"""ImageHints: all hints of one image, in whatever forms they came.
+"""ImageHints: all hints of one image, of whatever types.
 
 Coordinates are pixels of the upright image, x to the right, y down; (0, 0) is the top-left pixel.
 Labels are class indices.
@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from hintseg.hints.forms.boxes import Box
-from hintseg.hints.forms.form import H, Hint
-from hintseg.hints.forms.masks import Mask
-from hintseg.hints.forms.points import Point
-from hintseg.hints.forms.scribbles import Scribble, ScribbleMap
-from hintseg.hints.forms.tags import Tag
+from hintseg.hints.types.boxes import Box
+from hintseg.hints.types.hint_type import H, Hint
+from hintseg.hints.types.masks import Mask
+from hintseg.hints.types.points import Point
+from hintseg.hints.types.scribbles import Scribble, ScribbleMap
+from hintseg.hints.types.tags import Tag
 
 
 @dataclass(frozen=True)
@@ -23,14 +23,14 @@ class ImageHints:
     """Everything known of one image.
 
     Attributes:
-        by_form: form → its hints; any may be missing or empty, all may be filled at once.
+        by_type: hint type → its hints; any may be missing or empty, all may be filled at once.
         tags_complete: whether a class that no hint names is absent from the image.
         background: the class of everything else, which needs no hint to be present.
         looked_for: the only classes whose absence from the hints says anything; None: all classes.
         corrections: what was done to hints that leave the image, each as often as it was done.
     """
 
-    by_form: Mapping[str, tuple[Hint, ...]] = field(default_factory=dict)
+    by_type: Mapping[str, tuple[Hint, ...]] = field(default_factory=dict)
     tags_complete: bool = True
     background: int | None = None
     looked_for: frozenset[int] | None = None
@@ -38,7 +38,7 @@ class ImageHints:
 
     def of(self, kind: type[H]) -> tuple[H, ...]:
         """All hints of one kind."""
-        return tuple(hint for hints in self.by_form.values() for hint in hints if isinstance(hint, kind))
+        return tuple(hint for hints in self.by_type.values() for hint in hints if isinstance(hint, kind))
 
     @property
     def tags(self) -> tuple[Tag, ...]:
@@ -70,9 +70,9 @@ class ImageHints:
         """The dense mask."""
         return next(iter(self.of(Mask)), None)
 
-    def forms(self) -> tuple[str, ...]:
-        """The forms that hold at least one hint."""
-        return tuple(form for form, hints in self.by_form.items() if any(hint.named() for hint in hints))
+    def types(self) -> tuple[str, ...]:
+        """The hint types of which there is at least one hint."""
+        return tuple(name for name, hints in self.by_type.items() if any(hint.named() for hint in hints))
 
     def classes(self) -> frozenset[int]:
         """Indices of all classes that any hint names."""
@@ -80,7 +80,7 @@ class ImageHints:
 
     def localized(self) -> frozenset[int]:
         """Indices of all classes with a localized hint; the background is what boxes leave."""
-        pointing = [hint for hints in self.by_form.values() for hint in hints if not isinstance(hint, Tag)]
+        pointing = [hint for hints in self.by_type.values() for hint in hints if not isinstance(hint, Tag)]
         named = frozenset[int]().union(*(hint.named() for hint in pointing))
         return named | {self.background} if self.boxes and self.background is not None else named
 

@@ -12,8 +12,8 @@ from hintseg.config.schema import Recipe
 from hintseg.errors import ConfigError, HintsegError, InputError, RunError, why
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.dataset_json import parse_view
-from hintseg.hints.forms.registry import FORMS
 from hintseg.hints.names import require_names
+from hintseg.hints.types.registry import HINT_TYPES
 from hintseg.io.listing import require_no_pipe
 from hintseg.io.pillow import MAX_PIXELS
 from hintseg.io.samples import PLAIN, View
@@ -28,7 +28,7 @@ class RunDescription:
         recipe: the whole configuration.
         classes, background: of the data set.
         data: folder of the data set it was trained on.
-        forms: hint forms it was trained with.
+        hint_types: hint types it was trained with.
         keys: training images, in the order the memory bank counts them.
         version: of hintseg.
         view: how the data set's rasters were read; images are read alike.
@@ -39,7 +39,7 @@ class RunDescription:
     classes: tuple[str, ...]
     background: int | None
     data: str
-    forms: tuple[str, ...]
+    hint_types: tuple[str, ...]
     keys: tuple[str, ...]
     version: str
     view: View = PLAIN
@@ -107,7 +107,9 @@ def _recipe(content: object, path: Path) -> Recipe:
 
 def _checked(content: dict[str, Any], path: Path) -> dict[str, Any]:
     """The arguments of a `RunDescription`; an error of many kinds where one cannot be."""
-    for name in ("classes", "forms", "keys"):
+    if "forms" in content:
+        content["hint_types"] = content.pop("forms")  # their name in older runs
+    for name in ("classes", "hint_types", "keys"):
         if not isinstance(content[name], list):
             raise ValueError(f"its {name} must be a list")
         content[name] = tuple(content[name])
@@ -117,7 +119,7 @@ def _checked(content: dict[str, Any], path: Path) -> dict[str, Any]:
     background = content["background"]
     if background is not None and not (type(background) is int and 0 <= background < len(content["classes"])):
         raise ValueError("its background is no class")
-    if not set(content["forms"]) <= set(FORMS):
+    if not set(content["hint_types"]) <= set(HINT_TYPES):
         raise ValueError("its hint types are unknown")
     content["largest"] = int(content.get("largest", 0))
     if not 0 <= content["largest"] <= MAX_PIXELS:

@@ -207,9 +207,9 @@ class Segmenter:
                 log.warning("%s", note)
         return found
 
-    def hints(self, dataset: Dataset, key: str, forms: Sequence[str] | None = None) -> ImageHints:
-        """The hints of an image, numbered as this run's classes; forms None: those that it was trained on."""
-        chosen = self.description.forms if forms is None else forms
+    def hints(self, dataset: Dataset, key: str, hint_types: Sequence[str] | None = None) -> ImageHints:
+        """The hints of an image, numbered as this run's classes; hint_types None: those that it was trained on."""
+        chosen = self.description.hint_types if hint_types is None else hint_types
         return self.class_map(dataset).run_hints(dataset.hints(key, chosen), f"{dataset.root}, image {key}")
 
     def complete(self, dataset: Dataset, key: str) -> NDArray[np.uint8]:
@@ -227,7 +227,7 @@ class Segmenter:
         return self.class_map(dataset).own_labels(without_data(mask, valid))
 
     def hinted(self, dataset: Dataset, key: str) -> tuple[DecodedImage, PseudoLabels]:
-        """An image and its hints of the forms this run was trained on, as its recipe draws them.
+        """An image and its hints of the types this run was trained on, as its recipe draws them.
 
         The hints are numbered as this run's classes; only those that the data set has are allowed.
         """

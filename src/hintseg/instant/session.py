@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from hintseg.errors import ConfigError, InputError
 from hintseg.hints.dataset import Dataset
-from hintseg.hints.forms.registry import FORMS
 from hintseg.hints.labels import UNLABELLED
+from hintseg.hints.types.registry import HINT_TYPES
 from hintseg.inference.device import pick_device
 from hintseg.inference.prediction import refined, without_data
 from hintseg.instant.features import FEATURES_LIMIT, FeatureStore, scale_for
@@ -42,7 +42,7 @@ class Session:
     Args:
         dataset: images and hints.
         cache: folder for features and superpixels, which runs and sessions on the same images share.
-        forms: of the hints that are read.
+        hint_types: of the hints that are read.
         weights: of the backbone: "auto", "timm", or a file.
         device: "auto", "cpu", "cuda", …
         seed: of the head's first weights and of the choice of pixels.
@@ -53,13 +53,13 @@ class Session:
     """
 
     def __init__(
-        self, dataset: Dataset, cache: Path, *, forms: Sequence[str] = tuple(FORMS), weights: str = "auto",
+        self, dataset: Dataset, cache: Path, *, hint_types: Sequence[str] = tuple(HINT_TYPES), weights: str = "auto",
         device: str = "auto", seed: int = 0,
     ) -> None:  # fmt: skip
         if weights == "none":
             raise ConfigError("the instant engine needs a pretrained backbone: use --weights auto or a file.")
         self.cache = cache
-        self.forms = tuple(forms)
+        self.hint_types = tuple(hint_types)
         self.seed = seed
         self._weights, self._device = weights, pick_device(device)
         self._begin(dataset)
@@ -129,7 +129,7 @@ class Session:
         return image, target, shares
 
     def _images(self, key: str) -> TrainingImages:
-        return TrainingImages(self.dataset, (key,), self.forms, INSTANT.data, self.cache)
+        return TrainingImages(self.dataset, (key,), self.hint_types, INSTANT.data, self.cache)
 
     def _known(self, images: TrainingImages, key: str) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         """The reduced image, and (H, W) uint8 its hints propagated as far as they can be trusted.

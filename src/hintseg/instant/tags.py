@@ -72,7 +72,7 @@ def all_placed(images: TrainingImages) -> bool:
     localized: set[int] = set()
     named: set[int] = set()
     for key in images.keys:
-        hints = images.dataset.hints(key, images.forms)
+        hints = images.dataset.hints(key, images.hint_types)
         localized |= hints.localized()
         named |= hints.classes()
     return named <= localized

@@ -19,8 +19,8 @@ from hintseg.formats.folder import Progress, find, require_empty, required, writ
 from hintseg.formats.rle import decode_polygons, decode_rle
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.dataset_json import read_json
-from hintseg.hints.forms.form import numbers
 from hintseg.hints.labels import VOID
+from hintseg.hints.types.hint_type import numbers
 from hintseg.io.images import resize_nearest, write_labels
 from hintseg.io.staging import being_made
 from hintseg.prepare.archive import Archive, plain_key, require_size

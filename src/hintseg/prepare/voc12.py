@@ -32,7 +32,7 @@ from hintseg.formats.folder import (
 )
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.dataset_json import read_json
-from hintseg.hints.forms.form import numbers
+from hintseg.hints.types.hint_type import numbers
 from hintseg.io.images import read_image_size, write_labels
 from hintseg.io.listing import require_file
 from hintseg.io.staging import being_made

@@ -13,8 +13,8 @@ from torch import Tensor
 from hintseg.config.schema import CompletionConfig, InferenceConfig
 from hintseg.functional.propagation.dense_crf import coarse_crf
 from hintseg.functional.propagation.random_walk import random_walk
-from hintseg.hints.forms.boxes import Box
 from hintseg.hints.labels import UNLABELLED
+from hintseg.hints.types.boxes import Box
 from hintseg.network.embedder import Network, PixelMaps
 from hintseg.network.heads import resize
 from hintseg.network.tta import image_maps, middle_scale

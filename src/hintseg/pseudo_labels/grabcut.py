@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from hintseg.hints.forms.boxes import Box
 from hintseg.hints.labels import UNLABELLED
+from hintseg.hints.types.boxes import Box
 
 MIDDLE = 0.4  # of each side of a box: probably its class
 SURROUNDINGS = 0.5  # of each side of a box, seen beyond it

@@ -17,10 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hintseg.hints.dataset import Dataset
-from hintseg.hints.forms.boxes import Box
-from hintseg.hints.forms.registry import FORMS
 from hintseg.hints.labels import UNLABELLED, VOID
 from hintseg.hints.model import ImageHints
+from hintseg.hints.types.boxes import Box
+from hintseg.hints.types.registry import HINT_TYPES
 from hintseg.io.samples import DecodedImage
 from hintseg.pseudo_labels.grabcut import box_centres, box_pixels, box_seeds
 from hintseg.pseudo_labels.target import PseudoLabels
@@ -64,9 +64,9 @@ def middles(image: NDArray[np.uint8], boxes: Sequence[Box]) -> NDArray[np.uint8]
 def drawn(hints: ImageHints, size: tuple[int, int], num_classes: int, point_radius: int = 3) -> PseudoLabels:
     """Stage 1. Where strokes of two classes cross, and where their points share a pixel, nobody knows: void."""
     labels = np.full(size, UNLABELLED, dtype=np.uint8)
-    for name, form in FORMS.items():
-        if found := hints.by_form.get(name):
-            form.draw(found, labels, point_radius)
+    for name, hint_type in HINT_TYPES.items():
+        if found := hints.by_type.get(name):
+            hint_type.draw(found, labels, point_radius)
     return PseudoLabels(labels, ~hints.absent(num_classes), hints.present(num_classes), labels)
 
 

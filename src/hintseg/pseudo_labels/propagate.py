@@ -88,7 +88,7 @@ def complete_untrained(
 
 
 def complete_key(
-    dataset: Dataset, key: str, forms: Sequence[str], method: str = "harmonic", point_radius: int = 3
+    dataset: Dataset, key: str, hint_types: Sequence[str], method: str = "harmonic", point_radius: int = 3
 ) -> NDArray[np.uint8]:
     """The dense mask of one image of a data set, (H, W) uint8.
 
@@ -97,7 +97,7 @@ def complete_key(
         InputError: the image or its hints cannot be read, or it has no point, scribble or mask.
     """
     image, valid = picture = dataset.picture(key)
-    labels = pseudo_labels(picture, dataset.hints(key, forms), len(dataset.classes), point_radius)
+    labels = pseudo_labels(picture, dataset.hints(key, hint_types), len(dataset.classes), point_radius)
     small, target = reduce_labels(image, labels, LONGEST_SIDE)
     try:
         contours = resized_contours(dataset.contours(key), small.shape[:2])

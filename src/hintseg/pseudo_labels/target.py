@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from hintseg.hints.forms.boxes import Box
 from hintseg.hints.labels import UNLABELLED
+from hintseg.hints.types.boxes import Box
 from hintseg.io.images import resize_longest_side, resize_nearest
 from hintseg.pseudo_labels.grabcut import resized_boxes
 

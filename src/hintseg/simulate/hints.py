@@ -10,10 +10,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from hintseg.hints.forms.boxes import Box
-from hintseg.hints.forms.points import Point
-from hintseg.hints.forms.tags import Tag
 from hintseg.hints.labels import UNLABELLED
+from hintseg.hints.types.boxes import Box
+from hintseg.hints.types.points import Point
+from hintseg.hints.types.tags import Tag
 from hintseg.io.images import distance_to_border
 
 Style = Literal["skeleton", "interior", "border"]

@@ -18,9 +18,9 @@ from hintseg.errors import TrainingError
 from hintseg.functional.segments.oversegment import partitions, resized_contours
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.digest import pixel_digest
-from hintseg.hints.forms.boxes import Box
 from hintseg.hints.held import pack, unpack
 from hintseg.hints.model import ImageHints
+from hintseg.hints.types.boxes import Box
 from hintseg.io.images import resize_longest_side
 from hintseg.io.samples import DecodedImage
 from hintseg.io.writing import cached_arrays
@@ -38,7 +38,7 @@ class TrainingImages:
     `digests` says is refused, so that no run learns from two versions of an image.
 
     Args:
-        dataset, keys, forms: which images and which of their hints.
+        dataset, keys, hint_types: which images and which of their hints.
         config: data section of the recipe.
         cache: folder for superpixels, or None.
         digests: KEY → `pixel_digest` of the image; those without one are not compared.
@@ -49,7 +49,7 @@ class TrainingImages:
         self,
         dataset: Dataset,
         keys: Sequence[str],
-        forms: Sequence[str],
+        hint_types: Sequence[str],
         config: DataConfig,
         cache: Path | None = None,
         digests: Mapping[str, str] | None = None,
@@ -57,7 +57,7 @@ class TrainingImages:
     ) -> None:
         self.dataset = dataset
         self.keys = tuple(keys)
-        self.forms = tuple(forms)
+        self.hint_types = tuple(hint_types)
         self.config = config
         self.cache = cache
         self.digests = digests or {}
@@ -88,7 +88,7 @@ class TrainingImages:
     def hints(self, key: str) -> ImageHints:
         """The image's hints as they were when first asked for."""
         if key not in self._hints:
-            self._hints[key] = pack(self.dataset.hints(key, self.forms))
+            self._hints[key] = pack(self.dataset.hints(key, self.hint_types))
         return unpack(self._hints[key])
 
     def sample(self, key: str) -> Sample:

@@ -18,7 +18,7 @@ from hintseg.config.aliases import METHODS, TERMS, current_name, gone_changes
 from hintseg.config.explain import leaves
 from hintseg.errors import RunError, why
 from hintseg.hints.dataset_json import hint_files
-from hintseg.hints.forms.registry import FORMS
+from hintseg.hints.types.registry import HINT_TYPES
 from hintseg.inference.run_config import RunDescription
 from hintseg.io.writing import write_text
 from hintseg.network.backbone import WEIGHTS_NONE
@@ -29,7 +29,7 @@ log = logging.getLogger("hintseg")
 FILE = "inputs.json"
 FORMAT = 1
 TERM_LIST = "the terms of the objective"
-HINT_TYPES = "the hint types"
+TYPES = "the hint types"
 NOT_COMPARED = ("name", "checkpoint_every", "data.num_workers")  # settings that change no number
 
 
@@ -38,7 +38,7 @@ class RunInputs:
     """Everything that a run's weights depend on.
 
     Attributes:
-        settings: name → value as JSON has it: recipe, classes, forms, precision and the like.
+        settings: name → value as JSON has it: recipe, classes, hint types, precision and the like.
         images: KEY → digest of its pixels, in the order in which the run counts images.
         hints: KEY → digest of its hints.
     """
@@ -93,12 +93,12 @@ class HintWatch:
             )  # fmt: skip
 
     def _look(self) -> dict[str, str]:
-        tables = {f"{name}.json" for name in (*FORMS, "dataset", "looked_for")}
+        tables = {f"{name}.json" for name in (*HINT_TYPES, "dataset", "looked_for")}
         try:
             found = hint_files(self.root) if self.awake else {}
         except OSError:  # the folder is being moved or written
             return {}
-        return {name: mark for name, mark in found.items() if name in tables or name.split("/")[0] in FORMS}
+        return {name: mark for name, mark in found.items() if name in tables or name.split("/")[0] in HINT_TYPES}
 
 
 def run_inputs(job: Job, description: RunDescription, network: Embedder, precision: str, device: str) -> RunInputs:
@@ -148,7 +148,7 @@ def _settings(description: RunDescription) -> dict[str, Any]:
     kept = {name: value for name, value in recipe if name not in NOT_COMPARED}
     told = {
         "the list of classes": description.classes, "the background": description.background,
-        "the view of rasters": description.view, HINT_TYPES: description.forms,
+        "the view of rasters": description.view, TYPES: description.hint_types,
         TERM_LIST: list(description.recipe.objective),
     }  # fmt: skip
     return json.loads(json.dumps(told)) | kept
@@ -169,7 +169,7 @@ def _current(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Settings by their present names, and terms by theirs; those of a run that an earlier version began."""
     found = {current_name(name): value for name, value in settings.items()}
     if "the hint forms" in found:
-        found[HINT_TYPES] = found.pop("the hint forms")
+        found[TYPES] = found.pop("the hint forms")
     found[TERM_LIST] = [TERMS.get(name, name) for name in found[TERM_LIST]]
     found["inference.method"] = METHODS.get(found["inference.method"], found["inference.method"])
     return found

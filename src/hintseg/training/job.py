@@ -29,7 +29,7 @@ class Job:
 
     Attributes:
         keys: training images, each with at least one usable hint somewhere in the set.
-        forms: hint types.
+        hint_types: hint types.
         out: run folder; must be new, or a run of the same configuration with `resume`.
         devices: how many, a process each; the script or command is started again for every further one, and
             all but the first return before the run folder is complete.
@@ -43,7 +43,7 @@ class Job:
 
     dataset: Dataset
     keys: tuple[str, ...]
-    forms: tuple[str, ...]
+    hint_types: tuple[str, ...]
     recipe: Recipe
     out: Path
     weights: str
@@ -64,13 +64,15 @@ class Job:
         dataset = self.dataset
         return RunDescription(
             self.recipe, dataset.classes, dataset.background, dataset.address or str(dataset.root.resolve()),
-            self.forms, self.keys, self.version, dataset.shown, self.largest,
+            self.hint_types, self.keys, self.version, dataset.shown, self.largest,
         )  # fmt: skip
 
     def images(self, superpixels: int) -> TrainingImages:
         """Its training images, whose labels are propagated over about that many superpixels; 0: they are not."""
         pixels = {key: self.digests[key][0] for key in self.keys}
-        return TrainingImages(self.dataset, self.keys, self.forms, self.recipe.data, self.cache, pixels, superpixels)
+        return TrainingImages(
+            self.dataset, self.keys, self.hint_types, self.recipe.data, self.cache, pixels, superpixels
+        )
 
     def tell(self) -> None:
         """Log the notes."""

@@ -70,7 +70,7 @@ def _begin(job: Job, fabric: Fabric, start: Start | None) -> Run:
     log.info(
         "hintseg %s, torch %s, %s, %s: recipe %s, %d images of %s, %d classes, %s",
         job.version, torch.__version__, fabric.device, job.precision, recipe.name, len(job.keys), description.data,
-        len(description.classes), ", ".join(job.forms),
+        len(description.classes), ", ".join(job.hint_types),
     )  # fmt: skip
     # A head that the run starts from is fitted to propagated labels, whatever the objective reads.
     propagates = uses_propagated_labels(recipe) or start is not None

@@ -129,7 +129,7 @@ PATHS = [
     "/api/image/%00", "/api/image/..%2f..%2fx", "/api/image/" + "%C3%A4" * 200, "/api/image/b?side=nan", "/api/image/",
     "/api/image/b?side=" + "9" * 200, "/api/mask/b?source=%00", "/api/nearest/b?x=nan&y=inf",
     "/api/nearest/b?x=1e999&y=1",
-    "/api/export?form=%00", "/api/export?form=" + "x" * 300, "/api/hints/%F0%9F%98%80", "/versions/x", "/predict",
+    "/api/export?writer=%00", "/api/export?writer=" + "x" * 300, "/api/hints/%F0%9F%98%80", "/versions/x", "/predict",
 ]  # fmt: skip
 BODIES = [
     b"", b"{", b"[]", b"null", b"1", b'"x"', b"\xff", b"\xef\xbb\xbf{}", '{"a": 1}'.encode("utf-16"), b"NaN", b"\x00",

@@ -164,17 +164,17 @@ def empty(tmp_path, tab_of):
     return tab_of(TestClient(create_app(project, Trainer(project, "none"))))
 
 
-@pytest.mark.parametrize("form", sorted(set(WRITERS) - {"geotiff", "label-studio"}))  # whose predictions are not read
-def test_what_is_exported_is_equal_elsewhere(tab, empty, tmp_path, form):
+@pytest.mark.parametrize("writer", sorted(set(WRITERS) - {"geotiff", "label-studio"}))  # whose predictions are not read
+def test_what_is_exported_is_equal_elsewhere(tab, empty, tmp_path, writer):
     drawn = {"strokes": [{"label": 1, "vertices": [[3, 60], [90, 60]], "width": 9}]}
     tab.save("b", drawn | {"points": [{"label": 0, "x": 30, "y": 10}, {"label": 2, "x": 70, "y": 30}]})
     masks = zipfile.ZipFile(io.BytesIO(tab.client.get("/api/export").content))
     labels = np.array(Image.open(io.BytesIO(masks.read("masks/b.png"))))
-    archive = tab.client.get("/api/export", params={"form": form, "images": True}).content
-    report, _ = imported(empty.client, {f"{form}.zip": archive})
+    archive = tab.client.get("/api/export", params={"writer": writer, "images": True}).content
+    report, _ = imported(empty.client, {f"{writer}.zip": archive})
     assert (report["images"], report["new"], report["lost"]) == (1, 1, {})
     dataset = Dataset.open(tmp_path / "empty")
-    found = dataset.mask("b") if form in ("png", "voc") else scribbles(tmp_path / "empty", "b")
+    found = dataset.mask("b") if writer in ("png", "voc") else scribbles(tmp_path / "empty", "b")
     names = [*dataset.classes]
     assert set(names) <= {"sky", "roof", "été"}
     for label, name in enumerate(("sky", "roof", "été")):

@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from hintseg.hints.dataset import Dataset
-from hintseg.hints.forms.registry import FORMS
 from hintseg.hints.labels import UNLABELLED
+from hintseg.hints.types.registry import HINT_TYPES
 from hintseg.io.images import write_labels
 
 pytest.importorskip("fastapi")
@@ -245,12 +245,12 @@ def packed(path, images, annotations):
     return path
 
 
-def download(page, tmp_path, form):
-    page.select_option("#format", form)
+def download(page, tmp_path, writer):
+    page.select_option("#format", writer)
     with page.expect_download(timeout=120_000) as got:
         page.click("#export")
-    got.value.save_as(tmp_path / f"{form}.zip")
-    return tmp_path / f"{form}.zip"
+    got.value.save_as(tmp_path / f"{writer}.zip")
+    return tmp_path / f"{writer}.zip"
 
 
 @pytest.mark.slow
@@ -287,7 +287,7 @@ def test_a_coco_project_is_corrected_trained_exported_and_equal_elsewhere(browse
     labels = {key: np.array(Image.open(io.BytesIO(maps.read(f"masks/{key}.png")))) for key in HALVES}
     drawn = Dataset.open(here).hints("astronaut")
     certain = np.full((HEIGHT, WIDTH), UNLABELLED, np.uint8)
-    FORMS["scribbles"].draw(drawn.by_form["scribbles"], certain, 0)
+    HINT_TYPES["scribbles"].draw(drawn.by_type["scribbles"], certain, 0)
     assert (labels["astronaut"] == certain)[certain < UNLABELLED].mean() > 0.95
 
     serve(there, ports[1])

@@ -69,8 +69,8 @@ def test_hints_are_on_disk_in_the_folder_format(tab, folder):
     back = tab.open("été 1")
     assert {name: back[name] for name in DRAWN} == tab.drawn(DRAWN)
     assert (back["width"], back["height"], back["raster"], back["accepted"]) == (96, 72, False, False)
-    forms = {image["key"]: image["forms"] for image in tab.reload()["images"]}
-    assert forms == {"b": [], "été 1": ["tags", "boxes", "points", "scribbles"]}
+    hint_types = {image["key"]: image["hint_types"] for image in tab.reload()["images"]}
+    assert hint_types == {"b": [], "été 1": ["tags", "boxes", "points", "scribbles"]}
     tab.save("été 1", {})
     assert json.loads((folder / "scribbles.json").read_text("utf-8")) == {}
 
@@ -258,10 +258,10 @@ def test_training_gives_masks_uncertainty_neighbours_and_exports(scenes, tiny):
         time.sleep(0.2)
     places = client.get("/api/project").json()["uncertain"]
     assert all(0 <= one["x"] < 96 and 0 <= one["y"] < 72 for one in places.values())
-    for form, name in [("png", f"{key}.png"), ("coco", "annotations.json")]:
-        packed = zipfile.ZipFile(io.BytesIO(client.get("/api/export", params={"form": form}).content))
+    for writer, name in [("png", f"{key}.png"), ("coco", "annotations.json")]:
+        packed = zipfile.ZipFile(io.BytesIO(client.get("/api/export", params={"writer": writer}).content))
         assert any(name in entry for entry in packed.namelist()), packed.namelist()
-    assert client.get("/api/export", params={"form": "magic"}).status_code == 422
+    assert client.get("/api/export", params={"writer": "magic"}).status_code == 422
     client.post("/api/train", json={"effort": "thorough"})
     # The server is killed and started again: it finds the training, starts no second one, and stops it.
     again = TestClient(create_app(project, Trainer(project, "none", tuple(tiny))))
@@ -304,10 +304,10 @@ def test_the_page_exports_every_format_that_it_offers(tab):
     page = tab.client.get("/").text
     offered = re.findall(r'<option value="([\w-]+)">', page.split('id="format"')[1].split("</select>")[0])
     assert set(offered) == set(WRITERS) - {"geotiff"}  # which needs maps
-    for form in offered:
-        answer = tab.client.get("/api/export", params={"form": form, "images": True})
+    for writer in offered:
+        answer = tab.client.get("/api/export", params={"writer": writer, "images": True})
         assert answer.status_code == 200, answer.text
-        image = "b.png" if form == "labelme" else "images/b.png"
+        image = "b.png" if writer == "labelme" else "images/b.png"
         assert image in zipfile.ZipFile(io.BytesIO(answer.content)).namelist()
 
 
@@ -317,14 +317,14 @@ def test_masks_are_predicted_once_for_all_formats(tab, monkeypatch):
     monkeypatch.setattr(
         "hintseg.apps.studio.trainer.complete_key", lambda *given: asked.append(1) or complete_key(*given)
     )
-    for form in ("png", "coco", "yolo"):
-        assert tab.client.get("/api/export", params={"form": form}).status_code == 200
+    for writer in ("png", "coco", "yolo"):
+        assert tab.client.get("/api/export", params={"writer": writer}).status_code == 200
     assert len(asked) == 1
     tab.save("b", DRAWN | {"points": []})
-    assert tab.client.get("/api/export", params={"form": "png"}).status_code == 200
+    assert tab.client.get("/api/export", params={"writer": "png"}).status_code == 200
     assert len(asked) == 2
     tab.classes(["sky", "roof", "été"], 1)  # another background
-    assert tab.client.get("/api/export", params={"form": "png"}).status_code == 200
+    assert tab.client.get("/api/export", params={"writer": "png"}).status_code == 200
     assert len(asked) == 3
 
 

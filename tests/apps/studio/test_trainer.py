@@ -205,10 +205,10 @@ def test_a_quick_training_is_an_instant_run(project, monkeypatch, effort, weight
 
 
 def test_an_accepted_mask_is_a_hint_for_training(project):
-    assert Dataset.open(project.root).hints("b").forms() == ("points",)
+    assert Dataset.open(project.root).hints("b").types() == ("points",)
     accept(project, "b", np.ones((72, 96), np.uint8))
     hints = Dataset.open(project.root).hints("b", ("masks",))
-    assert hints.forms() == ("masks",)
+    assert hints.types() == ("masks",)
     accept(project, "b", np.zeros((72, 96), np.uint8))
     (copy,) = (project.root / "studio" / "kept" / "masks").iterdir()
     assert (read_labels(copy) == 1).all()  # what was replaced

@@ -15,14 +15,14 @@ from hintseg.pseudo_labels.propagate import complete_key
 
 
 def complete_masks(
-    segmenter: Segmenter | None, dataset: Dataset, keys: Sequence[str], forms: Sequence[str], method: str, out: str,
-    resume: bool = False, overwrite: bool = False,
+    segmenter: Segmenter | None, dataset: Dataset, keys: Sequence[str], hint_types: Sequence[str], method: str,
+    out: str, resume: bool = False, overwrite: bool = False,
 ) -> Iterator[str | None]:  # fmt: skip
     """Write OUT/KEY.png of every image; yields what is wrong with it, or None.
 
     Args:
         segmenter: a run whose network completes; None: `method` does without, see `complete_key`.
-        forms: hint types to use; a run uses its own.
+        hint_types: hint types to use; a run uses its own.
         resume, overwrite: see `Output.claim`.
 
     Raises:
@@ -32,13 +32,17 @@ def complete_masks(
     output = Output(out, classes=dataset.classes)
     require_outside(output.folder, dataset.label_folders)
     images = [InputImage(str(dataset.paths[key]), key) for key in keys if key in dataset.paths]
-    finished = output.claim(digest_of(method, weights, forms, hint_files(dataset.root)), images, resume, overwrite)
+    finished = output.claim(digest_of(method, weights, hint_types, hint_files(dataset.root)), images, resume, overwrite)
     for key in keys:
         wrong = None
         try:
             if key not in finished:
                 with memory_explained(key, "reduce the image, or cut it into tiles"):
-                    mask = segmenter.complete(dataset, key) if segmenter else complete_key(dataset, key, forms, method)
+                    mask = (
+                        segmenter.complete(dataset, key)
+                        if segmenter
+                        else complete_key(dataset, key, hint_types, method)
+                    )
                 output.write(key, Prediction(mask))
         except InputError as error:
             wrong = str(error)

@@ -19,7 +19,7 @@ from hintseg.apps.batch_inference.input_images import InputImage
 from hintseg.errors import ConfigError, InputError, RunError
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.dataset_json import parse_description
-from hintseg.hints.forms.registry import with_label_maps
+from hintseg.hints.types.registry import with_label_maps
 from hintseg.io.georeference import write_georeferenced
 from hintseg.io.images import encode_labels
 from hintseg.io.listing import is_image_name

@@ -26,19 +26,19 @@ def check(
     from hintseg.apps.cli.progress import console, progress_bar
     from hintseg.check import inspect
     from hintseg.hints.dataset import Dataset
-    from hintseg.hints.forms.registry import parse_forms
+    from hintseg.hints.types.registry import parse_hint_types
 
-    forms = parse_forms(hints)
+    hint_types = parse_hint_types(hints)
     with progress_bar() as show:
         dataset = Dataset.open(data, show)
         keys = dataset.keys(split)
-        found = inspect(dataset, keys, forms, lambda done: show("check", done, len(keys), {}))
+        found = inspect(dataset, keys, hint_types, lambda done: show("check", done, len(keys), {}))
     table = Table("class", "images", "hinted pixels")
     for label, name in enumerate(dataset.classes):
         table.add_row(name, str(found.images_of_class[label]), str(found.hinted_pixels[label]))
     console.print(table)
-    forms_found = ", ".join(f"{form} in {count}" for form, count in found.forms.items()) or "none"
-    say(f"{found.images} images, {len(found.usable)} readable; hints: {forms_found}")
+    counts = ", ".join(f"{name} in {count}" for name, count in found.hint_types.items()) or "none"
+    say(f"{found.images} images, {len(found.usable)} readable; hints: {counts}")
     say(f"{dataset.passed_over.total()} files under images/ not read")
     if described := dataset.coding.described(dataset.classes):
         say(described)

@@ -34,7 +34,7 @@ def complete(
     """
     from hintseg.apps.batch_inference.complete import complete_masks
     from hintseg.hints.dataset import Dataset
-    from hintseg.hints.forms.registry import parse_forms
+    from hintseg.hints.types.registry import parse_hint_types
     from hintseg.inference.segmenter import Segmenter
     from hintseg.io.storage.files import below, exists
     from hintseg.pseudo_labels.propagate import METHODS
@@ -47,17 +47,17 @@ def complete(
         dataset = segmenter.dataset() if data is None else Dataset.open(data)
         own = data is None or dataset.address == segmenter.description.data
         keys = segmenter.description.keys if split is None and own else dataset.keys(split)
-        forms = segmenter.description.forms
+        hint_types = segmenter.description.hint_types
         segmenter.class_map(dataset)  # refused before anything is written
     else:
-        segmenter, dataset, forms = None, Dataset.open(run), parse_forms(hints)
+        segmenter, dataset, hint_types = None, Dataset.open(run), parse_hint_types(hints)
         keys = dataset.keys(split or "train")
     if method not in ("network", *METHODS):
         raise unknown_name("completion method", method, METHODS)
     # A data set's own folder masks/ holds the truth.
     target = out or below(run, "masks" if segmenter is not None else f"masks-{method}")
     trained = segmenter if method == "network" else None
-    wrong = complete_masks(trained, dataset, keys, forms, method, target, resume, overwrite)
+    wrong = complete_masks(trained, dataset, keys, hint_types, method, target, resume, overwrite)
     _write_masks("complete", len(keys), wrong, target)
 
 

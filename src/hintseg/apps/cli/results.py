@@ -89,7 +89,7 @@ def suggest(
         segmenter = Segmenter.open(folder, device)
         dataset = segmenter.dataset() if data is None else Dataset.open(data)
         segmenter.class_map(dataset)  # refused before every image is read
-        inspected = inspect(dataset, dataset.keys(split), segmenter.description.forms)
+        inspected = inspect(dataset, dataset.keys(split), segmenter.description.hint_types)
         found = find(
             segmenter, dataset, inspected.usable, method, lambda done: show("suggest", done, len(inspected.usable), {})
         )[:count]

@@ -6,7 +6,7 @@ from pathlib import Path
 from hintseg.apps.report.figures import RgbImage, draw_hints, overlay
 from hintseg.apps.report.page import figure_row, write_page
 from hintseg.hints.dataset import Dataset
-from hintseg.hints.forms.registry import FORMS
+from hintseg.hints.types.registry import HINT_TYPES
 from hintseg.inference.segmenter import Segmenter
 from hintseg.pseudo_labels.pipeline import pseudo_labels
 
@@ -39,7 +39,7 @@ def compared(
     for key in keys[:: max(len(keys) // images, 1)][:images]:
         picture, truth = dataset.picture(key), dataset.mask(key)
         image = picture.pixels
-        hints = dataset.hints(key, [form for form in FORMS if form != "masks"])
+        hints = dataset.hints(key, [name for name in HINT_TYPES if name != "masks"])
         pictures = [(image, key)]
         if hints.localized():
             labels = pseudo_labels(picture, hints, len(dataset.classes)).seeds

@@ -106,15 +106,15 @@ def _rows(keys: Iterable[str], make: Callable[[str], list[Figure]]) -> list[Row]
 
 def _summary(segmenter: Segmenter, home: Dataset | None) -> str:
     description = segmenter.description
-    named = home.hint_keys() if home else dict.fromkeys(description.forms, frozenset(description.keys))
-    forms = [form for form in description.forms if named.get(form, frozenset()) & set(description.keys)]
+    named = home.hint_keys() if home else dict.fromkeys(description.hint_types, frozenset(description.keys))
+    hint_types = [name for name in description.hint_types if named.get(name, frozenset()) & set(description.keys)]
     recipe = segmenter.recipe
     effort = f"{recipe.iterations} iterations of batch {recipe.data.batch_size}, crop {recipe.data.crop_size}"
     if recipe.instant is not None:
         head = f"a head on frozen features, {recipe.instant.steps} steps"
         effort = f"{head}, then {effort}" if recipe.objective else head
     return (
-        f"{len(description.keys)} training images with {', '.join(forms)}; {recipe.network.backbone}, "
+        f"{len(description.keys)} training images with {', '.join(hint_types)}; {recipe.network.backbone}, "
         f"{effort}, seed {recipe.seed}; hintseg {description.version}."
     )
 
@@ -122,7 +122,7 @@ def _summary(segmenter: Segmenter, home: Dataset | None) -> str:
 def training_pictures(segmenter: Segmenter, dataset: Dataset, key: str) -> list[tuple[RgbImage, str]]:
     """A training image, its hints, segments, embedding and completed mask, each with a caption."""
     picture = segmenter.picture(dataset, key)
-    image, hints = picture.pixels, dataset.hints(key, segmenter.description.forms)
+    image, hints = picture.pixels, dataset.hints(key, segmenter.description.hint_types)
     labels = pseudo_labels(picture, hints, len(dataset.classes), segmenter.recipe.data.point_radius).labels
     scale = middle_scale(segmenter.recipe.inference.scales)
     maps = image_maps(segmenter.network, segmenter.as_in_training(image), scale=scale)
@@ -138,7 +138,7 @@ def training_pictures(segmenter: Segmenter, dataset: Dataset, key: str) -> list[
 
 
 def shown_segments(segmenter: Segmenter, embeddings: Tensor) -> NDArray[np.uint16]:
-    """(D, h, w) → (h, w) segments: of means over 5 × 5 cells, since training forms them on coarser ones."""
+    """(D, h, w) → (h, w) segments: of means over 5 × 5 cells, since training makes them on coarser ones."""
     smooth = F.normalize(F.avg_pool2d(embeddings[None], 5, stride=1, padding=2)[0], dim=0)
     return image_segments(smooth, segmenter.recipe.segments.inference_grid).cpu().numpy().astype(np.uint16)
 

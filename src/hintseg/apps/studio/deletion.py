@@ -12,8 +12,8 @@ from hintseg.apps.studio.tables import CLASS_OF, numbered
 from hintseg.errors import InputError
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.dataset_json import read_json, read_table
-from hintseg.hints.forms.registry import FORMS
 from hintseg.hints.labels import UNLABELLED, VOID
+from hintseg.hints.types.registry import HINT_TYPES
 from hintseg.io.images import write_labels
 from hintseg.io.storage.outputs import MADE_BY
 from hintseg.io.writing import write_text
@@ -134,4 +134,4 @@ def _without(dataset: Dataset, name: str, rows: list[Any], label: int) -> list[A
 def _labels(dataset: Dataset, folder: str, key: str) -> np.ndarray:
     """(H, W) uint8: classes, `UNLABELLED` or `VOID` of one label picture."""
     path = dataset.label_maps[folder].files[key]  # of an image that is gone, too
-    return dataset.coding.decode(dataset.coding.read(path, dataset.classes), FORMS[folder].dense, path)
+    return dataset.coding.decode(dataset.coding.read(path, dataset.classes), HINT_TYPES[folder].dense, path)

@@ -12,10 +12,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from hintseg.apps.studio.runs import connected_runs, painted, require_runs
 from hintseg.errors import InputError
-from hintseg.hints.forms.form import LARGEST
-from hintseg.hints.forms.scribbles import ScribbleMap, bounds
 from hintseg.hints.labels import MAX_CLASSES
 from hintseg.hints.model import ImageHints
+from hintseg.hints.types.hint_type import LARGEST
+from hintseg.hints.types.scribbles import ScribbleMap, bounds
 
 TABLES = ("scribbles", "points", "boxes", "tags")  # what can be drawn: TABLE.json of the folder format
 

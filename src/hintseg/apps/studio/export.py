@@ -27,20 +27,20 @@ LEFT_OUT = "left-out.txt"
 Progress = Callable[[str, int, int], None]
 
 
-def archive(project: Project, model: Model, form: str, with_images: bool, progress: Progress) -> Response:
+def archive(project: Project, model: Model, writer: str, with_images: bool, progress: Progress) -> Response:
     """Masks of all images as a zip: palette PNGs, or another tool's annotations.
 
     Args:
-        form: name of a writer.
+        writer: its name.
         with_images: whether the images come along.
         progress: called with what is done, how many images of it are, of how many.
 
     Raises:
-        ConfigError: no such form.
-        InputError: there is no mask, the form cannot hold a class name, or a class was deleted meanwhile.
+        ConfigError: no such writer.
+        InputError: there is no mask, its format cannot hold a class name, or a class was deleted meanwhile.
     """
-    if form not in WRITERS:
-        raise unknown_name("format", form, WRITERS)
+    if writer not in WRITERS:
+        raise unknown_name("format", writer, WRITERS)
     dataset, identifiers = project.dataset, project.identifiers
     folder = tempfile.TemporaryDirectory()
     try:
@@ -48,9 +48,9 @@ def archive(project: Project, model: Model, form: str, with_images: bool, progre
         wrong = _write_masks(project, model, masks, progress)
         classes = _classes(project, identifiers)
         note = lambda stage, done, total, numbers: progress("writing", done, total)  # noqa: E731
-        export_masks(dict(dataset.paths), masks, out, form, classes, note)
+        export_masks(dict(dataset.paths), masks, out, writer, classes, note)
         if with_images:
-            _add_images(dataset, masks, out if form in BESIDE else out / "images")
+            _add_images(dataset, masks, out if writer in BESIDE else out / "images")
         if wrong:
             (out / LEFT_OUT).write_text("\n".join(wrong) + "\n", "utf-8", "replace")
         packed = _packed(out, Path(folder.name) / "packed.zip", progress)
@@ -59,7 +59,7 @@ def archive(project: Project, model: Model, form: str, with_images: bool, progre
         raise
     headers = {"Left-Out": str(len(wrong))}
     return FileResponse(
-        packed, media_type="application/zip", filename=f"masks-{form}.zip", headers=headers,
+        packed, media_type="application/zip", filename=f"masks-{writer}.zip", headers=headers,
         background=BackgroundTask(folder.cleanup),
     )  # fmt: skip
 

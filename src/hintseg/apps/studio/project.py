@@ -29,8 +29,8 @@ from hintseg.errors import InputError, RunError
 from hintseg.hints.coding import parse_coding
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.dataset_json import read_json
-from hintseg.hints.forms.registry import FORMS
 from hintseg.hints.layout import require_sound
+from hintseg.hints.types.registry import HINT_TYPES
 from hintseg.io.images import read_image_size
 from hintseg.io.listing import is_image_name
 from hintseg.io.writing import atomic_path, link_or_copy
@@ -125,13 +125,12 @@ class Project:
         return {identifier: label for label, identifier in enumerate(self.identifiers)}
 
     def describe(self) -> dict[str, Any]:
-        """Classes with colours, and images with their forms of hints."""
+        """Classes with colours, and images with their hint types."""
         with self._lock:
             self._reload()
             named = self.dataset.hint_keys()
-            images = [
-                {"key": key, "forms": [form for form in FORMS if key in named[form]]} for key in self.dataset.keys(None)
-            ]
+            types = {key: [name for name in HINT_TYPES if key in named[name]] for key in self.dataset.keys(None)}
+            images = [{"key": key, "hint_types": names} for key, names in types.items()]
             return {"name": self.root.resolve().name, "images": images} | self.table()
 
     def table(self) -> dict[str, Any]:

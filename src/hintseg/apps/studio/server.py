@@ -198,9 +198,9 @@ def _serve_training(app: FastAPI, project: Project, model: Model, trainer: Train
         return trainer.state()
 
     @app.get("/api/export")
-    async def export(request: Request, form: str = "png", images: bool = False) -> Response:
+    async def export(request: Request, writer: str = "png", images: bool = False) -> Response:
         try:
-            return await lane.run(request, lambda: archive(project, model, form, images, note))
+            return await lane.run(request, lambda: archive(project, model, writer, images, note))
         finally:
             note("", 0, 0)
 

@@ -23,7 +23,7 @@ from hintseg.apps.studio.run_record import RunRecord, running
 from hintseg.apps.studio.uncertainty import Place, most_uncertain, uncertainty_of
 from hintseg.apps.studio.unlearned import named_as, names_unlearned, with_hints
 from hintseg.errors import HintsegError, InputError, RunError
-from hintseg.hints.forms.registry import FORMS
+from hintseg.hints.types.registry import HINT_TYPES
 from hintseg.inference.run_config import RunDescription
 from hintseg.inference.segmenter import Segmenter
 from hintseg.io.images import read_image_size
@@ -64,7 +64,7 @@ class Trainer:
                 raise HintsegError("a run is training already; wait for it or stop it.")
             self.project.refresh()
             dataset, classes = self.project.dataset, self.project.identifiers
-            if not any(dataset.hints(key).forms() for named in dataset.hint_keys().values() for key in named):
+            if not any(dataset.hints(key).types() for named in dataset.hint_keys().values() for key in named):
                 raise HintsegError("no image carries a hint yet; draw some, of every class.")
             number = max(
                 [int(path.name[4:]) for path in self.folder.glob("run-*") if path.name[4:].isdigit()], default=0
@@ -203,17 +203,17 @@ class Model:
                 if names_unlearned(dataset, key, learned):
                     predicted = segmenter.predict_picture(segmenter.picture(named_as(dataset, learned), key))
                     return with_hints(predicted, dataset, key)
-                hints = dataset.hints(key, segmenter.description.forms)
-                if hints.forms() and not hints.localized():
+                hints = dataset.hints(key, segmenter.description.hint_types)
+                if hints.types() and not hints.localized():
                     return segmenter.complete(named_as(dataset, learned), key)
                 predicted = segmenter.predict_picture(segmenter.picture(dataset, key))
-                if not hints.forms():
+                if not hints.types():
                     return predicted
                 # A correction does not say that all other classes are absent.
                 named = named_as(replace(dataset, tags_complete=False), learned)
                 return corrected(predicted, segmenter.complete(named, key), segmenter.hinted(named, key)[1])
         if self.learner is None:
-            return complete_key(dataset, key, tuple(FORMS))
+            return complete_key(dataset, key, tuple(HINT_TYPES))
         if (mask := self.learner.mask(key)) is None:
             raise InputError("no image has a stroke, point or box yet; draw some, of every class.")
         return mask
@@ -253,7 +253,7 @@ class Model:
             with self._network:
                 named = named_as(dataset, segmenter.classes)
                 picture = segmenter.picture(named, key)
-                hints = dataset.hints(key, tuple(FORMS))
+                hints = dataset.hints(key, tuple(HINT_TYPES))
                 target = pseudo_labels(picture, hints, len(dataset.classes), find_in_boxes=middles)
                 small, labels = reduce_to(picture.pixels, target.labels, segmenter.recipe.data.longest_side)
                 config = segmenter.with_inference(crf=False)

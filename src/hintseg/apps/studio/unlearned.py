@@ -5,8 +5,8 @@ from numpy.typing import NDArray
 
 from hintseg.functional.segments.oversegment import oversegment
 from hintseg.hints.dataset import Dataset
-from hintseg.hints.forms.registry import FORMS
 from hintseg.hints.labels import UNLABELLED
+from hintseg.hints.types.registry import HINT_TYPES
 from hintseg.io.images import resize_nearest
 from hintseg.pseudo_labels.near import touched
 from hintseg.pseudo_labels.pipeline import pseudo_labels
@@ -33,7 +33,7 @@ def with_hints(predicted: NDArray[np.uint8], dataset: Dataset, key: str) -> NDAr
     """A mask in which the image's hints hold in the superpixels that they touch, near them."""
     picture = dataset.picture(key)
     image = picture.pixels
-    target = pseudo_labels(picture, dataset.hints(key, tuple(FORMS)), len(dataset.classes))
+    target = pseudo_labels(picture, dataset.hints(key, tuple(HINT_TYPES)), len(dataset.classes))
     small, reduced = reduce_labels(image, target, LONGEST_SIDE)
     of_hints = touched(reduced.seeds, oversegment(small, REGIONS), len(dataset.classes))
     of_hints = resize_nearest(of_hints.astype(np.uint8), image.shape[:2])

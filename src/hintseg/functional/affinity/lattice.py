@@ -43,7 +43,7 @@ class PermutohedralLattice:
         del ordered
         vertex_of_corner = torch.empty_like(order, dtype=torch.int32).scatter_(0, order, vertex_of_ordered.int())
         del vertex_of_ordered
-        # Every step is a weighted sum of a few rows, which an embedding bag forms without holding the rows. Row V of a
+        # Every step is a weighted sum of a few rows, which an embedding bag sums without holding the rows. Row V of a
         # field stands for missing vertices: its sums are empty.
         starts = F.pad(counts.cumsum(0), (1, 0)).int()
         self._splat = ((order // (dim + 1)).int(), barycentric.view(-1).index_select(0, order), starts)

@@ -19,7 +19,7 @@ from hintseg.hints.dataset import Dataset
 Progress = Callable[[str, int, int, dict[str, float]], None]
 # What the command line calls its options, and what the page calls them.
 OPTIONS = {"--format": "the field “format”", "--unlabelled": "the field “unlabeled value”"}
-FORMS = (*TABLES, "masks")
+HINT_TYPES = (*TABLES, "masks")
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Read:
         lost: what is left out → how often.
         notes: sentences about what was changed.
         names_background: whether the user said which class is the background.
-        counts: form of hints → how many images have some.
+        counts: hint type → how many images have some.
     """
 
     dataset: Dataset
@@ -56,7 +56,7 @@ class Read:
     def hinted(self, project: Project) -> list[str]:
         """The project's keys of images that it has hints or a mask of already."""
         named = project.dataset.hint_keys()
-        own = set().union(*(named[form] for form in FORMS))
+        own = set().union(*(named[name] for name in HINT_TYPES))
         return sorted(key for key in self.keys.values() if key in own)
 
     def taken(self, project: Project) -> list[str]:
@@ -81,12 +81,12 @@ class Read:
 
 
 def read_upload(
-    project: Project, upload: Upload, form: str, background: str, unlabelled: str, progress: Progress
+    project: Project, upload: Upload, reader: str, background: str, unlabelled: str, progress: Progress
 ) -> Read:
     """Read what was uploaded.
 
     Args:
-        form: a name of `formats.registry.NAMES`.
+        reader: a name of `formats.registry.NAMES`.
         background: class of everything that no region covers; empty: that stays unlabelled.
         unlabelled: value or class of label maps that says that nothing was drawn; empty: none.
 
@@ -96,7 +96,7 @@ def read_upload(
     shutil.rmtree(upload.out, ignore_errors=True)
     source = upload.prepare(project.dataset)
     try:
-        dataset, found = import_dataset(source, upload.out, form, background or None, progress, unlabelled or None)
+        dataset, found = import_dataset(source, upload.out, reader, background or None, progress, unlabelled or None)
     except HintsegError as error:
         raise InputError(_in_words_of_the_page(str(error), upload)) from error
     lost = found.lost.copy()
@@ -104,8 +104,8 @@ def read_upload(
     if held_out := [name for name in dataset.splits if name != "train"]:
         lost["list of images that are held out (val, test)"] = len(held_out)
     named = dataset.hint_keys()
-    counts = {form: len(named[form] & keys.keys()) for form in FORMS}
-    hinted = set().union(*(named[form] for form in FORMS))
+    counts = {name: len(named[name] & keys.keys()) for name in HINT_TYPES}
+    hinted = set().union(*(named[name] for name in HINT_TYPES))
     keys = {key: own for key, own in keys.items() if key in hinted or own in new}  # others are the project's own
     notes = tuple(_in_words_of_the_page(sentence, upload) for sentence in found.notes)
     return Read(dataset, keys, frozenset(new), lost, notes, bool(background), counts)

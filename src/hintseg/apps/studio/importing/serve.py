@@ -22,7 +22,7 @@ FILES = "/api/import/file"  # the one path whose bodies are files, not JSON
 class Wish(Body):
     """How annotations are to be read; see `read_upload`."""
 
-    form: str = Field("auto", max_length=40)
+    reader: str = Field("auto", max_length=40)
     background: str = Field("", max_length=200)
     unlabelled: str = Field("", max_length=200)
 
@@ -64,7 +64,7 @@ class Imports:
         try:
             self.project.refresh()
             found = read_upload(
-                self.project, upload, wish.form, wish.background.strip(), wish.unlabelled.strip(), self._note
+                self.project, upload, wish.reader, wish.background.strip(), wish.unlabelled.strip(), self._note
             )
         finally:
             self.progress.update(done=0, total=0)

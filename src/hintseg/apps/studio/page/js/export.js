@@ -28,9 +28,9 @@ $("export").onclick = attempt(async () => {
     await allSaved();
     running = true;
     follow();
-    const form = $("format").value;
-    const answer = await ask(`/api/export?form=${form}&images=${$("with-images").checked}`);
-    const name = `masks-${form}.zip`;
+    const writer = $("format").value;
+    const answer = await ask(`/api/export?writer=${writer}&images=${$("with-images").checked}`);
+    const name = `masks-${writer}.zip`;
     const link = element("a", { href: URL.createObjectURL(await answer.blob()), download: name });
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 10000);

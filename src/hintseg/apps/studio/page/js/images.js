@@ -10,10 +10,10 @@ const damaged = new Map(); // key of an image that did not load → why
 
 const STATES = {
   all: () => true,
-  hinted: (entry) => entry.forms.some((type) => type !== "masks"),
-  unhinted: (entry) => !entry.forms.length,
-  accepted: (entry) => entry.forms.includes("masks"),
-  open: (entry) => !entry.forms.includes("masks"),
+  hinted: (entry) => entry.hint_types.some((type) => type !== "masks"),
+  unhinted: (entry) => !entry.hint_types.length,
+  accepted: (entry) => entry.hint_types.includes("masks"),
+  open: (entry) => !entry.hint_types.includes("masks"),
 };
 
 // Those that are listed, as they are listed; an image that is open does not vanish under the hand that draws on it.
@@ -38,7 +38,7 @@ function described(entry, most) {
   if (damaged.has(entry.key)) return "damaged: cannot be read, skipped";
   const amount = uncertainty(entry);
   const bar = amount < 0 ? "" : `uncertainty ${"▮".repeat(Math.max(Math.round((5 * amount) / most), 1))}`;
-  const types = entry.forms.map((type) => (type === "masks" ? "accepted" : type));
+  const types = entry.hint_types.map((type) => (type === "masks" ? "accepted" : type));
   return [types.join(", ") || "no hint", bar].filter(Boolean).join(" · ");
 }
 

@@ -52,7 +52,7 @@ async function read(signal) {
   const state = { reading: true };
   followReading(state);
   try {
-    const wish = { form: $("import-format").value, background: $("import-background").value, unlabelled: $("import-unlabelled").value };
+    const wish = { reader: $("import-format").value, background: $("import-background").value, unlabelled: $("import-unlabelled").value };
     const report = await send(`/api/import/${current.id}/read`, "POST", wish);
     if (!signal.aborted) showReport(report);
   } finally { state.reading = false; }
@@ -71,7 +71,7 @@ function showReport(report) {
   $("import-take").disabled = !report?.images;
   $("import-existing").hidden = !report?.hinted.length;
   if (!report) return;
-  const found = Object.keys(NAMES).filter((form) => report.counts[form]).map((form) => `${NAMES[form]} in ${report.counts[form]}`);
+  const found = Object.keys(NAMES).filter((type) => report.counts[type]).map((type) => `${NAMES[type]} in ${report.counts[type]}`);
   const added = report.added.length ? `, ${report.added.length} of them new: ${report.added.join(", ")}` : ", all known";
   say(`${number(report.images, "image")}, ${report.new || "none"} of them new here; ${found.join(", ") || "no hints"}. ${number(report.classes.length, "class")}${added}.`, [
     ...Object.entries(report.lost).map(([what, count]) => `left out: ${what}, ${count} times`), ...report.notes,

@@ -12,7 +12,7 @@ import { classOf, colour, emit, hints, imageOf, on, project, view } from "./stat
 function source() {
   if (view.accepted) return "accepted";
   const here = view.raster || placed(hints.drawn);
-  const anywhere = here || project.images.some((entry) => entry.forms.some((type) => type !== "tags"));
+  const anywhere = here || project.images.some((entry) => entry.hint_types.some((type) => type !== "tags"));
   return project.run || (project.model === "hints" ? here : anywhere) ? "model" : null;
 }
 
@@ -87,7 +87,7 @@ async function decide(path, method) {
   }
   const image = imageOf(key);
   if (key === view.key) Object.assign(view, { accepted: answer.accepted, tag: null }); // another mask is to be shown
-  image.forms = answer.accepted ? [...new Set([...image.forms, "masks"])] : image.forms.filter((type) => type !== "masks");
+  image.hint_types = answer.accepted ? [...new Set([...image.hint_types, "masks"])] : image.hint_types.filter((type) => type !== "masks");
   emit("images");
 }
 

@@ -25,7 +25,7 @@ attempt(async () => {
   $("upload").disabled = $("add").querySelector("button").disabled = false; // before that a click would send the form and lose the name
   document.title = `${project.name} · hintseg studio`;
   $("project").textContent = project.name;
-  mark(project.images.some((entry) => entry.forms.length) ? "saved" : "nothing drawn yet");
+  mark(project.images.some((entry) => entry.hint_types.length) ? "saved" : "nothing drawn yet");
   showState(project.state);
   if (project.images.length) await openFirst();
   poll();

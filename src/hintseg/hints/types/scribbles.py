@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hintseg.errors import InputError
-from hintseg.hints.forms.form import HintForm, Row, label_map_classes
 from hintseg.hints.labels import UNLABELLED, VOID
+from hintseg.hints.types.hint_type import HintType, Row, label_map_classes
 
 MAX_WIDTH = 200
 
@@ -91,4 +91,4 @@ def _draw_stroke(stroke: Scribble, plane: NDArray[np.uint8]) -> None:
     cv2.polylines(plane, [vertices], isClosed=False, color=1, thickness=stroke.width)
 
 
-SCRIBBLES = HintForm[Scribble | ScribbleMap](parse, label_of=lambda row: row[0], label_map=ScribbleMap, draw=draw)
+SCRIBBLES = HintType[Scribble | ScribbleMap](parse, label_of=lambda row: row[0], label_map=ScribbleMap, draw=draw)

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hintseg.errors import InputError
-from hintseg.hints.forms.form import HintForm, Row
 from hintseg.hints.labels import VOID
+from hintseg.hints.types.hint_type import HintType, Row
 
 
 @dataclass(frozen=True)
@@ -43,11 +43,11 @@ def draw(points: Sequence[Point], labels: NDArray[np.uint8], radius: int) -> Non
     if not points:
         return
     height, width = labels.shape
-    doubtful = _doubtful(points)
+    contested = _contested(points)
     # Of several values assigned to a pixel the last one stays: the earlier point, the nearer ring.
     x, y, label = np.array([(point.x, point.y, point.label) for point in reversed(points)]).astype(np.int64).T
-    if doubtful:
-        label[[pixel in doubtful for pixel in zip(x.tolist(), y.tolist(), strict=True)]] = VOID
+    if contested:
+        label[[pixel in contested for pixel in zip(x.tolist(), y.tolist(), strict=True)]] = VOID
     for ring in _rings(radius):
         rows = (y[:, None] + ring[:, 0]).ravel()
         columns = (x[:, None] + ring[:, 1]).ravel()
@@ -55,12 +55,12 @@ def draw(points: Sequence[Point], labels: NDArray[np.uint8], radius: int) -> Non
         labels[rows[inside], columns[inside]] = np.repeat(label, len(ring))[inside]
 
 
-def doubt(points: Sequence[Point]) -> str | None:
+def conflict(points: Sequence[Point]) -> str | None:
     """What is said of points of two classes on one pixel."""
-    return "images where points of two classes share a pixel, which is ignored" if _doubtful(points) else None
+    return "images where points of two classes share a pixel, which is ignored" if _contested(points) else None
 
 
-def _doubtful(points: Sequence[Point]) -> set[tuple[int, int]]:
+def _contested(points: Sequence[Point]) -> set[tuple[int, int]]:
     """Pixels on which points of several classes lie."""
     classes: dict[tuple[int, int], int] = {}
     return {
@@ -80,4 +80,4 @@ def _rings(radius: int) -> list[NDArray[np.int64]]:
     return [offsets[squares == square] for square in np.unique(squares)[::-1] if square <= radius**2]
 
 
-POINTS = HintForm(parse, label_of=lambda row: row[2], draw=draw, doubt=doubt)
+POINTS = HintType(parse, label_of=lambda row: row[2], draw=draw, conflict=conflict)

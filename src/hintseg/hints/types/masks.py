@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hintseg.hints.forms.form import HintForm, label_map_classes
 from hintseg.hints.labels import UNLABELLED
+from hintseg.hints.types.hint_type import HintType, label_map_classes
 
 
 @dataclass(frozen=True)
@@ -28,4 +28,4 @@ def draw(masks: Sequence[Mask], labels: NDArray[np.uint8], radius: int) -> None:
         labels[there] = mask.labels[there]
 
 
-MASKS = HintForm(label_map=Mask, dense=True, draw=draw)
+MASKS = HintType(label_map=Mask, dense=True, draw=draw)

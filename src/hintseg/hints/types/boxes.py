@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from hintseg.errors import InputError
-from hintseg.hints.forms.form import HintForm, Row
+from hintseg.hints.types.hint_type import HintType, Row
 
 
 @dataclass(frozen=True)
@@ -45,4 +45,4 @@ def parse(row: Row) -> Box | None:
     return Box(x0, y0, x1, y1, label)
 
 
-BOXES = HintForm(parse, label_of=lambda row: row[4])
+BOXES = HintType(parse, label_of=lambda row: row[4])

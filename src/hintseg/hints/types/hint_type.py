@@ -1,4 +1,4 @@
-"""What a form of hints consists of: its rows in a table, its images, and how it is drawn on a label map."""
+"""What a type of hint consists of: its rows in a table, its images, and how it is drawn on a label map."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -54,16 +54,16 @@ class Row:
 
 
 @dataclass(frozen=True)
-class HintForm(Generic[H]):
-    """A form: where its hints stand in a data set's folder, and which pixels they label.
+class HintType(Generic[H]):
+    """A hint type: where its hints stand in a data set's folder, and which pixels they label.
 
     Attributes:
-        parse: a row of NAME.json → hint, or None where it lies outside the image; None: the form has no table.
+        parse: a row of NAME.json → hint, or None where it lies outside the image; None: the type has no table.
         label_of: the class in a row as it stands there; raises LookupError or TypeError where there is none.
-        label_map: a label map (H, W) uint8, from NAME/KEY.png → hint; None: the form has no label maps.
+        label_map: a label map (H, W) uint8, from NAME/KEY.png → hint; None: the type has no label maps.
         dense: whether what an image leaves open is `VOID` (255 or the data set's void), not `UNLABELLED` (255).
         draw: (hints of one image, labels (H, W) uint8 to draw on, radius of a point in pixels) → nothing.
-        doubt: hints of one image's table → what is said where they contradict each other, or None.
+        conflict: hints of one image's table → what is said where they contradict each other, or None.
     """
 
     parse: Callable[[Row], H | None] | None = None
@@ -71,7 +71,7 @@ class HintForm(Generic[H]):
     label_map: Callable[[NDArray[np.uint8]], H] | None = None
     dense: bool = False
     draw: Callable[[Sequence[H], NDArray[np.uint8], int], None] = lambda hints, labels, radius: None
-    doubt: Callable[[Sequence[H]], str | None] = lambda hints: None
+    conflict: Callable[[Sequence[H]], str | None] = lambda hints: None
 
 
 def label_map_classes(labels: NDArray[np.uint8]) -> frozenset[int]:

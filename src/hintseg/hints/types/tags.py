@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from hintseg.hints.forms.form import HintForm, Row
+from hintseg.hints.types.hint_type import HintType, Row
 
 
 @dataclass(frozen=True)
@@ -21,4 +21,4 @@ def parse(row: Row) -> Tag:
     return Tag(row.label(row.values))
 
 
-TAGS = HintForm(parse)
+TAGS = HintType(parse)

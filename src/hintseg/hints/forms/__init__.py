@@ -1,1 +1,0 @@
-"""The forms of hints: one file each, and one line in `registry`."""

@@ -1,0 +1,1 @@
+"""The types of hints: one file each, and one line in `registry`."""
