@@ -46,7 +46,7 @@ from hintseg.formats.reader import Imported
 from hintseg.formats.registry import FORMATS, import_dataset
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.dataset_json import parse_description
-from hintseg.hints.labels import UNLABELLED
+from hintseg.hints.labels import UNLABELED
 from hintseg.hints.model import ImageHints
 from hintseg.inference.retrieval import load_index
 from hintseg.inference.run_config import RunDescription
@@ -117,7 +117,7 @@ def require(holds: bool, what: str) -> None:
 
 
 def require_hints(hints: ImageHints, size: tuple[int, int], classes: int) -> None:
-    """Every hint is of a class, with a place in the image; what is drawn of them are classes, unlabelled and void."""
+    """Every hint is of a class, with a place in the image; drawn are classes, unlabelled and ignored pixels."""
     height, width = size
     require(all(0 <= label < classes for label in hints.classes()), "a hint of no class")
     for box in hints.boxes:
@@ -127,7 +127,7 @@ def require_hints(hints: ImageHints, size: tuple[int, int], classes: int) -> Non
     for stroke in hints.scribbles:
         require(bool(np.isfinite(stroke.vertices).all()), f"{stroke} nowhere")
     target = pseudo_labels(DecodedImage(np.zeros((*size, 3), np.uint8)), hints, classes, find_in_boxes=middles)
-    require(bool(((target.labels < classes) | (target.labels >= UNLABELLED)).all()), "a label of no class")
+    require(bool(((target.labels < classes) | (target.labels >= UNLABELED)).all()), "a label of no class")
     require(target.labels.shape == size, "labels of another size")
 
 
@@ -239,7 +239,9 @@ def readers(folder: Path) -> Iterator[Reader]:
         dataset = Dataset(path.parent, **parse_description(path))
         require(all(name.strip() and name.isprintable() for name in dataset.classes), "a name that cannot be shown")
         require(dataset.background is None or 0 <= dataset.background < len(dataset.classes), "background is no class")
-        require(0 <= dataset.void <= 255 and type(dataset.tags_complete) is bool, "void, or tags_complete")
+        require(
+            0 <= dataset.ignore_index <= 255 and type(dataset.tags_complete) is bool, "ignore_index, or tags_complete"
+        )
 
     yield Reader("dataset.json", [text.encode() for text in texts], read_description)
     root = folder / "data"

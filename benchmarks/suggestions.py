@@ -25,13 +25,13 @@ Clicks = dict[str, list[list[int]]]
 
 
 def answered(source: Dataset, key: str, x: int, y: int) -> list[int] | None:
-    """[x, y, class] as the mask has it; None where it is void."""
+    """[x, y, class] as the mask has it; None where it is ignored."""
     label = int(source.mask(key)[y, x])
     return [x, y, label] if label < len(source.classes) else None
 
 
 def random_clicks(source: Dataset, chance: np.random.Generator) -> Iterator[tuple[str, list[int]]]:
-    """Every image once in random order, each with a click at a random pixel that is not void."""
+    """Every image once in random order, each with a click at a random pixel that is not ignored."""
     keys = list(source.keys("train"))
     while True:
         for index in chance.permutation(len(keys)):

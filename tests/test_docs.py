@@ -25,7 +25,7 @@ from hintseg.contrib.rca import RegionMemoryBank
 from hintseg.errors import InputError
 from hintseg.formats.registry import FORMATS, Format, import_dataset
 from hintseg.hints.dataset import Dataset
-from hintseg.hints.labels import UNLABELLED
+from hintseg.hints.labels import UNLABELED
 from hintseg.hints.types.points import Point
 from hintseg.hints.types.registry import HINT_TYPES, parse_hint_types
 from hintseg.inference.large_index import LARGE
@@ -76,7 +76,7 @@ def test_the_example_of_a_new_hint_type_runs(scenes, tiny, tmp_path, monkeypatch
     rows, columns = np.indices((40, 60))
     far = np.hypot(columns - 20, rows - 10)
     assert (target.labels[far <= 4.5] == 1).all()
-    assert (target.labels[far > 6] == UNLABELLED).all()
+    assert (target.labels[far > 6] == UNLABELED).all()
     found = inspect(dataset, dataset.keys("train"), parse_hint_types("circles"))
     assert found.hint_types == {"circles": 1}
     assert require_trainable(found, dataset, ("circles",), "refuse") == dataset.keys("train")

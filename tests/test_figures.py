@@ -5,7 +5,7 @@ import pytest
 import torch
 from docs.figures import clusters, losses, retrieval, tags
 
-from hintseg.hints.labels import UNLABELLED
+from hintseg.hints.labels import UNLABELED
 from hintseg.inference.retrieval import Neighbour
 
 
@@ -14,7 +14,7 @@ def halves():
     """A dark and a light half, a stroke in each."""
     image = np.zeros((24, 32, 3), np.uint8)
     image[:, 16:] = 220
-    labels = np.full((24, 32), UNLABELLED, np.uint8)
+    labels = np.full((24, 32), UNLABELED, np.uint8)
     labels[8:16, 2:5], labels[8:16, 26:29] = 0, 3
     return image, labels
 
@@ -22,7 +22,7 @@ def halves():
 def test_entropy_and_the_bilinear_form_make_predictions_peaked(halves, monkeypatch):
     monkeypatch.setattr(losses, "SIDE", 32)
     image, labels = losses.reduced(*halves)
-    assert set(labels.unique().tolist()) == {0, 1, UNLABELLED}
+    assert set(labels.unique().tolist()) == {0, 1, UNLABELED}
     image = image * 0 + 100  # one colour: nothing but the strokes tells the halves apart
     blurred = losses.minimised(image, labels, 5.0, 0.0, steps=150)
     between = [
@@ -70,7 +70,7 @@ def test_poolings_look_at_all_at_the_best_and_at_one_cell():
 def test_cues_leave_open_what_is_between():
     activations = tags.activation(torch.tensor([[-1.0, 2.0], [-3.0, 2.0]]), (2, 2))
     assert activations.tolist() == [[0, 1], [0, 1]]
-    assert tags.cues(np.array([[0.0, 0.1, 0.2]], np.float32), 3).tolist() == [[0, UNLABELLED, 3]]
+    assert tags.cues(np.array([[0.0, 0.1, 0.2]], np.float32), 3).tolist() == [[0, UNLABELED, 3]]
 
 
 def test_neighbours_come_from_several_images():

@@ -144,7 +144,7 @@ def test_mean_iou_is_one_matrix_over_the_set_not_a_mean_over_images():
     assert scores.pixel_accuracy == 7 / 8
 
 
-def test_void_is_skipped_and_out_of_range_predictions_are_misses():
+def test_ignored_pixels_are_skipped_and_out_of_range_predictions_are_misses():
     matrix = ConfusionMatrix(2)
     matrix.update(np.array([[0, 1, 255, 1, 0]]), np.array([[0, 2, 0, 255, 0]]))
     scores = matrix.scores()

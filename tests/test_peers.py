@@ -15,7 +15,7 @@ from benchmarks.subset import some
 from PIL import Image
 
 from hintseg import hint_labels
-from hintseg.hints.labels import VOID
+from hintseg.hints.labels import IGNORE_INDEX
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def test_a_learner_sees_hints_alone_and_is_scored_on_masks(task):
     def learn(given):
         drawn = [labels for _, labels in given.hinted()]
         assert len(drawn) == len(task.train)
-        assert all((labels == VOID).mean() > 0.5 for labels in drawn)
+        assert all((labels == IGNORE_INDEX).mean() > 0.5 for labels in drawn)
         return lambda image: truth[image.tobytes()]
 
     found = measured(task, learn)
@@ -43,8 +43,8 @@ def test_methods_of_one_image_keep_its_hints(task, method):
     for image, labels in list(task.hinted())[:2]:
         mask = method(image, labels, task.num_classes)
         assert mask.shape == labels.shape
-        np.testing.assert_array_equal(mask[labels != VOID], labels[labels != VOID])
-        assert set(np.unique(mask)) <= set(np.unique(labels[labels != VOID]))
+        np.testing.assert_array_equal(mask[labels != IGNORE_INDEX], labels[labels != IGNORE_INDEX])
+        assert set(np.unique(mask)) <= set(np.unique(labels[labels != IGNORE_INDEX]))
 
 
 def test_completed_masks_are_scored_on_training_images(task):
@@ -53,7 +53,7 @@ def test_completed_masks_are_scored_on_training_images(task):
 
 def test_one_class_alone_fills_the_image(task):
     image = task.dataset.image(task.train[0])
-    labels = np.full(image.shape[:2], VOID, np.uint8)
+    labels = np.full(image.shape[:2], IGNORE_INDEX, np.uint8)
     labels[2, 2] = 1
     for method in (by_random_walker, by_watershed):
         assert (method(image, labels, 3) == 1).all()
@@ -72,7 +72,7 @@ def test_nnunet_ignores_what_is_not_drawn(task, tmp_path):
     assert description["numTraining"] == len(list((tmp_path / "imagesTr").iterdir())) == len(task.train)
     for number, (_, labels) in enumerate(task.hinted()):
         written = np.asarray(Image.open(tmp_path / "labelsTr" / f"{number:05d}.png"))
-        np.testing.assert_array_equal(written, np.where(labels == VOID, 3, labels))
+        np.testing.assert_array_equal(written, np.where(labels == IGNORE_INDEX, 3, labels))
 
 
 def test_nnunet_trains_until_its_time_is_spent(monkeypatch):

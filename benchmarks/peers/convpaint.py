@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.peers.task import Image, Labels, Predict, Task
-from hintseg.hints.labels import VOID
+from hintseg.hints.labels import IGNORE_INDEX
 
 
 def convpaint_gaussian(task: Task) -> Predict:
@@ -21,7 +21,7 @@ def convpaint_gaussian(task: Task) -> Predict:
     images, annotations = [], []
     for image, labels in task.hinted():
         images.append(np.moveaxis(image, 2, 0))
-        annotations.append(np.where(labels == VOID, 0, labels.astype(np.int64) + 1))
+        annotations.append(np.where(labels == IGNORE_INDEX, 0, labels.astype(np.int64) + 1))
     model.train(images, annotations)
 
     def predict(image: Image) -> Labels:

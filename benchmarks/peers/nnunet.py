@@ -15,7 +15,7 @@ import torch
 from PIL import Image as Pillow
 
 from benchmarks.peers.task import Image, Labels, Predict, Task, processor_seconds
-from hintseg.hints.labels import VOID
+from hintseg.hints.labels import IGNORE_INDEX
 
 NUMBER, NAME = 1, "Dataset001_hints"
 BATCH = 8  # its plan fills the memory of a GPU, which leaves few steps on a processor
@@ -52,7 +52,7 @@ def _written(task: Task, folder: Path) -> dict[str, Any]:
     for part in ("imagesTr", "labelsTr"):
         (folder / part).mkdir(parents=True)
     for number, (image, labels) in enumerate(task.hinted()):
-        known = np.where(labels == VOID, task.num_classes, labels).astype(np.uint8)
+        known = np.where(labels == IGNORE_INDEX, task.num_classes, labels).astype(np.uint8)
         Pillow.fromarray(image).save(folder / "imagesTr" / f"{number:05d}_0000.png")
         Pillow.fromarray(known).save(folder / "labelsTr" / f"{number:05d}.png")
     names = ["background", *(f"class {label}" for label in range(1, task.num_classes)), "ignore"]

@@ -9,7 +9,7 @@ from skimage.segmentation import random_walker, watershed
 
 from benchmarks.peers.task import Image, Labels
 from hintseg.functional.segments.oversegment import oversegment
-from hintseg.hints.labels import VOID
+from hintseg.hints.labels import IGNORE_INDEX
 from hintseg.pseudo_labels.propagate import complete_untrained
 
 SUPERPIXELS = 1000
@@ -17,18 +17,18 @@ SUPERPIXELS = 1000
 
 def by_random_walker(image: Image, labels: Labels, num_classes: int) -> Labels:
     """scikit-image's random walker on colours."""
-    known, places = np.unique(labels[labels != VOID], return_inverse=True)
+    known, places = np.unique(labels[labels != IGNORE_INDEX], return_inverse=True)
     if len(known) < 2:
         return _only(known, labels)
     seeds = np.zeros(labels.shape, np.int64)
-    seeds[labels != VOID] = places + 1
+    seeds[labels != IGNORE_INDEX] = places + 1
     found = random_walker(image / 255, seeds, beta=130, mode="cg_j", tol=1e-5, channel_axis=-1)
     return known[np.maximum(found, 1) - 1].astype(np.uint8)
 
 
 def by_watershed(image: Image, labels: Labels, num_classes: int) -> Labels:
     """scikit-image's watershed of the colour gradient, flooded from the hints."""
-    seeds = np.where(labels == VOID, 0, labels.astype(np.int64) + 1)
+    seeds = np.where(labels == IGNORE_INDEX, 0, labels.astype(np.int64) + 1)
     gradient = sobel(image.astype(np.float64), axis=None) if image.ndim == 2 else _gradient(image)
     return np.asarray(watershed(gradient, seeds) - 1, np.uint8)
 
@@ -44,7 +44,7 @@ def by_label_spreading(image: Image, labels: Labels, num_classes: int) -> Labels
     values = [*np.moveaxis(image / 255, 2, 0), rows, columns]
     features = np.stack([np.bincount(parts.ravel(), value.ravel(), count) / sizes for value in values], axis=1)
     votes = np.zeros((count, num_classes))
-    known = labels != VOID
+    known = labels != IGNORE_INDEX
     np.add.at(votes, (parts[known], labels[known]), 1)
     seeds = np.where(votes.any(axis=1), votes.argmax(axis=1), -1)
     if len(np.unique(seeds[seeds >= 0])) < 2:
@@ -58,7 +58,7 @@ def by_dense_crf(image: Image, labels: Labels, num_classes: int) -> Labels:
     import pydensecrf.densecrf as dcrf
     from pydensecrf.utils import unary_from_softmax
 
-    known = np.unique(labels[labels != VOID])
+    known = np.unique(labels[labels != IGNORE_INDEX])
     if len(known) < 2:
         return _only(known, labels)
     shares = np.full((len(known), *labels.shape), 1 / len(known), np.float32)

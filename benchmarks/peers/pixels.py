@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from skimage.feature import multiscale_basic_features
 
 from benchmarks.peers.task import Image, Labels, Predict, Task
-from hintseg.hints.labels import VOID
+from hintseg.hints.labels import IGNORE_INDEX
 from hintseg.network.embedder import Embedder
 from hintseg.network.tta import rescaled, to_tensor
 from hintseg.recipes.instant import INSTANT
@@ -69,7 +69,7 @@ def _fitted(task: Task, features: Features, classifier: Any) -> Predict:
     random, vectors, classes = np.random.default_rng(task.seed), [], []
     for image, labels in task.hinted():
         found = features(image)
-        rows, columns = np.nonzero(labels != VOID)
+        rows, columns = np.nonzero(labels != IGNORE_INDEX)
         chosen = random.permutation(len(rows))[:A_IMAGE]
         rows, columns = rows[chosen], columns[chosen]
         height, width = found.shape[:2]

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hintseg.hints.dataset import Dataset
-from hintseg.hints.labels import UNLABELLED, VOID
+from hintseg.hints.labels import IGNORE_INDEX, UNLABELED
 from hintseg.metrics import ConfusionMatrix
 from hintseg.pseudo_labels.pipeline import pseudo_labels
 
@@ -48,7 +48,7 @@ class Task(NamedTuple):
         """The drawn hints of an image; boxes by GrabCut, as hintseg has them."""
         picture, hints = self.dataset.picture(key), self.dataset.hints(key, self.hints)
         target = pseudo_labels(picture, hints, self.num_classes)
-        return np.where(target.seeds < UNLABELLED, target.seeds, VOID).astype(np.uint8)
+        return np.where(target.seeds < UNLABELED, target.seeds, IGNORE_INDEX).astype(np.uint8)
 
 
 def make_task(dataset: Dataset, hints: tuple[str, ...], seed: int, split: str = "val", seconds: float = 0.0) -> Task:
@@ -63,7 +63,7 @@ def measured(task: Task, learner: Learner) -> dict[str, Any]:
     before, started = _peak(), processor_seconds()
     predict = learner(task)
     learned = processor_seconds()
-    matrix = ConfusionMatrix(task.num_classes, VOID)
+    matrix = ConfusionMatrix(task.num_classes, IGNORE_INDEX)
     for key in task.test:
         truth = task.dataset.mask(key)
         if truth is not None:
@@ -79,7 +79,7 @@ def measured(task: Task, learner: Learner) -> dict[str, Any]:
 
 def completed(task: Task, complete: Callable[[Image, Labels, int], Labels]) -> dict[str, Any]:
     """Mean IoU in percent of completed training masks, for methods that look at one hinted image at a time."""
-    matrix, started = ConfusionMatrix(task.num_classes, VOID), processor_seconds()
+    matrix, started = ConfusionMatrix(task.num_classes, IGNORE_INDEX), processor_seconds()
     for key in task.train:
         truth = task.dataset.mask(key)
         if truth is not None:

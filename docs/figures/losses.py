@@ -20,7 +20,7 @@ from hintseg.functional.losses.entropy import entropy
 from hintseg.functional.losses.normalised_cut import normalised_cut
 from hintseg.functional.losses.partial_cross_entropy import partial_cross_entropy
 from hintseg.functional.losses.potts import potts
-from hintseg.hints.labels import UNLABELLED
+from hintseg.hints.labels import UNLABELED
 
 SIDE = 112  # pixels of the longer side, of which all pairs are compared
 Regulariser = Callable[[Tensor, Tensor], Tensor]  # of (1, 2, N) probabilities and the (1, 3, h, w) image
@@ -43,7 +43,7 @@ def reduced(image: NDArray[np.uint8], labels: NDArray[np.uint8]) -> tuple[Tensor
     size = round(image.shape[1] * scale), round(image.shape[0] * scale)
     small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
     hints = cv2.resize(labels, size, interpolation=cv2.INTER_NEAREST)
-    hints = np.where(hints < UNLABELLED, hints > 0, UNLABELLED)
+    hints = np.where(hints < UNLABELED, hints > 0, UNLABELED)
     return torch.from_numpy(small).permute(2, 0, 1)[None].float(), torch.from_numpy(hints).long()[None]
 
 
@@ -63,7 +63,7 @@ def minimised(image: Tensor, labels: Tensor, potts_weight: float, entropy_weight
         loss = partial_cross_entropy(logits, labels)
         loss = loss + potts_weight * potts(logits.softmax(dim=1).flatten(2), affinity, quadratic=quadratic)
         if step >= steps // 2:  # after a warm-up: it would lock early errors in
-            loss = loss + entropy_weight * entropy(logits, labels == UNLABELLED)
+            loss = loss + entropy_weight * entropy(logits, labels == UNLABELED)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

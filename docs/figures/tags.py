@@ -15,7 +15,7 @@ from torch import Tensor
 
 from hintseg.apps.report.figures import overlay
 from hintseg.functional.losses.tags import pool
-from hintseg.hints.labels import UNLABELLED
+from hintseg.hints.labels import UNLABELED
 from hintseg.network.weights import packaged_file, read_packaged
 
 BACKBONE = "tf_efficientnet_lite0"
@@ -58,7 +58,7 @@ def looked_at(scores: Tensor, pooling: str) -> Tensor:
 
 def cues(activations: NDArray[np.float32], label: int) -> NDArray[np.uint8]:
     """(H, W) class, background where little is active, 254 between."""
-    return np.where(activations >= CUE, label, np.where(activations <= FAR, 0, UNLABELLED)).astype(np.uint8)
+    return np.where(activations >= CUE, label, np.where(activations <= FAR, 0, UNLABELED)).astype(np.uint8)
 
 
 def draw_tags(path: Path, images: dict[int, tuple[NDArray[np.uint8], list[int]]]) -> None:

@@ -10,7 +10,7 @@ from hintseg.errors import HintsegError, InputError
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.digest import hint_digest, pixel_digest
 from hintseg.hints.fractions import FractionCounts
-from hintseg.hints.labels import UNLABELLED, VOID
+from hintseg.hints.labels import IGNORE_INDEX, UNLABELED
 from hintseg.hints.misspelt import misspelt
 from hintseg.hints.suspicions import LabelMapCounts, suspicions
 from hintseg.hints.types.registry import HINT_TYPES
@@ -89,10 +89,10 @@ def inspect(
             tally["single"] += bool(drawn.candidate_classes.sum() == 1 and hints.mask is None and hints.localized())
             if valid is not None:
                 tally["empty"] += not valid.any()
-                tally["ignored"] += int(np.count_nonzero(labels[~valid] < UNLABELLED))
-                labels[~valid] = VOID
+                tally["ignored"] += int(np.count_nonzero(labels[~valid] < UNLABELED))
+                labels[~valid] = IGNORE_INDEX
             found.pixels += labels.size
-            counts = np.bincount(labels.ravel(), minlength=256)[:UNLABELLED]
+            counts = np.bincount(labels.ravel(), minlength=256)[:UNLABELED]
             found.hinted_pixels.update({int(label): int(counts[label]) for label in np.flatnonzero(counts)})
             found.images_of_class.update(hints.classes())
         if progress is not None:

@@ -39,7 +39,7 @@ def folder(tmp_path):
     return tmp_path
 
 
-def test_void_counts_nowhere_and_every_class_is_listed():
+def test_ignored_pixels_count_nowhere_and_every_class_is_listed():
     rows = areas("a", labels(), CLASSES)
     assert [(row.class_name, row.pixels, row.percent) for row in rows] == [
         ("sky", 90, 50.0), ("roof, old", 90, 50.0), ("grass", 0, 0.0),

@@ -15,7 +15,7 @@ from hintseg.formats.label_studio import decode_brush, encode_brush
 from hintseg.formats.registry import FOLDERS, FORMATS, WRITERS, export_masks, import_dataset
 from hintseg.formats.rle import encode_rle
 from hintseg.formats.writer import Classes
-from hintseg.hints.labels import UNLABELLED
+from hintseg.hints.labels import UNLABELED
 from hintseg.io.images import read_image, read_labels, write_image, write_labels
 
 SQUARE = [[10, 20], [30, 20], [30, 40], [10, 40]]
@@ -136,7 +136,7 @@ def test_hints_arrive_where_they_were_drawn(source, tmp_path, name):
     if name != "voc":
         labels = on_blank(dataset.hints("a"), (HEIGHT, WIDTH), len(dataset.classes)).labels
         assert (labels[22:38, 12:28] == cow).all()
-        assert labels[5, 5] == UNLABELLED
+        assert labels[5, 5] == UNLABELED
     if name in ("coco", "label-studio", "labelme", "cvat"):
         sky = dataset.classes.index("sky")
         assert (labels[51:58, 61:78] == sky).all()

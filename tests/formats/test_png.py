@@ -68,14 +68,14 @@ def test_colours_are_turned_as_images_are(source, tmp_path, scenes_of_two, suffi
 def test_indices_become_classes_and_a_palette_does_not_matter(source, tmp_path, scenes_of_two):
     (source / "labelmap.txt").unlink()
     (source / "classes.txt").write_text("background\nsquare\ndisc\n\n")
-    void = scenes_of_two["b"][1].copy()
-    void[:5] = 255
+    ignored = scenes_of_two["b"][1].copy()
+    ignored[:5] = 255
     write_labels(source / "SegmentationClass" / "a.png", scenes_of_two["a"][1])
-    Image.fromarray(void).save(source / "SegmentationClass" / "b.png")
+    Image.fromarray(ignored).save(source / "SegmentationClass" / "b.png")
     dataset, _ = import_dataset(source, tmp_path / "data")
     assert dataset.background == 0, "by its name"
     np.testing.assert_array_equal(dataset.mask("a"), scenes_of_two["a"][1])
-    np.testing.assert_array_equal(dataset.mask("b"), void)
+    np.testing.assert_array_equal(dataset.mask("b"), ignored)
 
 
 def test_a_background_that_is_not_first(source, tmp_path, scenes_of_two):
@@ -117,7 +117,7 @@ def test_what_is_wrong_is_named(source, tmp_path, scenes_of_two):
     refused("a label map must have one channel")
     for name, (_, mask) in scenes_of_two.items():
         write_labels(source / "SegmentationClass" / f"{name}.png", mask)
-    refused(r"[ab].png: has the value 2, but classes.txt names 0..1 \(255 is void\)")
+    refused(r"[ab].png: has the value 2, but classes.txt names 0..1 \(255 is ignored\)")
     (source / "classes.txt").write_text("ground\nsquare\ndisc\n")
     write_labels(source / "SegmentationClass" / "a.png", scenes_of_two["a"][1][:50])
     refused("a.png: a mask of 96×50 for an image of 96×72")

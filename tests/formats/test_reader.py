@@ -14,7 +14,7 @@ from hintseg.errors import InputError
 from hintseg.formats.finish import finish
 from hintseg.formats.reader import Imported
 from hintseg.formats.registry import _write, import_dataset
-from hintseg.hints.labels import UNLABELLED, VOID
+from hintseg.hints.labels import IGNORE_INDEX, UNLABELED
 from hintseg.io.images import read_image, write_image
 
 NFC = unicodedata.normalize("NFC", "Kühe_é")
@@ -245,8 +245,8 @@ def test_what_lies_outside_is_clipped_or_left_out(tmp_path):
     assert key not in found.regions
     assert sum(found.lost.values()) == 5 + 3 + 2 + 4 + 1
     found.fill(key, [[0, 0], [64, 0], [64, 48], [0, 48]], cow)
-    found.fill(key, [[0, 0], [10, 0], [10, 10], [0, 10]], VOID)
-    assert ((found.regions[key] == VOID).sum(), (found.regions[key] == UNLABELLED).sum()) == (100, 0)
+    found.fill(key, [[0, 0], [10, 0], [10, 10], [0, 10]], IGNORE_INDEX)
+    assert ((found.regions[key] == IGNORE_INDEX).sum(), (found.regions[key] == UNLABELED).sum()) == (100, 0)
     finish(found)
     dataset = _write(found, tmp_path / "out", None)
     assert inspect(dataset, dataset.keys()).errors == []

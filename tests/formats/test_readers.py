@@ -705,7 +705,7 @@ def test_key_points_without_kpt_shape_are_refused_even_if_none_says_2(tmp_path):
     assert found.regions
 
 
-def test_what_a_palette_shows_as_transparent_is_void(tmp_path):
+def test_what_a_palette_shows_as_transparent_is_ignored(tmp_path):
     source = tmp_path / "in"
     blank(source / "images/1.png")
     (source / "masks").mkdir()

@@ -15,7 +15,7 @@ from hintseg.apps.cli.terminal import plain
 from hintseg.check import inspect
 from hintseg.errors import InputError
 from hintseg.hints.dataset import Dataset
-from hintseg.hints.labels import UNLABELLED, VOID
+from hintseg.hints.labels import IGNORE_INDEX, UNLABELED
 from hintseg.hints.types.points import Point
 from hintseg.hints.types.points import draw as draw_points
 from hintseg.hints.types.scribbles import Scribble
@@ -67,16 +67,16 @@ def warnings_of(root):
 @pytest.mark.parametrize(
     ("entries", "folder", "values", "labels"),
     [
-        ({}, "masks", (0, 2, 255), (0, 2, VOID)),
-        ({}, "scribbles", (0, 2, 255), (0, 2, UNLABELLED)),
-        ({"void": 0}, "masks", (0, 1, 3), (VOID, 0, 2)),
-        ({"void": 0}, "scribbles", (0, 1, 3), (UNLABELLED, 0, 2)),
-        ({"unlabelled": 0}, "masks", (0, 1, 255), (UNLABELLED, 0, VOID)),
-        ({"unlabelled": 0}, "scribbles", (0, 1, 255), (UNLABELLED, 0, UNLABELLED)),
-        ({"unlabelled": 0, "first_label": 0}, "scribbles", (0, 1, 2), (UNLABELLED, 1, 2)),
-        ({"unlabelled": 9}, "masks", (9, 0, 2), (UNLABELLED, 0, 2)),
+        ({}, "masks", (0, 2, 255), (0, 2, IGNORE_INDEX)),
+        ({}, "scribbles", (0, 2, 255), (0, 2, UNLABELED)),
+        ({"void": 0}, "masks", (0, 1, 3), (IGNORE_INDEX, 0, 2)),
+        ({"void": 0}, "scribbles", (0, 1, 3), (UNLABELED, 0, 2)),
+        ({"unlabelled": 0}, "masks", (0, 1, 255), (UNLABELED, 0, IGNORE_INDEX)),
+        ({"unlabelled": 0}, "scribbles", (0, 1, 255), (UNLABELED, 0, UNLABELED)),
+        ({"unlabelled": 0, "first_label": 0}, "scribbles", (0, 1, 2), (UNLABELED, 1, 2)),
+        ({"unlabelled": 9}, "masks", (9, 0, 2), (UNLABELED, 0, 2)),
         ({"first_label": 1}, "masks", (1, 2, 3), (0, 1, 2)),
-        ({"void": 250}, "masks", (250, 255, 1), (VOID, VOID, 1)),
+        ({"void": 250}, "masks", (250, 255, 1), (IGNORE_INDEX, IGNORE_INDEX, 1)),
     ],
 )
 def test_values_of_label_pictures(data, entries, folder, values, labels):
@@ -251,27 +251,27 @@ def test_what_leaves_the_image_is_clipped_or_left_out_and_counted(data):
 
 
 def slow_points(points, labels, radius):
-    """Every pixel of the disc of the nearest point, the earlier of two as near; void where two classes share one."""
+    """Every pixel of the disc of the nearest point, the earlier of two as near; ignored where two classes share one."""
     distance = np.full(labels.shape, np.inf)
     for point in points:
         shared = [other.label for other in points if (int(other.x), int(other.y)) == (int(point.x), int(point.y))]
         rows, columns = np.indices(labels.shape)
         here = np.hypot(rows - int(point.y), columns - int(point.x))
         nearer = (here <= radius) & (here < distance)
-        labels[nearer], distance[nearer] = point.label if len(set(shared)) == 1 else VOID, here[nearer]
+        labels[nearer], distance[nearer] = point.label if len(set(shared)) == 1 else IGNORE_INDEX, here[nearer]
 
 
 def slow_scribbles(scribbles, labels):
-    """A plane a stroke; pixels of two classes are void."""
+    """A plane a stroke; pixels of two classes are ignored."""
     import cv2
 
     for stroke in scribbles:
         plane = np.zeros(labels.shape, np.uint8)
         vertices = np.round(np.array(stroke.vertices)).astype(np.int32).reshape(-1, 1, 2)
         cv2.polylines(plane, [np.concatenate([vertices, vertices[-1:]])], False, 1, stroke.width)
-        conflict = (plane > 0) & (labels != UNLABELLED) & (labels != stroke.label)
+        conflict = (plane > 0) & (labels != UNLABELED) & (labels != stroke.label)
         labels[plane > 0] = stroke.label
-        labels[conflict] = VOID
+        labels[conflict] = IGNORE_INDEX
 
 
 @pytest.mark.parametrize("radius", [0, 1, 3, 6])
@@ -286,7 +286,7 @@ def test_points_and_strokes_are_drawn_as_one_by_one(radius):
         (lambda on: draw_points(points, on, radius), lambda on: slow_points(points, on, radius)),
         (lambda on: draw_scribbles(strokes, on, radius), lambda on: slow_scribbles(strokes, on)),
     ):
-        drawn, expected = (np.full((30, 30), UNLABELLED, np.uint8) for _ in range(2))
+        drawn, expected = (np.full((30, 30), UNLABELED, np.uint8) for _ in range(2))
         draw(drawn)
         slow(expected)
         assert (drawn == expected).all()
@@ -294,7 +294,7 @@ def test_points_and_strokes_are_drawn_as_one_by_one(radius):
 
 def test_many_hints_are_drawn_in_seconds():
     random = np.random.default_rng(0)
-    labels = np.full((1000, 1000), UNLABELLED, np.uint8)
+    labels = np.full((1000, 1000), UNLABELED, np.uint8)
     points = [Point(x, y, label % 5) for label, (x, y) in enumerate(random.uniform(0, 1000, (100_000, 2)).tolist())]
     strokes = [
         Scribble(((x, y), (y, x)), label % 5)

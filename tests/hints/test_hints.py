@@ -15,7 +15,7 @@ from tests.drawing import on_blank
 from hintseg.check import inspect, require_trainable
 from hintseg.errors import ConfigError, InputError
 from hintseg.hints.dataset import Dataset
-from hintseg.hints.labels import UNLABELLED, VOID
+from hintseg.hints.labels import IGNORE_INDEX, UNLABELED
 from hintseg.hints.model import ImageHints
 from hintseg.hints.types.boxes import Box
 from hintseg.hints.types.masks import Mask
@@ -89,8 +89,8 @@ def test_all_hint_types_are_read(folder):
     assert hints.tags == (Tag(1),)
     assert hints.scribbles == (Scribble(((0, 0), (5, 0)), 0),)
     assert hints.scribble_map.labels[2, 3] == 1
-    assert hints.scribble_map.labels[0, 0] == UNLABELLED
-    assert hints.mask.labels[0, 0] == VOID
+    assert hints.scribble_map.labels[0, 0] == UNLABELED
+    assert hints.mask.labels[0, 0] == IGNORE_INDEX
     assert hints.types() == ("tags", "boxes", "points", "scribbles", "masks")
     assert hints.classes() == {0, 1}
     assert dataset.hints("a", ["points"]).types() == ("points",)
@@ -177,8 +177,8 @@ def test_without_anything_there_are_no_classes(folder):
 
 
 def test_targets_draw_discs_strokes_and_masks_by_strength():
-    mask = np.full((20, 20), UNLABELLED, np.uint8)
-    mask[10, 10], mask[0, 0] = 2, VOID
+    mask = np.full((20, 20), UNLABELED, np.uint8)
+    mask[10, 10], mask[0, 0] = 2, IGNORE_INDEX
     hints = ImageHints(
         {
             "points": (Point(10, 10, 0), Point(13, 10, 1)),
@@ -191,40 +191,40 @@ def test_targets_draw_discs_strokes_and_masks_by_strength():
     assert target.labels[10, 9] == 0
     assert target.labels[10, 12] == 1  # nearer to the second point
     assert target.labels[5, 2] == 1
-    assert target.labels[0, 0] == VOID
-    assert target.labels[19, 19] == UNLABELLED
+    assert target.labels[0, 0] == IGNORE_INDEX
+    assert target.labels[19, 19] == UNLABELED
     assert target.candidate_classes.tolist() == [True, True, True, False]
 
 
-def test_points_of_two_classes_on_one_pixel_are_void_and_said(tmp_path):
+def test_points_of_two_classes_on_one_pixel_are_ignored_and_said(tmp_path):
     hints = ImageHints({"points": (Point(5, 5, 0), Point(15, 15, 0), Point(5.9, 5.2, 1), Point(15, 15, 0))})
     labels = on_blank(hints, (20, 20), 2).labels
-    assert (labels[5, 5], labels[15, 15]) == (VOID, 0)
+    assert (labels[5, 5], labels[15, 15]) == (IGNORE_INDEX, 0)
     write_image(tmp_path / "images/a.png", np.zeros((20, 20, 3), np.uint8))
     (tmp_path / "points.json").write_text('{"a": [[5, 5, 0], [5, 5, 1], [9, 9, 1]]}')
     dataset = Dataset.open(tmp_path)
     assert any("points of two classes share a pixel" in said for said in inspect(dataset, ["a"]).warnings)
 
 
-def test_crossing_strokes_are_void_and_incomplete_tags_allow_everything():
+def test_crossing_strokes_are_ignored_and_incomplete_tags_allow_everything():
     strokes = (Scribble(((0, 5), (9, 5)), 0, 1), Scribble(((5, 0), (5, 9)), 1, 1))
     target = on_blank(ImageHints({"scribbles": strokes}, tags_complete=False), (10, 10), 3)
-    assert target.labels[5, 5] == VOID
+    assert target.labels[5, 5] == IGNORE_INDEX
     assert target.labels[5, 0] == 0
     assert target.candidate_classes.all()
     nothing = on_blank(ImageHints(), (4, 4), 3)
-    assert (nothing.labels == UNLABELLED).all()
+    assert (nothing.labels == UNLABELED).all()
     assert nothing.candidate_classes.all()
 
 
 def test_strokes_lie_over_a_picture_of_scribbles_and_correct_it():
-    drawn = np.full((10, 10), UNLABELLED, np.uint8)
+    drawn = np.full((10, 10), UNLABELED, np.uint8)
     drawn[:8] = 1
-    labels = np.full((10, 10), UNLABELLED, np.uint8)
+    labels = np.full((10, 10), UNLABELED, np.uint8)
     SCRIBBLES.draw((Scribble(((0, 5), (9, 5)), 0, 1), ScribbleMap(drawn)), labels, 0)
     assert set(labels[5].tolist()) == {0}
     assert set(labels[4].tolist()) == {1}
-    assert set(labels[9].tolist()) == {UNLABELLED}
+    assert set(labels[9].tolist()) == {UNLABELED}
 
 
 @pytest.mark.parametrize("style", ["skeleton", "interior", "border"])
@@ -233,7 +233,7 @@ def test_scribbles_stay_inside_and_shrink_with_coverage(style):
     lengths = []
     for coverage in (1.0, 0.5, 0.0):
         drawn = simulate_scribbles(mask, style, coverage, seed=1)
-        known = drawn != UNLABELLED
+        known = drawn != UNLABELED
         assert (drawn[known] == mask[known]).all()
         assert set(np.unique(drawn[known])) == set(np.unique(mask))
         lengths.append(int(known.sum()))
@@ -370,7 +370,7 @@ def test_boxes_leave_open_what_nobody_looked_for():
     hints = box_hints(background=0, looked_for=frozenset({1, 2}))
     target = on_blank(hints, (10, 12), 4)
     assert target.possible[:, 9, 11].tolist() == [True, False, False, True]
-    assert target.labels[9, 11] == UNLABELLED
+    assert target.labels[9, 11] == UNLABELED
 
 
 def box_hints(points=(), **fields):
@@ -383,7 +383,7 @@ def test_boxes_say_where_classes_can_be():
     assert target.candidate_classes.tolist() == [True, True, True, False]
     # Outside all boxes only the background is possible; inside, it competes with the boxes' classes.
     assert (target.labels[:, 10:] == 0).all()
-    assert (target.labels[:8, :8] == UNLABELLED).all()
+    assert (target.labels[:8, :8] == UNLABELED).all()
     assert target.possible[:, 5, 5].tolist() == [True, True, True, False]
     assert target.seeds[3, 3] == 1
     assert target.seeds[7, 7] == 2
@@ -394,9 +394,9 @@ def test_boxes_without_a_background_label_what_one_class_covers():
     target = on_blank(box_hints(), (10, 10), 3)
     assert target.labels[0, 0] == 1
     assert target.labels[9, 9] == 2
-    assert target.labels[5, 5] == UNLABELLED
+    assert target.labels[5, 5] == UNLABELED
     assert target.possible[:, 9, 0].tolist() == [False, False, False]
-    assert target.labels[9, 0] == UNLABELLED
+    assert target.labels[9, 0] == UNLABELED
 
 
 def test_inside_a_smaller_box_the_middle_of_a_larger_one_says_nothing():
@@ -407,14 +407,14 @@ def test_inside_a_smaller_box_the_middle_of_a_larger_one_says_nothing():
         assert (target.seeds[16:24, 16:24] == 2).all()
         ring = np.ones((40, 40), np.bool_)
         ring[:10] = ring[30:] = ring[:, :10] = ring[:, 30:] = ring[16:24, 16:24] = False
-        assert (target.seeds[ring] == UNLABELLED).all()
+        assert (target.seeds[ring] == UNLABELED).all()
         assert target.seeds[5, 5] == target.labels[5, 5] == 1  # where the meadow alone is possible
 
 
 def test_boxes_of_an_incompletely_tagged_image_forbid_nothing_else():
     target = on_blank(box_hints(tags_complete=False), (10, 10), 4)
     assert target.possible[:, 9, 0].tolist() == [True, False, False, True]
-    assert (target.labels == UNLABELLED).all()
+    assert (target.labels == UNLABELED).all()
     assert target.unhinted()
 
 

@@ -103,7 +103,7 @@ def test_negative_values_are_refused_by_name(data, imported, folder, kind, value
 
 
 @pytest.mark.parametrize("kind", [np.int8, np.int16])
-def test_negative_values_that_the_file_marks_as_no_data_are_void(data, kind):
+def test_negative_values_that_the_file_marks_as_no_data_are_ignored(data, kind):
     tag = (42113, "s", 0, "-1", True)
     save = lambda path: tifffile.imwrite(path, values(-1, kind), extratags=[tag])  # noqa: E731
     assert data(save, "masks/a.tif", tags_complete=True).mask("a")[0].tolist() == [0, 1, 255]

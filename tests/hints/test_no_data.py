@@ -46,7 +46,7 @@ def folder(tmp_path):
         (VALUES.astype(np.uint8), "nan", {"classes": ["a", "b", "c"]}, [[0, 1], [2, 2]]),
     ],
 )
-def test_no_data_is_void_in_masks(folder, values, nodata, described, expected):
+def test_no_data_is_ignored_in_masks(folder, values, nodata, described, expected):
     assert folder(values, nodata, **described).mask("a").tolist() == expected
 
 
@@ -83,7 +83,7 @@ def exported(tmp_path):
 @pytest.mark.parametrize(
     ("nodata", "names", "expected"), [(2, "a\nb\n", [[0, 1], [255, 255]]), (9, "a\nb\nc\n", [[0, 1], [2, 2]])]
 )
-def test_import_leaves_no_data_void(exported, nodata, names, expected):
+def test_import_leaves_no_data_ignored(exported, nodata, names, expected):
     assert exported(VALUES, nodata, names).mask("a").tolist() == expected
 
 
@@ -96,7 +96,7 @@ def test_import_takes_255_for_no_class_where_it_is_no_data(exported):
     assert exported(np.where(VALUES == 0, 0, 255), 255, "a\nb\n").mask("a").tolist() == [[0, 255], [255, 255]]
 
 
-def test_import_by_colour_leaves_no_data_void_unless_it_is_a_class(exported):
+def test_import_by_colour_leaves_no_data_ignored_unless_it_is_a_class(exported):
     colours = np.array([(9, 9, 9), (0, 0, 0), (250, 1, 2)])[VALUES]
     assert exported(colours, 9, "b:0,0,0::\nc:250,1,2::\n", "labelmap.txt").mask("a").tolist() == [[255, 0], [1, 1]]
 

@@ -307,7 +307,7 @@ def evaluated(segmenter, dataset):
     return evaluation(matrix, images, classes, dataset, "val", segmenter.recipe.inference, borders.scores())
 
 
-def test_an_image_of_void_alone_is_not_scored(segmenter, scenes):
+def test_an_image_of_ignored_pixels_alone_is_not_scored(segmenter, scenes):
     first, second = scenes.keys("val")
     write_labels(scenes.root / "masks" / f"{first}.png", np.full((72, 96), 255, np.uint8))
     result = evaluated(segmenter, scenes)

@@ -211,5 +211,7 @@ def test_what_is_left_out_of_the_truth_is_said(segmenter, scenes, caplog):
     for _ in range(2):
         evaluate_split(segmenter, Dataset.open(scenes.root), "val")
     told = [record.getMessage() for record in caplog.records]
-    assert sum("label maps whose transparent pixels are taken as void or unlabelled: 1" in said for said in told) == 1
+    assert (
+        sum("label maps whose transparent pixels are taken as ignored or unlabelled: 1" in said for said in told) == 1
+    )
     assert sum("have no mask, left out" in said for said in told) == 1

@@ -5,7 +5,7 @@ import pytest
 
 from hintseg.api import train
 from hintseg.config.schema import Recipe
-from hintseg.hints.labels import UNLABELLED
+from hintseg.hints.labels import UNLABELED
 from hintseg.inference.run_config import RunDescription
 from hintseg.inference.selection import choose_crf, crf_without_hints, held_out
 from hintseg.io.images import read_image, write_image
@@ -13,7 +13,7 @@ from hintseg.recipes.instant import INSTANT
 
 TRUTH = np.zeros((24, 32), np.uint8)
 TRUTH[:, 10:12] = 1  # thin
-HINTS = np.full(TRUTH.shape, UNLABELLED, np.uint8)
+HINTS = np.full(TRUTH.shape, UNLABELED, np.uint8)
 HINTS[4:20:4, 2:30:3] = TRUTH[4:20:4, 2:30:3]
 HINTS[12, 10] = 1
 COLOURED, GREY = np.zeros((2, *TRUTH.shape, 3), np.uint8)
@@ -60,7 +60,7 @@ def test_held_out_hints_decide(refined, plain, expected):
 )
 def test_in_images_without_color_it_has_to_gain(refined, plain, expected, taught):
     assert choose_crf(Says(refined, plain), [(GREY, HINTS)] * 2) == (expected, taught)
-    nothing = np.full_like(HINTS, UNLABELLED)
+    nothing = np.full_like(HINTS, UNLABELED)
     assert choose_crf(Says(refined, plain), [(GREY, nothing)]) == (False, True)
 
 
@@ -71,7 +71,7 @@ def test_in_images_without_color_a_gain_of_a_percent_is_chance():
 
 
 def test_images_without_a_hint_decide_nothing():
-    nothing = np.full_like(HINTS, UNLABELLED)
+    nothing = np.full_like(HINTS, UNLABELED)
     assert choose_crf(Says(TRUTH, 1 - TRUTH), [(COLOURED, nothing)]) == (True, True)
     assert choose_crf(Says(TRUTH, 1 - TRUTH), []) == (True, True)
 

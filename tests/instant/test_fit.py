@@ -9,7 +9,7 @@ import torch
 from hintseg.api import train
 from hintseg.apps.report.run_report import report_run
 from hintseg.errors import ConfigError, RunError
-from hintseg.hints.labels import UNLABELLED, VOID
+from hintseg.hints.labels import IGNORE_INDEX, UNLABELED
 from hintseg.inference.evaluation import evaluate_split
 from hintseg.inference.segmenter import Segmenter
 from hintseg.instant import fit as fit_module
@@ -59,9 +59,9 @@ def test_resuming_makes_it_again_from_cached_features_and_nothing_else_is_overwr
     assert {path: path.stat().st_mtime_ns for path in (out / "cache" / "features").iterdir()} == kept
 
 
-def test_void_gets_no_pseudo_label(monkeypatch):
-    labels = np.full((8, 8), UNLABELLED, np.uint8)
-    labels[:, 4:] = VOID
+def test_ignored_pixels_get_no_pseudo_label(monkeypatch):
+    labels = np.full((8, 8), UNLABELED, np.uint8)
+    labels[:, 4:] = IGNORE_INDEX
     labels[0, 0] = 1
     everywhere = np.ones(2, bool)
     target = PseudoLabels(labels, everywhere, everywhere, labels)
@@ -70,7 +70,7 @@ def test_void_gets_no_pseudo_label(monkeypatch):
     monkeypatch.setattr(fit_module, "complete_image", lambda *rest, crf: sure)
     found = fit_module.pseudo_labels(images, SimpleNamespace(maps=lambda image: None), "a", INSTANT, True)
     assert (found[:, :2] == 1).all()
-    assert (found[:, 2:] == UNLABELLED).all()
+    assert (found[:, 2:] == UNLABELED).all()
 
 
 def test_wrong_choices_are_refused(scenes, tmp_path):

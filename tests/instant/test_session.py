@@ -7,7 +7,7 @@ import pytest
 
 from hintseg.errors import ConfigError, InputError
 from hintseg.hints.dataset import Dataset
-from hintseg.hints.labels import VOID
+from hintseg.hints.labels import IGNORE_INDEX
 from hintseg.instant.session import Session
 from hintseg.io.images import deepest
 from hintseg.metrics import ConfusionMatrix
@@ -116,7 +116,7 @@ def test_features_are_computed_once(scenes, begin, tmp_path):
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "cache" / "features").iterdir()} == made
 
 
-def test_what_holds_no_data_stays_void(scenes, begin):
+def test_what_holds_no_data_stays_ignored(scenes, begin):
     from PIL import Image
 
     key = scenes.keys("train")[0]
@@ -128,7 +128,7 @@ def test_what_holds_no_data_stays_void(scenes, begin):
     dataset = Dataset.open(scenes.root)
     session = begin(dataset)
     session.fit(dataset.keys("train"))
-    assert (session.mask(key)[:10] == VOID).all()
+    assert (session.mask(key)[:10] == IGNORE_INDEX).all()
 
 
 def test_wrong_choices_are_refused(scenes, tmp_path):

@@ -151,7 +151,7 @@ def test_a_run_shows_new_images_as_those_of_its_data_set(tmp_path, tiny):
     from hintseg.apps.report.run_report import training_pictures
     from hintseg.config.schema import DataConfig
     from hintseg.hints.dataset import Dataset
-    from hintseg.hints.labels import VOID
+    from hintseg.hints.labels import IGNORE_INDEX
     from hintseg.inference.evaluation import evaluate_split
     from hintseg.training.data import TrainingImages
 
@@ -180,8 +180,8 @@ def test_a_run_shows_new_images_as_those_of_its_data_set(tmp_path, tiny):
     assert (segmenter.complete(dataset, "0")[HOLE] == 255).all(), "a hint there is no label"
     assert (segmenter.picture(dataset, "0").pixels == dataset.image("0")).all()
     _, target = TrainingImages(dataset, dataset.keys(None), ("points",), DataConfig()).target("0")
-    assert (target.labels[HOLE] == VOID).all(), "training ignores it"
-    assert (target.labels[~HOLE] != VOID).all()
+    assert (target.labels[HOLE] == IGNORE_INDEX).all(), "training ignores it"
+    assert (target.labels[~HOLE] != IGNORE_INDEX).all()
     for key in dataset.keys(None):
         write_labels(tmp_path / "data" / "masks" / f"{key}.png", np.zeros(HOLE.shape, np.uint8))
     matrix, _ = evaluate_split(segmenter, Dataset.open(tmp_path / "data"), "train")

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from hintseg.hints.labels import UNLABELLED
+from hintseg.hints.labels import UNLABELED
 from hintseg.hints.model import ImageHints
 from hintseg.hints.types.boxes import Box
 from hintseg.hints.types.points import Point
@@ -39,7 +39,7 @@ def test_the_thing_in_a_box_is_found(enlarged):
     inside = np.zeros_like(thing)
     inside[box_pixels(box, thing.shape, 1.0)] = True
     found = seeds == 3
-    assert ((seeds == UNLABELLED) | found).all()
+    assert ((seeds == UNLABELED) | found).all()
     assert not found[~inside].any()
     assert thing[found].mean() > 0.98
     assert found[thing].mean() > 0.6
@@ -68,7 +68,7 @@ def test_without_surroundings_or_a_find_it_is_the_middle():
 
 def test_without_boxes_nothing_is_likely():
     image, _ = picture()
-    assert (box_seeds(image, []) == UNLABELLED).all()
+    assert (box_seeds(image, []) == UNLABELED).all()
     hints = ImageHints({"points": (Point(60, 30, 1),)}, background=0)
     plain, given = (pseudo_labels(DecodedImage(image), hints, 2, find_in_boxes=find) for find in (middles, box_seeds))
     assert (plain.seeds == given.seeds).all()
@@ -105,7 +105,7 @@ def test_a_target_takes_seeds_in_boxes_as_likely_and_never_as_certain():
     assert (target.seeds[seeds == 1] == 1).all()
     within = np.zeros_like(thing)
     within[box_pixels(box, thing.shape, 1.0)] = True
-    assert (target.labels[within] == UNLABELLED).all()
+    assert (target.labels[within] == UNLABELED).all()
     assert (target.labels[~within] == 0).all()
     assert (target.seeds[~within] == 0).all()
-    assert (target.seeds[within & (seeds != 1)] == UNLABELLED).all()
+    assert (target.seeds[within & (seeds != 1)] == UNLABELED).all()

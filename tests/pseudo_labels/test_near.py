@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from hintseg.hints.labels import UNLABELLED
+from hintseg.hints.labels import UNLABELED
 from hintseg.pseudo_labels.near import REACH, corrected, near_hints, touched
 from hintseg.pseudo_labels.target import PseudoLabels
 
@@ -11,7 +11,7 @@ RADIUS = round(REACH * 200)
 
 
 def click(row, column, label):
-    labels = np.full(SIZE, UNLABELLED, np.uint8)
+    labels = np.full(SIZE, UNLABELED, np.uint8)
     labels[row, column] = label
     return labels
 
@@ -40,7 +40,7 @@ def test_a_superpixel_that_two_classes_touch_is_nobodys():
 def test_without_superpixels_or_hints_nothing_is_reached():
     labels = click(10, 10, 0)
     assert (touched(labels, None, 2) == 0).sum() == 1
-    nothing = np.full(SIZE, UNLABELLED, np.uint8)
+    nothing = np.full(SIZE, UNLABELED, np.uint8)
     assert not near_hints(nothing, 2).any()
     assert (touched(nothing, np.zeros(SIZE, np.int64), 2) == 2).all()
 
@@ -50,13 +50,13 @@ def test_one_click_moves_a_networks_mask_near_it_alone():
     mask = corrected(predicted, completed, target_of(click(50, 100, 1)))
     assert mask[50, 100] == 1
     assert 0 < (mask != predicted).mean() < 0.05
-    np.testing.assert_array_equal(corrected(predicted, completed, target_of(click(50, 100, UNLABELLED))), predicted)
+    np.testing.assert_array_equal(corrected(predicted, completed, target_of(click(50, 100, UNLABELED))), predicted)
 
 
 def test_what_boxes_exclude_is_replaced_everywhere():
     predicted, completed = np.ones(SIZE, np.uint8), np.zeros(SIZE, np.uint8)
     possible = np.ones((2, *SIZE), bool)
     possible[1, :, 100:] = False
-    mask = corrected(predicted, completed, target_of(np.full(SIZE, UNLABELLED, np.uint8), possible))
+    mask = corrected(predicted, completed, target_of(np.full(SIZE, UNLABELED, np.uint8), possible))
     assert (mask[:, :100] == 1).all()
     assert (mask[:, 100:] == 0).all()

@@ -1,6 +1,6 @@
 import numpy as np
 
-from hintseg.hints.labels import UNLABELLED, VOID
+from hintseg.hints.labels import IGNORE_INDEX, UNLABELED
 from hintseg.hints.model import ImageHints
 from hintseg.hints.types.boxes import Box
 from hintseg.hints.types.points import Point
@@ -21,19 +21,19 @@ def test_the_stages_one_after_the_other_are_the_whole():
         assert np.array_equal(one, other)
 
 
-def test_pixels_without_data_are_void_whatever_hints_say():
+def test_pixels_without_data_are_ignored_whatever_hints_say():
     valid = np.ones((20, 30), bool)
     valid[:9] = False
     hints = ImageHints({"boxes": HINTS.boxes}, background=0)
     labels = pseudo_labels(DecodedImage(np.zeros((20, 30, 3), np.uint8), valid), hints, 3)
-    assert (labels.labels[:9] == VOID).all()
-    assert (labels.seeds[:9] == VOID).all()
+    assert (labels.labels[:9] == IGNORE_INDEX).all()
+    assert (labels.seeds[:9] == IGNORE_INDEX).all()
     assert (labels.labels[9:, 20:] == 0).all()  # outside the only box
-    assert (labels.labels[9:14, 10:20] == UNLABELLED).all()
+    assert (labels.labels[9:14, 10:20] == UNLABELED).all()
 
 
 def test_what_is_certain_stays_as_it_is_when_boxes_come():
     labels = drawn(HINTS, (20, 30), 3, point_radius=1)
     before = labels.labels.copy()
-    limited_by_boxes(labels, HINTS.boxes, np.full((20, 30), UNLABELLED, np.uint8))
+    limited_by_boxes(labels, HINTS.boxes, np.full((20, 30), UNLABELED, np.uint8))
     assert np.array_equal(labels.labels, before)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from hintseg.config.schema import DataConfig
-from hintseg.hints.labels import UNLABELLED, VOID
+from hintseg.hints.labels import IGNORE_INDEX, UNLABELED
 from hintseg.training.augment import Sample, SoftMask, augment
 
 
@@ -19,7 +19,7 @@ def test_crops_keep_image_labels_regions_and_soft_masks_aligned():
         pixels, cropped, regions, allowed, _, propagated, soft = augment(
             sample, SoftMask(np.arange(3, dtype=np.uint8), share), config, np.random.default_rng(seed)
         )
-        inside = cropped != VOID
+        inside = cropped != IGNORE_INDEX
         assert allowed.all()
         assert (regions[inside] == cropped[inside]).all()
         assert (propagated == cropped).all()
@@ -32,7 +32,7 @@ def test_crops_keep_image_labels_regions_and_soft_masks_aligned():
 @pytest.mark.parametrize("classes", [0, 150])
 def test_soft_masks_of_no_class_and_of_many(classes):
     image = np.zeros((64, 64, 3), np.uint8)
-    labels = np.full((64, 64), UNLABELLED, np.uint8)
+    labels = np.full((64, 64), UNLABELED, np.uint8)
     sample = Sample(image, labels, labels.astype(np.uint16), np.ones(200, np.bool_), np.ones(200, np.bool_), labels)
     soft = SoftMask(np.arange(classes, dtype=np.uint8) + 5, np.full((16, 16, classes), 51, np.uint8))
     config = DataConfig(crop_size=32, mirror=False, scale_range=(0.5, 0.5))

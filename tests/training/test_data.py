@@ -5,7 +5,7 @@ import pytest
 
 from hintseg.api import choose_recipe
 from hintseg.errors import InputError
-from hintseg.hints.labels import UNLABELLED
+from hintseg.hints.labels import UNLABELED
 from hintseg.io.images import write_image
 from hintseg.pseudo_labels.grabcut import box_seeds
 from hintseg.pseudo_labels.target import reduce_to
@@ -14,12 +14,12 @@ from hintseg.training.data import TrainingImages
 
 
 def test_thin_strokes_survive_reduction():
-    labels = np.full((200, 300), UNLABELLED, np.uint8)
+    labels = np.full((200, 300), UNLABELED, np.uint8)
     labels[50, 20:200] = 1
     small, reduced = reduce_to(np.zeros((200, 300, 3), np.uint8), labels, 60)
     assert small.shape == (40, 60, 3)
     assert (reduced[10, 5:39] == 1).all()
-    assert (reduced == UNLABELLED).sum() > 2000
+    assert (reduced == UNLABELED).sum() > 2000
 
 
 def test_oversegments_are_cached_and_a_damaged_cache_is_made_again(scenes, tmp_path, tiny):

@@ -17,7 +17,7 @@ from tests.training.two_processes import TERMS
 
 from hintseg import train
 from hintseg.errors import ConfigError
-from hintseg.hints.labels import UNLABELLED
+from hintseg.hints.labels import UNLABELED
 from hintseg.training.distributed import interrupted
 from hintseg.training.interrupt import Interruption
 from hintseg.training.run_folder import locked
@@ -47,8 +47,8 @@ def test_losses_and_gradients_are_those_of_one_process(tmp_path):
     random = torch.Generator().manual_seed(0)
     side = 32
     labels = torch.randint(0, 3, (4, side, side), generator=random)
-    labels[torch.rand(labels.shape, generator=random) < 0.9] = UNLABELLED
-    labels[2:] = UNLABELLED  # the second process has no label at all, and fewer segments
+    labels[torch.rand(labels.shape, generator=random) < 0.9] = UNLABELED
+    labels[2:] = UNLABELED  # the second process has no label at all, and fewer segments
     regions = torch.randint(0, 9, (4, side // 8, side // 8), generator=random).int()
     regions[2:] = 0
     soft = torch.rand(4, 3, side // 4, side // 4, generator=random, dtype=torch.float64)

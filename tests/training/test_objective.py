@@ -7,15 +7,15 @@ import torch
 
 from hintseg import train
 from hintseg.functional.relations.registry import RELATIONS
-from hintseg.hints.labels import UNLABELLED, VOID
+from hintseg.hints.labels import IGNORE_INDEX, UNLABELED
 from hintseg.training.loss_registry import TERMS
 from hintseg.training.objective import cell_labels
 
 
 def test_cells_take_the_label_their_pixels_agree_on():
-    labels = torch.full((1, 8, 8), UNLABELLED, dtype=torch.uint8)
-    labels[0, 0, 1], labels[0, 0, 4], labels[0, 1, 5], labels[0, 4:, 4:] = 3, 1, 2, VOID
-    assert cell_labels(labels, 2).tolist() == [[[3, UNLABELLED], [UNLABELLED, VOID]]]
+    labels = torch.full((1, 8, 8), UNLABELED, dtype=torch.uint8)
+    labels[0, 0, 1], labels[0, 0, 4], labels[0, 1, 5], labels[0, 4:, 4:] = 3, 1, 2, IGNORE_INDEX
+    assert cell_labels(labels, 2).tolist() == [[[3, UNLABELED], [UNLABELED, IGNORE_INDEX]]]
 
 
 def test_every_term_joins_one_objective(scenes, tiny, tmp_path, completed):

@@ -9,7 +9,7 @@ import torch
 
 from hintseg import Segmenter
 from hintseg.api import choose_recipe
-from hintseg.hints.labels import UNLABELLED, VOID
+from hintseg.hints.labels import IGNORE_INDEX, UNLABELED
 from hintseg.inference import segmenter as inference_segmenter
 from hintseg.network.embedder import Embedder, PixelMaps
 from hintseg.network.tta import image_maps
@@ -47,7 +47,7 @@ def test_a_separate_stage_has_a_learning_rate_of_its_own(run, monkeypatch, kind,
     assert seen == pytest.approx(shares)
 
 
-def test_void_is_not_taught_by_completed_masks_and_its_segments_do_not_vote(scenes, tiny, monkeypatch):
+def test_ignored_pixels_are_not_taught_by_completed_masks_and_its_segments_do_not_vote(scenes, tiny, monkeypatch):
     recipe = choose_recipe(weights="none", settings=tiny)
     images = TrainingImages(scenes, scenes.keys("train"), ("scribbles",), recipe.data)
     network = Embedder(recipe.network, 3, "none").eval()
@@ -65,8 +65,8 @@ def test_void_is_not_taught_by_completed_masks_and_its_segments_do_not_vote(scen
     for number in range(1, 1 + len(others)):
         assert torch.equal(before.prototypes[before.images == number], after.prototypes[after.images == number])
     logits = torch.zeros(1, 3, 4, 4, requires_grad=True)
-    cells = torch.full((1, 4, 4), UNLABELLED, dtype=torch.uint8)
-    cells[0, 0] = VOID
+    cells = torch.full((1, 4, 4), UNLABELED, dtype=torch.uint8)
+    cells[0, 0] = IGNORE_INDEX
     nothing = {name: None for name in TermInputs._fields[1:] if name not in TermInputs._field_defaults}
     inputs = TermInputs(
         PixelMaps(logits, logits),

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from hintseg.apps.batch_inference.output import classes_of_masks, data_set_of_masks
 from hintseg.errors import InputError
 from hintseg.hints.keys import by_key
-from hintseg.hints.labels import UNLABELLED
+from hintseg.hints.labels import UNLABELED
 from hintseg.inference.run_config import RunDescription
 from hintseg.io.georeference import pixel_area
 from hintseg.io.images import read_image_size, read_labels
@@ -26,7 +26,7 @@ class Area(NamedTuple):
         image: its name.
         class_name: of the class; every class is listed, also those that cover nothing.
         pixels: of the mask.
-        percent: of the pixels that have a class; void ones count nowhere.
+        percent: of the pixels that have a class; ignored ones count nowhere.
         square_metres: None where the image has no scale.
     """
 
@@ -44,11 +44,11 @@ def areas(
 
     Args:
         image: its name.
-        labels: (H, W) uint8; values that are no class are void.
+        labels: (H, W) uint8; values that are no class are ignored.
         classes: names by label.
         pixel_square_metres: of a pixel of the mask; None: unknown.
     """
-    counts = np.bincount(labels[labels < UNLABELLED].ravel(), minlength=len(classes))[: len(classes)]
+    counts = np.bincount(labels[labels < UNLABELED].ravel(), minlength=len(classes))[: len(classes)]
     total = max(int(counts.sum()), 1)
     return [
         Area(

@@ -1,6 +1,6 @@
 """What several annotators drew on one image: that on which they agree.
 
-A pixel of a region keeps its class where everybody who drew regions has the same; else it is void. Boxes, points,
+A pixel of a region keeps its class where everybody who drew regions has the same; else it is ignored. Boxes, points,
 strokes and choices stay whose class everybody named, unless another drew something of another class in their place.
 Of a class that only some drew it is known no more than that it may be there: a tag keeps it from counting as absent.
 """
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hintseg.formats.reader import Imported
-from hintseg.hints.labels import UNLABELLED, VOID
+from hintseg.hints.labels import IGNORE_INDEX, UNLABELED
 from hintseg.hints.types import points, scribbles
 from hintseg.hints.types.points import Point
 from hintseg.hints.types.scribbles import Scribble
@@ -68,15 +68,15 @@ def _drawn(one: Imported, key: str) -> set[int]:
     """Classes of shapes."""
     rows = {row[place] for table, place in LABEL_OF_ROW.items() for row in getattr(one, table).get(key, ())}
     regions = set(np.unique(one.regions[key]).tolist()) if key in one.regions else set()
-    return rows | (regions - {UNLABELLED, VOID})
+    return rows | (regions - {UNLABELED, IGNORE_INDEX})
 
 
 def _labels(found: Imported, key: str, one: Imported) -> NDArray[np.uint8]:
     """(H, W) what one annotator drew but for boxes, as labels."""
-    labels = np.full(found.frame(key).size, UNLABELLED, np.uint8)
+    labels = np.full(found.frame(key).size, UNLABELED, np.uint8)
     _draw("points", one.points.get(key, ()), labels)
     _draw("scribbles", one.scribbles.get(key, ()), labels)
-    return np.where(one.regions[key] < UNLABELLED, one.regions[key], labels) if key in one.regions else labels
+    return np.where(one.regions[key] < UNLABELED, one.regions[key], labels) if key in one.regions else labels
 
 
 def _draw(table: str, rows: Iterable[list[Any]], labels: NDArray[np.uint8]) -> None:
@@ -94,10 +94,10 @@ def _is_contradicted(
     if table == "boxes":
         likest = [max(other.boxes.get(key, ()), key=lambda box: _overlap(row, box), default=row) for other in others]
         return any(box[4] != row[4] and _overlap(row, box) >= SAME for box in likest)
-    drawn = np.full(beside[0].shape, UNLABELLED, np.uint8) if beside else np.zeros((0, 0), np.uint8)
+    drawn = np.full(beside[0].shape, UNLABELED, np.uint8) if beside else np.zeros((0, 0), np.uint8)
     _draw(table, [row], drawn)
-    here, label = drawn != UNLABELLED, row[LABEL_OF_ROW[table]]
-    return any(((labels[here] < UNLABELLED) & (labels[here] != label)).any() for labels in beside)
+    here, label = drawn != UNLABELED, row[LABEL_OF_ROW[table]]
+    return any(((labels[here] < UNLABELED) & (labels[here] != label)).any() for labels in beside)
 
 
 def _overlap(one: list[float], other: list[float]) -> float:
@@ -111,16 +111,16 @@ def _overlap(one: list[float], other: list[float]) -> float:
 def _merge_regions(
     found: Imported, key: str, maps: list[NDArray[np.uint8]], agreed: set[int], drawn: list[NDArray[np.uint8]]
 ) -> None:
-    """Paint the pixels whose class is the same in all maps, and void where these or what else was drawn differ."""
+    """Paint pixels of one class in all maps, and ignore those where these, or what else was drawn, differ."""
     if not maps:
         return
     differ = np.logical_or.reduce([labels != maps[0] for labels in maps])
-    differ |= (maps[0] < UNLABELLED) & np.logical_or.reduce(
-        [(labels < UNLABELLED) & (labels != maps[0]) for labels in drawn]
+    differ |= (maps[0] < UNLABELED) & np.logical_or.reduce(
+        [(labels < UNLABELED) & (labels != maps[0]) for labels in drawn]
     )
-    differ |= ~np.isin(maps[0], [*agreed, UNLABELLED, VOID])
+    differ |= ~np.isin(maps[0], [*agreed, UNLABELED, IGNORE_INDEX])
     if differ.any():
         found.leave_out("image with regions on which annotators do not agree (unlabelled there)")
-    merged = np.where(differ, VOID, maps[0])
-    for label in np.unique(merged[merged != UNLABELLED]).tolist():
+    merged = np.where(differ, IGNORE_INDEX, maps[0])
+    for label in np.unique(merged[merged != UNLABELED]).tolist():
         found.paint(key, merged == label, label, key)

@@ -1,7 +1,7 @@
 """COCO: polygons and RLE masks → regions; boxes without a mask → boxes; visible keypoints → points.
 
 An annotation with a `segmentation` of polygons or run lengths is a region and its `bbox` says nothing more. Where
-regions overlap, crowds lie lowest, and smaller ones lie over larger ones. `ignore: 1` makes a region void.
+regions overlap, crowds lie lowest, and smaller ones lie over larger ones. `ignore: 1` makes a region ignored.
 Categories that no annotation uses become no classes. Files or folders called train, val or test become splits.
 Written, every class of an image is one annotation with run lengths, the background's too; or every connected area is
 one with a polygon, which people can correct in other tools.
@@ -24,7 +24,7 @@ from hintseg.formats.reader import Imported
 from hintseg.formats.rle import covered, decode_rle, encode_rle, sample_rle
 from hintseg.formats.shapes import declared_size, label_used, note_repeated, rectangle, split_of, turned
 from hintseg.formats.writer import Classes, Labelled, extent
-from hintseg.hints.labels import VOID
+from hintseg.hints.labels import IGNORE_INDEX
 from hintseg.hints.types.hint_type import numbers
 from hintseg.io.writing import write_text
 
@@ -174,7 +174,7 @@ def _add_images(images: dict[str, dict[str, Any]], found: Imported, path: Path) 
 
 def _add(annotation: dict[str, Any], key: str, label: int, found: Imported, where: str) -> None:
     ignored = annotation.get("ignore") in (1, True)
-    drawn = _add_region(annotation, key, VOID if ignored else label, found, where)
+    drawn = _add_region(annotation, key, IGNORE_INDEX if ignored else label, found, where)
     if ignored:
         if not drawn:
             found.leave_out("annotation without a region that is marked to be ignored", key)

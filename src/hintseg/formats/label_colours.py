@@ -20,7 +20,7 @@ FILES = (*COLOURS, *NAMES)
 BACKGROUND = frozenset({"background", "_background_", "__background__", "bg"})
 NOTHING = frozenset({"unlabeled", "unlabelled", "void", "ignore", "_ignore_", "__ignore__"})
 COMMENT = "# "
-BORDER = (224, 224, 192)  # VOC's colour of what is void
+BORDER = (224, 224, 192)  # VOC's colour of ignored pixels
 
 Colour = tuple[int, int, int]
 

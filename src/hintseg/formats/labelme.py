@@ -1,7 +1,7 @@
 """LabelMe: polygon, circle, mask → region, rectangle → box, point(s) → points, line(strip) → scribble, flags → tags.
 
 Shapes of tools that write the same files (X-AnyLabeling) are known, too. A turned rectangle becomes the box round it.
-`__ignore__` is LabelMe's name of what is void. Where regions overlap, a later shape lies over an earlier one.
+`__ignore__` is LabelMe's name of what is ignored. Where regions overlap, a later shape lies over an earlier one.
 """
 
 import base64
@@ -22,7 +22,7 @@ from hintseg.formats.outlines import outlines
 from hintseg.formats.reader import Imported
 from hintseg.formats.shapes import declared_size, ellipse, placed, rectangle, require_own_file
 from hintseg.formats.writer import Classes, Labelled
-from hintseg.hints.labels import VOID
+from hintseg.hints.labels import IGNORE_INDEX
 from hintseg.hints.types.hint_type import numbers
 from hintseg.io.writing import write_text
 
@@ -96,7 +96,7 @@ def _ignore(
     if kind in ("point", "points", "line", "linestrip"):
         found.leave_out(f"{kind} called {IGNORED}", key)
     else:
-        _fill(shape, kind, vertices, key, VOID, found, where)
+        _fill(shape, kind, vertices, key, IGNORE_INDEX, found, where)
 
 
 def _fill(
@@ -132,10 +132,10 @@ def write(out: Path, items: Iterable[Labelled], classes: Classes) -> None:
     """OUT/KEY.json, to lie beside the image, with a polygon for every connected area of a class.
 
     Raises:
-        InputError: a class has the name of what is void.
+        InputError: a class has the name of what is ignored.
     """
     if IGNORED in classes.names:
-        raise InputError(f"the class name {IGNORED!r} means in LabelMe what is void; rename the class.")
+        raise InputError(f"the class name {IGNORED!r} means in LabelMe what is ignored; rename the class.")
     for item in items:
         height, width = item.labels.shape
         shapes = [

@@ -2,8 +2,8 @@
 
 Maps lie in `SegmentationClass/`, `masks/` or their like, images anywhere else below the same folder under the same
 names. `labelmap.txt` (`name:r,g,b::`, a line each), `class_dict.csv` or `label_colors.txt` say which colour is which
-class; without one the values are classes, which `classes.txt` names, one a line. Void is 255, what is transparent, and
-what a TIFF marks as no data. Written, masks have the classes' colours, and `labelmap.txt` names them.
+class; without one the values are classes, which `classes.txt` names, one a line. Ignored are 255, what is transparent,
+and what a TIFF marks as no data. Written, masks have the classes' colours, and `labelmap.txt` names them.
 """
 
 import csv
@@ -22,7 +22,7 @@ from hintseg.formats.label_colours import Colour, means_background, means_nothin
 from hintseg.formats.reader import Imported
 from hintseg.formats.split_lists import read_split_lists
 from hintseg.formats.writer import Classes, Labelled, require_lines
-from hintseg.hints.labels import UNLABELLED, VOID
+from hintseg.hints.labels import IGNORE_INDEX, UNLABELED
 from hintseg.io.images import UNSET, read_label_map, write_labels
 from hintseg.io.pillow import opened_image
 from hintseg.io.rasters import NODATA
@@ -95,7 +95,7 @@ def _image_of(path: Path, found: Imported) -> str:
 
 
 def _opaque_labels(path: Path, class_values: Collection[int]) -> tuple[NDArray[np.uint8], bool]:
-    """A label map, void where it is transparent or there is no data; whether that is anywhere."""
+    """A label map, ignored where it is transparent or there is no data; whether that is anywhere."""
     stored = read_label_map(path)
     return stored.labels(path, class_values), stored.nodata is not None or bool(stored.clear)
 
@@ -106,26 +106,28 @@ def _add_by_index(keys: dict[str, Path], names: list[str], meanings: Path, found
     meant = {v: name for v, name in enumerate(names, start=first) if not {str(v), name} & nothing_drawn}
     read = {key: _opaque_labels(path, meant) for key, path in keys.items()}
     maps = {key: labels for key, (labels, _) in read.items()}
-    says_void = sum(marked for _, marked in read.values())  # so that 255 is no class, either
-    if says_void:
-        found.note(f"what is transparent or marked as no data in {says_void} label maps is unlabelled.")
+    says_ignored = sum(marked for _, marked in read.values())  # so that 255 is no class, either
+    if says_ignored:
+        found.note(f"what is transparent or marked as no data in {says_ignored} label maps is unlabelled.")
     counts = sum((np.bincount(labels.ravel(), minlength=256) for labels in maps.values()), np.zeros(256, np.int64))
-    table = np.full(256, VOID, np.uint8)
+    table = np.full(256, IGNORE_INDEX, np.uint8)
     for value, name in meant.items():
         table[value] = found.label(name)
     known = range(first, first + len(names))
     given = found.unlabelled or ""
-    nothing = {VOID, *([int(given)] if given.isdecimal() else [])}
+    nothing = {IGNORE_INDEX, *([int(given)] if given.isdecimal() else [])}
     strange = [value for value in np.flatnonzero(counts).tolist() if value not in known and value not in nothing]
     if strange:
         path = next(path for key, path in keys.items() if (maps[key] == strange[0]).any())
         raise InputError(
-            f"{path}: has the value {strange[0]}, but {meanings.name} names {known[0]}..{known[-1]} (255 is void); "
+            f"{path}: has the value {strange[0]}, but {meanings.name} names {known[0]}..{known[-1]} (255 is ignored); "
             "where 0 means that nothing was drawn, import with --unlabelled 0."
         )
-    void_is_class = len(names) == 2 and counts[VOID] and not counts[1:VOID].any() and not says_void
-    if void_is_class and found.unlabelled is None:
-        table[VOID] = found.label(names[1])
+    ignored_is_class = (
+        len(names) == 2 and counts[IGNORE_INDEX] and not counts[1:IGNORE_INDEX].any() and not says_ignored
+    )
+    if ignored_is_class and found.unlabelled is None:
+        table[IGNORE_INDEX] = found.label(names[1])
         found.note(f"the label maps hold only 0 and 255; 255 is read as {names[1]!r}.")
     elif counts[0] > (OPEN if means_background(names[0]) else 0.5) * counts.sum() and found.unlabelled is None:
         found.note(
@@ -141,30 +143,32 @@ def _first_value(names: list[str], meanings: Path, found: Imported) -> int:
     if not names:
         raise InputError(f"{meanings}: names no class.")
     first = int(found.unlabelled == "0" and not (means_nothing(names[0]) or means_background(names[0])))
-    if first + len(names) > VOID:
+    if first + len(names) > IGNORE_INDEX:
         raise InputError(f"{meanings}: names {len(names)} classes, more than a label map can hold.")
     given = found.unlabelled
-    if given is not None and given not in names and not (given.isdecimal() and int(given) <= VOID):
-        raise ConfigError(f"--unlabelled: {given!r} is no class of {meanings} and no value from 0 to {VOID}.")
+    if given is not None and given not in names and not (given.isdecimal() and int(given) <= IGNORE_INDEX):
+        raise ConfigError(f"--unlabelled: {given!r} is no class of {meanings} and no value from 0 to {IGNORE_INDEX}.")
     return first
 
 
 def _add_by_colour(keys: dict[str, Path], colours: list[tuple[str, Colour]], meanings: Path, found: Imported) -> None:
     if found.unlabelled is not None and found.unlabelled not in (name for name, _ in colours):
         raise ConfigError(f"--unlabelled: {found.unlabelled!r} is no class of {meanings}; name one, as it has colours.")
-    labels_of = {_code(label_colours.BORDER): VOID}
+    labels_of = {_code(label_colours.BORDER): IGNORE_INDEX}
     for name, colour in colours:
         nothing = means_nothing(name) or name == found.unlabelled
-        labels_of[_code(colour)] = VOID if nothing else found.label(name)
+        labels_of[_code(colour)] = IGNORE_INDEX if nothing else found.label(name)
     clear = 0
     for key, path in keys.items():
         codes, transparent, nodata = _codes(path)
-        if wrong := [code for code in np.unique(codes[nodata]).tolist() if labels_of.get(code, VOID) != VOID]:
+        if wrong := [
+            code for code in np.unique(codes[nodata]).tolist() if labels_of.get(code, IGNORE_INDEX) != IGNORE_INDEX
+        ]:
             name = found.classes[labels_of[wrong[0]]]
             raise InputError(f"{path}: marks as no data (GDAL_NODATA) what is {name!r} in {meanings.name}; {UNSET}.")
         transparent = transparent | nodata
         clear += bool(transparent.any())
-        labels = np.full(codes.shape, VOID, np.uint8)
+        labels = np.full(codes.shape, IGNORE_INDEX, np.uint8)
         for code in np.unique(codes[~transparent]).tolist():
             if code not in labels_of:
                 colour = (code >> 16, code >> 8 & 255, code & 255)
@@ -202,7 +206,7 @@ def write(out: Path, items: Iterable[Labelled], classes: Classes) -> None:
     require_lines(classes.names, "labelmap.txt", label_colours.COMMENT)
     palette = label_colours.distinct_palette(classes.colours)
     for item in items:
-        labels = np.where(item.labels < UNLABELLED, item.labels, np.uint8(VOID))
+        labels = np.where(item.labels < UNLABELED, item.labels, np.uint8(IGNORE_INDEX))
         write_labels(out / "masks" / f"{item.key}.png", labels, palette, classes=classes.names)
     label_colours.write_labelmap(out / "labelmap.txt", classes.names, palette)
     table = io.StringIO()

@@ -20,7 +20,7 @@ from hintseg.errors import InputError
 from hintseg.formats.finding import ImageFinder, matching, parts_of
 from hintseg.formats.frames import Frame, frame_of
 from hintseg.formats.polygons import clipped_line, filled
-from hintseg.hints.labels import MAX_CLASSES, UNLABELLED, VOID
+from hintseg.hints.labels import MAX_CLASSES, UNLABELED, IGNORE_INDEX
 from hintseg.hints.names import plain_name, require_names
 from hintseg.io.images import read_image_size
 
@@ -39,8 +39,8 @@ class Imported:
         classes: names in order of their labels.
         images: KEY → file.
         tags, boxes, points, scribbles: KEY → rows of the folder format, labels as indices.
-        regions: KEY → (H, W) uint8, filled areas; `VOID` where it was ignored, `UNLABELLED` elsewhere.
-        whole: keys whose regions are full label maps, in which nothing was left out but what is void.
+        regions: KEY → (H, W) uint8, filled areas; `IGNORE_INDEX` where it was ignored, `UNLABELED` elsewhere.
+        whole: keys whose regions are full label maps, in which nothing was left out but ignored pixels.
         splits: name → keys.
         incomplete: KEY of an image in which something drawn could not be held → whether its class is known.
         lost: what could not be held → how often.
@@ -194,7 +194,7 @@ class Imported:
         if inside.any():
             np.copyto(self._canvas(key)[window], np.uint8(label), where=inside)
         else:
-            is_there = label != VOID and ((places >= 0) & (places <= self.frame(key).size[::-1])).all(axis=1).any()
+            is_there = label != IGNORE_INDEX and ((places >= 0) & (places <= self.frame(key).size[::-1])).all(axis=1).any()
             self.leave_out("polygon that covers no pixel of its image", *((key, label) if is_there else ()))
         return bool(inside.any())
 
@@ -210,7 +210,7 @@ class Imported:
             self.leave_out("mask that covers no pixel of its image")
 
     def paint_map(self, key: str, labels: NDArray[np.uint8], where: str) -> None:
-        """A full label map, `VOID` where nobody shall look; `paint` says of which size."""
+        """A full label map, `IGNORE_INDEX` where pixels are ignored; `paint` says of which size."""
         frame = self._fitting(key, labels.shape, where)
         if frame is not None:
             self.regions[key] = frame.moved_map(labels)
@@ -315,5 +315,5 @@ class Imported:
 
     def _canvas(self, key: str) -> NDArray[np.uint8]:
         if key not in self.regions:
-            self.regions[key] = np.full(self.sizes[key], UNLABELLED, dtype=np.uint8)
+            self.regions[key] = np.full(self.sizes[key], UNLABELED, dtype=np.uint8)
         return self.regions[key]

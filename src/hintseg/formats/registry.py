@@ -19,7 +19,7 @@ from hintseg.formats.reader import Imported
 from hintseg.formats.writer import Classes, Labelled
 from hintseg.hints.coding import LabelCoding
 from hintseg.hints.dataset import Dataset
-from hintseg.hints.labels import UNLABELLED, VOID
+from hintseg.hints.labels import IGNORE_INDEX, UNLABELED
 from hintseg.io.images import read_image_size, write_labels
 from hintseg.io.staging import being_made
 
@@ -204,7 +204,7 @@ def _label_map(
         return None
     if labels.shape != size:
         raise InputError(f"{mask}: is {labels.shape[1]}×{labels.shape[0]} but {image} is {size[1]}×{size[0]}.")
-    largest = int(labels[labels < UNLABELLED].max(initial=0))
+    largest = int(labels[labels < UNLABELED].max(initial=0))
     if largest >= len(classes.names):
         raise InputError(
             f"{mask}: has label {largest}, but there are {len(classes.names)} classes "
@@ -255,7 +255,7 @@ def _write(found: Imported, out: Path, background: int | None) -> Dataset:
         if rest is not None and (key in found.incomplete or set(found.tags.get(key, ())) - set(np.unique(regions))):
             rest, unfilled = None, unfilled + 1
         folder = "masks" if key in found.whole or rest is not None else "scribbles"
-        labels = np.where(regions == UNLABELLED, np.uint8(VOID if rest is None else rest), regions)
+        labels = np.where(regions == UNLABELED, np.uint8(IGNORE_INDEX if rest is None else rest), regions)
         write_labels(out / folder / f"{key}.png", labels, quickly=True)
     if unfilled:
         found.note(

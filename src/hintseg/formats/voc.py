@@ -16,7 +16,7 @@ from hintseg.formats.reader import Imported
 from hintseg.formats.shapes import require_own_file
 from hintseg.formats.split_lists import read_split_lists
 from hintseg.formats.writer import Classes, Labelled, require_lines
-from hintseg.hints.labels import VOID
+from hintseg.hints.labels import IGNORE_INDEX
 from hintseg.io.images import write_labels
 from hintseg.io.palette import voc_palette
 from hintseg.io.writing import write_text
@@ -72,7 +72,7 @@ def write(out: Path, items: Iterable[Labelled], classes: Classes) -> None:
     require_lines(classes.names, "labelmap.txt", COMMENT)
     values = _values(classes)
     names = [""] * (max(values) + 1)  # of value 0 where no class has it
-    table = np.full(256, VOID, np.uint8)
+    table = np.full(256, IGNORE_INDEX, np.uint8)
     for label, value in enumerate(values):
         table[label], names[value] = value, classes.names[label]
     keys = []

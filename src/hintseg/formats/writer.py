@@ -32,7 +32,7 @@ class Classes(NamedTuple):
     colours: tuple[str, ...] = ()
 
     def masks(self, labels: NDArray[np.uint8]) -> Iterator[tuple[int, NDArray[np.bool_]]]:
-        """(label, mask) of every class in a label map; void belongs to none."""
+        """(label, mask) of every class in a label map; ignored pixels belong to none."""
         for label in np.unique(labels).tolist():
             if label < len(self.names):
                 yield label, labels == label
@@ -48,7 +48,7 @@ def require_lines(names: Iterable[str], file: str, comment: str = "") -> None:
         if name != name.strip() or (comment and name.startswith(comment)) or means_nothing(name):
             raise InputError(
                 f"the class name {name!r:.80} cannot be written into {file}, where it would be read as another or as "
-                "void; rename the class, or export in another format."
+                "ignored pixels; rename the class, or export in another format."
             )
 
 

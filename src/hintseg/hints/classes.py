@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hintseg.errors import InputError
-from hintseg.hints.labels import VOID
+from hintseg.hints.labels import IGNORE_INDEX
 from hintseg.hints.model import ImageHints
 from hintseg.hints.names import is_unnamed
 from hintseg.hints.types.hint_type import Hint
@@ -54,11 +54,11 @@ class ClassMap:
         return found
 
     def own_labels(self, labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Labels of the run as the data set numbers them; `VOID` for a class that it lacks."""
+        """Labels of the run as the data set numbers them; `IGNORE_INDEX` for a class that it lacks."""
         if self.same:
             return labels
         table = np.arange(256, dtype=np.uint8)
-        table[: len(self.learned)] = VOID
+        table[: len(self.learned)] = IGNORE_INDEX
         for own, label in self.run_label.items():
             table[label] = own
         return table[labels]

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hintseg.errors import InputError
-from hintseg.hints.labels import UNLABELLED, VOID
+from hintseg.hints.labels import IGNORE_INDEX, UNLABELED
 from hintseg.hints.names import is_unnamed, plain_name
 from hintseg.io.images import read_label_map
 
@@ -25,13 +25,13 @@ class LabelCoding:
 
     Attributes:
         num_classes: how many classes there are.
-        void: value of ignored pixels in masks, beside 255.
+        ignore_index: value of ignored pixels in masks, beside 255.
         unlabelled: value of pixels that nobody labelled, in masks and scribbles; None: there is none in masks.
         first_label: value of the first class.
     """
 
     num_classes: int
-    void: int = VOID
+    ignore_index: int = IGNORE_INDEX
     unlabelled: int | None = None
     first_label: int = 0
 
@@ -41,9 +41,9 @@ class LabelCoding:
         tables = {}
         for dense in (True, False):
             table = (np.arange(256) - self.first_label).clip(0).astype(np.uint8)
-            table[[255, self.void]] = VOID if dense else UNLABELLED
+            table[[255, self.ignore_index]] = IGNORE_INDEX if dense else UNLABELED
             if self.unlabelled is not None:
-                table[self.unlabelled] = UNLABELLED
+                table[self.unlabelled] = UNLABELED
             tables[dense] = table
         return tables
 
@@ -52,7 +52,7 @@ class LabelCoding:
         """(256,) bool: whether a value means anything."""
         known = np.zeros(256, np.bool_)
         known[self.first_label : self.first_label + self.num_classes] = True
-        known[[255, self.void]] = True
+        known[[255, self.ignore_index]] = True
         if self.unlabelled is not None:
             known[self.unlabelled] = True
         return known
@@ -61,7 +61,7 @@ class LabelCoding:
     def class_values(self) -> frozenset[int]:
         """Values that mean a class."""
         values = range(self.first_label, self.first_label + self.num_classes)
-        return frozenset(values) - {self.void, self.unlabelled}
+        return frozenset(values) - {self.ignore_index, self.unlabelled}
 
     def read(
         self, path: Path, classes: Sequence[str], correct: Callable[[str], None] = lambda what: None
@@ -79,10 +79,10 @@ class LabelCoding:
         found = read_label_map(path)
         if found.classes is not None:
             self._require_own(found.values, found.classes, tuple(classes), path)
-        meant = (self.void, self.unlabelled)  # without the file's say
+        meant = (self.ignore_index, self.unlabelled)  # without the file's say
         clear = tuple(value for value in found.clear if value not in meant)
         if clear:
-            correct("label maps whose transparent pixels are taken as void or unlabelled")
+            correct("label maps whose transparent pixels are taken as ignored or unlabelled")
         nodata = None if found.nodata in meant else found.nodata
         return found._replace(clear=clear, nodata=nodata).labels(path, self.class_values)
 
@@ -102,7 +102,7 @@ class LabelCoding:
                 )
 
     def decode(self, values: NDArray[np.uint8], dense: bool, path: Path) -> NDArray[np.uint8]:
-        """Label map of an image; what it leaves open is `UNLABELLED`, or `VOID` in a dense one.
+        """Label map of an image; what it leaves open is `UNLABELED`, or `IGNORE_INDEX` in a dense one.
 
         Raises:
             InputError: a value means nothing.
@@ -119,19 +119,21 @@ class LabelCoding:
             InputError: the value of a class means something else.
         """
         values = labels.astype(np.int64) + self.first_label
-        taken = {self.void, VOID, UNLABELLED} | ({self.unlabelled} if self.unlabelled is not None else set())
-        if lost := sorted(taken & set(np.unique(values[labels < UNLABELLED]).tolist())):
+        taken = {self.ignore_index, IGNORE_INDEX, UNLABELED} | (
+            {self.unlabelled} if self.unlabelled is not None else set()
+        )
+        if lost := sorted(taken & set(np.unique(values[labels < UNLABELED]).tolist())):
             raise InputError(f"class {lost[0] - self.first_label} has no value in label maps; see dataset.json.")
-        values[labels == VOID] = VOID
-        values[labels == UNLABELLED] = VOID if self.unlabelled is None else self.unlabelled
+        values[labels == IGNORE_INDEX] = IGNORE_INDEX
+        values[labels == UNLABELED] = IGNORE_INDEX if self.unlabelled is None else self.unlabelled
         return values.astype(np.uint8)
 
     def described(self, classes: Sequence[str]) -> str:
         """A sentence about what values mean; empty where they are class indices and 255."""
-        if not self.first_label and self.void and self.unlabelled is None:
+        if not self.first_label and self.ignore_index and self.unlabelled is None:
             return ""
         means = {self.first_label + label: repr(name) for label, name in enumerate(classes[:5])}
-        means[self.void] = "void"
+        means[self.ignore_index] = "ignored"
         if self.unlabelled is not None:
             means[self.unlabelled] = "unlabelled"
         said = ", ".join(f"{value} is {what}" for value, what in sorted(means.items()))
@@ -139,14 +141,16 @@ class LabelCoding:
 
     def _unknown(self, value: int, path: Path, dense: bool) -> str:
         last = self.first_label + self.num_classes - 1
-        silent = f"{self.void} for void" if dense else "255 for unlabelled"
+        silent = f"{self.ignore_index} for ignored pixels" if dense else "255 for unlabelled"
         if self.unlabelled is not None:
             silent = f"{silent}, {self.unlabelled} for unlabelled" if dense else f"{self.unlabelled} for unlabelled"
         advice = ""
         if self.first_label == 0 and value == self.num_classes:
-            advice = '; if 0 means void or unlabelled here, write "void": 0 or "unlabelled": 0 into dataset.json'
-        elif value == UNLABELLED:
-            advice = '; if 254 means void or unlabelled here, write "void": 254 or "unlabelled": 254 into dataset.json'
+            advice = '; if 0 means ignored or unlabelled here, write "void": 0 or "unlabelled": 0 into dataset.json'
+        elif value == UNLABELED:
+            advice = (
+                '; if 254 means ignored or unlabelled here, write "void": 254 or "unlabelled": 254 into dataset.json'
+            )
         return (
             f"{path}: has label {value} but there are {self.num_classes} classes "
             f"({self.first_label}..{last}) and {silent}{advice}."
@@ -154,18 +158,18 @@ class LabelCoding:
 
 
 def parse_coding(content: dict[str, Any], num_classes: int, path: Path) -> dict[str, Any]:
-    """The entries 'void', 'unlabelled' and 'first_label' of dataset.json.
+    """The entries 'void', 'unlabelled' and 'first_label' of dataset.json, as arguments of `LabelCoding`.
 
     Raises:
         InputError: one is invalid, or is the value of a class.
     """
-    void, unlabelled = content.get("void", VOID), content.get("unlabelled")
-    first = content.get("first_label", int(void == 0 or unlabelled == 0))
-    if type(first) is not int or first not in (0, 1) or first + num_classes > UNLABELLED:
+    ignored, unlabelled = content.get("void", IGNORE_INDEX), content.get("unlabelled")
+    first = content.get("first_label", int(ignored == 0 or unlabelled == 0))
+    if type(first) is not int or first not in (0, 1) or first + num_classes > UNLABELED:
         raise InputError(
-            f"{path}: 'first_label' must be 0, or 1 with less than {UNLABELLED} classes, but is {first!r:.80}."
+            f"{path}: 'first_label' must be 0, or 1 with less than {UNLABELED} classes, but is {first!r:.80}."
         )
-    for name, value in (("void", void), ("unlabelled", unlabelled)):
+    for name, value in (("void", ignored), ("unlabelled", unlabelled)):
         if value is None and name == "unlabelled":
             continue
         if type(value) is not int or not 0 <= value <= 255:
@@ -175,6 +179,6 @@ def parse_coding(content: dict[str, Any], num_classes: int, path: Path) -> dict[
                 f"{path}: {name!r} must be a value of no class (these have {first} to {first + num_classes - 1}) "
                 f"but is {value}."
             )
-    if unlabelled is not None and unlabelled in (void, VOID):
+    if unlabelled is not None and unlabelled in (ignored, IGNORE_INDEX):
         raise InputError(f"{path}: 'unlabelled' and 'void' are both {unlabelled}; they mean different things.")
-    return {"void": void, "unlabelled": unlabelled, "first_label": first}
+    return {"ignore_index": ignored, "unlabelled": unlabelled, "first_label": first}

@@ -3,7 +3,7 @@
     dataset.json     classes (names, index = label), background (index or null), tags_complete;
                      void (255), unlabelled (null), first_label (0): values of label maps, see `coding`
     images/KEY.jpg           any format of `listing.IMAGE_SUFFIXES`
-    masks/KEY.png            dense label map, void where nobody knows; any format of `label_maps.LABEL_SUFFIXES`
+    masks/KEY.png            dense label map, 255 where nobody knows; any format of `label_maps.LABEL_SUFFIXES`
     scribbles/KEY.png        label map, 255 = unlabelled
     scribbles.json           KEY → [[class, [[x, y], …]], …]       strokes, over the PNGs or in their place;
                              a third entry is a stroke's width in pixels, 3 without it
@@ -34,7 +34,7 @@ from hintseg.hints.coding import LabelCoding
 from hintseg.hints.dataset_json import classes_from_hints, parse_description, read_table
 from hintseg.hints.keys import by_key, near_key
 from hintseg.hints.label_maps import LabelMaps, broken_link, list_label_maps, require_own_values, require_size
-from hintseg.hints.labels import VOID
+from hintseg.hints.labels import IGNORE_INDEX
 from hintseg.hints.layout import require_sound
 from hintseg.hints.misspelt import FOLDERS
 from hintseg.hints.model import ImageHints
@@ -62,7 +62,7 @@ class Dataset:
         root: the folder.
         classes: names; the position is the label.
         background: label of the background class, or None.
-        void: value of void pixels in `masks/`, beside 255.
+        ignore_index: value of ignored pixels in `masks/`, beside 255.
         unlabelled: value of unlabelled pixels in `masks/` and `scribbles/`, beside 255 in the latter.
         first_label: value of the first class in `masks/` and `scribbles/`.
         tags_complete: whether classes that no hint of an image names are absent from it.
@@ -73,7 +73,7 @@ class Dataset:
     root: Path
     classes: tuple[str, ...]
     background: int | None = None
-    void: int = VOID
+    ignore_index: int = IGNORE_INDEX
     tags_complete: bool = True
     view: View = PLAIN
     address: str = ""
@@ -162,7 +162,7 @@ class Dataset:
         return self.picture(key).pixels
 
     def mask(self, key: str, correct: Callable[[str], None] = lambda what: None) -> NDArray[np.uint8] | None:
-        """(H, W) uint8 dense label map with `VOID` for void, or None when there is none.
+        """(H, W) uint8 dense label map with `IGNORE_INDEX` for ignored pixels, or None when there is none.
 
         Args:
             key: of the image.
@@ -204,7 +204,7 @@ class Dataset:
     @cached_property
     def coding(self) -> LabelCoding:
         """Which value of a label map means which class."""
-        return LabelCoding(len(self.classes), self.void, self.unlabelled, self.first_label)
+        return LabelCoding(len(self.classes), self.ignore_index, self.unlabelled, self.first_label)
 
     def hints(
         self, key: str, hint_types: Iterable[str] = HINT_TYPES, size: tuple[int, int] | None = None
@@ -261,7 +261,7 @@ class Dataset:
     def save_description(self) -> None:
         """Write dataset.json."""
         content: dict[str, Any] = {
-            "classes": list(self.classes), "void": self.void, "background": self.background,
+            "classes": list(self.classes), "void": self.ignore_index, "background": self.background,
             "tags_complete": self.tags_complete,
         }  # fmt: skip
         if self.unlabelled is not None or self.first_label:
@@ -292,7 +292,7 @@ class Dataset:
         size: Callable[[], tuple[int, int]],
         correct: Callable[[str], None] = lambda what: None,
     ) -> NDArray[np.uint8] | None:
-        """FOLDER/KEY.png; what it leaves open is `UNLABELLED`, or `VOID` of a dense type."""
+        """FOLDER/KEY.png; what it leaves open is `UNLABELED`, or `IGNORE_INDEX` of a dense type."""
         path = self.label_path(folder, key)
         if path is None:
             return None

@@ -9,7 +9,7 @@ import numpy as np
 from hintseg.errors import InputError
 from hintseg.hints.coding import parse_coding
 from hintseg.hints.label_maps import list_label_maps
-from hintseg.hints.labels import MAX_CLASSES, UNLABELLED, VOID
+from hintseg.hints.labels import IGNORE_INDEX, MAX_CLASSES, UNLABELED
 from hintseg.hints.misspelt import FOLDERS, misspelt
 from hintseg.hints.names import plain_name, require_names
 from hintseg.hints.types.hint_type import LARGEST
@@ -126,7 +126,7 @@ def classes_from_hints(root: Path) -> tuple[str, ...]:
     Raises:
         InputError: a class that is no index, masks of 0 and 255 alone, or no hint at all.
     """
-    largest, void = -1, None
+    largest, ignored = -1, None
     for name in with_tables():
         for key, rows in read_table(root / f"{name}.json").items():
             for row in rows:
@@ -143,13 +143,13 @@ def classes_from_hints(root: Path) -> tuple[str, ...]:
     for name in with_label_maps():
         for path in list_label_maps(root / name).files.values():
             labels = read_labels(path)
-            void = void or (path if name == "masks" and (labels == VOID).any() else None)
-            largest = max([largest, *np.unique(labels[labels < UNLABELLED]).tolist()])
-    if largest <= 0 and void:
+            ignored = ignored or (path if name == "masks" and (labels == IGNORE_INDEX).any() else None)
+            largest = max([largest, *np.unique(labels[labels < UNLABELED]).tolist()])
+    if largest <= 0 and ignored:
         raise InputError(
-            f"{root}: has no dataset.json, and its masks hold no values but 0 and 255 (void), such as {void}; these "
-            'usually mean background (0) and object (255). Write a dataset.json: {"classes": ["background", "object"], '
-            '"background": 0}, and 1 in place of 255; or name what 0 is, if 255 is void.'
+            f"{root}: has no dataset.json, and its masks hold no values but 0 and 255 (ignored), such as {ignored}; "
+            "these usually mean background (0) and object (255). Write a dataset.json: "
+            '{"classes": ["background", "object"], "background": 0}, and 1 in place of 255; or name what 0 is, if 255 is to be ignored.'
         )
     if largest < 0:
         said = "".join(f" {sentence}" for sentence in misspelt(root))

@@ -1,5 +1,5 @@
-"""Values of label maps that are no class: a pixel without a hint is *unlabelled*, a *void* one takes no part at all."""
+"""Values of label maps that are no class: a pixel without a hint is *unlabelled*, an *ignored* one takes no part."""
 
-UNLABELLED = 254
-VOID = 255
+UNLABELED = 254
+IGNORE_INDEX = 255
 MAX_CLASSES = 254

@@ -52,7 +52,7 @@ def is_background_name(name: str) -> bool:
     return name.strip().strip("_").lower() in BACKGROUNDS
 
 
-def is_void_name(name: str) -> bool:
+def is_ignored_name(name: str) -> bool:
     """Whether tools call pixels that belong to no class so ("__ignore__", "unlabeled")."""
     return name.strip().strip("_").lower() in VOIDS
 

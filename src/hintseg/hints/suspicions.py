@@ -11,10 +11,10 @@ from hintseg.errors import InputError
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.keys import near_key
 from hintseg.hints.label_maps import passed_over_label_maps
-from hintseg.hints.labels import UNLABELLED, VOID
+from hintseg.hints.labels import IGNORE_INDEX, UNLABELED
 from hintseg.hints.misspelt import misspelt
 from hintseg.hints.model import ImageHints
-from hintseg.hints.names import is_background_name, is_void_name, names_alike
+from hintseg.hints.names import is_background_name, is_ignored_name, names_alike
 from hintseg.hints.splits import HELD_OUT
 
 COMMON_SPLITS = ("train", *HELD_OUT)
@@ -28,14 +28,14 @@ class LabelMapCounts:
         scribbles: images in `scribbles/`.
         covering: of these, such as leave no pixel open and are mostly class 0.
         masks: images in `masks/`.
-        zero_and_void: of these, such as hold class 0 and void, and nothing else.
+        zero_and_ignored: of these, such as hold class 0 and ignored pixels, and nothing else.
         with_zero: of these, such as are mostly class 0 and hold another class.
     """
 
     scribbles: int = 0
     covering: int = 0
     masks: int = 0
-    zero_and_void: int = 0
+    zero_and_ignored: int = 0
     with_zero: int = 0
 
     def add(self, hints: ImageHints) -> None:
@@ -43,12 +43,12 @@ class LabelMapCounts:
         if hints.scribble_map is not None:
             self.scribbles += 1
             counts = _counts(hints.scribble_map.labels)
-            self.covering += bool(2 * counts[0] > counts.sum() and not counts[UNLABELLED:].any())
+            self.covering += bool(2 * counts[0] > counts.sum() and not counts[UNLABELED:].any())
         if hints.mask is not None:
             self.masks += 1
             counts = _counts(hints.mask.labels)
-            others = counts[1:UNLABELLED].any()
-            self.zero_and_void += bool(counts[0] and counts[VOID] and not others)
+            others = counts[1:UNLABELED].any()
+            self.zero_and_ignored += bool(counts[0] and counts[IGNORE_INDEX] and not others)
             self.with_zero += bool(2 * counts[0] > counts.sum() and others)
 
 
@@ -75,15 +75,15 @@ def _of_label_maps(dataset: Dataset, counted: LabelMapCounts) -> Iterator[str]:
             f"scribbles/: {counted.covering} of {counted.scribbles} label maps label every pixel, mostly as 0 "
             f'({name!r}); if 0 means that nothing was drawn, write "unlabelled": 0 into dataset.json.'
         )
-    if counted.zero_and_void:
+    if counted.zero_and_ignored:
         other = f"1: {dataset.classes[1]!r}" if len(dataset.classes) > 1 else "1, a second one in dataset.json"
         yield (
-            f"masks/: {counted.zero_and_void} of {counted.masks} masks hold 0 ({name!r}) and 255 only, and 255 is "
-            f"void; if 255 means the object, write its class ({other}) instead."
+            f"masks/: {counted.zero_and_ignored} of {counted.masks} masks hold 0 ({name!r}) and 255 only, and 255 is "
+            f"ignored; if 255 means the object, write its class ({other}) instead."
         )
     if counted.masks and counted.with_zero == counted.masks and dataset.background != 0 and not _is_rest(name):
         yield (
-            f"masks/: 0, which is {name!r}, covers most of every mask; if 0 means void or unlabelled, write "
+            f"masks/: 0, which is {name!r}, covers most of every mask; if 0 means ignored or unlabelled, write "
             f'"void": 0 or "unlabelled": 0 into dataset.json; if it means the background, name that class first.'
         )
 
@@ -95,7 +95,7 @@ def _of_names(dataset: Dataset) -> Iterator[str]:
                 f"class {name!r} is not taken as the background; if it is, "
                 f'write "background": {label} into dataset.json.'
             )
-        if is_void_name(name):
+        if is_ignored_name(name):
             yield (
                 f"class {name!r} is learned like any other; if its pixels shall be ignored, take it out of the classes "
                 'and write its value as "void" into dataset.json.'
@@ -150,7 +150,7 @@ def _entries(count: int) -> str:
 
 
 def _is_rest(name: str) -> bool:
-    return is_background_name(name) or is_void_name(name)
+    return is_background_name(name) or is_ignored_name(name)
 
 
 def _counts(labels: NDArray[np.uint8]) -> NDArray[np.intp]:

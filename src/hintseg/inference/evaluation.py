@@ -15,7 +15,7 @@ from hintseg.config.schema import InferenceConfig
 from hintseg.errors import InputError
 from hintseg.hints.classes import ClassMap
 from hintseg.hints.dataset import Dataset
-from hintseg.hints.labels import VOID
+from hintseg.hints.labels import IGNORE_INDEX
 from hintseg.inference.prediction import without_data
 from hintseg.inference.segmenter import Segmenter
 from hintseg.memory_errors import SMALLER, memory_explained
@@ -74,7 +74,7 @@ def evaluate_configs(
     keys = [key for key in listed if dataset.has_mask(key)]
     if not keys:
         raise InputError(f"{dataset.root}: split {split!r} has no masks to compare with; put them into masks/.")
-    matrices = [ConfusionMatrix(len(dataset.classes), VOID) for _ in configs]
+    matrices = [ConfusionMatrix(len(dataset.classes), IGNORE_INDEX) for _ in configs]
     images: list[list[tuple[str, float]]] = [[] for _ in configs]
     if len(keys) < len(listed):
         _warn(f"{dataset.root}: {len(listed) - len(keys)} of {len(listed)} images of {split!r} have no mask, left out.")
@@ -97,7 +97,7 @@ def evaluate_configs(
             if borders is not None:
                 borders.update(truth, masks[0])
             for matrix, scored, mask in zip(matrices, images, masks, strict=True):
-                alone = ConfusionMatrix(len(dataset.classes), VOID)
+                alone = ConfusionMatrix(len(dataset.classes), IGNORE_INDEX)
                 alone.update(truth, mask)
                 matrix.counts += alone.counts
                 if alone.counts.any():  # else nothing of the image is evaluated

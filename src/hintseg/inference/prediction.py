@@ -11,7 +11,7 @@ from torch import Tensor
 from hintseg.config.schema import InferenceConfig, Recipe
 from hintseg.errors import InputError
 from hintseg.functional.propagation.dense_crf import coarse_crf
-from hintseg.hints.labels import VOID
+from hintseg.hints.labels import IGNORE_INDEX
 from hintseg.inference.retrieval import SegmentIndex, retrieval_probabilities
 from hintseg.network.embedder import Network, PixelMaps
 from hintseg.network.heads import resize
@@ -89,8 +89,8 @@ def refined(image: NDArray[np.uint8], probabilities: Tensor, stride: int = 1) ->
 
 
 def without_data(mask: NDArray[np.uint8], valid: NDArray[np.bool_] | None) -> NDArray[np.uint8]:
-    """The mask, void where there is no data."""
-    return mask if valid is None else np.where(valid, mask, np.uint8(VOID))
+    """The mask, ignored where there is no data."""
+    return mask if valid is None else np.where(valid, mask, np.uint8(IGNORE_INDEX))
 
 
 def check_image(image: NDArray[np.uint8]) -> None:

@@ -16,7 +16,7 @@ from hintseg.config.schema import InferenceConfig
 from hintseg.errors import InputError, RunError
 from hintseg.hints.classes import ClassMap, match_classes
 from hintseg.hints.dataset import Dataset
-from hintseg.hints.labels import UNLABELLED
+from hintseg.hints.labels import UNLABELED
 from hintseg.hints.model import ImageHints
 from hintseg.inference.device import pick_device
 from hintseg.inference.prediction import Seen, check_image, class_probabilities, without_data
@@ -107,7 +107,7 @@ class Segmenter:
         return read_picture(dataset.path(key), view)
 
     def predict_picture(self, picture: DecodedImage, config: InferenceConfig | None = None) -> NDArray[np.uint8]:
-        """(H, W) uint8 class indices, `VOID` where the image holds no data; see `predict`."""
+        """(H, W) uint8 class indices, `IGNORE_INDEX` where the image holds no data; see `predict`."""
         return without_data(self.predict(picture.pixels, config), picture.valid)
 
     def predict(self, image: ImageLike, config: InferenceConfig | None = None) -> NDArray[np.uint8]:
@@ -119,7 +119,7 @@ class Segmenter:
             config: how; default is the recipe's.
 
         Returns:
-            (H, W) uint8 class indices; `VOID` (255) where a file holds no data.
+            (H, W) uint8 class indices; `IGNORE_INDEX` (255) where a file holds no data.
 
         Raises:
             InputError: the file cannot be read, or an array is not (H, W, 3) uint8.
@@ -222,7 +222,7 @@ class Segmenter:
             crf=self.recipe.inference.crf,
         )  # fmt: skip
         mask = enlarged_argmax(probabilities, image.shape[:2])
-        hinted = target.labels < UNLABELLED
+        hinted = target.labels < UNLABELED
         mask[hinted] = target.labels[hinted]
         return self.class_map(dataset).own_labels(without_data(mask, valid))
 

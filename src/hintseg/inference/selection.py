@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hintseg.config.schema import Recipe
-from hintseg.hints.labels import UNLABELLED, VOID
+from hintseg.hints.labels import IGNORE_INDEX, UNLABELED
 from hintseg.inference.segmenter import Segmenter
 from hintseg.metrics import ConfusionMatrix
 from hintseg.network.tta import middle_scale
@@ -62,11 +62,11 @@ def choose_crf(
         return CrfChoice(masks=False, pseudo_labels=False)
     one = (middle_scale(recipe.inference.scales),)  # others cost time and change both alike
     configs = [segmenter.with_inference(crf=crf, scales=one) for crf in (True, False)]
-    matrices = [ConfusionMatrix(len(segmenter.classes), VOID) for _ in configs]
+    matrices = [ConfusionMatrix(len(segmenter.classes), IGNORE_INDEX) for _ in configs]
     colorful = None
     for done, (image, labels) in enumerate(hinted, start=1):
         colorful = bool(colorful) or has_color(image)
-        truth = np.where(labels < UNLABELLED, labels, np.uint8(VOID))
+        truth = np.where(labels < UNLABELED, labels, np.uint8(IGNORE_INDEX))
         for matrix, mask in zip(matrices, segmenter.predict_configs(image, configs), strict=True):
             matrix.update(truth, mask)
         progress(done)

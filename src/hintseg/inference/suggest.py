@@ -16,7 +16,7 @@ from torch import Tensor
 
 from hintseg.functional.segments.oversegment import oversegment
 from hintseg.hints.dataset import Dataset
-from hintseg.hints.labels import UNLABELLED
+from hintseg.hints.labels import UNLABELED
 from hintseg.inference.segmenter import Segmenter
 from hintseg.io.images import deepest
 from hintseg.pseudo_labels.target import reduce_labels
@@ -75,7 +75,7 @@ def suggest(
         probabilities = segmenter.probabilities(small, config) * ~tags.absent(len(segmenter.classes))[:, None, None]
         probabilities /= np.maximum(probabilities.sum(axis=0), 1e-12)
         regions = oversegment(small, REGIONS)
-        best = worthiest_region(probabilities, regions, target.labels < UNLABELLED, scarcity)
+        best = worthiest_region(probabilities, regions, target.labels < UNLABELED, scarcity)
         if best is not None:
             x, y, uncertainty, worth, mean = best
             enlarged = image.shape[0] / small.shape[0]

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from hintseg.config.schema import Recipe
 from hintseg.errors import TrainingError
-from hintseg.hints.labels import UNLABELLED, VOID
+from hintseg.hints.labels import IGNORE_INDEX, UNLABELED
 from hintseg.inference.device import pick_device
 from hintseg.inference.segmenter import Segmenter
 from hintseg.inference.selection import CrfChoice, choose_crf, crf_without_hints, held_out, without_crf
@@ -156,7 +156,7 @@ def pseudo_labels(
 ) -> NDArray[np.uint8] | None:
     """(h, w) uint8 of the completed mask: the classes that the network is confident of among those the image may hold.
 
-    Void gets none.
+    Ignored pixels get none.
 
     None where no hint says anything of the image.
     """
@@ -168,8 +168,8 @@ def pseudo_labels(
     )
     best, labels = probabilities.max(dim=0)
     confident = best.numpy() >= (recipe.instant.confidence if recipe.instant else 0.0)
-    confident &= resize_nearest(target.labels, confident.shape) != VOID
-    return np.where(confident, labels.numpy(), UNLABELLED).astype(np.uint8)
+    confident &= resize_nearest(target.labels, confident.shape) != IGNORE_INDEX
+    return np.where(confident, labels.numpy(), UNLABELED).astype(np.uint8)
 
 
 def _pixels(

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from hintseg.errors import ConfigError, InputError
 from hintseg.hints.dataset import Dataset
-from hintseg.hints.labels import UNLABELLED
+from hintseg.hints.labels import UNLABELED
 from hintseg.hints.types.registry import HINT_TYPES
 from hintseg.inference.device import pick_device
 from hintseg.inference.prediction import refined, without_data
@@ -106,7 +106,7 @@ class Session:
         image, target, shares = self._shares(key)
         mask = enlarged_argmax(refined(image, shares, CRF_STRIDE), picture.pixels.shape[:2])
         labels = resize_nearest(target.labels, mask.shape)
-        return without_data(np.where(labels < UNLABELLED, labels, mask), picture.valid)
+        return without_data(np.where(labels < UNLABELED, labels, mask), picture.valid)
 
     @torch.no_grad()
     def probabilities(self, key: str) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:

@@ -20,12 +20,12 @@ from hintseg.io.rasters import require_rasterio
 
 UNTURNED = {6: 8, 8: 6}  # the orientation that takes another one back; all others take themselves back
 
-NODATA = 255  # `hints.labels.VOID`
+NODATA = 255  # `hints.labels.IGNORE_INDEX`
 log = logging.getLogger("hintseg")
 
 
 def write_georeferenced(path: Path, labels: NDArray[np.uint8], like: Path, classes: Sequence[str] = ()) -> None:
-    """Write a label map as a compressed GeoTIFF where `like` lies; its palette is that of the PNGs, void is nodata.
+    """Write a label map as a compressed GeoTIFF where `like` lies; its palette is that of the PNGs, ignored is nodata.
 
     Args:
         path: target file.

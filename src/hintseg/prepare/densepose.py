@@ -4,7 +4,7 @@
     ROOT/annotations/densepose_coco_2014_train.json, _minival.json, and if present _valminusminival.json
 
 Points are DensePose's surface points, whose 24 charts are merged to the 14 parts of its masks. A person of
-whom nobody annotated the parts is void in the masks. [DensePose, Güler et al. 2018]
+whom nobody annotated the parts is ignored in the masks. [DensePose, Güler et al. 2018]
 """
 
 from pathlib import Path
@@ -19,7 +19,7 @@ from hintseg.formats.folder import Progress, find, require_empty, required, writ
 from hintseg.formats.rle import decode_polygons, decode_rle
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.dataset_json import read_json
-from hintseg.hints.labels import VOID
+from hintseg.hints.labels import IGNORE_INDEX
 from hintseg.hints.types.hint_type import numbers
 from hintseg.io.images import resize_nearest, write_labels
 from hintseg.io.staging import being_made
@@ -64,7 +64,7 @@ def prepare_densepose(root: Path, out: Path, progress: Progress | None = None) -
             where = files[split]
             for done, (key, (image, people)) in enumerate(content.items()):
                 labels = np.zeros(_declared(image, where), np.uint8)
-                # Nobody looked at this person's parts: void, unless another person lies over it.
+                # Nobody looked at this person's parts: ignored, unless another person lies over it.
                 for person in sorted(people, key=lambda person: "dp_masks" in person):
                     _draw(person, labels, where)
                 write_labels(out / "masks" / f"{key}.png", labels)
@@ -110,11 +110,11 @@ def _declared(image: dict[str, Any], path: Path) -> tuple[int, int]:
 
 
 def _draw(person: dict[str, Any], labels: NDArray[np.uint8], path: Path) -> None:
-    """Parts of one person, or void."""
+    """Parts of one person, or ignored."""
     where = f"{path}: annotation {person.get('id')!r:.40}"
     try:
         if "dp_masks" not in person:
-            labels[decode_polygons(person["segmentation"], labels.shape)] = VOID
+            labels[decode_polygons(person["segmentation"], labels.shape)] = IGNORE_INDEX
             return
         parts = np.zeros((SIDE, SIDE), np.uint8)
         masks = entry(person, "dp_masks", list, where)

@@ -124,7 +124,7 @@ def _image(devkit: Path, key: str, archive: Archive) -> Path:
 
 
 def _mask(devkit: Path, sbd: Path | None, key: str, archive: Archive) -> Path:
-    """VOC's own mask, whose borders are void, before SBD's, which has none."""
+    """VOC's own mask, whose borders are ignored, before SBD's, which has none."""
     own = devkit / "SegmentationClass" / f"{key}.png"
     if os.path.lexists(own):
         return archive.file(own)

@@ -9,7 +9,7 @@ about how much of an image it has, and that images are taken of what is not back
 import numpy as np
 from numpy.typing import NDArray
 
-from hintseg.hints.labels import UNLABELLED
+from hintseg.hints.labels import UNLABELED
 
 BACKGROUND = 2 / 3  # part of an image that is background, where no hint is localized
 LEVEL = 2.0  # score of the background everywhere; tags say nothing of where it is
@@ -113,4 +113,4 @@ def seeds(
         mine = best == label
         if mine.any() and not (mine & chosen).any():
             chosen |= mine & (probabilities[label] >= np.quantile(probabilities[label][mine], 1 - least))
-    return np.where((labels == UNLABELLED) & chosen, best, labels).astype(np.uint8)
+    return np.where((labels == UNLABELED) & chosen, best, labels).astype(np.uint8)

@@ -13,7 +13,7 @@ from torch import Tensor
 from hintseg.config.schema import CompletionConfig, InferenceConfig
 from hintseg.functional.propagation.dense_crf import coarse_crf
 from hintseg.functional.propagation.random_walk import random_walk
-from hintseg.hints.labels import UNLABELLED
+from hintseg.hints.labels import UNLABELED
 from hintseg.hints.types.boxes import Box
 from hintseg.network.embedder import Network, PixelMaps
 from hintseg.network.heads import resize
@@ -67,7 +67,7 @@ def complete_image(
     scores = scores / scores.sum(dim=0, keepdim=True).clamp_min(1e-12)
     size = (max(height // STRIDE, 1), max(width // STRIDE, 1))
     scores = resize(scores[None], size)[0]
-    if config.class_prior_power > 0 and not (target.seeds < UNLABELLED).any():
+    if config.class_prior_power > 0 and not (target.seeds < UNLABELED).any():
         scores = _as_large_as_expected(scores, target, classes, config.class_prior_power, background)
     where = None
     if target.possible is not None:
@@ -135,7 +135,7 @@ def touch_boxes(result: Tensor, boxes: tuple[Box, ...]) -> None:
 
 def _clamp(result: Tensor, labels: NDArray[np.uint8]) -> None:
     """Cells that hold a hinted pixel belong to it, where all hinted pixels of the cell agree."""
-    rows, columns = np.nonzero(labels < UNLABELLED)
+    rows, columns = np.nonzero(labels < UNLABELED)
     if rows.size == 0:
         return
     height, width = result.shape[-2:]

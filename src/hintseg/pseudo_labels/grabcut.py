@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from hintseg.hints.labels import UNLABELLED
+from hintseg.hints.labels import UNLABELED
 from hintseg.hints.types.boxes import Box
 
 MIDDLE = 0.4  # of each side of a box: probably its class
@@ -28,11 +28,11 @@ def box_seeds(image: NDArray[np.uint8], boxes: Iterable[Box]) -> NDArray[np.uint
         image: (H, W, 3) uint8.
 
     Returns:
-        (H, W) uint8: classes, UNLABELLED elsewhere.
+        (H, W) uint8: classes, UNLABELED elsewhere.
     """
-    seeds = np.full(image.shape[:2], UNLABELLED, np.uint8)
+    seeds = np.full(image.shape[:2], UNLABELED, np.uint8)
     for box in _largest_first(boxes):
-        seeds[box_pixels(box, seeds.shape, 1.0)] = UNLABELLED
+        seeds[box_pixels(box, seeds.shape, 1.0)] = UNLABELED
         place, found = _cut_out(image, box)
         if found.sum() < LEAST * seeds[box_pixels(box, seeds.shape, 1.0)].size:
             seeds[box_pixels(box, seeds.shape, MIDDLE)] = box.label
@@ -43,9 +43,9 @@ def box_seeds(image: NDArray[np.uint8], boxes: Iterable[Box]) -> NDArray[np.uint
 
 def box_centres(boxes: Iterable[Box], size: tuple[int, int]) -> NDArray[np.uint8]:
     """`box_seeds` without an image: the middle of every box."""
-    seeds = np.full(size, UNLABELLED, np.uint8)
+    seeds = np.full(size, UNLABELED, np.uint8)
     for box in _largest_first(boxes):
-        seeds[box_pixels(box, size, 1.0)] = UNLABELLED
+        seeds[box_pixels(box, size, 1.0)] = UNLABELED
         seeds[box_pixels(box, size, MIDDLE)] = box.label
     return seeds
 

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hintseg.hints.dataset import Dataset
-from hintseg.hints.labels import UNLABELLED, VOID
+from hintseg.hints.labels import IGNORE_INDEX, UNLABELED
 from hintseg.hints.model import ImageHints
 from hintseg.hints.types.boxes import Box
 from hintseg.hints.types.registry import HINT_TYPES
@@ -62,8 +62,8 @@ def middles(image: NDArray[np.uint8], boxes: Sequence[Box]) -> NDArray[np.uint8]
 
 
 def drawn(hints: ImageHints, size: tuple[int, int], num_classes: int, point_radius: int = 3) -> PseudoLabels:
-    """Stage 1. Where strokes of two classes cross, and where their points share a pixel, nobody knows: void."""
-    labels = np.full(size, UNLABELLED, dtype=np.uint8)
+    """Stage 1. Where strokes of two classes cross, and where their points share a pixel, nobody knows: ignored."""
+    labels = np.full(size, UNLABELED, dtype=np.uint8)
     for name, hint_type in HINT_TYPES.items():
         if found := hints.by_type.get(name):
             hint_type.draw(found, labels, point_radius)
@@ -77,7 +77,7 @@ def limited_by_boxes(labels: PseudoLabels, boxes: Sequence[Box], inside: NDArray
         inside: (H, W) uint8 of `box_seeds` or `middles`.
     """
     possible = possible_classes(boxes, labels.candidate_classes, labels.labels.shape)
-    blank = labels.labels == UNLABELLED
+    blank = labels.labels == UNLABELED
     certain = blank & (possible.sum(axis=0) == 1)
     known, seeds = labels.labels.copy(), inside.copy()
     known[certain] = seeds[certain] = possible.argmax(axis=0)[certain]
@@ -99,8 +99,8 @@ def possible_classes(
 
 
 def without_invalid(labels: PseudoLabels, valid: NDArray[np.bool_]) -> PseudoLabels:
-    """Stage 3. Pixels without data, (H, W) bool False, are void whatever hints say."""
+    """Stage 3. Pixels without data, (H, W) bool False, are ignored whatever hints say."""
     return labels._replace(
-        labels=np.where(valid, labels.labels, VOID).astype(np.uint8),
-        seeds=np.where(valid, labels.seeds, VOID).astype(np.uint8),
+        labels=np.where(valid, labels.labels, IGNORE_INDEX).astype(np.uint8),
+        seeds=np.where(valid, labels.seeds, IGNORE_INDEX).astype(np.uint8),
     )

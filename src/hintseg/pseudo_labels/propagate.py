@@ -11,7 +11,7 @@ from hintseg.functional.propagation import regions as superpixels
 from hintseg.functional.propagation.dense_crf import dense_crf
 from hintseg.functional.segments.oversegment import oversegment, resized_contours
 from hintseg.hints.dataset import Dataset
-from hintseg.hints.labels import VOID
+from hintseg.hints.labels import IGNORE_INDEX
 from hintseg.network.tta import enlarged_argmax
 from hintseg.pseudo_labels.pipeline import pseudo_labels
 from hintseg.pseudo_labels.target import PseudoLabels, reduce_labels, reduce_to
@@ -108,7 +108,7 @@ def complete_key(
         probabilities = np.where(target.possible, probabilities + 1e-6, 0)
     mask = enlarged_argmax(torch.from_numpy(probabilities), image.shape[:2])
     if valid is not None:
-        mask[~valid] = VOID
+        mask[~valid] = IGNORE_INDEX
     return mask
 
 

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from hintseg.hints.labels import UNLABELLED
+from hintseg.hints.labels import UNLABELED
 from hintseg.hints.types.boxes import Box
 from hintseg.io.images import resize_longest_side, resize_nearest
 from hintseg.pseudo_labels.grabcut import resized_boxes
@@ -16,7 +16,7 @@ class PseudoLabels(NamedTuple):
     """Labels of one image; `pipeline` says in which order they are made.
 
     Attributes:
-        labels: (H, W) uint8: a class, `UNLABELLED` or `VOID`. Certain.
+        labels: (H, W) uint8: a class, `UNLABELED` or `IGNORE_INDEX`. Certain.
         candidate_classes: (C,) bool: classes that may occur in the image at all.
         present_classes: (C,) bool: classes that do.
         seeds: (H, W) uint8: `labels`, and what is only probable. Label propagation starts from them.
@@ -39,7 +39,7 @@ class PseudoLabels(NamedTuple):
     def says_nothing(self) -> bool:
         """No hint of any type: such an image teaches nothing and is not completed."""
         named = self.present_classes.any() or not self.candidate_classes.all()
-        return not named and not bool((self.seeds < UNLABELLED).any())
+        return not named and not bool((self.seeds < UNLABELED).any())
 
 
 def reduce_to(
@@ -50,9 +50,9 @@ def reduce_to(
     if small is image:
         return image, labels
     fewer = resize_nearest(labels, small.shape[:2])
-    rows, columns = np.nonzero(labels < UNLABELLED)
+    rows, columns = np.nonzero(labels < UNLABELED)
     target = ((rows * small.shape[0]) // labels.shape[0], (columns * small.shape[1]) // labels.shape[1])
-    empty = fewer[target] == UNLABELLED
+    empty = fewer[target] == UNLABELED
     fewer[target[0][empty], target[1][empty]] = labels[rows[empty], columns[empty]]
     return small, fewer
 

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from hintseg.hints.labels import UNLABELLED
+from hintseg.hints.labels import UNLABELED
 from hintseg.hints.types.boxes import Box
 from hintseg.hints.types.points import Point
 from hintseg.hints.types.tags import Tag
@@ -35,10 +35,10 @@ def simulate_scribbles(
         seed: of the choices.
 
     Returns:
-        (H, W) uint8 label map, `UNLABELLED` elsewhere; strokes never leave their region.
+        (H, W) uint8 label map, `UNLABELED` elsewhere; strokes never leave their region.
     """
     random = np.random.default_rng(seed)
-    result = np.full(mask.shape, UNLABELLED, dtype=np.uint8)
+    result = np.full(mask.shape, UNLABELED, dtype=np.uint8)
     for label, region in _regions(mask, smallest=30):
         path = _STYLES[style](region, random)
         keep = max(round(len(path) * min(max(coverage, 0.0), 1.0)), 1)
@@ -76,13 +76,13 @@ def simulate_boxes(mask: NDArray[np.uint8], background: int | None = None) -> tu
 
 def simulate_tags(mask: NDArray[np.uint8], background: int | None = None) -> tuple[Tag, ...]:
     """The classes present, but for the background."""
-    labels = np.unique(mask[mask < UNLABELLED]).tolist()
+    labels = np.unique(mask[mask < UNLABELED]).tolist()
     return tuple(Tag(label) for label in labels if label != background)
 
 
 def _regions(mask: NDArray[np.uint8], smallest: int) -> list[tuple[int, Region]]:
     regions = []
-    for label in np.unique(mask[mask < UNLABELLED]).tolist():
+    for label in np.unique(mask[mask < UNLABELED]).tolist():
         count, components = cv2.connectedComponents((mask == label).astype(np.uint8), connectivity=8)
         for component in range(1, count):
             region = components == component

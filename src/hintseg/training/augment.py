@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hintseg.config.schema import DataConfig
-from hintseg.hints.labels import VOID
+from hintseg.hints.labels import IGNORE_INDEX
 
 SOFT_STRIDE = 4  # pixels per cell of soft completed masks
 CHANNELS = 64  # OpenCV resizes so many at once
@@ -72,9 +72,9 @@ def augment(sample: Sample, soft: SoftMask | None, config: DataConfig, random: n
     image = _resized(
         _cut(sample.image, top, left, window, fill=124), side, cv2.INTER_LINEAR if scale > 1 else cv2.INTER_AREA
     )
-    labels = _resized(_cut(sample.labels, top, left, window, fill=VOID), side, cv2.INTER_NEAREST)
+    labels = _resized(_cut(sample.labels, top, left, window, fill=IGNORE_INDEX), side, cv2.INTER_NEAREST)
     regions = _resized(_cut(sample.regions, top, left, window, fill=0), side, cv2.INTER_NEAREST)
-    propagated = _resized(_cut(sample.propagated, top, left, window, fill=VOID), side, cv2.INTER_NEAREST)
+    propagated = _resized(_cut(sample.propagated, top, left, window, fill=IGNORE_INDEX), side, cv2.INTER_NEAREST)
     soft_side = side // SOFT_STRIDE
     target = np.zeros((len(sample.candidate_classes), soft_side, soft_side), dtype=np.float32)
     if soft is not None and soft.classes.size:

@@ -23,7 +23,7 @@ class TrainingBatch(NamedTuple):
     Attributes:
         image: (B, 3, S, S) uint8.
         labels: (B, S, S) uint8.
-        regions: (B, S, S) int32; padding has its own region 0 (it is void anyway).
+        regions: (B, S, S) int32; padding has its own region 0 (it is ignored anyway).
         candidate_classes: (B, C) bool: classes that may occur.
         present_classes: (B, C) bool: classes that do.
         propagated: (B, S, S) uint8.

@@ -17,7 +17,7 @@ from hintseg.functional.losses.potts import dense_crf_loss, grid_potts_loss
 from hintseg.functional.losses.precision import at_least_float32
 from hintseg.functional.losses.soft_cross_entropy import soft_cross_entropy
 from hintseg.functional.losses.tags import pool, tag_loss
-from hintseg.hints.labels import UNLABELLED, VOID
+from hintseg.hints.labels import IGNORE_INDEX, UNLABELED
 from hintseg.network.embedder import PixelMaps
 
 
@@ -56,8 +56,8 @@ class TermInputs(NamedTuple):
 
     @property
     def inside(self) -> Tensor:
-        """(B, h, w) bool: what is of the image, not void and not what pads the crop."""
-        return self.cells != VOID
+        """(B, h, w) bool: what is of the image, not ignored and not what pads the crop."""
+        return self.cells != IGNORE_INDEX
 
     @property
     def probabilities(self) -> Tensor:
@@ -106,7 +106,7 @@ READ: dict[str, Callable[[TermInputs], Tensor]] = {
 TERMS: dict[str, Term] = {
     "partial_cross_entropy": lambda x: partial_cross_entropy(x.maps.logits, x.labels, x.balance, x.labelled),
     "propagated_cross_entropy": lambda x: partial_cross_entropy(x.maps.logits, x.propagated, x.balance, x.labelled),
-    "entropy": lambda x: entropy(x.maps.logits, x.cells == UNLABELLED),
+    "entropy": lambda x: entropy(x.maps.logits, x.cells == UNLABELED),
     "candidate_classes": lambda x: candidate_class_loss(x.maps.logits, x.candidate_classes, x.inside),
     "pseudo_label_cross_entropy": _completed,
     "dense_crf": lambda x: dense_crf_loss(x.probabilities, x.image, x.inside),

@@ -12,7 +12,7 @@ from hintseg.functional.losses.partial_cross_entropy import is_labelled
 from hintseg.functional.relations.registry import RELATIONS
 from hintseg.functional.segments.batch import SegmentedBatch, UncountedBatch, split_batch
 from hintseg.functional.segments.memory_bank import MemoryBank
-from hintseg.hints.labels import UNLABELLED, VOID
+from hintseg.hints.labels import IGNORE_INDEX, UNLABELED
 from hintseg.network.embedder import PixelMaps
 from hintseg.training.batches import TrainingBatch
 from hintseg.training.loss_registry import READ, TERMS, TermInputs
@@ -139,7 +139,7 @@ class Objective:
             colours,
             self._foreground(batch.present_classes),
             num_classes=self.num_classes,
-            ignore_index=VOID,
+            ignore_index=IGNORE_INDEX,
             grid=self.recipe.segments.grid,
         )
 
@@ -148,7 +148,7 @@ def cell_labels(labels: Tensor, side: int) -> Tensor:
     """Weak labels of cells: a cell takes the label its labelled pixels agree on.
 
     Nearest sampling would lose most of a three-pixel stroke; a cell whose labelled pixels disagree stays
-    unlabelled, one without any labelled pixel is void only where its centre is.
+    unlabelled, one without any labelled pixel is ignored only where its centre is.
 
     Args:
         labels: (B, S, S) uint8.
@@ -158,9 +158,9 @@ def cell_labels(labels: Tensor, side: int) -> Tensor:
         (B, side, side) int64.
     """
     values = labels.to(torch.float32)[:, None]
-    known = values < UNLABELLED
+    known = values < UNLABELED
     highest = F.adaptive_max_pool2d(values.masked_fill(~known, -1), side)[:, 0]
     lowest = -F.adaptive_max_pool2d((-values).masked_fill(~known, -1000), side)[:, 0]
     centre = F.interpolate(values, size=(side, side), mode="nearest")[:, 0]
-    blank = torch.where(centre == VOID, VOID, UNLABELLED).to(torch.int64)
+    blank = torch.where(centre == IGNORE_INDEX, IGNORE_INDEX, UNLABELED).to(torch.int64)
     return torch.where((highest >= 0) & (highest == lowest), highest.long(), blank)

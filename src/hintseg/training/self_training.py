@@ -10,7 +10,7 @@ from lightning_fabric import Fabric
 from numpy.typing import NDArray
 
 from hintseg.config.schema import Recipe
-from hintseg.hints.labels import VOID
+from hintseg.hints.labels import IGNORE_INDEX
 from hintseg.inference.retrieval import SegmentIndex, index_image, merge
 from hintseg.io.writing import cached_arrays
 from hintseg.network.embedder import PixelMaps
@@ -75,9 +75,9 @@ def remembered_segments(
             completed = complete_image(maps, image, target, recipe.completion, images.dataset.background, crf=False)
             embeddings = maps.embeddings.cpu()
             labels = F.interpolate(completed[None], size=embeddings.shape[-2:], mode="bilinear", align_corners=False)
-            void = torch.from_numpy(target.labels == VOID)[None, None].float()
-            void = F.adaptive_avg_pool2d(void, (embeddings.shape[1], embeddings.shape[2]))[0, 0] > 0.5
-            classes = labels[0].argmax(dim=0).masked_fill(void, VOID)
+            ignored = torch.from_numpy(target.labels == IGNORE_INDEX)[None, None].float()
+            ignored = F.adaptive_avg_pool2d(ignored, (embeddings.shape[1], embeddings.shape[2]))[0, 0] > 0.5
+            classes = labels[0].argmax(dim=0).masked_fill(ignored, IGNORE_INDEX)
             parts.append(index_image(embeddings, classes, number, recipe.segments.inference_grid, images.num_classes))
         progress(number + 1, len(images.keys))
     return merge(parts) if parts else None

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from hintseg.config.schema import Recipe, SelfTrainingConfig, TermConfig
 from hintseg.functional.propagation.dense_crf import coarse_crf
-from hintseg.hints.labels import UNLABELLED
+from hintseg.hints.labels import UNLABELED
 from hintseg.io.writing import cached_arrays
 from hintseg.network.embedder import Embedder
 from hintseg.network.heads import resize
@@ -50,7 +50,7 @@ def place_tags(job: Job, network: Embedder, images: TrainingImages, fabric: Fabr
     if not keys or recipe.tags.iterations == 0:
         return
     trained = _train_on_tags(job, network, images, fabric, fingerprint, len(keys))
-    pixels = any((images.sample(key).labels < UNLABELLED).any() for key in images.keys)
+    pixels = any((images.sample(key).labels < UNLABELED).any() for key in images.keys)
 
     def found(key: str, path: Path) -> NDArray[np.uint8]:
         return cached_arrays(path, ["labels"], lambda: [_find(trained, images, key, recipe, pixels)])[0]
@@ -175,7 +175,7 @@ def _find(network: Embedder, images: TrainingImages, key: str, recipe: Recipe, p
     image, target = images.target(key)
     background = images.dataset.background
     probabilities = tagged_probabilities(pixel_scores(network, image), target, background, recipe, pixels)
-    if pixels and not (target.seeds < UNLABELLED).any():
+    if pixels and not (target.seeds < UNLABELED).any():
         expected = expected_fractions(np.flatnonzero(target.candidate_classes), background)
         probabilities = balanced(probabilities, recipe.completion.class_prior_power, expected)
     return image_seeds(probabilities, image, target)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from hintseg.hints.labels import VOID
+from hintseg.hints.labels import IGNORE_INDEX
 from hintseg.io.images import read_labels, write_labels
 
 pytest.importorskip("fastapi")
@@ -137,7 +137,7 @@ def test_a_region_that_came_from_elsewhere_can_be_deleted(page, photographs):
     scribble(page, (0.3, 0.3), (0.6, 0.3))
     eventually(lambda: rows(photographs, "scribbles"))
     expect(page.locator("#saved")).to_have_text("saved")
-    labels = np.full((210, 300), VOID, np.uint8)
+    labels = np.full((210, 300), IGNORE_INDEX, np.uint8)
     labels[150:180, 50:90] = 0
     write_labels(photographs / "scribbles" / "astronaut.png", labels)
     eventually(lambda: shown(page, "state.hints.drawn.regions.length") == 1)

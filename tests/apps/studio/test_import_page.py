@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from hintseg.hints.dataset import Dataset
-from hintseg.hints.labels import UNLABELLED
+from hintseg.hints.labels import UNLABELED
 from hintseg.hints.types.registry import HINT_TYPES
 from hintseg.io.images import write_labels
 
@@ -286,9 +286,9 @@ def test_a_coco_project_is_corrected_trained_exported_and_equal_elsewhere(browse
     page.close()
     labels = {key: np.array(Image.open(io.BytesIO(maps.read(f"masks/{key}.png")))) for key in HALVES}
     drawn = Dataset.open(here).hints("astronaut")
-    certain = np.full((HEIGHT, WIDTH), UNLABELLED, np.uint8)
+    certain = np.full((HEIGHT, WIDTH), UNLABELED, np.uint8)
     HINT_TYPES["scribbles"].draw(drawn.by_type["scribbles"], certain, 0)
-    assert (labels["astronaut"] == certain)[certain < UNLABELLED].mean() > 0.95
+    assert (labels["astronaut"] == certain)[certain < UNLABELED].mean() > 0.95
 
     serve(there, ports[1])
     page = browser.new_page(viewport={"width": 1280, "height": 800})
@@ -326,6 +326,6 @@ def test_an_accepted_mask_is_edited_as_regions(browser, serve, photographs):
         page.locator("#canvas").focus()
         page.keyboard.press("r")
         Hand(page).draw((0.2, 0.5), (0.3, 0.5))
-        eventually(lambda: (regions(photographs) == UNLABELLED).any())
+        eventually(lambda: (regions(photographs) == UNLABELED).any())
         assert not (photographs / "masks" / "astronaut.png").exists()
         expect(page.locator("#accept")).to_have_text("Accept mask")

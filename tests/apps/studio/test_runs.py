@@ -5,16 +5,16 @@ import tracemalloc
 import numpy as np
 
 from hintseg.apps.studio.runs import connected_runs, painted
-from hintseg.hints.labels import UNLABELLED
+from hintseg.hints.labels import UNLABELED
 
 
 def test_painted_again_runs_are_the_label_map():
-    labels = np.random.default_rng(0).choice([0, 1, 2, UNLABELLED], (17, 23)).astype(np.uint8)
+    labels = np.random.default_rng(0).choice([0, 1, 2, UNLABELED], (17, 23)).astype(np.uint8)
     assert np.array_equal(painted(connected_runs(labels, labels.size), labels.shape), labels)
 
 
 def test_later_regions_lie_over_earlier_ones():
-    assert painted([(0, [0, 0, 3]), (1, [0, 1, 2])], (1, 4)).tolist() == [[0, 1, 0, UNLABELLED]]
+    assert painted([(0, [0, 0, 3]), (1, [0, 1, 2])], (1, 4)).tolist() == [[0, 1, 0, UNLABELED]]
 
 
 def test_a_region_of_a_large_image_needs_little_memory():

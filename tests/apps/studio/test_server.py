@@ -137,7 +137,7 @@ def test_the_rest_of_a_description_is_kept(folder):
     (first,) = project.identifiers
     project.set_classes([(first, "b"), (None, "c")], first, None, project.table()["version"])
     kept = Dataset.open(folder)
-    assert (kept.classes, kept.void, kept.tags_complete, kept.background) == (("b", "c"), 3, False, 0)
+    assert (kept.classes, kept.ignore_index, kept.tags_complete, kept.background) == (("b", "c"), 3, False, 0)
     assert json.loads((folder / "dataset.json").read_text("utf-8"))["author"] == "me"
     assert project.identifiers[0] == first
     more = [*zip(project.identifiers, "ab", strict=True), (None, "c"), (None, "d")]

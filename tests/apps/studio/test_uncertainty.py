@@ -17,7 +17,7 @@ from hintseg.apps.studio.server import create_app
 from hintseg.apps.studio.trainer import Model, Trainer
 from hintseg.apps.studio.uncertainty import Place, heat, most_uncertain, uncertainty_of
 from hintseg.errors import InputError
-from hintseg.hints.labels import UNLABELLED
+from hintseg.hints.labels import UNLABELED
 from hintseg.simulate.hints import simulate_points
 
 
@@ -33,7 +33,7 @@ def test_the_place_is_the_peak_away_from_hints_in_the_images_own_pixels():
     uncertainty = np.zeros((50, 100), np.float32)
     uncertainty[8:13, 18:23] = 1
     uncertainty[38:43, 78:83] = 0.9
-    nothing = np.full((50, 100), UNLABELLED, np.uint8)
+    nothing = np.full((50, 100), UNLABELED, np.uint8)
     place = most_uncertain(uncertainty, nothing, 2, (500, 1000))
     assert abs(place.x - 205) <= 10
     assert abs(place.y - 105) <= 10

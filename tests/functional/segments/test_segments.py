@@ -77,13 +77,13 @@ def test_prototypes_by_loop_with_gradient():
         segment_prototypes(embeddings, segments[:3], 3)
 
 
-def make_batch(seed=0, void_column=None, tags=((True, False, False), (False, False, True))):
+def make_batch(seed=0, ignored_column=None, tags=((True, False, False), (False, False, True))):
     random = torch.Generator().manual_seed(seed)
     maps = F.normalize(torch.randn(2, 5, 8, 8, generator=random), dim=1).requires_grad_()
     labels = torch.full((2, 8, 8), 254)
     labels[0, 1, 1], labels[1, 6, 6] = 0, 2
-    if void_column is not None:
-        labels[:, :, void_column] = 255
+    if ignored_column is not None:
+        labels[:, :, ignored_column] = 255
     regions = torch.randint(3, (2, 8, 8), generator=random)
     return split_batch(
         maps, labels, regions, torch.zeros(2, 3, 8, 8), torch.tensor(tags),
@@ -92,7 +92,7 @@ def make_batch(seed=0, void_column=None, tags=((True, False, False), (False, Fal
 
 
 def test_segments_never_mix_labels_regions_or_images():
-    batch = make_batch(void_column=0)
+    batch = make_batch(ignored_column=0)
     assert batch.embeddings.shape == (2 * 56, 5)
     assert torch.equal(batch.label_of_segment[batch.segment_of_pixel], batch.label_of_pixel)
     assert torch.equal(batch.image_of_segment[batch.segment_of_pixel], batch.image_of_pixel)
@@ -128,7 +128,7 @@ def test_as_many_segments_as_differ_in_image_cluster_label_or_region(images, gri
 
 
 def test_rows_of_what_is_labelled_and_of_what_has_a_tag():
-    batch = make_batch(void_column=0, tags=[[False, False, False], [False, False, True]])
+    batch = make_batch(ignored_column=0, tags=[[False, False, False], [False, False, True]])
 
     def rows(mask):
         return [row for row, chosen in enumerate(mask.tolist()) if chosen]
@@ -146,8 +146,8 @@ def test_rows_of_what_is_labelled_and_of_what_has_a_tag():
     assert held.tagged.tolist() == rows(held.tags.any(dim=1))
 
 
-def test_a_batch_of_nothing_but_void_has_no_segments():
-    batch = make_batch(void_column=slice(None))
+def test_a_batch_of_ignored_pixels_alone_has_no_segments():
+    batch = make_batch(ignored_column=slice(None))
     assert batch.embeddings.shape == (0, 5)
     assert batch.prototypes.shape == (0, 5)
 

@@ -151,7 +151,7 @@ def evaluate(
     from hintseg.apps.report.scores import shown_scores
     from hintseg.boundary_metrics import BoundaryMetrics
     from hintseg.hints.dataset import Dataset
-    from hintseg.hints.labels import VOID
+    from hintseg.hints.labels import IGNORE_INDEX
     from hintseg.inference.evaluation import evaluate_split, evaluation
     from hintseg.inference.segmenter import Segmenter
     from hintseg.io.storage.mirror import published
@@ -166,7 +166,7 @@ def evaluate(
             segmenter, method=method, scales=scales, longest_side=longest_side, flip=flip, crf=crf,
         )  # fmt: skip
         wrong: list[str] = []
-        borders = BoundaryMetrics(len(dataset.classes), VOID, spacing or 1.0)
+        borders = BoundaryMetrics(len(dataset.classes), IGNORE_INDEX, spacing or 1.0)
         matrix, images = evaluate_split(
             segmenter, dataset, split, config, lambda done, total: show("evaluate", done, total, {}), wrong.append,
             borders,

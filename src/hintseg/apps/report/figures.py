@@ -3,17 +3,17 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from hintseg.hints.labels import UNLABELLED
+from hintseg.hints.labels import UNLABELED
 from hintseg.io.palette import label_palette
 
 RgbImage = NDArray[np.uint8]
 
 
 def overlay(image: RgbImage, labels: NDArray[np.uint8], opacity: float = 0.6) -> RgbImage:
-    """Masks in class colours over the grey image; void and unlabelled stay grey."""
+    """Masks in class colours over the grey image; ignored and unlabelled pixels stay grey."""
     grey = np.repeat(image.mean(axis=2, keepdims=True), 3, axis=2)
     colours = label_palette()[labels].astype(np.float64)
-    known = (labels < UNLABELLED)[..., None]
+    known = (labels < UNLABELED)[..., None]
     mixed = np.where(known, (1 - opacity) * grey + opacity * colours, grey)
     return _with_contours(mixed.astype(np.uint8), labels)
 
@@ -23,7 +23,7 @@ def draw_hints(image: RgbImage, labels: NDArray[np.uint8]) -> RgbImage:
     import cv2
 
     pale = (0.55 * image + 0.45 * 255).astype(np.uint8)
-    for label in np.unique(labels[labels < UNLABELLED]).tolist():
+    for label in np.unique(labels[labels < UNLABELED]).tolist():
         drawn = (labels == label).astype(np.uint8)
         thick = cv2.dilate(drawn, np.ones((5, 5), np.uint8)).astype(bool)
         pale[thick & ~drawn.astype(bool)] = 0

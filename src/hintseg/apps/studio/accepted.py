@@ -14,7 +14,7 @@ from hintseg.apps.studio.project import Project
 from hintseg.apps.studio.regions import save_picture
 from hintseg.apps.studio.runs import connected_runs
 from hintseg.errors import InputError
-from hintseg.hints.labels import UNLABELLED
+from hintseg.hints.labels import UNLABELED
 from hintseg.io.images import write_labels
 
 
@@ -66,10 +66,10 @@ def edit(project: Project, key: str, is_current: Callable[[], bool] = lambda: Tr
         labels, path = dataset.mask(key), _mask(project, key)
         if labels is None or path is None:
             raise InputError(f"{key}: has no accepted mask to edit.")
-        labels = np.where(labels < UNLABELLED, labels, np.uint8(UNLABELLED))
+        labels = np.where(labels < UNLABELED, labels, np.uint8(UNLABELED))
         drawn = dataset.hints(key, ("scribbles",)).scribble_map
         if drawn is not None:
-            labels = np.where(drawn.labels < UNLABELLED, drawn.labels, labels)
+            labels = np.where(drawn.labels < UNLABELED, drawn.labels, labels)
         if connected_runs(labels, MOST_RUNS) is None:
             raise InputError(f"{key}: its mask is too fine to be edited here; draw hints, or accept another mask.")
         save_picture(dataset, key, labels)

@@ -12,7 +12,7 @@ from hintseg.apps.studio.tables import CLASS_OF, numbered
 from hintseg.errors import InputError
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.dataset_json import read_json, read_table
-from hintseg.hints.labels import UNLABELLED, VOID
+from hintseg.hints.labels import IGNORE_INDEX, UNLABELED
 from hintseg.hints.types.registry import HINT_TYPES
 from hintseg.io.images import write_labels
 from hintseg.io.storage.outputs import MADE_BY
@@ -78,7 +78,7 @@ def _stage(dataset: Dataset, label: int, staged: Path) -> None:
     moved = np.arange(256, dtype=np.uint8)
     moved[label + 1 : len(dataset.classes)] -= 1
     names = [name for number, name in enumerate(dataset.classes) if number != label]
-    for folder, gone in (("masks", VOID), ("scribbles", UNLABELLED)):
+    for folder, gone in (("masks", IGNORE_INDEX), ("scribbles", UNLABELED)):
         moved[label] = gone
         if doubled := dataset.label_maps[folder].doubled:
             raise InputError(f"{doubled[0]}: is a second label map of its image; remove one of the two first.")
@@ -96,7 +96,7 @@ def _stage(dataset: Dataset, label: int, staged: Path) -> None:
             target.parent.mkdir(parents=True, exist_ok=True)
             write_labels(target, dataset.coding.encode(labels))
     path = dataset.root / "dataset.json"
-    unsaid: dict[str, Any] = {"void": dataset.void, "tags_complete": dataset.tags_complete}
+    unsaid: dict[str, Any] = {"void": dataset.ignore_index, "tags_complete": dataset.tags_complete}
     content: dict[str, Any] = read_json(path) if path.exists() else unsaid
     background = dataset.background
     if background is not None:
@@ -132,6 +132,6 @@ def _without(dataset: Dataset, name: str, rows: list[Any], label: int) -> list[A
 
 
 def _labels(dataset: Dataset, folder: str, key: str) -> np.ndarray:
-    """(H, W) uint8: classes, `UNLABELLED` or `VOID` of one label picture."""
+    """(H, W) uint8: classes, `UNLABELED` or `IGNORE_INDEX` of one label picture."""
     path = dataset.label_maps[folder].files[key]  # of an image that is gone, too
     return dataset.coding.decode(dataset.coding.read(path, dataset.classes), HINT_TYPES[folder].dense, path)

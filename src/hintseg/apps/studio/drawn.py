@@ -160,7 +160,7 @@ class DrawnHints(Body):
         return [json.dumps([name, _rounded(hint)], sort_keys=True) for name in sorted(drawn) for hint in drawn[name]]
 
     def painted(self, size: tuple[int, int], labels: Mapping[str, int]) -> NDArray[np.uint8] | None:
-        """(H, W) uint8 label map of the regions, `UNLABELLED` elsewhere; None: the picture stays what it is.
+        """(H, W) uint8 label map of the regions, `UNLABELED` elsewhere; None: the picture stays what it is.
 
         Args:
             size: (height, width) of the image.

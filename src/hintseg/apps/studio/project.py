@@ -194,7 +194,7 @@ class Project:
         return uses_of(dataset, label)  # takes time, in which others can save
 
     def delete_class(self, identifier: str, version: str) -> str:
-        """Delete a class with its hints; its pixels in masks become void. Returns where a copy of all of it lies.
+        """Delete a class with its hints; its pixels in masks become ignored. Returns where a copy of all of it lies.
 
         Raises:
             ConflictError: the table is another one by now.
@@ -216,8 +216,8 @@ class Project:
     def _write_table(self, names: list[str], background: int | None, complete: bool) -> None:
         """dataset.json with other classes; what else it says stays."""
         path = self.root / "dataset.json"
-        content = read_json(path) if path.exists() else {"void": self.dataset.void}
-        parse_coding(content, len(names), path)  # before anything is written: a new class may have the value of void
+        content = read_json(path) if path.exists() else {"void": self.dataset.ignore_index}
+        parse_coding(content, len(names), path)  # before anything is written: a new class may have the ignored value
         added = [secrets.token_hex(4) for _ in names[len(self.identifiers) :]]
         remember(self.root, (*self.identifiers, *added), names)
         content |= {"classes": names, "background": background, "tags_complete": complete}

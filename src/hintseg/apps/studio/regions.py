@@ -11,7 +11,7 @@ from hintseg.apps.studio.kept import has_kept_mask, keep_mask
 from hintseg.apps.studio.links import writable
 from hintseg.apps.studio.tables import Marks, mark
 from hintseg.hints.dataset import Dataset
-from hintseg.hints.labels import UNLABELLED
+from hintseg.hints.labels import UNLABELED
 from hintseg.io.images import write_labels
 
 FOLDER = "scribbles"
@@ -32,14 +32,14 @@ def is_same(dataset: Dataset, key: str, labels: NDArray[np.uint8] | None) -> boo
     if labels is None:
         return True
     found = dataset.hints(key, (FOLDER,), labels.shape[:2]).scribble_map
-    return bool((labels == UNLABELLED).all()) if found is None else np.array_equal(found.labels, labels)
+    return bool((labels == UNLABELED).all()) if found is None else np.array_equal(found.labels, labels)
 
 
 def save_picture(dataset: Dataset, key: str, labels: NDArray[np.uint8] | None) -> None:
     """Write the picture where it differs; of one that another program made a copy stays in studio/kept/masks.
 
     Args:
-        labels: (H, W) uint8, `UNLABELLED` where nothing is; None: nothing changes.
+        labels: (H, W) uint8, `UNLABELED` where nothing is; None: nothing changes.
 
     Raises:
         InputError: it cannot be read.
@@ -51,7 +51,7 @@ def save_picture(dataset: Dataset, key: str, labels: NDArray[np.uint8] | None) -
     if before is not None and not has_kept_mask(root, before):
         keep_mask(root, before)
     path = writable(root, FOLDER, f"{key}.png")
-    if (labels == UNLABELLED).all():
+    if (labels == UNLABELED).all():
         path.unlink(missing_ok=True)
     else:
         write_labels(path, dataset.coding.encode(labels), quickly=True)

@@ -7,14 +7,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hintseg.errors import InputError
-from hintseg.hints.labels import UNLABELLED
+from hintseg.hints.labels import UNLABELED
 
 
 def connected_runs(labels: NDArray[np.uint8], most: int) -> list[tuple[int, list[int]]] | None:
     """(class, runs) of every connected area of one class, corners connect; None where there are too many runs.
 
     Args:
-        labels: (H, W) uint8, `UNLABELLED` where nothing is.
+        labels: (H, W) uint8, `UNLABELED` where nothing is.
         most: runs of all areas.
     """
     height, width = labels.shape
@@ -23,7 +23,7 @@ def connected_runs(labels: NDArray[np.uint8], most: int) -> list[tuple[int, list
     rows, starts = np.nonzero(changes[:, :-1])
     ends = np.nonzero(changes[:, 1:])[1] + 1
     values = labels[rows, starts]
-    kept = values < UNLABELLED
+    kept = values < UNLABELED
     if int(kept.sum()) > most:
         return None
     runs = np.stack([rows, starts, ends], axis=1)[kept]
@@ -38,13 +38,13 @@ def connected_runs(labels: NDArray[np.uint8], most: int) -> list[tuple[int, list
 
 
 def painted(regions: Sequence[tuple[int, Sequence[int]]], size: tuple[int, int]) -> NDArray[np.uint8]:
-    """(H, W) uint8: the class of each pixel of the runs, `UNLABELLED` elsewhere; later regions lie over earlier ones.
+    """(H, W) uint8: the class of each pixel of the runs, `UNLABELED` elsewhere; later regions lie over earlier ones.
 
     Args:
         regions: (class, runs).
         size: (height, width).
     """
-    labels = np.full(size, UNLABELLED, np.uint8)
+    labels = np.full(size, UNLABELED, np.uint8)
     flat = labels.ravel()
     for label, runs in regions:
         rows, starts, ends = np.array(runs, np.int64).reshape(-1, 3).T

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from hintseg.functional.segments.oversegment import oversegment
 from hintseg.hints.dataset import Dataset
-from hintseg.hints.labels import UNLABELLED
+from hintseg.hints.labels import UNLABELED
 from hintseg.hints.types.registry import HINT_TYPES
 from hintseg.io.images import resize_nearest
 from hintseg.pseudo_labels.near import touched
@@ -38,4 +38,4 @@ def with_hints(predicted: NDArray[np.uint8], dataset: Dataset, key: str) -> NDAr
     of_hints = touched(reduced.seeds, oversegment(small, REGIONS), len(dataset.classes))
     of_hints = resize_nearest(of_hints.astype(np.uint8), image.shape[:2])
     mask = np.where(of_hints < len(dataset.classes), of_hints, predicted)
-    return np.where(target.labels < UNLABELLED, target.labels, mask).astype(np.uint8)
+    return np.where(target.labels < UNLABELED, target.labels, mask).astype(np.uint8)

@@ -148,7 +148,7 @@ def propagated_labels(
         possible: (C, H, W) bool, where each class may be; probabilities are taken among those.
 
     Returns:
-        (H, W) uint8: `labels` with pixels filled. Labelled pixels keep their label, void (255) stays void.
+        (H, W) uint8: `labels` with pixels filled. Labelled pixels keep their label, ignored ones (255) stay so.
     """
     if labels.shape != regions.shape:
         raise ValueError(f"labels have shape {labels.shape} but regions {regions.shape}")

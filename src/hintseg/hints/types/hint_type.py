@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hintseg.errors import InputError
-from hintseg.hints.labels import UNLABELLED
+from hintseg.hints.labels import UNLABELED
 
 KINDS = frozenset({int, float})
 LARGEST = 1e9  # pixels; infinite, NaN and hundred-digit numbers are not below it either
@@ -61,7 +61,7 @@ class HintType(Generic[H]):
         parse: a row of NAME.json → hint, or None where it lies outside the image; None: the type has no table.
         label_of: the class in a row as it stands there; raises LookupError or TypeError where there is none.
         label_map: a label map (H, W) uint8, from NAME/KEY.png → hint; None: the type has no label maps.
-        dense: whether what an image leaves open is `VOID` (255 or the data set's void), not `UNLABELLED` (255).
+        dense: whether 255 in an image means `IGNORE_INDEX`, as does `void` of dataset.json, not `UNLABELED`.
         draw: (hints of one image, labels (H, W) uint8 to draw on, radius of a point in pixels) → nothing.
         conflict: hints of one image's table → what is said where they contradict each other, or None.
     """
@@ -76,7 +76,7 @@ class HintType(Generic[H]):
 
 def label_map_classes(labels: NDArray[np.uint8]) -> frozenset[int]:
     """Classes of a label map."""
-    return frozenset(np.flatnonzero(np.bincount(labels.ravel(), minlength=256)[:UNLABELLED]).tolist())
+    return frozenset(np.flatnonzero(np.bincount(labels.ravel(), minlength=256)[:UNLABELED]).tolist())
 
 
 def numbers(values: object, count: int | None, where: str) -> list[float]:

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hintseg.hints.labels import UNLABELLED
+from hintseg.hints.labels import UNLABELED
 from hintseg.hints.types.hint_type import HintType, label_map_classes
 
 
 @dataclass(frozen=True)
 class Mask:
-    """A label map (H, W) uint8; `UNLABELLED` where nothing was drawn, `VOID` where nobody shall look."""
+    """A label map (H, W) uint8; `UNLABELED` where nothing was drawn, `IGNORE_INDEX` where pixels are ignored."""
 
     labels: NDArray[np.uint8]
 
@@ -24,7 +24,7 @@ class Mask:
 def draw(masks: Sequence[Mask], labels: NDArray[np.uint8], radius: int) -> None:
     """A dense mask overrides everything where it says something."""
     for mask in masks:
-        there = mask.labels != UNLABELLED
+        there = mask.labels != UNLABELED
         labels[there] = mask.labels[there]
 
 

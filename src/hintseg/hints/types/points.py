@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hintseg.errors import InputError
-from hintseg.hints.labels import VOID
+from hintseg.hints.labels import IGNORE_INDEX
 from hintseg.hints.types.hint_type import HintType, Row
 
 
@@ -36,7 +36,7 @@ def parse(row: Row) -> Point:
 
 
 def draw(points: Sequence[Point], labels: NDArray[np.uint8], radius: int) -> None:
-    """Each point becomes a disc, void where points of two classes share a pixel.
+    """Each point becomes a disc, ignored where points of two classes share a pixel.
 
     Where discs of two classes overlap, the nearer point wins, then the earlier.
     """
@@ -47,7 +47,7 @@ def draw(points: Sequence[Point], labels: NDArray[np.uint8], radius: int) -> Non
     # Of several values assigned to a pixel the last one stays: the earlier point, the nearer ring.
     x, y, label = np.array([(point.x, point.y, point.label) for point in reversed(points)]).astype(np.int64).T
     if contested:
-        label[[pixel in contested for pixel in zip(x.tolist(), y.tolist(), strict=True)]] = VOID
+        label[[pixel in contested for pixel in zip(x.tolist(), y.tolist(), strict=True)]] = IGNORE_INDEX
     for ring in _rings(radius):
         rows = (y[:, None] + ring[:, 0]).ravel()
         columns = (x[:, None] + ring[:, 1]).ravel()

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hintseg.errors import InputError
-from hintseg.hints.labels import UNLABELLED, VOID
+from hintseg.hints.labels import IGNORE_INDEX, UNLABELED
 from hintseg.hints.types.hint_type import HintType, Row, label_map_classes
 
 MAX_WIDTH = 200
@@ -29,7 +29,7 @@ class Scribble:
 
 @dataclass(frozen=True)
 class ScribbleMap:
-    """Scribbles that came as an image: a label map (H, W) uint8, `UNLABELLED` where nothing was drawn."""
+    """Scribbles that came as an image: a label map (H, W) uint8, `UNLABELED` where nothing was drawn."""
 
     labels: NDArray[np.uint8]
 
@@ -66,12 +66,12 @@ def bounds(vertices: Sequence[tuple[float, float]]) -> tuple[float, float, float
 
 
 def draw(scribbles: Sequence[Scribble | ScribbleMap], labels: NDArray[np.uint8], radius: int) -> None:
-    """The image, and strokes over it, which correct it; strokes of different classes become void where they cross."""
+    """The image, and strokes over it, which correct it; strokes of different classes are ignored where they cross."""
     for scribble in scribbles:
         if isinstance(scribble, ScribbleMap):
-            there = scribble.labels != UNLABELLED
+            there = scribble.labels != UNLABELED
             labels[there] = scribble.labels[there]
-    drawn = np.full(labels.shape, UNLABELLED, dtype=np.uint8)
+    drawn = np.full(labels.shape, UNLABELED, dtype=np.uint8)
     strokes = [scribble for scribble in scribbles if isinstance(scribble, Scribble)]
     for label in sorted({stroke.label for stroke in strokes}):
         plane = np.zeros(labels.shape, dtype=np.uint8)
@@ -79,10 +79,10 @@ def draw(scribbles: Sequence[Scribble | ScribbleMap], labels: NDArray[np.uint8],
             if stroke.label == label:
                 _draw_stroke(stroke, plane)
         here = plane.astype(bool)
-        conflict = here & (drawn != UNLABELLED)
+        conflict = here & (drawn != UNLABELED)
         drawn[here] = label
-        drawn[conflict] = VOID
-    labels[drawn != UNLABELLED] = drawn[drawn != UNLABELLED]
+        drawn[conflict] = IGNORE_INDEX
+    labels[drawn != UNLABELED] = drawn[drawn != UNLABELED]
 
 
 def _draw_stroke(stroke: Scribble, plane: NDArray[np.uint8]) -> None:

@@ -18,13 +18,13 @@ from hintseg.errors import InputError
 from hintseg.hints.coding import LabelCoding, parse_coding
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.dataset_json import read_json, read_table
-from hintseg.hints.labels import UNLABELLED, VOID
+from hintseg.hints.labels import IGNORE_INDEX, UNLABELED
 from hintseg.io.images import read_image_size, write_labels
 from hintseg.io.writing import link_or_copy, write_text
 
 Existing = Literal["keep", "add", "replace"]
 EDGE = 0.1  # pixels that a vertex keeps from the right and lower edges, on which it would lie outside
-MAPS = {"scribbles": UNLABELLED, "masks": VOID}  # what a label map leaves open
+MAPS = {"scribbles": UNLABELED, "masks": IGNORE_INDEX}  # what a label map leaves open
 
 
 def take(project: Project, read: Read, existing: Existing, version: str) -> dict[str, Any]:
@@ -95,7 +95,7 @@ def _stage_description(
 ) -> LabelCoding:
     """dataset.json with the classes that come in, where it changes."""
     path, background = dataset.root / "dataset.json", dataset.background
-    content: dict[str, Any] = read_json(path) if path.exists() else {"void": dataset.void}
+    content: dict[str, Any] = read_json(path) if path.exists() else {"void": dataset.ignore_index}
     coding = LabelCoding(len(names), **parse_coding(content, len(names), path))
     if background is None and read.dataset.background is not None and (read.names_background or not dataset.classes):
         background = labels[read.dataset.background]
