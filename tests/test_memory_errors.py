@@ -65,16 +65,16 @@ class Small:
             raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
         return [np.zeros(image.shape[:2], np.uint8) for _ in ways]
 
-    def predict_picture(self, picture, config):
-        return self.predict_configs(picture.pixels, [config])[0]
+    def predict_decoded(self, decoded, config):
+        return self.predict_configs(decoded.pixels, [config])[0]
 
-    def picture(self, dataset, key):
-        return dataset.picture(key)
+    def decoded(self, dataset, key):
+        return dataset.decoded(key)
 
     def class_map(self, dataset):
         return match_classes(dataset.classes, self.classes)
 
-    def read_picture(self, path):
+    def decode_image(self, path):
         return DecodedImage(np.zeros((10, int(path.stem), 3), np.uint8), None)
 
 

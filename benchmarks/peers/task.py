@@ -46,8 +46,8 @@ class Task(NamedTuple):
 
     def labels(self, key: str) -> Labels:
         """The drawn hints of an image; boxes by GrabCut, as hintseg has them."""
-        picture, hints = self.dataset.picture(key), self.dataset.hints(key, self.hints)
-        target = pseudo_labels(picture, hints, self.num_classes)
+        decoded, hints = self.dataset.decoded(key), self.dataset.hints(key, self.hints)
+        target = pseudo_labels(decoded, hints, self.num_classes)
         return np.where(target.seeds < UNLABELED, target.seeds, IGNORE_INDEX).astype(np.uint8)
 
 

@@ -69,7 +69,7 @@ def inspect(
     for number, key in enumerate(keys):
         found.images += 1
         try:
-            image, valid = picture = dataset.picture(key)
+            image, valid = decoded = dataset.decoded(key)
             hints, contours = dataset.hints(key, hint_types, image.shape[:2]), dataset.contours(key)
             if digests:
                 found.digests[key] = pixel_digest(image, contours), hint_digest(hints)
@@ -83,7 +83,7 @@ def inspect(
             label_maps.add(hints)
             fractions.add_hints(hints, image.shape)
             tally["hinted"] += bool(hints.types())
-            whole = picture._replace(valid=None)
+            whole = decoded._replace(valid=None)
             drawn = pseudo_labels(whole, hints, len(dataset.classes), find_in_boxes=middles)
             labels = drawn.seeds
             tally["single"] += bool(drawn.candidate_classes.sum() == 1 and hints.mask is None and hints.localized())

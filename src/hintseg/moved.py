@@ -61,6 +61,7 @@ RENAMED = {
     "repeated": "resize_nearest",
     "hints_over": "draw_hints",
     "FORMS": "HINT_TYPES",
+    "read_picture": "decode_image",
     "HintForm": "HintType",
     "parse_forms": "parse_hint_types",
 }

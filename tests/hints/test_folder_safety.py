@@ -1,4 +1,4 @@
-"""The folder format with what editors, tools and strangers write: coding of label pictures, keys, names, tables."""
+"""The folder format with what editors, tools and strangers write: coding of label maps, keys, names, tables."""
 
 import json
 import os
@@ -51,8 +51,8 @@ def data(tmp_path):
     return make
 
 
-def picture(*values, mode=None):
-    """A label picture whose rows repeat the values."""
+def saved(*values, mode=None):
+    """A label map whose rows repeat the values."""
     pixels = np.resize(np.array(values, np.uint8), SIZE)
     return Image.fromarray(pixels) if mode is None else Image.fromarray(pixels).convert(mode)
 
@@ -79,8 +79,8 @@ def warnings_of(root):
         ({"void": 250}, "masks", (250, 255, 1), (IGNORE_INDEX, IGNORE_INDEX, 1)),
     ],
 )
-def test_values_of_label_pictures(data, entries, folder, values, labels):
-    root = data(files={f"{folder}/a.png": picture(*values)}, **entries)
+def test_values_of_label_maps(data, entries, folder, values, labels):
+    root = data(files={f"{folder}/a.png": saved(*values)}, **entries)
     dataset = Dataset.open(root)
     hints = dataset.hints("a")
     drawn = hints.mask.labels if folder == "masks" else hints.scribble_map.labels
@@ -113,7 +113,7 @@ def test_descriptions_that_are_refused(data, entries, message):
 
 
 def test_a_value_beyond_the_classes_suggests_that_they_count_from_one(data):
-    dataset = Dataset.open(data(files={"masks/a.png": picture(0, 3)}))
+    dataset = Dataset.open(data(files={"masks/a.png": saved(0, 3)}))
     with pytest.raises(InputError, match=r'has label 3 .* write "void": 0'):
         dataset.hints("a")
 
@@ -129,19 +129,19 @@ def test_a_value_beyond_the_classes_suggests_that_they_count_from_one(data):
     ],
 )
 def test_what_was_probably_not_meant_is_said(data, folder, values, said):
-    found = warnings_of(data(files={f"{folder}/a.png": picture(*values)}))
+    found = warnings_of(data(files={f"{folder}/a.png": saved(*values)}))
     assert said is None or said in found
     assert said is not None or not any(word in found for word in ("every pixel", "the object", "every mask"))
 
 
 @pytest.mark.parametrize("name", ["a.PNG", "a.tif", "a.TIFF", "a.bmp"])
-def test_label_pictures_in_other_formats(data, name):
-    mask = Dataset.open(data(files={f"masks/{name}": picture(0, 1, 2)})).hints("a").mask
+def test_label_maps_in_other_formats(data, name):
+    mask = Dataset.open(data(files={f"masks/{name}": saved(0, 1, 2)})).hints("a").mask
     assert mask.labels.ravel()[:3].tolist() == [0, 1, 2]
 
 
 @pytest.mark.parametrize("bits", [1, 2, 4])
-def test_grey_pictures_of_few_bits_keep_their_values(tmp_path, bits):
+def test_grey_label_maps_of_few_bits_keep_their_values(tmp_path, bits):
     """Pillow shows a 4-bit 1 as grey 17."""
     import struct
     import zlib
@@ -162,11 +162,11 @@ def test_grey_pictures_of_few_bits_keep_their_values(tmp_path, bits):
 def test_colours_are_no_labels(data, mode, message):
     name = "masks/a.tif" if mode == "F" else "masks/a.png"
     with pytest.raises(InputError, match=message):
-        Dataset.open(data(files={name: picture(0, 1, mode=mode)})).hints("a")
+        Dataset.open(data(files={name: saved(0, 1, mode=mode)})).hints("a")
 
 
-def test_pictures_that_are_not_read_are_named(data):
-    files = {"masks/a.png": picture(0, 1), "masks/a.tif": picture(1), "masks/b.jpg": picture(1), "masks/c.npy": b""}
+def test_label_maps_that_are_not_read_are_named(data):
+    files = {"masks/a.png": saved(0, 1), "masks/a.tif": saved(1), "masks/b.jpg": saved(1), "masks/c.npy": b""}
     found = warnings_of(data(files=files))
     assert "2 files were not read (1 .npy, 1 .jpg)" in found
     assert "first 'a.tif': its image has another label map" in found
@@ -184,7 +184,7 @@ def test_lines_of_splits(data, line):
 def test_composed_and_decomposed_names_are_one_key(data, form):
     disk, other = (unicodedata.normalize(kind, "K\u00fche") for kind in (form, "NFD" if form == "NFC" else "NFC"))
     files = {
-        "points.json": {other: [[1, 1, 1]]}, "train.txt": other, f"masks/{other}.png": picture(0, 1),
+        "points.json": {other: [[1, 1, 1]]}, "train.txt": other, f"masks/{other}.png": saved(0, 1),
         "tags.json": {disk: ["cow"]},
     }  # fmt: skip
     dataset = Dataset.open(data(images=(f"{disk}.png",), files=files))
@@ -333,7 +333,7 @@ def test_control_characters_are_not_sent_to_the_terminal():
 
 @pytest.mark.parametrize(("name", "said"), [("a.png", True), ("a.tif", False)])
 def test_bands_of_label_maps_that_have_none_to_choose_are_said(data, name, said):
-    found = warnings_of(data(images=(name,), files={"masks/a.png": picture(0, 1)}, bands=[2, 1, 0]))
+    found = warnings_of(data(images=(name,), files={"masks/a.png": saved(0, 1)}, bands=[2, 1, 0]))
     assert ("'bands' [2, 1, 0] in dataset.json choose channels of TIFF" in found) == said
 
 

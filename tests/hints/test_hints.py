@@ -217,7 +217,7 @@ def test_crossing_strokes_are_ignored_and_incomplete_tags_allow_everything():
     assert nothing.candidate_classes.all()
 
 
-def test_strokes_lie_over_a_picture_of_scribbles_and_correct_it():
+def test_strokes_lie_over_a_scribble_map_and_correct_it():
     drawn = np.full((10, 10), UNLABELED, np.uint8)
     drawn[:8] = 1
     labels = np.full((10, 10), UNLABELED, np.uint8)

@@ -1,4 +1,4 @@
-"""Values of label pictures that are no class: refused by name, unless dataset.json or the file says what they mean."""
+"""Values of label maps that are no class: refused by name, unless dataset.json or the file says what they mean."""
 
 import json
 
@@ -20,7 +20,7 @@ VALUES = np.repeat(np.array([[0, 1, 2]], np.uint8), 4, axis=0)
 
 @pytest.fixture
 def data(tmp_path):
-    """A function that makes a data set of one image with one label picture, which `save` writes to a path."""
+    """A function that makes a data set of one image with one label map, which `save` writes to a path."""
 
     def make(save, name="masks/a.png", **described):
         root = tmp_path / "data"
@@ -56,7 +56,7 @@ def tiff(array):
     return lambda path: tifffile.imwrite(path, array)
 
 
-def picture(array, mode="L", **options):
+def saved(array, mode="L", **options):
     return lambda path: Image.fromarray(array, mode).save(path, **options)
 
 
@@ -77,19 +77,19 @@ def greys(*levels):
 @pytest.mark.parametrize("value", [253, 254])
 @pytest.mark.parametrize("name", ["a.png", "a.tif", "a.bmp"])
 def test_no_number_of_ours_means_anything_in_files(data, folder, value, name):
-    dataset = data(picture(values(value)), f"{folder}/{name}", tags_complete=True)
+    dataset = data(saved(values(value)), f"{folder}/{name}", tags_complete=True)
     with pytest.raises(InputError, match=f"has label {value} but there are 3 classes"):
         dataset.hints("a")
 
 
 @pytest.mark.parametrize(("entry", "label"), [("void", 255), ("unlabelled", 254)])
 def test_254_means_what_dataset_json_says(data, entry, label):
-    assert data(picture(values(254)), **{entry: 254}).mask("a")[0].tolist() == [0, 1, label]
+    assert data(saved(values(254)), **{entry: 254}).mask("a")[0].tolist() == [0, 1, label]
 
 
 def test_254_is_refused_without_dataset_json(data):
     with pytest.raises(InputError, match="has label 254"):
-        data(picture(values(254))).hints("a")
+        data(saved(values(254))).hints("a")
 
 
 @pytest.mark.parametrize("folder", ["masks", "scribbles"])
@@ -121,7 +121,7 @@ def test_samples_of_64_bits_are_named(data):
 
 
 @pytest.mark.parametrize("folder", ["masks", "scribbles"])
-@pytest.mark.parametrize("save", [picture(values(2)), paletted(greys(0, 2, 1))])
+@pytest.mark.parametrize("save", [saved(values(2)), paletted(greys(0, 2, 1))])
 def test_gifs_are_refused(data, imported, folder, save):
     with pytest.raises(InputError, match="programs that write GIFs renumber the colours"):
         data(save, f"{folder}/a.gif", tags_complete=True).hints("a")
@@ -132,9 +132,9 @@ def test_gifs_are_refused(data, imported, folder, save):
 @pytest.mark.parametrize(
     ("suffix", "save"),
     [
-        ("png", picture(VALUES, format="JPEG")),
-        ("png", picture(VALUES, format="JPEG2000")),
-        ("tif", picture(VALUES, compression="jpeg")),
+        ("png", saved(VALUES, format="JPEG")),
+        ("png", saved(VALUES, format="JPEG2000")),
+        ("tif", saved(VALUES, compression="jpeg")),
     ],
 )
 def test_compression_that_changes_values_is_refused_whatever_the_name(data, imported, suffix, save):
@@ -146,7 +146,7 @@ def test_compression_that_changes_values_is_refused_whatever_the_name(data, impo
 
 def test_a_gif_under_another_name_is_refused_and_without_dataset_json(data):
     with pytest.raises(InputError, match="renumber the colours"):
-        data(picture(values(2), format="GIF"))
+        data(saved(values(2), format="GIF"))
 
 
 def test_a_gif_is_imported_by_its_colours(tmp_path):
@@ -198,7 +198,7 @@ def test_black_and_white_are_0_and_1(data):
 @pytest.mark.parametrize(("folder", "label"), [("masks", 255), ("scribbles", 254)])
 @pytest.mark.parametrize("told", [0, b"\x00\xff\x80"])
 def test_what_is_transparent_is_open_and_said(data, folder, label, told):
-    for save in (paletted(np.eye(3) * 200, transparency=told), picture(VALUES, transparency=0)):
+    for save in (paletted(np.eye(3) * 200, transparency=told), saved(VALUES, transparency=0)):
         dataset = data(save, f"{folder}/a.png", tags_complete=True)
         hints = dataset.hints("a")
         assert (hints.mask or hints.scribble_map).labels[0].tolist() == [label, 1, 2]
@@ -223,13 +223,13 @@ def test_what_is_transparent_in_imported_maps_is_said(imported):
 def test_masks_of_two_values_are_no_single_class(data, value):
     array = np.where(VALUES == 0, 0, value).astype(np.uint8)
     with pytest.raises(InputError, match=r"dataset.json, and its masks hold no values but 0 and 255|has label 254"):
-        data(picture(array)).hints("a")
+        data(saved(array)).hints("a")
     assert value == 254 or any(
-        "255 means the object" in said for said in inspect(data(picture(array), **ONE), "a").warnings
+        "255 means the object" in said for said in inspect(data(saved(array), **ONE), "a").warnings
     )
 
 
 def test_a_single_class_is_said(data):
     for described in ({}, ONE):
-        found = inspect(data(picture(VALUES * 0), **described), ("a",))
+        found = inspect(data(saved(VALUES * 0), **described), ("a",))
         assert any("is the only class" in said for said in found.warnings)

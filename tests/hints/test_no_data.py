@@ -1,4 +1,4 @@
-"""Label pictures that mark a value as no data (GDAL_NODATA)."""
+"""Label maps that mark a value as no data (GDAL_NODATA)."""
 
 import json
 

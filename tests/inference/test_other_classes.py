@@ -184,7 +184,7 @@ def test_a_label_studio_page_with_other_labels():
         _page_names(["ground", "disc"], {"tree", "hound"})
 
 
-def test_label_pictures_of_a_data_set_are_exported_as_it_reads_them(segmenter, scenes, tmp_path, monkeypatch):
+def test_label_maps_of_a_data_set_are_exported_as_it_reads_them(segmenter, scenes, tmp_path, monkeypatch):
     counted = tmp_path / "counted"
     shutil.copytree(scenes.root, counted)
     description = json.loads((counted / "dataset.json").read_text("utf-8"))

@@ -18,49 +18,49 @@ def network():
     return Embedder(TINY, num_classes=3).eval()
 
 
-def picture(seed=0, size=(40, 56)):
+def scene(seed=0, size=(40, 56)):
     return np.random.default_rng(seed).integers(0, 256, (*size, 3), dtype=np.uint8)
 
 
 def test_maps_are_those_of_the_network_up_to_half_precision(network, tmp_path):
     store = FeatureStore(tmp_path, network, 1.5, 10**9)
     for _ in range(2):  # made, then read
-        maps = store.maps(picture())
-        fresh = image_maps(network, picture(), scale=1.5)
+        maps = store.maps(scene())
+        fresh = image_maps(network, scene(), scale=1.5)
         torch.testing.assert_close(maps.embeddings, fresh.embeddings, atol=3e-3, rtol=0)
         torch.testing.assert_close(maps.logits, fresh.logits, atol=3e-3, rtol=0)
     assert len(list(tmp_path.iterdir())) == 1
 
 
 def test_a_file_is_of_one_image_one_scale_and_one_backbone(network, tmp_path):
-    FeatureStore(tmp_path, network, 1.0, 10**9).pyramid(picture())
-    FeatureStore(tmp_path, network, 2.0, 10**9).pyramid(picture())
-    FeatureStore(tmp_path, network, 1.0, 10**9).pyramid(picture(1))
-    FeatureStore(tmp_path, Embedder(TINY, num_classes=3).eval(), 1.0, 10**9).pyramid(picture())
+    FeatureStore(tmp_path, network, 1.0, 10**9).pyramid(scene())
+    FeatureStore(tmp_path, network, 2.0, 10**9).pyramid(scene())
+    FeatureStore(tmp_path, network, 1.0, 10**9).pyramid(scene(1))
+    FeatureStore(tmp_path, Embedder(TINY, num_classes=3).eval(), 1.0, 10**9).pyramid(scene())
     assert len(list(tmp_path.iterdir())) == 4
 
 
 @pytest.mark.parametrize("damage", ["a bit", "the end", "everything"])
 def test_a_damaged_file_is_made_again(network, tmp_path, damage):
-    right = FeatureStore(tmp_path, network, 1.0, 10**9).pyramid(picture())
+    right = FeatureStore(tmp_path, network, 1.0, 10**9).pyramid(scene())
     (path,) = tmp_path.iterdir()
     content = bytearray(path.read_bytes())
     if damage == "a bit":
         content[-5] ^= 4
     path.write_bytes({"a bit": content, "the end": content[:-9], "everything": b"x"}[damage])
-    again = FeatureStore(tmp_path, network, 1.0, 10**9).pyramid(picture())
+    again = FeatureStore(tmp_path, network, 1.0, 10**9).pyramid(scene())
     assert all(torch.equal(one, other) for one, other in zip(right, again, strict=True))
-    whole = FeatureStore(tmp_path, network, 1.0, 10**9).pyramid(picture())
+    whole = FeatureStore(tmp_path, network, 1.0, 10**9).pyramid(scene())
     assert all(torch.equal(one, other) for one, other in zip(right, whole, strict=True))
 
 
 def test_the_oldest_files_leave_a_full_cache(network, tmp_path):
     (tmp_path / "somebody's own.safetensors").write_bytes(bytes(10**6))
-    FeatureStore(tmp_path, network, 1.0, 10**9).pyramid(picture())
+    FeatureStore(tmp_path, network, 1.0, 10**9).pyramid(scene())
     size = next(tmp_path.glob("*[0-9a-f].safetensors")).stat().st_size
     store = FeatureStore(tmp_path, network, 1.0, 3 * size)
     for seed in range(5):
-        store.pyramid(picture(seed))
+        store.pyramid(scene(seed))
     assert len(list(tmp_path.iterdir())) == 4
-    newest = store.pyramid(picture(4))
+    newest = store.pyramid(scene(4))
     assert all(level.dtype == torch.float16 for level in newest)

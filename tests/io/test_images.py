@@ -77,7 +77,7 @@ def test_bombs_are_refused_from_the_header(save, monkeypatch):
         read_image(save("big.png", np.zeros((4, 4, 3), np.uint8)))
 
 
-def test_labels_round_trip_and_colour_pictures_are_refused(tmp_path, save):
+def test_labels_round_trip_and_colour_images_are_refused(tmp_path, save):
     labels = np.array([[0, 1, 254, 255]], np.uint8)
     write_labels(tmp_path / "deep" / "labels.png", labels)
     assert (read_labels(tmp_path / "deep" / "labels.png") == labels).all()

@@ -211,7 +211,7 @@ def test_maps_train_and_are_segmented_as_the_data_set_says(scenes, tiny, tmp_pat
     train(dataset, "scribbles", tmp_path / "run", weights="none", device="cpu", iterations=2, settings=tiny)
     assert RunDescription.load(tmp_path / "run" / "run.json").view == View((2, 3, 4), (0.0, 2550.0))
     segmenter = Segmenter.open(tmp_path / "run", "cpu")
-    assert (segmenter.read_picture(dataset.path(key)).pixels == dataset.image(key)).all()
+    assert (segmenter.decode_image(dataset.path(key)).pixels == dataset.image(key)).all()
     options = ["predict", str(tmp_path / "run"), str(dataset.path(key)), "--out", str(tmp_path / "masks"), "--geotiff"]
     done = CliRunner().invoke(app, [*options, "--device", "cpu"])
     assert done.exit_code == 0, done.output

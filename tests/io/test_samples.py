@@ -8,7 +8,7 @@ import tifffile
 from PIL import Image
 
 from hintseg.errors import InputError
-from hintseg.io.images import read_image, read_picture, write_labels
+from hintseg.io.images import decode_image, read_image, write_labels
 from hintseg.io.samples import Samples, View, as_sample, robust_limits, shown
 
 RAMP = np.tile(np.linspace(0, 1, 64), (48, 1))
@@ -55,10 +55,10 @@ def test_any_depth_keeps_its_contrast(tmp_path, kind, low, high, order):
 )
 def test_what_holds_no_data_is_known_and_does_not_stretch(tmp_path, values, nodata):
     more = {"photometric": "rgb"} if values.ndim == 3 else {}
-    picture = read_picture(write(tmp_path / "a.tif", values, nodata, **more))
-    assert picture.valid is not None
-    assert (picture.valid == ~HOLE).all()
-    inside = picture.pixels[~HOLE]
+    decoded = decode_image(write(tmp_path / "a.tif", values, nodata, **more))
+    assert decoded.valid is not None
+    assert (decoded.valid == ~HOLE).all()
+    inside = decoded.pixels[~HOLE]
     assert int(inside.max()) - int(inside.min()) >= 150
 
 
@@ -66,11 +66,11 @@ def test_a_dark_band_is_not_yet_no_data(tmp_path):
     values = np.full((8, 9, 3), 50, np.uint8)
     values[0, 0] = 0
     values[1, 1, 0] = 0
-    picture = read_picture(write(tmp_path / "a.tif", values, "0", photometric="rgb"))
-    assert (~picture.valid).sum() == 1
+    decoded = decode_image(write(tmp_path / "a.tif", values, "0", photometric="rgb"))
+    assert (~decoded.valid).sum() == 1
     floats = np.ones((8, 9, 3), np.float32)
     floats[2, 2, 1] = np.nan
-    assert not read_picture(write(tmp_path / "b.tif", floats, photometric="rgb")).valid[2, 2]
+    assert not decode_image(write(tmp_path / "b.tif", floats, photometric="rgb")).valid[2, 2]
 
 
 def test_alpha_and_masks_say_where_nothing_is(tmp_path):
@@ -86,8 +86,8 @@ def test_alpha_and_masks_say_where_nothing_is(tmp_path):
         file.write(colours, photometric="rgb")
         file.write(alpha[..., 0] > 0, subfiletype=4, photometric="minisblack")
     for name in ("a.png", "a.tif", "b.tif", "grey.tif", "masked.tif"):
-        picture = read_picture(tmp_path / name)
-        assert (picture.valid == ~HOLE).all(), name
+        decoded = decode_image(tmp_path / name)
+        assert (decoded.valid == ~HOLE).all(), name
     grey = read_image(tmp_path / "grey.tif")
     assert (grey[..., 0] == grey[..., 2]).all(), "alpha is no colour"
 
@@ -172,13 +172,13 @@ def test_a_run_shows_new_images_as_those_of_its_data_set(tmp_path, tiny):
     segmenter = Segmenter.open(tmp_path / "run", "cpu")
     assert segmenter.description.view.stretch == (low, high)
     new = write(tmp_path / "new.tif", np.where(HOLE, 65535, RAMP * 2000).astype(np.uint16), "65535")
-    picture = segmenter.read_picture(new)
-    assert 50 < picture.pixels.max() < 70
-    mask = segmenter.predict_picture(picture)
+    decoded = segmenter.decode_image(new)
+    assert 50 < decoded.pixels.max() < 70
+    mask = segmenter.predict_decoded(decoded)
     assert (mask[HOLE] == 255).all()
     assert (mask[~HOLE] < 2).all()
     assert (segmenter.complete(dataset, "0")[HOLE] == 255).all(), "a hint there is no label"
-    assert (segmenter.picture(dataset, "0").pixels == dataset.image("0")).all()
+    assert (segmenter.decoded(dataset, "0").pixels == dataset.image("0")).all()
     _, target = TrainingImages(dataset, dataset.keys(None), ("points",), DataConfig()).target("0")
     assert (target.labels[HOLE] == IGNORE_INDEX).all(), "training ignores it"
     assert (target.labels[~HOLE] != IGNORE_INDEX).all()

@@ -1,4 +1,4 @@
-"""What is in a box, on pictures whose answer is known."""
+"""What is in a box, on images whose answer is known."""
 
 import cv2
 import numpy as np
@@ -13,7 +13,7 @@ from hintseg.pseudo_labels.grabcut import MIDDLE, box_centres, box_pixels, box_s
 from hintseg.pseudo_labels.pipeline import middles, pseudo_labels
 
 
-def picture(size=(90, 120), seed=0):
+def scene(size=(90, 120), seed=0):
     """A bent red thing in front of green and blue patches, and its mask."""
     generator = np.random.default_rng(seed)
     patches = generator.integers(0, 2, (size[0] // 10, size[1] // 10))
@@ -32,7 +32,7 @@ def around(mask, label):
 
 @pytest.mark.parametrize("enlarged", [1, 4])
 def test_the_thing_in_a_box_is_found(enlarged):
-    image, thing = picture()
+    image, thing = scene()
     image, thing = (np.repeat(np.repeat(array, enlarged, 0), enlarged, 1) for array in (image, thing))
     box = around(thing, 3)
     seeds = box_seeds(image, [box])
@@ -44,11 +44,11 @@ def test_the_thing_in_a_box_is_found(enlarged):
     assert thing[found].mean() > 0.98
     assert found[thing].mean() > 0.6
     middle = box_centres([box], thing.shape) == 3
-    assert thing[middle].mean() < 0.8, "the picture is too easy"
+    assert thing[middle].mean() < 0.8, "the image is too easy"
 
 
 def test_seeds_are_the_same_every_time():
-    image, thing = picture()
+    image, thing = scene()
     boxes = [around(thing, 1), Box(0, 0, 50, 40, 2)]
     first = box_seeds(image, boxes)
     cv2.setRNGSeed(7)
@@ -56,7 +56,7 @@ def test_seeds_are_the_same_every_time():
 
 
 def test_without_surroundings_or_a_find_it_is_the_middle():
-    image, thing = picture()
+    image, thing = scene()
     whole = Box(0, 0, 120, 90, 1)
     assert (box_seeds(image, [whole]) == box_centres([whole], thing.shape)).all()
     rows, columns = box_pixels(whole, thing.shape, MIDDLE)
@@ -67,7 +67,7 @@ def test_without_surroundings_or_a_find_it_is_the_middle():
 
 
 def test_without_boxes_nothing_is_likely():
-    image, _ = picture()
+    image, _ = scene()
     assert (box_seeds(image, []) == UNLABELED).all()
     hints = ImageHints({"points": (Point(60, 30, 1),)}, background=0)
     plain, given = (pseudo_labels(DecodedImage(image), hints, 2, find_in_boxes=find) for find in (middles, box_seeds))
@@ -76,7 +76,7 @@ def test_without_boxes_nothing_is_likely():
 
 
 def test_smaller_boxes_lie_on_top():
-    image, thing = picture()
+    image, thing = scene()
     box, meadow = around(thing, 2), Box(0, 0, 119, 90, 1)
     for boxes in ([box, meadow], [meadow, box]):
         seeds = box_seeds(image, boxes)
@@ -97,7 +97,7 @@ def test_every_box_has_a_seed_however_small_the_image(size):
 
 
 def test_a_target_takes_seeds_in_boxes_as_likely_and_never_as_certain():
-    image, thing = picture()
+    image, thing = scene()
     box = around(thing, 1)
     hints = ImageHints({"boxes": (box,)}, background=0)
     seeds = box_seeds(image, hints.boxes)

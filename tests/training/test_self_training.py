@@ -56,10 +56,10 @@ def test_ignored_pixels_are_not_taught_by_completed_masks_and_its_segments_do_no
     def remembered():
         return remembered_segments(images, recipe, lambda image: image_maps(network, image), lambda *_: None)
 
-    before, read = remembered(), images._picture
+    before, read = remembered(), images._decoded
     upper = np.ones((72, 96), bool)
     upper[36:] = False
-    monkeypatch.setattr(images, "_picture", lambda key: read(key)._replace(**{"valid": upper} if key == first else {}))
+    monkeypatch.setattr(images, "_decoded", lambda key: read(key)._replace(**{"valid": upper} if key == first else {}))
     after = remembered()
     assert (before.images == 0).sum() > (after.images == 0).sum() > 0
     for number in range(1, 1 + len(others)):

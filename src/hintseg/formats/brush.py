@@ -1,4 +1,4 @@
-"""Label Studio's masks: run lengths of an RGBA picture, of which the alpha channel is the mask."""
+"""Label Studio's masks: run lengths of an RGBA image, of which the alpha channel is the mask."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,7 +57,7 @@ def decode_brush(codes: list[int], height: int, width: int) -> NDArray[np.bool_]
 
 
 def encode_brush(mask: NDArray[np.bool_]) -> list[int]:
-    """(H, W) bool → Label Studio's run lengths of a white picture with this alpha channel."""
+    """(H, W) bool → Label Studio's run lengths of a white image with this alpha channel."""
     height, width = mask.shape
     values = np.repeat(mask.ravel().astype(np.uint8) * 255, 4)
     edges = np.flatnonzero(np.diff(values)) + 1

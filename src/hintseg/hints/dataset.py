@@ -43,7 +43,7 @@ from hintseg.hints.splits import split_keys
 from hintseg.hints.stretch import with_stretch
 from hintseg.hints.types.hint_type import Hint, Row
 from hintseg.hints.types.registry import HINT_TYPES, with_label_maps, with_tables
-from hintseg.io.images import read_image, read_image_size, read_picture
+from hintseg.io.images import decode_image, read_image, read_image_size
 from hintseg.io.listing import Listing, list_images
 from hintseg.io.samples import PLAIN, DecodedImage, View
 from hintseg.io.storage.addresses import is_remote, local_path
@@ -151,15 +151,15 @@ class Dataset:
         """`view`, with the limits that its deep images share where dataset.json states none."""
         return with_stretch(self.view, tuple(self.paths.values()))
 
-    def picture(self, key: str) -> DecodedImage:
+    def decoded(self, key: str) -> DecodedImage:
         """An image, and which of its pixels hold data."""
         path = self.path(key)
         with memory_explained(str(path), "reduce the image, or cut it into tiles"):
-            return read_picture(path, self.shown)
+            return decode_image(path, self.shown)
 
     def image(self, key: str) -> NDArray[np.uint8]:
         """(H, W, 3) uint8, upright."""
-        return self.picture(key).pixels
+        return self.decoded(key).pixels
 
     def mask(self, key: str, correct: Callable[[str], None] = lambda what: None) -> NDArray[np.uint8] | None:
         """(H, W) uint8 dense label map with `IGNORE_INDEX` for ignored pixels, or None when there is none.

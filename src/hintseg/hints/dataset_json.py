@@ -149,7 +149,8 @@ def classes_from_hints(root: Path) -> tuple[str, ...]:
         raise InputError(
             f"{root}: has no dataset.json, and its masks hold no values but 0 and 255 (ignored), such as {ignored}; "
             "these usually mean background (0) and object (255). Write a dataset.json: "
-            '{"classes": ["background", "object"], "background": 0}, and 1 in place of 255; or name what 0 is, if 255 is to be ignored.'
+            '{"classes": ["background", "object"], "background": 0}, and 1 in place of 255; or name what 0 is, if 255 '
+            "is to be ignored."
         )
     if largest < 0:
         said = "".join(f" {sentence}" for sentence in misspelt(root))

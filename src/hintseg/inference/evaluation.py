@@ -84,7 +84,7 @@ def evaluate_configs(
         try:
             with memory_explained(key, SMALLER):
                 if (truth := dataset.mask(key, corrections.append)) is not None:
-                    image, valid = segmenter.picture(dataset, key)
+                    image, valid = segmenter.decoded(dataset, key)
                     truth = without_data(truth, valid)
                     predictions = segmenter.predict_configs(image, configs)
         except InputError as error:

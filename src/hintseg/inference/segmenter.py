@@ -22,7 +22,7 @@ from hintseg.inference.device import pick_device
 from hintseg.inference.prediction import Seen, check_image, class_probabilities, without_data
 from hintseg.inference.retrieval import Neighbour, SegmentIndex, load_index, nearest_to_click
 from hintseg.inference.run_config import RunDescription
-from hintseg.io.images import ImageLike, image_pixels, read_picture, resize_longest_side, resize_nearest
+from hintseg.io.images import ImageLike, decode_image, image_pixels, resize_longest_side, resize_nearest
 from hintseg.io.samples import DecodedImage
 from hintseg.io.storage.files import local_file
 from hintseg.io.storage.mirror import fetch
@@ -95,20 +95,20 @@ class Segmenter:
         """The memory bank; RunError where it is absent or damaged."""
         return load_index(self.run / "memory.safetensors", len(self.classes), len(self.description.keys))
 
-    def read_picture(self, path: Path) -> DecodedImage:
+    def decode_image(self, path: Path) -> DecodedImage:
         """An image as the training images were read, and which of its pixels hold data."""
-        return read_picture(path, self.description.view)
+        return decode_image(path, self.description.view)
 
-    def picture(self, dataset: Dataset, key: str) -> DecodedImage:
+    def decoded(self, dataset: Dataset, key: str) -> DecodedImage:
         """An image of a data set as the training images were read; what its dataset.json states comes first."""
         view = self.description.view
         if dataset.view.stated:
             view = dataset.view._replace(stretch=view.stretch)
-        return read_picture(dataset.path(key), view)
+        return decode_image(dataset.path(key), view)
 
-    def predict_picture(self, picture: DecodedImage, config: InferenceConfig | None = None) -> NDArray[np.uint8]:
+    def predict_decoded(self, decoded: DecodedImage, config: InferenceConfig | None = None) -> NDArray[np.uint8]:
         """(H, W) uint8 class indices, `IGNORE_INDEX` where the image holds no data; see `predict`."""
-        return without_data(self.predict(picture.pixels, config), picture.valid)
+        return without_data(self.predict(decoded.pixels, config), decoded.valid)
 
     def predict(self, image: ImageLike, config: InferenceConfig | None = None) -> NDArray[np.uint8]:
         """Segment an image of any size.
@@ -130,7 +130,7 @@ class Segmenter:
     def _read(self, image: ImageLike) -> DecodedImage:
         if isinstance(image, str | Path):
             with local_file(str(image)) as path:
-                return self.read_picture(path)
+                return self.decode_image(path)
         return DecodedImage(image_pixels(image), None)
 
     def predict_configs(self, image: NDArray[np.uint8], configs: Sequence[InferenceConfig]) -> list[NDArray[np.uint8]]:
@@ -231,9 +231,9 @@ class Segmenter:
 
         The hints are numbered as this run's classes; only those that the data set has are allowed.
         """
-        picture, hints = self.picture(dataset, key), self.hints(dataset, key)
-        target = pseudo_labels(picture, hints, len(self.classes), self.recipe.data.point_radius)
-        return picture, target._replace(candidate_classes=target.candidate_classes & self.class_map(dataset).shared())
+        decoded, hints = self.decoded(dataset, key), self.hints(dataset, key)
+        target = pseudo_labels(decoded, hints, len(self.classes), self.recipe.data.point_radius)
+        return decoded, target._replace(candidate_classes=target.candidate_classes & self.class_map(dataset).shared())
 
     def retrieve(
         self, image: ImageLike, at: tuple[float, float], neighbours: int = 20

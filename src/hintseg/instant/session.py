@@ -102,11 +102,11 @@ class Session:
 
         A hint holds where it is, and has most of a say in the superpixels that it touches.
         """
-        picture = self.dataset.picture(key)
+        decoded = self.dataset.decoded(key)
         image, target, shares = self._shares(key)
-        mask = enlarged_argmax(refined(image, shares, CRF_STRIDE), picture.pixels.shape[:2])
+        mask = enlarged_argmax(refined(image, shares, CRF_STRIDE), decoded.pixels.shape[:2])
         labels = resize_nearest(target.labels, mask.shape)
-        return without_data(np.where(labels < UNLABELED, labels, mask), picture.valid)
+        return without_data(np.where(labels < UNLABELED, labels, mask), decoded.valid)
 
     @torch.no_grad()
     def probabilities(self, key: str) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:

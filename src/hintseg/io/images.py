@@ -47,7 +47,7 @@ def read_image(path: Path, view: View = PLAIN) -> NDArray[np.uint8]:
     Raises:
         InputError: the file is missing, truncated, no image, several, or has more than `pillow.MAX_PIXELS` pixels.
     """
-    return read_picture(path, view).pixels
+    return decode_image(path, view).pixels
 
 
 def image_pixels(image: NDArray[np.uint8] | Image.Image) -> NDArray[np.uint8]:
@@ -59,7 +59,7 @@ def image_pixels(image: NDArray[np.uint8] | Image.Image) -> NDArray[np.uint8]:
     return np.array(ImageOps.exif_transpose(image).convert("RGB"))
 
 
-def read_picture(path: Path, view: View = PLAIN) -> DecodedImage:
+def decode_image(path: Path, view: View = PLAIN) -> DecodedImage:
     """Decode an image, and say which of its pixels hold data: see `read_image`.
 
     None is where alpha is 0, where all bands are the file's no-data value, or where a sample is no number.
@@ -69,9 +69,9 @@ def read_picture(path: Path, view: View = PLAIN) -> DecodedImage:
             return decoded(path, image, view)
     header = read_header(path)
     if not header.common or (view.stated and header.photometric <= COLOUR):
-        picture = read_raster(path, view)
-        valid = None if picture.valid is None else turned(picture.valid, header.orientation)
-        return DecodedImage(turned(picture.pixels, header.orientation), valid)
+        raster = read_raster(path, view)
+        valid = None if raster.valid is None else turned(raster.valid, header.orientation)
+        return DecodedImage(turned(raster.pixels, header.orientation), valid)
     mask = read_mask(path, header)
     with opened_image(path) as image:
         nodata = 255 - header.nodata if header.nodata is not None and header.photometric == 0 else header.nodata

@@ -54,7 +54,7 @@ def require_numbered(path: Path, image: Image.Image) -> None:
 def require_sure_palette(path: Path, palette: bytes, values: NDArray[np.uint8]) -> None:
     """Refuse a palette of greys in another order: the class may be the grey or its number in the palette.
 
-    Black and white, in this order, are 0 and 1, as in a picture of one bit. Where greys repeat or are missing, they
+    Black and white, in this order, are 0 and 1, as in an image of one bit. Where greys repeat or are missing, they
     were never meant.
 
     Raises:
@@ -75,7 +75,7 @@ def require_sure_palette(path: Path, palette: bytes, values: NDArray[np.uint8]) 
 
 
 def clear_values(image: Image.Image) -> tuple[int, ...]:
-    """Values of an opened picture that its palette (or a PNG's header) calls fully transparent."""
+    """Values of an opened image that its palette (or a PNG's header) calls fully transparent."""
     told = image.info.get("transparency") if image.mode in ("P", "L") else None
     if isinstance(told, bytes):
         return tuple(value for value, alpha in enumerate(told) if alpha == 0)

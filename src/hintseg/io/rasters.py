@@ -74,11 +74,11 @@ def read_header(path: Path) -> Header:
             raise InputError(f"{path}: {MIXED[photometric]} of this kind cannot be read; save it as RGB.")
         if photometric == INKS and (colours != 4 or tags.get(INK_SET, 1) != 1):
             raise InputError(f"{path}: its {colours} inks are not CMYK; save it as RGB.")
-        pictured = (colours in (1, 3) and photometric in (*GREY, COLOUR)) or photometric in (PALETTE, INKS, *MIXED)
+        displayable = (colours in (1, 3) and photometric in (*GREY, COLOUR)) or photometric in (PALETTE, INKS, *MIXED)
         return Header(
             size=_size(series),
             orientation=orientation if orientation in range(1, 9) else 1,
-            common=shallow and pictured and all(alpha),
+            common=shallow and displayable and all(alpha),
             deep=photometric in (*GREY, COLOUR) and kind not in (np.uint8, np.bool_),
             nodata=as_sample(tags.get(NODATA), kind),
             photometric=photometric,

@@ -29,7 +29,7 @@ BoxSeeds = Callable[[NDArray[np.uint8], Sequence[Box]], NDArray[np.uint8]]
 
 
 def pseudo_labels(
-    picture: DecodedImage,
+    decoded: DecodedImage,
     hints: ImageHints,
     num_classes: int,
     point_radius: int = 3,
@@ -41,10 +41,10 @@ def pseudo_labels(
         point_radius: a point is drawn as a disc of this many pixels [SPML: 6 at 512 px crops].
         find_in_boxes: what boxes probably show; `middles` where it need not be known well.
     """
-    labels = drawn(hints, picture.pixels.shape[:2], num_classes, point_radius)
+    labels = drawn(hints, decoded.pixels.shape[:2], num_classes, point_radius)
     if hints.boxes:
-        labels = limited_by_boxes(labels, hints.boxes, find_in_boxes(picture.pixels, hints.boxes))
-    return labels if picture.valid is None else without_invalid(labels, picture.valid)
+        labels = limited_by_boxes(labels, hints.boxes, find_in_boxes(decoded.pixels, hints.boxes))
+    return labels if decoded.valid is None else without_invalid(labels, decoded.valid)
 
 
 def hint_labels(dataset: Dataset, key: str) -> NDArray[np.uint8]:
@@ -53,7 +53,7 @@ def hint_labels(dataset: Dataset, key: str) -> NDArray[np.uint8]:
     Raises:
         InputError: the image or its hints cannot be read.
     """
-    return pseudo_labels(dataset.picture(key), dataset.hints(key), len(dataset.classes), find_in_boxes=middles).labels
+    return pseudo_labels(dataset.decoded(key), dataset.hints(key), len(dataset.classes), find_in_boxes=middles).labels
 
 
 def middles(image: NDArray[np.uint8], boxes: Sequence[Box]) -> NDArray[np.uint8]:

@@ -96,8 +96,8 @@ def complete_key(
         ConfigError: unknown method.
         InputError: the image or its hints cannot be read, or it has no point, scribble or mask.
     """
-    image, valid = picture = dataset.picture(key)
-    labels = pseudo_labels(picture, dataset.hints(key, hint_types), len(dataset.classes), point_radius)
+    image, valid = decoded = dataset.decoded(key)
+    labels = pseudo_labels(decoded, dataset.hints(key, hint_types), len(dataset.classes), point_radius)
     small, target = reduce_labels(image, labels, LONGEST_SIDE)
     try:
         contours = resized_contours(dataset.contours(key), small.shape[:2])

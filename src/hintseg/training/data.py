@@ -107,22 +107,22 @@ class TrainingImages:
 
     def image(self, key: str) -> NDArray[np.uint8]:
         """(H, W, 3) at the size of `target`."""
-        return resize_longest_side(self._picture(key).pixels, self.config.longest_side)
+        return resize_longest_side(self._decoded(key).pixels, self.config.longest_side)
 
-    def _picture(self, key: str) -> DecodedImage:
-        picture = self.dataset.picture(key)
-        if key in self.digests and pixel_digest(picture.pixels, self.dataset.contours(key)) != self.digests[key]:
+    def _decoded(self, key: str) -> DecodedImage:
+        decoded = self.dataset.decoded(key)
+        if key in self.digests and pixel_digest(decoded.pixels, self.dataset.contours(key)) != self.digests[key]:
             raise TrainingError(
                 f"{self.dataset.path(key)}: the image (or its contours) changed while the run trained; put back what "
                 "was there and go on with --resume, or train a new run with another --out."
             )
-        return picture
+        return decoded
 
     def target(self, key: str) -> tuple[NDArray[np.uint8], PseudoLabels]:
         """Image and whole weak target, reduced alike; made anew, since what is possible where takes much memory."""
-        picture = self._picture(key)
-        labels = pseudo_labels(picture, self.hints(key), self.num_classes, self.config.point_radius, self._in_boxes)
-        return reduce_labels(picture.pixels, labels, self.config.longest_side)
+        decoded = self._decoded(key)
+        labels = pseudo_labels(decoded, self.hints(key), self.num_classes, self.config.point_radius, self._in_boxes)
+        return reduce_labels(decoded.pixels, labels, self.config.longest_side)
 
     def _in_boxes(self, image: NDArray[np.uint8], boxes: Sequence[Box]) -> NDArray[np.uint8]:
         """`box_seeds`, from disk where they lie there."""

@@ -98,7 +98,7 @@ def test_a_deleted_class_takes_its_hints_and_no_other(tab, folder):
     assert not (folder / "studio" / "deleting").exists()
 
 
-def test_pictures_of_strokes_are_hints(tab, folder):
+def test_scribble_maps_are_hints(tab, folder):
     tab.save("b", {"points": [{"label": 1, "x": 4, "y": 60}]})
     for key, label in (("b", 1), ("été 1", 2)):
         write_labels(folder / "scribbles" / f"{key}.png", np.full((72, 96), label, np.uint8))
@@ -133,7 +133,7 @@ def test_masks_of_images_that_are_gone_move_up_too(tab, folder):
     assert (np.asarray(Image.open(folder / "masks" / "gone.png")) == 1).all()
 
 
-def test_label_pictures_without_the_class_and_those_after_it_stay_as_they_are(tab, folder):
+def test_label_maps_without_the_class_and_those_after_it_stay_as_they_are(tab, folder):
     path = folder / "masks" / "b.tif"
     path.parent.mkdir()
     for label, status in ((2, 422), (0, 200)):

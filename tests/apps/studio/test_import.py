@@ -92,7 +92,7 @@ def test_annotations_of_the_projects_images_become_regions_of_its_classes(tab, f
     assert not list((folder / "studio" / "import").iterdir())
 
 
-def test_regions_are_saved_as_they_are_drawn_and_a_copy_of_the_picture_stays(tab, folder):
+def test_regions_are_saved_as_they_are_drawn_and_a_copy_of_the_map_stays(tab, folder):
     imported(tab.client, {"b.json": labelme("b.png", SQUARE)})
     before = (folder / "scribbles" / "b.png").read_bytes()
     tab.reload()
@@ -298,7 +298,7 @@ def test_an_import_that_breaks_off_is_whole_or_not_there(tab, folder, start, mon
 
     name, answer = read(tab.client, {"b.json": labelme("b.png", SQUARE)})
     with monkeypatch.context() as patch:
-        patch.setattr(*((changes, "finish_change") if whole else (taking, "_stage_pictures")), broken)
+        patch.setattr(*((changes, "finish_change") if whole else (taking, "_stage_label_maps")), broken)
         with pytest.raises(ZeroDivisionError):
             take(tab.client, name, answer.json()["version"])
     start()

@@ -22,7 +22,7 @@ from PIL import Image
 from hintseg.errors import ConfigError, HintsegError, InputError
 from hintseg.formats.label_studio import decode_brush, encode_brush
 from hintseg.formats.polygons import filled
-from hintseg.io.images import read_picture
+from hintseg.io.images import decode_image
 
 pytest.importorskip("fastapi")
 from fastapi.testclient import TestClient
@@ -332,8 +332,8 @@ class Untrained:
             raise found
         return found() if callable(found) else found
 
-    def read_picture(self, path):
-        return read_picture(path)
+    def decode_image(self, path):
+        return decode_image(path)
 
     def probabilities(self, image):
         disc = image[..., 0] > 150

@@ -36,13 +36,13 @@ def computation(segmenter: Segmenter, config: InferenceConfig, soft: bool) -> Ca
 
     def compute(path: Path) -> Prediction:
         with memory_explained(str(path), SMALLER):
-            picture = segmenter.read_picture(path)
+            decoded = segmenter.decode_image(path)
             if not soft:
-                return Prediction(segmenter.predict_picture(picture, config))
-            probabilities = segmenter.probabilities(picture.pixels, config)
-            labels = without_data(probabilities.argmax(axis=0).astype(np.uint8), picture.valid)
-            if picture.valid is not None:
-                probabilities[:, ~picture.valid] = 0
+                return Prediction(segmenter.predict_decoded(decoded, config))
+            probabilities = segmenter.probabilities(decoded.pixels, config)
+            labels = without_data(probabilities.argmax(axis=0).astype(np.uint8), decoded.valid)
+            if decoded.valid is not None:
+                probabilities[:, ~decoded.valid] = 0
             return Prediction(labels, probabilities)
 
     return compute

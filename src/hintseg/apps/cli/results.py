@@ -44,13 +44,13 @@ def retrieve(
         require_replaceable(str(target / f"{path.stem}.png"), out is None or overwrite, {identity(path)})
         require_result(target / f"{path.stem}.json", out is None or overwrite)
         segmenter = Segmenter.open(folder, device, data=data)
-        image = segmenter.read_picture(path).pixels
+        image = segmenter.decode_image(path).pixels
         mask, found = segmenter.retrieve(image, (x, y), neighbours)
-        picture, listing = save_retrieval(segmenter, image, mask, found, target, path.stem)
+        drawing, listing = save_retrieval(segmenter, image, mask, found, target, path.stem)
     say("similarity, class and image of the nearest training segments:")
     for neighbour in found[:5]:
         say(f"{neighbour.similarity:.3f}  {segmenter.classes[neighbour.label]}  {neighbour.key}")
-    say(f"{picture}\n{listing}")
+    say(f"{drawing}\n{listing}")
 
 
 def suggest(

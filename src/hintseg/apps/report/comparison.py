@@ -37,15 +37,15 @@ def compared(
     """For images spread evenly over a split: the image, its hints and truth where it has any, and each one's mask."""
     keys = dataset.keys(split)
     for key in keys[:: max(len(keys) // images, 1)][:images]:
-        picture, truth = dataset.picture(key), dataset.mask(key)
-        image = picture.pixels
+        decoded, truth = dataset.decoded(key), dataset.mask(key)
+        image = decoded.pixels
         hints = dataset.hints(key, [name for name in HINT_TYPES if name != "masks"])
         pictures = [(image, key)]
         if hints.localized():
-            labels = pseudo_labels(picture, hints, len(dataset.classes)).seeds
+            labels = pseudo_labels(decoded, hints, len(dataset.classes)).seeds
             pictures.append((draw_hints(image, labels), "hints"))
         for row, segmenter in segmenters.items():
-            mask = segmenter.predict_picture(segmenter.picture(dataset, key))
+            mask = segmenter.predict_decoded(segmenter.decoded(dataset, key))
             pictures.append((overlay(image, segmenter.class_map(dataset).own_labels(mask)), row))
         if truth is not None:
             pictures.append((overlay(image, truth), "truth"))

@@ -32,13 +32,13 @@ def save_retrieval(
     while len(tiles) % 5:
         tiles.append(np.full((TILE, TILE, 3), 255, dtype=np.uint8))
     rows = [np.hstack(tiles[start : start + 5]) for start in range(0, len(tiles), 5)]
-    picture_path, listing = out / f"{name}.png", out / f"{name}.json"
-    write_image(picture_path, np.vstack(rows), MARK)
+    image_path, listing = out / f"{name}.png", out / f"{name}.json"
+    write_image(image_path, np.vstack(rows), MARK)
     content = [
         {**neighbour._asdict(), "class": segmenter.classes[neighbour.label], "image": str(dataset.path(neighbour.key))}
         for neighbour in found
     ]
-    return picture_path, write_result(listing, content, overwrite=True)
+    return image_path, write_result(listing, content, overwrite=True)
 
 
 def spotlit(image: NDArray[np.uint8], mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
@@ -57,8 +57,8 @@ def spotlit_neighbour(dataset: Dataset, neighbour: Neighbour) -> NDArray[np.uint
     return spotlit(image, mask)
 
 
-def _tile(picture: NDArray[np.uint8], label: int | None) -> NDArray[np.uint8]:
-    small = resize_longest_side(picture, TILE - 12)
+def _tile(image: NDArray[np.uint8], label: int | None) -> NDArray[np.uint8]:
+    small = resize_longest_side(image, TILE - 12)
     tile = np.full((TILE, TILE, 3), 255, dtype=np.uint8)
     if label is not None:
         tile[:] = label_palette()[label]

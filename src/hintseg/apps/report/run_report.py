@@ -73,7 +73,7 @@ def write_report(
     shown = segmenter.class_map(dataset).own_labels
 
     def predicted(key: str) -> list[Figure]:
-        predictions[key] = segmenter.predict(segmenter.picture(dataset, key).pixels)
+        predictions[key] = segmenter.predict(segmenter.decoded(dataset, key).pixels)
         return _prediction_row(dataset, key, shown(predictions[key]))
 
     rows = {
@@ -121,9 +121,9 @@ def _summary(segmenter: Segmenter, home: Dataset | None) -> str:
 
 def training_pictures(segmenter: Segmenter, dataset: Dataset, key: str) -> list[tuple[RgbImage, str]]:
     """A training image, its hints, segments, embedding and completed mask, each with a caption."""
-    picture = segmenter.picture(dataset, key)
-    image, hints = picture.pixels, dataset.hints(key, segmenter.description.hint_types)
-    labels = pseudo_labels(picture, hints, len(dataset.classes), segmenter.recipe.data.point_radius).labels
+    decoded = segmenter.decoded(dataset, key)
+    image, hints = decoded.pixels, dataset.hints(key, segmenter.description.hint_types)
+    labels = pseudo_labels(decoded, hints, len(dataset.classes), segmenter.recipe.data.point_radius).labels
     scale = middle_scale(segmenter.recipe.inference.scales)
     maps = image_maps(segmenter.network, segmenter.as_in_training(image), scale=scale)
     segments = resize_nearest(shown_segments(segmenter, maps.embeddings), image.shape[:2])
@@ -164,7 +164,7 @@ def _retrieval_row(
     segmenter: Segmenter, dataset: Dataset, key: str, prediction: NDArray[np.uint8], home: Dataset
 ) -> list[Figure]:
     """The segment in the middle of the largest thing that is no background, and its five nearest ones."""
-    image = segmenter.picture(dataset, key).pixels
+    image = segmenter.decoded(dataset, key).pixels
     counts = np.bincount(prediction.ravel(), minlength=len(segmenter.classes))
     if segmenter.description.background is not None and counts.sum() > counts[segmenter.description.background]:
         counts[segmenter.description.background] = 0

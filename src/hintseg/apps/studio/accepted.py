@@ -11,7 +11,7 @@ from hintseg.apps.studio.drawn import MOST_RUNS
 from hintseg.apps.studio.kept import keep_mask
 from hintseg.apps.studio.links import writable
 from hintseg.apps.studio.project import Project
-from hintseg.apps.studio.regions import save_picture
+from hintseg.apps.studio.regions import save_map
 from hintseg.apps.studio.runs import connected_runs
 from hintseg.errors import InputError
 from hintseg.hints.labels import UNLABELED
@@ -72,7 +72,7 @@ def edit(project: Project, key: str, is_current: Callable[[], bool] = lambda: Tr
             labels = np.where(drawn.labels < UNLABELED, drawn.labels, labels)
         if connected_runs(labels, MOST_RUNS) is None:
             raise InputError(f"{key}: its mask is too fine to be edited here; draw hints, or accept another mask.")
-        save_picture(dataset, key, labels)
+        save_map(dataset, key, labels)
         keep_mask(project.root, path)
         path.unlink(missing_ok=True)
 

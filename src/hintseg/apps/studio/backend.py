@@ -276,7 +276,7 @@ def _predicted(
     try:
         for image, control in zip(images, controls, strict=True):
             with memory_explained(image.name, "reduce the image, or cut it into tiles"):
-                labels, score = _labels(segmenter, segmenter.read_picture(image))
+                labels, score = _labels(segmenter, segmenter.decode_image(image))
             scores.append(score)
             for label, name in control["names"].items():
                 if (labels == label).any():
@@ -287,13 +287,13 @@ def _predicted(
     return {"result": result, "score": min(known) if len(known) == len(scores) else None, "model_version": version}
 
 
-def _labels(segmenter: Segmenter, picture: DecodedImage) -> tuple[NDArray[np.uint8], float | None]:
+def _labels(segmenter: Segmenter, decoded: DecodedImage) -> tuple[NDArray[np.uint8], float | None]:
     """A mask, and the mean certainty of its pixels where the image is not too large."""
-    image = picture.pixels
+    image = decoded.pixels
     if image.shape[0] * image.shape[1] * len(segmenter.classes) > MOST_SHARES:
-        return segmenter.predict_picture(picture), None
+        return segmenter.predict_decoded(decoded), None
     shares = segmenter.probabilities(image)
-    return without_data(shares.argmax(axis=0).astype(np.uint8), picture.valid), round(
+    return without_data(shares.argmax(axis=0).astype(np.uint8), decoded.valid), round(
         float(shares.max(axis=0).mean()), 4
     )
 

@@ -25,9 +25,9 @@ class Uses(NamedTuple):
     """What a class is used for.
 
     Attributes:
-        hints: strokes, points, boxes and ticks of it, and pictures of strokes that show it.
+        hints: strokes, points, boxes and ticks of it, and scribble maps that show it.
         images: that have any.
-        masks: pictures in masks/ that show it.
+        masks: masks that show it.
     """
 
     hints: int
@@ -36,7 +36,7 @@ class Uses(NamedTuple):
 
 
 def uses_of(dataset: Dataset, label: int) -> Uses:
-    """Hints and label pictures of a class.
+    """Hints and label maps of a class.
 
     Raises:
         InputError: a file cannot be read.
@@ -132,6 +132,6 @@ def _without(dataset: Dataset, name: str, rows: list[Any], label: int) -> list[A
 
 
 def _labels(dataset: Dataset, folder: str, key: str) -> np.ndarray:
-    """(H, W) uint8: classes, `UNLABELED` or `IGNORE_INDEX` of one label picture."""
+    """(H, W) uint8: classes, `UNLABELED` or `IGNORE_INDEX` of one label map."""
     path = dataset.label_maps[folder].files[key]  # of an image that is gone, too
     return dataset.coding.decode(dataset.coding.read(path, dataset.classes), HINT_TYPES[folder].dense, path)

@@ -76,7 +76,7 @@ class DrawnHints(Body):
     """All that was drawn on one image.
 
     Attributes:
-        regions: what its picture of scribbles holds; None leaves the picture as it is.
+        regions: what its scribble map holds; None leaves it as it is.
     """
 
     strokes: list[Stroke] = Field(default_factory=list, max_length=10_000)
@@ -87,7 +87,7 @@ class DrawnHints(Body):
 
     @classmethod
     def of(cls, hints: ImageHints, identifiers: Sequence[str]) -> Self:
-        """What a data set holds of one image; regions are None where its picture of scribbles is too fine for a page.
+        """What a data set holds of one image; regions are None where its scribble map is too fine for a page.
 
         Args:
             identifiers: of the classes, by label.
@@ -160,7 +160,7 @@ class DrawnHints(Body):
         return [json.dumps([name, _rounded(hint)], sort_keys=True) for name in sorted(drawn) for hint in drawn[name]]
 
     def painted(self, size: tuple[int, int], labels: Mapping[str, int]) -> NDArray[np.uint8] | None:
-        """(H, W) uint8 label map of the regions, `UNLABELED` elsewhere; None: the picture stays what it is.
+        """(H, W) uint8 label map of the regions, `UNLABELED` elsewhere; None: the scribble map stays what it is.
 
         Args:
             size: (height, width) of the image.

@@ -119,7 +119,7 @@ class Learner:
 
 
 def content_version(project: Project, key: str) -> str:
-    """Changes with every file of an image that masks follow from: itself, its hints and its label pictures."""
+    """Changes with every file of an image that masks follow from: itself, its hints and its label maps."""
     version, dataset = project.hints_version(key), project.dataset
     files = [dataset.path(key), *(dataset.label_path(folder, key) for folder in dataset.label_maps)]
     return version_of([version, [mark(path) for path in files if path is not None]])

@@ -22,7 +22,7 @@ from hintseg.apps.studio.drawn import TABLES, DrawnHints, Rows, version_of
 from hintseg.apps.studio.identifiers import identify, remember
 from hintseg.apps.studio.kept import drop, drop_held, keep, kept
 from hintseg.apps.studio.links import writable, write_new
-from hintseg.apps.studio.regions import is_same, picture_version, save_picture
+from hintseg.apps.studio.regions import is_same, map_version, save_map
 from hintseg.apps.studio.tables import HintTables, Marks, mark
 from hintseg.apps.studio.uploads import decoded_upload
 from hintseg.errors import InputError, RunError
@@ -225,7 +225,7 @@ class Project:
             temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False), "utf-8")
 
     def hints(self, key: str) -> dict[str, Any]:
-        """What `DrawnHints` holds, with version and the image's size; a picture of scribbles that is too fine to be
+        """What `DrawnHints` holds, with version and the image's size; a scribble map that is too fine to be
         listed as regions is told.
 
         Raises:
@@ -252,8 +252,8 @@ class Project:
             return self._version(key)
 
     def _version(self, key: str, rows: Rows | None = None) -> str:
-        rows, picture = rows or self._tables.rows(key), picture_version(self.dataset, key)
-        return version_of(rows if picture is None else [rows, picture])
+        rows, labels = rows or self._tables.rows(key), map_version(self.dataset, key)
+        return version_of(rows if labels is None else [rows, labels])
 
     def save_hints(self, key: str, drawn: DrawnHints, version: str) -> str:
         """Replace what was drawn on one image; on disk when this returns.
@@ -279,7 +279,7 @@ class Project:
             held = rows == self._tables.rows(key) and is_same(self.dataset, key, labels)
             if version != self._version(key) and not held:
                 raise self._conflict(key, drawn, 0)
-            save_picture(self.dataset, key, labels)
+            save_map(self.dataset, key, labels)
             self._tables.replace(key, rows)
             drop_held(self.root, key, drawn)
             with suppress(InputError):  # others may be writing by now; who reads it next says so

@@ -1,4 +1,4 @@
-"""scribbles/KEY.png: the picture that holds an image's regions, as the page edits them."""
+"""scribbles/KEY.png: the label map that holds an image's regions, as the page edits them."""
 
 import hashlib
 from functools import lru_cache
@@ -17,14 +17,14 @@ from hintseg.io.images import write_labels
 FOLDER = "scribbles"
 
 
-def picture_version(dataset: Dataset, key: str) -> str | None:
-    """Changes with the picture's content; None where there is none."""
+def map_version(dataset: Dataset, key: str) -> str | None:
+    """Changes with the map's content; None where there is none."""
     path = dataset.label_path(FOLDER, key)
     return None if path is None else _digest(path, (mark(path),))
 
 
 def is_same(dataset: Dataset, key: str, labels: NDArray[np.uint8] | None) -> bool:
-    """Whether the picture holds these (H, W) labels already; None: whatever it holds.
+    """Whether the map holds these (H, W) labels already; None: whatever it holds.
 
     Raises:
         InputError: it cannot be read.
@@ -35,8 +35,8 @@ def is_same(dataset: Dataset, key: str, labels: NDArray[np.uint8] | None) -> boo
     return bool((labels == UNLABELED).all()) if found is None else np.array_equal(found.labels, labels)
 
 
-def save_picture(dataset: Dataset, key: str, labels: NDArray[np.uint8] | None) -> None:
-    """Write the picture where it differs; of one that another program made a copy stays in studio/kept/masks.
+def save_map(dataset: Dataset, key: str, labels: NDArray[np.uint8] | None) -> None:
+    """Write the map where it differs; of one that another program made a copy stays in studio/kept/masks.
 
     Args:
         labels: (H, W) uint8, `UNLABELED` where nothing is; None: nothing changes.

@@ -1,4 +1,4 @@
-"""Masks, rasters and uncertainty of images, as pictures; accepting masks; nearest training segments."""
+"""Masks, rasters and uncertainty of images, as PNGs; accepting masks; nearest training segments."""
 
 import io
 from typing import Any, Literal
@@ -33,14 +33,14 @@ def serve_masks(app: FastAPI, project: Project, model: Model, lane: Lane) -> Non
             labels = accepted(project, key) if source == "accepted" else model.mask(key)
             if labels is None:
                 raise HTTPException(404, "no mask was accepted for this image")
-            return picture_response(coloured(labels, project), tag)
+            return image_response(coloured(labels, project), tag)
 
         return await lane.run(request, found)
 
     @app.get("/api/uncertainty/{key:path}")
     async def uncertainty(request: Request, key: str) -> Response:
         def found() -> Response:
-            return picture_response(heat(model.uncertainty(key)[0]))
+            return image_response(heat(model.uncertainty(key)[0]))
 
         return await lane.run(request, found)
 
@@ -60,8 +60,8 @@ def serve_masks(app: FastAPI, project: Project, model: Model, lane: Lane) -> Non
     def raster(key: str) -> Response:
         found = project.dataset.hints(key, ("scribbles",)).scribble_map
         if found is None:
-            raise HTTPException(404, "this image has no scribbles that came as a picture")
-        return picture_response(coloured(found.labels, project))
+            raise HTTPException(404, "this image has no scribble map")
+        return image_response(coloured(found.labels, project))
 
     @app.post("/api/accept/{key:path}")
     async def take_mask(request: Request, key: str, if_match: IfMatch = None) -> dict[str, bool]:
@@ -105,7 +105,7 @@ def coloured(labels: NDArray[np.uint8], project: Project) -> NDArray[np.uint8]:
     return table[small]
 
 
-def picture_response(pixels: NDArray[np.uint8], tag: str = "") -> Response:
+def image_response(pixels: NDArray[np.uint8], tag: str = "") -> Response:
     """A PNG that nobody keeps, with the version of what it shows."""
     content = io.BytesIO()
     Image.fromarray(pixels).save(content, "PNG", compress_level=1)

@@ -201,12 +201,12 @@ class Model:
             with self._network:
                 learned = segmenter.classes
                 if names_unlearned(dataset, key, learned):
-                    predicted = segmenter.predict_picture(segmenter.picture(named_as(dataset, learned), key))
+                    predicted = segmenter.predict_decoded(segmenter.decoded(named_as(dataset, learned), key))
                     return with_hints(predicted, dataset, key)
                 hints = dataset.hints(key, segmenter.description.hint_types)
                 if hints.types() and not hints.localized():
                     return segmenter.complete(named_as(dataset, learned), key)
-                predicted = segmenter.predict_picture(segmenter.picture(dataset, key))
+                predicted = segmenter.predict_decoded(segmenter.decoded(dataset, key))
                 if not hints.types():
                     return predicted
                 # A correction does not say that all other classes are absent.
@@ -224,7 +224,7 @@ class Model:
         if segmenter is None:
             return None
         with self._network:
-            mask, found = segmenter.retrieve(segmenter.picture(self.project.dataset, key).pixels, at, 12)
+            mask, found = segmenter.retrieve(segmenter.decoded(self.project.dataset, key).pixels, at, 12)
         identifiers = self.project.identifiers
         return mask, [
             {"key": one.key, "label": identifiers[one.label], "similarity": round(one.similarity, 3), "box": one.box}
@@ -252,10 +252,10 @@ class Model:
         if segmenter is not None:
             with self._network:
                 named = named_as(dataset, segmenter.classes)
-                picture = segmenter.picture(named, key)
+                decoded = segmenter.decoded(named, key)
                 hints = dataset.hints(key, tuple(HINT_TYPES))
-                target = pseudo_labels(picture, hints, len(dataset.classes), find_in_boxes=middles)
-                small, labels = reduce_to(picture.pixels, target.labels, segmenter.recipe.data.longest_side)
+                target = pseudo_labels(decoded, hints, len(dataset.classes), find_in_boxes=middles)
+                small, labels = reduce_to(decoded.pixels, target.labels, segmenter.recipe.data.longest_side)
                 config = segmenter.with_inference(crf=False)
                 return uncertainty_of(segmenter.probabilities(small, config)), labels
         found = None if self.learner is None else self.learner.probabilities(key)

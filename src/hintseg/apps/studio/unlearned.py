@@ -31,9 +31,9 @@ def names_unlearned(dataset: Dataset, key: str, learned: tuple[str, ...]) -> boo
 
 def with_hints(predicted: NDArray[np.uint8], dataset: Dataset, key: str) -> NDArray[np.uint8]:
     """A mask in which the image's hints hold in the superpixels that they touch, near them."""
-    picture = dataset.picture(key)
-    image = picture.pixels
-    target = pseudo_labels(picture, dataset.hints(key, tuple(HINT_TYPES)), len(dataset.classes))
+    decoded = dataset.decoded(key)
+    image = decoded.pixels
+    target = pseudo_labels(decoded, dataset.hints(key, tuple(HINT_TYPES)), len(dataset.classes))
     small, reduced = reduce_labels(image, target, LONGEST_SIDE)
     of_hints = touched(reduced.seeds, oversegment(small, REGIONS), len(dataset.classes))
     of_hints = resize_nearest(of_hints.astype(np.uint8), image.shape[:2])

@@ -61,7 +61,7 @@ def take(project: Project, read: Read, existing: Existing, version: str) -> dict
             plan = _Plan(dataset, read, keys, hinted if existing == "replace" else set(), labels, coding, change)
             _stage_images(plan)
             _stage_tables(plan)
-            _stage_pictures(plan)
+            _stage_label_maps(plan)
     copied = (project.root / change.copies).is_dir()
     return {
         "taken": len(keys), "kept": len(read.keys) - len(keys), "keys": sorted(keys.values()),
@@ -141,7 +141,7 @@ def _inside(place: Sequence[float], size: tuple[int, int]) -> list[float]:
     return [min(round(at, 1), end - EDGE) for at, end in zip(place, size[::-1], strict=True)]
 
 
-def _stage_pictures(plan: _Plan) -> None:
+def _stage_label_maps(plan: _Plan) -> None:
     table = np.arange(256, dtype=np.uint8)
     table[: len(plan.labels)] = plan.labels
     for key, own in plan.keys.items():

@@ -10,7 +10,7 @@ const MOST_RUNS = 50_000; // of one image, which the server takes
 export function addRegion(label, runs) {
   const { regions } = hints.drawn;
   emit("view");
-  if (!regions) return complain("the imported picture of scribbles of this image is too fine to be changed here; draw strokes");
+  if (!regions) return complain("this image's imported scribble map is too fine to be changed here; draw strokes");
   const all = [...withoutRuns(regions, runs), { label, runs }];
   if (all.reduce((sum, region) => sum + region.runs.length / 3, 0) > MOST_RUNS) return complain("this area is too finely cut to be filled; draw strokes");
   edit((state) => { state.regions = all; });

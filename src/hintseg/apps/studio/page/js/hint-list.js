@@ -26,7 +26,7 @@ function listHints() {
   const rows = Object.keys(NAMES).flatMap((type) => (hints.drawn[type] ?? []).map((hint, index) => [type, index, hint]));
   $("hint-count").textContent = `Hints of this image (${rows.length})`;
   $("hint-list").replaceChildren(...rows.slice(0, MOST).map((one) => row(...one)));
-  if (hints.drawn.regions === null) $("hint-list").append(element("li", { textContent: "and a picture of regions, too fine to be edited here" }));
+  if (hints.drawn.regions === null) $("hint-list").append(element("li", { textContent: "and a scribble map, too fine to be edited here" }));
   if (rows.length > MOST) $("hint-list").append(element("li", { textContent: `and ${rows.length - MOST} more` }));
   if (focused >= 0) ([...$("hint-list").querySelectorAll("button")].slice(0, focused + 1).at(-1) ?? $("hint-count")).focus();
 }

@@ -1,6 +1,6 @@
 // Hints of one image as plain values: compared, joined, counted.
 
-// `regions` is null where the image's picture of scribbles is too fine to be edited here; it then stays as it is.
+// `regions` is null where the image's scribble map is too fine to be edited here; it then stays as it is.
 export const EMPTY = { strokes: [], points: [], boxes: [], regions: [], tags: [] };
 const TYPES = Object.keys(EMPTY);
 

@@ -28,7 +28,7 @@ function newRow(entry) {
   const small = element("img", { loading: "lazy", alt: "", src: `${address("image", entry.key)}?side=200` });
   const name = element("span", { textContent: entry.key });
   const button = element("button", { onclick: attempt(() => tried(entry.key)) }, small, name, element("small"));
-  small.onerror = () => { damaged.set(entry.key, damaged.get(entry.key) ?? "its picture cannot be shown"); listImages(); };
+  small.onerror = () => { damaged.set(entry.key, damaged.get(entry.key) ?? "it cannot be shown"); listImages(); };
   const row = element("li", {}, button);
   row.dataset.key = entry.key;
   return row;

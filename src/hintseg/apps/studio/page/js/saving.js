@@ -102,8 +102,8 @@ async function disagree(key, state, { current }) {
 function noteTypes(key, state) {
   const image = imageOf(key);
   if (!image) return;
-  const pictured = state.regions ?? (image.hint_types.includes("scribbles") ? [null] : []); // null: a picture that stays
-  const types = { scribbles: [...state.strokes, ...pictured], points: state.points, boxes: state.boxes, tags: state.tags };
+  const mapped = state.regions ?? (image.hint_types.includes("scribbles") ? [null] : []); // null: a scribble map that stays
+  const types = { scribbles: [...state.strokes, ...mapped], points: state.points, boxes: state.boxes, tags: state.tags };
   const kept = image.hint_types.filter((type) => !(type in types));
   image.hint_types = [...Object.keys(types).filter((type) => types[type].length), ...kept];
   emit("images");
