@@ -32,7 +32,7 @@ def measure(
     from hintseg.network.embedder import Embedder
     from hintseg.training.batches import TrainingBatch
     from hintseg.training.distributed import make_fabric
-    from hintseg.training.loop import freeze_statistics, new_state, train_step
+    from hintseg.training.loop import freeze_batchnorm, new_state, train_step
 
     name, _, own = objective.partition(":")
     settings = [*settings, *(part for part in own.split(";") if part)]
@@ -41,7 +41,7 @@ def measure(
     torch.manual_seed(0)
     state = new_state(Embedder(recipe.network, 21), recipe, None, fabric)
     state.network.train()
-    freeze_statistics(state.network, recipe.network.freeze_batchnorm)
+    freeze_batchnorm(state.network, recipe.network.freeze_batchnorm)
     batches = [
         TrainingBatch(*(made[name].to(fabric.device) for name in TrainingBatch._fields))
         for made in (_batch(np.random.default_rng(number), recipe.data) for number in range(DIFFERENT))

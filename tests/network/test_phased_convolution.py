@@ -37,10 +37,12 @@ def test_only_dilated_depthwise_convolutions_that_keep_the_size_change() -> None
         nn.Conv2d(4, 8, 3, padding=2, dilation=2, groups=4),
     ]
     body = nn.Sequential(fitting, *others)
-    names = list(body.state_dict())
+    names, drawn = list(body.state_dict()), torch.get_rng_state()
     phase_depthwise(body)
-    assert type(fitting) is PhasedDepthwise
-    assert not any(isinstance(other, PhasedDepthwise) for other in others)
+    assert torch.equal(torch.get_rng_state(), drawn)
+    assert type(body[0]) is PhasedDepthwise
+    assert body[0].weight is fitting.weight
+    assert list(body)[1:] == others
     assert list(body.state_dict()) == names
 
 

@@ -6,6 +6,7 @@ and values; what a convolution applies is made when it is used.
 """
 
 import logging
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -20,52 +21,48 @@ log = logging.getLogger("hintseg")
 PLAIN = (nn.Conv2d, PhasedDepthwise)
 
 
-class _Folding(nn.Conv2d):
-    """Applies the batch norm behind it, too, on a CPU and where no gradient is asked for."""
-
-    behind: tuple[_BatchNorm]  # a tuple, since a module would give its weights second names
-
-    def forward(self, maps: Tensor) -> Tensor:
-        (norm,) = self.behind
-        if not _folds(norm, maps):
-            return super().forward(maps)
-        if norm.running_mean is None or norm.running_var is None:
-            raise RuntimeError("this batch norm keeps no statistics")
-        weight, bias = fuse_conv_bn_weights(
-            self.weight, self.bias, norm.running_mean, norm.running_var, norm.eps, norm.weight, norm.bias
-        )
-        return F.conv2d(maps, weight, bias, self.stride, self.padding, self.dilation, self.groups)
+def fold(convolution: nn.Conv2d, norm: _BatchNorm) -> None:
+    """Let `convolution` apply `norm`, which must be all that reads its maps. Each gets a `forward` of its own."""
+    convolution.forward = partial(_convolve_and_normalise, convolution, norm)  # type: ignore[method-assign]
+    norm.forward = partial(_normalise_what_is_not, norm)  # type: ignore[method-assign]
 
 
-class _Folded(_BatchNorm):
-    """Leaves normalising to the convolution before it, where no gradient is asked for."""
+def is_folded(module: nn.Module) -> bool:
+    """Whether it is a convolution or a batch norm of `fold`."""
+    return getattr(vars(module).get("forward"), "func", None) in (_convolve_and_normalise, _normalise_what_is_not)
 
-    def forward(self, input: Tensor) -> Tensor:
-        if not _folds(self, input):
-            result: Tensor = super().forward(input)
-            return result
-        for then in ("drop", "act"):  # timm's batch norm does these, too
-            input = getattr(self, then)(input) if hasattr(self, then) else input
-        return input
+
+def unfold(network: nn.Module) -> None:
+    """Give the modules of a network the `forward` again that they had before `fold`."""
+    for module in filter(is_folded, network.modules()):
+        del module.forward
+
+
+def _convolve_and_normalise(convolution: nn.Conv2d, norm: _BatchNorm, maps: Tensor) -> Tensor:
+    if not _folds(norm, maps):
+        return type(convolution).forward(convolution, maps)
+    if norm.running_mean is None or norm.running_var is None:
+        raise RuntimeError("this batch norm keeps no statistics")
+    weight, bias = fuse_conv_bn_weights(
+        convolution.weight, convolution.bias, norm.running_mean, norm.running_var, norm.eps, norm.weight, norm.bias
+    )
+    return F.conv2d(
+        maps, weight, bias, convolution.stride, convolution.padding, convolution.dilation, convolution.groups
+    )
+
+
+def _normalise_what_is_not(norm: _BatchNorm, maps: Tensor) -> Tensor:
+    if not _folds(norm, maps):
+        result: Tensor = type(norm).forward(norm, maps)
+        return result
+    for then in ("drop", "act"):  # timm's batch norm does these, too
+        maps = getattr(norm, then)(maps) if hasattr(norm, then) else maps
+    return maps
 
 
 def _folds(norm: _BatchNorm, maps: Tensor) -> bool:
     """On a GPU what it takes to fold costs more than the sweep."""
     return not norm.training and not torch.is_grad_enabled() and maps.device.type == "cpu"
-
-
-def fold(convolution: nn.Conv2d, norm: _BatchNorm) -> None:
-    """Let `convolution` take along `norm`, which must be all that reads its maps; the modules change in place."""
-    convolution.behind = (norm,)  # type: ignore[assignment]
-    convolution.__class__ = _derived(_Folding, type(convolution))
-    norm.__class__ = _derived(_Folded, type(norm))
-
-
-def unfold(network: nn.Module) -> None:
-    """Make the modules of a network again what they were before `fold`."""
-    for module in network.modules():
-        if isinstance(module, _Folding | _Folded):
-            module.__class__ = type(module).__bases__[1]
 
 
 def fold_norms(body: nn.Module, example: Tensor) -> None:
@@ -133,12 +130,3 @@ def _pairs(body: nn.Module, example: Tensor) -> tuple[list[tuple[nn.Conv2d, _Bat
 def _norms(body: nn.Module) -> list[_BatchNorm]:
     """Those that keep statistics."""
     return [module for module in body.modules() if isinstance(module, _BatchNorm) and module.running_var is not None]
-
-
-_KINDS: dict[tuple[type, type], type] = {}
-
-
-def _derived(base: type, kind: type) -> type:
-    if (base, kind) not in _KINDS:
-        _KINDS[base, kind] = type(f"{base.__name__.strip('_')}{kind.__name__}", (base, kind), {})
-    return _KINDS[base, kind]

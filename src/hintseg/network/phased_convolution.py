@@ -43,10 +43,25 @@ def phased(maps: Tensor, weight: Tensor, bias: Tensor | None, dilation: int) -> 
 
 
 def phase_depthwise(body: nn.Module) -> None:
-    """Make `PhasedDepthwise` of every dilated depthwise convolution that keeps the size; weights keep their names."""
-    for module in body.modules():
-        if type(module) is nn.Conv2d and _is_dilated_depthwise(module):
-            module.__class__ = PhasedDepthwise  # a new module would draw weights, and every later draw would differ
+    """Put a `PhasedDepthwise` in the place of every dilated depthwise convolution that keeps the size.
+
+    Weights keep their names.
+    """
+    for parent in list(body.modules()):
+        for name, child in list(parent.named_children()):
+            if type(child) is nn.Conv2d and _is_dilated_depthwise(child):
+                setattr(parent, name, _phased_module(child))
+
+
+def _phased_module(convolution: nn.Conv2d) -> PhasedDepthwise:
+    """With the same parameters."""
+    new = PhasedDepthwise(
+        convolution.in_channels, convolution.out_channels, convolution.kernel_size, padding=convolution.padding,
+        dilation=convolution.dilation, groups=convolution.groups, bias=convolution.bias is not None,
+        device="meta",  # elsewhere weights would be drawn, and every later draw would differ
+    )  # fmt: skip
+    new.weight, new.bias = convolution.weight, convolution.bias
+    return new.train(convolution.training)
 
 
 def _is_dilated_depthwise(module: nn.Conv2d) -> bool:

@@ -26,7 +26,7 @@ from hintseg.training.interrupt import Interruption
 from hintseg.training.loading import loader
 from hintseg.training.objective import Objective
 from hintseg.training.optimizer import AveragedWeights, build_optimizer, learning_rate_factor, set_learning_rate
-from hintseg.training.sync_batchnorm import synchronise_statistics
+from hintseg.training.sync_batchnorm import synchronise_batchnorm
 
 RENEW_EVERY = 20
 AHEAD = {"cuda": 1}  # steps given to a device before the host looks at what an earlier one came to
@@ -56,7 +56,7 @@ def new_state(
     network: Embedder, recipe: Recipe, background: int | None, fabric: Fabric, start: int = 0, stop: int | None = None
 ) -> TrainingState:
     """State before the first step of a stage, on the fabric's device; `stop` None: the recipe's last iteration."""
-    synchronise_statistics(network, fabric)
+    synchronise_batchnorm(network, fabric)
     network.to(fabric.device)
     network.to(memory_format=torch.channels_last)
     with fabric.autocast():
@@ -88,7 +88,7 @@ def train_steps(
     places = range(first, first + count)
     batches = TrainingBatches(images, recipe.data, recipe.iterations, recipe.seed, soft, places)
     state.network.train()
-    freeze_statistics(state.network, recipe.network.freeze_batchnorm)
+    freeze_batchnorm(state.network, recipe.network.freeze_batchnorm)
     unread: deque[tuple[int, Tensor, StepValues]] = deque()
 
     def read(left: int) -> None:
@@ -174,7 +174,7 @@ def renew_prototypes(state: TrainingState) -> None:
         aggregation.prototypes.copy_(state.objective.regions.prototypes(aggregation.prototypes))
 
 
-def freeze_statistics(network: Embedder, keep: bool) -> None:
+def freeze_batchnorm(network: Embedder, keep: bool) -> None:
     """What does not learn behaves as it will when it predicts: batch norm keeps its statistics, nothing is dropped.
 
     Args:

@@ -3,6 +3,8 @@
 PyTorch's own works on accelerators alone; elsewhere the same arithmetic is done here, plainly.
 """
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -14,7 +16,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from hintseg.network.conv_bn_fusion import unfold
 
 
-def synchronise_statistics(network: nn.Module, fabric: Fabric) -> None:
+def synchronise_batchnorm(network: nn.Module, fabric: Fabric) -> None:
     """Let batch norm that learns see the whole batch; names of weights stay as they are."""
     if fabric.world_size == 1:
         return
@@ -22,9 +24,8 @@ def synchronise_statistics(network: nn.Module, fabric: Fabric) -> None:
         _convert(network)
         return
     for module in network.modules():
-        if isinstance(module, _BatchNorm) and not isinstance(module, _Synchronised):
-            kind = type(module)
-            module.__class__ = type(f"Synchronised{kind.__name__}", (_Synchronised, kind), {})
+        if isinstance(module, _BatchNorm) and getattr(module.forward, "func", None) is not _normalised:
+            module.forward = partial(_normalised, module, module.forward)  # type: ignore[method-assign]
 
 
 def _convert(network: nn.Module) -> None:
@@ -52,34 +53,33 @@ class _Mean(torch.autograd.Function):
         return _Mean.forward(ctx, gradient)
 
 
-class _Synchronised(_BatchNorm):
-    """While training: statistics of all processes' images. Every process has equally many."""
+def _normalised(norm: _BatchNorm, plain: Callable[[Tensor], Tensor], maps: Tensor) -> Tensor:
+    """While training by statistics of all processes' images, of which each has equally many; else as `plain` does."""
+    if not norm.training:
+        return plain(maps)
+    everywhere = (0, *range(2, maps.ndim))
+    mean = _Mean.apply(maps.mean(everywhere, keepdim=True))
+    centred = maps - mean
+    variance = _Mean.apply(centred.square().mean(everywhere, keepdim=True))
+    _update(norm, mean.detach().flatten(), variance.detach().flatten(), maps.numel() // maps.shape[1])
+    result: Tensor = centred * (variance + norm.eps).rsqrt()
+    if norm.affine:
+        result = result * _broadcast(norm.weight, maps.ndim) + _broadcast(norm.bias, maps.ndim)
+    for then in ("drop", "act"):  # timm's batch norm does these, too
+        result = getattr(norm, then, _same)(result)
+    return result
 
-    def forward(self, input: Tensor) -> Tensor:
-        if not self.training:
-            result: Tensor = super().forward(input)
-            return result
-        everywhere = (0, *range(2, input.ndim))
-        mean = _Mean.apply(input.mean(everywhere, keepdim=True))
-        centred = input - mean
-        variance = _Mean.apply(centred.square().mean(everywhere, keepdim=True))
-        self._remember(mean.detach().flatten(), variance.detach().flatten(), input.numel() // input.shape[1])
-        result = centred * (variance + self.eps).rsqrt()
-        if self.affine:
-            result = result * _broadcast(self.weight, input.ndim) + _broadcast(self.bias, input.ndim)
-        for then in ("drop", "act"):  # timm's batch norm does these, too
-            result = getattr(self, then, _same)(result)
-        return result
 
-    @torch.no_grad()
-    def _remember(self, mean: Tensor, variance: Tensor, count: int) -> None:
-        if self.running_mean is None or self.running_var is None or self.num_batches_tracked is None:
-            return
-        self.num_batches_tracked += 1
-        weight = self.momentum if self.momentum is not None else 1 / float(self.num_batches_tracked)
-        total = count * dist.get_world_size()
-        self.running_mean.lerp_(mean, weight)
-        self.running_var.lerp_(variance * (total / max(total - 1, 1)), weight)
+@torch.no_grad()
+def _update(norm: _BatchNorm, mean: Tensor, variance: Tensor, count: int) -> None:
+    """Running statistics."""
+    if norm.running_mean is None or norm.running_var is None or norm.num_batches_tracked is None:
+        return
+    norm.num_batches_tracked += 1
+    weight = norm.momentum if norm.momentum is not None else 1 / float(norm.num_batches_tracked)
+    total = count * dist.get_world_size()
+    norm.running_mean.lerp_(mean, weight)
+    norm.running_var.lerp_(variance * (total / max(total - 1, 1)), weight)
 
 
 def _same(values: Tensor) -> Tensor:
