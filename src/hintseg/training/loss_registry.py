@@ -32,11 +32,11 @@ class TermInputs(NamedTuple):
         cells: (B, h, w) uint8 weak labels at the logits' size (nearest).
         candidate_classes: (B, C) bool: classes that may occur.
         present_classes: (B, C) bool: classes that do.
-        soft: (B, C, h', w') completed masks.
+        soft: (B, C, h', w') pseudo-labels.
         pooling: of pixel scores into image scores, for tags.
         background: its class, if the data set has one.
         regions: of earlier batches, by class; a term may add this batch's.
-        balance: of the classes in this term, `TermConfig.class_weight_power`.
+        class_weight_power: of this term, see `TermConfig`.
         labelled: pixels that this term's cross-entropy reads, where it is known.
     """
 
@@ -51,7 +51,7 @@ class TermInputs(NamedTuple):
     pooling: str
     background: int | None
     regions: RegionMemoryBank
-    balance: float = 0.0
+    class_weight_power: float = 0.0
     labelled: int | None = None
 
     @property
@@ -73,7 +73,7 @@ def _completed(inputs: TermInputs) -> Tensor:
     targets = inputs.soft
     if targets.shape[-2:] != inputs.maps.logits.shape[-2:]:
         targets = F.interpolate(targets, size=inputs.maps.logits.shape[-2:], mode="bilinear", align_corners=False)
-    return soft_cross_entropy(inputs.maps.logits, targets * inputs.inside[:, None], inputs.balance)
+    return soft_cross_entropy(inputs.maps.logits, targets * inputs.inside[:, None], inputs.class_weight_power)
 
 
 def _regions(inputs: TermInputs) -> Tensor:
@@ -104,8 +104,10 @@ READ: dict[str, Callable[[TermInputs], Tensor]] = {
 }
 
 TERMS: dict[str, Term] = {
-    "partial_cross_entropy": lambda x: partial_cross_entropy(x.maps.logits, x.labels, x.balance, x.labelled),
-    "propagated_cross_entropy": lambda x: partial_cross_entropy(x.maps.logits, x.propagated, x.balance, x.labelled),
+    "partial_cross_entropy": lambda x: partial_cross_entropy(x.maps.logits, x.labels, x.class_weight_power, x.labelled),
+    "propagated_cross_entropy": lambda x: partial_cross_entropy(
+        x.maps.logits, x.propagated, x.class_weight_power, x.labelled
+    ),
     "entropy": lambda x: entropy(x.maps.logits, x.cells == UNLABELED),
     "candidate_classes": lambda x: candidate_class_loss(x.maps.logits, x.candidate_classes, x.inside),
     "pseudo_label_cross_entropy": _completed,

@@ -72,7 +72,9 @@ class Objective:
         )
         labelled, segmented = self._counted(inputs, split, active)
         values = {
-            name: TERMS[name](inputs._replace(balance=term.class_weight_power or 0.0, labelled=labelled.get(name)))
+            name: TERMS[name](
+                inputs._replace(class_weight_power=term.class_weight_power or 0.0, labelled=labelled.get(name))
+            )
             for name, term in active.items()
             if name in TERMS
         }

@@ -27,16 +27,16 @@ def some_shares():
 
 @pytest.mark.parametrize("scale", [1, 2, 4])
 @pytest.mark.parametrize("share", [0.1, 0.6, 1])
-@pytest.mark.parametrize("balance", [0.0, 0.5])
-def test_partial_cross_entropy_equals_enlarged_logits(scale, share, balance):
+@pytest.mark.parametrize("class_weight_power", [0.0, 0.5])
+def test_partial_cross_entropy_equals_enlarged_logits(scale, share, class_weight_power):
     logits, random = random_logits(2, 3, 5, 7), torch.Generator().manual_seed(1)
     labels = torch.randint(3, (2, 5 * scale, 7 * scale), generator=random)
     labels[torch.rand(labels.shape, generator=random) >= share] = 254
     enlarged = F.interpolate(logits, scale_factor=scale, mode="bilinear", align_corners=False)
     counts = torch.stack([(labels == label).sum() for label in range(3)])
-    weights = counts.double() ** -balance
+    weights = counts.double() ** -class_weight_power
     expected = F.cross_entropy(enlarged, labels, weights, ignore_index=254)
-    loss = partial_cross_entropy(logits, labels, balance)
+    loss = partial_cross_entropy(logits, labels, class_weight_power)
     torch.testing.assert_close(loss, expected)
     torch.testing.assert_close(*(torch.autograd.grad(value, logits)[0] for value in (loss, expected)))
 
@@ -71,21 +71,21 @@ def test_partial_cross_entropy_without_labels_is_zero_with_a_graph():
     assert logits.grad.abs().sum() == 0
 
 
-@pytest.mark.parametrize("balance", [0.0, 0.5, 1.0])
-def test_balanced_cross_entropy_by_loop(balance):
+@pytest.mark.parametrize("class_weight_power", [0.0, 0.5, 1.0])
+def test_balanced_cross_entropy_by_loop(class_weight_power):
     logits = random_logits(2, 3, 4, 5)
     labels = torch.full((2, 4, 5), 254)
     labels[0, :3], labels[1, 2, 2:4], labels[1, 0, 0] = 0, 1, 255
     counts = {0: 15, 1: 2}
-    share = 17 / sum(count ** (1 - balance) for count in counts.values())
+    share = 17 / sum(count ** (1 - class_weight_power) for count in counts.values())
     total = 0.0
     for image, row, column in (labels < 3).nonzero().tolist():
         label = int(labels[image, row, column])
         loss = -float(logits[image, :, row, column].log_softmax(0)[label])
-        total += share * counts[label] ** -balance * loss
-    assert float(partial_cross_entropy(logits, labels, balance)) == pytest.approx(total / 17, rel=1e-6)
+        total += share * counts[label] ** -class_weight_power * loss
+    assert float(partial_cross_entropy(logits, labels, class_weight_power)) == pytest.approx(total / 17, rel=1e-6)
     targets = torch.stack([labels == label for label in range(3)], dim=1).double()
-    assert float(soft_cross_entropy(logits, targets, balance)) == pytest.approx(total / 17, rel=1e-6)
+    assert float(soft_cross_entropy(logits, targets, class_weight_power)) == pytest.approx(total / 17, rel=1e-6)
 
 
 def test_class_weights_keep_the_sum_and_leave_out_what_does_not_occur():

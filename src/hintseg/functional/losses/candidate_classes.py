@@ -10,7 +10,7 @@ from hintseg.functional.losses.precision import at_least_float32
 
 
 def candidate_class_loss(logits: Tensor, candidates: Tensor, where: Tensor) -> Tensor:
-    """Mean over the chosen pixels of −log Σ_{k allowed} σ_p^k.
+    """Mean over the chosen pixels of −log Σ_{k candidate} σ_p^k.
 
     The likelihood of the set of classes that the image's hints name (its tags, when they are complete):
     every unlabelled pixel learns what it is not.

@@ -10,7 +10,9 @@ from hintseg.functional.segments.masked_selection import rows_where
 DENSE = 0.3  # a labelled pixel on its own costs three times what it costs where all are enlarged
 
 
-def partial_cross_entropy(logits: Tensor, labels: Tensor, balance: float = 0.0, count: int | None = None) -> Tensor:
+def partial_cross_entropy(
+    logits: Tensor, labels: Tensor, class_weight_power: float = 0.0, count: int | None = None
+) -> Tensor:
     """Mean of −log softmax(logits)_p[y_p] over labelled pixels p, weighed by `class_weights`.
 
     Logits are bilinearly enlarged to the label map's size. Where hints are few, only at the labelled pixels, and
@@ -19,7 +21,7 @@ def partial_cross_entropy(logits: Tensor, labels: Tensor, balance: float = 0.0, 
     Args:
         logits: (B, C, h, w).
         labels: (B, H, W) int64; values outside [0, C) are not labelled.
-        balance: of the classes; 0: every pixel weighs the same.
+        class_weight_power: p, each of a class's n pixels weighs n^−p; 0: every pixel weighs the same.
         count: how many pixels are labelled (`is_labelled`); None asks, for which a GPU has to be waited.
 
     Returns:
@@ -33,10 +35,10 @@ def partial_cross_entropy(logits: Tensor, labels: Tensor, balance: float = 0.0, 
         return logits.sum() * 0
     logits, classes = at_least_float32(logits), labels.masked_fill(~labelled, num_classes)
     weights = None
-    if balance > 0:
+    if class_weight_power > 0:
         # As bincount, which makes a GPU wait.
         pixels = classes.new_zeros(num_classes + 1).scatter_add_(0, classes.flatten(), labelled.flatten().long())
-        weights = class_weights(pixels[:num_classes], balance).to(logits)
+        weights = class_weights(pixels[:num_classes], class_weight_power).to(logits)
     if count < DENSE * labels.numel():
         rows = rows_where(labelled.flatten(), count)
         return F.cross_entropy(sample_bilinear(logits, rows, size), classes.flatten()[rows], weights)
@@ -50,21 +52,21 @@ def is_labelled(labels: Tensor, num_classes: int) -> Tensor:
     return (labels >= 0) & (labels < num_classes)
 
 
-def class_weights(pixels: Tensor, balance: float) -> Tensor:
-    """w_c ∝ n_c^−balance, so that Σ_c w_c n_c = Σ_c n_c; 0 for a class without pixels.
+def class_weights(pixels: Tensor, class_weight_power: float) -> Tensor:
+    """w_c ∝ n_c^−p, so that Σ_c w_c n_c = Σ_c n_c; 0 for a class without pixels.
 
     Mean intersection over union counts every class once, cross-entropy every pixel: what covers a
     hundredth of the pixels is hardly learned.
 
     Args:
-        pixels: (C,) n_c ≥ 0, counts or sums of shares.
-        balance: 0 weighs pixels alike, 1 classes.
+        pixels: (C,) n_c ≥ 0, counts or sums of probabilities.
+        class_weight_power: p; 0 weighs pixels alike, 1 classes.
 
     Returns:
         (C,).
     """
     counts = pixels.to(at_least_float32(pixels).dtype)
-    weights = counts.clamp_min(1).pow(-balance) * (counts > 0)
+    weights = counts.clamp_min(1).pow(-class_weight_power) * (counts > 0)
     return weights * (counts.sum() / (weights * counts).sum().clamp_min(1e-12))
 
 
@@ -90,7 +92,7 @@ def sample_bilinear(maps: Tensor, pixels: Tensor, size: tuple[int, int]) -> Tens
     upper, lower = (image * height + top) * width, (image * height + below) * width
     cells = torch.stack([upper + left, upper + right, lower + left, lower + right], dim=1)
     far = torch.stack([1 - across, across], dim=1)
-    shares = torch.cat([(1 - down)[:, None] * far, down[:, None] * far], dim=1)
+    corner_weights = torch.cat([(1 - down)[:, None] * far, down[:, None] * far], dim=1)
     # The gradient of plain indexing is added up by several threads in whatever order they come, and never twice alike.
     rows = maps.permute(0, 2, 3, 1).reshape(-1, maps.shape[1])
-    return F.embedding_bag(cells, rows, mode="sum", per_sample_weights=shares)
+    return F.embedding_bag(cells, rows, mode="sum", per_sample_weights=corner_weights)
