@@ -68,8 +68,8 @@ def affinity(ours: bool, scale: float) -> Call:
     vectors = _unit(int(2048 * scale), 69)
     image = (torch.arange(vectors.shape[0]) % 8).to(vectors.device)
     labels = torch.where(torch.rand(vectors.shape[0]) < 0.1, torch.randint(21, image.shape), 255).to(vectors.device)
-    spread = affinity_label_sets if ours else plain.affinity_label_sets
-    return lambda: spread(vectors, vectors, labels, image, image, 21, 1, 0.2)
+    label_sets = affinity_label_sets if ours else plain.affinity_label_sets
+    return lambda: label_sets(vectors, vectors, labels, image, image, 21, 1, 0.2)
 
 
 def random_walk(ours: bool, scale: float) -> Call:
@@ -93,23 +93,23 @@ def dense_crf(ours: bool, scale: float, width: int = 500, height: int = 375, cla
     width, height = int(width * scale**0.5), int(height * scale**0.5)
     image = cv2.resize(data.astronaut(), (width, height), interpolation=cv2.INTER_AREA)
     coarse = np.random.default_rng(0).uniform(1e-3, 1, (classes, 8, 10)).astype(np.float32)
-    shares = np.stack([cv2.resize(part, (width, height)) for part in coarse]) ** 6
-    shares /= shares.sum(axis=0)
+    probabilities = np.stack([cv2.resize(part, (width, height)) for part in coarse]) ** 6
+    probabilities /= probabilities.sum(axis=0)
     if ours:
         import torch
 
         from hintseg.functional import dense_crf as refine
 
         device = _device()
-        return lambda: refine(image, torch.from_numpy(shares).to(device), 10)
+        return lambda: refine(image, torch.from_numpy(probabilities).to(device), 10)
     from pydensecrf.densecrf import DenseCRF2D
 
     def theirs() -> Any:
-        field = DenseCRF2D(width, height, len(shares))
-        field.setUnaryEnergy(np.ascontiguousarray(-np.log(shares).reshape(len(shares), -1)))
+        field = DenseCRF2D(width, height, len(probabilities))
+        field.setUnaryEnergy(np.ascontiguousarray(-np.log(probabilities).reshape(len(probabilities), -1)))
         field.addPairwiseGaussian(sxy=1, compat=3)
         field.addPairwiseBilateral(sxy=67, srgb=3, rgbim=image.copy(), compat=4)
-        return np.array(field.inference(10)).reshape(shares.shape)
+        return np.array(field.inference(10)).reshape(probabilities.shape)
 
     return theirs
 

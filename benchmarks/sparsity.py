@@ -19,7 +19,7 @@ def main() -> None:
     parser.add_argument("data", type=Path, help="data set with masks for train and val")
     parser.add_argument("--weights", default="auto")
     parser.add_argument("--images", type=int, help="of train and of val, drawn by seed 0; default all")
-    parser.add_argument("--coverage", default="1,0.8,0.5,0.3,0", help="shares of the length")
+    parser.add_argument("--coverage", default="1,0.8,0.5,0.3,0", help="fractions of the length")
     parser.add_argument("--rows", default=ROWS, help="as for benchmarks.accuracy")
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--iterations", type=int, help="default: the recipe's")

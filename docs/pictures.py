@@ -55,19 +55,19 @@ def below(*rows: np.ndarray) -> np.ndarray:
 
 
 def hint_row(image: np.ndarray, hints: ImageHints, classes: int) -> np.ndarray:
-    """Hints, the labels that they spread to, and the whole mask that they give without any training."""
+    """Hints, the labels that are propagated, and the whole mask that they give without any training."""
     target = pseudo_labels(DecodedImage(image), hints, classes, point_radius=6)
     drawn = draw_hints(image, target.labels)
     for box in hints.boxes:
         corners = (round(box.x0), round(box.y0)), (round(box.x1) - 1, round(box.y1) - 1)
         cv2.rectangle(drawn, *corners, label_palette()[box.label].tolist(), 4)
     regions = oversegment(image, 1000)
-    shares = propagate(image, target.seeds, regions, classes)
-    spread = propagated_labels(target.labels, regions, shares, 0.9, target.possible)
+    probabilities = propagate(image, target.seeds, regions, classes)
+    propagated = propagated_labels(target.labels, regions, probabilities, 0.9, target.possible)
     whole = complete_untrained(image, target.seeds, classes)
     if target.possible is not None:
         whole = whole * target.possible
-    return beside(drawn, overlay(image, spread), overlay(image, whole.argmax(axis=0).astype(np.uint8)))
+    return beside(drawn, overlay(image, propagated), overlay(image, whole.argmax(axis=0).astype(np.uint8)))
 
 
 def save(path: Path, picture: np.ndarray) -> None:

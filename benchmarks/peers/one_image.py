@@ -61,12 +61,12 @@ def by_dense_crf(image: Image, labels: Labels, num_classes: int) -> Labels:
     known = np.unique(labels[labels != IGNORE_INDEX])
     if len(known) < 2:
         return _only(known, labels)
-    shares = np.full((len(known), *labels.shape), 1 / len(known), np.float32)
+    probabilities = np.full((len(known), *labels.shape), 1 / len(known), np.float32)
     for place, label in enumerate(known):
-        shares[:, labels == label] = 0.02 / len(known)
-        shares[place, labels == label] = 0.98
+        probabilities[:, labels == label] = 0.02 / len(known)
+        probabilities[place, labels == label] = 0.98
     crf = dcrf.DenseCRF2D(image.shape[1], image.shape[0], len(known))
-    crf.setUnaryEnergy(unary_from_softmax(shares / shares.sum(axis=0)))
+    crf.setUnaryEnergy(unary_from_softmax(probabilities / probabilities.sum(axis=0)))
     crf.addPairwiseGaussian(sxy=3, compat=3)
     crf.addPairwiseBilateral(sxy=67, srgb=8, rgbim=np.ascontiguousarray(image), compat=4)
     best = np.argmax(crf.inference(20), axis=0).reshape(labels.shape)
@@ -77,9 +77,9 @@ def by_hintseg(image: Image, labels: Labels, num_classes: int) -> Labels:
     """hintseg's harmonic propagation over superpixels, without any training (`hintseg complete --method harmonic`)."""
     import cv2
 
-    shares = complete_untrained(image, labels, num_classes, "harmonic")
+    probabilities = complete_untrained(image, labels, num_classes, "harmonic")
     size = image.shape[1], image.shape[0]
-    return np.stack([cv2.resize(share, size) for share in shares]).argmax(axis=0).astype(np.uint8)
+    return np.stack([cv2.resize(share, size) for share in probabilities]).argmax(axis=0).astype(np.uint8)
 
 
 def _gradient(image: Image) -> NDArray[np.float64]:

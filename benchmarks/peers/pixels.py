@@ -79,8 +79,8 @@ def _fitted(task: Task, features: Features, classifier: Any) -> Predict:
 
     def predict(image: Image) -> Labels:
         found = features(image)
-        shares = classifier.predict_proba(found.reshape(-1, found.shape[2])).astype(np.float32)
-        maps = shares.reshape(*found.shape[:2], -1)
+        probabilities = classifier.predict_proba(found.reshape(-1, found.shape[2])).astype(np.float32)
+        maps = probabilities.reshape(*found.shape[:2], -1)
         size = image.shape[1], image.shape[0]
         full = np.stack([cv2.resize(maps[..., place], size) for place in range(maps.shape[2])])
         return np.asarray(classifier.classes_, np.uint8)[full.argmax(axis=0)]

@@ -26,9 +26,9 @@ SIDE = 112  # pixels of the longer side, of which all pairs are compared
 Regulariser = Callable[[Tensor, Tensor], Tensor]  # of (1, 2, N) probabilities and the (1, 3, h, w) image
 
 LOSSES: dict[str, Regulariser] = {
-    "Potts, 8 neighbors": lambda shares, image: potts(shares, GridNeighbours(image), quadratic=True),
-    "dense CRF": lambda shares, image: potts(shares, all_pairs(image)),
-    "normalized cut": lambda shares, image: normalised_cut(shares, all_pairs(image)),
+    "Potts, 8 neighbors": lambda probabilities, image: potts(probabilities, GridNeighbours(image), quadratic=True),
+    "dense CRF": lambda probabilities, image: potts(probabilities, all_pairs(image)),
+    "normalized cut": lambda probabilities, image: normalised_cut(probabilities, all_pairs(image)),
 }
 
 
@@ -102,5 +102,5 @@ def draw_peakedness(path: Path, image: NDArray[np.uint8], labels: NDArray[np.uin
         "bilinear Potts": minimised(colours, hints, 5.0, 0.0, quadratic=False),
     }
     maps = [Panel(name, values.numpy(), (0, 1), "probability of the object") for name, values in found.items()]
-    counts = [Histogram("probability of the object", "share of pixels", values.numpy()) for values in found.values()]
+    counts = [Histogram("probability of the object", "fraction of pixels", values.numpy()) for values in found.values()]
     panels(path, [maps, counts])

@@ -1,4 +1,4 @@
-"""RCA's regional contrast beside loops, its memory of regions and their prototypes."""
+"""RCA's regional contrast beside loops, its memory bank of regions and their prototypes."""
 
 import math
 

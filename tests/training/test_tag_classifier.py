@@ -24,7 +24,7 @@ def test_tags_alone_train_and_resume(run, tmp_path, scenes, interrupted, same_we
         assert same_weights("a", f"b{number}")
 
 
-def test_tags_that_name_every_class_still_give_a_segment_memory(run, scenes):
+def test_tags_that_name_every_class_still_give_a_memory_bank(run, scenes):
     tags = {key: ["ground", "square", "disc"] for key in scenes.keys("train")}
     (scenes.root / "tags.json").write_text(json.dumps(tags), "utf-8")
     assert set(run(hints="tags").index.images.tolist()) == set(range(4))

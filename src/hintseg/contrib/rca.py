@@ -36,20 +36,20 @@ def class_regions(embeddings: Tensor, logits: Tensor, chosen: Tensor, where: Ten
 
 
 def regional_contrast(
-    regions: Tensor, labels: Tensor, memory: Tensor, memory_labels: Tensor, temperature: float = TEMPERATURE
+    regions: Tensor, labels: Tensor, bank: Tensor, bank_labels: Tensor, temperature: float = TEMPERATURE
 ) -> Tensor:
     """Mean over regions of −mean_{m⁺} log e^{r·m⁺/τ} / (e^{r·m⁺/τ} + Σ_{m⁻} e^{r·m⁻/τ}).
 
     Args:
         regions: (R, D) unit, labels: (R,) int64.
-        memory: (M, D) unit, memory_labels: (M,) int64.
+        bank: (M, D) unit, bank_labels: (M,) int64.
 
     Returns:
         (); 0 with a graph where no region has a remembered one of its class. Such regions do not count.
     """
     regions = at_least_float32(regions)
-    similar = regions @ memory.to(regions.dtype).T / temperature
-    same = labels[:, None] == memory_labels[None, :]
+    similar = regions @ bank.to(regions.dtype).T / temperature
+    same = labels[:, None] == bank_labels[None, :]
     positives = same.sum(dim=1)
     if not bool((positives > 0).any()):
         return regions.sum() * 0

@@ -32,9 +32,9 @@ def expansion(
         foreground[background] = False
     here = present & foreground
     absent = absent & foreground
-    spread = pool(probabilities, "rank", decay=FOREGROUND_DECAY, where=where).clamp_min(LEAST).log()
+    log_pooled = pool(probabilities, "rank", decay=FOREGROUND_DECAY, where=where).clamp_min(LEAST).log()
     peak = (1 - pool(probabilities, "max", where=where)).clamp_min(LEAST).log()
-    losses = -(spread * here).sum(dim=1) / here.sum(dim=1).clamp_min(1)
+    losses = -(log_pooled * here).sum(dim=1) / here.sum(dim=1).clamp_min(1)
     losses = losses - (peak * absent).sum(dim=1) / absent.sum(dim=1).clamp_min(1)
     if background is not None:
         there = probabilities[:, background : background + 1]
@@ -61,14 +61,14 @@ def constraint(probabilities: Tensor, image: Tensor, where: Tensor | None = None
                 torch.as_tensor(
                     dense_crf(
                         colours.permute(1, 2, 0),
-                        shares,
+                        image_probabilities,
                         gaussian_sxy=3 * pixel,
                         bilateral_sxy=80 * pixel,
                         bilateral_srgb=13,
                         bilateral_weight=10,
                     )
                 )
-                for colours, shares in zip(image.float(), probabilities.detach().float(), strict=True)
+                for colours, image_probabilities in zip(image.float(), probabilities.detach().float(), strict=True)
             ]
         ).clamp_min(LEAST)
     divergence = (refined * (refined.log() - probabilities.clamp_min(LEAST).log())).sum(dim=1)

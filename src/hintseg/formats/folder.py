@@ -49,7 +49,7 @@ def read_names(path: Path) -> list[str]:
     text = read_text(path).rstrip()
     lines = [line.strip() for line in text.split("\n")] if text else []
     if "" in lines:
-        raise InputError(f"{path}, line {lines.index('') + 1}: is empty, so which line names which label is not sure.")
+        raise InputError(f"{path}, line {lines.index('') + 1}: is empty, so which line names which label is unclear.")
     return lines
 
 

@@ -1,4 +1,4 @@
-"""YOLO: one text file an image, a row an object, coordinates as shares of the image.
+"""YOLO: one text file an image, a row an object, coordinates as fractions of the image.
 
 `class x y w h` is a box, `class x y x y x y …` a region; with `kpt_shape:` in the YAML file a box is followed by key
 points. Rows of four corners are turned boxes where `task: obb` says so, or where all rows of all files are turned
@@ -24,7 +24,7 @@ from hintseg.hints.dataset_json import as_coordinate
 from hintseg.io.reading import lines_of
 from hintseg.io.writing import write_text
 
-SLACK = 0.5  # of the image's side: farther outside, coordinates are no shares
+SLACK = 0.5  # of the image's side: farther outside, coordinates are no fractions
 SQUARE = 0.05  # cosine of a corner that counts as right
 
 
@@ -194,7 +194,7 @@ def write(out: Path, items: Iterable[Labelled], classes: Classes) -> None:
     for item in items:
         size = np.array(item.labels.shape[::-1])
         rows = [
-            f"{label} {' '.join(f'{share:.8g}' for share in (ring / size).ravel().tolist())}\n"
+            f"{label} {' '.join(f'{side:.8g}' for side in (ring / size).ravel().tolist())}\n"
             for label, mask in classes.masks(item.labels)
             for ring, _ in outlines(mask)
         ]

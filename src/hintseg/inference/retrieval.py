@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hintseg.errors import RunError
-from hintseg.functional.propagation.vote import label_shares, nearest_segments
+from hintseg.functional.propagation.vote import label_fractions, nearest_segments
 from hintseg.functional.segments.kmeans import ROUNDS, grid_clusters, spherical_kmeans, with_location
 from hintseg.functional.segments.prototypes import segment_prototypes, split_segments
 from hintseg.inference import large_index
@@ -127,7 +127,7 @@ def load_index(path: Path, classes: int, images: int) -> SegmentIndex:
         classes, images: of the run, to which its labels and images must belong.
 
     Raises:
-        RunError: absent or damaged, or the approximate index of a large memory cannot be written to the cache.
+        RunError: absent or damaged, or the approximate index of a large memory bank cannot be written to the cache.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
@@ -167,7 +167,7 @@ def retrieval_probabilities(
     count = int(clusters.max()) + 1
     vectors = embeddings.permute(1, 2, 0).reshape(clusters.numel(), -1)
     queries = segment_prototypes(vectors, clusters.reshape(-1), count).float().cpu()
-    probabilities = label_shares(index.labels[index.nearest(queries, neighbours)[1]], num_classes)
+    probabilities = label_fractions(index.labels[index.nearest(queries, neighbours)[1]], num_classes)
     maps = probabilities.to(clusters.device)[clusters].permute(2, 0, 1)
     return F.interpolate(maps[None], size=size, mode="nearest")[0]
 

@@ -229,7 +229,7 @@ class Segmenter:
     def hinted(self, dataset: Dataset, key: str) -> tuple[DecodedImage, PseudoLabels]:
         """An image and its hints of the types this run was trained on, as its recipe draws them.
 
-        The hints are numbered as this run's classes; only those that the data set has are allowed.
+        The hints are numbered as this run's classes; only those that the data set has are candidates.
         """
         decoded, hints = self.decoded(dataset, key), self.hints(dataset, key)
         target = pseudo_labels(decoded, hints, len(self.classes), self.recipe.data.point_radius)

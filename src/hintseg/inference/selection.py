@@ -26,9 +26,9 @@ CLEAR = 0.02  # mean IoU at hints: what a CRF may lose there for the borders, wh
 log = logging.getLogger("hintseg")
 
 
-def held_out(keys: Sequence[str], share: float, seed: int) -> frozenset[str]:
+def held_out(keys: Sequence[str], fraction: float, seed: int) -> frozenset[str]:
     """About this fraction of the images, the same for a seed; none where that would be too few."""
-    count = min(round(share * len(keys)), MOST)
+    count = min(round(fraction * len(keys)), MOST)
     if count < FEWEST:
         return frozenset()
     chosen = np.random.default_rng(seed).choice(len(keys), count, replace=False)

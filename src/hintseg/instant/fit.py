@@ -154,7 +154,7 @@ def fit_from_hints(
 def pseudo_labels(
     images: TrainingImages, store: FeatureStore, key: str, recipe: Recipe, crf: bool
 ) -> NDArray[np.uint8] | None:
-    """(h, w) uint8 of the completed mask: the classes that the network is confident of among those the image may hold.
+    """(h, w) uint8 of the pseudo-label: the classes that the network is confident of among those the image may hold.
 
     Ignored pixels get none.
 

@@ -103,30 +103,30 @@ class Session:
         A hint holds where it is, and has most of a say in the superpixels that it touches.
         """
         decoded = self.dataset.decoded(key)
-        image, target, shares = self._shares(key)
-        mask = enlarged_argmax(refined(image, shares, CRF_STRIDE), decoded.pixels.shape[:2])
+        image, target, probabilities = self._probabilities(key)
+        mask = enlarged_argmax(refined(image, probabilities, CRF_STRIDE), decoded.pixels.shape[:2])
         labels = resize_nearest(target.labels, mask.shape)
         return without_data(np.where(labels < UNLABELED, labels, mask), decoded.valid)
 
     @torch.no_grad()
     def probabilities(self, key: str) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
         """(C, h, w) class probabilities of a reduced image before the CRF, and (h, w) uint8 its hints."""
-        _, target, shares = self._shares(key)
-        return shares.numpy(), target.labels
+        _, target, probabilities = self._probabilities(key)
+        return probabilities.numpy(), target.labels
 
-    def _shares(self, key: str) -> tuple[NDArray[np.uint8], PseudoLabels, torch.Tensor]:
+    def _probabilities(self, key: str) -> tuple[NDArray[np.uint8], PseudoLabels, torch.Tensor]:
         """The reduced image, its hints, and what the head makes of it with them."""
         images = self._images(key)
         image, target = images.target(key)
-        shares = resize(self.store.maps(image).logits[None].cpu(), image.shape[:2])[0]
+        probabilities = resize(self.store.maps(image).logits[None].cpu(), image.shape[:2])[0]
         possible = target.candidate_classes[:, None, None] if target.possible is None else target.possible
-        shares *= torch.from_numpy(possible)
-        of_hints = touched(target.labels, images.propagation_superpixels(key, image), len(shares))
-        rows, columns = np.nonzero(of_hints < len(shares))
-        shares[:, rows, columns] *= 1 - TRUST
-        shares[of_hints[rows, columns], rows, columns] += TRUST
-        shares /= shares.sum(dim=0).clamp_min(1e-9)
-        return image, target, shares
+        probabilities *= torch.from_numpy(possible)
+        of_hints = touched(target.labels, images.propagation_superpixels(key, image), len(probabilities))
+        rows, columns = np.nonzero(of_hints < len(probabilities))
+        probabilities[:, rows, columns] *= 1 - TRUST
+        probabilities[of_hints[rows, columns], rows, columns] += TRUST
+        probabilities /= probabilities.sum(dim=0).clamp_min(1e-9)
+        return image, target, probabilities
 
     def _images(self, key: str) -> TrainingImages:
         return TrainingImages(self.dataset, (key,), self.hint_types, INSTANT.data, self.cache)
@@ -134,7 +134,7 @@ class Session:
     def _known(self, images: TrainingImages, key: str) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         """The reduced image, and (H, W) uint8 its hints propagated as far as they can be trusted.
 
-        Propagation shares out an image among the classes that are hinted there. A first click has no rival yet: alone,
+        Propagation divides an image among the classes that are hinted there. A first click has no rival yet: alone,
         it would take most of the image and teach the head that all of it is one class.
         """
         image, target = images.target(key)

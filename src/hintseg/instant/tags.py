@@ -55,7 +55,7 @@ def place_tagged(
         progress("tags", number, ROUNDS, {})
         layer = _maximised(cells, probabilities, targets, recipe.seed + number)
         probabilities = [
-            _candidate_shares(layer, own, targets[key][1], background, recipe)
+            _candidate_probabilities(layer, own, targets[key][1], background, recipe)
             for key, own in zip(keys, cells, strict=True)
         ]
     progress("tags", ROUNDS, ROUNDS, {})
@@ -121,7 +121,7 @@ def _maximised(
 
 
 @torch.no_grad()
-def _candidate_shares(
+def _candidate_probabilities(
     layer: nn.Linear, cells: Tensor, target: PseudoLabels, background: int | None, recipe: Recipe
 ) -> Tensor:
     """(T, CELLS, CELLS) softmax over the classes that an image may hold, none of which may take all of it."""

@@ -69,7 +69,7 @@ def require_sure_palette(path: Path, palette: bytes, values: NDArray[np.uint8]) 
         return
     number, grey = next((int(n), int(g)) for n, g in zip(used, greys, strict=True) if n != g)
     raise InputError(
-        f"{path}: its palette shows the value {number} as the grey {grey}, so it is not sure which of the two is the "
+        f"{path}: its palette shows the value {number} as the grey {grey}, so it is unclear which of the two is the "
         "class; save it as an 8-bit grey PNG whose grey is the class."
     )
 

@@ -57,7 +57,7 @@ def complete_image(
         crf: refine by a dense CRF.
 
     Returns:
-        (C, H / STRIDE, W / STRIDE) float32 on the CPU, zero for classes not allowed.
+        (C, H / STRIDE, W / STRIDE) float32 on the CPU, zero for classes that are no candidates.
     """
     height, width = target.labels.shape
     classes = np.flatnonzero(target.candidate_classes)

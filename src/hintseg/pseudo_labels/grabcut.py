@@ -79,11 +79,11 @@ def _largest_first(boxes: Iterable[Box]) -> list[Box]:
     return sorted(boxes, key=lambda box: (box.x0 - box.x1) * (box.y1 - box.y0))
 
 
-def box_pixels(box: Box, size: Sequence[int], share: float) -> tuple[slice, slice]:
+def box_pixels(box: Box, size: Sequence[int], fraction: float) -> tuple[slice, slice]:
     """Rows and columns of a box shrunk, or grown, about its centre; at least one pixel."""
     slices = []
     for low, high, length in ((box.y0, box.y1, size[0]), (box.x0, box.x1, size[1])):
-        centre, half = (low + high) / 2, share * (high - low) / 2
+        centre, half = (low + high) / 2, fraction * (high - low) / 2
         first = int(np.clip(np.floor(centre - half), 0, length - 1))
         slices.append(slice(first, int(np.clip(np.ceil(centre + half), first + 1, length))))
     return slices[0], slices[1]

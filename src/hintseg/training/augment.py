@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from hintseg.config.schema import DataConfig
 from hintseg.hints.labels import IGNORE_INDEX
 
-SOFT_STRIDE = 4  # pixels per cell of soft completed masks
+SOFT_STRIDE = 4  # pixels per cell of soft pseudo-labels
 CHANNELS = 64  # OpenCV resizes so many at once
 
 
@@ -34,7 +34,7 @@ class Sample(NamedTuple):
 
 
 class SoftMask(NamedTuple):
-    """A completed mask with its probabilities, at `SOFT_STRIDE`.
+    """A pseudo-label with its probabilities, at `SOFT_STRIDE`.
 
     Attributes:
         classes: (K,) uint8 classes that may occur.

@@ -27,7 +27,7 @@ class TrainingBatch(NamedTuple):
         candidate_classes: (B, C) bool: classes that may occur.
         present_classes: (B, C) bool: classes that do.
         propagated: (B, S, S) uint8.
-        soft: (B, C, S/4, S/4) float32, zero where there is no completed mask.
+        soft: (B, C, S/4, S/4) float32, zero where there is no pseudo-label.
         number: (B,) int64: of the image among all.
     """
 
@@ -48,7 +48,7 @@ class TrainingBatches(TorchDataset[TrainingBatch]):
     class, the latter are drawn more often: `LOCALIZED_FRACTION` of the images drawn are theirs.
 
     Args:
-        soft: completed masks by key.
+        soft: pseudo-labels by key.
         places: which images of each batch to make; None makes all of them.
     """
 

@@ -29,7 +29,7 @@ from hintseg.training.job import Job, finish
 from hintseg.training.loading import decode
 from hintseg.training.loop import TrainingState, new_state, train_steps
 from hintseg.training.run_folder import write_metrics, write_tensorboard
-from hintseg.training.self_training import MapsOf, completed_masks, remembered_segments
+from hintseg.training.self_training import MapsOf, remembered_segments, soft_pseudo_labels
 
 log = logging.getLogger("hintseg")
 
@@ -39,12 +39,12 @@ DROPOUT = 0.65  # of a new classifier [SPML, stage 2]
 
 
 def is_separate(recipe: Recipe) -> bool:
-    """Whether another network, or another classifier, learns from completed masks, with a learning rate of its own."""
+    """Whether another network, or another classifier, learns from pseudo-labels, with a learning rate of its own."""
     return recipe.self_training.mode in ("classifier", "fresh")
 
 
 def completion_step(recipe: Recipe) -> int | None:
-    """The iteration before which the training masks are completed; None: never."""
+    """The iteration before which the pseudo-labels are made; None: never."""
     stage, last = recipe.self_training, recipe.iterations
     step = round(stage.start * last)
     if is_separate(recipe):
@@ -78,8 +78,8 @@ class Run:
         self.checkpoint = job.out / "checkpoint.pt"
         self.interruption = Interruption()
         self.held_out = frozenset[str]()
-        if (share := self.recipe.selection.held_out) > 0:
-            self.held_out = held_out(images.localized, share, self.recipe.seed)
+        if (fraction := self.recipe.selection.held_out) > 0:
+            self.held_out = held_out(images.localized, fraction, self.recipe.seed)
         self.too_few = not self.held_out
 
     def train(self) -> None:
@@ -129,7 +129,7 @@ class Run:
         return image, target.labels
 
     def _begin_second_network(self, step: int) -> None:
-        """A new classifier on the frozen embedding, or a new network, towards completed masks alone."""
+        """A new classifier on the frozen embedding, or a new network, towards pseudo-labels alone."""
         torch.manual_seed(self.recipe.seed + 1)
         if self.recipe.self_training.mode == "classifier":
             network = self.state.average.network.with_new_classifier(DROPOUT)
@@ -207,7 +207,7 @@ class Run:
             maps_of = self.first_maps
         folder = self.out / "completed" / f"{step:06d}"
         done = partial(self._progress, "complete")
-        return completed_masks(self.images, self.recipe, maps_of, folder, self.fabric, done)
+        return soft_pseudo_labels(self.images, self.recipe, maps_of, folder, self.fabric, done)
 
     def _progress(self, stage: str, done: int, total: int) -> None:
         self.job.progress(stage, done, total, {})

@@ -23,10 +23,10 @@ Progress = Callable[[int, int], None]
 MapsOf = Callable[[NDArray[np.uint8]], PixelMaps]
 
 
-def completed_masks(
+def soft_pseudo_labels(
     images: TrainingImages, recipe: Recipe, maps_of: MapsOf, folder: Path, fabric: Fabric, progress: Progress
 ) -> dict[str, SoftMask]:
-    """KEY → completed mask of every training image, made now unless it lies in `folder`.
+    """KEY → soft pseudo-labels of every training image, made now unless it lies in `folder`.
 
     Args:
         maps_of: `completion_maps` of an image.
@@ -34,10 +34,10 @@ def completed_masks(
         progress: called with (done, total).
     """
 
-    def completed(key: str, path: Path) -> SoftMask:
+    def complete(key: str, path: Path) -> SoftMask:
         return SoftMask(*cached_arrays(path, SoftMask._fields, lambda: _completed_mask(images, recipe, key, maps_of)))
 
-    return shared_work(fabric, folder, images.keys, completed, progress)
+    return shared_work(fabric, folder, images.keys, complete, progress)
 
 
 def _completed_mask(images: TrainingImages, recipe: Recipe, key: str, maps_of: MapsOf) -> SoftMask:
@@ -72,9 +72,9 @@ def remembered_segments(
         if not target.says_nothing():
             maps = maps_of(image)
             # Most of a segment's cells lie off its borders: no CRF.
-            completed = complete_image(maps, image, target, recipe.completion, images.dataset.background, crf=False)
+            soft = complete_image(maps, image, target, recipe.completion, images.dataset.background, crf=False)
             embeddings = maps.embeddings.cpu()
-            labels = F.interpolate(completed[None], size=embeddings.shape[-2:], mode="bilinear", align_corners=False)
+            labels = F.interpolate(soft[None], size=embeddings.shape[-2:], mode="bilinear", align_corners=False)
             ignored = torch.from_numpy(target.labels == IGNORE_INDEX)[None, None].float()
             ignored = F.adaptive_avg_pool2d(ignored, (embeddings.shape[1], embeddings.shape[2]))[0, 0] > 0.5
             classes = labels[0].argmax(dim=0).masked_fill(ignored, IGNORE_INDEX)

@@ -97,7 +97,7 @@ def suggest(
         target = write_result(out or folder / "suggestions.json", content, out is None or overwrite)
     table = Table("image", "click at x, y", "uncertain pixels", "likely")
     for suggestion in found:
-        likely = ", ".join(f"{name} {share:.0%}" for name, share in suggestion.classes)
+        likely = ", ".join(f"{name} {fraction:.0%}" for name, fraction in suggestion.classes)
         table.add_row(plain(suggestion.key), f"{suggestion.x}, {suggestion.y}", f"{suggestion.uncertainty:.0f}", likely)
     console.print(table)
     for sentence in [*inspected.warnings, *inspected.errors]:

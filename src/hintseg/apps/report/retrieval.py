@@ -51,7 +51,7 @@ def spotlit_neighbour(dataset: Dataset, neighbour: Neighbour) -> NDArray[np.uint
     image = dataset.image(neighbour.key)
     height, width = image.shape[:2]
     sides = zip(neighbour.box, (width, height, width, height), strict=True)
-    x0, y0, x1, y1 = (round(share * side) for share, side in sides)
+    x0, y0, x1, y1 = (round(fraction * side) for fraction, side in sides)
     mask = np.zeros((height, width), np.bool_)
     mask[y0:y1, x0:x1] = True
     return spotlit(image, mask)

@@ -32,7 +32,7 @@ from hintseg.io.writing import atomic_path
 from hintseg.memory_errors import memory_explained
 
 LARGEST_REQUEST = 64 * 2**20
-MOST_SHARES = 200_000_000  # larger images get a mask but no score
+MOST_PROBABILITIES = 200_000_000  # larger images get a mask but no score
 STREAMS = 4  # images fetched at once
 log = logging.getLogger("hintseg")
 
@@ -290,11 +290,11 @@ def _predicted(
 def _labels(segmenter: Segmenter, decoded: DecodedImage) -> tuple[NDArray[np.uint8], float | None]:
     """A mask, and the mean certainty of its pixels where the image is not too large."""
     image = decoded.pixels
-    if image.shape[0] * image.shape[1] * len(segmenter.classes) > MOST_SHARES:
+    if image.shape[0] * image.shape[1] * len(segmenter.classes) > MOST_PROBABILITIES:
         return segmenter.predict_decoded(decoded), None
-    shares = segmenter.probabilities(image)
-    return without_data(shares.argmax(axis=0).astype(np.uint8), decoded.valid), round(
-        float(shares.max(axis=0).mean()), 4
+    probabilities = segmenter.probabilities(image)
+    return without_data(probabilities.argmax(axis=0).astype(np.uint8), decoded.valid), round(
+        float(probabilities.max(axis=0).mean()), 4
     )
 
 

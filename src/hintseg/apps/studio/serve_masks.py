@@ -97,8 +97,8 @@ def serve_masks(app: FastAPI, project: Project, model: Model, lane: Lane) -> Non
 
 def coloured(labels: NDArray[np.uint8], project: Project) -> NDArray[np.uint8]:
     """(H, W) labels → (h, w, 4), transparent where there is none."""
-    share = min(1.0, LONGEST_SHOWN / max(labels.shape))
-    small = resize_nearest(labels, (max(round(labels.shape[0] * share), 1), max(round(labels.shape[1] * share), 1)))
+    scale = min(1.0, LONGEST_SHOWN / max(labels.shape))
+    small = resize_nearest(labels, (max(round(labels.shape[0] * scale), 1), max(round(labels.shape[1] * scale), 1)))
     table = np.zeros((256, 4), np.uint8)
     for label, colour in enumerate(project.appearance.colours_of(project.identifiers)):
         table[label] = (*parse_colour(colour), 255)

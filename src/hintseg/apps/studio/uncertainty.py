@@ -25,7 +25,7 @@ class Place(NamedTuple):
 
 
 def uncertainty_of(probabilities: NDArray[np.floating]) -> NDArray[np.float32]:
-    """(H, W) from 0 to 1: one minus the largest of (C, H, W) probabilities, as a share of what it can be at most."""
+    """(H, W) from 0 to 1: one minus the largest of (C, H, W) probabilities, as a fraction of what it can be at most."""
     most = 1 - 1 / max(len(probabilities), 2)
     return np.clip((1 - probabilities.max(axis=0)) / most, 0, 1).astype(np.float32)
 

@@ -61,15 +61,15 @@ class PermutohedralLattice:
         """W S in blocks of `block_rows(S)` rows; reads all of S before the first block."""
         length = block_rows(values)
         field = self._blurred(values.contiguous())
-        for corners, shares in zip(*(part.split(length) for part in self._slice), strict=True):
-            yield _sums(field, corners, shares)
+        for corners, barycentric in zip(*(part.split(length) for part in self._slice), strict=True):
+            yield _sums(field, corners, barycentric)
 
     def normalised(self) -> "PermutohedralLattice":
         """D^−½ W D^−½ with D = diag(W 1); changes this lattice."""
-        (pixel_of_corner, weights, _), (_, shares) = self._splat, self._slice
-        scale = self.filter(shares.new_ones(shares.shape[0], 1)).add_(1e-20).rsqrt_()
+        (pixel_of_corner, weights, _), (_, barycentric) = self._splat, self._slice
+        scale = self.filter(barycentric.new_ones(barycentric.shape[0], 1)).add_(1e-20).rsqrt_()
         weights *= scale.index_select(0, pixel_of_corner)[:, 0]
-        shares *= scale
+        barycentric *= scale
         return self
 
     def _blurred(self, values: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ BLOCK_ELEMENTS = 64_000_000  # transition matrices larger than this are recomput
 def random_walk(
     embedding_map: Tensor, seeds: Tensor, concentration: float = 5.0, exponent: int = 20, doublings: int = 6
 ) -> Tensor:
-    """Spread class scores along similar embeddings.
+    """Propagate class scores along similar embeddings.
 
     Args:
         embedding_map: (H, W, D), unit length (normalised again here).

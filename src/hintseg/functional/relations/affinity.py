@@ -15,8 +15,8 @@ from hintseg.functional.segments.prototypes import segment_prototypes
 EMBEDDING_SHARE = 0.1  # [SPML code]: nearest by normalise([0.1 · embedding ; location ; colour])
 
 
-def affinity(batch: SegmentedBatch, memory: MemoryBank, limit: int = 0, threshold: float = 0.95) -> Relation:
-    """Every pixel against the batch's segments; labels are propagated label sets (the memory takes no part)."""
+def affinity(batch: SegmentedBatch, bank: MemoryBank, limit: int = 0, threshold: float = 0.95) -> Relation:
+    """Every pixel against the batch's segments; labels are propagated label sets (the memory bank takes no part)."""
     mixed = F.normalize(torch.cat([EMBEDDING_SHARE * batch.embeddings.detach(), batch.surroundings], dim=1), dim=1)
     prototypes = segment_prototypes(mixed, batch.segment_of_pixel, batch.prototypes.shape[0])
     sets = affinity_label_sets(

@@ -7,14 +7,14 @@ from hintseg.functional.segments.batch import SegmentedBatch
 from hintseg.functional.segments.memory_bank import MemoryBank
 
 
-def annotation(batch: SegmentedBatch, memory: MemoryBank, limit: int = 0) -> Relation:
-    """Labelled pixels against labelled segments of the batch and the memory; nobody else takes part."""
+def annotation(batch: SegmentedBatch, bank: MemoryBank, limit: int = 0) -> Relation:
+    """Labelled pixels against labelled segments of the batch and the memory bank; nobody else takes part."""
     segments = batch.labelled_segments
     pixels = batch.labelled_pixels[spaced(len(batch.labelled_pixels), limit)]
     new_row = torch.full_like(batch.label_of_segment, -1)
     new_row[segments] = torch.arange(len(segments), device=new_row.device)
     prototypes, labels = batch.prototypes.index_select(0, segments), batch.label_of_segment[segments]
-    if (remembered := memory.segments()) is not None:
+    if (remembered := bank.segments()) is not None:
         known = remembered.labelled
         prototypes = torch.cat([prototypes, remembered.prototypes[known].to(prototypes.dtype)])
         labels = torch.cat([labels, remembered.labels[known]])

@@ -11,7 +11,7 @@ from hintseg.functional.segments.batch import SegmentedBatch
 from hintseg.functional.segments.memory_bank import MemoryBank
 
 
-def cooccurrence(batch: SegmentedBatch, memory: MemoryBank, limit: int = 0) -> Relation:
+def cooccurrence(batch: SegmentedBatch, bank: MemoryBank, limit: int = 0) -> Relation:
     """Every pixel against every segment; labels are the tag sets of the images they come from."""
     tagged = batch.tags_of_image.any(dim=1)
     # A tagless image would be everybody's negative; with all tags it is everybody's positive instead of noise.
@@ -19,7 +19,7 @@ def cooccurrence(batch: SegmentedBatch, memory: MemoryBank, limit: int = 0) -> R
     taking_part = batch.tagged_pixels[spaced(len(batch.tagged_pixels), limit)]
     prototypes = batch.prototypes
     prototype_tags = tags[batch.image_of_segment]
-    if (remembered := memory.segments()) is not None:
+    if (remembered := bank.segments()) is not None:
         known = remembered.tagged
         prototypes = torch.cat([prototypes, remembered.prototypes[known].to(prototypes.dtype)])
         prototype_tags = torch.cat([prototype_tags, remembered.tags[known]])

@@ -9,8 +9,8 @@ from hintseg.functional.segments.batch import SegmentedBatch
 from hintseg.functional.segments.memory_bank import MemoryBank
 
 
-def similarity(batch: SegmentedBatch, memory: MemoryBank, limit: int = 0) -> Relation:
-    """Superpixels as labels, images as groups; the memory takes no part."""
+def similarity(batch: SegmentedBatch, bank: MemoryBank, limit: int = 0) -> Relation:
+    """Superpixels as labels, images as groups; the memory bank takes no part."""
     pixels = spaced(len(batch.located), limit)
     segment_of_pixel = batch.segment_of_pixel[pixels]
     return Relation(

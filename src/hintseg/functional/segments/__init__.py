@@ -1,1 +1,1 @@
-"""Segments: spherical k-means, superpixels, prototypes, memory."""
+"""Segments: spherical k-means, superpixels, prototypes, memory bank."""
