@@ -1,4 +1,4 @@
-"""Masks, rasters and uncertainty of images, as PNGs; accepting masks; nearest training segments."""
+"""Masks, rasters and uncertainty of images, as PNGs; nearest training segments; accepting masks."""
 
 import io
 from typing import Any, Literal
@@ -63,6 +63,19 @@ def serve_masks(app: FastAPI, project: Project, model: Model, lane: Lane) -> Non
             raise HTTPException(404, "this image has no scribble map")
         return image_response(coloured(found.labels, project))
 
+    @app.get("/api/nearest/{key:path}")
+    async def nearest(request: Request, key: str, x: float, y: float) -> dict[str, Any]:
+        found = await lane.run(request, lambda: model.nearest(key, (x, y)))
+        if found is None:
+            raise HTTPException(422, "train first: there are no training segments to compare with yet")
+        segment, neighbours = found
+        outline = cv2.findContours(segment.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)[0]
+        return {"outline": [part[:, 0].tolist() for part in outline], "neighbours": neighbours}
+
+
+def serve_acceptance(app: FastAPI, project: Project, model: Model, lane: Lane) -> None:
+    """Accepting the mask that is shown, withdrawing it, and making regions of it."""
+
     @app.post("/api/accept/{key:path}")
     async def take_mask(request: Request, key: str, if_match: IfMatch = None) -> dict[str, bool]:
         seen = required_version(if_match)
@@ -84,15 +97,6 @@ def serve_masks(app: FastAPI, project: Project, model: Model, lane: Lane) -> Non
         seen = required_version(if_match)
         await lane.run(request, lambda: edit(project, key, lambda: model.tag(key) == seen))
         return {"accepted": project.dataset.has_mask(key)}
-
-    @app.get("/api/nearest/{key:path}")
-    async def nearest(request: Request, key: str, x: float, y: float) -> dict[str, Any]:
-        found = await lane.run(request, lambda: model.nearest(key, (x, y)))
-        if found is None:
-            raise HTTPException(422, "train first: there are no training segments to compare with yet")
-        segment, neighbours = found
-        outline = cv2.findContours(segment.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)[0]
-        return {"outline": [part[:, 0].tolist() for part in outline], "neighbours": neighbours}
 
 
 def coloured(labels: NDArray[np.uint8], project: Project) -> NDArray[np.uint8]:

@@ -22,7 +22,7 @@ from hintseg.apps.studio.listen import listen, require_port
 from hintseg.apps.studio.lock import locked_folder
 from hintseg.apps.studio.page_files import serve_page
 from hintseg.apps.studio.project import Project
-from hintseg.apps.studio.serve_masks import LONGEST_SHOWN, serve_masks
+from hintseg.apps.studio.serve_masks import LONGEST_SHOWN, serve_acceptance, serve_masks
 from hintseg.apps.studio.trainer import Effort, Model, Trainer
 from hintseg.errors import InputError
 from hintseg.hints.labels import MAX_CLASSES
@@ -84,6 +84,7 @@ def create_app(project: Project, trainer: Trainer, token: str | None = None) -> 
     _serve_hints(app, project, model, trainer)
     _serve_images(app, project, lanes)
     serve_masks(app, project, model, lanes["masks"])
+    serve_acceptance(app, project, model, lanes["masks"])
     serve_import(app, project, model, lanes["imports"])
     _serve_training(app, project, model, trainer, lanes["exports"])
     serve_page(app)
