@@ -12,7 +12,7 @@ from hintseg.hints.dataset import Dataset
 from hintseg.pseudo_labels.target import PseudoLabels
 from hintseg.training import tag_classifier
 from hintseg.training.data import TrainingImages
-from hintseg.training.tag_classifier import image_seeds, tagged_probabilities, unplaced
+from hintseg.training.tag_classifier import image_seeds, tagged_probabilities, unlocalized
 
 
 def test_tags_alone_train_and_resume(run, tmp_path, scenes, interrupted, same_weights):
@@ -34,7 +34,7 @@ def test_only_images_with_unplaced_classes_need_seeds(scenes, tiny):
     config = choose_recipe(weights="none", settings=tiny).data
 
     def needed(*hint_types):
-        return unplaced(TrainingImages(Dataset.open(scenes.root), scenes.keys("train"), hint_types, config))
+        return unlocalized(TrainingImages(Dataset.open(scenes.root), scenes.keys("train"), hint_types, config))
 
     assert needed("scribbles") == []
     assert needed("boxes") == []

@@ -22,7 +22,7 @@ from hintseg.pseudo_labels.cam import expected_fractions
 from hintseg.pseudo_labels.complete import balanced
 from hintseg.pseudo_labels.target import PseudoLabels
 from hintseg.training.data import TrainingImages
-from hintseg.training.tag_classifier import image_seeds, tagged_probabilities, unplaced
+from hintseg.training.tag_classifier import image_seeds, tagged_probabilities, unlocalized
 
 log = logging.getLogger("hintseg")
 
@@ -36,8 +36,8 @@ def place_tagged(
     progress: Callable[[str, int, int, dict[str, float]], None],
 ) -> None:  # fmt: skip
     """Set seeds in images of classes that have no localized hint in any image; nothing where there is none."""
-    keys = unplaced(images)
-    if not keys or all_placed(images):
+    keys = unlocalized(images)
+    if not keys or all_localized(images):
         return
     log.info("%d images have classes without a localized hint: their tags locate them first", len(keys))
     background = images.dataset.background
@@ -67,7 +67,7 @@ def place_tagged(
     )
 
 
-def all_placed(images: TrainingImages) -> bool:
+def all_localized(images: TrainingImages) -> bool:
     """Whether every class that these images hold has a localized hint in one of them."""
     localized: set[int] = set()
     named: set[int] = set()

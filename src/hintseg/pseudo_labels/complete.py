@@ -143,5 +143,5 @@ def _clamp(result: Tensor, labels: NDArray[np.uint8]) -> None:
     cell_columns = torch.from_numpy(columns * width // labels.shape[1])
     hinted = torch.zeros_like(result)
     hinted[torch.from_numpy(labels[rows, columns].astype(np.int64)), cell_rows, cell_columns] = 1
-    agreed = hinted.sum(dim=0) == 1
-    result[:, agreed] = hinted[:, agreed]
+    is_single = hinted.sum(dim=0) == 1
+    result[:, is_single] = hinted[:, is_single]

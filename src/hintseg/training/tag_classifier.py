@@ -46,7 +46,7 @@ def place_tags(job: Job, network: Embedder, images: TrainingImages, fabric: Fabr
     Args:
         network: trained in place; ends with the averaged weights.
     """
-    keys, recipe = unplaced(images), job.recipe
+    keys, recipe = unlocalized(images), job.recipe
     if not keys or recipe.tags.iterations == 0:
         return
     trained = _train_on_tags(job, network, images, fabric, fingerprint, len(keys))
@@ -97,7 +97,7 @@ def _train_on_tags(
     return state.average.network
 
 
-def unplaced(images: TrainingImages) -> list[str]:
+def unlocalized(images: TrainingImages) -> list[str]:
     """Images with complete tags and a class without a localized hint.
 
     A background alone without a localized hint does not count, as long as other images show what it is.

@@ -14,7 +14,7 @@ from hintseg.errors import HintsegError, InputError
 from hintseg.hints.types.registry import HINT_TYPES
 from hintseg.instant.session import Session
 
-PLACED = tuple(name for name in HINT_TYPES if name != "tags")  # hints that say where something is
+LOCALIZED = tuple(name for name in HINT_TYPES if name != "tags")  # hints that say where something is
 
 
 class Learner:
@@ -72,7 +72,7 @@ class Learner:
         """Image with localized hints → what changes with them."""
         dataset, project = self.project.dataset, self.project
         named = dataset.hint_keys()
-        hinted = set().union(*(named[name] for name in PLACED)) & dataset.paths.keys()
+        hinted = set().union(*(named[name] for name in LOCALIZED)) & dataset.paths.keys()
         return {key: content_version(project, key) for key in sorted(hinted)}
 
     def _fit(self) -> Session | None:

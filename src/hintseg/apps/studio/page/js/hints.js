@@ -5,7 +5,7 @@ export const EMPTY = { strokes: [], points: [], boxes: [], regions: [], tags: []
 const TYPES = Object.keys(EMPTY);
 
 export const only = ({ strokes, points, boxes, regions = null, tags }) => ({ strokes, points, boxes, regions, tags });
-export const placed = (state) => ["strokes", "points", "boxes", "regions"].some((type) => state[type]?.length);
+export const localized = (state) => ["strokes", "points", "boxes", "regions"].some((type) => state[type]?.length);
 
 // A copy that later changes do not reach; the runs of regions, which are long and never change, are shared.
 export const copied = ({ regions, ...rest }) => ({ ...structuredClone(rest), regions: regions && [...regions] });

@@ -1,7 +1,7 @@
 // The mask of the open image: asked for after every change, shown with where it comes from, accepted or withdrawn.
 
 import { $, attempt, inform } from "./dom.js";
-import { placed } from "./hints.js";
+import { localized } from "./hints.js";
 import { follow } from "./image.js";
 import { readProject } from "./project.js";
 import { allSaved, markSaved } from "./saving.js";
@@ -11,7 +11,7 @@ import { classOf, colour, emit, hints, imageOf, on, project, view } from "./stat
 // Which mask there is to ask for: "accepted", "model", or none yet.
 function source() {
   if (view.accepted) return "accepted";
-  const here = view.raster || placed(hints.drawn);
+  const here = view.raster || localized(hints.drawn);
   const anywhere = here || project.images.some((entry) => entry.hint_types.some((type) => type !== "tags"));
   return project.run || (project.model === "hints" ? here : anywhere) ? "model" : null;
 }
