@@ -16,6 +16,9 @@ OLD = [
     ("hintseg.storage.files", "exists"),
     ("hintseg.losses.contrast", "pixel_to_segment_loss"),
     ("hintseg.inference.untrained", "complete_untrained"),
+    ("hintseg.hints.forms.registry", "parse_forms"),
+    ("hintseg.hints.forms.form", "HintForm"),
+    ("hintseg.images", "read_picture"),
 ]
 
 

@@ -55,9 +55,10 @@ def phase_depthwise(body: nn.Module) -> None:
 
 def _phased_module(convolution: nn.Conv2d) -> PhasedDepthwise:
     """With the same parameters."""
+    channels, kernel, dilation = convolution.in_channels, convolution.kernel_size[0], convolution.dilation[0]
     new = PhasedDepthwise(
-        convolution.in_channels, convolution.out_channels, convolution.kernel_size, padding=convolution.padding,
-        dilation=convolution.dilation, groups=convolution.groups, bias=convolution.bias is not None,
+        channels, channels, kernel, padding=dilation * (kernel // 2), dilation=dilation, groups=channels,
+        bias=convolution.bias is not None,
         device="meta",  # elsewhere weights would be drawn, and every later draw would differ
     )  # fmt: skip
     new.weight, new.bias = convolution.weight, convolution.bias
