@@ -16,7 +16,7 @@ from hintseg.formats.registry import export_masks, import_dataset
 from hintseg.formats.rle import encode_rle
 from hintseg.formats.writer import Classes
 from hintseg.hints.dataset import Dataset
-from hintseg.hints.labels import UNLABELLED
+from hintseg.hints.labels import UNLABELED
 from hintseg.io.images import read_labels, write_image, write_labels
 from hintseg.pseudo_labels.pipeline import pseudo_labels
 
@@ -141,7 +141,7 @@ def test_what_is_left_out_is_neither_background_nor_absent(root, write):
     dataset = Dataset.open(root.parent / "out")
     hints = dataset.hints("a")
     labels = pseudo_labels(dataset.picture("a"), hints, len(dataset.classes))
-    known = labels.labels[labels.labels < UNLABELLED]
+    known = labels.labels[labels.labels < UNLABELED]
     assert dataset.classes.index("soil") not in known, "nobody knows what else is there"
     assert (known == dataset.classes.index("house")).sum() == 16 or found.boxes
     if "cow" in dataset.classes:

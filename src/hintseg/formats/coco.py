@@ -220,7 +220,7 @@ def _add_region(annotation: dict[str, Any], key: str, label: int, found: Importe
     for polygon in segmentation if isinstance(segmentation[0], list) else [segmentation]:
         corners = numbers(polygon, None, f"{where}, segmentation")
         if len(corners) < 6 or len(corners) % 2:
-            found.leave_out("polygon of fewer than three corners", key, None if label == VOID else label)
+            found.leave_out("polygon of fewer than three corners", key, None if label == IGNORE_INDEX else label)
         else:
             drawn |= found.fill(key, np.array(corners).reshape(-1, 2), label)
     return drawn

@@ -20,7 +20,7 @@ from hintseg.errors import InputError
 from hintseg.formats.finding import ImageFinder, matching, parts_of
 from hintseg.formats.frames import Frame, frame_of
 from hintseg.formats.polygons import clipped_line, filled
-from hintseg.hints.labels import MAX_CLASSES, UNLABELED, IGNORE_INDEX
+from hintseg.hints.labels import IGNORE_INDEX, MAX_CLASSES, UNLABELED
 from hintseg.hints.names import plain_name, require_names
 from hintseg.io.images import read_image_size
 
@@ -194,7 +194,9 @@ class Imported:
         if inside.any():
             np.copyto(self._canvas(key)[window], np.uint8(label), where=inside)
         else:
-            is_there = label != IGNORE_INDEX and ((places >= 0) & (places <= self.frame(key).size[::-1])).all(axis=1).any()
+            is_there = (
+                label != IGNORE_INDEX and ((places >= 0) & (places <= self.frame(key).size[::-1])).all(axis=1).any()
+            )
             self.leave_out("polygon that covers no pixel of its image", *((key, label) if is_there else ()))
         return bool(inside.any())
 
