@@ -140,7 +140,7 @@ def test_what_is_left_out_is_neither_background_nor_absent(root, write):
     _, found = import_dataset(root, root.parent / "out", background="soil")
     dataset = Dataset.open(root.parent / "out")
     hints = dataset.hints("a")
-    labels = pseudo_labels(dataset.picture("a"), hints, len(dataset.classes))
+    labels = pseudo_labels(dataset.decoded("a"), hints, len(dataset.classes))
     known = labels.labels[labels.labels < UNLABELED]
     assert dataset.classes.index("soil") not in known, "nobody knows what else is there"
     assert (known == dataset.classes.index("house")).sum() == 16 or found.boxes

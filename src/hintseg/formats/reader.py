@@ -194,9 +194,8 @@ class Imported:
         if inside.any():
             np.copyto(self._canvas(key)[window], np.uint8(label), where=inside)
         else:
-            is_there = (
-                label != IGNORE_INDEX and ((places >= 0) & (places <= self.frame(key).size[::-1])).all(axis=1).any()
-            )
+            inside_image = ((places >= 0) & (places <= self.frame(key).size[::-1])).all(axis=1).any()
+            is_there = label != IGNORE_INDEX and inside_image
             self.leave_out("polygon that covers no pixel of its image", *((key, label) if is_there else ()))
         return bool(inside.any())
 
