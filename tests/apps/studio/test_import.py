@@ -204,6 +204,25 @@ def test_another_image_of_the_same_name_is_left_out_and_counted(tab, folder):
     assert scribbles(folder, "b") is None
 
 
+@pytest.mark.parametrize("place", ["points.json", "looked_for.json", "masks", "scribbles", "contours"])
+def test_a_new_image_takes_no_hints_of_an_earlier_one_of_its_name(tab, folder, place):
+    path = folder / place
+    if path.suffix:
+        path.write_text(json.dumps({"n": [[5, 5, 1] if place == "points.json" else 1]}))
+    else:
+        write_labels(path / "n.png", np.ones((60, 60), np.uint8))
+    answer = tab.client.post("/api/images", params={"name": "n.png"}, content=png())
+    assert answer.status_code == 422
+    assert "n.png: the project holds hints of an earlier image" in answer.json()["detail"]
+    files = {"n.png": png(), "n.json": labelme("n.png", SQUARE).replace(b"72", b"60").replace(b"96", b"60")}
+    report, _ = imported(tab.client, files, "add")
+    assert report["new"] == 0
+    assert report["lost"] == {"image of whose name the project holds hints of an earlier image": 1}
+    assert "n" not in Dataset.open(folder).paths
+    assert path.exists()
+    assert tab.client.post("/api/images", params={"name": "m.png"}, content=png()).status_code == 200
+
+
 def test_a_project_that_changed_meanwhile_is_asked_about_again(tab, folder):
     name, answer = read(tab.client, {"b.json": labelme("b.png", SQUARE)})
     assert tab.save("b", {"points": [{"label": 0, "x": 3, "y": 4}]}).status_code == 200

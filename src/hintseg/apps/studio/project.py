@@ -23,7 +23,7 @@ from hintseg.apps.studio.kept import drop, drop_held, keep, kept
 from hintseg.apps.studio.links import writable, write_new
 from hintseg.apps.studio.regions import is_same, picture_version, save_picture
 from hintseg.apps.studio.tables import HintTables, Marks, mark
-from hintseg.apps.studio.uploads import decoded_upload
+from hintseg.apps.studio.uploads import decoded_upload, orphaned
 from hintseg.errors import InputError, RunError
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.forms.registry import FORMS
@@ -295,7 +295,7 @@ class Project:
         """Store an uploaded image under its name and return its key.
 
         Raises:
-            InputError: no image, of an unknown format, or its name is taken.
+            InputError: no image, of an unknown format, or its name is taken, be it by hints of an image that is gone.
             RunError: images/ is a link, or cannot be written.
         """
         plain = decoded_upload(name, content)  # takes time, in which others can save
@@ -304,6 +304,11 @@ class Project:
             self._reload()
             if key in {unicodedata.normalize("NFC", known) for known in self.dataset.paths}:
                 raise InputError(f"{name}: an image of this name is there already; rename it.")
+            if key in orphaned(self.dataset):
+                raise InputError(
+                    f"{name}: the project holds hints of an earlier image of this name; rename the image, or copy it "
+                    "into the folder images/ if they are its own."
+                )
             write_new(target, content)
             self._reload()
         return key
