@@ -347,15 +347,19 @@ def test_an_accepted_mask_becomes_regions_to_edit_below_what_was_drawn(tab, fold
     mask = np.full((72, 96), 2, np.uint8)
     mask[:5] = 255
     write_labels(folder / "masks" / "b.png", mask)
+    drawn = scribbles(folder, "b")
+    drawn[2, :4] = 0
+    write_labels(folder / "scribbles" / "b.png", np.where(drawn < 254, drawn, np.uint8(255)))
     tag = tab.mask_tag("b", "accepted")
     assert tab.client.post("/api/edit/b", headers={"If-Match": "other"}).status_code == 409
     assert (folder / "masks" / "b.png").exists()
     answer = tab.client.post("/api/edit/b", headers={"If-Match": tag})
-    assert answer.json() == {"accepted": False}
+    assert answer.json() == {"accepted": False, "ignored": 5 * 96 - 4}
     labels = scribbles(folder, "b")
     assert (labels[10:30, 10:40] == 1).all()
     assert (labels[5:10] == 2).all()
-    assert (labels[:5] == 255 - 1).all()
+    assert (labels[2, :4] == 0).all()
+    assert (labels[:5] == 255 - 1).sum() == 5 * 96 - 4
     assert not (folder / "masks" / "b.png").exists()
     copies = [path.read_bytes() for path in (folder / "studio" / "kept" / "masks").iterdir()]
     assert len(copies) == 2
