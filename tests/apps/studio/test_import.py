@@ -223,6 +223,16 @@ def test_a_new_image_takes_no_hints_of_an_earlier_one_of_its_name(tab, folder, p
     assert tab.client.post("/api/images", params={"name": "m.png"}, content=png()).status_code == 200
 
 
+def test_a_class_whose_name_the_projects_masks_have_for_another_value_is_refused(tab, folder):
+    write_labels(folder / "masks" / "été 1.png", np.ones((72, 96), np.uint8))
+    (folder / "masks" / ".made-by.json").write_text(json.dumps({"classes": ["sky", "roof", "été", "car", "cow"]}))
+    name, answer = read(tab.client, {"b.json": labelme("b.png", {**SQUARE, "label": "cow"})})
+    refused = take(tab.client, name, answer.json()["version"])
+    assert refused.status_code == 422
+    assert "'cow' is another class there (4)" in refused.json()["detail"]
+    assert (Dataset.open(folder).mask("été 1") == 1).all()
+
+
 def test_a_project_that_changed_meanwhile_is_asked_about_again(tab, folder):
     name, answer = read(tab.client, {"b.json": labelme("b.png", SQUARE)})
     assert tab.save("b", {"points": [{"label": 0, "x": 3, "y": 4}]}).status_code == 200
