@@ -99,7 +99,7 @@ def voc(root):
 
 
 def yolo(root):
-    (root / "data.yaml").write_text("path: .\nnames:\n  0: cow\n  1: 'sky'\n")
+    (root / "data.yaml").write_text("path: .\ntask: segment\nnames:\n  0: cow\n  1: 'sky'\n")
     (root / "labels").mkdir()
     corners = " ".join(f"{x / WIDTH} {y / HEIGHT}" for x, y in SQUARE)
     (root / "labels" / "a.txt").write_text(f"0 {corners}\n")

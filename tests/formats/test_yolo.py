@@ -1,14 +1,21 @@
 """YOLO: what data.yaml says, rows of every kind, splits, images without labels."""
 
+import numpy as np
 import pytest
 from tests.formats.test_reader import photograph
 
 from hintseg.check import inspect
 from hintseg.errors import InputError
 from hintseg.formats.registry import import_dataset
+from hintseg.formats.writer import Classes, Labelled
+from hintseg.formats.yolo import write
 
 POSE = "0 0.5 0.5 0.4 0.4 "
 TURNED = "0 0.5 0.1 0.9 0.5 0.5 0.9 0.1 0.5"  # of a square image
+CUT_OFF = "0 0.7 0.5 1 0.1 1 0.9 0.8 0.6"
+KITE = "0 0.5 0.1 0.9 0.5 0.5 0.9 0.1 0.3"
+UPRIGHT = "0 0.1 0.1 0.5 0.1 0.5 0.5 0.1 0.5"
+TRIANGLE = "0 0.1 0.1 0.5 0.1 0.5 0.5"
 
 
 def data_set(root, yaml, *rows, size=(64, 48)):
@@ -89,21 +96,39 @@ def test_key_points(tmp_path, shape, row, points):
 
 
 @pytest.mark.parametrize(
-    ("yaml", "rows", "regions", "box"),
+    ("task", "rows", "regions", "boxes", "said"),
     [
-        ("names: [cow]\n", [TURNED], False, (10, 10, 90, 90)),
-        ("names: [cow]\ntask: obb\n", ["0 0.1 0.1 0.5 0.1 0.5 0.5 0.1 0.5"], False, (10, 10, 50, 50)),
-        ("names: [cow]\n", ["0 0.1 0.1 0.5 0.1 0.5 0.5 0.1 0.5"], True, None),
-        ("names: [cow]\n", [TURNED, "0 0.1 0.1 0.5 0.1 0.5 0.5"], True, None),
-        ("names: [cow]\n", ["0 0.5 0.1 0.9 0.5 0.5 0.9 0.3 0.5"], True, None),
+        ("", [TURNED], False, [(10, 10, 90, 90)], False),
+        ("", [TURNED, CUT_OFF], False, [(10, 10, 90, 90), (70, 10, 100, 90)], False),
+        ("", [TURNED, "0 0.5 0.5 0.2 0.2"], False, [(10, 10, 90, 90), (40, 40, 60, 60)], False),
+        ("", [*[TURNED] * 19, KITE], False, [(10, 10, 90, 90)] * 20, False),
+        ("", [TURNED, KITE], False, [(10, 10, 90, 90)] * 2, True),
+        ("", [KITE], False, [(10, 10, 90, 90)], True),
+        ("", [CUT_OFF], False, [(70, 10, 100, 90)], True),
+        ("", [UPRIGHT], False, [(10, 10, 50, 50)], True),
+        ("", [TURNED, TRIANGLE], True, [(10, 10, 90, 90)], True),
+        ("", [*[KITE] * 19, TRIANGLE], True, [(10, 10, 90, 90)] * 19, True),
+        ("", [KITE, UPRIGHT, TRIANGLE], True, [], False),
+        ("obb", [UPRIGHT, KITE], False, [(10, 10, 50, 50), (10, 10, 90, 90)], False),
+        ("segment", [TURNED, UPRIGHT], True, [], False),
     ],
 )
-def test_turned_boxes(tmp_path, yaml, rows, regions, box):
-    dataset, found = imported(data_set(tmp_path / "in", yaml, *rows, size=(100, 100)))
+def test_turned_boxes(tmp_path, task, rows, regions, boxes, said):
+    dataset, found = imported(data_set(tmp_path / "in", f"names: [cow]\ntask: {task}\n", *rows, size=(100, 100)))
     assert bool(found.regions) == regions
-    if box:
-        (hint,) = dataset.hints("a").boxes
-        assert (hint.x0, hint.y0, hint.x1, hint.y1) == pytest.approx(box)
+    hints = dataset.hints("a").boxes
+    assert [(box.x0, box.y0, box.x1, box.y1) for box in hints] == [pytest.approx(box) for box in boxes]
+    assert any("'task: segment'" in note and "'task: obb'" in note for note in found.notes) == said
+
+
+def test_four_corners_that_hintseg_wrote_are_regions_again(tmp_path):
+    labels = np.full((48, 64), 255, np.uint8)
+    labels[10:20, 10:30] = 0
+    image = photograph(tmp_path / "in" / "images" / "a.jpg")
+    write(tmp_path / "in", [Labelled("a.jpg", labels, image)], Classes(("cow",), None))
+    dataset, found = imported(tmp_path / "in")
+    assert np.array_equal(dataset.hints("a").scribble_map.labels == 0, labels == 0)
+    assert found.notes == []
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """Polygons → masks, and lines cut off at the edge of the image.
 
-A pixel is inside a polygon where its centre is; of centres on the outline, those on its right and lower sides.
-pycocotools draws the same, but rounds corners to a fifth of a pixel.
+Polygons cover the pixels that pycocotools gives them (COCO's `rleFrPoly`): corners are rounded to a fifth of a pixel,
+each side is a chain of such places, and a pixel is inside where its centre is.
 """
 
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-CHUNK = 1 << 22  # crossings that are held at once
+CHUNK = 1 << 20  # crossings that are held at once
 WORD = 8  # pixels, a byte each, of a machine word
 ONCE = np.uint8(1)
 Window = tuple[slice, slice]
@@ -27,9 +27,9 @@ def filled(size: tuple[int, int], vertices: NDArray[np.floating]) -> tuple[Windo
         The window (rows, columns) of the image in which the polygon lies, and the mask of this window.
     """
     # In each column of pixels, those below an odd number of the outline's crossings with its middle are inside.
-    places = np.concatenate([vertices, vertices[:1]], dtype=np.float64).T.copy()
+    fifths = np.trunc(np.concatenate([vertices, vertices[:1]], dtype=np.float64).T * 5 + 0.5)
     # The first column whose middle lies beyond a corner, within the image; the first row likewise.
-    cells = np.maximum(np.floor(places + 0.5), 0.0)
+    cells = np.maximum(np.ceil((fifths - 2) / 5), 0.0)
     across, down = np.minimum(cells[0], size[1]), np.minimum(cells[1], size[0])
     columns, rows = across.tolist(), down.tolist()
     left, right, top, bottom = int(min(columns)), int(max(columns)), int(min(rows)), int(max(rows))
@@ -38,20 +38,17 @@ def filled(size: tuple[int, int], vertices: NDArray[np.floating]) -> tuple[Windo
     toggles = np.zeros((height + 1, words), np.uint64)
     pixels = toggles.view(np.uint8)
     flat = pixels.reshape(-1)
-    x, y = places[:, :-1]
-    along = places[:, 1:] - places[:, :-1]
+    chains = _chains(fifths)
     count = np.abs(across[1:] - across[:-1])
-    slope = np.divide(along[1], along[0], out=np.zeros(len(count)), where=count > 0)
     # Of an edge's crossings: column = offset + number of the crossing among all.
     offset = np.minimum(across[:-1], across[1:]) - (count.cumsum() - count)
     for edges, numbers in _parts(count):
         times = count[edges].astype(np.int64)
         column = numbers + offset[edges].repeat(times)
-        row = column + 0.5
-        row -= x[edges].repeat(times)
-        row *= slope[edges].repeat(times)
-        row += y[edges].repeat(times)
-        np.floor(np.add(row, 0.5, out=row), out=row)
+        row = _crossings(column, chains[:, edges].repeat(times, axis=1))
+        row -= 2
+        row /= 5
+        np.ceil(row, out=row)
         np.minimum(np.maximum(row, top, out=row), bottom, out=row)
         row *= words * WORD
         row += column
@@ -59,6 +56,38 @@ def filled(size: tuple[int, int], vertices: NDArray[np.floating]) -> tuple[Windo
         np.bitwise_xor.at(flat, row.astype(np.int64), ONCE)  # only whether it is odd counts
     np.bitwise_xor.accumulate(toggles, axis=0, out=toggles)
     return np.s_[top:bottom, left:right], pixels[:height, :width].view(np.bool_)
+
+
+def _chains(fifths: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(4, N) of the sides of a polygon with corners (2, N + 1) x, y: x and y of the first place, the step along the
+    other axis for one along the longer axis, which goes right, or down where a side is steep, and whether it is.
+    """
+    start, stop = fifths[:, :-1], fifths[:, 1:]
+    step = stop - start
+    x, y = step
+    found = np.empty((4, x.size))
+    is_steep = np.abs(x) < np.abs(y)
+    longer = np.where(is_steep, y, x)
+    found[:2] = np.where(longer < 0, stop, start)
+    longer[longer == 0] = 1
+    found[2] = np.where(is_steep, x, y) / longer
+    found[3] = is_steep
+    return found
+
+
+def _crossings(column: NDArray[np.float64], chains: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Where chains cross the middles of columns: the upper of the two places beside it, in fifths of a pixel."""
+    x, y, slope, is_steep = chains
+    middle = 5 * column + 2.5
+    found = np.trunc(y + slope * (middle - 0.5 + (slope < 0) - x) + 0.5)
+    steep = np.flatnonzero(is_steep)
+    if steep.size:
+        (x, y, slope, _), middle = chains[:, steep], middle[steep]
+        steps = np.ceil((middle - x) / slope)  # to the first place beyond the middle; it may be one off
+        sign = np.sign(slope)
+        before, after = (np.trunc(x + slope * at + 0.5) * sign > middle * sign for at in (steps - 1, steps))
+        found[steep] = y + steps - before - after
+    return found
 
 
 def _parts(count: NDArray[np.float64]) -> Iterator[tuple[slice, NDArray[np.float64]]]:

@@ -1,8 +1,8 @@
 """YOLO: one text file an image, a row an object, coordinates as fractions of the image.
 
 `class x y w h` is a box, `class x y x y x y …` a region; with `kpt_shape:` in the YAML file a box is followed by key
-points. Rows of four corners are turned boxes where `task: obb` says so, or where all rows of all files are turned
-rectangles. Class names and splits come from `data.yaml`, or names from `classes.txt` or `obj.names`.
+points. Rows of four corners are turned boxes where `task: obb` says so, regions where `task: segment` does; else all
+rows together decide. Class names and splits come from `data.yaml`, or names from `classes.txt` or `obj.names`.
 Written, every connected area of a class is one region, the background's, too.
 """
 
@@ -26,6 +26,8 @@ from hintseg.io.writing import write_text
 
 SLACK = 0.5  # of the image's side: farther outside, coordinates are no fractions
 SQUARE = 0.05  # cosine of a corner that counts as right
+NEARLY_ALL = 0.9  # of the rows that decide together what rows of four corners are
+CUT = 1e-4  # of the image's side: that near to its edge, a tool may have cut a corner off
 
 
 class _Row(NamedTuple):
@@ -77,7 +79,7 @@ def read_root(root: Path, found: Imported) -> None:
         folders.add(found.images[key].parent)
         rows += _rows(path, key)
     _add_others(folders, described, found)
-    turned = described.task == "obb" or _all_turned(rows, found)
+    turned = _are_boxes(rows, described, found)
     for row in rows:
         if row.number not in labels:
             known = f"0..{len(labels) - 1}" if list(labels) == list(range(len(labels))) else ", ".join(map(str, labels))
@@ -170,12 +172,27 @@ def _is_pose(values: list[float]) -> bool:
     return 2 in seen or (bool(inside) and all(inside))
 
 
-def _all_turned(rows: list[_Row], found: Imported) -> bool:
-    """Whether all rows are rectangles of four corners, of which one at least is turned."""
-    if not rows or any(len(row.values) != 8 for row in rows):
+def _are_boxes(rows: list[_Row], described: Description, found: Imported) -> bool:
+    """Whether rows of four corners are turned boxes.
+
+    Where that is unclear they are, and a note says so: a region's pixels would be taught as certain.
+    """
+    quads = [row for row in rows if len(row.values) == 8]
+    if described.task in ("obb", "segment") or described.keypoints is not None or not quads:
+        return described.task == "obb"
+    whole = [row for row in quads if all(CUT < value < 1 - CUT for value in row.values)]
+    sides = [np.diff(corners, axis=0, append=corners[:1]) for corners in (_corners(row, found) for row in whole)]
+    is_turned = any(np.abs(side).min(axis=1).max() > 1 for side in sides)
+    rectangles = is_turned and sum(map(_is_rectangle, sides)) >= NEARLY_ALL * len(sides)
+    polygons = sum(len(row.values) >= 6 for row in rows)
+    if not rectangles and len(quads) < NEARLY_ALL * polygons:
         return False
-    sides = [np.diff(corners, axis=0, append=corners[:1]) for corners in (_corners(row, found) for row in rows)]
-    return all(map(_is_rectangle, sides)) and any(np.abs(side).min(axis=1).max() > 1 for side in sides)
+    if not rectangles or len(quads) < polygons:
+        found.note(
+            f"{len(quads)} rows of four corners are taken as the boxes around them; if they outline regions, write "
+            "'task: segment' into data.yaml, and 'task: obb' if they are turned boxes."
+        )
+    return True
 
 
 def _is_rectangle(sides: NDArray[np.float64]) -> bool:
@@ -201,4 +218,4 @@ def write(out: Path, items: Iterable[Labelled], classes: Classes) -> None:
         write_text(out / "labels" / f"{item.key}.txt", "".join(rows))
     names = yaml.safe_dump({"names": dict(enumerate(classes.names))}, allow_unicode=True, sort_keys=False)
     asked = "# val: the folder of the images that YOLO shall measure with; other ones than those that it trains on\n"
-    write_text(out / "data.yaml", f"path: .\ntrain: images\n{asked}{names}")
+    write_text(out / "data.yaml", f"path: .\ntrain: images\ntask: segment\n{asked}{names}")

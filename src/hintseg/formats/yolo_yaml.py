@@ -25,7 +25,7 @@ class Description:
         path: the file that it was read from.
         names: class number → name.
         keypoints: (number, values each: 2 or 3) of pose labels, or None.
-        task: "obb" where it says so.
+        task: "obb" or "segment" where it says so.
         splits: name → folders or lists of images, below the data set's folder.
         lists: the lists among them.
     """

@@ -4,7 +4,7 @@ import os
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from hintseg.errors import InputError
 from hintseg.hints.keys import without_suffix
@@ -57,13 +57,20 @@ def require_own_values(folder: Path, classes: Sequence[str], first_label: int) -
         return
     content = read_json(told)
     learned = content.get("classes") if isinstance(content, dict) else None
-    for label, name in enumerate(learned if isinstance(learned, list) else ()):
-        if name in classes and classes.index(name) + first_label != label:
-            raise InputError(
-                f"{folder}: holds masks that hintseg wrote for other classes or values ({name!r:.80} is {label} there, "
-                f"but {classes.index(name) + first_label} here); import them with classes.txt, or write them with "
-                f"the data set's own classes, or remove {told.name} if they were converted."
-            )
+    found = misplaced(learned if isinstance(learned, list) else (), classes, first_label)
+    if found is not None:
+        label, name = found
+        raise InputError(
+            f"{folder}: holds masks that hintseg wrote for other classes or values ({name!r:.80} is {label} there, "
+            f"but {classes.index(name) + first_label} here); import them with classes.txt, or write them with "
+            f"the data set's own classes, or remove {told.name} if they were converted."
+        )
+
+
+def misplaced(told: Sequence[Any], classes: Sequence[str], first_label: int) -> tuple[int, str] | None:
+    """The first value, and its name, of a list of classes by value that the data set has for another value."""
+    pairs = enumerate(told)
+    return next((one for one in pairs if one[1] in classes and classes.index(one[1]) + first_label != one[0]), None)
 
 
 def require_size(path: Path, shape: tuple[int, ...], size: tuple[int, int]) -> None:

@@ -204,6 +204,35 @@ def test_another_image_of_the_same_name_is_left_out_and_counted(tab, folder):
     assert scribbles(folder, "b") is None
 
 
+@pytest.mark.parametrize("place", ["points.json", "looked_for.json", "masks", "scribbles", "contours"])
+def test_a_new_image_takes_no_hints_of_an_earlier_one_of_its_name(tab, folder, place):
+    path = folder / place
+    if path.suffix:
+        path.write_text(json.dumps({"n": [[5, 5, 1] if place == "points.json" else 1]}))
+    else:
+        write_labels(path / "n.png", np.ones((60, 60), np.uint8))
+    answer = tab.client.post("/api/images", params={"name": "n.png"}, content=png())
+    assert answer.status_code == 422
+    assert "n.png: the project holds hints of an earlier image" in answer.json()["detail"]
+    files = {"n.png": png(), "n.json": labelme("n.png", SQUARE).replace(b"72", b"60").replace(b"96", b"60")}
+    report, _ = imported(tab.client, files, "add")
+    assert report["new"] == 0
+    assert report["lost"] == {"image of whose name the project holds hints of an earlier image": 1}
+    assert "n" not in Dataset.open(folder).paths
+    assert path.exists()
+    assert tab.client.post("/api/images", params={"name": "m.png"}, content=png()).status_code == 200
+
+
+def test_a_class_whose_name_the_projects_masks_have_for_another_value_is_refused(tab, folder):
+    write_labels(folder / "masks" / "été 1.png", np.ones((72, 96), np.uint8))
+    (folder / "masks" / ".made-by.json").write_text(json.dumps({"classes": ["sky", "roof", "été", "car", "cow"]}))
+    name, answer = read(tab.client, {"b.json": labelme("b.png", {**SQUARE, "label": "cow"})})
+    refused = take(tab.client, name, answer.json()["version"])
+    assert refused.status_code == 422
+    assert "'cow' is another class there (4)" in refused.json()["detail"]
+    assert (Dataset.open(folder).mask("été 1") == 1).all()
+
+
 def test_a_project_that_changed_meanwhile_is_asked_about_again(tab, folder):
     name, answer = read(tab.client, {"b.json": labelme("b.png", SQUARE)})
     assert tab.save("b", {"points": [{"label": 0, "x": 3, "y": 4}]}).status_code == 200
@@ -328,15 +357,19 @@ def test_an_accepted_mask_becomes_regions_to_edit_below_what_was_drawn(tab, fold
     mask = np.full((72, 96), 2, np.uint8)
     mask[:5] = 255
     write_labels(folder / "masks" / "b.png", mask)
+    drawn = scribbles(folder, "b")
+    drawn[2, :4] = 0
+    write_labels(folder / "scribbles" / "b.png", np.where(drawn < 254, drawn, np.uint8(255)))
     tag = tab.mask_tag("b", "accepted")
     assert tab.client.post("/api/edit/b", headers={"If-Match": "other"}).status_code == 409
     assert (folder / "masks" / "b.png").exists()
     answer = tab.client.post("/api/edit/b", headers={"If-Match": tag})
-    assert answer.json() == {"accepted": False}
+    assert answer.json() == {"accepted": False, "ignored": 5 * 96 - 4}
     labels = scribbles(folder, "b")
     assert (labels[10:30, 10:40] == 1).all()
     assert (labels[5:10] == 2).all()
-    assert (labels[:5] == 255 - 1).all()
+    assert (labels[2, :4] == 0).all()
+    assert (labels[:5] == 255 - 1).sum() == 5 * 96 - 4
     assert not (folder / "masks" / "b.png").exists()
     copies = [path.read_bytes() for path in (folder / "studio" / "kept" / "masks").iterdir()]
     assert len(copies) == 2

@@ -316,11 +316,14 @@ def test_an_accepted_mask_is_edited_as_regions(browser, serve, photographs):
     (photographs / "dataset.json").write_text('{"classes": ["sky", "person"]}', "utf-8")
     labels = np.zeros((HEIGHT, WIDTH), np.uint8)
     labels[:, WIDTH // 2 :] = 1
+    labels[:2] = 255
     write_labels(photographs / "masks" / "astronaut.png", labels)
+    labels[:2] = UNLABELED  # as regions hold it
     with opened(browser, serve, photographs) as page:
         expect(page.locator("#source")).to_have_text("accepted mask")
         page.click("#edit")
         expect(page.locator("#hint-count")).to_have_text("Hints of this image (2)")
+        expect(page.locator("#info-text")).to_contain_text(f"{2 * WIDTH} that the mask ignores are unlabeled now")
         expect(page.locator("#edit")).to_be_hidden()
         assert np.array_equal(regions(photographs), labels)
         page.locator("#canvas").focus()

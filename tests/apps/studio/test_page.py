@@ -86,6 +86,23 @@ def test_classes_are_moved_coloured_hidden_and_deleted(page, photographs):
 
 
 @pytest.mark.slow
+def test_drawing_goes_on_where_hints_name_a_class_that_is_renamed(browser, serve, photographs):
+    (photographs / "dataset.json").write_text('{"classes": ["dog", "tree"]}', "utf-8")
+    (photographs / "points.json").write_text('{"astronaut": [[5, 5, "tree"]]}', "utf-8")
+    with opened(browser, serve, photographs) as page:
+        page.locator("#classes .pick").nth(1).click()
+        page.locator("#classes .more").nth(1).click()
+        page.fill("#class-name", "bush")
+        page.click("#class-form button.main")
+        eventually(lambda: names(page) == ["dog", "bush"])
+        eventually(lambda: "bush" in (photographs / "points.json").read_text("utf-8"))
+        page.wait_for_load_state("networkidle")
+        scribble(page, (0.1, 0.2), (0.6, 0.2))
+        eventually(lambda: stored(photographs) == ["bush"])
+        expect(page.locator("#notice")).to_be_hidden()
+
+
+@pytest.mark.slow
 def test_an_answer_about_one_class_lets_no_other_be_deleted(page):
     for name in ("dog", "tree"):
         add(page, name)

@@ -14,7 +14,7 @@ from hintseg.apps.studio.project import Project
 from hintseg.apps.studio.regions import save_map
 from hintseg.apps.studio.runs import connected_runs
 from hintseg.errors import InputError
-from hintseg.hints.labels import UNLABELED
+from hintseg.hints.labels import IGNORE_INDEX, UNLABELED
 from hintseg.io.images import write_labels
 
 
@@ -53,8 +53,11 @@ def withdraw(project: Project, key: str, is_current: Callable[[], bool] = lambda
     return project.dataset.has_mask(key)
 
 
-def edit(project: Project, key: str, is_current: Callable[[], bool] = lambda: True) -> None:
+def edit(project: Project, key: str, is_current: Callable[[], bool] = lambda: True) -> int:
     """Make regions of the image's mask, below those that were drawn; a copy of it stays in studio/kept/masks.
+
+    Returns:
+        How many ignored pixels of the mask are unlabelled from now on: scribbles/KEY.png cannot hold ignored ones.
 
     Raises:
         ConflictError: it is not the one that was seen.
@@ -66,15 +69,17 @@ def edit(project: Project, key: str, is_current: Callable[[], bool] = lambda: Tr
         labels, path = dataset.mask(key), _mask(project, key)
         if labels is None or path is None:
             raise InputError(f"{key}: has no accepted mask to edit.")
-        labels = np.where(labels < UNLABELED, labels, np.uint8(UNLABELED))
         drawn = dataset.hints(key, ("scribbles",)).scribble_map
         if drawn is not None:
             labels = np.where(drawn.labels < UNLABELED, drawn.labels, labels)
+        ignored = labels == IGNORE_INDEX
+        labels = np.where(ignored, np.uint8(UNLABELED), labels)
         if connected_runs(labels, MOST_RUNS) is None:
             raise InputError(f"{key}: its mask is too fine to be edited here; draw hints, or accept another mask.")
         save_map(dataset, key, labels)
         keep_mask(project.root, path)
         path.unlink(missing_ok=True)
+    return int(ignored.sum())
 
 
 def require(is_current: Callable[[], bool]) -> None:

@@ -29,7 +29,7 @@ class Change:
 
     Attributes:
         staged: folder that holds them, each at its path below the project.
-        copies: folder below the project that keeps what was there.
+        copies: folder below the project that keeps what was there; empty: nothing is lost by the change.
         removed: paths below the project of files that go.
     """
 
@@ -39,11 +39,11 @@ class Change:
 
 
 @contextmanager
-def changing(root: Path, kind: str) -> Iterator[Change]:
+def changing(root: Path, kind: str = "") -> Iterator[Change]:
     """Collect changed files; all of them move to their places when the block ends without error, dataset.json last.
 
     Args:
-        kind: folder below studio/kept in which the copies lie.
+        kind: folder below studio/kept in which the copies lie; empty: there are none.
 
     Raises:
         RunError: a folder is a link or cannot be written.
@@ -51,13 +51,13 @@ def changing(root: Path, kind: str) -> Iterator[Change]:
     staged = writable(root, "studio", FOLDER, READY).parent
     shutil.rmtree(staged, ignore_errors=True)
     time = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
-    change = Change(staged, f"studio/kept/{kind}/{time}-{secrets.token_hex(2)}")
+    change = Change(staged, kind and f"studio/kept/{kind}/{time}-{secrets.token_hex(2)}")
     try:
         yield change
         changed = [path.relative_to(staged).as_posix() for path in staged.rglob("*") if path.is_file()]
         for part in (*changed, *change.removed):
             target = writable(root, *part.split("/"))
-            if target.exists():
+            if change.copies and target.exists():
                 kept = writable(root, *change.copies.split("/"), *part.split("/"))
                 kept.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(target, kept)

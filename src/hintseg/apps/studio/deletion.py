@@ -7,18 +7,16 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from hintseg.apps.studio.changes import changing
+from hintseg.apps.studio.class_table import stage_record
 from hintseg.apps.studio.drawn import TABLES
-from hintseg.apps.studio.tables import CLASS_OF, numbered
+from hintseg.apps.studio.tables import CLASS_OF, NUMBERED, numbered
 from hintseg.errors import InputError
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.dataset_json import read_json, read_table
 from hintseg.hints.labels import IGNORE_INDEX, UNLABELED
 from hintseg.hints.types.registry import HINT_TYPES
 from hintseg.io.images import write_labels
-from hintseg.io.storage.outputs import MADE_BY
 from hintseg.io.writing import write_text
-
-NUMBERED = (*TABLES, "looked_for")
 
 
 class Uses(NamedTuple):
@@ -82,7 +80,7 @@ def _stage(dataset: Dataset, label: int, staged: Path) -> None:
         moved[label] = gone
         if doubled := dataset.label_maps[folder].doubled:
             raise InputError(f"{doubled[0]}: is a second label map of its image; remove one of the two first.")
-        _stage_record(dataset, folder, names, staged)
+        stage_record(dataset, folder, lambda told: _moved_up(told, label + dataset.first_label), staged)
         for key, path in dataset.label_maps[folder].files.items():
             before = _labels(dataset, folder, key)
             labels = moved[before]
@@ -107,13 +105,9 @@ def _stage(dataset: Dataset, label: int, staged: Path) -> None:
     )
 
 
-def _stage_record(dataset: Dataset, folder: str, names: list[str], staged: Path) -> None:
-    """What a folder of masks says of its classes, where it says those of the project."""
-    path = dataset.root / folder / MADE_BY
-    if path.exists():
-        told = read_json(path)
-        if told.get("classes") == list(dataset.classes):
-            write_text(staged / folder / MADE_BY, json.dumps(told | {"classes": names}, ensure_ascii=False))
+def _moved_up(told: list[Any], value: int) -> list[Any]:
+    """Names by value, as the values are where one of them is gone."""
+    return told[:value] + told[value + 1 :]
 
 
 def _label(dataset: Dataset, name: str, row: Any) -> int:

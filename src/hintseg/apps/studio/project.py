@@ -1,8 +1,6 @@
 """A data set folder that grows while someone draws: classes, images and hints, every change on disk at once."""
 
-import json
 import logging
-import secrets
 import threading
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,24 +14,23 @@ from hintseg.apps.studio.appearance import FILE as APPEARANCE
 from hintseg.apps.studio.appearance import Appearance
 from hintseg.apps.studio.changes import finish_change
 from hintseg.apps.studio.class_names import checked_names
+from hintseg.apps.studio.class_table import write_classes
 from hintseg.apps.studio.conflict import ConflictError
 from hintseg.apps.studio.deletion import Uses, delete_class, uses_of
 from hintseg.apps.studio.drawn import TABLES, DrawnHints, Rows, version_of
-from hintseg.apps.studio.identifiers import identify, remember
+from hintseg.apps.studio.identifiers import identify
 from hintseg.apps.studio.kept import drop, drop_held, keep, kept
 from hintseg.apps.studio.links import writable, write_new
 from hintseg.apps.studio.regions import is_same, map_version, save_map
 from hintseg.apps.studio.tables import HintTables, Marks, mark
-from hintseg.apps.studio.uploads import decoded_upload
+from hintseg.apps.studio.uploads import decoded_upload, orphaned
 from hintseg.errors import InputError, RunError
-from hintseg.hints.coding import parse_coding
 from hintseg.hints.dataset import Dataset
-from hintseg.hints.dataset_json import read_json
 from hintseg.hints.layout import require_sound
 from hintseg.hints.types.registry import HINT_TYPES
 from hintseg.io.images import read_image_size
 from hintseg.io.listing import is_image_name
-from hintseg.io.writing import atomic_path, link_or_copy
+from hintseg.io.writing import link_or_copy
 
 log = logging.getLogger("hintseg")
 
@@ -165,7 +162,8 @@ class Project:
 
         Raises:
             ConflictError: the table is another one by now.
-            InputError: a class less than before, an empty name, one used twice, or too many.
+            InputError: a class less than before, a name that is empty or used twice, too many, or a file that names a
+                class and cannot be rewritten.
         """
         with self.locked():
             self._require_table(version)
@@ -174,7 +172,9 @@ class Project:
                 raise InputError(f"background {background} is no class.")
             appearance = self.appearance.changed(self.identifiers, order, colours or {})
             complete = self.dataset.tags_complete if complete is None else complete
-            self._write_table(names, None if background is None else self.labels[background], complete)
+            place = None if background is None else self.labels[background]
+            write_classes(self.dataset, self.identifiers, names, place, complete)
+            self._tables.forget()
             if appearance != self.appearance:
                 appearance.save(self.root)
 
@@ -212,17 +212,6 @@ class Project:
         if identifier not in self.labels:
             raise InputError(f"{identifier}: is no class; reload the page.")
         return self.labels[identifier]
-
-    def _write_table(self, names: list[str], background: int | None, complete: bool) -> None:
-        """dataset.json with other classes; what else it says stays."""
-        path = self.root / "dataset.json"
-        content = read_json(path) if path.exists() else {"void": self.dataset.ignore_index}
-        parse_coding(content, len(names), path)  # before anything is written: a new class may have the ignored value
-        added = [secrets.token_hex(4) for _ in names[len(self.identifiers) :]]
-        remember(self.root, (*self.identifiers, *added), names)
-        content |= {"classes": names, "background": background, "tags_complete": complete}
-        with atomic_path(path) as temporary:
-            temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False), "utf-8")
 
     def hints(self, key: str) -> dict[str, Any]:
         """What `DrawnHints` holds, with version and the image's size; a scribble map that is too fine to be
@@ -305,7 +294,7 @@ class Project:
         """Store an uploaded image under its name and return its key.
 
         Raises:
-            InputError: no image, of an unknown format, or its name is taken.
+            InputError: no image, of an unknown format, or its name is taken, be it by hints of an image that is gone.
             RunError: images/ is a link, or cannot be written.
         """
         plain = decoded_upload(name, content)  # takes time, in which others can save
@@ -314,6 +303,11 @@ class Project:
             self._reload()
             if key in {unicodedata.normalize("NFC", known) for known in self.dataset.paths}:
                 raise InputError(f"{name}: an image of this name is there already; rename it.")
+            if key in orphaned(self.dataset):
+                raise InputError(
+                    f"{name}: the project holds hints of an earlier image of this name; rename the image, or copy it "
+                    "into the folder images/ if they are its own."
+                )
             write_new(target, content)
             self._reload()
         return key

@@ -93,10 +93,10 @@ def serve_acceptance(app: FastAPI, project: Project, model: Model, lane: Lane) -
         return {"accepted": withdraw(project, key, lambda: model.tag(key) == seen)}
 
     @app.post("/api/edit/{key:path}")
-    async def edit_mask(request: Request, key: str, if_match: IfMatch = None) -> dict[str, bool]:
+    async def edit_mask(request: Request, key: str, if_match: IfMatch = None) -> dict[str, bool | int]:
         seen = required_version(if_match)
-        await lane.run(request, lambda: edit(project, key, lambda: model.tag(key) == seen))
-        return {"accepted": project.dataset.has_mask(key)}
+        ignored = await lane.run(request, lambda: edit(project, key, lambda: model.tag(key) == seen))
+        return {"accepted": project.dataset.has_mask(key), "ignored": ignored}
 
 
 def coloured(labels: NDArray[np.uint8], project: Project) -> NDArray[np.uint8]:

@@ -10,6 +10,7 @@ from hintseg.hints.dataset_json import read_table
 from hintseg.io.writing import atomic_path
 
 CLASS_OF = {"scribbles": 0, "points": -1, "boxes": -1}  # place of the class in a table's row
+NUMBERED = (*TABLES, "looked_for")  # tables whose rows name or number classes
 Marks = tuple[tuple[int, ...], ...]
 
 
@@ -60,8 +61,8 @@ class HintTables:
         return {name: read_table(self._root / f"{name}.json") for name in TABLES}
 
 
-def numbered(name: str, row: Any, label: int) -> Any:
-    """A row of a table with another class."""
+def numbered(name: str, row: Any, label: int | str) -> Any:
+    """A row of a table with another class, by number or name."""
     if name not in CLASS_OF:
         return label
     changed = list(row)

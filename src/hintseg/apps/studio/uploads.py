@@ -1,4 +1,4 @@
-"""Uploaded images: a name that is safe in a folder, and a content that can be decoded."""
+"""Uploaded images: a name that is safe in a folder, a content that can be decoded, no hints of an earlier image."""
 
 import re
 import tempfile
@@ -6,6 +6,7 @@ import unicodedata
 from pathlib import Path
 
 from hintseg.errors import InputError
+from hintseg.hints.dataset import Dataset
 from hintseg.io.images import IMAGE_SUFFIXES, read_image
 
 LONGEST = 200  # bytes of a file name
@@ -30,3 +31,13 @@ def decoded_upload(name: str, content: bytes) -> str:
         except InputError as error:
             raise InputError(str(error).replace(str(copy), name)) from error
     return plain
+
+
+def orphaned(dataset: Dataset) -> frozenset[str]:
+    """Keys of hints and label maps whose image is gone, which an image of that name would get.
+
+    Raises:
+        InputError: a table of hints cannot be read.
+    """
+    named = frozenset[str]().union(*dataset.hint_keys().values(), dataset.label_maps["contours"].files)
+    return named - dataset.paths.keys()

@@ -11,6 +11,7 @@ from unicodedata import normalize
 from hintseg.apps.studio.drawn import TABLES, version_of
 from hintseg.apps.studio.importing.upload import Upload, is_same_file
 from hintseg.apps.studio.project import Project
+from hintseg.apps.studio.uploads import orphaned
 from hintseg.errors import HintsegError, InputError
 from hintseg.formats.registry import import_dataset
 from hintseg.hints.classes import same_names
@@ -114,13 +115,19 @@ def read_upload(
 def _matched(
     project: Project, dataset: Dataset, upload: Upload, sources: Mapping[str, Path], lost: Counter[str]
 ) -> tuple[dict[str, str], set[str]]:
-    """Imported key → the project's, and those that are new; another image of the same name is left out."""
+    """Imported key → the project's, and those that are new.
+
+    Left out are images whose name another image has, or had that is gone while its hints are there.
+    """
+    orphans = orphaned(project.dataset)
     known = {_name(key): key for key in project.dataset.paths}
     keys: dict[str, str] = {}
     new: set[str] = set()
     for key, path in sources.items():
         own = upload.own.get(path) or known.get(_name(key))
-        if own is None:
+        if own is None and normalize("NFC", key) in orphans:
+            lost["image of whose name the project holds hints of an earlier image"] += 1
+        elif own is None:
             keys[key] = normalize("NFC", key)
             new.add(keys[key])
         elif path in upload.own or is_same_file(path, project.dataset.path(own)):

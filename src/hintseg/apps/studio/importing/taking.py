@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from hintseg.apps.studio.changes import Change, changing
 from hintseg.apps.studio.class_names import checked_names
+from hintseg.apps.studio.class_table import require_placed
 from hintseg.apps.studio.conflict import ConflictError
 from hintseg.apps.studio.drawn import TABLES
 from hintseg.apps.studio.importing.reading import Read
@@ -53,6 +54,7 @@ def take(project: Project, read: Read, existing: Existing, version: str) -> dict
         known, added = read.labels(project), read.added(project)
         named = [*zip(project.identifiers, dataset.classes, strict=True), *((None, name) for name in added)]
         names = checked_names(named, project.identifiers)
+        require_placed(dataset, names)
         labels = [
             known[label] if label in known else names.index(name) for label, name in enumerate(read.dataset.classes)
         ]

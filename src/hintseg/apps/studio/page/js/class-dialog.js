@@ -29,6 +29,7 @@ $("class-form").onsubmit = attempt(async (event) => {
   if (!entry || !name) return;
   const change = { id: open, before: entry.name, ...(name !== entry.name && { name }), ...(colour !== entry.colour && { colour }) };
   if (change.name || change.colour) await saveClasses({ change });
+  if (change.name && view.key) await follow(); // hints may name the class
 });
 // The button that opened it may be another one by now.
 $("class-dialog").onclose = () => ([...document.querySelectorAll("#classes .more")].find((button) => button.dataset.id === open) ?? $("name")).focus();

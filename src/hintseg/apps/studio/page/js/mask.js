@@ -89,6 +89,7 @@ async function decide(path, method) {
   if (key === view.key) Object.assign(view, { accepted: answer.accepted, tag: null }); // another mask is to be shown
   image.hint_types = answer.accepted ? [...new Set([...image.hint_types, "masks"])] : image.hint_types.filter((type) => type !== "masks");
   emit("images");
+  return answer;
 }
 
 $("accept").onclick = attempt(async () => {
@@ -98,9 +99,10 @@ $("accept").onclick = attempt(async () => {
 });
 $("edit").onclick = attempt(async () => {
   await allSaved();
-  await decide("edit", "POST");
+  const ignored = (await decide("edit", "POST"))?.ignored;
   await readProject();
   await follow();
   markSaved();
-  inform("The mask is regions now: rub out, erase and draw over them, then accept the mask again. A copy of it stays in studio/kept.");
+  inform("The mask is regions now: rub out, erase and draw over them, then accept the mask again. A copy of it stays in studio/kept."
+    + (ignored ? ` Regions cannot say that pixels are ignored: ${ignored} that the mask ignores are unlabeled now, and may get a class in training.` : ""));
 });

@@ -1,0 +1,143 @@
+"""The class table in a project's folder, and what files say about the classes by name.
+
+Hint tables may name classes instead of numbering them, and label maps that hintseg wrote say which class each value is:
+a class that gets another name gets it there, too, in every file at once.
+"""
+
+import json
+import secrets
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from hintseg.apps.studio.changes import changing
+from hintseg.apps.studio.identifiers import remember
+from hintseg.apps.studio.tables import CLASS_OF, NUMBERED, numbered
+from hintseg.errors import InputError
+from hintseg.hints.coding import parse_coding
+from hintseg.hints.dataset import Dataset
+from hintseg.hints.dataset_json import read_json, read_table
+from hintseg.hints.label_maps import LabelMaps, misplaced
+from hintseg.hints.names import is_unnamed, plain_name
+from hintseg.io.class_list import KEY, with_classes
+from hintseg.io.images import read_label_map
+from hintseg.io.reading import json_object
+from hintseg.io.storage.outputs import MADE_BY
+from hintseg.io.writing import write_text
+
+FOLDERS = ("masks", "scribbles")
+
+
+def write_classes(
+    dataset: Dataset, identifiers: Sequence[str], names: Sequence[str], background: int | None, complete: bool
+) -> None:
+    """Rename classes and add new ones; what else dataset.json says stays.
+
+    Args:
+        dataset: as it is on disk.
+        identifiers: of its classes.
+        names: of its classes, then of new ones.
+        background: the background class.
+        complete: `tags_complete` of the folder format.
+
+    Raises:
+        InputError: a file cannot be read or rewritten, or masks would be those of other classes.
+        RunError: a folder is a link or cannot be written.
+    """
+    path = dataset.root / "dataset.json"
+    content = read_json(path) if path.exists() else {"void": dataset.ignore_index}
+    parse_coding(content, len(names), path)  # before anything is written: a new class may have the value of void
+    content |= {"classes": names, "background": background, "tags_complete": complete}
+    require_placed(dataset, names)
+    identifiers = (*identifiers, *(secrets.token_hex(4) for _ in names[len(identifiers) :]))
+    if tuple(names[: len(dataset.classes)]) == dataset.classes:
+        _write(dataset.root, identifiers, names, content)
+        return
+    with changing(dataset.root) as change:
+        _stage_tables(dataset, names, change.staged)
+        for folder in FOLDERS:
+            _stage_label_maps(dataset, dataset.label_maps[folder], names, change.staged)
+            stage_record(dataset, folder, lambda told: _renamed(dataset, told, names), change.staged)
+        _write(change.staged, identifiers, names, content)
+
+
+def require_placed(dataset: Dataset, names: Sequence[str]) -> None:
+    """Refuse names that a folder's record has for other values, so that its masks could not be read: InputError."""
+    for path in (dataset.root / folder / MADE_BY for folder in FOLDERS):
+        told = _told(json_object(path))
+        found = misplaced(_renamed(dataset, told, names), names, dataset.first_label)
+        if found is not None and misplaced(told, dataset.classes, dataset.first_label) is None:
+            raise InputError(
+                f"{path}: {found[1]!r:.80} is another class there ({found[0]}), so that the masks could not be read; "
+                "choose another name."
+            )
+
+
+def stage_record(dataset: Dataset, folder: str, changed: Callable[[list[Any]], list[Any]], staged: Path) -> None:
+    """Change what the record of a folder of masks says of their classes: names by value."""
+    record = json_object(dataset.root / folder / MADE_BY)
+    told = _told(record)
+    if (after := changed(told)) != told:
+        write_text(staged / folder / MADE_BY, json.dumps(record | {"classes": after}, ensure_ascii=False))
+
+
+def _write(root: Path, identifiers: Sequence[str], names: Sequence[str], content: dict[str, Any]) -> None:
+    remember(root, identifiers, names)
+    write_text(root / "dataset.json", json.dumps(content, indent=1, ensure_ascii=False))
+
+
+def _told(record: dict[str, Any]) -> list[Any]:
+    told = record.get("classes")
+    return told if isinstance(told, list) else []
+
+
+def _renamed(dataset: Dataset, told: Sequence[Any], names: Sequence[str]) -> list[Any]:
+    """What a file says of its classes, by value, with the new names of those that it calls as the data set does."""
+    found = list(told)
+    for value, (before, after) in enumerate(zip(dataset.classes, names, strict=False), start=dataset.first_label):
+        if before != after and value < len(found) and _plain(str(found[value])) == _plain(before):
+            found[value] = after
+    return found
+
+
+def _plain(name: str) -> str:
+    return plain_name(name).casefold()
+
+
+def _stage_tables(dataset: Dataset, names: Sequence[str], staged: Path) -> None:
+    new = {plain_name(old): name for old, name in zip(dataset.classes, names, strict=False)}
+    for name in NUMBERED:
+        before = read_table(dataset.root / f"{name}.json")
+        after = {key: [_renamed_row(name, row, new) for row in rows] for key, rows in before.items()}
+        if after != before:
+            write_text(staged / f"{name}.json", json.dumps(after, ensure_ascii=False))
+
+
+def _renamed_row(name: str, row: Any, new: dict[str, str]) -> Any:
+    try:
+        value = row[CLASS_OF[name]] if name in CLASS_OF else row
+    except (LookupError, TypeError):  # no row at all, which reading it says
+        return row
+    if not isinstance(value, str) or plain_name(value) not in new:
+        return row
+    return numbered(name, row, new[plain_name(value)])
+
+
+def _stage_label_maps(dataset: Dataset, found: LabelMaps, names: Sequence[str], staged: Path) -> None:
+    for path in (*found.files.values(), *found.doubled):
+        content = path.read_bytes()
+        if KEY.encode() not in content:
+            continue
+        try:
+            told = read_label_map(path).classes or ()
+        except InputError:  # which reading it says: it is of no use under any name
+            continue
+        if is_unnamed(told) or (after := _renamed(dataset, told, names)) == list(told):
+            continue
+        if path.suffix.lower() != ".png":
+            raise InputError(
+                f"{path}: names the class itself and is no PNG, so that the studio cannot rename it there; convert it."
+            )
+        target = staged / path.relative_to(dataset.root)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(with_classes(content, after))
