@@ -145,12 +145,13 @@ class Segmenter:
         seen: dict[tuple[int, ...], Seen] = {}
         for config in configs:
             small = self.as_in_training(image, config)
-            if max(small.shape[:2]) <= config.tile:
+            tile, overlap = _tile_of(config)
+            if max(small.shape[:2]) <= tile:
                 probabilities = class_probabilities(self, small, config, seen.setdefault(small.shape, Seen()))
                 masks.append(enlarged_argmax(probabilities, size))
             else:
                 look = self._tile_by_tile(small, config)
-                mask = tiled_argmax(look, len(self.classes), small.shape[:2], config.tile, TILE_OVERLAP)
+                mask = tiled_argmax(look, len(self.classes), small.shape[:2], tile, overlap)
                 masks.append(resize_nearest(mask, size))
         return masks
 
@@ -180,10 +181,11 @@ class Segmenter:
         check_image(image)
         size, image = image.shape[:2], self.as_in_training(image, config)
         height, width = image.shape[:2]
-        if max(height, width) <= config.tile:
+        tile, overlap = _tile_of(config)
+        if max(height, width) <= tile:
             return resize(class_probabilities(self, image, config)[None], size)[0].cpu().numpy()
         look = self._tile_by_tile(image, config)
-        probabilities = tiled_mean(look, len(self.classes), (height, width), config.tile, TILE_OVERLAP)
+        probabilities = tiled_mean(look, len(self.classes), (height, width), tile, overlap)
         return resize(torch.from_numpy(probabilities)[None], size)[0].numpy()
 
     def _tile_by_tile(
@@ -256,7 +258,7 @@ class Segmenter:
         height, width = image.shape[:2]
         if not (0 <= at[0] < width and 0 <= at[1] < height):
             raise InputError(f"--at {at[0]:g},{at[1]:g} lies outside the {width}×{height} image.")
-        small = resize_longest_side(self.as_in_training(image), self.recipe.inference.tile)
+        small = resize_longest_side(self.as_in_training(image), _tile_of(self.recipe.inference)[0])
         maps = image_maps(self.network, small, scale=tta.middle_scale(self.recipe.inference.scales))
         segments = self.recipe.segments
         clicked, found = nearest_to_click(
@@ -279,3 +281,9 @@ class Segmenter:
             InputError: it has moved, or the run names no local folder that holds its training images.
         """
         return self.data if isinstance(self.data, Dataset) else self.description.dataset(self.run, self.data)
+
+
+def _tile_of(config: InferenceConfig) -> tuple[int, int]:
+    """Side of the tiles and their overlap, in pixels of the image: where it is enlarged, fewer are seen at once."""
+    enlarged = max(tta.middle_scale(config.scales), 1.0)
+    return round(config.tile / enlarged), round(TILE_OVERLAP / enlarged)
