@@ -4,10 +4,12 @@ from collections.abc import Iterator, Sequence
 
 from hintseg.apps.batch_inference.input_images import InputImage
 from hintseg.apps.batch_inference.output import Output, Prediction, digest_of
+from hintseg.apps.batch_inference.sources import source_mark
 from hintseg.errors import InputError
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.dataset_json import hint_files
 from hintseg.inference.segmenter import Segmenter
+from hintseg.io.samples import PLAIN
 from hintseg.io.storage.outputs import require_outside
 from hintseg.memory_errors import memory_explained
 from hintseg.network.onnx import digest
@@ -32,14 +34,23 @@ def complete_masks(
     output = Output(out, classes=dataset.classes)
     require_outside(output.folder, dataset.label_folders)
     images = [InputImage(str(dataset.paths[key]), key) for key in keys if key in dataset.paths]
-    finished = output.claim(digest_of(method, weights, forms, hint_files(dataset.root)), images, resume, overwrite)
+    # Without a run all deep images decide together how each is shown.
+    stretch = PLAIN.stretch if segmenter else dataset.shown.stretch
+
+    def mark_of(image: InputImage) -> str:
+        source = source_mark(image.source)
+        return source if stretch == PLAIN.stretch else digest_of(source, stretch)
+
+    maker = digest_of(method, weights, forms, hint_files(dataset.root))
+    finished = output.claim(maker, images, resume, overwrite, mark_of=mark_of)
     for key in keys:
         wrong = None
         try:
             if key not in finished:
+                source = mark_of(InputImage(str(dataset.path(key)), key))
                 with memory_explained(key, "reduce the image, or cut it into tiles"):
                     mask = segmenter.complete(dataset, key) if segmenter else complete_key(dataset, key, forms, method)
-                output.write(key, Prediction(mask))
+                output.write(key, Prediction(mask), source=source)
         except InputError as error:
             wrong = str(error)
         yield wrong
