@@ -18,12 +18,13 @@ from hintseg.hints.classes import ClassMap, match_classes
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.labels import UNLABELLED
 from hintseg.hints.model import ImageHints
+from hintseg.hints.stretch import limits_of_all, lost_contrast
 from hintseg.inference.device import pick_device
 from hintseg.inference.prediction import Seen, check_image, class_probabilities, without_data
 from hintseg.inference.retrieval import Neighbour, SegmentIndex, load_index, nearest_to_click
 from hintseg.inference.run_config import RunDescription
 from hintseg.io.images import ImageLike, image_pixels, read_picture, resize_longest_side, resize_nearest
-from hintseg.io.samples import DecodedImage
+from hintseg.io.samples import DecodedImage, View
 from hintseg.io.storage.files import local_file
 from hintseg.io.storage.mirror import fetch
 from hintseg.network import tta
@@ -55,7 +56,7 @@ class Segmenter:
         self.recipe = description.recipe
         self.classes = description.classes
         self.data: Dataset | str | Path | None = None  # of training, as the caller names it
-        self._size_warned = False
+        self._size_warned = self._contrast_warned = False
         self._told: set[str] = set()
 
     @classmethod
@@ -97,14 +98,26 @@ class Segmenter:
 
     def read_picture(self, path: Path) -> DecodedImage:
         """An image as the training images were read, and which of its pixels hold data."""
-        return read_picture(path, self.description.view)
+        return self._shown(path, self.description.view)
 
     def picture(self, dataset: Dataset, key: str) -> DecodedImage:
         """An image of a data set as the training images were read; what its dataset.json states comes first."""
         view = self.description.view
         if dataset.view.stated:
             view = dataset.view._replace(stretch=view.stretch)
-        return read_picture(dataset.path(key), view)
+        return self._shown(dataset.path(key), view)
+
+    def _shown(self, path: Path, view: View) -> DecodedImage:
+        picture = read_picture(path, view)
+        if not self._contrast_warned and lost_contrast(path, view, picture):
+            self._contrast_warned = True
+            low, high = limits_of_all(view) or (0.0, 255.0)
+            log.warning(
+                "%s has almost no contrast after the stretch of the run (%g becomes black, %g white), so its mask "
+                "means little. Unless it is empty, convert it to the scale of the training images. Further ones are "
+                "not named.", path.name, low, high,
+            )  # fmt: skip
+        return picture
 
     def predict_picture(self, picture: DecodedImage, config: InferenceConfig | None = None) -> NDArray[np.uint8]:
         """(H, W) uint8 class indices, `VOID` where the image holds no data; see `predict`."""
