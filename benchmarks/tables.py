@@ -74,6 +74,21 @@ def accuracy() -> str:
     return table(header, rows)
 
 
+def relationships() -> str:
+    """A line for each objective of relationships-*.json, and what it adds to the first."""
+    header = ["data", "hints", "objective", "seeds", "with CRF", "gain", "without CRF", "gain"]
+    rows = []
+    for path in sorted(RESULTS.glob("relationships-*.json")):
+        first, *_ = found = load(path.stem)["rows"]
+        for row in found:
+            line = [row["data"], row["hints"], row["objective"], ", ".join(map(str, row["seeds"]))]
+            for name in ("mean_iou_crf", "mean_iou_no_crf"):
+                gains = [one - other for one, other in zip(row[name], first[name], strict=True)]
+                line += [spread(row[name]), NOTHING if row is first else spread(gains)]
+            rows.append(line)
+    return table(header, rows)
+
+
 def speed() -> str:
     """The interactive session, and each part beside plain code."""
     read = {"session": _session, "parts-epyc": _parts, "parts-crf": _crf, "parts-h200-threads-16": _parts}
@@ -202,7 +217,8 @@ def sources() -> str:
 
 
 TABLES: dict[str, Callable[[], str]] = {
-    "accuracy": accuracy, "peers": peers, "sparsity": sparsity, "speed": speed, "faults": faults, "sources": sources,
+    "accuracy": accuracy, "relationships": relationships, "peers": peers, "sparsity": sparsity, "speed": speed,
+    "faults": faults, "sources": sources,
 }  # fmt: skip
 
 

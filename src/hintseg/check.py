@@ -12,6 +12,7 @@ from hintseg.hints.digest import hint_digest, pixel_digest
 from hintseg.hints.fractions import FractionCounts
 from hintseg.hints.labels import IGNORE_INDEX, UNLABELED
 from hintseg.hints.misspelt import misspelt
+from hintseg.hints.stretch import contrast_warnings, lost_contrast
 from hintseg.hints.suspicions import LabelMapCounts, suspicions
 from hintseg.hints.types.registry import HINT_TYPES
 from hintseg.io.listing import passed_over_sentence
@@ -65,7 +66,7 @@ def inspect(
     hint_types = tuple(hint_types)
     found = Inspection()
     tally: Counter[str] = Counter()
-    label_maps, fractions = LabelMapCounts(), FractionCounts()
+    label_maps, fractions, flat = LabelMapCounts(), FractionCounts(), list[str]()
     for number, key in enumerate(keys):
         found.images += 1
         try:
@@ -82,6 +83,8 @@ def inspect(
             found.corrections.update(hints.corrections)
             label_maps.add(hints)
             fractions.add_hints(hints, image.shape)
+            if lost_contrast(dataset.path(key), dataset.shown, decoded):
+                flat.append(key)
             tally["hinted"] += bool(hints.types())
             whole = decoded._replace(valid=None)
             drawn = pseudo_labels(whole, hints, len(dataset.classes), find_in_boxes=middles)
@@ -101,6 +104,7 @@ def inspect(
     found.warnings += [f"{what}: {count}." for what, count in found.corrections.items()]
     found.warnings += fractions.sentences()
     found.warnings += suspicions(dataset, label_maps)
+    found.warnings += contrast_warnings(dataset.shown, tuple(dataset.paths.values()), flat, found.images)
     return found
 
 

@@ -6,6 +6,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from PIL import Image
 from tests.conftest import TINY, draw_scene
 from tests.drawing import on_blank
 
@@ -265,6 +266,20 @@ def test_masks_come_back_as_they_went(source, tmp_path, name):
         table[: len(dataset.classes)] = [classes.names.index(label) for label in dataset.classes]
         rest = 255 if name in ("png", "voc") else 0  # label maps say where nobody knows
         assert (table[dataset.mask(key)] == np.where(masks[key] == 255, rest, masks[key])).all()
+
+
+@pytest.mark.parametrize("suffix", [".tif", ".TIFF", ".bmp", ".png"])
+def test_masks_of_every_kind_of_label_map_are_exported(source, tmp_path, caplog, suffix):
+    """And it is said how many images have none, and what was passed over."""
+    labels = np.tile(np.array([[0, 1]], np.uint8), (HEIGHT, WIDTH // 2))
+    write_labels(tmp_path / "masks" / "b.png", labels)
+    Image.fromarray(labels).save(tmp_path / "masks" / f"a{suffix}")
+    shutil.copy(source / "photos" / "a.jpg", tmp_path / "masks" / "c.jpg")
+    photographs = dict.fromkeys("abc", source / "photos" / "a.jpg")
+    assert export_masks(photographs, tmp_path / "masks", tmp_path / "out", "png", Classes(("x", "y"), None)) == 2
+    assert (read_labels(tmp_path / "out" / "masks" / "a.png") == labels).all()
+    assert "1 of 3 images have no mask in " in caplog.text
+    assert "1 files were not read (1 .jpg)" in caplog.text
 
 
 def test_value_0_of_a_voc_map_is_the_background_whatever_its_label(source, tmp_path):

@@ -173,6 +173,16 @@ def test_bands_of_tiles_equal_the_blended_whole(segmenter):
     assert (segmenter.predict(image, config) == whole).mean() > 0.999
 
 
+def test_what_the_network_sees_at_once_does_not_grow_where_images_are_enlarged(segmenter, monkeypatch):
+    image = np.random.default_rng(3).integers(0, 255, (120, 200, 3)).astype(np.uint8)
+    seen, whole = [], prediction.multi_scale_maps
+    monkeypatch.setattr(prediction, "multi_scale_maps", lambda *a: seen.append(max(a[1].shape[:2])) or whole(*a))
+    config = segmenter.with_inference(tile=192, scales=(3.0, 4.0, 5.0), crf=False)
+    assert segmenter.predict(image, config).shape == (120, 200)
+    assert max(seen) == 192 // 4
+    assert segmenter.probabilities(image, config).shape[1:] == (120, 200)
+
+
 def test_both_is_the_mean_of_softmax_and_votes_in_tiles_too(segmenter):
     image = np.random.default_rng(2).integers(0, 255, (60, 90, 3)).astype(np.uint8)
     small, tiled = (

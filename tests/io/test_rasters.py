@@ -23,7 +23,7 @@ from hintseg.hints.dataset import Dataset
 from hintseg.inference.run_config import RunDescription
 from hintseg.io import rasters
 from hintseg.io.georeference import write_georeferenced
-from hintseg.io.images import read_image, read_image_size, read_label_map, write_labels
+from hintseg.io.images import read_image, read_image_size, read_label_map, read_labels, write_labels
 from hintseg.io.palette import label_palette
 from hintseg.io.rasters import read_raster
 from hintseg.io.samples import View
@@ -164,6 +164,8 @@ def test_a_mask_lies_where_its_photograph_lies(tmp_path):
         assert found.colormap(1)[2][:3] == tuple(label_palette()[2])
         assert (found.count, found.nodata) == (1, 255)
     assert (tmp_path / "out" / "classes.txt").read_text() == "soil\nwheat\nweed\n"
+    assert export_masks({"field": photograph}, tmp_path / "out", tmp_path / "again", "png", classes) == 1
+    assert (read_labels(tmp_path / "again" / "masks" / "field.png") == labels).all()
     tifffile.imwrite(tmp_path / "nowhere.tif", samples(20, 24))
     with pytest.raises(InputError, match="carries no georeference"):
         write_georeferenced(tmp_path / "x.tif", labels, tmp_path / "nowhere.tif")

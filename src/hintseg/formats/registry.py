@@ -19,8 +19,10 @@ from hintseg.formats.reader import Imported
 from hintseg.formats.writer import Classes, Labelled
 from hintseg.hints.coding import LabelCoding
 from hintseg.hints.dataset import Dataset
+from hintseg.hints.label_maps import list_label_maps, passed_over_label_maps
 from hintseg.hints.labels import IGNORE_INDEX, UNLABELED
 from hintseg.io.images import read_image_size, write_labels
+from hintseg.io.listing import composed
 from hintseg.io.staging import being_made
 
 log = logging.getLogger("hintseg")
@@ -146,8 +148,8 @@ def export_masks(
     """Write masks in another tool's format.
 
     Args:
-        images: KEY → file; those without MASKS/KEY.png are left out.
-        masks: folder of label maps.
+        images: KEY → file; those without a mask are left out, with a warning that says how many.
+        masks: folder of label maps, MASKS/KEY.png or another format of `LABEL_SUFFIXES`.
         out: a new or empty folder.
         name: one of `WRITERS`.
         coding: what the values of the label maps mean; None: they are the classes.
@@ -166,15 +168,19 @@ def export_masks(
         if not is_showable(label):
             raise InputError(f"the class name {label!r:.80} is empty or has letters that cannot be shown; rename it.")
     require_empty(out)
-    chosen = {key: path for key, path in images.items() if (masks / f"{key}.png").exists()}
+    found = list_label_maps(masks)
+    for sentence in passed_over_label_maps(str(masks), found):
+        log.warning("%s", sentence)
+    chosen = {key: (path, found.files[composed(key)]) for key, path in images.items() if composed(key) in found.files}
     if not chosen:
         raise InputError(f"{masks}: holds no mask of any of the {len(images)} images; make masks first.")
-
+    if missing := len(images) - len(chosen):
+        log.warning("%d of %d images have no mask in %s and are left out.", missing, len(images), masks)
     written: list[str] = []
 
     def items() -> Iterator[Labelled]:
-        for done, (key, path) in enumerate(chosen.items()):
-            if (labels := _label_map(masks / f"{key}.png", path, classes, coding)) is None:
+        for done, (key, (path, mask)) in enumerate(chosen.items()):
+            if (labels := _label_map(mask, path, classes, coding)) is None:
                 continue
             written.append(key)
             yield Labelled(f"{key}{path.suffix}", labels, path)

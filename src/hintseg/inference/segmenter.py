@@ -18,12 +18,13 @@ from hintseg.hints.classes import ClassMap, match_classes
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.labels import UNLABELED
 from hintseg.hints.model import ImageHints
+from hintseg.hints.stretch import limits_of_all, lost_contrast
 from hintseg.inference.device import pick_device
 from hintseg.inference.prediction import Seen, check_image, class_probabilities, without_data
 from hintseg.inference.retrieval import Neighbour, SegmentIndex, load_index, nearest_to_click
 from hintseg.inference.run_config import RunDescription
 from hintseg.io.images import ImageLike, decode_image, image_pixels, resize_longest_side, resize_nearest
-from hintseg.io.samples import DecodedImage
+from hintseg.io.samples import DecodedImage, View
 from hintseg.io.storage.files import local_file
 from hintseg.io.storage.mirror import fetch
 from hintseg.network import tta
@@ -55,7 +56,7 @@ class Segmenter:
         self.recipe = description.recipe
         self.classes = description.classes
         self.data: Dataset | str | Path | None = None  # of training, as the caller names it
-        self._size_warned = False
+        self._size_warned = self._contrast_warned = False
         self._told: set[str] = set()
 
     @classmethod
@@ -97,14 +98,26 @@ class Segmenter:
 
     def decode_image(self, path: Path) -> DecodedImage:
         """An image as the training images were read, and which of its pixels hold data."""
-        return decode_image(path, self.description.view)
+        return self._shown(path, self.description.view)
 
     def decoded(self, dataset: Dataset, key: str) -> DecodedImage:
         """An image of a data set as the training images were read; what its dataset.json states comes first."""
         view = self.description.view
         if dataset.view.stated:
             view = dataset.view._replace(stretch=view.stretch)
-        return decode_image(dataset.path(key), view)
+        return self._shown(dataset.path(key), view)
+
+    def _shown(self, path: Path, view: View) -> DecodedImage:
+        decoded = decode_image(path, view)
+        if not self._contrast_warned and lost_contrast(path, view, decoded):
+            self._contrast_warned = True
+            low, high = limits_of_all(view) or (0.0, 255.0)
+            log.warning(
+                "%s has almost no contrast after the stretch of the run (%g becomes black, %g white), so its mask "
+                "means little. Unless it is empty, convert it to the scale of the training images. Further ones are "
+                "not named.", path.name, low, high,
+            )  # fmt: skip
+        return decoded
 
     def predict_decoded(self, decoded: DecodedImage, config: InferenceConfig | None = None) -> NDArray[np.uint8]:
         """(H, W) uint8 class indices, `IGNORE_INDEX` where the image holds no data; see `predict`."""
@@ -145,12 +158,13 @@ class Segmenter:
         seen: dict[tuple[int, ...], Seen] = {}
         for config in configs:
             small = self.as_in_training(image, config)
-            if max(small.shape[:2]) <= config.tile:
+            tile, overlap = _tile_of(config)
+            if max(small.shape[:2]) <= tile:
                 probabilities = class_probabilities(self, small, config, seen.setdefault(small.shape, Seen()))
                 masks.append(enlarged_argmax(probabilities, size))
             else:
                 look = self._tile_by_tile(small, config)
-                mask = tiled_argmax(look, len(self.classes), small.shape[:2], config.tile, TILE_OVERLAP)
+                mask = tiled_argmax(look, len(self.classes), small.shape[:2], tile, overlap)
                 masks.append(resize_nearest(mask, size))
         return masks
 
@@ -180,10 +194,11 @@ class Segmenter:
         check_image(image)
         size, image = image.shape[:2], self.as_in_training(image, config)
         height, width = image.shape[:2]
-        if max(height, width) <= config.tile:
+        tile, overlap = _tile_of(config)
+        if max(height, width) <= tile:
             return resize(class_probabilities(self, image, config)[None], size)[0].cpu().numpy()
         look = self._tile_by_tile(image, config)
-        probabilities = tiled_mean(look, len(self.classes), (height, width), config.tile, TILE_OVERLAP)
+        probabilities = tiled_mean(look, len(self.classes), (height, width), tile, overlap)
         return resize(torch.from_numpy(probabilities)[None], size)[0].numpy()
 
     def _tile_by_tile(
@@ -256,7 +271,7 @@ class Segmenter:
         height, width = image.shape[:2]
         if not (0 <= at[0] < width and 0 <= at[1] < height):
             raise InputError(f"--at {at[0]:g},{at[1]:g} lies outside the {width}×{height} image.")
-        small = resize_longest_side(self.as_in_training(image), self.recipe.inference.tile)
+        small = resize_longest_side(self.as_in_training(image), _tile_of(self.recipe.inference)[0])
         maps = image_maps(self.network, small, scale=tta.middle_scale(self.recipe.inference.scales))
         segments = self.recipe.segments
         clicked, found = nearest_to_click(
@@ -279,3 +294,9 @@ class Segmenter:
             InputError: it has moved, or the run names no local folder that holds its training images.
         """
         return self.data if isinstance(self.data, Dataset) else self.description.dataset(self.run, self.data)
+
+
+def _tile_of(config: InferenceConfig) -> tuple[int, int]:
+    """Side of the tiles and their overlap, in pixels of the image: where it is enlarged, fewer are seen at once."""
+    enlarged = max(tta.middle_scale(config.scales), 1.0)
+    return round(config.tile / enlarged), round(TILE_OVERLAP / enlarged)

@@ -2,7 +2,6 @@
 
 import logging
 import warnings
-import zlib
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -17,6 +16,7 @@ from hintseg.io.images import read_orientation
 from hintseg.io.palette import label_palette
 from hintseg.io.pillow import turned
 from hintseg.io.rasters import require_rasterio
+from hintseg.io.storage.outputs import marked
 
 UNTURNED = {6: 8, 8: 6}  # the orientation that takes another one back; all others take themselves back
 
@@ -24,7 +24,9 @@ NODATA = 255  # `hints.labels.IGNORE_INDEX`
 log = logging.getLogger("hintseg")
 
 
-def write_georeferenced(path: Path, labels: NDArray[np.uint8], like: Path, classes: Sequence[str] = ()) -> None:
+def write_georeferenced(
+    path: Path, labels: NDArray[np.uint8], like: Path, classes: Sequence[str] = (), source: str = ""
+) -> None:
     """Write a label map as a compressed GeoTIFF where `like` lies; its palette is that of the PNGs, ignored is nodata.
 
     Args:
@@ -32,6 +34,7 @@ def write_georeferenced(path: Path, labels: NDArray[np.uint8], like: Path, class
         labels: (H, W) uint8.
         like: the image.
         classes: names by label, which the file then says.
+        source: mark of the image, which the file then says; see `storage.outputs.marked`.
 
     Raises:
         ConfigError: rasterio is not installed.
@@ -50,9 +53,7 @@ def write_georeferenced(path: Path, labels: NDArray[np.uint8], like: Path, class
         }  # fmt: skip
         with rasterio.open(path, "w", **profile) as target:
             target.write(labels, 1)
-            target.update_tags(
-                TIFFTAG_SOFTWARE=f"made by hintseg, pixels {zlib.crc32(labels.data):08x}"
-            )  # `storage.outputs.marked`
+            target.update_tags(TIFFTAG_SOFTWARE=marked(labels, source))
             if told := as_description(classes):
                 target.update_tags(TIFFTAG_IMAGEDESCRIPTION=told)
             target.write_colormap(1, {index: (*colour, 255) for index, colour in enumerate(label_palette().tolist())})

@@ -63,7 +63,7 @@ def rescaled(pixels: Tensor, scale: float) -> Tensor:
 def tiles(height: int, width: int, side: int, overlap: int) -> Iterator[tuple[slice, slice]]:
     """Windows of at most `side` that cover the image and overlap by at least `overlap`.
 
-    Window ends are propagated evenly, as in the authors' sliding window: windows overlap more instead of padding.
+    Window ends are spaced evenly, as in the authors' sliding window: windows overlap more instead of padding.
     """
     for rows in _spans(height, side, overlap):
         for columns in _spans(width, side, overlap):

@@ -1,11 +1,13 @@
 """Prediction on a real local Ray cluster, with workers killed in the middle."""
 
+import json
 import os
 import signal
 from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from tests.conftest import draw_scene
 
 from hintseg import train
@@ -120,6 +122,18 @@ def read_shards(folder, scratch):
                 (scratch / "mask.png").write_bytes(row["mask"])
                 found[row["name"]] = read_labels(scratch / "mask.png")
     return found
+
+
+def test_what_workers_warn_of_reaches_the_user(local_cluster, segmenter, tmp_path, caplog):
+    described = json.loads((segmenter.run / "run.json").read_text("utf-8"))
+    (segmenter.run / "run.json").write_text(json.dumps(described | {"stretch": [0, 3000]}), "utf-8")
+    (tmp_path / "photos").mkdir()
+    for index in range(2):
+        tifffile.imwrite(tmp_path / f"photos/{index}.tif", np.tile(np.linspace(0, 1, 64, dtype=np.float32), (48, 1)))
+    output, config = Output(str(tmp_path / "masks")), segmenter.recipe.inference
+    results = cluster.predict_on_ray(segmenter.run, find_images([tmp_path / "photos"]), output, config, workers=1)
+    assert [wrong for _, wrong in results] == [None, None]
+    assert caplog.text.count("almost no contrast after the stretch of the run") == 1
 
 
 def test_an_output_that_cannot_be_written_ends_the_work(local_cluster, segmenter, photographs, tmp_path):

@@ -24,6 +24,7 @@ from hintseg.io.storage.files import absolute
 
 RUN_FILES = ("run.json", "weights.safetensors", "memory.safetensors")
 BATCH = 16  # images a worker takes at once: at most so many are looked at again after it died
+log = logging.getLogger("hintseg")
 
 
 class Worker:
@@ -39,7 +40,8 @@ class Worker:
 
         from hintseg.inference.segmenter import Segmenter
 
-        self.output = output
+        self.output, self.warnings = output, _Warnings()
+        logging.getLogger("hintseg").addHandler(self.warnings)
         with tempfile.TemporaryDirectory(prefix="hintseg-") as folder:
             for name, content in ray.get(run).items():
                 (Path(folder) / name).write_bytes(content)
@@ -49,7 +51,10 @@ class Worker:
         self.compute = computation(segmenter, config, output.soft)
 
     def __call__(self, batch: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-        """Columns (source, name) → (name, error, fatal); without an error a mask was written, a fatal one ends all."""
+        """Columns (source, name) → (name, error, fatal, warnings).
+
+        Without an error a mask was written, a fatal one ends all; warnings are those of the whole batch.
+        """
         images = [InputImage(*pair) for pair in zip(batch["source"], batch["name"], strict=True)]
         fatal = False
         try:
@@ -57,7 +62,24 @@ class Worker:
         except HintsegError as error:
             fatal, errors = True, [str(error)] * len(images)
         said = np.array([error or "" for error in errors], dtype=object)
-        return {"name": batch["name"], "error": said, "fatal": np.full(len(images), fatal)}
+        warnings = np.array(["\n".join(self.warnings.taken())] * len(images), dtype=object)
+        return {"name": batch["name"], "error": said, "fatal": np.full(len(images), fatal), "warnings": warnings}
+
+
+class _Warnings(logging.Handler):
+    """Keeps what a worker warns of, since its log does not reach the user."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.kept: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.kept.append(record.getMessage())
+
+    def taken(self) -> list[str]:
+        """The sentences since the last call."""
+        kept, self.kept = self.kept, []
+        return kept
 
 
 def predict_on_ray(
@@ -102,10 +124,15 @@ def predict_on_ray(
         num_cpus=0 if gpus else 1,
         num_gpus=1 if gpus else 0,
     )
+    said: set[str] = set()
     try:
         for done in work.iter_batches(batch_size=None, batch_format="numpy"):
             if done["fatal"].any():
                 raise RunError(done["error"][0])
+            for sentence in done["warnings"][0].splitlines():
+                if sentence not in said:
+                    said.add(sentence)
+                    log.warning("%s", sentence)
             for name, wrong in zip(done["name"], done["error"], strict=True):
                 yield sources[name], wrong or None
     except ray.exceptions.RayError as failure:

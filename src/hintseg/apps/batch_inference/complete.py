@@ -1,17 +1,23 @@
 """Dense masks of hinted images, by a run's network or without one."""
 
+import logging
 from collections.abc import Iterator, Sequence
 
 from hintseg.apps.batch_inference.input_images import InputImage
 from hintseg.apps.batch_inference.output import Output, Prediction, digest_of
+from hintseg.apps.batch_inference.sources import source_mark
 from hintseg.errors import InputError
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.dataset_json import hint_files
+from hintseg.hints.stretch import contrast_warnings, lost_contrast
 from hintseg.inference.segmenter import Segmenter
+from hintseg.io.samples import PLAIN
 from hintseg.io.storage.outputs import require_outside
 from hintseg.memory_errors import memory_explained
 from hintseg.network.onnx import digest
 from hintseg.pseudo_labels.propagate import complete_key
+
+log = logging.getLogger("hintseg")
 
 
 def complete_masks(
@@ -32,18 +38,33 @@ def complete_masks(
     output = Output(out, classes=dataset.classes)
     require_outside(output.folder, dataset.label_folders)
     images = [InputImage(str(dataset.paths[key]), key) for key in keys if key in dataset.paths]
-    finished = output.claim(digest_of(method, weights, hint_types, hint_files(dataset.root)), images, resume, overwrite)
+    # Without a run all deep images decide together how each is shown.
+    stretch = PLAIN.stretch if segmenter else dataset.shown.stretch
+
+    def mark_of(image: InputImage) -> str:
+        source = source_mark(image.source)
+        return source if stretch == PLAIN.stretch else digest_of(source, stretch)
+
+    maker = digest_of(method, weights, hint_types, hint_files(dataset.root))
+    finished = output.claim(maker, images, resume, overwrite, mark_of=mark_of)
+    flat: list[str] = []
     for key in keys:
         wrong = None
         try:
             if key not in finished:
+                source = mark_of(InputImage(str(dataset.path(key)), key))
                 with memory_explained(key, "reduce the image, or cut it into tiles"):
                     mask = (
                         segmenter.complete(dataset, key)
                         if segmenter
                         else complete_key(dataset, key, hint_types, method)
                     )
-                output.write(key, Prediction(mask))
+                output.write(key, Prediction(mask), source=source)
+                if segmenter is None and lost_contrast(dataset.path(key), dataset.shown):
+                    flat.append(key)
         except InputError as error:
             wrong = str(error)
         yield wrong
+    if segmenter is None:  # else it warns
+        for sentence in contrast_warnings(dataset.shown, tuple(dataset.paths.values()), flat, len(keys)):
+            log.warning("%s", sentence)

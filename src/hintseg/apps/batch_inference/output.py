@@ -1,13 +1,14 @@
 """Where masks go: a file each, or many to a Parquet shard; each appears whole, or not at all.
 
-A folder of masks says who made them (`.made-by.json`), so that a later run only goes on with its own.
+A folder of masks says who made them (`.made-by.json`), so that a later run only goes on with its own, and each mask of
+which image it was made, so that one of an image that changed is made again.
 """
 
 import hashlib
 import json
 import unicodedata
 import zipfile
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal, NamedTuple
@@ -16,6 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hintseg.apps.batch_inference.input_images import InputImage
+from hintseg.apps.batch_inference.shards import drop_rows, require_pyarrow, shard_rows
+from hintseg.apps.batch_inference.sources import changed_images, recorded_marks, source_mark
 from hintseg.errors import ConfigError, InputError, RunError
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.dataset_json import parse_description
@@ -80,16 +83,17 @@ class Output:
 
     def claim(
         self, maker: str, images: Sequence[InputImage], resume: bool = False, overwrite: bool = False,
-        clear: bool = False,
+        clear: bool = False, mark_of: Callable[[InputImage], str] = lambda image: source_mark(image.source),
     ) -> frozenset[str]:  # fmt: skip
         """Say who writes here, after a look at what must not be written over.
 
         Args:
             maker: digest of everything that decides what a mask looks like.
             images: what is to be segmented; nothing is written where one of them lies.
-            resume: keep the masks that the same maker wrote before.
+            resume: keep the masks that the same maker wrote before, of images that are still the same.
             overwrite: replace other masks, if hintseg made them.
             clear: remove these first; shards always, since other ones would stand beside them.
+            mark_of: what `write` is told of an image, to notice that it changed.
 
         Returns:
             Names whose masks are there already.
@@ -117,7 +121,10 @@ class Output:
             )
         resumed = resume and claimed == mark
         mine = {name for name in files if resumed and older.get(name) != files[name]}
-        kept = self._names([name for name in there if name in mine])
+        made = self._recorded([name for name in there if name in mine])
+        told = {name: source for marks in made.values() for name, source in marks.items()}
+        changed = changed_images(told, images, mark_of)
+        kept = told.keys() - changed
         wanted = [image for image in images if image.name not in kept]
         met = sorted(self._met(wanted, listed) | (files.keys() - mine if self.kind == "parquet" else set()))
         sources = {identity(image.source) for image in images} if met else set()
@@ -127,12 +134,20 @@ class Output:
             self._require_no_images(listed.keys() - set(met))
         for name in met if clear or self.kind == "parquet" else ():
             remove(below(self.folder, name))
+        if self.kind == "parquet":
+            self._drop_rows(made, changed)
         if claimed != mark or (met and not resumed):
             # What lies here now is not ours until it was written over.
             with new_file(below(self.folder, MADE_BY)) as temporary:
                 content = {**mark, "classes": self.classes, "older": files, "overwrite": overwrite}
                 temporary.write_text(json.dumps(content), "utf-8")
-        return kept
+        return frozenset(kept)
+
+    def _drop_rows(self, made: Mapping[str, Mapping[str, str | None]], changed: Collection[str]) -> None:
+        """Take masks that are made again out of their shards, and shards away in which nothing could be read."""
+        for shard, marks in made.items():
+            if not marks or any(name in changed for name in marks):
+                drop_rows(below(self.folder, shard), changed)
 
     def _require_no_images(self, listed: Collection[str]) -> None:
         """A folder of outputs is left out where one round it is read; nobody's images may be in it."""
@@ -171,8 +186,12 @@ class Output:
             return self._write_shard(images, compute, keep)
         return [self._write_one(image, compute, keep) for image in images]
 
-    def write(self, name: str, made: Prediction, path: Path | None = None) -> None:
+    def write(self, name: str, made: Prediction, path: Path | None = None, source: str = "") -> None:
         """Write one image's mask, and its probabilities before it.
+
+        Args:
+            path: where the image can be read now.
+            source: its mark, as it was before it was read.
 
         Raises:
             InputError: the name would lead outside the folder.
@@ -186,17 +205,18 @@ class Output:
                     archive.comment = MARK.encode()
         with new_file(self._mask(name)) as temporary:
             if self.kind == "geotiff" and path is not None:
-                write_georeferenced(temporary, made.labels, path, self.classes)
+                write_georeferenced(temporary, made.labels, path, self.classes, source)
             else:
-                told = marked(made.labels)
+                told = marked(made.labels, source)
                 temporary.write_bytes(encode_labels(made.labels, software=told, classes=self.classes))
 
     def _write_one(self, image: InputImage, compute: Compute, keep: bool) -> str | None:
         try:
             target = self._mask(image.name)
             if not (keep and exists(target)):
+                source = source_mark(image.source)
                 with local_file(image.source) as path:
-                    self.write(image.name, compute(path), path)
+                    self.write(image.name, compute(path), path, source)
         except InputError as error:
             return str(error)
         return None
@@ -205,24 +225,25 @@ class Output:
         return below(self.folder, name + self.suffix)
 
     def _write_shard(self, images: Sequence[InputImage], compute: Compute, keep: bool) -> list[str | None]:
-        pyarrow = _require_pyarrow()
+        pyarrow = require_pyarrow()
         name = hashlib.sha256("\n".join(image.name for image in images).encode()).hexdigest()[:20]
         target = below(self.folder, f"part-{name}.parquet")
         if keep and exists(target):
             with local_file(target) as path:
-                kept: list[str | None] = [row["error"] for row in _rows(path, target)]
+                kept: list[str | None] = [row["error"] for row in shard_rows(path, target)]
             return kept
         rows: list[dict[str, Any]] = []
         for image in images:
-            mask, wrong = None, None
+            mask, wrong, source = None, None, None
             try:
+                source = source_mark(image.source)
                 with local_file(image.source) as path:
                     mask = encode_labels(compute(path).labels, software=MARK, classes=self.classes)
             except InputError as error:
                 wrong = str(error)
-            rows.append({**image._asdict(), "mask": mask, "error": wrong})
-        kinds = [("name", pyarrow.string()), ("source", pyarrow.string())]
-        schema = pyarrow.schema([*kinds, ("mask", pyarrow.binary()), ("error", pyarrow.string())], {"Software": MARK})
+            rows.append({**image._asdict(), "mask": mask, "error": wrong, "source_mark": source})
+        kinds = dict.fromkeys(("name", "source", "mask", "error", "source_mark"), pyarrow.string())
+        schema = pyarrow.schema(kinds | {"mask": pyarrow.binary()}, {"Software": MARK})
         with new_file(target) as temporary:
             pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows, schema), temporary)
         return [row["error"] for row in rows]
@@ -231,7 +252,7 @@ class Output:
         if self.kind == "geotiff":
             require_rasterio("--geotiff")
         if self.kind == "parquet":
-            _require_pyarrow()
+            require_pyarrow()
             if self.soft:
                 raise ConfigError("Parquet shards hold masks alone; leave out --soft or --parquet.")
 
@@ -246,14 +267,18 @@ class Output:
         alike = {name for name in targets.difference(listed) if _folded(name) in spelled}
         return targets.intersection(listed) | {name for name in alike if exists(below(self.folder, name))}
 
-    def _names(self, files: Sequence[str]) -> frozenset[str]:
+    def _recorded(self, files: Sequence[str]) -> dict[str, dict[str, str | None]]:
+        """File → name → mark of its source, of every mask in it; None where an earlier version wrote it."""
+        addresses = [below(self.folder, file) for file in files]
         if self.kind != "parquet":
-            return frozenset(file.removesuffix(self.suffix) for file in files)
-        names: set[str] = set()
-        for file in files:
-            with local_file(below(self.folder, file)) as path:
-                names.update(row["name"] for row in _rows(path, file) if row["error"] is None)
-        return frozenset(names)
+            marks = zip(files, recorded_marks(addresses), strict=True)
+            return {file: {file.removesuffix(self.suffix): mark} for file, mark in marks}
+        found = {}
+        for file, address in zip(files, addresses, strict=True):
+            with local_file(address) as path:
+                rows = shard_rows(path, file)
+            found[file] = {row["name"]: row["source_mark"] for row in rows if row["error"] is None}
+        return found
 
     def _claimed(self) -> dict[str, Any]:
         try:
@@ -287,20 +312,3 @@ def data_set_of_masks(folder: Path) -> Dataset | None:
 def digest_of(*parts: object) -> str:
     """A short digest of what decides how masks look, for `Output.claim`."""
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:20]
-
-
-def _rows(path: Path, shard: str) -> list[dict[str, Any]]:
-    """Names and errors of a shard."""
-    try:
-        found: list[dict[str, Any]] = _require_pyarrow().parquet.read_table(path, columns=["name", "error"]).to_pylist()
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RunError(f"{shard}: is damaged; remove it, and go on with --resume.") from error
-    return found
-
-
-def _require_pyarrow() -> Any:
-    try:
-        import pyarrow.parquet
-    except ImportError as error:
-        raise ConfigError("--parquet needs pyarrow: pip install 'hintseg[ray]'.") from error
-    return pyarrow

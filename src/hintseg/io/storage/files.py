@@ -81,6 +81,15 @@ def read_ends(address: str, count: int) -> bytes:
     return start + retry(lambda: system.cat_file(path, start=max(size - count, 0), end=size), address)
 
 
+def stamp_of(address: str) -> str | None:
+    """What a store says of a file's content, see `mark`; None of local files, and where it says nothing but a size."""
+    if not is_remote(address):
+        return None
+    system, path = opened(address)
+    found = mark(retry(lambda: system.info(path), address))
+    return None if found.endswith(" ") else found
+
+
 def remove(address: str) -> None:
     """Delete a file, which may be absent; RunError where it cannot be deleted."""
     try:

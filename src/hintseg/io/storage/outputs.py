@@ -30,9 +30,9 @@ P = TypeVar("P", bound=PurePath)
 log = logging.getLogger(__name__)
 
 
-def marked(labels: NDArray[np.uint8]) -> str:
-    """What a label map says made it: `MARK`, and a checksum of its pixels."""
-    return f"{MARK}, pixels {zlib.crc32(np.ascontiguousarray(labels).data):08x}"
+def marked(labels: NDArray[np.uint8], source: str = "") -> str:
+    """What a label map says made it: `MARK`, the mark of the image it was made of, and a checksum of its pixels."""
+    return f"{MARK}{source and ', source '}{source}, pixels {zlib.crc32(np.ascontiguousarray(labels).data):08x}"
 
 
 def is_made_here(address: str) -> bool:

@@ -1,0 +1,79 @@
+"""Marks of source images, which their masks carry: so a resumed call notices images that were replaced since."""
+
+import hashlib
+import logging
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from hintseg.apps.batch_inference.input_images import InputImage
+from hintseg.errors import InputError
+from hintseg.io.listing import require_file
+from hintseg.io.storage.files import local_file, read_ends, stamp_of
+from hintseg.io.storage.outputs import ENDS
+
+DIGITS = 20
+READERS = 16  # files read at once; most of the time goes by in waiting for disks and stores
+log = logging.getLogger("hintseg")
+
+
+def source_mark(address: str) -> str:
+    """A digest of an image's bytes, or of what its store says of them, which saves fetching them once more.
+
+    A plain copy of a file has the same mark, whatever its name and time.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    stamp = stamp_of(address)
+    if stamp is not None:
+        return hashlib.sha256(stamp.encode()).hexdigest()[:DIGITS]
+    with local_file(address) as path:
+        require_file(path)
+        try:
+            with path.open("rb") as file:
+                return hashlib.file_digest(file, "sha256").hexdigest()[:DIGITS]
+        except OSError as error:
+            raise InputError(f"{address}: cannot be read ({error.strerror}).") from error
+
+
+def recorded_marks(masks: Sequence[str]) -> list[str | None]:
+    """The mark of its source that each mask carries; None of those that an earlier version wrote."""
+    with ThreadPoolExecutor(READERS) as pool:
+        found = pool.map(lambda mask: re.search(rb", source ([0-9a-f]+)", read_ends(mask, ENDS)), masks)
+        return [match and match[1].decode() for match in found]
+
+
+def changed_images(
+    told: Mapping[str, str | None], images: Iterable[InputImage], mark_of: Callable[[InputImage], str]
+) -> frozenset[str]:
+    """Names of the images whose masks were made of another content; says how many these are.
+
+    Args:
+        told: name → the mark that its mask carries, None where it carries none.
+        images: the sources as they are now.
+        mark_of: image → its mark; one that cannot be read counts as changed.
+    """
+
+    def mark(image: InputImage) -> str | None:
+        try:
+            return mark_of(image)
+        except InputError:
+            return None
+
+    finished = [image for image in images if image.name in told]
+    known = [image for image in finished if told[image.name] is not None]
+    with ThreadPoolExecutor(READERS) as pool:
+        changed = [one.name for one, now in zip(known, pool.map(mark, known), strict=True) if now != told[one.name]]
+    if changed:
+        log.warning(
+            "%d of %d images changed since their masks were made (e.g. %s); they are done again.",
+            len(changed), len(finished), changed[0],
+        )  # fmt: skip
+    if unknown := len(finished) - len(known):
+        log.warning(
+            "%d of %d masks do not say of which image they were made (an earlier version wrote them); they are kept. "
+            "Where images were replaced since, use --overwrite in place of --resume.",
+            unknown, len(finished),
+        )  # fmt: skip
+    return frozenset(changed)
