@@ -97,7 +97,7 @@ def test_complete_gives_exactly_the_masks_that_training_used(run, scenes, hint_t
     images = TrainingImages(scenes, description.keys, description.hint_types, recipe.data)
     maps_of = partial(completion_maps, segmenter.network, recipe.inference)
     fabric = make_fabric("cpu", "32-true", 1)
-    masks = self_training.completed_masks(images, recipe, maps_of, tmp_path / "masks", fabric, lambda *_: None)
+    masks = self_training.soft_pseudo_labels(images, recipe, maps_of, tmp_path / "masks", fabric, lambda *_: None)
     for key in description.keys:
         mask = segmenter.complete(scenes, key)
         coarse = masks[key].classes[masks[key].probabilities.argmax(axis=2)]

@@ -21,7 +21,7 @@ dataset.json the classes are read off the hints' largest index.
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import Any, Self
@@ -38,7 +38,7 @@ from hintseg.hints.labels import IGNORE_INDEX
 from hintseg.hints.layout import require_sound
 from hintseg.hints.misspelt import FOLDERS
 from hintseg.hints.model import ImageHints
-from hintseg.hints.names import no_class, plain_name, require_names
+from hintseg.hints.names import no_class, plain_name
 from hintseg.hints.splits import split_keys
 from hintseg.hints.stretch import with_stretch
 from hintseg.hints.types.hint_type import Hint, Row
@@ -247,16 +247,6 @@ class Dataset:
     @cached_property
     def _label_of(self) -> dict[str, int]:
         return {plain_name(name): label for label, name in enumerate(self.classes)}
-
-    def with_classes(self, classes: Iterable[str]) -> Self:
-        """The same folder with other class names.
-
-        Raises:
-            InputError: a name that cannot be shown, or two that cannot be told apart.
-        """
-        names = tuple(classes)
-        require_names(names, self.root)
-        return replace(self, classes=names)
 
     def save_description(self) -> None:
         """Write dataset.json."""

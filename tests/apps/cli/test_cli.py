@@ -214,7 +214,7 @@ def test_check_says_what_is_there_and_what_is_wrong(hintseg, scenes):
         (["train", "DATA", "--set", "data.batch_size=0"], "data.batch_size"),
         (["train", "DATA", "--weights", "none.pth"], "no such weights file"),
         (["train", "DATA", "--device", "abacus", "--weights", "none"], "is not available"),
-        (["train", "DATA", "--config", "none.json"], "no such configuration"),
+        (["train", "DATA", "--config", "none.json"], "no such file"),
         (["predict", "NOWHERE", "DATA/images"], "is no run folder"),
         (["recipe", "larg"], "Unknown recipe"),
     ],

@@ -26,7 +26,7 @@ from hintseg.apps.studio.listen import require_port
 from hintseg.apps.studio.page_files import PAGE
 from hintseg.apps.studio.project import Project
 from hintseg.apps.studio.server import create_app, serve
-from hintseg.apps.studio.trainer import Trainer
+from hintseg.apps.studio.trainer import Model, Trainer
 from hintseg.formats.registry import WRITERS
 from hintseg.io.palette import class_colours
 from hintseg.pseudo_labels.propagate import complete_key
@@ -262,6 +262,7 @@ def test_training_gives_masks_uncertainty_neighbours_and_exports(scenes, tiny):
         packed = zipfile.ZipFile(io.BytesIO(client.get("/api/export", params={"writer": writer}).content))
         assert any(name in entry for entry in packed.namelist()), packed.namelist()
     assert client.get("/api/export", params={"writer": "magic"}).status_code == 422
+    _require_places_through_a_rename(client, project, tiny, scenes.keys("val")[0])
     client.post("/api/train", json={"effort": "thorough"})
     # The server is killed and started again: it finds the training, starts no second one, and stops it.
     again = TestClient(create_app(project, Trainer(project, "none", tuple(tiny))))
@@ -270,6 +271,19 @@ def test_training_gives_masks_uncertainty_neighbours_and_exports(scenes, tiny):
     assert not again.post("/api/stop", json={}).json()["training"]
     assert not client.get("/api/state").json()["training"]
     assert client.get("/api/state").json()["newest"] == "run-001"
+
+
+def _require_places_through_a_rename(client, project, tiny, key):
+    """Two classes swap their names; hints that name them, and the run's masks, keep their places."""
+    (project.root / "masks" / f"{key}.png").unlink()
+    table = client.get("/api/project").json()
+    classes = [{"id": one["id"], "name": one["name"]} for one in table["classes"]]
+    (project.root / "points.json").write_text(json.dumps({key: [[30, 20, classes[0]["name"]], [70, 60, 1]]}))
+    classes[0]["name"], classes[1]["name"] = classes[1]["name"], classes[0]["name"]
+    body = {"classes": classes, "background": table["background"]}
+    assert client.put("/api/classes", json=body, headers={"If-Match": table["version"]}).status_code == 200
+    mask = Model(project, Trainer(project, "none", tuple(tiny))).mask(key)
+    assert (mask[20, 30], mask[60, 70]) == (0, 1)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])

@@ -21,7 +21,7 @@ from hintseg.apps.studio.ranking import Ranking
 from hintseg.apps.studio.run_progress import run_progress
 from hintseg.apps.studio.run_record import RunRecord, running
 from hintseg.apps.studio.uncertainty import Place, most_uncertain, uncertainty_of
-from hintseg.apps.studio.unlearned import named_as, names_unlearned, with_hints
+from hintseg.apps.studio.unlearned import names_unlearned, with_hints
 from hintseg.errors import HintsegError, InputError, RunError
 from hintseg.hints.types.registry import HINT_TYPES
 from hintseg.inference.run_config import RunDescription
@@ -168,14 +168,20 @@ class Model:
         return [] if learned is None else list(self.project.identifiers[learned:])
 
     def segmenter(self) -> Segmenter | None:
-        """The usable run, loaded once."""
+        """The usable run, loaded once, with the project's names for its classes.
+
+        Its classes have the places of the project's first ones: since it was trained they were renamed, never moved.
+        """
+        self.project.refresh()
         run = self.usable()
         if run is None:
             return None
         with self._network:
             if self._segmenter is None or self._segmenter.run != run:
                 self._segmenter = Segmenter.open(run)
-            return self._segmenter
+            segmenter = self._segmenter
+            segmenter.classes = self.project.dataset.classes[: len(segmenter.description.classes)]
+            return segmenter
 
     def tag(self, key: str) -> str:
         """Changes with all that the mask of an image follows from: the model, the image, its hints and masks."""
@@ -195,23 +201,22 @@ class Model:
         """
         self._asked = time.monotonic()
         segmenter = self.segmenter()
-        self.project.refresh()
         dataset = self.project.dataset
         if segmenter is not None:
             with self._network:
                 learned = segmenter.classes
                 if names_unlearned(dataset, key, learned):
-                    predicted = segmenter.predict_decoded(segmenter.decoded(named_as(dataset, learned), key))
+                    predicted = segmenter.predict_decoded(segmenter.decoded(dataset, key))
                     return with_hints(predicted, dataset, key)
                 hints = dataset.hints(key, segmenter.description.hint_types)
                 if hints.types() and not hints.localized():
-                    return segmenter.complete(named_as(dataset, learned), key)
+                    return segmenter.complete(dataset, key)
                 predicted = segmenter.predict_decoded(segmenter.decoded(dataset, key))
                 if not hints.types():
                     return predicted
                 # A correction does not say that all other classes are absent.
-                named = named_as(replace(dataset, tags_complete=False), learned)
-                return corrected(predicted, segmenter.complete(named, key), segmenter.hinted(named, key)[1])
+                partly = replace(dataset, tags_complete=False)
+                return corrected(predicted, segmenter.complete(partly, key), segmenter.hinted(partly, key)[1])
         if self.learner is None:
             return complete_key(dataset, key, tuple(HINT_TYPES))
         if (mask := self.learner.mask(key)) is None:
@@ -251,8 +256,7 @@ class Model:
         segmenter, dataset = self.segmenter(), self.project.dataset
         if segmenter is not None:
             with self._network:
-                named = named_as(dataset, segmenter.classes)
-                decoded = segmenter.decoded(named, key)
+                decoded = segmenter.decoded(dataset, key)
                 hints = dataset.hints(key, tuple(HINT_TYPES))
                 target = pseudo_labels(decoded, hints, len(dataset.classes), find_in_boxes=middles)
                 small, labels = reduce_to(decoded.pixels, target.labels, segmenter.recipe.data.longest_side)

@@ -16,12 +16,6 @@ from hintseg.pseudo_labels.target import reduce_labels
 REGIONS = 1000
 
 
-def named_as(dataset: Dataset, learned: tuple[str, ...]) -> Dataset:
-    """The data set with a run's names for its classes, which have the same places: classes are renamed, never moved."""
-    added = dataset.classes[len(learned) :]
-    return dataset.with_classes([*learned, *(f"{name} (added after training)" for name in added)])
-
-
 def names_unlearned(dataset: Dataset, key: str, learned: tuple[str, ...]) -> bool:
     """Whether a hint of an image names a class that the run does not know."""
     if len(dataset.classes) == len(learned):
