@@ -120,8 +120,8 @@ def coco_house(**cow):
     )
 
 
-def studio_house(kind, value):
-    return lambda root: label_studio(root, [polygon("house"), {"type": kind, "value": value}])
+def studio_house(kind, value, *other_annotators):
+    return lambda root: label_studio(root, [polygon("house"), {"type": kind, "value": value}], *other_annotators)
 
 
 @pytest.mark.parametrize("write", [
@@ -134,6 +134,9 @@ def studio_house(kind, value):
     lambda root: cvat_image(root, HOUSE + '<tag label="cow"/>'),
     coco_house(), coco_house(keypoints=[40, 20, 1]), coco_house(segmentation=[[1, 1, 9, 9, 5, 5]]),
     coco_house(segmentation=[[1, 1, 9, 9, 5, 5]], bbox=[1, 1, 9, 9]), coco_house(segmentation=[[1, 1, 9]]),
+    coco_house(segmentation=[], bbox=[20, 20, 0, 0]), coco_house(segmentation=[], bbox=[0, 0, 0, 0]),
+    lambda root: labelme(root, {"label": "house"}, {"shape_type": "rectangle", "points": [[3, 3], [3, 9]]}),
+    studio_house("polygonlabels", OPEN | {"polygonlabels": ["cow"]}, [polygon("house")]),
 ])  # fmt: skip
 def test_what_is_left_out_is_neither_background_nor_absent(root, write):
     write(root)
@@ -146,6 +149,31 @@ def test_what_is_left_out_is_neither_background_nor_absent(root, write):
     assert (known == dataset.classes.index("house")).sum() == 16 or found.boxes
     if "cow" in dataset.classes:
         assert labels.candidate_classes[dataset.classes.index("cow")]
+
+
+def test_a_class_whose_region_others_cover_is_not_absent(root):
+    labelme(root, {}, {"label": "house", "points": [[5, 5], [20, 5], [20, 20], [5, 20]]})
+    result = Result(root)
+    assert result.lost == {"region that others cover wholly": 1}
+    assert [result.classes[label] for label in result.table("tags")] == ["cow"]
+
+
+@pytest.mark.parametrize("more", [
+    {"id": "p", "type": "textarea", "value": polygon()["value"] | {"text": ["brown"]}},
+    {"id": "r", "parentID": "p", "type": "number", "value": {"number": 3, "x": 1}},
+    {"id": "p", "type": "polygon", "value": {"points": polygon()["value"]["points"]}},
+])  # fmt: skip
+def test_what_is_said_about_a_region_is_no_other_shape(root, more):
+    label_studio(root, [polygon(), more])
+    import_dataset(root, root.parent / "out", background="soil")
+    assert (root.parent / "out" / "masks" / "a.png").exists(), "filled with the background"
+    assert not (root.parent / "out" / "looked_for.json").exists()
+
+
+def test_strokes_outside_leave_no_row(root):
+    cvat_image(root, HOUSE + '<polyline label="house" points="100,100;120,120"/>')
+    assert Result(root).table("scribbles") == []
+    assert not (root.parent / "out" / "scribbles.json").exists()
 
 
 def test_an_image_with_a_shape_of_no_class_says_of_no_class_that_it_is_absent(root):

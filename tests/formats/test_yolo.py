@@ -257,3 +257,14 @@ def test_labels_of_a_missing_image_are_not_those_of_another_split(tmp_path):
         imported(root)
     (root / "labels" / "val" / "2.txt").unlink()
     assert sorted(imported(root)[1].boxes) == ["1", "3", "a"]
+
+
+def test_yaml_files_about_something_else_are_passed_over(tmp_path):
+    root = tmp_path / "in"
+    photograph(root / "images" / "a.png")
+    (root / "labels").mkdir()
+    (root / "labels" / "a.txt").write_text("0 0.5 0.5 0.2 0.2\n")
+    (root / "data.yaml").write_text("names: [cow]\n")
+    (root / "compose.yml").write_text("a: &a 1\na: 2\nb: [" + ", ".join(["*a"] * 30) + "]\n---\nc: 1\n")
+    dataset, _ = import_dataset(root, tmp_path / "out")
+    assert dataset.classes == ("cow",)

@@ -25,7 +25,9 @@ LABEL_OF_ROW = {"boxes": 4, "points": 2, "scribbles": 0}  # where the class stan
 
 def sheet(found: Imported) -> Imported:
     """An empty copy for one annotator, of the same images and classes."""
-    return replace(found, tags={}, boxes={}, points={}, scribbles={}, regions={}, whole=set())
+    return replace(
+        found, tags={}, boxes={}, points={}, scribbles={}, regions={}, painted={}, whole=set(), incomplete={}
+    )
 
 
 def merge(found: Imported, key: str, drawn: list[Imported]) -> None:
@@ -35,6 +37,9 @@ def merge(found: Imported, key: str, drawn: list[Imported]) -> None:
     drawn = [one for one in drawn if _named(one, key)]
     if not drawn:
         return
+    for one in drawn:
+        for incomplete, is_known in one.incomplete.items():
+            found.incomplete[incomplete] = found.incomplete.get(incomplete, True) and is_known
     agreed = set.intersection(*(_named(one, key) for one in drawn))
     maps = [_labels(found, key, one) for one in drawn]
     _merge_regions(found, key, [one.regions[key] for one in drawn if key in one.regions], agreed, maps)
@@ -52,7 +57,7 @@ def merge(found: Imported, key: str, drawn: list[Imported]) -> None:
             if len(kept) < len(named):
                 found.leave_out(f"annotator's {table} where another drew another class")
         for label in one.tags.get(key, ()):
-            if label in agreed:
+            if label in agreed or key in one.incomplete:
                 found.add_tag(key, label)
             else:
                 found.leave_out("annotator's choice that another did not make")

@@ -151,7 +151,7 @@ def _add(shape: Element, name: str, key: str, found: Imported, where: str) -> No
         for part in shape.iter("points"):
             is_there = part.get("outside") != "1"
             if not is_there or part.get("occluded") == "1":
-                found.leave_out("key point that is hidden behind something", key, label if is_there else None)
+                found.leave_out("key point that is hidden behind something", *((key, label) if is_there else ()))
             else:
                 _add_points(part, key, label, found, place)
     else:

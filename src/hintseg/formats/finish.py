@@ -4,6 +4,8 @@ from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from hintseg.errors import InputError
 from hintseg.formats.names import is_showable, shortest_keys
 from hintseg.formats.reader import Imported
@@ -35,6 +37,9 @@ def finish(found: Imported) -> None:
     scaled = sum(not frame.is_identity for frame in found.frames.values())
     if scaled:
         found.note(f"{scaled} images have another size than their annotation file says; hints were scaled.")
+    for key, labels in found.painted.items():
+        for label in sorted(labels - set(np.unique(found.regions[key]).tolist())):
+            found.leave_out("region that others cover wholly", key, label)
     for one, other in names_alike(found.classes):
         found.note(
             f"the classes {one!r} and {other!r} differ in case only and are imported as two; if they are one, "

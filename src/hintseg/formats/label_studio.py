@@ -165,7 +165,8 @@ def _read_task(
                 found.leave_out("Label Studio choice about one region")
             elif result.get("type") not in (*SHAPES, "choices"):
                 found.leave_out(f"Label Studio {result.get('type')!r:.80}")
-                incomplete |= {image} if isinstance(result.get("value"), dict) and _is_place(result["value"]) else set()
+                is_shape = isinstance(result.get("value"), dict) and _is_place(result["value"])
+                incomplete |= {image} if is_shape and not _names_region(result, regions) else set()
             elif image is None:
                 found.leave_out("result of a Label Studio task of which it is not known to which image it belongs")
                 incomplete |= drawn.keys()
@@ -181,8 +182,11 @@ def _read_task(
 
 def _is_about_region(result: dict[str, Any], regions: set[str]) -> bool:
     value = result.get("value")
-    mine = {str(result[name]) for name in ("id", "parentID") if result.get(name) is not None}
-    return bool(mine & regions) or (isinstance(value, dict) and _is_place(value))
+    return _names_region(result, regions) or (isinstance(value, dict) and _is_place(value))
+
+
+def _names_region(result: dict[str, Any], regions: set[str]) -> bool:
+    return any(str(result[name]) in regions for name in ("id", "parentID") if result.get(name) is not None)
 
 
 def _read_image(
@@ -209,8 +213,17 @@ def _read_image(
 
 
 def _add_all(results: list[dict[str, Any]], key: str, found: Imported, where: str) -> None:
+    # Where shapes and their classes have controls of their own, a shape comes twice: with and without its class.
+    named = {str(result["id"]) for result in results if "id" in result and _has_class(result, where)}
     for result in results:
-        _add(result, key, found, f"{where}, result {result.get('id')}")
+        is_twin = result["type"] != "choices" and str(result.get("id")) in named and not _has_class(result, where)
+        if not is_twin:
+            _add(result, key, found, f"{where}, result {result.get('id')}")
+
+
+def _has_class(result: dict[str, Any], where: str) -> bool:
+    value = entry(result, "value", dict, where)
+    return any(kind in value for kind in LABELS)
 
 
 def _add(result: dict[str, Any], key: str, found: Imported, where: str) -> None:

@@ -40,6 +40,7 @@ class Imported:
         images: KEY → file.
         tags, boxes, points, scribbles: KEY → rows of the folder format, labels as indices.
         regions: KEY → (H, W) uint8, filled areas; `IGNORE_INDEX` where it was ignored, `UNLABELED` elsewhere.
+        painted: KEY → classes of its regions, later ones of which may cover others.
         whole: keys whose regions are full label maps, in which nothing was left out but ignored pixels.
         splits: name → keys.
         incomplete: KEY of an image in which something drawn could not be held → whether its class is known.
@@ -58,6 +59,7 @@ class Imported:
     points: dict[str, list[list[float]]] = field(default_factory=dict)
     scribbles: dict[str, list[list[Any]]] = field(default_factory=dict)
     regions: dict[str, NDArray[np.uint8]] = field(default_factory=dict)
+    painted: dict[str, set[int]] = field(default_factory=dict)
     whole: set[str] = field(default_factory=set)
     splits: dict[str, list[str]] = field(default_factory=dict)
     incomplete: dict[str, bool] = field(default_factory=dict)
@@ -79,9 +81,8 @@ class Imported:
         Raises:
             InputError: its name is empty, too long or cannot be shown, or there are too many.
         """
-        label = self._labels.get(name)
-        if label is not None:
-            return label
+        if name in self._labels:
+            return self._labels[name]
         require_names([name], self.root)
         plain = [plain_name(known) for known in (*self.classes, name)]
         label = plain.index(plain[-1])
@@ -128,11 +129,7 @@ class Imported:
         return key
 
     def split(self, name: str, key: str) -> None:
-        """An image belongs to a split ("train", "val").
-
-        Raises:
-            InputError: its name is none of a file.
-        """
+        """An image belongs to a split ("train", "val"); InputError where that is no name of a file."""
         if not re.fullmatch(r"[\w-][\w.-]*", name):
             raise InputError(f"{self.root}: {name!r:.80} is no name of a split; use letters and digits.")
         keys = self.splits.setdefault(name, [])
@@ -179,10 +176,11 @@ class Imported:
             return
         frame = self.frame(key)
         pieces = clipped_line(frame.size, places)
-        if not pieces:
-            self.leave_out("stroke outside its image")
         thick = [] if width is None else [min(max(width * frame.scale, 1.0), 200.0)]
-        self.scribbles.setdefault(key, []).extend([label, piece.tolist(), *thick] for piece in pieces)
+        if pieces:
+            self.scribbles.setdefault(key, []).extend([label, piece.tolist(), *thick] for piece in pieces)
+        else:
+            self.leave_out("stroke outside its image")
 
     def fill(self, key: str, vertices: ArrayLike, label: int) -> bool:
         """A filled polygon, (N, 2) x, y, of the pixels whose centre is inside (`polygons.filled`); whether of any."""
@@ -192,11 +190,10 @@ class Imported:
         self.reach[key] = max(self.reach.get(key, 0.0), float(places[0, 0] if places[0, 0] > 1 else places.max()))
         window, inside = filled(self.frame(key).size, places)
         if inside.any():
-            np.copyto(self._canvas(key)[window], np.uint8(label), where=inside)
+            np.copyto(self._canvas(key, label)[window], np.uint8(label), where=inside)
         else:
-            inside_image = ((places >= 0) & (places <= self.frame(key).size[::-1])).all(axis=1).any()
-            is_there = label != IGNORE_INDEX and inside_image
-            self.leave_out("polygon that covers no pixel of its image", *((key, label) if is_there else ()))
+            is_there = ((places >= 0) & (places <= self.frame(key).size[::-1])).all(axis=1).any()
+            self.leave_out("polygon that covers no pixel of its image", key, label, bool(is_there))
         return bool(inside.any())
 
     def paint(self, key: str, mask: NDArray[np.bool_], label: int, where: str) -> None:
@@ -206,9 +203,9 @@ class Imported:
             return
         there = frame.moved_map(mask.astype(np.uint8)) > 0
         if there.any():
-            self._canvas(key)[there] = label
+            self._canvas(key, label)[there] = label
         else:
-            self.leave_out("mask that covers no pixel of its image")
+            self.leave_out("mask that covers no pixel of its image", key, label, bool(mask.any()))
 
     def paint_map(self, key: str, labels: NDArray[np.uint8], where: str) -> None:
         """A full label map, `IGNORE_INDEX` where pixels are ignored; `paint` says of which size."""
@@ -217,15 +214,15 @@ class Imported:
             self.regions[key] = frame.moved_map(labels)
             self.whole.add(key)
 
-    def leave_out(self, reason: str, key: str | None = None, label: int | None = None) -> None:
+    def leave_out(self, reason: str, key: str | None = None, label: int | None = None, there: bool = True) -> None:
         """Count something that is not taken over; the reason is a noun, as "polygon that covers no pixel".
 
         Args:
-            key: image of a shape that is there: what no region covers is not filled with the background.
+            key: image of a shape, which is not filled with the background if the shape is `there`.
             label: its class, which a tag keeps from counting as absent; None: no class counts as absent.
         """
         self.lost[reason] += 1
-        if key is not None:
+        if key is not None and there and label != IGNORE_INDEX:
             self.incomplete[key] = self.incomplete.get(key, True) and label is not None
             if label is not None:
                 self.add_tag(key, label)
@@ -288,7 +285,8 @@ class Imported:
         left, right = max(0.0, min(x)), min(width, max(x))
         top, bottom = max(0.0, min(y)), min(height, max(y))
         if right <= left or bottom <= top:
-            self.leave_out("box that is empty or outside its image")
+            there = 0 <= min(x) <= width and 0 <= min(y) <= height
+            self.leave_out("box that is empty or outside its image", key, label, there)
         else:
             self.boxes.setdefault(key, []).append([left, top, right, bottom, label])
 
@@ -314,7 +312,8 @@ class Imported:
         height, width = frame.declared
         raise InputError(f"{where}: a mask of {shape[1]}×{shape[0]} for an image of {width}×{height}.")
 
-    def _canvas(self, key: str) -> NDArray[np.uint8]:
+    def _canvas(self, key: str, label: int) -> NDArray[np.uint8]:
+        self.painted.setdefault(key, set()).add(label)
         if key not in self.regions:
             self.regions[key] = np.full(self.sizes[key], UNLABELED, dtype=np.uint8)
         return self.regions[key]

@@ -93,8 +93,11 @@ def split_members(described: Description, split: str, found: Imported) -> list[P
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:
-    """A YAML file's entries; none of one that is no mapping."""
-    content = parse_yaml(read_text(path), str(path), typed=False)  # a class may be called `no`
+    """A YAML file's entries; none of one that is no mapping, or is about something else than names."""
+    text = read_text(path)
+    if not re.search(r"\bnames\b", text):
+        return {}
+    content = parse_yaml(text, str(path), typed=False)  # a class may be called `no`
     return content if isinstance(content, dict) else {}
 
 

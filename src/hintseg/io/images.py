@@ -292,3 +292,12 @@ def deepest(mask: NDArray[np.bool_]) -> tuple[int, int]:
     depth = distance_to_border(mask)
     y, x = np.unravel_index(int(depth.argmax()), depth.shape)
     return int(x), int(y)
+
+
+def require_labels_of(image: NDArray[np.uint8], labels: NDArray[np.integer]) -> None:
+    """Raises InputError unless these are (H, W, 3) uint8 and (H, W) labels of the same size."""
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or labels.shape != image.shape[:2]:
+        raise InputError(
+            f"an image must be (H, W, 3) uint8 and its labels (H, W), but they are {image.shape} {image.dtype} and "
+            f"{labels.shape}; use images.read_image."
+        )

@@ -12,6 +12,7 @@ from hintseg.functional.propagation.dense_crf import dense_crf
 from hintseg.functional.segments.oversegment import oversegment, resized_contours
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.labels import IGNORE_INDEX
+from hintseg.io.images import require_labels_of
 from hintseg.network.tta import enlarged_argmax
 from hintseg.pseudo_labels.pipeline import pseudo_labels
 from hintseg.pseudo_labels.target import PseudoLabels, reduce_labels, reduce_to
@@ -65,10 +66,11 @@ def complete_untrained(
 
     Raises:
         ConfigError: unknown method.
-        InputError: no pixel is labelled.
+        InputError: no pixel is labelled, or image and labels do not fit each other.
     """
     if method not in METHODS:
         raise unknown_name("completion method", method, METHODS)
+    require_labels_of(image, labels)
     small, hints = reduce_to(image, labels, LONGEST_SIDE)
     known = hints < num_classes
     if not known.any():

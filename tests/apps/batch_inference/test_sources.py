@@ -15,6 +15,7 @@ from hintseg.apps.batch_inference import output as outputs
 from hintseg.apps.batch_inference.complete import complete_masks
 from hintseg.apps.batch_inference.input_images import InputImage, find_images
 from hintseg.apps.batch_inference.output import Output, Prediction
+from hintseg.apps.batch_inference.sources import recorded_marks, source_mark
 from hintseg.hints.dataset import Dataset
 from hintseg.io.images import read_image, read_labels
 from hintseg.io.storage.outputs import is_made_here
@@ -121,9 +122,12 @@ def test_an_image_that_never_could_be_read_is_tried_again_by_a_cluster(images, t
 
 
 def test_the_mark_of_a_source_does_not_hide_that_a_mask_was_edited(images, tmp_path):
+    classes = ("light, source abc", "c, pixels deadbeef", *"defghij")
     for kind, name in (("png", "a.png"), ("geotiff", "a.tif")):
-        Output(str(tmp_path / "masks"), kind).write_all(images[:1], compute, keep=False)
+        output = Output(str(tmp_path / "masks"), kind, classes)
+        output.write_all(images[:1], compute, keep=False)
         assert is_made_here(str(tmp_path / "masks" / name))
+        assert recorded_marks([str(tmp_path / "masks" / name)]) == [source_mark(images[0].source)]
     content = (tmp_path / "masks/a.png").read_bytes()
     (tmp_path / "masks/a.png").write_bytes(content.replace(b", pixels ", b", pixels 0"))
     assert not is_made_here(str(tmp_path / "masks/a.png"))

@@ -10,7 +10,7 @@ from hintseg.apps.batch_inference.input_images import InputImage
 from hintseg.errors import InputError
 from hintseg.io.listing import require_file
 from hintseg.io.storage.files import local_file, read_ends, stamp_of
-from hintseg.io.storage.outputs import ENDS
+from hintseg.io.storage.outputs import ENDS, MARK
 
 DIGITS = 20
 READERS = 16  # files read at once; most of the time goes by in waiting for disks and stores
@@ -40,7 +40,8 @@ def source_mark(address: str) -> str:
 def recorded_marks(masks: Sequence[str]) -> list[str | None]:
     """The mark of its source that each mask carries; None of those that an earlier version wrote."""
     with ThreadPoolExecutor(READERS) as pool:
-        found = pool.map(lambda mask: re.search(rb", source ([0-9a-f]+)", read_ends(mask, ENDS)), masks)
+        pattern = rb"%b, source ([0-9a-f]+)" % MARK.encode()
+        found = pool.map(lambda mask: re.search(pattern, read_ends(mask, ENDS)), masks)
         return [match and match[1].decode() for match in found]
 
 

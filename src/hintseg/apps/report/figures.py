@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hintseg.hints.labels import UNLABELED
+from hintseg.io.images import require_labels_of
 from hintseg.io.palette import label_palette
 
 RgbImage = NDArray[np.uint8]
@@ -11,6 +12,7 @@ RgbImage = NDArray[np.uint8]
 
 def overlay(image: RgbImage, labels: NDArray[np.uint8], opacity: float = 0.6) -> RgbImage:
     """Masks in class colours over the grey image; ignored and unlabelled pixels stay grey."""
+    require_labels_of(image, labels)
     grey = np.repeat(image.mean(axis=2, keepdims=True), 3, axis=2)
     colours = label_palette()[labels].astype(np.float64)
     known = (labels < UNLABELED)[..., None]
@@ -22,6 +24,7 @@ def draw_hints(image: RgbImage, labels: NDArray[np.uint8]) -> RgbImage:
     """Hinted pixels in full class colours over the pale image, thickened so that they can be seen."""
     import cv2
 
+    require_labels_of(image, labels)
     pale = (0.55 * image + 0.45 * 255).astype(np.uint8)
     for label in np.unique(labels[labels < UNLABELED]).tolist():
         drawn = (labels == label).astype(np.uint8)

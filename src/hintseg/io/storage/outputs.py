@@ -42,12 +42,12 @@ def is_made_here(address: str) -> bool:
         InputError: the store cannot be reached.
     """
     ends = read_ends(address, ENDS)
-    told = re.search(rb", pixels ([0-9a-f]{8})", ends)
+    told = re.search(rb"%b(?:, source [0-9a-f]+)?(, pixels [0-9a-f]{8})" % MARK.encode(), ends)
     if MARK.encode() not in ends or told is None:
         return MARK.encode() in ends
     try:
         with local_file(address) as path:
-            return marked(read_labels(path)).encode().endswith(told[0])
+            return marked(read_labels(path)).encode().endswith(told[1])
     except InputError:  # no label map any more
         return False
 
