@@ -42,6 +42,7 @@ TASKS = (
 )
 FEW = 40  # images of the small version
 PEERS = ("msrc21-scribbles", "voc-animals-clicks", "ccp10-scribbles", "acdc-scribbles")
+RELATIONSHIPS = ("msrc21-points", "voc-animals-clicks")
 SPARSITY = "msrc21-scribbles"
 SESSION = "msrc21-points"
 PARTS = "contrast,kmeans,prototypes,affinity,random_walk,dense_crf,retrieval"
@@ -100,6 +101,12 @@ def commands(data: dict[str, Path], work: Path, full: bool, split: str, peers_py
             )  # fmt: skip
     if split == "test":
         return
+    for name in RELATIONSHIPS if full else ():
+        if name in data:
+            yield _module(
+                "relationships", str(data[name]), "--hints", "points", "--seeds", str(SEEDS),
+                "--name", f"relationships-{name}", "--work", str(work / "runs"),
+            )  # fmt: skip
     for task in TASKS if full else TASKS[:1]:
         if task.name in data and task.name in PEERS:
             for seed in range(SEEDS if full else 1):

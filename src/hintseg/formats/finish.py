@@ -4,8 +4,6 @@ from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from hintseg.errors import InputError
 from hintseg.formats.names import is_showable, shortest_keys
 from hintseg.formats.reader import Imported
@@ -38,8 +36,9 @@ def finish(found: Imported) -> None:
     if scaled:
         found.note(f"{scaled} images have another size than their annotation file says; hints were scaled.")
     for key, labels in found.painted.items():
-        for label in sorted(labels - set(np.unique(found.regions[key]).tolist())):
-            found.leave_out("region that others cover wholly", key, label)
+        for label in sorted(labels) if len(labels) > 1 else ():
+            if not (found.regions[key] == label).any():
+                found.leave_out("region that others cover wholly", key, label)
     for one, other in names_alike(found.classes):
         found.note(
             f"the classes {one!r} and {other!r} differ in case only and are imported as two; if they are one, "

@@ -258,7 +258,8 @@ def _write(found: Imported, out: Path, background: int | None) -> Dataset:
     for key, regions in found.regions.items():
         alone = not any(key in table for table in (found.boxes, found.points, found.scribbles))
         rest = background if alone and key not in found.whole else None
-        if rest is not None and (key in found.incomplete or set(found.tags.get(key, ())) - set(np.unique(regions))):
+        only_named = any(not (regions == label).any() for label in found.tags.get(key, ()))
+        if rest is not None and (only_named or key in found.incomplete):
             rest, unfilled = None, unfilled + 1
         folder = "masks" if key in found.whole or rest is not None else "scribbles"
         labels = np.where(regions == UNLABELED, np.uint8(IGNORE_INDEX if rest is None else rest), regions)
