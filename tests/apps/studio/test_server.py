@@ -156,6 +156,12 @@ def test_no_path_leads_outside(tab, folder, key):
     assert tab.client.get("/page/..%2f..%2fserver.py").status_code == 404
 
 
+def test_a_key_of_deep_folders_may_be_longer_than_one_name(client):
+    key = "/".join(["folder" * 8] * 6)
+    assert client.get("/api/state", params={"key": key}).status_code == 200
+    assert client.get("/api/state", params={"key": "a" * 256}).status_code == 400
+
+
 def test_uploads_are_checked(client, folder):
     content = io.BytesIO()
     Image.fromarray(np.zeros((5, 6, 3), np.uint8)).save(content, "PNG")

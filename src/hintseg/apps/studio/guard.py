@@ -195,7 +195,7 @@ def require_allowed(request: Request, token: str | None) -> None:
         raise Refused(403, "requests from other sites are refused.")
     if len(path.encode("utf-8", "replace")) + len(request.scope["query_string"]) > LONGEST_PATH:
         raise Refused(414, f"the address is longer than {LONGEST_PATH} bytes.")
-    for part in (*path.split("/"), *request.query_params.values()):
+    for part in "/".join([path, *request.query_params.values()]).split("/"):
         if CONTROL.search(part) or len(part.encode("utf-8", "replace")) > LONGEST_NAME:
             raise Refused(400, f"a name in the address has control characters or is longer than {LONGEST_NAME} bytes.")
     if not path.startswith("/"):
