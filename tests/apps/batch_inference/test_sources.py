@@ -71,6 +71,17 @@ def test_an_image_that_was_replaced_is_done_again(images, tmp_path, caplog, kind
     assert output.claim("one", images, resume=True) == {"a", "b", "c"}
 
 
+@pytest.mark.parametrize("kind", ["png", "geotiff"])
+def test_a_mask_whose_probabilities_are_gone_is_done_again(images, tmp_path, kind):
+    output = Output(str(tmp_path / "masks"), kind, ("ground", "disc"), soft=True)
+    output.claim("one", images)
+    soft = np.zeros((2, 4, 5), np.float16)
+    output.write_all(images, lambda path: compute(path)._replace(probabilities=soft), keep=False)
+    assert output.claim("one", images, resume=True) == {"a", "b", "c"}
+    (tmp_path / "masks" / "b.npz").unlink()
+    assert output.claim("one", images, resume=True) == {"a", "c"}
+
+
 @pytest.mark.parametrize("kind", ["png", "geotiff", "parquet"])
 def test_a_plain_copy_of_the_images_is_not_done_again(images, tmp_path, caplog, kind):
     output = Output(str(tmp_path / "masks"), kind)

@@ -121,7 +121,8 @@ class Output:
             )
         resumed = resume and claimed == mark
         mine = {name for name in files if resumed and older.get(name) != files[name]}
-        made = self._recorded([name for name in there if name in mine])
+        lacking = {name for name in there if self.soft and f"{name.removesuffix(self.suffix)}.npz" not in files}
+        made = self._recorded([name for name in there if name in mine - lacking])
         told = {name: source for marks in made.values() for name, source in marks.items()}
         changed = changed_images(told, images, mark_of)
         kept = told.keys() - changed
