@@ -284,7 +284,7 @@ def test_checking_counts_and_warns(scenes):
     assert not found.errors
     assert set(found.hinted_pixels) == {0, 1, 2}
     assert require_trainable(found, scenes, ("points",), "refuse") == scenes.keys("train")
-    renamed = scenes.with_classes([*scenes.classes, "unseen"])
+    renamed = replace(scenes, classes=(*scenes.classes, "unseen"))
     assert any("'unseen' is never hinted" in sentence for sentence in inspect(renamed, renamed.keys("train")).warnings)
 
 

@@ -1,6 +1,7 @@
 """A session follows the hints as they are drawn."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -95,7 +96,7 @@ def test_classes_and_images_may_come_later(scenes, begin):
     session, key = begin(scenes, "scribbles"), scenes.keys("val")[0]
     session.fit(scenes.keys("train"))
     before = session.mask(key)
-    more = scenes.with_classes([*scenes.classes, "star"])
+    more = replace(scenes, classes=(*scenes.classes, "star"))
     session.change(more, [])
     session.fit(more.keys("train"))
     assert session.network.num_classes == 4

@@ -6,6 +6,7 @@ import re
 import socket
 import time
 import zipfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -25,6 +26,7 @@ from hintseg.apps.studio.guard import LOOPBACK, new_token
 from hintseg.apps.studio.listen import require_port
 from hintseg.apps.studio.page_files import PAGE
 from hintseg.apps.studio.project import Project
+from hintseg.apps.studio.run_record import RunRecord
 from hintseg.apps.studio.server import create_app, serve
 from hintseg.apps.studio.trainer import Model, Trainer
 from hintseg.formats.registry import WRITERS
@@ -288,8 +290,15 @@ def _require_places_through_a_rename(client, project, tiny, key):
     classes[0]["name"], classes[1]["name"] = classes[1]["name"], classes[0]["name"]
     body = {"classes": classes, "background": table["background"]}
     assert client.put("/api/classes", json=body, headers={"If-Match": table["version"]}).status_code == 200
-    mask = Model(project, Trainer(project, "none", tuple(tiny))).mask(key)
+    model = Model(project, Trainer(project, "none", tuple(tiny)))
+    mask = model.mask(key)
     assert (mask[20, 30], mask[60, 70]) == (0, 1)
+    # A class that was added between the click on Train and the run's look at the folder: places mean nothing.
+    record = RunRecord.load(project.root / "studio", "run-001")
+    replace(record, classes=record.classes[:-1]).save(project.root)
+    assert model.usable() is None
+    record.save(project.root)
+    assert model.usable() is not None
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
@@ -396,7 +405,7 @@ def test_a_malformed_description_is_refused(tmp_path):
 
 
 def _finished(client):
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 400
     while (state := client.get("/api/state").json())["training"]:
         assert time.monotonic() < deadline, state
         time.sleep(0.3)

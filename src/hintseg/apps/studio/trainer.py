@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,6 +21,7 @@ from hintseg.apps.studio.project import Project
 from hintseg.apps.studio.ranking import Ranking
 from hintseg.apps.studio.run_progress import run_progress
 from hintseg.apps.studio.run_record import RunRecord, running
+from hintseg.apps.studio.tables import mark
 from hintseg.apps.studio.uncertainty import Place, most_uncertain, uncertainty_of
 from hintseg.apps.studio.unlearned import names_unlearned, with_hints
 from hintseg.errors import HintsegError, InputError, RunError
@@ -150,15 +152,13 @@ class Model:
 
     def _learned(self, run: Path) -> int | None:
         """How many of today's classes a run learned, which are the first ones; None where others were among them."""
-        record = RunRecord.load(self.trainer.folder, run.name)
-        if record is not None:
+        record, names = RunRecord.load(self.trainer.folder, run.name), _classes(run, mark(run / "run.json"))
+        if record is not None and (names is None or len(record.classes) == len(names)):
             learned, today = record.classes, self.project.identifiers
-        else:  # of an older studio, which kept no identifiers: names tell
-            try:
-                learned = tuple(RunDescription.load(run / "run.json").classes)
-            except RunError:
-                return None
-            today = tuple(self.project.dataset.classes)
+        elif record is None and names is not None:  # of an older studio, which kept no identifiers: names tell
+            learned, today = names, tuple(self.project.dataset.classes)
+        else:  # damaged, or the classes changed between the click on Train and the run's look at them
+            return None
         return len(learned) if learned == today[: len(learned)] else None
 
     def unlearned(self) -> list[str]:
@@ -305,3 +305,12 @@ def _lines(path: Path) -> list[str]:
         return path.read_text("utf-8", errors="replace").splitlines()
     except OSError:
         return []
+
+
+@lru_cache(maxsize=16)
+def _classes(run: Path, marked: tuple[int, ...]) -> tuple[str, ...] | None:
+    """A run's names of classes; None where its description is damaged."""
+    try:
+        return tuple(RunDescription.load(run / "run.json").classes)
+    except RunError:
+        return None
