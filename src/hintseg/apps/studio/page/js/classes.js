@@ -4,7 +4,7 @@ import { editClass } from "./class-dialog.js";
 import { $, attempt, element } from "./dom.js";
 import { edit } from "./editing.js";
 import { classOf, emit, hand, hints, listed, on, project, view } from "./state.js";
-import { saveClasses } from "./table.js";
+import { isSavingClasses, saveClasses } from "./table.js";
 
 function tick({ id, name }, used) {
   const box = element("input", {
@@ -63,9 +63,11 @@ function listClasses() {
   const used = new Set([...strokes, ...points, ...boxes, ...(regions ?? [])].map((hint) => hint.label));
   $("classes").replaceChildren(...listed().map((entry, index) => element("li", {}, tick(entry, used), pick(entry, index), eye(entry), more(entry))));
   if (focused >= 0) ($("classes").querySelectorAll("button, input")[focused] ?? $("name")).focus();
+  // What was chosen since stays: the answer to an earlier change does not take it back.
+  const background = isSavingClasses() ? $("background").value : project.background ?? "";
   $("background").replaceChildren(new Option("none", ""), ...listed().map((entry) => new Option(entry.name, entry.id)));
-  $("background").value = project.background ?? "";
-  $("complete").checked = project.complete;
+  $("background").value = background;
+  if (!isSavingClasses()) $("complete").checked = project.complete;
 }
 on("classes", listClasses);
 on("hints", listClasses);

@@ -26,9 +26,11 @@ function moved({ id, by }) {
 }
 
 // One after the other: each follows from what the one before made of the table.
-let last = Promise.resolve();
+let last = Promise.resolve(), pending = 0;
+export const isSavingClasses = () => pending > 0;
 export function saveClasses(change) {
-  const saved = last.then(() => saveChange(change));
+  pending += 1;
+  const saved = last.then(() => saveChange(change)).finally(() => { pending -= 1; if (!pending) emit("classes"); });
   last = saved.catch(() => {});
   return saved;
 }
