@@ -82,7 +82,7 @@ peers: $(VENV)-peers/.setup-done
 
 $(VENV)-peers/.setup-done: benchmarks/peers/requirements.txt
 	$(PYTHON) -m venv $(VENV)-peers
-	$(VENV)-peers/bin/python -m pip install --quiet $(if $(LOCK),--constraint $(LOCK)) \
+	$(VENV)-peers/bin/python -m pip install --quiet \
 	  --requirement benchmarks/peers/requirements.txt --editable .
 	touch $@
 
