@@ -137,6 +137,7 @@ def studio_house(kind, value, *other_annotators):
     coco_house(segmentation=[], bbox=[20, 20, 0, 0]), coco_house(segmentation=[], bbox=[0, 0, 0, 0]),
     lambda root: labelme(root, {"label": "house"}, {"shape_type": "rectangle", "points": [[3, 3], [3, 9]]}),
     studio_house("polygonlabels", OPEN | {"polygonlabels": ["cow"]}, [polygon("house")]),
+    lambda root: label_studio(root, [polygon("house")], [{"type": "polygon", "value": OPEN}]),
 ])  # fmt: skip
 def test_what_is_left_out_is_neither_background_nor_absent(root, write):
     write(root)

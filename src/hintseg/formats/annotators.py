@@ -32,14 +32,14 @@ def sheet(found: Imported) -> Imported:
 
 def merge(found: Imported, key: str, drawn: list[Imported]) -> None:
     """Take over what annotators agree on; what is left out is counted."""
+    for one in drawn:
+        for incomplete, is_known in one.incomplete.items():
+            found.incomplete[incomplete] = found.incomplete.get(incomplete, True) and is_known
     for _ in (one for one in drawn if not _named(one, key)):
         found.leave_out("annotation without hints beside another annotator's")
     drawn = [one for one in drawn if _named(one, key)]
     if not drawn:
         return
-    for one in drawn:
-        for incomplete, is_known in one.incomplete.items():
-            found.incomplete[incomplete] = found.incomplete.get(incomplete, True) and is_known
     agreed = set.intersection(*(_named(one, key) for one in drawn))
     maps = [_labels(found, key, one) for one in drawn]
     _merge_regions(found, key, [one.regions[key] for one in drawn if key in one.regions], agreed, maps)

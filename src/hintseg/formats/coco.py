@@ -61,8 +61,7 @@ def read(path: Path, found: Imported) -> None:
     empty = len(keys.keys() - {image for image, _ in rows})
     if empty:
         found.note(f"{empty} images have no annotation in {path.name}; they are unlabelled.")
-    depths = [_depth(annotation) for annotation in annotations]
-    for row in sorted(range(len(rows)), key=depths.__getitem__):
+    for row in sorted(range(len(rows)), key=lambda row: _depth(annotations[row])):
         image, name = rows[row]
         if found.is_readable(keys[image]):
             _add(annotations[row], keys[image], found.label(name), found, f"{path}, annotations[{row}]")

@@ -13,7 +13,7 @@ from hintseg.errors import InputError, why
 from hintseg.io.listing import require_file
 
 UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-MOST_BRACKETS = 2000  # in a YAML file; one that is written by hand has a few
+MOST_BRACKETS = 2000  # in a YAML file; recipes and lists of classes have a few
 MOST_ALIASES = 20  # which nest: a few more can stand for more than fits into memory
 
 
