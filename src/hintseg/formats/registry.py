@@ -266,8 +266,8 @@ def _write(found: Imported, out: Path, background: int | None) -> Dataset:
         write_labels(out / folder / f"{key}.png", labels, quickly=True)
     if unfilled:
         found.note(
-            f"{unfilled} images are not filled with the background, since something in them was left out, or a "
-            "class is only named."
+            f"{unfilled} images are not filled with the background: in these a shape was left out, or a class is named "
+            "but not drawn."
         )
     tables: dict[str, Mapping[str, list[Any]]] = {
         "tags": found.tags,
