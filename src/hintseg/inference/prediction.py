@@ -89,7 +89,7 @@ def refined(image: NDArray[np.uint8], probabilities: Tensor, stride: int = 1) ->
 
 
 def without_data(mask: NDArray[np.uint8], valid: NDArray[np.bool_] | None) -> NDArray[np.uint8]:
-    """The mask, ignored where there is no data."""
+    """The mask, with `IGNORE_INDEX` where there is no data."""
     return mask if valid is None else np.where(valid, mask, np.uint8(IGNORE_INDEX))
 
 

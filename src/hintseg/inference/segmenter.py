@@ -18,7 +18,7 @@ from hintseg.hints.classes import ClassMap, match_classes
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.labels import UNLABELED
 from hintseg.hints.model import ImageHints
-from hintseg.hints.stretch import limits_of_all, lost_contrast
+from hintseg.hints.stretch import lost_contrast
 from hintseg.inference.device import pick_device
 from hintseg.inference.prediction import Seen, check_image, class_probabilities, without_data
 from hintseg.inference.retrieval import Neighbour, SegmentIndex, load_index, nearest_to_click
@@ -111,11 +111,12 @@ class Segmenter:
         decoded = decode_image(path, view)
         if not self._contrast_warned and lost_contrast(path, view, decoded):
             self._contrast_warned = True
-            low, high = limits_of_all(view) or (0.0, 255.0)
+            whose, advice = "the run", "convert it to the scale of the training images"
+            if view.limits is not None:
+                whose, advice = "the stated range", 'correct "range" in dataset.json'
             log.warning(
-                "%s has almost no contrast after the stretch of the run (%g becomes black, %g white), so its mask "
-                "means little. Unless it is empty, convert it to the scale of the training images. Further ones are "
-                "not named.", path.name, low, high,
+                "%s has almost no contrast after the stretch of %s, so its mask means little. Unless it is empty, %s. "
+                "Further ones are not named.", path.name, whose, advice,
             )  # fmt: skip
         return decoded
 

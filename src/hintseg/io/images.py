@@ -294,6 +294,19 @@ def deepest(mask: NDArray[np.bool_]) -> tuple[int, int]:
     return int(x), int(y)
 
 
+def classes_of(path: Path) -> tuple[str, ...]:
+    """What a label map says of its classes, by value; empty where it says nothing, or cannot be read."""
+    try:
+        with opened_image(path) as image:
+            tags = getattr(image, "tag_v2", {})
+            if (found := parse_classes(image.info, tags)) is None:
+                image.load()  # a PNG's text may stand behind its pixels
+                found = parse_classes(image.info, tags)
+            return found or ()
+    except InputError:
+        return ()
+
+
 def require_labels_of(image: NDArray[np.uint8], labels: NDArray[np.integer]) -> None:
     """Raises InputError unless these are (H, W, 3) uint8 and (H, W) labels of the same size."""
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or labels.shape != image.shape[:2]:

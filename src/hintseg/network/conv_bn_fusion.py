@@ -24,12 +24,12 @@ PLAIN = (nn.Conv2d, PhasedDepthwise)
 def fold(convolution: nn.Conv2d, norm: _BatchNorm) -> None:
     """Let `convolution` apply `norm`, which must be all that reads its maps. Each gets a `forward` of its own."""
     convolution.forward = partial(_convolve_and_normalise, convolution, norm)  # type: ignore[method-assign]
-    norm.forward = partial(_normalise_what_is_not, norm)  # type: ignore[method-assign]
+    norm.forward = partial(_normalise_unless_folded, norm)  # type: ignore[method-assign]
 
 
 def is_folded(module: nn.Module) -> bool:
     """Whether it is a convolution or a batch norm of `fold`."""
-    return getattr(vars(module).get("forward"), "func", None) in (_convolve_and_normalise, _normalise_what_is_not)
+    return getattr(vars(module).get("forward"), "func", None) in (_convolve_and_normalise, _normalise_unless_folded)
 
 
 def unfold(network: nn.Module) -> None:
@@ -51,7 +51,7 @@ def _convolve_and_normalise(convolution: nn.Conv2d, norm: _BatchNorm, maps: Tens
     )
 
 
-def _normalise_what_is_not(norm: _BatchNorm, maps: Tensor) -> Tensor:
+def _normalise_unless_folded(norm: _BatchNorm, maps: Tensor) -> Tensor:
     if not _folds(norm, maps):
         result: Tensor = type(norm).forward(norm, maps)
         return result

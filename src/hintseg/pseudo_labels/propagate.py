@@ -13,6 +13,7 @@ from hintseg.functional.segments.oversegment import oversegment, resized_contour
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.labels import IGNORE_INDEX
 from hintseg.io.images import require_labels_of
+from hintseg.io.samples import DecodedImage
 from hintseg.network.tta import enlarged_argmax
 from hintseg.pseudo_labels.pipeline import pseudo_labels
 from hintseg.pseudo_labels.target import PseudoLabels, reduce_labels, reduce_to
@@ -90,15 +91,19 @@ def complete_untrained(
 
 
 def complete_key(
-    dataset: Dataset, key: str, hint_types: Sequence[str], method: str = "harmonic", point_radius: int = 3
-) -> NDArray[np.uint8]:
+    dataset: Dataset, key: str, hint_types: Sequence[str], method: str = "harmonic", point_radius: int = 3,
+    decoded: DecodedImage | None = None,
+) -> NDArray[np.uint8]:  # fmt: skip
     """The dense mask of one image of a data set, (H, W) uint8.
+
+    Args:
+        decoded: the image, where it was decoded already.
 
     Raises:
         ConfigError: unknown method.
         InputError: the image or its hints cannot be read, or it has no point, scribble or mask.
     """
-    image, valid = decoded = dataset.decoded(key)
+    image, valid = decoded = decoded or dataset.decoded(key)
     labels = pseudo_labels(decoded, dataset.hints(key, hint_types), len(dataset.classes), point_radius)
     small, target = reduce_labels(image, labels, LONGEST_SIDE)
     try:

@@ -29,7 +29,7 @@ log = logging.getLogger("hintseg")
 FILE = "inputs.json"
 FORMAT = 1
 TERM_LIST = "the terms of the objective"
-TYPES = "the hint types"
+HINT_TYPE_LIST = "the hint types"
 NOT_COMPARED = ("name", "checkpoint_every", "data.num_workers")  # settings that change no number
 
 
@@ -148,7 +148,7 @@ def _settings(description: RunDescription) -> dict[str, Any]:
     kept = {name: value for name, value in recipe if name not in NOT_COMPARED}
     told = {
         "the list of classes": description.classes, "the background": description.background,
-        "the view of rasters": description.view, TYPES: description.hint_types,
+        "the view of rasters": description.view, HINT_TYPE_LIST: description.hint_types,
         TERM_LIST: list(description.recipe.objective),
     }  # fmt: skip
     return json.loads(json.dumps(told)) | kept
@@ -169,7 +169,7 @@ def _current(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Settings by their present names, and terms by theirs; those of a run that an earlier version began."""
     found = {current_name(name): value for name, value in settings.items()}
     if "the hint forms" in found:
-        found[TYPES] = found.pop("the hint forms")
+        found[HINT_TYPE_LIST] = found.pop("the hint forms")
     found[TERM_LIST] = [TERMS.get(name, name) for name in found[TERM_LIST]]
     found["inference.method"] = METHODS.get(found["inference.method"], found["inference.method"])
     return found

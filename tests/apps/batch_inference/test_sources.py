@@ -63,7 +63,7 @@ def test_an_image_that_was_replaced_is_done_again(images, tmp_path, caplog, kind
     assert place.stat().st_size == state.st_size
     kept = output.claim("one", images, resume=True, clear=cluster)
     assert kept == {"a", "c"}
-    assert "1 of 3 images changed since their masks were made (e.g. b); they are done again." in caplog.text
+    assert "1 of 3 masks are out of date (e.g. b)" in caplog.text
     output.write_all([image for image in images if image.name not in kept], compute, keep=cluster)
     after = masks_of(output, tmp_path / "masks")
     assert sorted(after) == ["a", "b", "c"]

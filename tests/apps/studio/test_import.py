@@ -217,7 +217,7 @@ def test_a_new_image_takes_no_hints_of_an_earlier_one_of_its_name(tab, folder, p
     files = {"n.png": png(), "n.json": labelme("n.png", SQUARE).replace(b"72", b"60").replace(b"96", b"60")}
     report, _ = imported(tab.client, files, "add")
     assert report["new"] == 0
-    assert report["lost"] == {"image of whose name the project holds hints of an earlier image": 1}
+    assert report["lost"] == {"image whose name belongs to hints of an image that is gone": 1}
     assert "n" not in Dataset.open(folder).paths
     assert path.exists()
     assert tab.client.post("/api/images", params={"name": "m.png"}, content=png()).status_code == 200

@@ -168,6 +168,7 @@ def test_what_cannot_be_imported_is_said_in_the_dialog(browser, serve, photograp
         # Files that are dropped on the dialog or the page are read like chosen ones.
         for place in ("import-dialog", "frame"):
             drop(page, place, json.dumps(coco(cat=HALVES["cat"])))
+            expect(page.locator("#import-state")).to_contain_text("1 image")
             expect(page.locator("#import-take")).to_be_enabled()
             page.keyboard.press("Escape")
             expect(page.locator("#import-dialog")).to_be_hidden()
@@ -323,7 +324,7 @@ def test_an_accepted_mask_is_edited_as_regions(browser, serve, photographs):
         expect(page.locator("#source")).to_have_text("accepted mask")
         page.click("#edit")
         expect(page.locator("#hint-count")).to_have_text("Hints of this image (2)")
-        expect(page.locator("#info-text")).to_contain_text(f"{2 * WIDTH} that the mask ignores are unlabeled now")
+        expect(page.locator("#info-text")).to_contain_text(f"{2 * WIDTH} ignored pixels are unlabeled now")
         expect(page.locator("#edit")).to_be_hidden()
         assert np.array_equal(regions(photographs), labels)
         page.locator("#canvas").focus()

@@ -47,24 +47,24 @@ def complete_masks(
 
     maker = digest_of(method, weights, hint_types, hint_files(dataset.root))
     finished = output.claim(maker, images, resume, overwrite, mark_of=mark_of)
-    flat: list[str] = []
+    flat, looked_at = list[str](), 0
     for key in keys:
         wrong = None
         try:
             if key not in finished:
                 source = mark_of(InputImage(str(dataset.path(key)), key))
                 with memory_explained(key, "reduce the image, or cut it into tiles"):
-                    mask = (
-                        segmenter.complete(dataset, key)
-                        if segmenter
-                        else complete_key(dataset, key, hint_types, method)
-                    )
+                    if segmenter is not None:  # which warns of lost contrast itself
+                        mask = segmenter.complete(dataset, key)
+                    else:
+                        decoded, looked_at = dataset.decoded(key), looked_at + 1
+                        mask = complete_key(dataset, key, hint_types, method, decoded=decoded)
+                        if lost_contrast(dataset.path(key), dataset.shown, decoded):
+                            flat.append(key)
                 output.write(key, Prediction(mask), source=source)
-                if segmenter is None and lost_contrast(dataset.path(key), dataset.shown):
-                    flat.append(key)
         except InputError as error:
             wrong = str(error)
         yield wrong
-    if segmenter is None:  # else it warns
-        for sentence in contrast_warnings(dataset.shown, tuple(dataset.paths.values()), flat, len(keys)):
+    if looked_at:
+        for sentence in contrast_warnings(dataset.shown, tuple(dataset.paths.values()), flat, looked_at):
             log.warning("%s", sentence)

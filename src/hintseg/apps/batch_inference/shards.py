@@ -16,7 +16,8 @@ def shard_rows(path: Path, shard: str) -> list[dict[str, Any]]:
     """
     parquet = require_pyarrow().parquet
     try:
-        columns = [name for name in ("name", "error", "source_mark") if name in parquet.read_schema(path).names]
+        present = parquet.read_schema(path).names
+        columns = [name for name in ("name", "error", "source_mark") if name in present]
         found: list[dict[str, Any]] = parquet.read_table(path, columns=columns).to_pylist()
         return [{"name": row["name"], "error": row["error"], "source_mark": row.get("source_mark")} for row in found]
     except (OSError, ValueError, KeyError, TypeError) as error:

@@ -64,11 +64,14 @@ def changed_images(
 
     finished = [image for image in images if image.name in told]
     known = [image for image in finished if told[image.name] is not None]
+    if known:
+        log.info("comparing %d images with those of which the masks were made", len(known))
     with ThreadPoolExecutor(READERS) as pool:
         changed = [one.name for one, now in zip(known, pool.map(mark, known), strict=True) if now != told[one.name]]
     if changed:
         log.warning(
-            "%d of %d images changed since their masks were made (e.g. %s); they are done again.",
+            "%d of %d masks are out of date (e.g. %s): their image, or the contrast that all images share, changed "
+            "since. They are made again.",
             len(changed), len(finished), changed[0],
         )  # fmt: skip
     if unknown := len(finished) - len(known):

@@ -20,7 +20,7 @@ from hintseg.hints.dataset_json import read_json, read_table
 from hintseg.hints.label_maps import LabelMaps, misplaced
 from hintseg.hints.names import is_unnamed, plain_name
 from hintseg.io.class_list import KEY, with_classes
-from hintseg.io.images import read_label_map
+from hintseg.io.images import classes_of
 from hintseg.io.reading import json_object
 from hintseg.io.storage.outputs import MADE_BY
 from hintseg.io.writing import write_text
@@ -46,7 +46,7 @@ def write_classes(
     """
     path = dataset.root / "dataset.json"
     content = read_json(path) if path.exists() else {"void": dataset.ignore_index}
-    parse_coding(content, len(names), path)  # before anything is written: a new class may have the value of void
+    parse_coding(content, len(names), path)  # before anything is written: a new class may have the ignored value
     content |= {"classes": names, "background": background, "tags_complete": complete}
     require_placed(dataset, names)
     identifiers = (*identifiers, *(secrets.token_hex(4) for _ in names[len(identifiers) :]))
@@ -126,12 +126,7 @@ def _renamed_row(name: str, row: Any, new: dict[str, str]) -> Any:
 def _stage_label_maps(dataset: Dataset, found: LabelMaps, names: Sequence[str], staged: Path) -> None:
     for path in (*found.files.values(), *found.doubled):
         content = path.read_bytes()
-        if KEY.encode() not in content:
-            continue
-        try:
-            told = read_label_map(path).classes or ()
-        except InputError:  # which reading it says: it is of no use under any name
-            continue
+        told = classes_of(path) if KEY.encode() in content else ()
         if is_unnamed(told) or (after := _renamed(dataset, told, names)) == list(told):
             continue
         if path.suffix.lower() != ".png":

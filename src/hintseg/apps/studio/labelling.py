@@ -126,7 +126,7 @@ def unsigned(address: str) -> str:
 
 
 def regions(mask: NDArray[np.bool_], name: str, control: dict[str, Any]) -> list[dict[str, Any]]:
-    """A class's mask as Label Studio's results: one brush region, or a polygon round every part, without its holes.
+    """A class's mask as Label Studio's results: one brush region, or a polygon round every part, its holes cut out.
 
     Polygons are simplified to few corners, which a person can move; smaller parts are left out.
     """

@@ -23,9 +23,10 @@ from hintseg.apps.studio.kept import drop, drop_held, keep, kept
 from hintseg.apps.studio.links import writable, write_new
 from hintseg.apps.studio.regions import is_same, map_version, save_map
 from hintseg.apps.studio.tables import HintTables, Marks, mark
-from hintseg.apps.studio.uploads import decoded_upload, orphaned
+from hintseg.apps.studio.uploads import decoded_upload
 from hintseg.errors import InputError, RunError
 from hintseg.hints.dataset import Dataset
+from hintseg.hints.dataset_json import read_table
 from hintseg.hints.layout import require_sound
 from hintseg.hints.types.registry import HINT_TYPES
 from hintseg.io.images import read_image_size
@@ -290,6 +291,11 @@ class Project:
         with self._lock:
             drop(self.root, key, name)
 
+    def _holds_hints(self, key: str) -> bool:
+        """Whether there are hints or label maps of that name; `uploads.orphaned` asks it of all names at once."""
+        listed = any(self._tables.rows(key).values()) or key in read_table(self.root / "looked_for.json")
+        return listed or any(self.dataset.label_path(folder, key) is not None for folder in self.dataset.label_maps)
+
     def add_image(self, name: str, content: bytes) -> str:
         """Store an uploaded image under its name and return its key.
 
@@ -303,7 +309,7 @@ class Project:
             self._reload()
             if key in {unicodedata.normalize("NFC", known) for known in self.dataset.paths}:
                 raise InputError(f"{name}: an image of this name is there already; rename it.")
-            if key in orphaned(self.dataset):
+            if self._holds_hints(key):
                 raise InputError(
                     f"{name}: the project holds hints of an earlier image of this name; rename the image, or copy it "
                     "into the folder images/ if they are its own."

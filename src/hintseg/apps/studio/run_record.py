@@ -4,12 +4,15 @@ import json
 import platform
 import time
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Self
 
 from hintseg.apps.studio.links import writable
 from hintseg.apps.studio.processes import birth
-from hintseg.errors import InputError
+from hintseg.apps.studio.tables import mark
+from hintseg.errors import InputError, RunError
+from hintseg.inference.run_config import RunDescription
 from hintseg.io.reading import read_json
 from hintseg.io.writing import atomic_path
 
@@ -75,3 +78,16 @@ def running(folder: Path) -> RunRecord | None:
     names = sorted((path.stem for path in folder.glob("run-*.json")), reverse=True)
     records = (RunRecord.load(folder, name) for name in names)
     return next((record for record in records if record is not None and record.runs()), None)
+
+
+def classes_of(run: Path) -> tuple[str, ...] | None:
+    """What a run itself says that it learned: names by label; None where its description is damaged."""
+    return _described(run, mark(run / "run.json"))
+
+
+@lru_cache(maxsize=16)
+def _described(run: Path, marked: tuple[int, ...]) -> tuple[str, ...] | None:
+    try:
+        return tuple(RunDescription.load(run / "run.json").classes)
+    except RunError:
+        return None

@@ -5,8 +5,9 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,13 +21,12 @@ from hintseg.apps.studio.processes import end
 from hintseg.apps.studio.project import Project
 from hintseg.apps.studio.ranking import Ranking
 from hintseg.apps.studio.run_progress import run_progress
-from hintseg.apps.studio.run_record import RunRecord, running
-from hintseg.apps.studio.tables import mark
+from hintseg.apps.studio.run_record import RunRecord, classes_of, running
 from hintseg.apps.studio.uncertainty import Place, most_uncertain, uncertainty_of
 from hintseg.apps.studio.unlearned import names_unlearned, with_hints
-from hintseg.errors import HintsegError, InputError, RunError
+from hintseg.errors import HintsegError, InputError
+from hintseg.hints.dataset import Dataset
 from hintseg.hints.types.registry import HINT_TYPES
-from hintseg.inference.run_config import RunDescription
 from hintseg.inference.segmenter import Segmenter
 from hintseg.io.images import read_image_size
 from hintseg.pseudo_labels.near import corrected
@@ -152,7 +152,7 @@ class Model:
 
     def _learned(self, run: Path) -> int | None:
         """How many of today's classes a run learned, which are the first ones; None where others were among them."""
-        record, names = RunRecord.load(self.trainer.folder, run.name), _classes(run, mark(run / "run.json"))
+        record, names = RunRecord.load(self.trainer.folder, run.name), classes_of(run)
         if record is not None and (names is None or len(record.classes) == len(names)):
             learned, today = record.classes, self.project.identifiers
         elif record is None and names is not None:  # of an older studio, which kept no identifiers: names tell
@@ -168,10 +168,7 @@ class Model:
         return [] if learned is None else list(self.project.identifiers[learned:])
 
     def segmenter(self) -> Segmenter | None:
-        """The usable run, loaded once, with the project's names for its classes.
-
-        Its classes have the places of the project's first ones: since it was trained they were renamed, never moved.
-        """
+        """The usable run, loaded once."""
         self.project.refresh()
         run = self.usable()
         if run is None:
@@ -179,9 +176,18 @@ class Model:
         with self._network:
             if self._segmenter is None or self._segmenter.run != run:
                 self._segmenter = Segmenter.open(run)
-            segmenter = self._segmenter
-            segmenter.classes = self.project.dataset.classes[: len(segmenter.description.classes)]
-            return segmenter
+            return self._segmenter
+
+    @contextmanager
+    def _named(self, segmenter: Segmenter) -> Iterator[Dataset]:
+        """The data set, whose names the run's classes have meanwhile.
+
+        They have the places of the first classes: since the run was trained they were renamed, never moved.
+        """
+        with self._network:
+            dataset = self.project.dataset
+            segmenter.classes = dataset.classes[: len(segmenter.description.classes)]
+            yield dataset
 
     def tag(self, key: str) -> str:
         """Changes with all that the mask of an image follows from: the model, the image, its hints and masks."""
@@ -201,9 +207,8 @@ class Model:
         """
         self._asked = time.monotonic()
         segmenter = self.segmenter()
-        dataset = self.project.dataset
         if segmenter is not None:
-            with self._network:
+            with self._named(segmenter) as dataset:
                 learned = segmenter.classes
                 if names_unlearned(dataset, key, learned):
                     predicted = segmenter.predict_decoded(segmenter.decoded(dataset, key))
@@ -218,7 +223,7 @@ class Model:
                 partly = replace(dataset, tags_complete=False)
                 return corrected(predicted, segmenter.complete(partly, key), segmenter.hinted(partly, key)[1])
         if self.learner is None:
-            return complete_key(dataset, key, tuple(HINT_TYPES))
+            return complete_key(self.project.dataset, key, tuple(HINT_TYPES))
         if (mask := self.learner.mask(key)) is None:
             raise InputError("no image has a stroke, point or box yet; draw some, of every class.")
         return mask
@@ -253,9 +258,9 @@ class Model:
         Raises:
             InputError: the image cannot be read, or there is no model yet.
         """
-        segmenter, dataset = self.segmenter(), self.project.dataset
+        segmenter = self.segmenter()
         if segmenter is not None:
-            with self._network:
+            with self._named(segmenter) as dataset:
                 decoded = segmenter.decoded(dataset, key)
                 hints = dataset.hints(key, tuple(HINT_TYPES))
                 target = pseudo_labels(decoded, hints, len(dataset.classes), find_in_boxes=middles)
@@ -305,12 +310,3 @@ def _lines(path: Path) -> list[str]:
         return path.read_text("utf-8", errors="replace").splitlines()
     except OSError:
         return []
-
-
-@lru_cache(maxsize=16)
-def _classes(run: Path, marked: tuple[int, ...]) -> tuple[str, ...] | None:
-    """A run's names of classes; None where its description is damaged."""
-    try:
-        return tuple(RunDescription.load(run / "run.json").classes)
-    except RunError:
-        return None

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from unicodedata import normalize
 
-from hintseg.apps.studio.drawn import TABLES, version_of
+from hintseg.apps.studio.drawn import version_of
 from hintseg.apps.studio.importing.upload import Upload, is_same_file
 from hintseg.apps.studio.project import Project
 from hintseg.apps.studio.uploads import orphaned
@@ -16,11 +16,11 @@ from hintseg.errors import HintsegError, InputError
 from hintseg.formats.registry import import_dataset
 from hintseg.hints.classes import same_names
 from hintseg.hints.dataset import Dataset
+from hintseg.hints.types.registry import HINT_TYPES
 
 Progress = Callable[[str, int, int, dict[str, float]], None]
 # What the command line calls its options, and what the page calls them.
 OPTIONS = {"--format": "the field “format”", "--unlabelled": "the field “unlabeled value”"}
-HINT_TYPES = (*TABLES, "masks")
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ def _matched(
     for key, path in sources.items():
         own = upload.own.get(path) or known.get(_name(key))
         if own is None and normalize("NFC", key) in orphans:
-            lost["image of whose name the project holds hints of an earlier image"] += 1
+            lost["image whose name belongs to hints of an image that is gone"] += 1
         elif own is None:
             keys[key] = normalize("NFC", key)
             new.add(keys[key])

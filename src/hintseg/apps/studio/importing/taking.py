@@ -11,10 +11,9 @@ from hintseg.apps.studio.changes import Change, changing
 from hintseg.apps.studio.class_names import checked_names
 from hintseg.apps.studio.class_table import require_placed
 from hintseg.apps.studio.conflict import ConflictError
-from hintseg.apps.studio.drawn import TABLES
 from hintseg.apps.studio.importing.reading import Read
 from hintseg.apps.studio.project import Project
-from hintseg.apps.studio.tables import CLASS_OF, numbered
+from hintseg.apps.studio.tables import CLASS_OF, NUMBERED, numbered
 from hintseg.errors import InputError
 from hintseg.hints.coding import LabelCoding, parse_coding
 from hintseg.hints.dataset import Dataset
@@ -115,7 +114,7 @@ def _stage_images(plan: _Plan) -> None:
 
 
 def _stage_tables(plan: _Plan) -> None:
-    for name in (*TABLES, "looked_for"):
+    for name in NUMBERED:
         own = read_table(plan.dataset.root / f"{name}.json")
         table = {key: rows for key, rows in own.items() if key not in plan.replaced}
         imported = read_table(plan.read.dataset.root / f"{name}.json")

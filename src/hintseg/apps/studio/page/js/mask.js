@@ -104,5 +104,5 @@ $("edit").onclick = attempt(async () => {
   await follow();
   markSaved();
   inform("The mask is regions now: rub out, erase and draw over them, then accept the mask again. A copy of it stays in studio/kept."
-    + (ignored ? ` Regions cannot say that pixels are ignored: ${ignored} that the mask ignores are unlabeled now, and may get a class in training.` : ""));
+    + (ignored ? ` Regions cannot say that pixels are ignored: ${ignored} ignored pixels are unlabeled now, and may get a class in training.` : ""));
 });
