@@ -10,6 +10,7 @@ one with a polygon, which people can correct in other tools.
 import json
 import math
 from collections.abc import Callable, Iterable, Iterator
+from operator import mul
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +90,7 @@ def _area(annotation: dict[str, Any]) -> float:
 
 def _ring_area(ring: list[float]) -> float:
     x, y = ring[::2], ring[1::2]
-    return abs(sum(x[k - 1] * y[k] - x[k] * y[k - 1] for k in range(len(x)))) / 2
+    return abs(sum(map(mul, x, y[1:] + y[:1])) - sum(map(mul, y, x[1:] + x[:1]))) / 2
 
 
 def write(out: Path, items: Iterable[Labelled], classes: Classes) -> None:

@@ -1,6 +1,7 @@
 """The end of an import: images that cannot be read leave, and all others get the shortest keys."""
 
 from collections import Counter, defaultdict
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -88,10 +89,11 @@ def _require_own_folders(found: Imported) -> None:
     bare = {(where, key): found.finder.folders(where) for (where, key), name in found.said.items() if "/" not in name}
     own = {key: found.finder.folders(found.images[key]) for _, key in bare}
     beside = {folders for (_, key), folders in bare.items() if folders == own[key]}
+    split_of_folder = cache(lambda folder: split_of(folder / "file", found.root))
     for (where, key), folders in bare.items():
         common = min(len(folders), len(own[key]))
         apart = folders[:common] != own[key][:common] and own[key] in beside
-        splits = {split_of(path.with_name("file"), found.root) for path in (where, found.images[key])} - {None}
+        splits = {split_of_folder(path.parent) for path in (where, found.images[key])} - {None}
         if apart or len(splits) > 1:
             raise _not_there(found, f"{found.said[where, key]} of {where}", key)
 

@@ -41,8 +41,9 @@ def filled(size: tuple[int, int], vertices: NDArray[np.floating]) -> tuple[Windo
     chains = _chains(fifths)
     count = np.abs(across[1:] - across[:-1])
     # Of an edge's crossings: column = offset + number of the crossing among all.
-    offset = np.minimum(across[:-1], across[1:]) - (count.cumsum() - count)
-    for edges, numbers in _parts(count):
+    total = count.cumsum()
+    offset = np.minimum(across[:-1], across[1:]) - (total - count)
+    for edges, numbers in _parts(total):
         times = count[edges].astype(np.int64)
         column = numbers + offset[edges].repeat(times)
         row = _crossings(column, chains[:, edges].repeat(times, axis=1))
@@ -69,8 +70,7 @@ def _chains(fifths: NDArray[np.float64]) -> NDArray[np.float64]:
     is_steep = np.abs(x) < np.abs(y)
     longer = np.where(is_steep, y, x)
     found[:2] = np.where(longer < 0, stop, start)
-    longer[longer == 0] = 1
-    found[2] = np.where(is_steep, x, y) / longer
+    np.divide(np.where(is_steep, x, y), longer, out=found[2], where=longer != 0)  # one without length crosses nothing
     found[3] = is_steep
     return found
 
@@ -80,24 +80,22 @@ def _crossings(column: NDArray[np.float64], chains: NDArray[np.float64]) -> NDAr
     x, y, slope, is_steep = chains
     middle = 5 * column + 2.5
     found = np.trunc(y + slope * (middle - 0.5 + (slope < 0) - x) + 0.5)
-    steep = np.flatnonzero(is_steep)
+    steep = is_steep.nonzero()[0]
     if steep.size:
         (x, y, slope, _), middle = chains[:, steep], middle[steep]
-        steps = np.ceil((middle - x) / slope)  # to the first place beyond the middle; it may be one off
-        sign = np.sign(slope)
-        before, after = (np.trunc(x + slope * at + 0.5) * sign > middle * sign for at in (steps - 1, steps))
-        found[steep] = y + steps - before - after
+        nearest = np.rint((middle - x) / slope)  # the number of the place nearest to the middle: beyond it, or before
+        is_beyond = (np.trunc(x + slope * nearest + 0.5) > middle) == (slope > 0)
+        found[steep] = y + nearest - is_beyond
     return found
 
 
-def _parts(count: NDArray[np.float64]) -> Iterator[tuple[slice, NDArray[np.float64]]]:
-    """Edges in groups of about `CHUNK` crossings, and the numbers of these."""
-    total = count.cumsum()
+def _parts(total: NDArray[np.float64]) -> Iterator[tuple[slice, NDArray[np.float64]]]:
+    """Edges in groups of about `CHUNK` crossings, and the numbers of these; `total` counts up to each edge's end."""
     if total[-1] <= CHUNK:
         yield np.s_[:], np.arange(total[-1])
         return
     cuts = np.searchsorted(total, np.arange(CHUNK, total[-1], CHUNK)).tolist()
-    for start, stop in pairwise([0, *cuts, len(count)]):
+    for start, stop in pairwise([0, *cuts, len(total)]):
         first, last = (float(total[edge - 1]) if edge else 0.0 for edge in (start, stop))
         yield np.s_[start:stop], np.arange(first, last)
 
