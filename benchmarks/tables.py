@@ -91,7 +91,13 @@ def relationships() -> str:
 
 def speed() -> str:
     """The interactive session, and each part beside plain code."""
-    read = {"session": _session, "parts-epyc": _parts, "parts-crf": _crf, "parts-h200-threads-16": _parts}
+    read = {
+        "session": _session,
+        "studio": _studio,
+        "parts-epyc": _parts,
+        "parts-crf": _crf,
+        "parts-h200-threads-16": _parts,
+    }
     found = [rows(load(name)) for name, rows in read.items() if (RESULTS / f"{name}.json").exists()]
     rows = chain.from_iterable(found)
     return table(["what", "machine", "seconds", "plain code, s", "times faster"], rows)
@@ -105,6 +111,16 @@ def _session(found: dict[str, Any]) -> list[list[str]]:
         "the mask of the shown image": f"{row['mask_seconds']:.2f} (at most {row['slowest_mask_seconds']:.2f})",
     }
     return [[what, machine(found), seconds, NOTHING, NOTHING] for what, seconds in measured.items()]
+
+
+def _studio(found: dict[str, Any]) -> list[list[str]]:
+    return [
+        [
+            f"{row['measured']}, {row['images']} images", machine(found),
+            f"{row['seconds']:.2f} (at most {row['slowest_seconds']:.2f})", NOTHING, NOTHING,
+        ]
+        for row in found["rows"]
+    ]  # fmt: skip
 
 
 def _parts(found: dict[str, Any]) -> list[list[str]]:
