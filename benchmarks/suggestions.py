@@ -10,13 +10,14 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from benchmarks.record import write
 from hintseg.api import choose_recipe, train
 from hintseg.hints.dataset import Dataset
-from hintseg.inference.evaluation import evaluate_configs
+from hintseg.inference.evaluation import evaluate_split
 from hintseg.inference.segmenter import Segmenter
 from hintseg.inference.suggest import suggest
 from hintseg.io.writing import link_or_copy
@@ -60,23 +61,12 @@ def with_clicks(source: Dataset, clicks: Clicks, out: Path) -> Dataset:
     return Dataset.open(out)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("data", type=Path, help="data set with masks for train and val")
-    parser.add_argument("--weights", default="auto")
-    parser.add_argument("--recipe", default="fine-tuned")
-    parser.add_argument("--ways", default="random,suggested")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--step", type=int, default=148, help="clicks a round adds")
-    parser.add_argument("--iterations", type=int, default=300)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--name", default="suggestions", help="of the result file")
-    parser.add_argument("--work", type=Path, default=Path("runs/bench"))
-    options = parser.parse_args()
-    recipe = choose_recipe(options.recipe, weights=options.weights, iterations=options.iterations, seed=options.seed)
-    source, folder, rows = Dataset.open(options.data), options.work / options.name, []
+def measured(options: argparse.Namespace, source: Dataset, seed: int) -> Iterator[dict[str, Any]]:
+    """A row for each way and round of one seed."""
+    recipe = choose_recipe(options.recipe, weights=options.weights, iterations=options.iterations, seed=seed)
+    folder = options.work / options.name
     for way in options.ways.split(","):
-        chance = np.random.default_rng(options.seed)
+        chance = np.random.default_rng(seed)
         places, clicks = random_clicks(source, chance), {}
         segmenter = dataset = None
         for number in range(options.rounds + 1):
@@ -86,21 +76,38 @@ def main() -> None:
                 key, click = next(places)
                 clicks.setdefault(key, []).append(click)
             # The first round is the same for both ways, and so is its run.
-            name = f"{way if number else 'start'}-{number}"
+            name = f"{way if number else 'start'}-{number}-{seed}"
             dataset = with_clicks(source, clicks, folder / f"data-{name}")
             segmenter = train(
                 dataset, "points", folder / name, recipe=recipe, weights=options.weights, resume=True,
                 cache=folder / "cache",
             )  # fmt: skip
-            ways = [segmenter.with_inference(crf=crf) for crf in (True, False)]
-            refined, plain = (
-                round(100 * matrix.scores().mean_iou, 2)
-                for matrix, _ in evaluate_configs(segmenter, dataset, "val", ways)
-            )
+            matrix, _ = evaluate_split(segmenter, dataset, "val")
             count = sum(map(len, clicks.values()))
-            row = {"way": way, "clicks": count, "seed": options.seed, "run": name}
-            rows.append(row | {"mean_iou_crf": refined, "mean_iou_no_crf": plain})
-            print(rows[-1], flush=True)
+            yield {
+                "data": options.data.name, "recipe": options.recipe, "way": way, "clicks": count, "seed": seed,
+                "mean_iou": round(100 * matrix.scores().mean_iou, 2),
+            }  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("data", type=Path, help="data set with masks for train and val")
+    parser.add_argument("--weights", default="auto")
+    parser.add_argument("--recipe", default="instant")
+    parser.add_argument("--ways", default="random,suggested")
+    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--step", type=int, default=148, help="clicks a round adds")
+    parser.add_argument("--iterations", type=int, help="default: the recipe's")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--name", default="suggestions", help="of the result file")
+    parser.add_argument("--work", type=Path, default=Path("runs/bench"))
+    options = parser.parse_args()
+    source, rows = Dataset.open(options.data), []
+    for seed in range(options.seeds):
+        for row in measured(options, source, seed):
+            rows.append(row)
+            print(row, flush=True)
     print(write(options.name, rows))
 
 
