@@ -186,6 +186,7 @@ def measure(
     out: Annotated[
         Path | None, typer.Option(parser=local_path, metavar="FILE", help="CSV file; default the terminal.")
     ] = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Measure how much of each image each class covers: pixels, percent, square metres where there is a scale.
 
@@ -196,7 +197,7 @@ def measure(
     from hintseg.io.writing import write_text
 
     if out is not None:
-        require_result(out, overwrite=False)
+        require_result(out, overwrite)
     table = as_csv(measure_masks(folder, images))
     if out is None:
         say(table.rstrip())
