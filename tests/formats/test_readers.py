@@ -198,6 +198,16 @@ def test_categories_that_nothing_uses_are_no_classes(root):
     assert "1 of 3 listed classes are used by no annotation and were left out: animals." in result.notes
 
 
+def test_categories_that_another_file_uses_are_not_said_to_be_left_out(root):
+    roots = [{"id": 0, "name": "animals"}, {"id": 3, "name": "cow"}, {"id": 5, "name": "dog"}]
+    coco(root, [{"category_id": 3}], roots)
+    coco(root, [{"category_id": 5}], roots, name="more.json")
+    result = Result(root)
+    assert result.classes == ("cow", "dog")
+    assert result.notes.count("left out") == 1
+    assert "1 of 3 listed classes are used by no annotation and were left out: animals." in result.notes
+
+
 def test_a_list_of_more_categories_than_labels_is_no_obstacle(root):
     coco(root, [{"category_id": 900}], [{"id": number, "name": f"c{number}"} for number in range(1200)])
     assert Result(root).classes == ("c900",)
