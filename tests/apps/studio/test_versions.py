@@ -354,6 +354,22 @@ def test_what_is_stopped_between_two_files_leaves_the_old_or_the_new(tab, folder
     assert all(state in (before, found[-1]) for state in found)
 
 
+def test_a_save_that_cannot_be_whole_changes_nothing(tab, folder):
+    (folder / "images" / "a").mkdir()
+    shutil.copy(folder / "images" / "b.png", folder / "images" / "a" / "c.png")
+    assert tab.save("a/c", STROKE).status_code == 200
+    (folder / "scribbles").mkdir(exist_ok=True)
+    (folder / "scribbles" / "a").write_text("in the way of a folder")
+    drawn = {"regions": [{"label": 1, "runs": [7, 3, 9]}], "points": [{"label": 2, "x": 5, "y": 6}]}
+    answer = tab.save("a/c", drawn)
+    assert answer.status_code == 422
+    assert "c.png: cannot be written" in answer.json()["detail"]
+    assert strokes(folder, "a/c") == [(1, (3, 5))]
+    assert not Dataset.open(folder).hints("a/c").points
+    (folder / "scribbles" / "a").unlink()
+    assert tab.save("a/c", drawn).status_code == 200
+
+
 def stopping(real, left):
     """A file operation at which the process dies, once so many were done."""
 

@@ -37,6 +37,12 @@ class Change:
     copies: str
     removed: list[str] = field(default_factory=list)
 
+    def write(self, name: str, content: bytes) -> None:
+        """Stage a file by its path below the project; OSError where it cannot be written."""
+        path = self.staged / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+
 
 @contextmanager
 def changing(root: Path, kind: str = "") -> Iterator[Change]:
@@ -98,17 +104,16 @@ def _require_room(target: Path) -> None:
 
 def _move(root: Path, staged: Path, removed: list[str]) -> None:
     files = [path for path in staged.rglob("*") if path.is_file() and path != staged / READY]
-    names = sorted((path.relative_to(staged).as_posix() for path in files), key=lambda name: name == "dataset.json")
-    for name in (*names, *removed):
-        target = writable(root, *name.split("/"))
-        try:
-            if name in names:
-                target.parent.mkdir(parents=True, exist_ok=True)
-                os.replace(staged / name, target)
-            else:
-                target.unlink(missing_ok=True)
-        except OSError as error:
-            raise RunError(f"{target}: cannot be written ({error.strerror}).") from error
+    try:
+        for path in sorted(files, key=lambda path: path.name == "dataset.json"):
+            target = writable(root, *path.relative_to(staged).parts)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            os.replace(path, target)
+        for name in removed:
+            target = writable(root, *name.split("/"))
+            target.unlink(missing_ok=True)
+    except OSError as error:
+        raise RunError(f"{target}: cannot be written ({error.strerror}).") from error
 
 
 def _removed(ready: Path) -> list[str]:

@@ -271,7 +271,7 @@ class Project:
                 raise self._conflict(key, drawn, 0)
             with changing(self.root) as change:
                 stage_map(self.dataset, key, labels, change)
-                self._tables.stage(key, rows, change.staged)
+                self._tables.stage(key, rows, change)
             drop_held(self.root, key, drawn)
             with suppress(InputError):  # others may be writing by now; who reads it next says so
                 self._reload()

@@ -12,7 +12,7 @@ from hintseg.apps.studio.kept import has_kept_mask, keep_mask
 from hintseg.apps.studio.tables import Marks, mark
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.labels import UNLABELED
-from hintseg.io.images import write_labels
+from hintseg.io.images import encode_labels
 
 FOLDER = "scribbles"
 
@@ -53,7 +53,7 @@ def stage_map(dataset: Dataset, key: str, labels: NDArray[np.uint8] | None, chan
     name = f"{FOLDER}/{key}.png"
     is_empty = bool((labels == UNLABELED).all())
     if not is_empty:
-        write_labels(change.staged / name, dataset.coding.encode(labels), quickly=True)
+        change.write(name, encode_labels(dataset.coding.encode(labels), quickly=True))
     if before is not None and (is_empty or before != root / name):
         change.removed.append(before.relative_to(root).as_posix())
 

@@ -4,9 +4,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+from hintseg.apps.studio.changes import Change
 from hintseg.apps.studio.drawn import TABLES, Rows
 from hintseg.hints.dataset_json import read_table
-from hintseg.io.writing import write_text
 
 CLASS_OF = {"scribbles": 0, "points": -1, "boxes": -1}  # place of the class in a table's row
 NUMBERED = (*TABLES, "looked_for")  # tables whose rows name or number classes
@@ -40,8 +40,8 @@ class HintTables:
         """Read the files themselves the next time, whatever their times say."""
         self._marks = None
 
-    def stage(self, key: str, rows: Rows, staged: Path) -> None:
-        """Write the tables that differ into the folder of a change.
+    def stage(self, key: str, rows: Rows, change: Change) -> None:
+        """Let a change write the tables that differ.
 
         Raises:
             InputError: a table cannot be read.
@@ -53,7 +53,7 @@ class HintTables:
             table.pop(key, None)
             if rows[name]:
                 table[key] = rows[name]
-            write_text(staged / f"{name}.json", json.dumps(table, ensure_ascii=False))
+            change.write(f"{name}.json", json.dumps(table, ensure_ascii=False).encode())
 
     def _read(self) -> dict[str, dict[str, list[Any]]]:
         return {name: read_table(self._root / f"{name}.json") for name in TABLES}
