@@ -8,7 +8,7 @@ import pytest
 
 from hintseg.apps.cli.app import app
 from hintseg.apps.measure import areas, as_csv, measure_masks
-from hintseg.errors import InputError
+from hintseg.errors import InputError, RunError
 from hintseg.io.georeference import pixel_area
 from hintseg.io.images import write_image, write_labels
 
@@ -56,6 +56,24 @@ def test_the_command_writes_what_the_masks_hold(folder, capsys, tmp_path):
     out = tmp_path / "results" / "areas.csv"
     app(["measure", str(folder / "masks"), "--out", str(out)], standalone_mode=False)
     assert out.read_text("utf-8") == as_csv(measure_masks(folder / "masks"))
+
+
+def test_a_table_replaces_another_when_asked_and_nobody_elses(folder, tmp_path):
+    out = tmp_path / "results" / "areas.csv"
+    command = ["measure", str(folder / "masks"), "--out", str(out)]
+    app(command, standalone_mode=False)
+    before = out.read_text("utf-8")
+    write_labels(folder / "masks" / "a.png", np.ones((10, 20), np.uint8))
+    with pytest.raises(RunError, match="is there already; add --overwrite"):
+        app(command, standalone_mode=False)
+    assert out.read_text("utf-8") == before
+    app([*command, "--overwrite"], standalone_mode=False)
+    assert out.read_text("utf-8") == as_csv(measure_masks(folder / "masks")) != before
+    for theirs in ("image,class,pixels,percent,square_metres,note\na,sky,9,1,,mine\n", "", "a,b\n1,2\n"):
+        out.write_text(theirs, "utf-8")
+        with pytest.raises(RunError, match="was not made by hintseg"):
+            app([*command, "--overwrite"], standalone_mode=False)
+        assert out.read_text("utf-8") == theirs
 
 
 def test_metres_come_from_the_image_also_where_the_mask_is_smaller(folder):

@@ -271,6 +271,18 @@ def test_voc_with_boxes_masks_and_splits(tmp_path):
     assert inspect(dataset, dataset.keys()).errors == []
 
 
+@pytest.mark.parametrize("kind", ["Main", "Segmentation"])
+def test_voc_folders_of_equal_names_have_lists_of_their_own(tmp_path, kind):
+    for year, split in (("VOC2007", "train"), ("VOC2012", "val")):
+        root = tmp_path / "in" / year
+        photograph(root / "JPEGImages" / "1.jpg")
+        annotate(root / "Annotations" / "1.xml", "1.jpg", BOX.format(40, 11))
+        (root / "ImageSets" / kind).mkdir(parents=True)
+        (root / "ImageSets" / kind / f"{split}.txt").write_text("1\n")
+    dataset, _ = import_dataset(tmp_path / "in", tmp_path / "data")
+    assert (dataset.keys("train"), dataset.keys("val")) == (("VOC2007/JPEGImages/1",), ("VOC2012/JPEGImages/1",))
+
+
 def test_voc_sizes_names_and_turned_boxes(tmp_path):
     root = tmp_path / "in"
     for folder in "ab":

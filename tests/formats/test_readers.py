@@ -198,6 +198,30 @@ def test_categories_that_nothing_uses_are_no_classes(root):
     assert "1 of 3 listed classes are used by no annotation and were left out: animals." in result.notes
 
 
+def test_categories_that_another_file_uses_are_not_said_to_be_left_out(root):
+    roots = [{"id": 0, "name": "animals"}, {"id": 3, "name": "cow"}, {"id": 5, "name": "dog"}]
+    coco(root, [{"category_id": 3}], roots)
+    coco(root, [{"category_id": 5}], roots, name="more.json")
+    result = Result(root)
+    assert result.classes == ("cow", "dog")
+    assert result.notes.count("left out") == 1
+    assert "1 of 3 listed classes are used by no annotation and were left out: animals." in result.notes
+
+
+@pytest.mark.parametrize("times", [1, 2, 8])
+def test_an_object_too_small_for_a_smaller_image_is_not_absent(root, times):
+    """Also where the mask is so large that it is sampled, see `LARGER`."""
+    mask = np.zeros((HEIGHT * times, WIDTH * times), np.uint8)
+    mask[1, 1] = 1
+    size = {"height": HEIGHT * times, "width": WIDTH * times}
+    tree = {"category_id": 2, "segmentation": [(np.array(FLAT) * times).tolist()]}
+    coco(root, [{"segmentation": encode_rle(mask.astype(bool))}, tree], images=[{"id": 1, "file_name": "a.png"} | size])
+    result = Result(root)
+    assert result.pixels("cow") == (times == 1)
+    assert result.lost == ({} if times == 1 else {"mask that covers no pixel of its image": 1})
+    assert not result.dataset.hints("a").absent(2)[result.classes.index("cow")]
+
+
 def test_a_list_of_more_categories_than_labels_is_no_obstacle(root):
     coco(root, [{"category_id": 900}], [{"id": number, "name": f"c{number}"} for number in range(1200)])
     assert Result(root).classes == ("c900",)

@@ -9,6 +9,7 @@ import pytest
 
 from hintseg.apps.studio.project import Project
 from hintseg.errors import InputError
+from hintseg.hints import layout
 from hintseg.hints.dataset import Dataset
 from hintseg.io.images import write_image, write_labels
 
@@ -82,3 +83,17 @@ def test_what_masks_say_of_their_maker_is_never_taken_as_absent(root):
     replaced(root / "masks/.made-by.json", "link")
     with pytest.raises(InputError, match=r".made-by.json: is a link that leads nowhere"):
         Dataset.open(root).hints("a")
+
+
+def test_a_change_that_the_studio_is_just_ending_is_waited_for(root, monkeypatch):
+    ready = root / layout.DELETING
+    ready.parent.mkdir(parents=True)
+    ready.touch()
+    pauses = []
+    monkeypatch.setattr(layout.time, "sleep", lambda pause: (pauses.append(pause), ready.unlink()))
+    assert Dataset.open(root).classes == ("x", "y")
+    assert len(pauses) == 1
+    ready.touch()
+    monkeypatch.setattr(layout.time, "sleep", pauses.append)
+    with pytest.raises(InputError, match="a change is half done"):
+        Dataset.open(root)

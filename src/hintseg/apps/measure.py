@@ -17,6 +17,7 @@ from hintseg.inference.run_config import RunDescription
 from hintseg.io.georeference import pixel_area
 from hintseg.io.images import read_image_size, read_labels
 from hintseg.io.listing import list_images
+from hintseg.io.storage.results import AREAS
 
 
 class Area(NamedTuple):
@@ -122,7 +123,7 @@ def _no_masks(folder: Path) -> InputError:
 def as_csv(rows: Iterable[Area]) -> str:
     """The table as text: image, class, pixels, percent, square_metres; the last is empty where there is no scale."""
     text = io.StringIO()
+    text.write(f"{AREAS}\n")
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["image", "class", "pixels", "percent", "square_metres"])
     writer.writerows(["" if value is None else value for value in row] for row in rows)
     return text.getvalue()

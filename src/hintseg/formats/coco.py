@@ -208,9 +208,13 @@ def _add_region(annotation: dict[str, Any], key: str, label: int, found: Importe
     if isinstance(segmentation, dict):
         try:
             mask = _mask(segmentation, found.frame(key))
+            vanished = not mask.any() and covered(segmentation) > 0  # between the pixels that were sampled
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"{where}: the field 'segmentation' is no run-length mask ({why(error)}).") from error
-        found.paint(key, mask, label, where)
+        if vanished:
+            found.leave_out("mask that covers no pixel of its image", key, label)
+        else:
+            found.paint(key, mask, label, where)
         return True
     if not segmentation:
         return False

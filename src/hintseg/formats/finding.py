@@ -22,7 +22,8 @@ MAPS = frozenset({
     "segmentationclass", "segmentationclasspng", "segmentationobject", "segmentationobjectpng", "masks", "mask",
     "labels", "label", "annotations", "gt", "scribbles", "contours",
 })  # folders of label maps, in small letters  # fmt: skip
-PLAIN = MAPS | {place.lower() for place in PLACES}  # folders whose names say what a file is, not which
+LISTS = "imagesets"  # with a folder below it for each kind of list
+PLAIN = MAPS | {LISTS} | {place.lower() for place in PLACES}  # folders whose names say what a file is, not which
 
 
 def files_below(root: Path) -> list[Path]:
@@ -163,7 +164,9 @@ class ImageFinder:
 
     def folders(self, path: Path) -> tuple[str, ...]:
         """Folders that say which image a file is, or is about."""
-        return tuple(part for part in self._parts(path)[:-1] if part.lower() not in PLAIN)
+        parts = [part.lower() for part in self._parts(path)[:-1]]
+        plain = [part in PLAIN or before == LISTS for before, part in zip(["", *parts], parts, strict=False)]
+        return tuple(part for part, is_plain in zip(self._parts(path), plain, strict=False) if not is_plain)
 
     def _cased(self, path: Path, parts: tuple[str, ...]) -> tuple[str, ...]:
         """The path's parts, its file as the name has it: case and suffix were looked at already."""

@@ -10,7 +10,9 @@ from hintseg.formats.names import is_showable, shortest_keys
 from hintseg.formats.reader import Imported
 from hintseg.formats.shapes import split_of
 from hintseg.hints.fractions import FractionCounts
-from hintseg.hints.names import names_alike
+from hintseg.hints.names import names_alike, plain_name
+
+MOST_NAMED = 10  # names in a sentence
 
 
 def finish(found: Imported) -> None:
@@ -40,6 +42,7 @@ def finish(found: Imported) -> None:
         for label in sorted(labels) if len(labels) > 1 else ():
             if not (found.regions[key] == label).any():
                 found.leave_out("region that others cover wholly", key, label)
+    _note_unused(found)
     for one, other in names_alike(found.classes):
         found.note(
             f"the classes {one!r} and {other!r} differ in case only and are imported as two; if they are one, "
@@ -62,6 +65,19 @@ def finish(found: Imported) -> None:
     found.splits = {
         name: [names[key] for key in dict.fromkeys(keys) if key in names] for name, keys in found.splits.items()
     }
+
+
+def _note_unused(found: Imported) -> None:
+    """Say which of the classes that the annotation files list none of them uses."""
+    listed = dict.fromkeys(map(plain_name, found.listed))
+    known = set(map(plain_name, found.classes))
+    unused = [name for name in listed if name not in known]
+    if unused:
+        more = f" and {len(unused) - MOST_NAMED} more" if len(unused) > MOST_NAMED else ""
+        found.note(
+            f"{len(unused)} of {len(listed)} listed classes are used by no annotation and were left out: "
+            f"{', '.join(unused[:MOST_NAMED])}{more}."
+        )
 
 
 def _note_fractions(found: Imported) -> None:

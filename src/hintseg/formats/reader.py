@@ -44,8 +44,8 @@ class Imported:
         whole: keys whose regions are full label maps, in which nothing was left out but ignored pixels.
         splits: name → keys.
         incomplete: KEY of an image in which something drawn could not be held → whether its class is known.
-        lost: what could not be held → how often.
-        notes: sentences about what was changed.
+        lost, notes: what could not be held → how often, and sentences about what was changed.
+        listed: class names in annotation files' lists, used or not.
         unlabelled: value or class of label maps that says that nothing was drawn, if it was given.
         said: annotation file, KEY → the image's name in it.
         reach: KEY → the largest coordinate of its polygons, or one above 1.
@@ -65,6 +65,7 @@ class Imported:
     incomplete: dict[str, bool] = field(default_factory=dict)
     lost: Counter[str] = field(default_factory=Counter)
     notes: list[str] = field(default_factory=list)
+    listed: list[str] = field(default_factory=list)
     unlabelled: str | None = None
     names: dict[str, tuple[str, ...]] = field(default_factory=dict)
     said: dict[tuple[Path, str], str] = field(default_factory=dict)

@@ -17,7 +17,6 @@ SPLITS = {
     "train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "test",
 }  # fmt: skip
 CORNERS = 64  # of the polygon that stands for an ellipse
-MOST_NAMED = 10  # names in a sentence
 
 
 def declared_size(height: object, width: object, where: str) -> tuple[int, int] | None:
@@ -83,17 +82,10 @@ def label_used(found: Imported, names: Iterable[str], used: set[str]) -> None:
 
     A name that nothing uses may be a heading over other classes, and would be a class that is nowhere.
     """
-    listed = list(dict.fromkeys(names))
-    for name in listed:
+    for name in names:
+        found.listed.append(name)
         if name in used or not used:
             found.label(name)
-    unused = [name for name in listed if used and name not in used and name not in found.classes]
-    if unused:
-        more = f" and {len(unused) - MOST_NAMED} more" if len(unused) > MOST_NAMED else ""
-        found.note(
-            f"{len(unused)} of {len(listed)} listed classes are used by no annotation and were left out: "
-            f"{', '.join(unused[:MOST_NAMED])}{more}."
-        )
 
 
 def require_own_file(found: Imported, key: str, path: Path, field: str) -> None:

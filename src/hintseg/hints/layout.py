@@ -1,6 +1,7 @@
 """What lies in a data set's folder under the names that are read: ordinary files and folders, all of them written."""
 
 import os
+import time
 from pathlib import Path
 
 from hintseg.errors import InputError
@@ -10,6 +11,7 @@ from hintseg.io.staging import require_finished
 
 SPLITS = tuple(f"{name}.txt" for name in ("train", *HELD_OUT))
 DELETING = "studio/deleting/ready"  # the studio's mark of files that are on their way to their places
+PAUSES = (0.02, 0.1, 0.4)  # seconds in which a studio that is running ends a change
 
 
 def require_sound(root: Path) -> None:
@@ -20,7 +22,10 @@ def require_sound(root: Path) -> None:
             file.
     """
     require_finished(root)
-    if (root / DELETING).exists() and not (root / DELETING).parent.is_symlink():
+    for pause in PAUSES:
+        if _is_half_done(root):
+            time.sleep(pause)
+    if _is_half_done(root):
         raise InputError(f"{root}: a change is half done; open the folder once with hintseg studio, which ends it.")
     try:
         with os.scandir(root) as entries:
@@ -31,6 +36,10 @@ def require_sound(root: Path) -> None:
         raise InputError(wrong[0])
     if not (root / "images").is_dir():
         raise InputError(f"{root}: has no folder images/; put the images there.")
+
+
+def _is_half_done(root: Path) -> bool:
+    return (root / DELETING).exists() and not (root / DELETING).parent.is_symlink()
 
 
 def _fault(entry: os.DirEntry[str]) -> str:

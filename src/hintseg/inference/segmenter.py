@@ -116,7 +116,7 @@ class Segmenter:
                 whose, advice = "the stated range", 'correct "range" in dataset.json'
             log.warning(
                 "%s has almost no contrast after the stretch of %s, so its mask means little. Unless it is empty, %s. "
-                "Further ones are not named.", path.name, whose, advice,
+                "Further ones are not named.", path.name, whose, advice, extra={"once": "contrast"},
             )  # fmt: skip
         return decoded
 
@@ -185,7 +185,7 @@ class Segmenter:
         log.warning(
             "An image of %d pixels is segmented in full size, but training saw no more than %d. That is right for a "
             "map of which it saw pieces. If larger images show the same, only finer, reduce them: --longest-side %d.",
-            side, largest, largest,
+            side, largest, largest, extra={"once": "size"},
         )  # fmt: skip
 
     def probabilities(self, image: ImageLike, config: InferenceConfig | None = None) -> NDArray[np.float32]:

@@ -10,11 +10,13 @@ import tifffile
 
 from hintseg import train
 from hintseg.api import choose_recipe
+from hintseg.apps.batch_inference.cluster import _say, _Warnings
 from hintseg.apps.batch_inference.complete import complete_masks
 from hintseg.apps.batch_inference.input_images import find_images
 from hintseg.apps.batch_inference.local import predict_here
 from hintseg.apps.batch_inference.output import Output
 from hintseg.hints.dataset import Dataset
+from hintseg.inference.segmenter import Segmenter
 from hintseg.io.samples import View
 
 RAMP = np.tile(np.linspace(0, 1, 64), (48, 1))
@@ -52,6 +54,27 @@ def test_a_run_says_once_that_images_are_black(scenes, tiny, deep, tmp_path, cap
             found = [sentence for sentence in warned(caplog) if "almost no contrast" in sentence]
             assert len(found) == (said is not None)
             assert said is None or found[0].startswith(f"{said} has almost no contrast after the stretch of the run,")
+
+
+def test_workers_of_a_cluster_name_one_image_between_them(scenes, tiny, deep, tmp_path, caplog):
+    """Each has a network of its own, and what it warns of comes back with its batches."""
+    recipe = choose_recipe(weights="none", iterations=2, settings=tiny)
+    run = train(scenes, "scribbles", tmp_path / "run", recipe=recipe, weights="none", device="cpu").run
+    batches = []
+    for names in (["a", "z"], ["b"]):
+        segmenter, kept = Segmenter.open(run, "cpu"), _Warnings()
+        segmenter.description = dataclasses.replace(segmenter.description, view=View(stretch=(0.0, 1.0)), largest=20)
+        logging.getLogger("hintseg").addHandler(kept)
+        for name in names:
+            segmenter.predict_decoded(segmenter.decode_image(deep.root / f"images/{name}.tif"))
+            batches.append(kept.taken())
+        logging.getLogger("hintseg").removeHandler(kept)
+    caplog.clear()
+    said = set()
+    for warnings in batches:
+        _say(warnings, said)
+    assert [sentence.split(" has ")[0] for sentence in warned(caplog) if "contrast" in sentence] == ["a.tif"]
+    assert said == {"contrast", "size"}
 
 
 def test_completion_without_a_run_says_how_many_images_are_black(deep, tmp_path, caplog):

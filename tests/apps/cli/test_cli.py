@@ -130,6 +130,15 @@ def test_masks_leave_and_do_not_come_back_without_their_images(hintseg, trained,
     code, _, err = hintseg("import", tmp_path / "coco", "--out", tmp_path / "back")
     assert code == 2
     assert "which lies nowhere below" in err
+    other = tmp_path / "other"
+    write_image(other / "scene 0 ä.png", np.zeros((72, 96, 3), np.uint8))
+    assert hintseg("predict", trained, other, "--out", tmp_path / "theirs")[0] == 0
+    command = ("export", trained, "--masks", tmp_path / "theirs", "--out")
+    code, _, err = hintseg(*command, tmp_path / "wrong")
+    assert code == 2
+    assert "1 of 1 masks were made of other images" in err
+    assert not (tmp_path / "wrong").exists()
+    assert hintseg(*command, tmp_path / "right", "--images", other)[0] == 0
     code, _, err = hintseg("export", trained, "--masks", tmp_path, "--out", tmp_path / "none")
     assert code == 2
     assert "holds no mask" in err

@@ -1,6 +1,9 @@
 """Two tabs, and other programs: nobody's hints are replaced unseen, and no stroke changes its class."""
 
 import json
+import os
+import shutil
+from contextlib import suppress
 
 import pytest
 
@@ -12,8 +15,10 @@ pytest.importorskip("fastapi")
 import numpy as np
 from PIL import Image
 
+from hintseg.apps.studio import project
+from hintseg.apps.studio.accepted import edit
+from hintseg.apps.studio.drawn import DrawnHints
 from hintseg.apps.studio.project import Project
-from hintseg.apps.studio.tables import HintTables
 
 STROKE = {"strokes": [{"label": 1, "vertices": [[3, 5], [60, 5]], "width": 4}]}
 OTHER = {"strokes": [{"label": 2, "vertices": [[9, 30], [60, 30]], "width": 4}]}
@@ -73,15 +78,14 @@ def test_the_same_state_sent_again_is_no_conflict(tab, another):
 @pytest.fixture
 def followed(monkeypatch):
     """Have another program write scribbles.json as soon as the studio has."""
-    real = HintTables.replace
+    real = project.drop_held  # the next thing that a save does
 
     def follow(folder, content):
-        def replace(tables, key, rows):
-            real(tables, key, rows)
+        def drop_held(*given):
             (folder / "scribbles.json").write_text(content, "utf-8")
-            monkeypatch.setattr(HintTables, "replace", real)
+            monkeypatch.setattr(project, "drop_held", real)
 
-        monkeypatch.setattr(HintTables, "replace", replace)
+        monkeypatch.setattr(project, "drop_held", drop_held)
 
     return follow
 
@@ -310,3 +314,69 @@ def test_whatever_the_folder_holds_of_an_image_can_be_saved_again(tab, folder):
         hints = Dataset.open(folder).hints("b")
         assert [(point.x, point.y) for point in hints.points] == [(width - 0.1, height - 0.1), (5.3, 7)]
         assert [list(map(list, stroke.vertices)) for stroke in hints.scribbles] == [strokes[0][1]]
+
+
+def save_all(opened):
+    """Other hints of every type, a stroke less and a region."""
+    one = opened.identifiers[1]
+    drawn = DrawnHints(
+        points=[{"label": one, "x": 5, "y": 6}], boxes=[{"label": one, "x0": 1, "y0": 2, "x1": 30, "y1": 40}],
+        regions=[{"label": one, "runs": [7, 3, 9]}], tags=[one],
+    )  # fmt: skip
+    opened.save_hints("b", drawn, opened.hints_version("b"))
+
+
+def held(folder):
+    """All that the folder holds of an image, to be compared."""
+    hints = Dataset.open(folder).hints("b")
+    maps = [None if found is None else found.labels.tolist() for found in (hints.scribble_map, hints.mask)]
+    return [repr(getattr(hints, name)) for name in ("scribbles", "points", "boxes", "tags")], maps
+
+
+@pytest.mark.parametrize("action", [save_all, lambda opened: edit(opened, "b")], ids=["save", "edit"])
+def test_what_is_stopped_between_two_files_leaves_the_old_or_the_new(tab, folder, tmp_path, monkeypatch, action):
+    assert tab.save("b", STROKE | {"points": [{"label": 2, "x": 50, "y": 30}], "regions": []}).status_code == 200
+    write_labels(folder / "masks" / "b.png", np.full((72, 96), 1, np.uint8))
+    shutil.copytree(folder, tmp_path / "before")
+    before, found, is_done = held(folder), [], False
+    while not is_done:
+        copy, left = tmp_path / f"try{len(found)}", [len(found)]
+        shutil.copytree(tmp_path / "before", copy)
+        opened = Project.open(copy)
+        with monkeypatch.context() as patch, suppress(KeyboardInterrupt):
+            for name in ("replace", "unlink", "mkdir"):
+                patch.setattr(os, name, stopping(getattr(os, name), left))
+            action(opened)
+            is_done = True
+        Project.open(copy)
+        found.append(held(copy))
+    assert found[0] == before != found[-1]
+    assert all(state in (before, found[-1]) for state in found)
+
+
+def test_a_save_that_cannot_be_whole_changes_nothing(tab, folder):
+    (folder / "images" / "a").mkdir()
+    shutil.copy(folder / "images" / "b.png", folder / "images" / "a" / "c.png")
+    assert tab.save("a/c", STROKE).status_code == 200
+    (folder / "scribbles").mkdir(exist_ok=True)
+    (folder / "scribbles" / "a").write_text("in the way of a folder")
+    drawn = {"regions": [{"label": 1, "runs": [7, 3, 9]}], "points": [{"label": 2, "x": 5, "y": 6}]}
+    answer = tab.save("a/c", drawn)
+    assert answer.status_code == 422
+    assert "c.png: cannot be written" in answer.json()["detail"]
+    assert strokes(folder, "a/c") == [(1, (3, 5))]
+    assert not Dataset.open(folder).hints("a/c").points
+    (folder / "scribbles" / "a").unlink()
+    assert tab.save("a/c", drawn).status_code == 200
+
+
+def stopping(real, left):
+    """A file operation at which the process dies, once so many were done."""
+
+    def one(*given, **more):
+        left[0] -= 1
+        if left[0] < 0:
+            raise KeyboardInterrupt
+        return real(*given, **more)
+
+    return one

@@ -4,6 +4,7 @@ The run travels to the workers with the job; images and output must be readable 
 that all machines share. A worker that dies is started again and its batch repeated; what it had written stays.
 """
 
+import json
 import logging
 import os
 import tempfile
@@ -53,7 +54,7 @@ class Worker:
     def __call__(self, batch: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         """Columns (source, name) → (name, error, fatal, warnings).
 
-        Without an error a mask was written, a fatal one ends all; warnings are those of the whole batch.
+        Without an error a mask was written, a fatal one ends all; warnings are the whole batch's, of `_Warnings`.
         """
         images = [InputImage(*pair) for pair in zip(batch["source"], batch["name"], strict=True)]
         fatal = False
@@ -62,7 +63,7 @@ class Worker:
         except HintsegError as error:
             fatal, errors = True, [str(error)] * len(images)
         said = np.array([error or "" for error in errors], dtype=object)
-        warnings = np.array(["\n".join(self.warnings.taken())] * len(images), dtype=object)
+        warnings = np.array([self.warnings.taken()] * len(images), dtype=object)
         return {"name": batch["name"], "error": said, "fatal": np.full(len(images), fatal), "warnings": warnings}
 
 
@@ -71,15 +72,29 @@ class _Warnings(logging.Handler):
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
-        self.kept: list[str] = []
+        self.kept: dict[str, str] = {}
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.kept.append(record.getMessage())
+        sentence = record.getMessage()
+        self.kept.setdefault(getattr(record, "once", sentence), sentence)
 
-    def taken(self) -> list[str]:
-        """The sentences since the last call."""
-        kept, self.kept = self.kept, []
-        return kept
+    def taken(self) -> str:
+        """The sentences since the last call, by what shall be said once, as JSON."""
+        kept, self.kept = self.kept, {}
+        return json.dumps(kept)
+
+
+def _say(warnings: str, said: set[str]) -> None:
+    """Say what no worker has said before.
+
+    Args:
+        warnings: of `_Warnings.taken`.
+        said: grows.
+    """
+    for once, sentence in json.loads(warnings).items():
+        if once not in said:
+            said.add(once)
+            log.warning("%s", sentence)
 
 
 def predict_on_ray(
@@ -129,10 +144,7 @@ def predict_on_ray(
         for done in work.iter_batches(batch_size=None, batch_format="numpy"):
             if done["fatal"].any():
                 raise RunError(done["error"][0])
-            for sentence in done["warnings"][0].splitlines():
-                if sentence not in said:
-                    said.add(sentence)
-                    log.warning("%s", sentence)
+            _say(done["warnings"][0], said)
             for name, wrong in zip(done["name"], done["error"], strict=True):
                 yield sources[name], wrong or None
     except ray.exceptions.RayError as failure:

@@ -11,7 +11,7 @@ from hintseg.hints.dataset import Dataset
 from hintseg.hints.dataset_json import hint_files
 from hintseg.hints.stretch import contrast_warnings, lost_contrast
 from hintseg.inference.segmenter import Segmenter
-from hintseg.io.samples import PLAIN
+from hintseg.io.samples import PLAIN, Limits
 from hintseg.io.storage.outputs import require_outside
 from hintseg.memory_errors import memory_explained
 from hintseg.network.onnx import digest
@@ -42,8 +42,7 @@ def complete_masks(
     stretch = PLAIN.stretch if segmenter else dataset.shown.stretch
 
     def mark_of(image: InputImage) -> str:
-        source = source_mark(image.source)
-        return source if stretch == PLAIN.stretch else digest_of(source, stretch)
+        return shown_mark(source_mark(image.source), stretch)
 
     maker = digest_of(method, weights, hint_types, hint_files(dataset.root))
     finished = output.claim(maker, images, resume, overwrite, mark_of=mark_of)
@@ -68,3 +67,8 @@ def complete_masks(
     if looked_at:
         for sentence in contrast_warnings(dataset.shown, tuple(dataset.paths.values()), flat, looked_at):
             log.warning("%s", sentence)
+
+
+def shown_mark(source: str, stretch: Limits | str) -> str:
+    """The mark of an image that is shown with a contrast which others decide, too."""
+    return source if stretch == PLAIN.stretch else digest_of(source, stretch)

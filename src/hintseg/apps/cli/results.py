@@ -140,8 +140,8 @@ def export(
 
     Example: hintseg export runs/a --format coco --out coco
     """
-    from hintseg.apps.batch_inference.input_images import find_images
     from hintseg.apps.batch_inference.output import classes_of_masks, data_set_of_masks
+    from hintseg.apps.batch_inference.pairing import images_of_masks
     from hintseg.apps.cli.progress import progress_bar
     from hintseg.formats.registry import export_masks
     from hintseg.formats.writer import Classes
@@ -152,12 +152,13 @@ def export(
 
     folder = fetch(run)
     described = RunDescription.load(folder / "run.json")
+    chosen = folder / "masks" if masks is None else fetch(masks)
     if images is not None:
-        root = fetch(images)
+        root, address = fetch(images), images
     else:
         root = (fetch(data) if data else described.dataset(folder, None).root) / "images"
-    files = {image.name: Path(image.source) for image in find_images([root])}
-    chosen = folder / "masks" if masks is None else fetch(masks)
+        address = f"{data}/images" if data else str(root)
+    files = images_of_masks(chosen, root, address, is_named=images is not None)
     found = match_classes(classes_of_masks(chosen) or described.classes, described.classes, where=str(chosen))
     home = None if (chosen / MADE_BY).exists() else data_set_of_masks(chosen)
     coding = None if home is None else home.coding
@@ -185,6 +186,7 @@ def measure(
     out: Annotated[
         Path | None, typer.Option(parser=local_path, metavar="FILE", help="CSV file; default the terminal.")
     ] = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Measure how much of each image each class covers: pixels, percent, square metres where there is a scale.
 
@@ -195,7 +197,7 @@ def measure(
     from hintseg.io.writing import write_text
 
     if out is not None:
-        require_result(out, overwrite=False)
+        require_result(out, overwrite)
     table = as_csv(measure_masks(folder, images))
     if out is None:
         say(table.rstrip())

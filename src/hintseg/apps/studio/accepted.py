@@ -6,12 +6,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from hintseg.apps.studio.changes import changing
 from hintseg.apps.studio.conflict import ConflictError
 from hintseg.apps.studio.drawn import MOST_RUNS
 from hintseg.apps.studio.kept import keep_mask
 from hintseg.apps.studio.links import writable
 from hintseg.apps.studio.project import Project
-from hintseg.apps.studio.regions import save_map
+from hintseg.apps.studio.regions import stage_map
 from hintseg.apps.studio.runs import connected_runs
 from hintseg.errors import InputError
 from hintseg.hints.labels import IGNORE_INDEX, UNLABELED
@@ -76,9 +77,10 @@ def edit(project: Project, key: str, is_current: Callable[[], bool] = lambda: Tr
         labels = np.where(ignored, np.uint8(UNLABELED), labels)
         if connected_runs(labels, MOST_RUNS) is None:
             raise InputError(f"{key}: its mask is too fine to be edited here; draw hints, or accept another mask.")
-        save_map(dataset, key, labels)
         keep_mask(project.root, path)
-        path.unlink(missing_ok=True)
+        with changing(project.root) as change:
+            stage_map(dataset, key, labels, change)
+            change.removed.append(path.relative_to(project.root).as_posix())
     return int(ignored.sum())
 
 

@@ -2,7 +2,7 @@
 
 Every changed file is first written below studio/deleting; the file `ready` then says that the set is whole. From there
 on files only move to their places, which whoever opens the project next goes on with: a crash leaves the old project or
-the new one, never a mixture.
+the new one, never a mixture. A single file moves at once: it is whole by itself, and no reader has to wait.
 """
 
 import json
@@ -37,6 +37,12 @@ class Change:
     copies: str
     removed: list[str] = field(default_factory=list)
 
+    def write(self, name: str, content: bytes) -> None:
+        """Stage a file by its path below the project; OSError where it cannot be written."""
+        path = self.staged / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+
 
 @contextmanager
 def changing(root: Path, kind: str = "") -> Iterator[Change]:
@@ -57,11 +63,15 @@ def changing(root: Path, kind: str = "") -> Iterator[Change]:
         changed = [path.relative_to(staged).as_posix() for path in staged.rglob("*") if path.is_file()]
         for part in (*changed, *change.removed):
             target = writable(root, *part.split("/"))
+            _require_room(target)
             if change.copies and target.exists():
                 kept = writable(root, *change.copies.split("/"), *part.split("/"))
                 kept.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(target, kept)
-        write_text(staged / READY, json.dumps({"removed": change.removed}))
+        if len(changed) + len(change.removed) > 1:
+            write_text(staged / READY, json.dumps({"removed": change.removed}))
+        else:
+            _move(root, staged, change.removed)
     except OSError as error:
         raise RunError(f"{staged}: cannot be written ({error.strerror}); free some space.") from error
     finish_change(root)
@@ -78,17 +88,32 @@ def finish_change(root: Path) -> None:
         return
     staged = writable(root, "studio", FOLDER, READY).parent
     if (staged / READY).exists():
-        files = [path for path in staged.rglob("*") if path.is_file() and path != staged / READY]
+        _move(root, staged, _removed(staged / READY))
+    shutil.rmtree(staged, ignore_errors=True)
+
+
+def _require_room(target: Path) -> None:
+    """Refuse a change, before any of it is done, one of whose files cannot move to its place: RunError."""
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(f"{target}: cannot be written ({error.strerror}).") from error
+    if target.is_dir() or not os.access(target.parent, os.W_OK):
+        raise RunError(f"{target}: cannot be written; remove what is there, or let the folder be written to.")
+
+
+def _move(root: Path, staged: Path, removed: list[str]) -> None:
+    files = [path for path in staged.rglob("*") if path.is_file() and path != staged / READY]
+    try:
         for path in sorted(files, key=lambda path: path.name == "dataset.json"):
             target = writable(root, *path.relative_to(staged).parts)
-            try:
-                target.parent.mkdir(parents=True, exist_ok=True)
-                os.replace(path, target)
-            except OSError as error:
-                raise RunError(f"{target}: cannot be written ({error.strerror}).") from error
-        for part in _removed(staged / READY):
-            writable(root, *part.split("/")).unlink(missing_ok=True)
-    shutil.rmtree(staged, ignore_errors=True)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            os.replace(path, target)
+        for name in removed:
+            target = writable(root, *name.split("/"))
+            target.unlink(missing_ok=True)
+    except OSError as error:
+        raise RunError(f"{target}: cannot be written ({error.strerror}).") from error
 
 
 def _removed(ready: Path) -> list[str]:

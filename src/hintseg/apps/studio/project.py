@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from hintseg.apps.studio.appearance import FILE as APPEARANCE
 from hintseg.apps.studio.appearance import Appearance
-from hintseg.apps.studio.changes import finish_change
+from hintseg.apps.studio.changes import changing, finish_change
 from hintseg.apps.studio.class_names import checked_names
 from hintseg.apps.studio.class_table import write_classes
 from hintseg.apps.studio.conflict import ConflictError
@@ -21,7 +21,7 @@ from hintseg.apps.studio.drawn import TABLES, DrawnHints, Rows, version_of
 from hintseg.apps.studio.identifiers import identify
 from hintseg.apps.studio.kept import drop, drop_held, keep, kept
 from hintseg.apps.studio.links import writable, write_new
-from hintseg.apps.studio.regions import is_same, map_version, save_map
+from hintseg.apps.studio.regions import is_same, map_version, stage_map
 from hintseg.apps.studio.tables import HintTables, Marks, mark
 from hintseg.apps.studio.uploads import decoded_upload
 from hintseg.errors import InputError, RunError
@@ -269,8 +269,9 @@ class Project:
             held = rows == self._tables.rows(key) and is_same(self.dataset, key, labels)
             if version != self._version(key) and not held:
                 raise self._conflict(key, drawn, 0)
-            save_map(self.dataset, key, labels)
-            self._tables.replace(key, rows)
+            with changing(self.root) as change:
+                stage_map(self.dataset, key, labels, change)
+                self._tables.stage(key, rows, change)
             drop_held(self.root, key, drawn)
             with suppress(InputError):  # others may be writing by now; who reads it next says so
                 self._reload()

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from hintseg.apps.studio.changes import Change
 from hintseg.apps.studio.kept import has_kept_mask, keep_mask
-from hintseg.apps.studio.links import writable
 from hintseg.apps.studio.tables import Marks, mark
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.labels import UNLABELED
-from hintseg.io.images import write_labels
+from hintseg.io.images import encode_labels
 
 FOLDER = "scribbles"
 
@@ -35,8 +35,8 @@ def is_same(dataset: Dataset, key: str, labels: NDArray[np.uint8] | None) -> boo
     return bool((labels == UNLABELED).all()) if found is None else np.array_equal(found.labels, labels)
 
 
-def save_map(dataset: Dataset, key: str, labels: NDArray[np.uint8] | None) -> None:
-    """Write the map where it differs; of one that another program made a copy stays in studio/kept/masks.
+def stage_map(dataset: Dataset, key: str, labels: NDArray[np.uint8] | None, change: Change) -> None:
+    """Let a change write the map where it differs; of one that another program made a copy stays in studio/kept/masks.
 
     Args:
         labels: (H, W) uint8, `UNLABELED` where nothing is; None: nothing changes.
@@ -50,13 +50,12 @@ def save_map(dataset: Dataset, key: str, labels: NDArray[np.uint8] | None) -> No
     root, before = dataset.root, dataset.label_path(FOLDER, key)
     if before is not None and not has_kept_mask(root, before):
         keep_mask(root, before)
-    path = writable(root, FOLDER, f"{key}.png")
-    if (labels == UNLABELED).all():
-        path.unlink(missing_ok=True)
-    else:
-        write_labels(path, dataset.coding.encode(labels), quickly=True)
-    if before is not None and before != path:
-        writable(root, *before.relative_to(root).parts).unlink(missing_ok=True)
+    name = f"{FOLDER}/{key}.png"
+    is_empty = bool((labels == UNLABELED).all())
+    if not is_empty:
+        change.write(name, encode_labels(dataset.coding.encode(labels), quickly=True))
+    if before is not None and (is_empty or before != root / name):
+        change.removed.append(before.relative_to(root).as_posix())
 
 
 @lru_cache(maxsize=4096)

@@ -4,10 +4,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+from hintseg.apps.studio.changes import Change
 from hintseg.apps.studio.drawn import TABLES, Rows
-from hintseg.apps.studio.links import writable
 from hintseg.hints.dataset_json import read_table
-from hintseg.io.writing import atomic_path
 
 CLASS_OF = {"scribbles": 0, "points": -1, "boxes": -1}  # place of the class in a table's row
 NUMBERED = (*TABLES, "looked_for")  # tables whose rows name or number classes
@@ -41,8 +40,8 @@ class HintTables:
         """Read the files themselves the next time, whatever their times say."""
         self._marks = None
 
-    def replace(self, key: str, rows: Rows) -> None:
-        """Write what differs; on disk when this returns.
+    def stage(self, key: str, rows: Rows, change: Change) -> None:
+        """Let a change write the tables that differ.
 
         Raises:
             InputError: a table cannot be read.
@@ -54,8 +53,7 @@ class HintTables:
             table.pop(key, None)
             if rows[name]:
                 table[key] = rows[name]
-            with atomic_path(writable(self._root, f"{name}.json")) as temporary:
-                temporary.write_text(json.dumps(table, ensure_ascii=False), "utf-8")
+            change.write(f"{name}.json", json.dumps(table, ensure_ascii=False).encode())
 
     def _read(self) -> dict[str, dict[str, list[Any]]]:
         return {name: read_table(self._root / f"{name}.json") for name in TABLES}

@@ -1,4 +1,4 @@
-"""Results as JSON: an evaluation, suggestions, neighbours; one may replace another, and nothing else."""
+"""Results: evaluation, suggestions, neighbours as JSON, areas as CSV; one may replace another, and nothing else."""
 
 import json
 from pathlib import Path
@@ -16,6 +16,7 @@ TOLD_BY = (
     {"similarity", "box"},
     {"row", "mean_iou"},
 )
+AREAS = "image,class,pixels,percent,square_metres"  # first line of a table of areas
 
 
 def require_result(path: Path, overwrite: bool) -> None:
@@ -43,7 +44,10 @@ def write_result(path: Path, content: Any, overwrite: bool) -> Path:
 
 def _is_result(path: Path) -> bool:
     try:
-        content = json.loads(path.read_text("utf-8")) if path.is_file() else None
+        text = path.read_text("utf-8") if path.is_file() else ""
+        if text.partition("\n")[0] == AREAS:
+            return True
+        content = json.loads(text)
     except (OSError, ValueError, RecursionError):
         return False
     rows = content if isinstance(content, list) else [content]
