@@ -380,3 +380,20 @@ def stopping(real, left):
         return real(*given, **more)
 
     return one
+
+
+def test_a_change_that_could_not_move_to_its_places_is_ended_by_the_next(tab, folder, monkeypatch):
+    real, points = os.replace, {"points": [{"label": 2, "x": 5, "y": 6}]}
+
+    def failing(source, target):
+        if str(target).endswith("points.json"):
+            raise OSError(5, "Input/output error")
+        return real(source, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", failing)
+        assert tab.save("b", STROKE | points).status_code == 422
+    assert tab.save("été 1", OTHER).status_code == 200
+    assert strokes(folder) == [(1, (3, 5))]
+    assert len(Dataset.open(folder).hints("b").points) == 1
+    assert strokes(folder, "été 1") == [(2, (9, 30))]
