@@ -96,6 +96,33 @@ def test_a_pixel_has_an_area_in_metres_and_feet_and_none_in_degrees(tmp_path, cr
     assert found is None if metres is None else found == pytest.approx(metres, rel=1e-6)
 
 
+@pytest.mark.parametrize(("latitude", "fraction"), [(0.001, 0.9933), (60.0, 0.2508)])
+def test_pixels_of_mercator_have_their_area_on_the_ground(tmp_path, latitude, fraction):
+    """Of the ellipsoid: the product of its two radii of curvature, times cos², over the square of Mercator's radius."""
+    warp = pytest.importorskip("rasterio.warp")
+    (x,), (y,) = warp.transform("EPSG:4326", "EPSG:3857", [13.4], [latitude])
+    raster(tmp_path / "a.tif", "EPSG:3857", pytest.importorskip("rasterio.transform").from_origin(x, y, 2, 2))
+    assert pixel_area(tmp_path / "a.tif") == pytest.approx(4 * fraction, rel=1e-2)
+    square, flat = np.sin(np.radians(latitude)) ** 2, 0.00669437999
+    exact = (1 - flat) / (1 - flat * square) ** 2 * np.cos(np.radians(latitude)) ** 2
+    assert fraction == pytest.approx(exact, rel=1e-3)
+
+
+def test_a_raster_whose_pixels_differ_on_the_ground_has_no_area(tmp_path, caplog):
+    raster(tmp_path / "a.tif", "EPSG:3857", pytest.importorskip("rasterio.transform").from_origin(0, 9e6, 9e4, 9e4))
+    assert pixel_area(tmp_path / "a.tif") is None
+    assert "different areas on the ground" in caplog.text
+
+
+def test_each_mask_is_measured_by_the_classes_that_it_says(folder):
+    write_labels(folder / "predicted" / "a.png", labels(), classes=CLASSES)
+    write_labels(folder / "predicted" / "b.png", labels(), classes=CLASSES[::-1])
+    (folder / "predicted" / ".made-by.json").write_text(json.dumps({"classes": CLASSES}))
+    found = {(row.image, row.class_name): row.pixels for row in measure_masks(folder / "predicted")}
+    assert found["a", CLASSES[0]] == found["b", CLASSES[2]] == 90
+    assert found["a", CLASSES[2]] == found["b", CLASSES[0]] == 0
+
+
 def test_what_has_no_scale_or_is_no_image_has_no_metres(folder):
     assert pixel_area(folder / "images" / "a.png") is None
     assert pixel_area(folder / "dataset.json") is None

@@ -1,6 +1,7 @@
 """Predictions of any size, tiles, retrieval, reports."""
 
 import json
+import os
 import re
 import shutil
 from dataclasses import replace
@@ -359,6 +360,11 @@ def test_predict_takes_an_array_a_path_or_a_pil_image(segmenter, scenes, tmp_pat
     hollow[:10, :, 3] = 0
     Image.fromarray(hollow).save(tmp_path / "hollow.png")
     assert (segmenter.predict(tmp_path / "hollow.png")[:10] == 255).all()
+    hollow[10:20, :, 3] = 90
+    for mode in ("RGBA", "LA", "P"):
+        Image.fromarray(hollow).convert(mode).save(tmp_path / f"{mode}.png")
+        with Image.open(tmp_path / f"{mode}.png") as image:
+            np.testing.assert_array_equal(segmenter.predict(image), segmenter.predict(tmp_path / f"{mode}.png"))
     with pytest.raises(InputError, match=r"none\.png"):
         segmenter.predict(tmp_path / "none.png")
 
@@ -630,6 +636,14 @@ def test_a_run_of_another_version_says_so(segmenter, tmp_path, section, key, val
 def test_scales_that_no_image_can_have_are_refused(segmenter, scale):
     with pytest.raises(ValidationError, match="scales"):
         segmenter.with_inference(scales=[1.0, scale])
+
+
+@pytest.mark.parametrize("name", ["metrics.csv", "inputs.json", "log.txt", "evaluation-val.json"])
+def test_a_run_that_holds_a_pipe_or_device_is_refused(segmenter, tmp_path, name):
+    shutil.copy(segmenter.run / "run.json", tmp_path)
+    (tmp_path / name).symlink_to(os.devnull)
+    with pytest.raises(RunError, match=f"{name}: is no ordinary file"):
+        RunDescription.load(tmp_path / "run.json")
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])

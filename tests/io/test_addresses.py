@@ -30,6 +30,17 @@ def unreached(monkeypatch):
     monkeypatch.setattr(fsspec.core, "url_to_fs", reached)
 
 
+def test_a_path_that_goes_back_is_the_one_that_it_leads_to(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "far" / "deep").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "far" / "deep")
+    assert addresses.local_path("far/new/..") == tmp_path / "far"
+    assert addresses.local_path(Path("link/../x.png")) == tmp_path / "far" / "x.png"
+    assert addresses.local_path(f"{tmp_path.as_uri()}/new/../x.png") == tmp_path / "x.png"
+    assert addresses.local_path("../x.png") == Path("../x.png")
+    assert addresses.local_path("../../a/b") == Path("../../a/b")
+
+
 @pytest.mark.parametrize(
     ("address", "expected"),
     [

@@ -15,6 +15,7 @@ from hintseg.hints.dataset_json import as_coordinate, read_text
 from hintseg.io.listing import require_no_pipe
 from hintseg.io.reading import lines_of
 from hintseg.io.staging import holds_something
+from hintseg.io.storage.addresses import local_path
 from hintseg.io.storage.files import mark_of
 from hintseg.io.storage.outputs import require_no_part
 from hintseg.io.writing import link_or_copy, write_text
@@ -110,7 +111,8 @@ def number(element: ElementTree.Element, tag: str, path: Path) -> float:
 
 def require_empty(out: Path) -> None:
     """Refuse to write into a folder that holds something, or a part of a data set: InputError, RunError."""
-    if (out.exists() or out.is_symlink()) and (not out.is_dir() or holds_something(out)):
+    place = local_path(out)
+    if (place.exists() or place.is_symlink()) and (not place.is_dir() or holds_something(place)):
         raise InputError(f"{out}: is not empty, or no folder; choose a new one.")
     require_no_part(str(out), told=False)
 

@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -80,6 +81,7 @@ class RunDescription:
         """
         try:
             require_no_pipe(path)
+            _require_files(path.parent)
             content = json.loads(path.read_text("utf-8"))
             content["recipe"] = _recipe(content["recipe"], path)
             return cls(**_checked(content, path))
@@ -93,6 +95,14 @@ class RunDescription:
             OSError, HintsegError, ValueError, TypeError, LookupError, ArithmeticError, AttributeError, RecursionError,
         ) as error:  # fmt: skip
             raise RunError(f"{path}: is damaged ({why(error)}).") from error
+
+
+def _require_files(run: Path) -> None:
+    """Refuse a run, which may be a stranger's, where a pipe or device stands for a file: RunError."""
+    with os.scandir(run) as entries:
+        for entry in entries:
+            if not entry.is_file() and not entry.is_dir() and os.path.exists(entry):
+                raise RunError(f"{entry.path}: is no ordinary file; remove it.")
 
 
 def _recipe(content: object, path: Path) -> Recipe:

@@ -23,7 +23,7 @@ from hintseg.inference.device import pick_device
 from hintseg.inference.prediction import Seen, check_image, class_probabilities, without_data
 from hintseg.inference.retrieval import Neighbour, SegmentIndex, load_index, nearest_to_click
 from hintseg.inference.run_config import RunDescription
-from hintseg.io.images import ImageLike, decode_image, image_pixels, resize_longest_side, resize_nearest
+from hintseg.io.images import ImageLike, decode_array, decode_image, resize_longest_side, resize_nearest
 from hintseg.io.samples import DecodedImage, View
 from hintseg.io.storage.files import local_file
 from hintseg.io.storage.mirror import fetch
@@ -133,7 +133,8 @@ class Segmenter:
             config: how; default is the recipe's.
 
         Returns:
-            (H, W) uint8 class indices; `IGNORE_INDEX` (255) where a file holds no data.
+            (H, W) uint8 class indices; `IGNORE_INDEX` (255) where the image is transparent or its file holds no
+            data.
 
         Raises:
             InputError: the file cannot be read, or an array is not (H, W, 3) uint8.
@@ -145,7 +146,7 @@ class Segmenter:
         if isinstance(image, str | Path):
             with local_file(str(image)) as path:
                 return self.decode_image(path)
-        return DecodedImage(image_pixels(image), None)
+        return decode_array(image)
 
     def predict_configs(self, image: NDArray[np.uint8], configs: Sequence[InferenceConfig]) -> list[NDArray[np.uint8]]:
         """Segment an image in several ways; what they have in common is computed once.

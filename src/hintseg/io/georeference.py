@@ -20,6 +20,8 @@ from hintseg.io.storage.outputs import marked
 
 UNTURNED = {6: 8, 8: 6}  # the orientation that takes another one back; all others take themselves back
 
+TRUE_AREA = 0.01  # by which areas of UTM and national grids may differ from those on the ground
+
 NODATA = 255  # `hints.labels.IGNORE_INDEX`
 log = logging.getLogger("hintseg")
 
@@ -86,7 +88,8 @@ def _warn_once(sentence: str) -> None:
 def pixel_area(path: Path) -> float | None:
     """Square metres of a pixel; None where the file has no place on Earth in metres or feet, or nothing can read it.
 
-    Degrees have no area of their own, and a local grid does not say its unit.
+    Degrees have no area of their own, and a local grid does not say its unit. Where the projection enlarges areas, as
+    Mercator's does, the area is that on the ground; None where that differs within the image.
     """
     try:
         rasterio = require_rasterio("the scale of an image")
@@ -98,9 +101,39 @@ def pixel_area(path: Path) -> float | None:
         warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
         try:
             with rasterio.open(path) as source:
-                crs, transform = source.crs, source.transform
+                crs, transform, size = source.crs, source.transform, (source.height, source.width)
         except rasterio.errors.RasterioError:
             return None
     if crs is None or not crs.is_projected or transform.is_identity:
         return None
-    return float(abs(transform.determinant) * crs.linear_units_factor[1] ** 2)
+    area = float(abs(transform.determinant) * crs.linear_units_factor[1] ** 2)
+    ground = _ground_areas(rasterio, crs, transform, size)
+    if ground is None or np.abs(ground / area - 1).max() < TRUE_AREA:
+        return area
+    if np.ptp(ground) > TRUE_AREA * ground.mean():
+        _warn_once(
+            f"{path}: its pixels have different areas on the ground, so it gets no square metres; reproject it to UTM "
+            "or another projection for its region."
+        )
+        return None
+    return float(ground.mean())
+
+
+def _ground_areas(rasterio: Any, crs: Any, transform: Any, size: tuple[int, int]) -> NDArray[np.float64] | None:
+    """(5,) square metres of the pixels in the corners and the middle; None where they are in no place on Earth."""
+    from rasterio.warp import transform as reproject
+
+    (height, width), degrees = size, "EPSG:4326"
+    at = np.array([(0, 0), (width - 1, 0), (0, height - 1), (width - 1, height - 1), (width // 2, height // 2)], float)
+    corners = at[:, None] + [(0, 0), (1, 0), (1, 1), (0, 1)]
+    x, y = transform * corners.reshape(-1, 2).T
+    try:
+        longitude, latitude = map(np.array, reproject(crs, degrees, x, y))
+        # Lambert's azimuthal projection is true to area.
+        around = rasterio.crs.CRS.from_proj4(f"+proj=laea +lat_0={latitude[-1]} +lon_0={longitude[-1]} +datum=WGS84")
+        x, y = (np.reshape(found, (5, 4)) for found in reproject(degrees, around, longitude, latitude))
+    except rasterio.errors.RasterioError:
+        return None
+    ring = x * np.roll(y, -1, axis=1) - y * np.roll(x, -1, axis=1)
+    areas = np.abs(ring.sum(axis=1)) / 2
+    return areas if np.isfinite(areas).all() and (areas > 0).all() else None

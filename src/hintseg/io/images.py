@@ -20,7 +20,7 @@ from hintseg.io.class_list import KEY, as_text, parse_classes
 from hintseg.io.label_samples import clear_values, fractions, require_numbered, require_sure_palette, sample_type
 from hintseg.io.listing import IMAGE_SUFFIXES as IMAGE_SUFFIXES
 from hintseg.io.palette import palette_bytes
-from hintseg.io.pillow import decoded, deep_samples, has_deep_colours, is_tiff, opened_image, turned
+from hintseg.io.pillow import decoded, deep_samples, has_deep_colours, is_tiff, on_white, opened_image, turned
 from hintseg.io.rasters import COLOUR, NODATA, read_header, read_mask, read_raster, read_samples
 from hintseg.io.samples import PLAIN, DecodedImage, View, as_sample
 from hintseg.io.samples import valid_values as sampled_values
@@ -50,13 +50,14 @@ def read_image(path: Path, view: View = PLAIN) -> NDArray[np.uint8]:
     return decode_image(path, view).pixels
 
 
-def image_pixels(image: NDArray[np.uint8] | Image.Image) -> NDArray[np.uint8]:
-    """(H, W, 3) uint8 RGB of an array, as it is, or of a PIL image, upright; InputError where that has 16 bits."""
+def decode_array(image: NDArray[np.uint8] | Image.Image) -> DecodedImage:
+    """An array as it is, or a PIL image, upright, as its file is decoded; InputError where that has 16 bits."""
     if not isinstance(image, Image.Image):
-        return image
+        return DecodedImage(image, None)
     if image.mode.startswith(("I", "F")):
         raise InputError(f"a PIL image of mode {image.mode} has more than 8 bits; save it as a TIFF and give its path.")
-    return np.array(ImageOps.exif_transpose(image).convert("RGB"))
+    pixels, visible = on_white(ImageOps.exif_transpose(image))
+    return DecodedImage(pixels, None if visible is None or visible.all() else visible)
 
 
 def decode_image(path: Path, view: View = PLAIN) -> DecodedImage:

@@ -81,12 +81,19 @@ def decoded(
         values = np.asarray(upright).reshape(*valid.shape, -1)
         colours = 3 if values.shape[2] >= 3 else 1
         valid &= (values[..., :colours] != nodata).any(axis=2)
-    if upright.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in upright.info:
-        rgba = upright.convert("RGBA")
-        valid &= np.asarray(rgba.getchannel("A")) > 0
-        white = Image.new("RGBA", rgba.size, (255, 255, 255, 255))
-        upright = Image.alpha_composite(white, rgba)
-    return DecodedImage(np.array(_rgb(upright)), None if valid.all() else valid)
+    pixels, visible = on_white(upright)
+    if visible is not None:
+        valid &= visible
+    return DecodedImage(pixels, None if valid.all() else valid)
+
+
+def on_white(image: Image.Image) -> tuple[NDArray[np.uint8], NDArray[np.bool_] | None]:
+    """(H, W, 3) uint8 RGB of an image of 8 bits, what is transparent laid on white, and (H, W) where it is visible."""
+    if image.mode not in ("RGBA", "LA", "PA", "La", "RGBa") and "transparency" not in image.info:
+        return np.array(_rgb(image)), None
+    rgba = image.convert("RGBA")
+    white = Image.new("RGBA", rgba.size, (255, 255, 255, 255))
+    return np.array(_rgb(Image.alpha_composite(white, rgba))), np.asarray(rgba.getchannel("A")) > 0
 
 
 def has_deep_colours(path: Path, image: Image.Image) -> bool:

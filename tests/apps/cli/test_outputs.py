@@ -41,6 +41,15 @@ def test_no_command_writes_over_sources(hintseg, trained, scenes, photos, tmp_pa
         ("predict", trained, photos, "--out", photos, "--resume"),
         ("predict", trained, photos, "--out", link, "--overwrite"),
         ("predict", trained, photos / "a.png", "--out", photos, "--overwrite"),
+        ("predict", trained, photos, "--out", photos / "new" / ".."),
+        ("predict", trained, photos / "*.png", "--out", tmp_path / "new" / ".." / "photos"),
+        ("complete", trained, "--out", images / "new" / "..", "--overwrite"),
+        ("evaluate", trained, data, "--out", photos / "new" / ".." / "a.png", "--overwrite"),
+        ("measure", data / "masks", "--out", photos / "new" / ".." / "a.png"),
+        ("retrieve", trained, photos / "a.png", "--at", "3,3", "--out", photos / "new" / ".."),
+        ("train", data, "--out", photos / "new" / "..", "--weights", "none"),
+        ("export", trained, "--masks", data / "masks", "--out", photos / "new" / ".."),
+        ("import", data, "--out", photos / "new" / ".."),
         ("predict", trained, photos, "--out", hard, "--overwrite"),
         ("predict", trained, images, "--out", data / "masks", "--overwrite"),
         ("complete", data, "--method", "harmonic", "--out", images),
@@ -63,6 +72,7 @@ def test_no_command_writes_over_sources(hintseg, trained, scenes, photos, tmp_pa
         code, out, err = hintseg(*command)
         assert code == 2, f"{command}: {out}{err}"
         assert contents(tmp_path) == before, command
+    assert not list(tmp_path.rglob("new"))
 
 
 def test_masks_are_replaced_only_when_asked_and_only_ones_own(hintseg, trained, photos, tmp_path):  # noqa: F811

@@ -181,27 +181,45 @@ def test_a_training_outlives_its_server(project, process):
     assert not trainer.state()["training"]
 
 
-@pytest.mark.parametrize(
-    ("effort", "weights", "instant"), [("quick", "auto", True), ("normal", "auto", False), ("quick", "none", False)]
-)
-def test_a_quick_training_is_an_instant_run(project, monkeypatch, effort, weights, instant):
-    started = []
+@pytest.fixture
+def started(monkeypatch):
+    """The commands of trainings, which end at once."""
+    commands = []
 
     class Ended:
         pid = 2**22 + 7
 
         def __init__(self, command, **options):
-            started.append(command)
+            commands.append(command)
 
         def wait(self):
             return 0
 
     monkeypatch.setattr("hintseg.apps.studio.trainer.subprocess.Popen", Ended)
+    return commands
+
+
+@pytest.mark.parametrize(
+    ("effort", "weights", "instant"), [("quick", "auto", True), ("normal", "auto", False), ("quick", "none", False)]
+)
+def test_a_quick_training_is_an_instant_run(project, started, effort, weights, instant):
     Trainer(project, weights).start(effort)
     (command,) = started
     assert ("instant" in command) == instant
     assert ("--iterations" in command) != instant
     assert command[command.index("--weights") + 1] == weights
+
+
+@pytest.mark.parametrize("lost", ["b", "été 1"])
+@pytest.mark.parametrize("content", [None, b"no image"])
+def test_a_lost_image_with_hints_does_not_stop_training(project, started, lost, content):
+    """The training that starts names it."""
+    point = DrawnPoint(label=project.identifiers[1], x=9, y=1)
+    project.save_hints("été 1", DrawnHints(points=[point]), project.hints_version("été 1"))
+    path = project.dataset.path(lost)
+    path.unlink() if content is None else path.write_bytes(content)
+    Trainer(project).start("quick")
+    assert len(started) == 1
 
 
 def test_an_accepted_mask_is_a_hint_for_training(project):

@@ -66,7 +66,7 @@ class Trainer:
                 raise HintsegError("a run is training already; wait for it or stop it.")
             self.project.refresh()
             dataset, classes = self.project.dataset, self.project.identifiers
-            if not any(dataset.hints(key).types() for named in dataset.hint_keys().values() for key in named):
+            if not any(_is_hinted(dataset, key) for named in dataset.hint_keys().values() for key in named):
                 raise HintsegError("no image carries a hint yet; draw some, of every class.")
             number = max(
                 [int(path.name[4:]) for path in self.folder.glob("run-*") if path.name[4:].isdigit()], default=0
@@ -286,6 +286,14 @@ class Model:
         """Key → how uncertain the model is of an image, and its most uncertain place; filled in the background."""
         found = self.ranking.places(self.project.dataset.keys(None), busy=self.trainer.state()["training"])
         return {key: place._asdict() for key, place in found.items()}
+
+
+def _is_hinted(dataset: Dataset, key: str) -> bool:
+    """Whether an image is there, can be read and carries a hint; training names those that cannot."""
+    try:
+        return key in dataset.paths and bool(dataset.hints(key).types())
+    except InputError:
+        return False
 
 
 def newest_run(folder: Path, pattern: str) -> Path | None:

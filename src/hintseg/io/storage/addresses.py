@@ -6,6 +6,7 @@ is used.
 
 import os
 import re
+from itertools import pairwise
 from pathlib import Path
 from urllib.request import url2pathname
 
@@ -24,16 +25,24 @@ def is_remote(address: str | Path) -> bool:
 
 
 def local_path(address: str | Path) -> Path:
-    """The path of a local address: "file:///data/a%20b" is /data/a b. InputError: a URL of another machine."""
-    if isinstance(address, Path):
-        return address
-    found = _URL.match(address)
+    """The path of a local address: "file:///data/a%20b" is /data/a b.
+
+    Where it goes back ("a/../b") it is followed first: while `a` is missing nothing seems to be at such a path, and
+    something is once `a` is made.
+
+    Raises:
+        InputError: a URL of another machine.
+    """
+    found = None if isinstance(address, Path) else _URL.match(address)
     if found is None:
-        return Path(address)
-    place = re.sub(r"^localhost(?=/)", "", address[found.end() :])
-    if found[1].lower() != "file" or not place.startswith("/"):
-        raise InputError(f"{address!r:.200}: is not on this machine; give a local path.")
-    return Path(url2pathname(place))
+        path = Path(address)
+    else:
+        place = re.sub(r"^localhost(?=/)", "", str(address)[found.end() :])
+        if found[1].lower() != "file" or not place.startswith("/"):
+            raise InputError(f"{address!r:.200}: is not on this machine; give a local path.")
+        path = Path(url2pathname(place))
+    goes_back = any(part == ".." != before for before, part in pairwise(path.parts))
+    return Path(os.path.realpath(path)) if goes_back else path
 
 
 def require_openable(address: str) -> None:
