@@ -282,7 +282,8 @@ def test_masks_of_every_kind_of_label_map_are_exported(source, tmp_path, caplog,
     assert "1 files were not read (1 .jpg)" in caplog.text
 
 
-def test_value_0_of_a_voc_map_is_the_background_whatever_its_label(source, tmp_path):
+@pytest.mark.parametrize("named", ["voc", "png", "auto"])
+def test_value_0_of_a_voc_map_is_the_background_whatever_its_label(source, tmp_path, named):
     labels = np.tile(np.array([[0, 1, 2, 255]], np.uint8), (HEIGHT, WIDTH // 4))
     write_labels(tmp_path / "masks" / "a.png", labels)
     images = {"a": source / "photos" / "a.jpg"}
@@ -293,7 +294,7 @@ def test_value_0_of_a_voc_map_is_the_background_whatever_its_label(source, tmp_p
         lines = (out / "labelmap.txt").read_text().splitlines()
         assert ("field:0,0,0::" in lines) == (background == 1)
         shutil.copy(images["a"], out / "a.jpg")
-        dataset, _ = import_dataset(out, tmp_path / f"data-{background}", "png")
+        dataset, _ = import_dataset(out, tmp_path / f"data-{background}", named)
         assert dataset.classes == ("cow", "field", "sky")
         assert (dataset.mask("a") == labels).all()
 

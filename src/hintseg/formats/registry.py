@@ -124,7 +124,7 @@ def _read(source: Path, name: str, found: Imported, progress: Progress | None) -
             _note_unread(png.maps_below(source), "label maps", "png", found)
     elif name in FOLDERS:
         FOLDERS[name](found.root, found)  # says what it looked for
-    elif name == "auto" and source.is_dir() and png.matches(source):
+    elif name in ("auto", "voc") and source.is_dir() and png.matches(source):
         png.read_root(source, found)
         _note_unread(yolo.labels_below(source), "YOLO label files", "yolo", found)
     elif name == "auto" and source.is_dir() and yolo.matches(source):
