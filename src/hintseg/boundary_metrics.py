@@ -4,12 +4,14 @@ Both look at one class at a time. Pixels that are ignored in the truth count for
 right there, and a border that lies on them alone is in both masks.
 """
 
+import math
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from hintseg.errors import ConfigError
 from hintseg.metrics import evaluated_pixels
 
 Mask = NDArray[np.bool_]
@@ -42,7 +44,12 @@ class BoundaryMetrics:
         Args:
             ignore_index: value of the truth that is ignored.
             spacing: side of a pixel; distances are in its unit.
+
+        Raises:
+            ConfigError: the spacing is no positive number.
         """
+        if not 0 < spacing < math.inf:
+            raise ConfigError(f"spacing: {spacing} is no size of a pixel; give its side, e.g. in mm.")
         self.num_classes, self.ignore_index, self.spacing = num_classes, ignore_index, spacing
         self._overlap = np.zeros((2, num_classes), dtype=np.int64)  # intersection, union
         self._distance = np.zeros(num_classes)

@@ -183,6 +183,14 @@ def test_names_and_suffixes_of_maps(tmp_path, name):
     np.testing.assert_array_equal(dataset.mask("a"), COW)
 
 
+def test_a_map_of_an_image_whose_name_ends_like_another_image(tmp_path):
+    root = folder_of(tmp_path, Image.fromarray(COW), "classes.txt", "soil\ncow\n", "masks/b.tif.png")
+    (image,) = (path for path in root.rglob("a.*") if path.suffix in (".png", ".jpg"))
+    image.rename(image.with_name("b.tif.jpg"))
+    dataset, _ = import_dataset(root, tmp_path / "data")
+    np.testing.assert_array_equal(dataset.mask("b.tif"), COW)
+
+
 @pytest.mark.parametrize(
     ("names", "unlabelled", "classes", "label"),
     [

@@ -112,6 +112,13 @@ def test_names_that_differ_by_blanks_are_one_and_what_is_left_out_is_not_absent(
 
 HOUSE = '<polygon label="house" points="10,10;14,10;14,14;10,14"/>'
 OPEN = {"closed": False, "points": [[40, 20], [60, 20], [60, 60]]}
+OTHERS = [  # regions of types that are not read
+    ("bitmasklabels", {"imageDataURL": "data:image/png;base64,", "bitmasklabels": ["cow"]}),
+    ("vectorlabels", {"vertices": [{"x": 60, "y": 60}], "vectorlabels": ["cow"]}),
+    ("magicwand", {"maskDataURL": "data:image/png;base64,", "brushlabels": ["cow"]}),
+    ("labels", {"imageDataURL": "data:image/png;base64,", "labels": ["cow"]}),
+    ("cuboidlabels", {"x": 60, "y": 60, "cuboidlabels": ["cow"]}),
+]
 
 
 def coco_house(**cow):
@@ -128,6 +135,10 @@ def studio_house(kind, value, *other_annotators):
     studio_house("polygonlabels", OPEN | {"polygonlabels": ["cow"]}), studio_house("polygon", OPEN),
     studio_house("polygonlabels", polygon()["value"] | {"polygonlabels": ["cow", "calf"]}),
     studio_house("bitmask", {"rle": [1], "bitmasklabels": ["cow"]}),
+    *(studio_house(*region) for region in OTHERS),
+    studio_house("bitmask", {"imageDataURL": "data:image/png;base64,"}),
+    studio_house("foo", {"foo": 3}),
+    studio_house("choices", {"points": OPEN["points"], "choices": ["ill"]}),
     lambda root: labelme(root, {"label": "house"}, {"shape_type": "cuboid"}),
     lambda root: labelme(root, {"label": "house"}, {"shape_type": "polygon", "points": SQUARE[:2]}),
     lambda root: cvat_image(root, HOUSE + '<cuboid label="cow"/>'),
@@ -169,6 +180,30 @@ def test_what_is_said_about_a_region_is_no_other_shape(root, more):
     import_dataset(root, root.parent / "out", background="soil")
     assert (root.parent / "out" / "masks" / "a.png").exists(), "filled with the background"
     assert not (root.parent / "out" / "looked_for.json").exists()
+
+
+@pytest.mark.parametrize(("kind", "value"), OTHERS)
+@pytest.mark.parametrize("more", [{}, {"parentID": "p"}])
+def test_the_class_of_a_region_that_is_not_read_is_in_its_image(root, kind, value, more):
+    region = {"id": "r", "type": kind, "value": value} | more
+    about = {"id": "r", "type": "choices", "value": value | {"choices": ["ill"]}, "from_name": "kind"}
+    label_studio(root, [polygon("house"), region, about], [polygon("house"), region])
+    result = Result(root)
+    assert [result.classes[label] for label in result.table("tags")] == ["cow"]
+    assert result.lost == {f"Label Studio {kind!r}": 2, "Label Studio choice about one region": 1}
+
+
+@pytest.mark.parametrize(("kind", "value"), [
+    ("textarea", {"text": ["cow"]}), ("rating", {"rating": 3}), ("number", {"number": 3}),
+    ("taxonomy", {"taxonomy": [["animal", "cow"]]}), ("choices", {"choices": ["blurred"]}),
+    ("hypertextlabels", {"start": "/p[1]", "end": "/p[1]", "hypertextlabels": ["cow"]}),
+    ("relation", None),
+])  # fmt: skip
+def test_what_is_said_about_an_image_is_no_region(root, kind, value):
+    label_studio(root, [polygon("house"), {"type": kind, "value": value, "from_name": "c", "from_id": "p"}])
+    import_dataset(root, root.parent / "out", background="soil")
+    assert (root.parent / "out" / "masks" / "a.png").exists(), "filled with the background"
+    assert Dataset.open(root.parent / "out").classes == ("soil", "house")
 
 
 def test_strokes_outside_leave_no_row(root):

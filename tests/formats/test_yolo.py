@@ -208,6 +208,16 @@ def test_images_without_labels_and_labels_without_images_are_said(tmp_path):
     assert found.lost == {"label file without an image": 1}
 
 
+def test_an_image_whose_name_ends_like_another_image(tmp_path):
+    root = data_set(tmp_path / "in", "names: ['cow']\n", "0 0.5 0.5 0.4 0.4")
+    for image, label in (("images/b.tif.jpg", "b.tif.txt"), ("masks/lost.jpg.png", "lost.jpg.txt")):
+        photograph(root / image, 64, 48)
+        (root / "labels" / label).write_text("0 0.5 0.5 0.4 0.4\n")
+    dataset, found = imported(root)
+    assert dataset.hints("b.tif").boxes == dataset.hints("a").boxes
+    assert found.lost == {"label file without an image": 1}
+
+
 def test_two_label_files_of_an_image_are_refused(tmp_path):
     root = data_set(tmp_path / "in", "names: [cow]\n", "0 0.5 0.5 0.4 0.4")
     (root / "runs" / "labels").mkdir(parents=True)

@@ -40,6 +40,9 @@ def put(folder, name):
         ("Masks", "masks"),
         ("contour", "contours"),
         ("Train.txt", "train.txt"),
+        ("VALID.txt", "valid.txt"),
+        ("held-out.txt", "held_out.txt"),
+        ("eval.txt", "val.txt"),
     ],
 )
 def test_a_misspelt_name_is_told(folder, name, meant):
@@ -58,10 +61,27 @@ def test_a_misspelt_name_is_told(folder, name, meant):
 
 @pytest.mark.parametrize(
     "name",
-    ["points.json", "masks", "masks-crf", "predicted", "studio", "train.txt", "trains.txt", "notes.json", ".mask"],
+    [
+        "points.json",
+        "masks",
+        "masks-crf",
+        "predicted",
+        "studio",
+        "train.txt",
+        "valid.txt",
+        "trains.txt",
+        "notes.json",
+        ".mask",
+    ],
 )
 def test_other_names_are_nobodys_mistake(folder, name):
     put(folder, name)
+    assert not list(misspelt(folder))
+
+
+def test_a_split_for_evaluation_beside_one_for_validation_is_meant(folder):
+    for name in ("val.txt", "eval.txt"):
+        put(folder, name)
     assert not list(misspelt(folder))
 
 

@@ -82,7 +82,8 @@ def test_memory_is_no_address_outside_of_tests(monkeypatch):
     "address",
     [
         "s3://bucket/data", "https://host/data", "memory://data", "reference://x", "//host/share", "\\\\host\\share",
-        "/dev/shm", "/home/../dev/shm", "/proc/self/cwd", "/net/host/data", "data", "../data", "/data\n", "/data\0", "",
+        "/dev/shm", "/home/../dev/shm", "/proc/self/cwd", "/net/host/data", "/afs/cell/data",
+        "/run/user/1000/gvfs/smb-share:server=host/data", "/net", "data", "../data", "/data\n", "/data\0", "",
         "file:///data", "simplecache::s3://bucket", "~/data",
     ],
 )  # fmt: skip
@@ -92,7 +93,8 @@ def test_what_a_run_folder_alone_may_not_name(unreached, address):
 
 
 def test_a_local_folder_may_be_named_by_a_run():
-    assert addresses.recorded_folder("/home/me/data ä", Path("runs/a")) == Path("/home/me/data ä")
+    for folder in ("/home/me/data ä", "/network/data", "/run/user/data"):
+        assert addresses.recorded_folder(folder, Path("runs/a")) == Path(folder)
 
 
 def test_file_addresses_are_local_paths(tmp_path):

@@ -101,7 +101,7 @@ class ImageFinder:
         parts = parts_of(name)
         if not parts:
             return None
-        candidates = self._candidates(parts[-1])
+        candidates = self._candidates(parts[-1], where)
         if without:
             candidates = [
                 path for path in candidates if not without & {part.lower() for part in self._parts(path)[:-1]}
@@ -119,7 +119,7 @@ class ImageFinder:
         places = {self.root / place / "/".join(parts) for place in PLACES}
         likenesses: tuple[Callable[[Path], Any], ...] = (
             lambda path: matching(self._cased(path, parts), parts),
-            lambda path: not MAPS & {part.lower() for part in self._parts(path)[:-1]},
+            lambda path: not self._is_map(path),
             lambda path: (self.folders(path) == here, matching(self.folders(path), here)),
             lambda path: path in places,
         )
@@ -141,15 +141,19 @@ class ImageFinder:
         alike = [path for path in self._by_stem[stem.casefold()] if normalize("NFC", path.stem) == stem]
         return next((path for path in alike if path.parent == image.parent), None)
 
-    def _candidates(self, base: str) -> list[Path]:
-        """Files of this name; else in another case; else with an image's suffix after it."""
+    def _candidates(self, base: str, where: Path) -> list[Path]:
+        """Files of this name; else in another case; else with an image's suffix after it.
+
+        Where the name has such a suffix already ("x.tif" of x.tif.jpg) the annotation file must be called so, too;
+        label maps are often called like an image that is missing.
+        """
         alike = self._by_name[base.casefold()]
         exact = [path for path in alike if normalize("NFC", path.name) == base]
         if exact or alike:
             return exact or alike
-        if PurePosixPath(base).suffix.lower() in IMAGE_SUFFIXES:
-            return []
         alike = self._by_stem[base.casefold()]
+        if PurePosixPath(base).suffix.lower() in IMAGE_SUFFIXES:
+            alike = [path for path in alike if normalize("NFC", where.stem) == base and not self._is_map(path)]
         return [path for path in alike if normalize("NFC", path.stem) == base] or alike
 
     def _require_no_other(self, base: str) -> None:
@@ -161,6 +165,9 @@ class ImageFinder:
 
     def _parts(self, path: Path) -> tuple[str, ...]:
         return parts_of(str(path.relative_to(self.root) if path.is_relative_to(self.root) else path))
+
+    def _is_map(self, path: Path) -> bool:
+        return bool(MAPS & {part.lower() for part in self._parts(path)[:-1]})
 
     def folders(self, path: Path) -> tuple[str, ...]:
         """Folders that say which image a file is, or is about."""

@@ -1,6 +1,7 @@
 """Label Studio's JSON export: choices → tags, rectangles → boxes, key points → points, the rest → regions.
 
 Positions are percent of the image. A turned rectangle becomes the box round it. Later regions lie over earlier ones.
+Regions of other types (bitmasks, vectors, cuboids) are left out; a tag keeps their classes from counting as absent.
 Of several annotators of an image see `annotators`; of how images are named, `addresses`. Choices are tags where their
 control names classes of shapes, too, or is the only control of a file without shapes; other choices say something
 else ("occluded", "blurred"), as those about one region do. Written, masks are predictions that a person can correct:
@@ -43,6 +44,7 @@ along, or the project's.
 """
 LABELS = ("rectanglelabels", "polygonlabels", "keypointlabels", "brushlabels", "ellipselabels", "labels")
 SHAPES = (*LABELS, "rectangle", "polygon", "keypoint", "brush", "ellipse")
+ANSWERS = ("choices", "textarea", "rating", "number", "datetime", "taxonomy", "pairwise", "ranker")  # are no regions
 VIDEO = ("videorectangle", "timelinelabels")
 
 
@@ -132,7 +134,7 @@ def _tag_controls(results: Iterable[dict[str, Any]]) -> set[str]:
         if isinstance(value, dict) and result.get("type") == "choices" and not _is_place(value):
             choices[str(result.get("from_name"))] |= _names(value, "choices")
         elif isinstance(value, dict):
-            classes |= {name for kind in LABELS for name in _names(value, kind)}
+            classes |= {name for kind in _kinds(result) for name in _names(value, kind)}
     if not classes:
         return set(choices) if len(choices) == 1 else set()
     return {control for control, names in choices.items() if names & classes}
@@ -141,6 +143,22 @@ def _tag_controls(results: Iterable[dict[str, Any]]) -> set[str]:
 def _names(value: dict[str, Any], kind: str) -> set[str]:
     names = value.get(kind)
     return {str(name) for name in names} if isinstance(names, list) else set()
+
+
+def _kinds(result: dict[str, Any]) -> tuple[str, ...]:
+    """Fields of a result's value that may hold its classes: types that are not read call theirs like themselves."""
+    return (*LABELS, str(result["type"])) if _is_other_region(result) else LABELS
+
+
+def _is_region(result: dict[str, Any]) -> bool:
+    return result.get("type") in SHAPES or _is_other_region(result)
+
+
+def _is_other_region(result: dict[str, Any]) -> bool:
+    """Whether something of a type that is not read may be a region: all but answers, and ranges of text or sound."""
+    kind, value = result.get("type"), result.get("value")
+    is_known = not isinstance(kind, str) or kind in (*SHAPES, *ANSWERS)
+    return not is_known and isinstance(value, dict) and "start" not in value
 
 
 def _is_place(value: dict[str, Any]) -> bool:
@@ -158,15 +176,16 @@ def _read_task(
     drawn: dict[str, list[list[dict[str, Any]]]] = {image: [[] for _ in annotations] for image in images.values()}
     incomplete: set[str | None] = set()
     for number, results in enumerate(annotations):
-        regions = {str(result.get("id")) for result in results if result.get("type") in SHAPES}
+        regions = {str(result.get("id")) for result in results if _is_region(result)}
         for result in results:
             image = addresses.of_result(result, images, data)
-            if result.get("type") == "choices" and _is_about_region(result, regions):
+            is_region = _is_region(result)
+            if not is_region and _has_place(result) and not _names_region(result, regions):
+                incomplete |= {image}  # an answer about a region of no class
+            if result.get("type") == "choices" and (_has_place(result) or _names_region(result, regions)):
                 found.leave_out("Label Studio choice about one region")
-            elif result.get("type") not in (*SHAPES, "choices"):
+            elif not is_region and result.get("type") != "choices":
                 found.leave_out(f"Label Studio {result.get('type')!r:.80}")
-                is_shape = isinstance(result.get("value"), dict) and _is_place(result["value"])
-                incomplete |= {image} if is_shape and not _names_region(result, regions) else set()
             elif image is None:
                 found.leave_out("result of a Label Studio task of which it is not known to which image it belongs")
                 incomplete |= drawn.keys()
@@ -180,9 +199,9 @@ def _read_task(
             found.incomplete[key] = False
 
 
-def _is_about_region(result: dict[str, Any], regions: set[str]) -> bool:
+def _has_place(result: dict[str, Any]) -> bool:
     value = result.get("value")
-    return _names_region(result, regions) or (isinstance(value, dict) and _is_place(value))
+    return isinstance(value, dict) and _is_place(value)
 
 
 def _names_region(result: dict[str, Any], regions: set[str]) -> bool:
@@ -223,7 +242,7 @@ def _add_all(results: list[dict[str, Any]], key: str, found: Imported, where: st
 
 def _has_class(result: dict[str, Any], where: str) -> bool:
     value = entry(result, "value", dict, where)
-    return any(kind in value for kind in LABELS)
+    return any(kind in value for kind in _kinds(result))
 
 
 def _add(result: dict[str, Any], key: str, found: Imported, where: str) -> None:
@@ -233,16 +252,21 @@ def _add(result: dict[str, Any], key: str, found: Imported, where: str) -> None:
             found.add_tag(key, found.label(str(name)))
         return
     kind = next((name for name in LABELS if name in value), None)
-    names = [] if kind is None else entry(value, kind, list, where)
+    is_read = result["type"] in SHAPES and (result["type"] != "labels" or _is_place(value))
+    if is_read:
+        names = [] if kind is None else entry(value, kind, list, where)
+    else:
+        names = sorted(name for kind in _kinds(result) for name in _names(value, kind))
     labels = [found.label(str(name)) for name in names]
-    if len(labels) == 1 and not result.get("image_rotation"):
+    if is_read and len(labels) == 1 and not result.get("image_rotation"):
         _draw(value, result["type"], key, labels[0], found, where)
         return
     turned_on_page = "Label Studio shape on an image that was turned on the page"
     reasons = {0: "Label Studio shape without a class", 1: turned_on_page}
-    found.leave_out(
-        reasons.get(len(labels), "Label Studio shape of several classes"), key, labels[0] if labels else None
-    )
+    reason = reasons.get(len(labels), "Label Studio shape of several classes")
+    if not is_read:
+        reason = f"Label Studio {result['type']!r:.80}"
+    found.leave_out(reason, key, labels[0] if labels else None)
     for label in labels[1:]:
         found.add_tag(key, label)
 

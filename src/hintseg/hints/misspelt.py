@@ -4,11 +4,13 @@ from collections.abc import Iterator
 from difflib import get_close_matches
 from pathlib import Path
 
+from hintseg.hints.splits import HELD_OUT
 from hintseg.hints.types.registry import with_label_maps, with_tables
 
 FOLDERS = (*with_label_maps(), "contours")
 FILES = ("dataset.json", *(f"{name}.json" for name in with_tables()), "looked_for.json")
-SPLITS = ("train.txt", "val.txt", "test.txt")  # any other name is a split, too; only case makes one of these another
+SPLITS = tuple(f"{name}.txt" for name in ("train", *HELD_OUT))  # any other name is a split, too; of these case decides
+EVALUATION = ("eval.txt", "evaluation.txt")  # whose images would be trained on
 ALIKE = 0.85  # of `difflib`, where 1 is the same: "box.json" is meant, "masks-crf" is not
 
 
@@ -32,4 +34,6 @@ def _meant(path: Path) -> str | None:
         return None
     if path.is_file() and path.name not in SPLITS and name in SPLITS:
         return name
+    if path.is_file() and name in EVALUATION and not (path.parent / "val.txt").exists():
+        return "val.txt"
     return next(iter(get_close_matches(name, known, n=1, cutoff=ALIKE)), None)

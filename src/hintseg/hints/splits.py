@@ -21,8 +21,10 @@ def split_keys(root: Path, split: str, paths: Mapping[str, Path], known: tuple[s
         known: names of the splits there are.
 
     Raises:
-        InputError: no such split, or it lists no image.
+        InputError: no such split, its name is a path, or it lists no image.
     """
+    if "/" in split or "\\" in split:
+        raise InputError(f"{split!r:.80}: is no name of a split of {root}; known: {', '.join(known) or 'none'}.")
     path = root / f"{split}.txt"
     if split == "train" and not path.exists():
         held_out = {key for name in HELD_OUT if name in known for key in _listed(root / f"{name}.txt", paths)}

@@ -10,10 +10,11 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
+from pydantic import ValidationError
 
 from hintseg.config.aliases import METHODS, current_choice
 from hintseg.config.schema import InferenceConfig
-from hintseg.errors import InputError, RunError
+from hintseg.errors import ConfigError, InputError, RunError
 from hintseg.hints.classes import ClassMap, match_classes
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.labels import UNLABELED
@@ -284,10 +285,18 @@ class Segmenter:
         return mask[0, 0].numpy() > 0.5, found
 
     def with_inference(self, **changes: object) -> InferenceConfig:
-        """The recipe's inference section with changes, e.g. `with_inference(crf=True)`."""
+        """The recipe's inference section with changes, e.g. `with_inference(crf=True)`.
+
+        Raises:
+            ConfigError: there is no such setting, or it cannot have this value.
+        """
         if isinstance(method := changes.get("method"), str):
             changes["method"] = current_choice("the method", method, METHODS)
-        return InferenceConfig.model_validate({**self.recipe.inference.model_dump(), **changes})
+        try:
+            return InferenceConfig.model_validate({**self.recipe.inference.model_dump(), **changes})
+        except ValidationError as error:
+            first = error.errors()[0]
+            raise ConfigError(f"{first['loc'][0]}: {first['msg'].lower()} (got {first['input']!r}).") from error
 
     def dataset(self) -> Dataset:
         """The data set the run was trained on, as it is now: `data` where the caller named it, else what the run names.

@@ -118,6 +118,21 @@ def test_only_the_own_masks_are_gone_on_with(photographs, tmp_path):
         output.claim("two", photographs, resume=True)
 
 
+def test_probabilities_go_with_the_masks_that_are_replaced(photographs, tmp_path):
+    folder = tmp_path / "masks"
+    soft = Output(str(folder), soft=True)
+    images = [*photographs, InputImage(photographs[0].source, "edited"), InputImage(photographs[0].source, "kept")]
+    soft.claim("one", images)
+    for image in images:
+        soft.write(image.name, Prediction(np.zeros((4, 5), np.uint8), np.ones((1, 4, 5), np.float32)))
+    np.savez(folder / "edited.npz", mine=1)
+    with pytest.raises(RunError, match="add --overwrite"):
+        Output(str(folder)).claim("two", images[:3])
+    assert len(list(folder.rglob("*.npz"))) == 4
+    Output(str(folder)).claim("two", images[:3], overwrite=True)
+    assert sorted(path.name for path in folder.rglob("*.npz")) == ["edited.npz", "kept.npz"]
+
+
 @pytest.mark.parametrize("kind", ["png", "parquet"])
 def test_masks_of_others_are_not_taken_for_ones_own(photographs, tmp_path, kind):
     output = Output(str(tmp_path / "masks"), kind)

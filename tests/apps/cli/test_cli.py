@@ -226,6 +226,7 @@ def test_check_says_what_is_there_and_what_is_wrong(hintseg, scenes):
         (["train", "DATA", "--config", "none.json"], "no such file"),
         (["predict", "NOWHERE", "DATA/images"], "is no run folder"),
         (["recipe", "larg"], "Unknown recipe"),
+        (["check", "DATA", "--split", "../ds/val"], "is no name of a split"),
     ],
 )
 def test_bad_input_is_one_sentence_and_exit_code_2(hintseg, scenes, tmp_path, arguments, message):
@@ -251,6 +252,11 @@ def test_run_commands_refuse_wrong_options(hintseg, trained, scenes):
         (["predict", trained, scenes.root / "images", "--scales", "0,1"], "--scales"),
         (["retrieve", trained, scenes.root / "images" / "scene 0 ä.png", "--at", "here"], "write x,y"),
         (["evaluate", trained, scenes.root, "--split", "test"], "no such split"),
+        (["evaluate", trained, scenes.root, "--split", f"../{scenes.root.name}/val"], "is no name of a split"),
+        (["evaluate", trained, scenes.root, "--spacing", "inf"], "spacing"),
+        (["evaluate", trained, scenes.root, "--spacing", "nan"], "spacing"),
+        (["suggest", trained, "--method", "magic"], "hintseg: method: input should be 'softmax'"),
+        (["simulate", scenes.root, "--out", trained / "new", "--seed", "-1"], "--seed"),
         (["train", scenes.root, "--out", trained, "--weights", "none"], "already holds a run"),
     ]:
         code, _, err = hintseg(*arguments)

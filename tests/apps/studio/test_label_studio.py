@@ -456,6 +456,23 @@ def test_training_leaves_out_what_cannot_be_read_and_says_so(predicting):
     assert len(list((backend.folder / "data-002" / "images").iterdir())) == 2
 
 
+@pytest.mark.parametrize("address", ["/0.png", "/photo"])
+def test_an_image_that_was_replaced_is_trained_on_with_its_new_hints(predicting, caplog, address):
+    tiff = io.BytesIO()
+    Image.open(io.BytesIO(photograph(1)[0])).save(tiff, "TIFF")
+    pictures = [photograph(0)[0], tiff.getvalue() if address == "/photo" else photograph(1)[0]]
+    backend = predicting({address: pictures[0]})
+    backend._make = lambda project: Idle()
+    for number, content in enumerate((*pictures, InputError("gone."))):
+        backend.studio.answers[address] = content
+        backend.train([task(1, image=address) | {"annotations": [{"result": annotation(min(number, 1))}]}])
+    assert "gone. The image that was fetched before is used." in caplog.text
+    for number, content in zip((1, 2, 3), (*pictures, pictures[1]), strict=True):
+        (image,) = (backend.folder / f"data-00{number}" / "images").iterdir()
+        assert image.read_bytes() == content
+    assert len(list((backend.folder / "photographs").glob("task-*"))) == 1
+
+
 def test_health_tells_what_failed_in_the_background(predicting, monkeypatch):
     monkeypatch.setattr("hintseg.apps.studio.backend.log.exception", lambda *_: None)
     backend = predicting({})

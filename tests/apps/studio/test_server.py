@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import re
 import socket
 import time
@@ -338,6 +339,15 @@ def test_the_page_exports_every_format_that_it_offers(tab):
         assert answer.status_code == 200, answer.text
         image = "b.png" if writer == "labelme" else "images/b.png"
         assert image in zipfile.ZipFile(io.BytesIO(answer.content)).namelist()
+
+
+@pytest.mark.parametrize("seconds", [0, 5_000_000_000])  # before 1980 and after 2107, which no zip can say
+def test_images_of_any_time_are_exported(tab, folder, seconds):
+    tab.save("b", DRAWN)
+    os.utime(folder / "b.png", (seconds, seconds))
+    answer = tab.client.get("/api/export", params={"writer": "coco", "images": True})
+    assert answer.status_code == 200, answer.text
+    assert "images/b.png" in zipfile.ZipFile(io.BytesIO(answer.content)).namelist()
 
 
 def test_masks_are_predicted_once_for_all_formats(tab, monkeypatch):

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from hintseg.errors import HintsegError
+from hintseg.errors import HintsegError, RunError
 from hintseg.hints.dataset import Dataset
 from hintseg.inference.run_config import RunDescription
 from hintseg.io.images import read_labels
@@ -220,6 +220,23 @@ def test_a_lost_image_with_hints_does_not_stop_training(project, started, lost, 
     path.unlink() if content is None else path.write_bytes(content)
     Trainer(project).start("quick")
     assert len(started) == 1
+
+
+def test_a_training_that_cannot_be_recorded_does_not_run(project, monkeypatch):
+    started = []
+    (project.root / "studio" / "run-001.json").mkdir(parents=True)
+    popen = subprocess.Popen
+
+    def start(command, **options):
+        started.append(popen(SLEEP, **options))
+        return started[-1]
+
+    monkeypatch.setattr("hintseg.apps.studio.trainer.subprocess.Popen", start)
+    trainer = Trainer(project, "none")
+    with pytest.raises(RunError, match=r"run-001\.json: writing failed"):
+        trainer.start("quick")
+    assert started[0].wait(20) == -signal.SIGKILL
+    assert trainer.state() == {"training": False}
 
 
 def test_an_accepted_mask_is_a_hint_for_training(project):

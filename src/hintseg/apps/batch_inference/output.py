@@ -133,6 +133,10 @@ class Output:
             require_replaceable(below(self.folder, name), overwrite or (resumed and allowed) or name in mine, sources)
         if MADE_BY not in listed:
             self._require_no_images(listed.keys() - set(met))
+        soft = set() if self.soft else {name.removesuffix(self.suffix) + ".npz" for name in met}  # of replaced masks
+        for name in sorted(soft & listed.keys()):
+            if is_made_here(below(self.folder, name)):
+                remove(below(self.folder, name))
         for name in met if clear or self.kind == "parquet" else ():
             remove(below(self.folder, name))
         if self.kind == "parquet":

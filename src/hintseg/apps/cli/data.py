@@ -65,7 +65,7 @@ def simulate(
         float, typer.Option(min=0, max=1, help="Fraction of each stroke to keep; 0 leaves a dot.")
     ] = 1.0,
     split: Annotated[str, typer.Option(help="Split to make hints for.")] = "train",
-    seed: Annotated[int, typer.Option(help="Random seed.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Random seed.")] = 0,
 ) -> None:
     """Make scribbles, points, boxes and tags from masks.
 

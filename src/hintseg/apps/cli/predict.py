@@ -10,7 +10,7 @@ import typer
 
 from hintseg.apps.cli import options
 from hintseg.apps.cli.terminal import plain, say
-from hintseg.errors import InputError, unknown_name
+from hintseg.errors import ConfigError, InputError, unknown_name
 
 
 def complete(
@@ -210,13 +210,10 @@ def _write_masks(stage: str, total: int, wrong: Iterable[str | None], out: str) 
 
 def _inference(segmenter, **given):  # type: ignore[no-untyped-def]
     """The recipe's inference section with the options that were given."""
-    from pydantic import ValidationError
-
     changes = {name: value for name, value in given.items() if value is not None}
     if "scales" in changes:
         changes["scales"] = changes["scales"].split(",")
     try:
         return segmenter.with_inference(**changes)
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise InputError(f"--{first['loc'][0]}: {first['msg'].lower()} (got {first['input']!r}).") from error
+    except ConfigError as error:
+        raise ConfigError(f"--{error}") from error

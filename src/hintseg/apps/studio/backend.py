@@ -162,7 +162,7 @@ class Backend:
         try:
             if len(fields) < 2:
                 field = next(iter(fields.values()), None)
-                return [{**task, "data": {"image": kept_image(self.folder, self.studio, task, field).name}}]
+                return [{**task, "data": {"image": kept_image(self.folder, self.studio, task, field, again=True).name}}]
             made = []
             for name, field in fields.items():
                 annotations = [
@@ -170,7 +170,7 @@ class Backend:
                     for one in annotations_of(task)
                 ]
                 if any(one["result"] for one in annotations):
-                    image = kept_image(self.folder, self.studio, task, field).name
+                    image = kept_image(self.folder, self.studio, task, field, again=True).name
                     made.append({**task, "data": {"image": image}, "annotations": annotations})
             return made
         except HintsegError as error:

@@ -103,7 +103,7 @@ def _add_images(dataset: Dataset, masks: Path, out: Path) -> None:
 
 def _packed(out: Path, packed: Path, progress: Progress) -> Path:
     files = sorted(path for path in out.rglob("*") if path.is_file())
-    with zipfile.ZipFile(packed, "w") as archive:
+    with zipfile.ZipFile(packed, "w", strict_timestamps=False) as archive:
         for done, path in enumerate(files):
             progress("packing", done, len(files))
             small = path.suffix.lower() in (".json", ".xml", ".txt", ".csv", ".yaml")  # others are small already

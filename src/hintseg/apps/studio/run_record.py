@@ -2,6 +2,7 @@
 
 import json
 import platform
+import subprocess
 import time
 from dataclasses import dataclass
 from functools import lru_cache
@@ -71,6 +72,23 @@ class RunRecord:
     def runs(self) -> bool:
         """Whether its process still runs on this machine."""
         return self.born is not None and self.machine == platform.node() and birth(self.pid) == self.born
+
+
+def recorded(
+    process: subprocess.Popen[bytes], root: Path, run: str, classes: tuple[str, ...], instant: bool
+) -> RunRecord:
+    """The record, in a project, of a training that was just started.
+
+    Raises:
+        RunError: it cannot be written; the training is ended, since nobody could find or stop it.
+    """
+    record = RunRecord.of(run, process.pid, classes, instant)
+    try:
+        record.save(root)
+    except RunError:
+        process.kill()
+        raise
+    return record
 
 
 def running(folder: Path) -> RunRecord | None:

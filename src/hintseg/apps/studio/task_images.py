@@ -1,6 +1,7 @@
 """Images of Label Studio's tasks, kept on disk by task and address."""
 
 import hashlib
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +11,17 @@ from hintseg.errors import InputError
 from hintseg.io.images import read_image
 from hintseg.io.writing import atomic_path
 
+log = logging.getLogger("hintseg")
 TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 
-def kept_image(folder: Path, studio: LabelStudio, task: dict[str, Any], field: str | None) -> Path:
+def kept_image(folder: Path, studio: LabelStudio, task: dict[str, Any], field: str | None, again: bool = False) -> Path:
     """The task's image below FOLDER/photographs, fetched once for every address.
 
     Args:
         field: of its data that the labelling page shows; None: the only one that can be an image.
+        again: fetch it even so, since another image may lie behind the address by now; if it cannot be, the kept one
+            stays, with a warning.
 
     Raises:
         InputError: the task names none, or it cannot be fetched or decoded.
@@ -30,13 +34,18 @@ def kept_image(folder: Path, studio: LabelStudio, task: dict[str, Any], field: s
     stem = folder / "photographs" / f"task-{number}-{mark}"
     suffix = image_suffix(address)
     kept = [stem.with_suffix(end) for end in ([suffix] if suffix else [".png", ".tif"])]
-    for path in kept:
-        if path.exists():
-            return path
+    there = next((path for path in kept if path.exists()), None)
+    if there is not None and not again:
+        return there
     try:
         content = studio.get(address)
     except InputError as error:
-        raise InputError(f"task {number}: {error}") from error
+        if there is None:
+            raise InputError(f"task {number}: {error}") from error
+        log.warning("task %d: %s The image that was fetched before is used.", number, error)
+        return there
+    if there is not None and there.read_bytes() == content:
+        return there
     path = kept[-1] if content[:4] in TIFF else kept[0]
     with atomic_path(path) as temporary:
         temporary.write_bytes(content)
@@ -46,4 +55,6 @@ def kept_image(folder: Path, studio: LabelStudio, task: dict[str, Any], field: s
             what = "a web page" if content.lstrip()[:1] == b"<" else f"{len(content)} bytes"
             said = f"task {number}: {address.split('?')[0]:.200} is {what}, not an image that can be read."
             raise InputError(said) from error
+    if there is not None and there != path:
+        there.unlink()
     return path

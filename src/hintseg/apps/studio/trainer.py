@@ -21,7 +21,7 @@ from hintseg.apps.studio.processes import end
 from hintseg.apps.studio.project import Project
 from hintseg.apps.studio.ranking import Ranking
 from hintseg.apps.studio.run_progress import run_progress
-from hintseg.apps.studio.run_record import RunRecord, classes_of, running
+from hintseg.apps.studio.run_record import RunRecord, classes_of, recorded, running
 from hintseg.apps.studio.uncertainty import Place, most_uncertain, uncertainty_of
 from hintseg.apps.studio.unlearned import names_unlearned, with_hints
 from hintseg.errors import HintsegError, InputError
@@ -59,7 +59,7 @@ class Trainer:
         """Train a new run.
 
         Raises:
-            HintsegError: one is training already, or nothing is hinted.
+            HintsegError: one is training already, nothing is hinted, or its record cannot be written.
         """
         with self._lock:
             if self._is_training():
@@ -84,8 +84,7 @@ class Trainer:
             with writable(self.project.root, "studio", "last.log").open("wb") as log:
                 process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
             threading.Thread(target=process.wait, daemon=True).start()  # leaves no zombie
-            self._record = RunRecord.of(out.name, process.pid, classes, instant)
-            self._record.save(self.project.root)
+            self._record = recorded(process, self.project.root, out.name, classes, instant)
 
     def stop(self) -> None:
         """End training, whichever server started it; nothing is kept of that run but its folder.

@@ -14,7 +14,7 @@ from hintseg.errors import InputError
 
 SCHEMES = frozenset({"s3", "gs", "hf", "https"})
 # Devices, the state of processes, and folders where a name alone mounts another machine's disk.
-NO_DATA = ("/dev", "/proc", "/sys", "/net")
+NO_DATA = re.compile(r"/(dev|proc|sys|net|afs|run/user/[^/]+/gvfs)(/|$)")
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
 
 
@@ -77,7 +77,7 @@ def recorded_folder(address: str, run: Path) -> Path:
     """
     place = os.path.normpath(address).replace("\\", "/")
     ordinary = os.path.isabs(address) and address.isprintable() and not is_remote(address)
-    if ordinary and not place.startswith("//") and not any(f"{place}/".startswith(f"{name}/") for name in NO_DATA):
+    if ordinary and not place.startswith("//") and NO_DATA.match(place) is None:
         return Path(address)
     raise InputError(
         f"{run}: says it was trained on {address!r:.200}, which is opened only when you name it: add --data ADDRESS."
