@@ -196,6 +196,7 @@ def test_the_class_of_a_region_that_is_not_read_is_in_its_image(root, kind, valu
 @pytest.mark.parametrize(("kind", "value"), [
     ("textarea", {"text": ["cow"]}), ("rating", {"rating": 3}), ("number", {"number": 3}),
     ("taxonomy", {"taxonomy": [["animal", "cow"]]}), ("choices", {"choices": ["blurred"]}),
+    ("labels", {"start": 0, "end": 3, "text": "cow", "labels": ["cow"]}),
     ("hypertextlabels", {"start": "/p[1]", "end": "/p[1]", "hypertextlabels": ["cow"]}),
     ("relation", None),
 ])  # fmt: skip

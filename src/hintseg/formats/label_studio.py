@@ -134,7 +134,7 @@ def _tag_controls(results: Iterable[dict[str, Any]]) -> set[str]:
         if isinstance(value, dict) and result.get("type") == "choices" and not _is_place(value):
             choices[str(result.get("from_name"))] |= _names(value, "choices")
         elif isinstance(value, dict):
-            classes |= {name for kind in _kinds(result) for name in _names(value, kind)}
+            classes |= {name for kind in _kinds(result) for name in _names(value, kind) if _is_region(result)}
     if not classes:
         return set(choices) if len(choices) == 1 else set()
     return {control for control, names in choices.items() if names & classes}
@@ -151,14 +151,16 @@ def _kinds(result: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _is_region(result: dict[str, Any]) -> bool:
-    return result.get("type") in SHAPES or _is_other_region(result)
+    value = result.get("value")
+    is_range = isinstance(value, dict) and "start" in value  # of text or sound
+    return not is_range and (result.get("type") in SHAPES or _is_other_region(result))
 
 
 def _is_other_region(result: dict[str, Any]) -> bool:
-    """Whether something of a type that is not read may be a region: all but answers, and ranges of text or sound."""
-    kind, value = result.get("type"), result.get("value")
+    """Whether something of a type that is not read may be a region: all that is no answer."""
+    kind = result.get("type")
     is_known = not isinstance(kind, str) or kind in (*SHAPES, *ANSWERS)
-    return not is_known and isinstance(value, dict) and "start" not in value
+    return not is_known and isinstance(result.get("value"), dict)
 
 
 def _is_place(value: dict[str, Any]) -> bool:
@@ -181,7 +183,7 @@ def _read_task(
             image = addresses.of_result(result, images, data)
             is_region = _is_region(result)
             if not is_region and _has_place(result) and not _names_region(result, regions):
-                incomplete |= {image}  # an answer about a region of no class
+                incomplete |= drawn.keys() if image is None else {image}  # an answer about a region of no class
             if result.get("type") == "choices" and (_has_place(result) or _names_region(result, regions)):
                 found.leave_out("Label Studio choice about one region")
             elif not is_region and result.get("type") != "choices":
