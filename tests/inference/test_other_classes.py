@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 
 from hintseg.api import train
-from hintseg.apps.batch_inference.output import Output, Prediction, classes_of_masks
+from hintseg.apps.batch_inference.mask_folders import classes_of_masks
+from hintseg.apps.batch_inference.output import Output, Prediction
 from hintseg.apps.cli import app
 from hintseg.apps.report.run_report import report_run
 from hintseg.apps.studio.backend import _page_names

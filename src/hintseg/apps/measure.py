@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from hintseg.apps.batch_inference.output import classes_of_masks, data_set_of_masks
+from hintseg.apps.batch_inference.mask_folders import classes_of_masks, data_set_of_masks
 from hintseg.errors import InputError
 from hintseg.hints.keys import by_key
 from hintseg.hints.labels import UNLABELED

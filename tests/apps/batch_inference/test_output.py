@@ -121,16 +121,30 @@ def test_only_the_own_masks_are_gone_on_with(photographs, tmp_path):
 def test_probabilities_go_with_the_masks_that_are_replaced(photographs, tmp_path):
     folder = tmp_path / "masks"
     soft = Output(str(folder), soft=True)
-    images = [*photographs, InputImage(photographs[0].source, "edited"), InputImage(photographs[0].source, "kept")]
+    images = [*photographs, InputImage(photographs[0].source, "edited")]
     soft.claim("one", images)
     for image in images:
         soft.write(image.name, Prediction(np.zeros((4, 5), np.uint8), np.ones((1, 4, 5), np.float32)))
     np.savez(folder / "edited.npz", mine=1)
     with pytest.raises(RunError, match="add --overwrite"):
-        Output(str(folder)).claim("two", images[:3])
-    assert len(list(folder.rglob("*.npz"))) == 4
-    Output(str(folder)).claim("two", images[:3], overwrite=True)
-    assert sorted(path.name for path in folder.rglob("*.npz")) == ["edited.npz", "kept.npz"]
+        Output(str(folder)).claim("two", images)
+    assert len(list(folder.rglob("*.npz"))) == 3
+    Output(str(folder)).claim("two", images, overwrite=True)
+    assert sorted(path.name for path in folder.rglob("*.npz")) == ["edited.npz"]
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_masks_of_two_runs_are_not_mixed(photographs, tmp_path, overwrite):
+    """Neither where some are replaced nor where others are added."""
+    output = Output(str(tmp_path / "masks"))
+    output.claim("one", photographs)
+    for photograph in photographs:
+        output.write(photograph.name, compute(Path(photograph.source)))
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    images = photographs[:1] if overwrite else [InputImage(photographs[0].source, "new")]
+    with pytest.raises(RunError, match="masks of another run"):
+        output.claim("two", images, overwrite=overwrite)
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
 
 
 @pytest.mark.parametrize("kind", ["png", "parquet"])

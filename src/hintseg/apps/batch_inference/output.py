@@ -17,12 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hintseg.apps.batch_inference.input_images import InputImage
+from hintseg.apps.batch_inference.mask_folders import data_set_of_masks
 from hintseg.apps.batch_inference.shards import drop_rows, require_pyarrow, shard_rows
 from hintseg.apps.batch_inference.sources import changed_images, recorded_marks, source_mark
 from hintseg.errors import ConfigError, InputError, RunError
-from hintseg.hints.dataset import Dataset
-from hintseg.hints.dataset_json import parse_description
-from hintseg.hints.types.registry import with_label_maps
 from hintseg.io.georeference import write_georeferenced
 from hintseg.io.images import encode_labels
 from hintseg.io.listing import is_image_name
@@ -131,6 +129,8 @@ class Output:
         sources = {identity(image.source) for image in images} if met else set()
         for name in met:
             require_replaceable(below(self.folder, name), overwrite or (resumed and allowed) or name in mine, sources)
+        if claimed and claimed != mark and not clear:
+            self._require_no_mixture(set(there) - set(met))
         if MADE_BY not in listed:
             self._require_no_images(listed.keys() - set(met))
         soft = set() if self.soft else {name.removesuffix(self.suffix) + ".npz" for name in met}  # of replaced masks
@@ -153,6 +153,13 @@ class Output:
         for shard, marks in made.items():
             if not marks or any(name in changed for name in marks):
                 drop_rows(below(self.folder, shard), changed)
+
+    def _require_no_mixture(self, left: Collection[str]) -> None:
+        if left:
+            raise RunError(
+                f"{self.folder}: holds {len(left)} masks of another run, other settings or other hints that would stay "
+                f"(e.g. {min(left)}) and be taken for masks of this one; choose another --out."
+            )
 
     def _require_no_images(self, listed: Collection[str]) -> None:
         """A folder of outputs is left out where one round it is read; nobody's images may be in it."""
@@ -295,23 +302,6 @@ class Output:
 
 def _folded(name: str) -> str:
     return unicodedata.normalize("NFC", name).casefold()
-
-
-def classes_of_masks(folder: Path) -> tuple[str, ...] | None:
-    """Names by label of the masks in a folder, as whoever wrote them left it there; None where nobody says."""
-    told = json_object(folder / MADE_BY).get("classes")
-    if isinstance(told, list) and told and all(isinstance(name, str) for name in told):
-        return tuple(told)
-    home = data_set_of_masks(folder)
-    return None if home is None else home.classes
-
-
-def data_set_of_masks(folder: Path) -> Dataset | None:
-    """The data set whose label maps a folder holds, and whose values they have; None where it is none."""
-    home = folder.resolve().parent
-    if folder.name not in with_label_maps() or not (home / "dataset.json").exists():
-        return None
-    return Dataset(root=home, **parse_description(home / "dataset.json"))
 
 
 def digest_of(*parts: object) -> str:

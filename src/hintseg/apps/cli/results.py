@@ -140,7 +140,7 @@ def export(
 
     Example: hintseg export runs/a --format coco --out coco
     """
-    from hintseg.apps.batch_inference.output import classes_of_masks, data_set_of_masks
+    from hintseg.apps.batch_inference.mask_folders import classes_of_masks, data_set_of_masks
     from hintseg.apps.batch_inference.pairing import images_of_masks
     from hintseg.apps.cli.progress import progress_bar
     from hintseg.formats.registry import export_masks
