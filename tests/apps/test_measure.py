@@ -108,10 +108,19 @@ def test_pixels_of_mercator_have_their_area_on_the_ground(tmp_path, latitude, fr
     assert fraction == pytest.approx(exact, rel=1e-3)
 
 
-def test_a_raster_whose_pixels_differ_on_the_ground_has_no_area(tmp_path, caplog):
-    raster(tmp_path / "a.tif", "EPSG:3857", pytest.importorskip("rasterio.transform").from_origin(0, 9e6, 9e4, 9e4))
+def test_rasters_whose_pixels_differ_on_the_ground_have_no_area(tmp_path, caplog, monkeypatch):
+    monkeypatch.setattr("hintseg.io.georeference._said", set())
+    for name in ("a", "b"):
+        at = pytest.importorskip("rasterio.transform").from_origin(0, 9e6, 9e4, 9e4)
+        raster(tmp_path / f"{name}.tif", "EPSG:3857", at)
+        assert pixel_area(tmp_path / f"{name}.tif") is None
+    assert caplog.text.count("different areas on the ground") == 1
+
+
+@pytest.mark.parametrize(("crs", "corner"), [("ESRI:54009", (-18e6, 9e6)), ("EPSG:3857", (1e12, 1e12))])
+def test_a_raster_that_reaches_beyond_the_earth_has_no_area(tmp_path, crs, corner):
+    raster(tmp_path / "a.tif", crs, pytest.importorskip("rasterio.transform").from_origin(*corner, 2e6, 2e6))
     assert pixel_area(tmp_path / "a.tif") is None
-    assert "different areas on the ground" in caplog.text
 
 
 def test_each_mask_is_measured_by_the_classes_that_it_says(folder):

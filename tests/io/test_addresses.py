@@ -83,7 +83,8 @@ def test_memory_is_no_address_outside_of_tests(monkeypatch):
     [
         "s3://bucket/data", "https://host/data", "memory://data", "reference://x", "//host/share", "\\\\host\\share",
         "/dev/shm", "/home/../dev/shm", "/proc/self/cwd", "/net/host/data", "/afs/cell/data",
-        "/run/user/1000/gvfs/smb-share:server=host/data", "/net", "data", "../data", "/data\n", "/data\0", "",
+        "/run/user/1000/gvfs/smb-share:server=host/data",
+        "/var/run/user/1000/kio-fuse-x/smb", "/home/me/.gvfs/x", "/net", "data", "../data", "/data\n", "/data\0", "",
         "file:///data", "simplecache::s3://bucket", "~/data",
     ],
 )  # fmt: skip

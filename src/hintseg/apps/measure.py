@@ -15,7 +15,7 @@ from hintseg.hints.keys import by_key
 from hintseg.hints.labels import UNLABELED
 from hintseg.inference.run_config import RunDescription
 from hintseg.io.georeference import pixel_area
-from hintseg.io.images import classes_of, read_image_size, read_labels
+from hintseg.io.images import classes_of_label_map, read_image_size, read_labels
 from hintseg.io.listing import list_images
 from hintseg.io.storage.results import AREAS
 
@@ -101,7 +101,7 @@ def measure_masks(folder: Path, images: Path | None = None) -> Iterator[Area]:
         raise InputError(f"{masks}: holds no masks; make them with hintseg complete or predict.")
     for name, path in found.items():
         if data_set is None:
-            labels, names = read_labels(path), classes_of(path) or classes
+            labels, names = read_labels(path), classes_of_label_map(path) or classes
         else:
             labels, names = data_set.coding.decode(data_set.coding.read(path, classes), True, path), classes
         yield from areas(name, labels, names, mask_pixel_area(labels, originals.get(name, path)))

@@ -29,11 +29,12 @@ def misspelt(root: Path) -> Iterator[str]:
 def _meant(path: Path) -> str | None:
     """The name that is read, where a file or folder has almost this one."""
     known = FOLDERS if path.is_dir() else FILES
+    all_train = not (path.parent / "train.txt").exists()  # that no known split holds out
     name = path.name.lower().replace("-", "_").replace(" ", "_")
     if path.name in known:
         return None
-    if path.is_file() and path.name not in SPLITS and name in SPLITS:
+    if path.is_file() and path.name not in SPLITS and name in SPLITS and (path.name.lower() == name or all_train):
         return name
-    if path.is_file() and name in EVALUATION and not (path.parent / "val.txt").exists():
+    if path.is_file() and name in EVALUATION and all_train and not (path.parent / "val.txt").exists():
         return "val.txt"
     return next(iter(get_close_matches(name, known, n=1, cutoff=ALIKE)), None)

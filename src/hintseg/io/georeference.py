@@ -3,7 +3,6 @@
 import logging
 import warnings
 from collections.abc import Sequence
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ TRUE_AREA = 0.01  # by which areas of UTM and national grids may differ from tho
 
 NODATA = 255  # `hints.labels.IGNORE_INDEX`
 log = logging.getLogger("hintseg")
+_said = set[str]()  # kinds of warnings
 
 
 def write_georeferenced(
@@ -80,9 +80,10 @@ def _place(rasterio: Any, like: Path) -> tuple[dict[str, Any], Any]:
     return {"crs": crs, **({} if transform.is_identity else {"transform": transform})}, rpcs
 
 
-@cache
-def _warn_once(sentence: str) -> None:
-    log.warning("%s", sentence)
+def _warn_once(kind: str, sentence: str) -> None:
+    if kind not in _said:
+        _said.add(kind)
+        log.warning("%s", sentence)
 
 
 def pixel_area(path: Path) -> float | None:
@@ -95,7 +96,7 @@ def pixel_area(path: Path) -> float | None:
         rasterio = require_rasterio("the scale of an image")
     except ConfigError as error:
         if path.suffix.lower() in (".tif", ".tiff"):
-            _warn_once(str(error))
+            _warn_once("rasterio", str(error))
         return None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
@@ -108,12 +109,15 @@ def pixel_area(path: Path) -> float | None:
         return None
     area = float(abs(transform.determinant) * crs.linear_units_factor[1] ** 2)
     ground = _ground_areas(rasterio, crs, transform, size)
-    if ground is None or np.abs(ground / area - 1).max() < TRUE_AREA:
+    if ground is None:
+        return None
+    if np.abs(ground / area - 1).max() < TRUE_AREA:
         return area
     if np.ptp(ground) > TRUE_AREA * ground.mean():
         _warn_once(
+            "areas",
             f"{path}: its pixels have different areas on the ground, so it gets no square metres; reproject it to UTM "
-            "or another projection for its region."
+            "or another projection for its region. Further ones are not named.",
         )
         return None
     return float(ground.mean())
@@ -132,7 +136,7 @@ def _ground_areas(rasterio: Any, crs: Any, transform: Any, size: tuple[int, int]
         # Lambert's azimuthal projection is true to area.
         around = rasterio.crs.CRS.from_proj4(f"+proj=laea +lat_0={latitude[-1]} +lon_0={longitude[-1]} +datum=WGS84")
         x, y = (np.reshape(found, (5, 4)) for found in reproject(degrees, around, longitude, latitude))
-    except rasterio.errors.RasterioError:
+    except Exception:  # errors of GDAL itself have no public class
         return None
     ring = x * np.roll(y, -1, axis=1) - y * np.roll(x, -1, axis=1)
     areas = np.abs(ring.sum(axis=1)) / 2

@@ -295,7 +295,7 @@ def deepest(mask: NDArray[np.bool_]) -> tuple[int, int]:
     return int(x), int(y)
 
 
-def classes_of(path: Path) -> tuple[str, ...]:
+def classes_of_label_map(path: Path) -> tuple[str, ...]:
     """What a label map says of its classes, by value; empty where it says nothing, or cannot be read."""
     try:
         with opened_image(path) as image:

@@ -134,16 +134,18 @@ def test_probabilities_go_with_the_masks_that_are_replaced(photographs, tmp_path
 
 
 @pytest.mark.parametrize("overwrite", [False, True])
-def test_masks_of_two_runs_are_not_mixed(photographs, tmp_path, overwrite):
-    """Neither where some are replaced nor where others are added."""
+@pytest.mark.parametrize("kind", ["png", "geotiff"])
+def test_masks_of_two_runs_are_not_mixed(photographs, tmp_path, overwrite, kind):
+    """Neither where some are replaced nor where others are added, be it in another format."""
     output = Output(str(tmp_path / "masks"))
     output.claim("one", photographs)
     for photograph in photographs:
         output.write(photograph.name, compute(Path(photograph.source)))
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     images = photographs[:1] if overwrite else [InputImage(photographs[0].source, "new")]
-    with pytest.raises(RunError, match="masks of another run"):
-        output.claim("two", images, overwrite=overwrite)
+    for clear in (False, True):
+        with pytest.raises(RunError, match="masks of another run"):
+            Output(str(tmp_path / "masks"), kind).claim("two", images, overwrite=overwrite, clear=clear)
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
 
 

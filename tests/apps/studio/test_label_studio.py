@@ -463,11 +463,12 @@ def test_an_image_that_was_replaced_is_trained_on_with_its_new_hints(predicting,
     pictures = [photograph(0)[0], tiff.getvalue() if address == "/photo" else photograph(1)[0]]
     backend = predicting({address: pictures[0]})
     backend._make = lambda project: Idle()
-    for number, content in enumerate((*pictures, InputError("gone."))):
+    for number, content in enumerate((*pictures, InputError("gone."), b"<html>log in")):
         backend.studio.answers[address] = content
         backend.train([task(1, image=address) | {"annotations": [{"result": annotation(min(number, 1))}]}])
     assert "gone. The image that was fetched before is used." in caplog.text
-    for number, content in zip((1, 2, 3), (*pictures, pictures[1]), strict=True):
+    assert "is a web page, not an image that can be read. The image that" in caplog.text
+    for number, content in zip((1, 2, 3, 4), (*pictures, pictures[1], pictures[1]), strict=True):
         (image,) = (backend.folder / f"data-00{number}" / "images").iterdir()
         assert image.read_bytes() == content
     assert len(list((backend.folder / "photographs").glob("task-*"))) == 1

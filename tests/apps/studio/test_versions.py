@@ -1,5 +1,6 @@
 """Two tabs, and other programs: nobody's hints are replaced unseen, and no stroke changes its class."""
 
+import errno
 import json
 import os
 import shutil
@@ -380,6 +381,20 @@ def stopping(real, left):
         return real(*given, **more)
 
     return one
+
+
+def test_hints_on_a_file_system_of_their_own_are_saved(tab, folder, monkeypatch):
+    real = os.replace
+
+    def across(source, target):
+        if "deleting" in str(source) and "deleting" not in str(target):
+            raise OSError(errno.EXDEV, "Invalid cross-device link")
+        return real(source, target)
+
+    monkeypatch.setattr(os, "replace", across)
+    assert tab.save("b", STROKE | {"points": [{"label": 2, "x": 5, "y": 6}]}).status_code == 200
+    assert strokes(folder) == [(1, (3, 5))]
+    assert len(Dataset.open(folder).hints("b").points) == 1
 
 
 def test_a_change_that_could_not_move_to_its_places_is_ended_by_the_next(tab, folder, monkeypatch):

@@ -40,6 +40,7 @@ from hintseg.io.storage.outputs import (
 )
 
 Kind = Literal["png", "geotiff", "parquet"]
+SUFFIXES = {"png": ".png", "geotiff": ".tif", "parquet": ".parquet"}
 
 
 class Prediction(NamedTuple):
@@ -77,7 +78,7 @@ class Output:
     @property
     def suffix(self) -> str:
         """Of a mask's file."""
-        return {"png": ".png", "geotiff": ".tif", "parquet": ".parquet"}[self.kind]
+        return SUFFIXES[self.kind]
 
     def claim(
         self, maker: str, images: Sequence[InputImage], resume: bool = False, overwrite: bool = False,
@@ -129,8 +130,8 @@ class Output:
         sources = {identity(image.source) for image in images} if met else set()
         for name in met:
             require_replaceable(below(self.folder, name), overwrite or (resumed and allowed) or name in mine, sources)
-        if claimed and claimed != mark and not clear:
-            self._require_no_mixture(set(there) - set(met))
+        if claimed.get("maker", maker) != maker:
+            self._require_no_mixture(listed.keys() - set(met), claimed.get("kind"))
         if MADE_BY not in listed:
             self._require_no_images(listed.keys() - set(met))
         soft = set() if self.soft else {name.removesuffix(self.suffix) + ".npz" for name in met}  # of replaced masks
@@ -154,11 +155,13 @@ class Output:
             if not marks or any(name in changed for name in marks):
                 drop_rows(below(self.folder, shard), changed)
 
-    def _require_no_mixture(self, left: Collection[str]) -> None:
-        if left:
+    def _require_no_mixture(self, left: Collection[str], kind: object) -> None:
+        """Refuse to leave masks of another maker, and of its kind, beside one's own."""
+        suffix = SUFFIXES.get(str(kind), self.suffix)
+        if masks := [name for name in left if name.endswith(suffix) and ".partial-" not in name]:
             raise RunError(
-                f"{self.folder}: holds {len(left)} masks of another run, other settings or other hints that would stay "
-                f"(e.g. {min(left)}) and be taken for masks of this one; choose another --out."
+                f"{self.folder}: holds {len(masks)} masks of another run, other settings or other hints that would "
+                f"stay (e.g. {min(masks)}) and be taken for masks of this one; choose another --out, or remove them."
             )
 
     def _require_no_images(self, listed: Collection[str]) -> None:

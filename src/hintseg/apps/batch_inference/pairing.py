@@ -42,11 +42,12 @@ def images_of_masks(masks: Path, folder: Path, address: str, is_named: bool) -> 
         stretch = _stretch(folder.parent)
         others = [name for name in others if told[name] not in {shown_mark(mark, stretch) for mark in own[name]}]
     if others:
+        is_sure = stretch == PLAIN.stretch  # else the contrast that all images share may have changed alone
         sentence = (
             f"{masks}: {len(others)} of {len(names)} masks were made of other images than those of their names in "
-            f"{folder}, or these changed since (e.g. {others[0]})"
+            f"{folder}, or these changed since{'' if is_sure else ', or their common contrast'} (e.g. {others[0]})"
         )
-        if not is_named:
+        if is_sure and not is_named:
             raise InputError(f"{sentence}; name the folder of their images by --images, or make the masks again.")
         log.warning("%s.", sentence)
     return images

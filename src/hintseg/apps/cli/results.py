@@ -147,6 +147,7 @@ def export(
     from hintseg.formats.writer import Classes
     from hintseg.hints.classes import match_classes
     from hintseg.inference.run_config import RunDescription
+    from hintseg.io.storage.files import below
     from hintseg.io.storage.mirror import fetch, published
     from hintseg.io.storage.outputs import MADE_BY
 
@@ -157,7 +158,7 @@ def export(
         root, address = fetch(images), images
     else:
         root = (fetch(data) if data else described.dataset(folder, None).root) / "images"
-        address = f"{data}/images" if data else str(root)
+        address = below(data, "images") if data else str(root)
     files = images_of_masks(chosen, root, address, is_named=images is not None)
     found = match_classes(classes_of_masks(chosen) or described.classes, described.classes, where=str(chosen))
     home = None if (chosen / MADE_BY).exists() else data_set_of_masks(chosen)

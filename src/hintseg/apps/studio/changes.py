@@ -5,6 +5,7 @@ on files only move to their places, which whoever opens the project next goes on
 the new one, never a mixture. A single file moves at once: it is whole by itself, and no reader has to wait.
 """
 
+import errno
 import json
 import os
 import secrets
@@ -18,7 +19,7 @@ from pathlib import Path
 from hintseg.apps.studio.links import writable
 from hintseg.errors import InputError, RunError
 from hintseg.io.reading import read_json
-from hintseg.io.writing import write_text
+from hintseg.io.writing import atomic_path, write_text
 
 FOLDER, READY = "deleting", "ready"
 
@@ -108,12 +109,24 @@ def _move(root: Path, staged: Path, removed: list[str]) -> None:
         for path in sorted(files, key=lambda path: path.name == "dataset.json"):
             target = writable(root, *path.relative_to(staged).parts)
             target.parent.mkdir(parents=True, exist_ok=True)
-            os.replace(path, target)
+            _replace(path, target)
         for name in removed:
             target = writable(root, *name.split("/"))
             target.unlink(missing_ok=True)
     except OSError as error:
         raise RunError(f"{target}: cannot be written ({error.strerror}).") from error
+
+
+def _replace(path: Path, target: Path) -> None:
+    """`os.replace`, also where the target's folder is a file system of its own."""
+    try:
+        os.replace(path, target)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        with atomic_path(target) as temporary:
+            shutil.copyfile(path, temporary)
+        path.unlink()
 
 
 def _removed(ready: Path) -> list[str]:

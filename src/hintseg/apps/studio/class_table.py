@@ -20,7 +20,7 @@ from hintseg.hints.dataset_json import read_json, read_table
 from hintseg.hints.label_maps import LabelMaps, misplaced
 from hintseg.hints.names import is_unnamed, plain_name
 from hintseg.io.class_list import KEY, with_classes
-from hintseg.io.images import classes_of
+from hintseg.io.images import classes_of_label_map
 from hintseg.io.reading import json_object
 from hintseg.io.storage.outputs import MADE_BY
 from hintseg.io.writing import write_text
@@ -126,7 +126,7 @@ def _renamed_row(name: str, row: Any, new: dict[str, str]) -> Any:
 def _stage_label_maps(dataset: Dataset, found: LabelMaps, names: Sequence[str], staged: Path) -> None:
     for path in (*found.files.values(), *found.doubled):
         content = path.read_bytes()
-        told = classes_of(path) if KEY.encode() in content else ()
+        told = classes_of_label_map(path) if KEY.encode() in content else ()
         if is_unnamed(told) or (after := _renamed(dataset, told, names)) == list(told):
             continue
         if path.suffix.lower() != ".png":

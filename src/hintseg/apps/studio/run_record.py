@@ -98,7 +98,7 @@ def running(folder: Path) -> RunRecord | None:
     return next((record for record in records if record is not None and record.runs()), None)
 
 
-def classes_of(run: Path) -> tuple[str, ...] | None:
+def classes_of_run(run: Path) -> tuple[str, ...] | None:
     """What a run itself says that it learned: names by label; None where its description is damaged."""
     return _described(run, mark(run / "run.json"))
 

@@ -39,22 +39,25 @@ def kept_image(folder: Path, studio: LabelStudio, task: dict[str, Any], field: s
         return there
     try:
         content = studio.get(address)
+        if there is not None and there.read_bytes() == content:
+            return there
+        path = kept[-1] if content[:4] in TIFF else kept[0]
+        with atomic_path(path) as temporary:
+            temporary.write_bytes(content)
+            _require_image(temporary, content, address)
     except InputError as error:
         if there is None:
             raise InputError(f"task {number}: {error}") from error
         log.warning("task %d: %s The image that was fetched before is used.", number, error)
         return there
-    if there is not None and there.read_bytes() == content:
-        return there
-    path = kept[-1] if content[:4] in TIFF else kept[0]
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(content)
-        try:
-            read_image(temporary)
-        except InputError as error:
-            what = "a web page" if content.lstrip()[:1] == b"<" else f"{len(content)} bytes"
-            said = f"task {number}: {address.split('?')[0]:.200} is {what}, not an image that can be read."
-            raise InputError(said) from error
     if there is not None and there != path:
         there.unlink()
     return path
+
+
+def _require_image(path: Path, content: bytes, address: str) -> None:
+    try:
+        read_image(path)
+    except InputError as error:
+        what = "a web page" if content.lstrip()[:1] == b"<" else f"{len(content)} bytes"
+        raise InputError(f"{address.split('?')[0]:.200} is {what}, not an image that can be read.") from error

@@ -21,7 +21,7 @@ from hintseg.apps.studio.processes import end
 from hintseg.apps.studio.project import Project
 from hintseg.apps.studio.ranking import Ranking
 from hintseg.apps.studio.run_progress import run_progress
-from hintseg.apps.studio.run_record import RunRecord, classes_of, recorded, running
+from hintseg.apps.studio.run_record import RunRecord, classes_of_run, recorded, running
 from hintseg.apps.studio.uncertainty import Place, most_uncertain, uncertainty_of
 from hintseg.apps.studio.unlearned import names_unlearned, with_hints
 from hintseg.errors import HintsegError, InputError
@@ -151,7 +151,7 @@ class Model:
 
     def _learned(self, run: Path) -> int | None:
         """How many of today's classes a run learned, which are the first ones; None where others were among them."""
-        record, names = RunRecord.load(self.trainer.folder, run.name), classes_of(run)
+        record, names = RunRecord.load(self.trainer.folder, run.name), classes_of_run(run)
         if record is not None and (names is None or len(record.classes) == len(names)):
             learned, today = record.classes, self.project.identifiers
         elif record is None and names is not None:  # of an older studio, which kept no identifiers: names tell

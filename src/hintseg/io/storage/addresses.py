@@ -14,7 +14,7 @@ from hintseg.errors import InputError
 
 SCHEMES = frozenset({"s3", "gs", "hf", "https"})
 # Devices, the state of processes, and folders where a name alone mounts another machine's disk.
-NO_DATA = re.compile(r"/(dev|proc|sys|net|afs|run/user/[^/]+/gvfs)(/|$)")
+NO_DATA = re.compile(r"/(dev|proc|sys|net|afs|(var/)?run/user/[^/]+/(gvfs|kio-fuse[^/]*))(/|$)|.*/\.gvfs(/|$)")
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
 
 
