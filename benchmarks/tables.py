@@ -89,6 +89,22 @@ def relationships() -> str:
     return table(header, rows)
 
 
+def suggestions() -> str:
+    """What suggested clicks gain over random ones, by round."""
+    header = ["data", "recipe", "clicks", "seeds", "random", "suggested", "gain"]
+    rows = []
+    for path in sorted(RESULTS.glob("suggestions-*.json")):
+        found = load(path.stem)["rows"]
+        scores = {(row["clicks"], row["way"], row["seed"]): row["mean_iou"] for row in found}
+        seeds = sorted({row["seed"] for row in found})
+        for clicks in sorted({row["clicks"] for row in found})[1:]:
+            ways = [[scores[clicks, way, seed] for seed in seeds] for way in ("random", "suggested")]
+            gains = [one - other for other, one in zip(*ways, strict=True)]
+            about = [found[0]["data"], found[0]["recipe"], str(clicks), ", ".join(map(str, seeds))]
+            rows.append([*about, *map(spread, ways), spread(gains)])
+    return table(header, rows)
+
+
 def speed() -> str:
     """The interactive session, and each part beside plain code."""
     read = {
@@ -233,8 +249,8 @@ def sources() -> str:
 
 
 TABLES: dict[str, Callable[[], str]] = {
-    "accuracy": accuracy, "relationships": relationships, "peers": peers, "sparsity": sparsity, "speed": speed,
-    "faults": faults, "sources": sources,
+    "accuracy": accuracy, "relationships": relationships, "peers": peers, "sparsity": sparsity,
+    "suggestions": suggestions, "speed": speed, "faults": faults, "sources": sources,
 }  # fmt: skip
 
 
