@@ -126,10 +126,8 @@ for (const name of ["import-files", "import-folder"]) {
 $("import-again").onclick = () => step(read);
 $("import-take").onclick = () => step(takeAll);
 $("import-close").onclick = () => $("import-dialog").close();
-$("import-dialog").onclose = () => {
-  if ($("import-dialog").open) return; // the event comes late: the dialog was opened again, and its upload gives the old one up
-  instead("import");
-  giveUp();
+$("import-dialog").onclose = () => { // which may come late: once opened again, the next upload gives the old one up
+  if (!$("import-dialog").open) { instead("import"); giveUp(); }
 };
 
 // Files may be dropped anywhere on the page; images alone are added as images.
