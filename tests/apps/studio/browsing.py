@@ -117,6 +117,7 @@ def tabs(browser, port):
 def add(page, name):
     page.fill("#name", name)
     page.click("#add button")
+    expect(page.locator("#classes .pick[aria-pressed=true]")).to_have_text(name)
 
 
 def scribble(page, start, end):

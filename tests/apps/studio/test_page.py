@@ -103,6 +103,23 @@ def test_drawing_goes_on_where_hints_name_a_class_that_is_renamed(browser, serve
 
 
 @pytest.mark.slow
+def test_a_stroke_never_gets_another_class_than_the_one_just_added(page, photographs):
+    add(page, "dog")
+    held = []
+    page.route("**/api/classes", lambda route: held.append(route))
+    page.fill("#name", "tree")
+    page.click("#add button")
+    eventually(lambda: held or page.wait_for_timeout(10))
+    scribble(page, (0.1, 0.2), (0.6, 0.2))
+    expect(page.locator("#error-text")).to_contain_text("the new class is still being saved")
+    held[0].continue_()
+    expect(page.locator("#classes .pick[aria-pressed=true]")).to_have_text("tree")
+    scribble(page, (0.1, 0.4), (0.6, 0.4))
+    eventually(lambda: stored(photographs) == ["tree"])
+    expect(page.locator("#error")).to_be_hidden()
+
+
+@pytest.mark.slow
 def test_an_answer_about_one_class_lets_no_other_be_deleted(page):
     for name in ("dog", "tree"):
         add(page, name)

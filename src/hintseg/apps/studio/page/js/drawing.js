@@ -10,6 +10,7 @@ import { dragged, grab } from "./moving.js";
 import { addCorner } from "./polygon.js";
 import { rubbed, takesAway } from "./rub.js";
 import { brushWidth, hand, hints, project, view } from "./state.js";
+import { isAddingClass } from "./table.js";
 
 export const inside = ([x, y]) => [Math.min(Math.max(x, 0), view.width - 1), Math.min(Math.max(y, 0), view.height - 1)];
 const within = ([x, y]) => x >= 0 && y >= 0 && x < view.width && y < view.height;
@@ -21,6 +22,7 @@ export function begin(at) {
   if (tool === "move") { hand.current = grab(at); return draw(); }
   if (tool === "rub") { hand.current = { kind: "rub", line: [at], radius: brushWidth() / 2 }; return draw(); }
   if (tool === "look") { if (within(at)) attempt(look)(at); return; }
+  if (isAddingClass()) return complain("the new class is still being saved; draw again in a moment"); // else another class would get it
   if (!project.classes.length) return complain("name a class first, under “Classes”");
   if (!within(at) && tool !== "box") return;
   const [x, y] = grid(inside(at));

@@ -26,11 +26,13 @@ function moved({ id, by }) {
 }
 
 // One after the other: each follows from what the one before made of the table.
-let last = Promise.resolve(), pending = 0;
-export const isSavingClasses = () => pending > 0;
+let last = Promise.resolve();
+const pending = new Set();
+export const isSavingClasses = () => pending.size > 0;
+export const isAddingClass = () => [...pending].some(({ add }) => add);
 export function saveClasses(change) {
-  pending += 1;
-  const saved = last.then(() => saveChange(change)).finally(() => { pending -= 1; if (!pending) emit("classes"); });
+  pending.add(change);
+  const saved = last.then(() => saveChange(change)).finally(() => { pending.delete(change); if (!pending.size) emit("classes"); });
   last = saved.catch(() => {});
   return saved;
 }
