@@ -44,6 +44,7 @@ FEW = 40  # images of the small version
 PEERS = ("msrc21-scribbles", "voc-animals-clicks", "ccp10-scribbles", "acdc-scribbles")
 RELATIONSHIPS = ("msrc21-points", "voc-animals-clicks")
 SPARSITY = "msrc21-scribbles"
+SUGGESTIONS = {"msrc21-points": (), "voc-animals-clicks": ("--rounds", "1", "--step", "250")}
 SESSION = "msrc21-points"
 PARTS = "contrast,kmeans,prototypes,affinity,random_walk,dense_crf,retrieval"
 SEEDS = 3
@@ -118,6 +119,10 @@ def commands(data: dict[str, Path], work: Path, full: bool, split: str, peers_py
     if SPARSITY in data:
         amount = ["--seeds", str(SEEDS)] if full else ["--coverage", "1,0.3,0", "--rows", "instant"]
         yield _module("sparsity", str(data[SPARSITY]), *amount, "--work", str(work / "runs"))
+    for name, rounds in SUGGESTIONS.items() if full else ():
+        if name in data:
+            result = f"suggestions-{name.rpartition('-')[0]}"
+            yield _module("suggestions", str(data[name]), *rounds, "--name", result, "--work", str(work / "runs"))
     if SESSION in data:
         yield _module("session", str(data[SESSION]), "--hints", "points")
     yield _module("parts", "--parts", PARTS, "--name", "parts-epyc", *([] if full else ["--repeats", "3"]))

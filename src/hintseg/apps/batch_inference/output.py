@@ -134,12 +134,7 @@ class Output:
             self._require_no_mixture(listed.keys() - set(met), claimed.get("kind"))
         if MADE_BY not in listed:
             self._require_no_images(listed.keys() - set(met))
-        soft = set() if self.soft else {name.removesuffix(self.suffix) + ".npz" for name in met}  # of replaced masks
-        for name in sorted(soft & listed.keys()):
-            if is_made_here(below(self.folder, name)):
-                remove(below(self.folder, name))
-        for name in met if clear or self.kind == "parquet" else ():
-            remove(below(self.folder, name))
+        self._make_room(met, listed, clear)
         if self.kind == "parquet":
             self._drop_rows(made, changed)
         if claimed != mark or (met and not resumed):
@@ -154,6 +149,13 @@ class Output:
         for shard, marks in made.items():
             if not marks or any(name in changed for name in marks):
                 drop_rows(below(self.folder, shard), changed)
+
+    def _make_room(self, met: Sequence[str], listed: Collection[str], clear: bool) -> None:
+        """Remove what belongs to masks that are replaced and would not be: their probabilities, and shards."""
+        soft = set() if self.soft else {name.removesuffix(self.suffix) + ".npz" for name in met}.intersection(listed)
+        made = [name for name in sorted(soft) if is_made_here(below(self.folder, name))]
+        for name in (*made, *(met if clear or self.kind == "parquet" else ())):
+            remove(below(self.folder, name))
 
     def _require_no_mixture(self, left: Collection[str], kind: object) -> None:
         """Refuse to leave masks of another maker, and of its kind, beside one's own."""
