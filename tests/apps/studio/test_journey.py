@@ -107,6 +107,9 @@ def test_from_photographs_to_masks(browser, serve, photographs, tmp_path):
     page.keyboard.press("l")
     page.mouse.click(*hand.at(0.5, 0.5))
     expect(page.locator("#neighbours button").first).to_be_visible(timeout=30_000)
+    with page.expect_response("**/api/mask/cat*"):  # the image is read again
+        page.locator("#images button", has_text="cat").click()
+    expect(page.locator("#neighbours button").first).to_be_visible()
     expect(page.locator("#source")).to_contain_text("mask of run-001", timeout=30_000)
     shoot(page, "studio-look")
     page.click("#accept")

@@ -1,6 +1,6 @@
 // The one image that is open: read whole, and followed when others change its hints.
 
-import { $, mark } from "./dom.js";
+import { mark } from "./dom.js";
 import { adopt } from "./editing.js";
 import { isSending, unsaved, versions, waiting } from "./saving.js";
 import { address, askJson, bitmap, instead } from "./server.js";
@@ -21,10 +21,9 @@ export async function open(key) {
   const mine = unsaved(key);
   if (!mine && before === versions.get(key)) versions.set(key, found.version);
   else if (!mine) return open(key);
-  Object.assign(view, { key, raster, width: found.width, height: found.height, photo, displayed: null, mask: null, shown: null, heat: null, tag: null, outline: null, accepted: found.accepted, kept: mine ? [] : found.kept });
+  Object.assign(view, { key, raster, width: found.width, height: found.height, photo, displayed: null, mask: null, shown: null, heat: null, tag: null, accepted: found.accepted, kept: mine ? [] : found.kept });
   hand.current = null;
   view.highlight = null;
-  $("neighbours").hidden = true;
   emit("opened");
   adopt(mine ?? found);
   emit("notice");

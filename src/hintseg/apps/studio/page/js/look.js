@@ -3,7 +3,9 @@
 import { $, attempt, element } from "./dom.js";
 import { open } from "./image.js";
 import { address, askJson, bitmap, instead } from "./server.js";
-import { classOf, colour, emit, view } from "./state.js";
+import { classOf, colour, emit, on, view } from "./state.js";
+
+let shownFor = null; // the image whose segment is outlined
 
 function paintNeighbour(small, photo, one) {
   const [x0, y0, x1, y1] = one.box;
@@ -21,6 +23,7 @@ export async function look([x, y]) {
   const found = await askJson(`${address("nearest", key)}?x=${x}&y=${y}`, { signal });
   if (key !== view.key) return;
   view.outline = found.outline;
+  shownFor = key;
   emit("view");
   $("neighbours").hidden = false;
   $("neighbours").replaceChildren(...found.neighbours.map((one) => {
@@ -36,3 +39,6 @@ export function endLook() {
   $("neighbours").hidden = true;
   emit("view");
 }
+
+// An image that is read again keeps the segments that are shown.
+on("opened", () => { if (view.key !== shownFor) endLook(); });
