@@ -18,5 +18,5 @@ def write(out: Path, items: Iterable[Labelled], classes: Classes) -> None:
     require_lines(classes.names, "classes.txt")
     for item in items:
         with atomic_path(out / f"{item.key}.tif") as temporary:
-            write_georeferenced(temporary, item.labels, item.image, classes.names)
+            write_georeferenced(temporary, item.labels, item.image, classes.names, colours=classes.colours)
     write_text(out / "classes.txt", "".join(f"{name}\n" for name in classes.names))

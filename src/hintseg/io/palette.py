@@ -1,6 +1,7 @@
 """The colours of classes: on the page, in indexed images, in reports."""
 
 import colorsys
+from collections.abc import Sequence
 from functools import cache
 
 import numpy as np
@@ -11,14 +12,20 @@ DISTINCT = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#f0e442", "#d55e00", "#
 NO_CLASS = {254: (192, 192, 160), 255: (224, 224, 192)}  # unlabelled, and ignored as VOC shows it
 
 
-def label_palette() -> NDArray[np.uint8]:
-    """(256, 3) uint8: `DISTINCT`, then hues a golden angle apart, light and dark; `NO_CLASS` at the end."""
+def label_palette(chosen: Sequence[str] = ()) -> NDArray[np.uint8]:
+    """(256, 3) uint8: `DISTINCT`, then hues a golden angle apart, light and dark; `NO_CLASS` at the end.
+
+    Args:
+        chosen: "#rrggbb" of the first labels, in place of these.
+    """
     colours = np.zeros((256, 3), np.uint8)
     for label, written in enumerate(DISTINCT):
         colours[label] = parse_colour(written)
     for number, label in enumerate(range(len(DISTINCT), 256)):
         parts = colorsys.hls_to_rgb(0.618034 * number % 1, (0.35, 0.65, 0.5)[number % 3], (0.9, 0.6)[number % 2])
         colours[label] = [round(255 * part) for part in parts]
+    for label, written in enumerate(chosen):
+        colours[label] = parse_colour(written)
     for value, samples in NO_CLASS.items():
         colours[value] = samples
     return colours

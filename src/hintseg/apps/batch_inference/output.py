@@ -24,6 +24,7 @@ from hintseg.errors import ConfigError, InputError, RunError
 from hintseg.io.georeference import write_georeferenced
 from hintseg.io.images import encode_labels
 from hintseg.io.listing import is_image_name
+from hintseg.io.palette import label_palette
 from hintseg.io.rasters import require_rasterio
 from hintseg.io.reading import json_object
 from hintseg.io.storage.addresses import is_remote
@@ -68,12 +69,14 @@ class Output:
             shard for every batch, with name, source, mask (PNG bytes) and error.
         classes: names by label, kept beside the masks and in soft probabilities.
         soft: also write probabilities as NAME.npz.
+        colours: "#rrggbb" by label, where somebody chose them.
     """
 
     folder: str
     kind: Kind = "png"
     classes: tuple[str, ...] = ()
     soft: bool = False
+    colours: tuple[str, ...] = ()
 
     @property
     def suffix(self) -> str:
@@ -222,10 +225,10 @@ class Output:
                     archive.comment = MARK.encode()
         with new_file(self._mask(name)) as temporary:
             if self.kind == "geotiff" and path is not None:
-                write_georeferenced(temporary, made.labels, path, self.classes, source)
+                write_georeferenced(temporary, made.labels, path, self.classes, source, self.colours)
             else:
                 told = marked(made.labels, source)
-                temporary.write_bytes(encode_labels(made.labels, software=told, classes=self.classes))
+                temporary.write_bytes(self._encoded(made.labels, told))
 
     def _write_one(self, image: InputImage, compute: Compute, keep: bool) -> str | None:
         try:
@@ -237,6 +240,9 @@ class Output:
         except InputError as error:
             return str(error)
         return None
+
+    def _encoded(self, labels: NDArray[np.uint8], told: str) -> bytes:
+        return encode_labels(labels, label_palette(self.colours), told, classes=self.classes)
 
     def _mask(self, name: str) -> str:
         return below(self.folder, name + self.suffix)
@@ -255,7 +261,7 @@ class Output:
             try:
                 source = source_mark(image.source)
                 with local_file(image.source) as path:
-                    mask = encode_labels(compute(path).labels, software=MARK, classes=self.classes)
+                    mask = self._encoded(compute(path).labels, MARK)
             except InputError as error:
                 wrong = str(error)
             rows.append({**image._asdict(), "mask": mask, "error": wrong, "source_mark": source})

@@ -110,7 +110,7 @@ def predict(
     config = _inference(
         segmenter, method=method, scales=scales, longest_side=longest_side, flip=flip, crf=crf,
     )  # fmt: skip
-    output = Output(out, kind, segmenter.classes, soft)
+    output = Output(out, kind, segmenter.classes, soft, segmenter.description.colours)
     wanted = pending(found, output, maker_of(segmenter, config), resume, overwrite, clear=engine == "ray")
     if engine == "ray":
         results = predict_on_ray(segmenter.run, wanted, output, config, workers)

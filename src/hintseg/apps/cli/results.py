@@ -146,6 +146,7 @@ def export(
     from hintseg.formats.registry import export_masks
     from hintseg.formats.writer import Classes
     from hintseg.hints.classes import match_classes
+    from hintseg.hints.colours import by_name
     from hintseg.inference.run_config import RunDescription
     from hintseg.io.storage.files import below
     from hintseg.io.storage.mirror import fetch, published
@@ -164,8 +165,9 @@ def export(
     home = None if (chosen / MADE_BY).exists() else data_set_of_masks(chosen)
     coding = None if home is None else home.coding
     background = next((own for own, label in found.run_label.items() if label == described.background), None)
+    colours = by_name(dict(zip((home or described).classes, (home or described).colours, strict=False)), found.own)
     with published(out) as target, progress_bar() as show:
-        written = export_masks(files, chosen, target, format_, Classes(found.own, background), show, coding)
+        written = export_masks(files, chosen, target, format_, Classes(found.own, background, colours), show, coding)
     say(f"{written} masks in {out}")
 
 

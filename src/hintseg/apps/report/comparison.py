@@ -26,7 +26,7 @@ def write_comparison(
     rows = [figure_row(pictures) for pictures in compared(segmenters, dataset, split, images)]
     columns = list(table[0]) if table else []
     write_page(
-        path, "comparison.html", "hintseg compare", dataset.classes,
+        path, "comparison.html", "hintseg compare", dataset.classes, dataset.colours,
         table=table, columns=columns, rows=rows, split=split,
     )  # fmt: skip
 
@@ -43,10 +43,10 @@ def compared(
         pictures = [(image, key)]
         if hints.localized():
             labels = pseudo_labels(decoded, hints, len(dataset.classes)).seeds
-            pictures.append((draw_hints(image, labels), "hints"))
+            pictures.append((draw_hints(image, labels, dataset.colours), "hints"))
         for row, segmenter in segmenters.items():
-            mask = segmenter.predict_decoded(segmenter.decoded(dataset, key))
-            pictures.append((overlay(image, segmenter.class_map(dataset).own_labels(mask)), row))
+            mask = segmenter.class_map(dataset).own_labels(segmenter.predict_decoded(segmenter.decoded(dataset, key)))
+            pictures.append((overlay(image, mask, dataset.colours), row))
         if truth is not None:
-            pictures.append((overlay(image, truth), "truth"))
+            pictures.append((overlay(image, truth, dataset.colours), "truth"))
         yield pictures

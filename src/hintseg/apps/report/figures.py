@@ -1,5 +1,7 @@
 """Figures of images, hints, segments, masks and embeddings, as (H, W, 3) uint8 arrays."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -8,30 +10,36 @@ from hintseg.io.images import require_labels_of
 from hintseg.io.palette import label_palette
 
 RgbImage = NDArray[np.uint8]
+OPACITY = 0.6
 
 
-def overlay(image: RgbImage, labels: NDArray[np.uint8], opacity: float = 0.6) -> RgbImage:
-    """Masks in class colours over the grey image; ignored and unlabelled pixels stay grey."""
+def overlay(image: RgbImage, labels: NDArray[np.uint8], colours: Sequence[str] = ()) -> RgbImage:
+    """Masks in class colours over the grey image; ignored and unlabelled pixels stay grey.
+
+    Args:
+        colours: "#rrggbb" by label, where somebody chose them; so in all figures.
+    """
     require_labels_of(image, labels)
     grey = np.repeat(image.mean(axis=2, keepdims=True), 3, axis=2)
-    colours = label_palette()[labels].astype(np.float64)
+    painted = label_palette(colours)[labels].astype(np.float64)
     known = (labels < UNLABELED)[..., None]
-    mixed = np.where(known, (1 - opacity) * grey + opacity * colours, grey)
+    mixed = np.where(known, (1 - OPACITY) * grey + OPACITY * painted, grey)
     return _with_contours(mixed.astype(np.uint8), labels)
 
 
-def draw_hints(image: RgbImage, labels: NDArray[np.uint8]) -> RgbImage:
+def draw_hints(image: RgbImage, labels: NDArray[np.uint8], colours: Sequence[str] = ()) -> RgbImage:
     """Hinted pixels in full class colours over the pale image, thickened so that they can be seen."""
     import cv2
 
     require_labels_of(image, labels)
+    palette = label_palette(colours)
     pale = (0.55 * image + 0.45 * 255).astype(np.uint8)
     for label in np.unique(labels[labels < UNLABELED]).tolist():
         drawn = (labels == label).astype(np.uint8)
         thick = cv2.dilate(drawn, np.ones((5, 5), np.uint8)).astype(bool)
         pale[thick & ~drawn.astype(bool)] = 0
         thick = cv2.dilate(drawn, np.ones((3, 3), np.uint8)).astype(bool)
-        pale[thick] = label_palette()[label]
+        pale[thick] = palette[label]
     return pale
 
 

@@ -30,9 +30,11 @@ class Figure(NamedTuple):
 Row = list[Figure] | str  # images side by side, or the sentence that says why there are none
 
 
-def write_page(path: Path, template: str, title: str, classes: Sequence[str], **content: Any) -> None:
+def write_page(
+    path: Path, template: str, title: str, classes: Sequence[str], colours: Sequence[str] = (), **content: Any
+) -> None:
     """Fill a template of this package; what it holds is escaped."""
-    text = _environment().get_template(template).render(title=title, legend=_legend(classes), **content)
+    text = _environment().get_template(template).render(title=title, legend=_legend(classes, colours), **content)
     write_text(path, text)
 
 
@@ -55,9 +57,10 @@ def _environment() -> Environment:
     return environment
 
 
-def _legend(classes: Sequence[str]) -> list[tuple[str, str]]:
+def _legend(classes: Sequence[str], colours: Sequence[str]) -> list[tuple[str, str]]:
     """Every class with its colour."""
-    return [(name, ",".join(map(str, label_palette()[label]))) for label, name in enumerate(classes)]
+    palette = label_palette(colours)
+    return [(name, ",".join(map(str, palette[label]))) for label, name in enumerate(classes)]
 
 
 def _data_uri(picture: RgbImage) -> str:

@@ -15,6 +15,7 @@ from hintseg.io.storage.outputs import MARK
 from hintseg.io.storage.results import write_result
 
 TILE = 200
+WHITE = np.full(3, 255, np.uint8)
 
 
 def save_retrieval(
@@ -27,8 +28,9 @@ def save_retrieval(
 ) -> tuple[Path, Path]:
     """Write NAME.png and NAME.json; returns both paths. InputError where the training images have moved."""
     dataset = segmenter.dataset()
-    tiles = [_tile(spotlit(image, mask), None)]
-    tiles += [_tile(spotlit_neighbour(dataset, neighbour), neighbour.label) for neighbour in found[:19]]
+    palette = label_palette(segmenter.description.colours)
+    tiles = [_tile(spotlit(image, mask), WHITE)]
+    tiles += [_tile(spotlit_neighbour(dataset, one), palette[one.label]) for one in found[:19]]
     while len(tiles) % 5:
         tiles.append(np.full((TILE, TILE, 3), 255, dtype=np.uint8))
     rows = [np.hstack(tiles[start : start + 5]) for start in range(0, len(tiles), 5)]
@@ -57,11 +59,9 @@ def spotlit_neighbour(dataset: Dataset, neighbour: Neighbour) -> NDArray[np.uint
     return spotlit(image, mask)
 
 
-def _tile(image: NDArray[np.uint8], label: int | None) -> NDArray[np.uint8]:
+def _tile(image: NDArray[np.uint8], frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
     small = resize_longest_side(image, TILE - 12)
-    tile = np.full((TILE, TILE, 3), 255, dtype=np.uint8)
-    if label is not None:
-        tile[:] = label_palette()[label]
+    tile = np.full((TILE, TILE, 3), frame, dtype=np.uint8)
     top, left = (TILE - small.shape[0]) // 2, (TILE - small.shape[1]) // 2
     tile[top : top + small.shape[0], left : left + small.shape[1]] = small
     return cv2.copyMakeBorder(tile[2:-2, 2:-2], 2, 2, 2, 2, cv2.BORDER_CONSTANT, value=(255, 255, 255))

@@ -86,8 +86,8 @@ def write_report(
         rows["neighbours"] = _rows(some, lambda key: _retrieval_row(segmenter, dataset, key, predictions[key], home))
     charts, seconds = curves(segmenter.run / "metrics.csv")
     write_page(
-        path, "run.html", title, dataset.classes, summary=_summary(segmenter, home), charts=charts, seconds=seconds,
-        evaluations=[shown_scores(result) for result in evaluations],
+        path, "run.html", title, dataset.classes, dataset.colours, summary=_summary(segmenter, home), charts=charts,
+        seconds=seconds, evaluations=[shown_scores(result) for result in evaluations],
         configuration=segmenter.recipe.model_dump_json(indent=1), **rows,
     )  # fmt: skip
 
@@ -130,10 +130,10 @@ def training_pictures(segmenter: Segmenter, dataset: Dataset, key: str) -> list[
     colours = resize_nearest(embedding_colours(maps.embeddings.cpu().numpy()), image.shape[:2])
     return [
         (image, key),
-        (draw_hints(image, labels), "hints"),
+        (draw_hints(image, labels, dataset.colours), "hints"),
         (region_borders(image, segments), "segments"),
         (colours, "embedding (three principal axes)"),
-        (overlay(image, segmenter.complete(dataset, key)), "completed mask"),
+        (overlay(image, segmenter.complete(dataset, key), dataset.colours), "completed mask"),
     ]
 
 
@@ -145,10 +145,10 @@ def shown_segments(segmenter: Segmenter, embeddings: Tensor) -> NDArray[np.uint1
 
 def _prediction_row(dataset: Dataset, key: str, prediction: NDArray[np.uint8]) -> list[Figure]:
     image = dataset.image(key)
-    pictures = [(image, key), (overlay(image, prediction), "prediction")]
+    pictures = [(image, key), (overlay(image, prediction, dataset.colours), "prediction")]
     truth = dataset.mask(key)
     if truth is not None:
-        pictures.append((overlay(image, truth), "truth"))
+        pictures.append((overlay(image, truth, dataset.colours), "truth"))
     return figure_row(pictures)
 
 

@@ -1,7 +1,6 @@
-"""studio/appearance.json: how the page shows classes, by identifier. Files of the data set hold none of it."""
+"""studio/appearance.json: how classes are shown, by identifier. Files of the data set hold none of it."""
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,12 +8,9 @@ from typing import Self
 
 from hintseg.apps.studio.links import writable
 from hintseg.errors import InputError
+from hintseg.hints.colours import APPEARANCE, COLOUR, read_appearance
 from hintseg.io.palette import class_colours
-from hintseg.io.reading import read_json
 from hintseg.io.writing import atomic_path
-
-FILE = "studio/appearance.json"
-COLOUR = re.compile("#[0-9a-f]{6}")
 
 
 @dataclass(frozen=True)
@@ -32,13 +28,7 @@ class Appearance:
     @classmethod
     def load(cls, root: Path) -> Self:
         """What was saved; nothing where the file is absent or damaged."""
-        try:
-            content = read_json(root / FILE)
-            order = tuple(one for one in content["order"] if isinstance(one, str))
-            colours = {one: colour for one, colour in content["colours"].items() if COLOUR.fullmatch(colour)}
-            return cls(order, colours)
-        except (InputError, KeyError, TypeError, AttributeError):
-            return cls()
+        return cls(*read_appearance(root))
 
     def save(self, root: Path) -> None:
         """Write it.
@@ -46,7 +36,7 @@ class Appearance:
         Raises:
             RunError: it cannot be written.
         """
-        with atomic_path(writable(root, *FILE.split("/"))) as temporary:
+        with atomic_path(writable(root, *APPEARANCE.split("/"))) as temporary:
             temporary.write_text(json.dumps({"order": self.order, "colours": self.colours}, indent=1), "utf-8")
 
     def changed(

@@ -10,8 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hintseg.apps.studio.links import writable
-from hintseg.errors import InputError
-from hintseg.io.reading import read_json
+from hintseg.hints.colours import IDENTIFIERS, read_identifiers
 from hintseg.io.writing import atomic_path
 
 
@@ -21,7 +20,7 @@ def identify(root: Path, names: Sequence[str]) -> tuple[str, ...]:
     Raises:
         RunError: they cannot be written.
     """
-    remembered = _remembered(root / "studio" / "classes.json")
+    remembered = read_identifiers(root)
     found = tuple(remembered.get(name) or secrets.token_hex(4) for name in names)
     remember(root, found, names, remembered)
     return found
@@ -34,18 +33,7 @@ def remember(root: Path, identifiers: Sequence[str], names: Sequence[str], known
         RunError: the folder cannot be written.
     """
     table = dict(zip(names, identifiers, strict=True))
-    if table == (_remembered(root / "studio" / "classes.json") if known is None else known):
+    if table == (read_identifiers(root) if known is None else known):
         return
-    with atomic_path(writable(root, "studio", "classes.json")) as temporary:
+    with atomic_path(writable(root, *IDENTIFIERS.split("/"))) as temporary:
         temporary.write_text(json.dumps(table, indent=1, ensure_ascii=False), "utf-8")
-
-
-def _remembered(path: Path) -> dict[str, str]:
-    """Name → identifier; nothing where the file is absent or damaged, so that all classes count as new."""
-    try:
-        table = read_json(path)
-    except InputError:
-        return {}
-    if not isinstance(table, dict) or not all(isinstance(one, str) and one for one in table.values()):
-        return {}
-    return table if len(set(table.values())) == len(table) else {}

@@ -10,7 +10,6 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from hintseg.apps.studio.appearance import FILE as APPEARANCE
 from hintseg.apps.studio.appearance import Appearance
 from hintseg.apps.studio.changes import changing, finish_change
 from hintseg.apps.studio.class_names import checked_names
@@ -25,6 +24,7 @@ from hintseg.apps.studio.regions import is_same, map_version, stage_map
 from hintseg.apps.studio.tables import HintTables, Marks, mark
 from hintseg.apps.studio.uploads import decoded_upload
 from hintseg.errors import InputError, RunError
+from hintseg.hints.colours import APPEARANCE
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.dataset_json import read_table
 from hintseg.hints.layout import require_sound

@@ -1,0 +1,55 @@
+"""Colours of classes that somebody chose in the studio: appearance.json there, by the identifiers of classes.json.
+
+What shows masks of the data set reads them here; what is absent or damaged chooses none.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from hintseg.errors import InputError
+from hintseg.io.palette import class_colours
+from hintseg.io.reading import read_json
+
+IDENTIFIERS = "studio/classes.json"
+APPEARANCE = "studio/appearance.json"
+COLOUR = re.compile("#[0-9a-f]{6}")
+
+
+def read_identifiers(root: Path) -> dict[str, str]:
+    """Name → identifier; nothing where the file is absent or damaged, so that all classes count as new."""
+    try:
+        table = read_json(root / IDENTIFIERS)
+    except InputError:
+        return {}
+    if not isinstance(table, dict) or not all(isinstance(one, str) and one for one in table.values()):
+        return {}
+    return table if len(set(table.values())) == len(table) else {}
+
+
+def read_appearance(root: Path) -> tuple[tuple[str, ...], dict[str, str]]:
+    """The chosen order of identifiers, and identifier → "#rrggbb"."""
+    try:
+        content = read_json(root / APPEARANCE)
+        order = tuple(one for one in content["order"] if isinstance(one, str))
+        return order, {one: colour for one, colour in content["colours"].items() if COLOUR.fullmatch(colour)}
+    except (InputError, KeyError, TypeError, AttributeError):
+        return (), {}
+
+
+def chosen_colours(root: Path, names: Sequence[str]) -> tuple[str, ...]:
+    """ "#rrggbb" of each class; nothing where no class has a colour of its own."""
+    colours = read_appearance(root)[1]
+    return by_name({name: colours[one] for name, one in read_identifiers(root).items() if one in colours}, names)
+
+
+def by_name(chosen: Mapping[str, str], names: Sequence[str]) -> tuple[str, ...]:
+    """Colours chosen for classes of these names, the palette's for others; nothing where none is chosen.
+
+    Args:
+        chosen: name → "#rrggbb".
+        names: by label.
+    """
+    if not any(name in chosen for name in names):
+        return ()
+    return tuple(chosen.get(name, class_colours()[label]) for label, name in enumerate(names))

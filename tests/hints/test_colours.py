@@ -1,0 +1,75 @@
+"""Colours that somebody chose in the studio, wherever masks of the data set are shown."""
+
+import json
+import re
+
+import PIL.Image
+import pytest
+from tests.apps.cli.test_cli import hintseg, trained  # noqa: F401  fixtures
+
+from hintseg.hints.colours import by_name, chosen_colours
+from hintseg.inference.run_config import RunDescription
+from hintseg.io.palette import class_colours, label_palette
+
+ROSE = "#ff0066"
+
+
+@pytest.fixture
+def chosen(scenes):
+    """The tiny data set; its second class, square, has a colour of its own."""
+    (scenes.root / "studio").mkdir()
+    (scenes.root / "studio/classes.json").write_text(json.dumps({"square": "a1", "gone": "b2"}))
+    (scenes.root / "studio/appearance.json").write_text(
+        json.dumps({"order": [], "colours": {"a1": ROSE, "b2": "#000000", "c3": "no colour"}})
+    )
+    return scenes
+
+
+def colour_of(path, label):
+    return tuple(PIL.Image.open(path).getpalette()[3 * label : 3 * label + 3])
+
+
+def test_colours_go_by_the_name_of_a_class(chosen):
+    assert chosen.colours == (class_colours()[0], ROSE, class_colours()[2])
+    assert chosen_colours(chosen.root, ["disc", "ground"]) == ()
+    assert by_name({"cow": ROSE}, ["grass", "cow"]) == (class_colours()[0], ROSE)
+
+
+@pytest.mark.parametrize("text", ["[]", "{", '{"order": 1, "colours": 2}', '{"colours": {}}'])
+def test_damaged_choices_are_none(chosen, text):
+    (chosen.root / "studio/appearance.json").write_text(text)
+    assert chosen.colours == ()
+
+
+def test_chosen_colours_leave_the_others_of_the_palette():
+    palette, changed = label_palette(), label_palette(["#010203"])
+    assert changed[0].tolist() == [1, 2, 3]
+    assert (changed[1:] == palette[1:]).all()
+
+
+@pytest.mark.slow
+def test_masks_reports_and_exports_have_them(chosen, hintseg, trained, tmp_path):  # noqa: F811
+    rose, report = (255, 0, 102), (trained / "report.html").read_text("utf-8")
+    assert RunDescription.load(trained / "run.json").colours[1] == ROSE
+    assert re.search(r"rgb\(255,0,102\)\"></i>square", report)
+    photographs, masks = chosen.root / "images", tmp_path / "masks"
+    assert hintseg("predict", trained, photographs, "--out", masks)[0] == 0
+    assert colour_of(masks / "scene 5 ä.png", 1) == rose
+    assert hintseg("complete", chosen.root, "--method", "harmonic", "--out", tmp_path / "grown")[0] == 0
+    assert colour_of(next((tmp_path / "grown").glob("*.png")), 1) == rose
+    code, _, error = hintseg(
+        "export", trained, "--masks", masks, "--images", photographs, "--format", "png", "--out", tmp_path / "out"
+    )
+    assert code == 0, error
+    assert colour_of(next((tmp_path / "out").rglob("*.png")), 1) == rose
+
+
+def test_a_run_with_other_colours_is_damaged(chosen, hintseg, trained):  # noqa: F811
+    content = json.loads((trained / "run.json").read_text("utf-8"))
+    for colours in (["red", "green", "blue"], [ROSE], [1, 2, 3]):
+        (trained / "run.json").write_text(json.dumps(content | {"colours": colours}))
+        code, _, error = hintseg("report", trained)
+        assert (code, "is damaged" in error) == (2, True)
+    del content["colours"]  # as older versions wrote it
+    (trained / "run.json").write_text(json.dumps(content))
+    assert RunDescription.load(trained / "run.json").colours == ()
