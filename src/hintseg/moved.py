@@ -55,7 +55,6 @@ MOVED = {f"hintseg.{name}": f"hintseg.{room}.{name}" for room, names in _INTO.it
 }
 RENAMED = {
     "find_photographs": "find_images",
-    "depth_inside": "distance_to_border",
     "evaluate_ways": "evaluate_configs",
     "reduced": "resize_longest_side",
     "repeated": "resize_nearest",

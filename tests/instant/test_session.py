@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from hintseg.errors import ConfigError, InputError
+from hintseg.functional.shapes import deepest
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.labels import IGNORE_INDEX
 from hintseg.instant.session import Session
-from hintseg.io.images import deepest
 from hintseg.metrics import ConfusionMatrix
 
 DRAWN = ("points", "scribbles")

@@ -188,7 +188,7 @@ def test_a_label_tiff_whose_further_page_is_damaged_is_refused(tmp_path):
     second = content.rindex(width)
     content[second : second + 2] = struct.pack("<H", 999)
     (tmp_path / "a.tif").write_bytes(content)
-    with pytest.raises(InputError, match=r"a.tif: cannot be decoded .*damaged"):
+    with pytest.raises(InputError, match=r"a.tif: holds 2 images"):
         read_labels(tmp_path / "a.tif")
 
 

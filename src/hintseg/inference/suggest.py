@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hintseg.functional.segments.oversegment import oversegment
+from hintseg.functional.shapes import deepest
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.labels import UNLABELED
 from hintseg.inference.segmenter import Segmenter
-from hintseg.io.images import deepest
 from hintseg.pseudo_labels.target import reduce_labels
 
 REGIONS = 200

@@ -14,7 +14,7 @@ from hintseg.io.class_list import as_description
 from hintseg.io.images import read_orientation
 from hintseg.io.palette import label_palette
 from hintseg.io.pillow import turned
-from hintseg.io.rasters import require_rasterio
+from hintseg.io.rasters import open_with_gdal, require_rasterio
 from hintseg.io.storage.outputs import marked
 
 UNTURNED = {6: 8, 8: 6}  # the orientation that takes another one back; all others take themselves back
@@ -72,7 +72,7 @@ def _place(rasterio: Any, like: Path) -> tuple[dict[str, Any], Any]:
     A transform without a coordinate system, as of a local survey grid or a world file, is a place, too.
     """
     try:
-        with rasterio.open(like) as source:
+        with open_with_gdal(rasterio, like) as source:
             crs, transform, rpcs, (points, points_crs) = source.crs, source.transform, source.rpcs, source.gcps
     except rasterio.errors.RasterioError as error:
         raise InputError(f"{like}: its georeference cannot be read ({error}); export it in another format.") from error
@@ -104,7 +104,7 @@ def pixel_area(path: Path) -> float | None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
         try:
-            with rasterio.open(path) as source:
+            with open_with_gdal(rasterio, path) as source:
                 crs, transform, size = source.crs, source.transform, (source.height, source.width)
         except rasterio.errors.RasterioError:
             return None

@@ -17,11 +17,18 @@ from PIL.PngImagePlugin import PngInfo
 
 from hintseg.errors import InputError
 from hintseg.io.class_list import KEY, as_text, parse_classes
-from hintseg.io.label_samples import clear_values, fractions, require_numbered, require_sure_palette, sample_type
+from hintseg.io.label_samples import (
+    clear_values,
+    fractions,
+    grey_factor,
+    require_numbered,
+    require_sure_palette,
+    sample_type,
+)
 from hintseg.io.listing import IMAGE_SUFFIXES as IMAGE_SUFFIXES
 from hintseg.io.palette import palette_bytes
 from hintseg.io.pillow import decoded, deep_samples, has_deep_colours, is_tiff, on_white, opened_image, turned
-from hintseg.io.rasters import COLOUR, NODATA, read_header, read_mask, read_raster, read_samples
+from hintseg.io.rasters import COLOUR, NODATA, Header, read_header, read_mask, read_raster, read_samples
 from hintseg.io.samples import PLAIN, DecodedImage, View, as_sample
 from hintseg.io.samples import valid_values as sampled_values
 from hintseg.io.writing import atomic_path
@@ -73,10 +80,15 @@ def decode_image(path: Path, view: View = PLAIN) -> DecodedImage:
         raster = read_raster(path, view)
         valid = None if raster.valid is None else turned(raster.valid, header.orientation)
         return DecodedImage(turned(raster.pixels, header.orientation), valid)
-    mask = read_mask(path, header)
+    mask = _upright_mask(path, header)
     with opened_image(path) as image:
         nodata = 255 - header.nodata if header.nodata is not None and header.photometric == 0 else header.nodata
-        return decoded(path, image, view, nodata, None if mask is None else turned(mask, header.orientation))
+        return decoded(path, image, view, nodata, mask)
+
+
+def _upright_mask(path: Path, header: Header) -> NDArray[np.bool_] | None:
+    mask = read_mask(path, header)
+    return None if mask is None else turned(mask, header.orientation)
 
 
 def read_image_size(path: Path) -> tuple[int, int]:
@@ -162,7 +174,7 @@ def read_label_map(path: Path) -> LabelMap:
         InputError: missing, truncated, not single-channel, several images, white is zero, a palette that may have
             been renumbered, or values that are fractions or not in 0 … 255.
     """
-    kind = sample_type(path)
+    kind, mask = sample_type(path), _upright_mask(path, read_header(path)) if is_tiff(path) else None
     with opened_image(path) as image:
         require_numbered(path, image)
         if image.mode == "F":
@@ -172,9 +184,9 @@ def read_label_map(path: Path) -> LabelMap:
                 f"{path}: a label map must have one channel (grey or palette) but this is {image.mode}; "
                 "save class indices, not colours."
             )
-        if (pages := getattr(image, "n_frames", 1)) > 1:
+        if mask is None and (pages := getattr(image, "n_frames", 1)) > 1:
             raise InputError(f"{path}: a label map is one image but this has {pages}; save each as a file of its own.")
-        stretched, tags = _stretched(image), getattr(image, "tag_v2", {})
+        stretched, tags = grey_factor(image), getattr(image, "tag_v2", {})
         if tags.get(PHOTOMETRIC) == 0:
             raise InputError(
                 f"{path}: a label map whose white is zero is inverted by some programs only; save it as PNG."
@@ -198,16 +210,10 @@ def read_label_map(path: Path) -> LabelMap:
                 "no class as 255, or mark it as no data (GDAL_NODATA)."
             )
         labels = labels.astype(np.uint8)
+    if mask is not None:
+        labels[~mask] = NO_LABEL
     used = tuple(value for value in clear if (labels == value).any())
     return LabelMap(labels, int(nodata) if nodata is not None and (labels == nodata).any() else None, classes, used)
-
-
-def _stretched(image: Image.Image) -> int:
-    """By what Pillow multiplies grey values of 2 or 4 bits; call it before the pixels are loaded."""
-    tiles = getattr(image, "tile", ())
-    coding = tiles[0][3] if tiles else None
-    bits = coding[0] if isinstance(coding, tuple) and coding else coding
-    return {"L;2": 85, "L;4": 17}.get(bits, 1) if isinstance(bits, str) else 1
 
 
 def write_labels(
@@ -278,21 +284,6 @@ def resize_nearest(pixels: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
     if pixels.shape[:2] == size:
         return pixels
     return np.asarray(cv2.resize(pixels, (size[1], size[0]), interpolation=cv2.INTER_NEAREST), pixels.dtype)
-
-
-def distance_to_border(mask: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """(H, W): how many pixels each pixel of the mask lies from its border, which the image's edge is, too."""
-    import cv2
-
-    depth: NDArray[np.float32] = cv2.distanceTransform(np.pad(mask, 1).astype(np.uint8), cv2.DIST_L2, 5)[1:-1, 1:-1]
-    return depth
-
-
-def deepest(mask: NDArray[np.bool_]) -> tuple[int, int]:
-    """x, y of the pixel that lies deepest inside the mask."""
-    depth = distance_to_border(mask)
-    y, x = np.unravel_index(int(depth.argmax()), depth.shape)
-    return int(x), int(y)
 
 
 def classes_of_label_map(path: Path) -> tuple[str, ...]:

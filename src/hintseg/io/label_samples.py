@@ -80,3 +80,11 @@ def clear_values(image: Image.Image) -> tuple[int, ...]:
     if isinstance(told, bytes):
         return tuple(value for value, alpha in enumerate(told) if alpha == 0)
     return (told,) if isinstance(told, int) else ()
+
+
+def grey_factor(image: Image.Image) -> int:
+    """By what Pillow multiplies grey values of 2 or 4 bits; call it before the pixels are loaded."""
+    tiles = getattr(image, "tile", ())
+    coding = tiles[0][3] if tiles else None
+    bits = coding[0] if isinstance(coding, tuple) and coding else coding
+    return {"L;2": 85, "L;4": 17}.get(bits, 1) if isinstance(bits, str) else 1

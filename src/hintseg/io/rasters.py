@@ -4,6 +4,7 @@
 """
 
 import logging
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,6 +17,9 @@ from hintseg.io import pillow
 from hintseg.io.listing import require_file
 from hintseg.io.samples import PLAIN, DecodedImage, Samples, View, as_sample, shown
 
+# Files of microscopes may name further files as parts of their image; each file is an image of its own here.
+ALONE: dict[str, Any] = {"_multifile": False, "is_mmstack": False, "is_ndtiff": False}
+GDAL_DRIVERS = ("GTiff", "JPEG", "PNG", "WEBP", "BMP", "GIF", "JP2OpenJPEG", "PNM")  # of `listing.IMAGE_SUFFIXES`
 ALPHA = (1, 2)  # kinds of TIFF's extra samples that mean transparency
 GREY, COLOUR, PALETTE, INKS = (0, 1), 2, 3, 5  # kinds of TIFF's photometric interpretation; white is zero in the first
 MIXED = {6: "YCbCr", 8: "CIELab"}  # which Pillow converts
@@ -122,13 +126,21 @@ def read_samples(path: Path, header: Header) -> Samples:
 
 
 def read_mask(path: Path, header: Header) -> NDArray[np.bool_] | None:
-    """(H, W) where a TIFF's own mask says that there is an image, as stored; None where it has no mask.
+    """(H, W) where a TIFF's mask says that there is an image, as stored; None where it has no mask.
+
+    GDAL keeps it within the file, or beside it as NAME.tif.msk.
 
     Raises:
-        InputError: it cannot be decoded.
+        InputError: it cannot be decoded, or is of another size.
     """
+    beside = path.with_name(f"{path.name}.msk")
     if header.mask is None:
-        return None
+        if not beside.is_file():
+            return None
+        values, _ = _values(beside)
+        if values.shape[:2] != header.size:
+            raise InputError(f"{beside}: is a mask of another size than {path.name}; remove it, or make it anew.")
+        return np.asarray((values > 0).any(axis=2))
     with _opened(path) as file:
         page = file.pages[header.mask]
         try:
@@ -192,7 +204,7 @@ def _decoded_elsewhere(path: Path, error: Exception) -> NDArray[Any]:
     except ConfigError as missing:
         raise InputError(f"{path}: {error}; pip install 'hintseg[geo]' reads it, too.") from missing
     try:
-        with rasterio.open(path) as source:
+        with open_with_gdal(rasterio, path) as source:
             samples: NDArray[Any] = source.read()
     except rasterio.errors.RasterioError as broken:
         raise InputError(f"{path}: cannot be decoded ({why(broken)}); the file is truncated or damaged.") from broken
@@ -249,7 +261,7 @@ def _opened(path: Path) -> tifffile.TiffFile:
     complaints, file = _Complaints(), None
     try:
         with complaints:
-            file = tifffile.TiffFile(path)
+            file = tifffile.TiffFile(path, **ALONE)
             # The reader would follow them all, for minutes in a file made or damaged to that end.
             if len(file.pages) > MOST_PAGES or any(len(page.subifds or ()) > MOST_PAGES for page in file.pages):
                 raise ValueError(f"it has more than {MOST_PAGES} pages")
@@ -291,3 +303,11 @@ def require_rasterio(purpose: str) -> Any:
     except ImportError as error:
         raise ConfigError(f"{purpose} needs rasterio: pip install 'hintseg[geo]'.") from error
     return rasterio
+
+
+def open_with_gdal(rasterio: Any, path: Path) -> Any:
+    """An image through rasterio. GDAL goes by what a file holds, and other kinds may name further files and hosts."""
+    for driver in GDAL_DRIVERS:
+        with suppress(rasterio.errors.RasterioIOError):
+            return rasterio.open(path.absolute(), driver=driver)
+    raise rasterio.errors.RasterioIOError(f"it is none of {', '.join(GDAL_DRIVERS)}")

@@ -10,11 +10,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from hintseg.functional.shapes import distance_to_border
 from hintseg.hints.labels import UNLABELED
 from hintseg.hints.types.boxes import Box
 from hintseg.hints.types.points import Point
 from hintseg.hints.types.tags import Tag
-from hintseg.io.images import distance_to_border
 
 Style = Literal["skeleton", "interior", "border"]
 

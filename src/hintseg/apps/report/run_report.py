@@ -14,12 +14,13 @@ from hintseg.apps.report.page import Figure, Row, figure_row, write_page
 from hintseg.apps.report.retrieval import spotlit, spotlit_neighbour
 from hintseg.apps.report.scores import kept_evaluations, shown_scores
 from hintseg.errors import HintsegError, InputError
+from hintseg.functional.shapes import deepest
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.splits import HELD_OUT
 from hintseg.inference.evaluation import Evaluation
 from hintseg.inference.retrieval import image_segments
 from hintseg.inference.segmenter import Segmenter
-from hintseg.io.images import deepest, resize_nearest
+from hintseg.io.images import resize_nearest
 from hintseg.memory_errors import memory_explained
 from hintseg.network.tta import image_maps, middle_scale
 from hintseg.pseudo_labels.pipeline import pseudo_labels
