@@ -220,3 +220,18 @@ def test_maps_train_and_are_segmented_as_the_data_set_says(scenes, tiny, tmp_pat
     with rasterio.open(tmp_path / "masks" / f"{key}.tif") as found, rasterio.open(dataset.path(key)) as source:
         assert found.crs == source.crs
         assert (found.read(1) == segmenter.predict(dataset.image(key))).all()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no limit on the size of files")
+def test_a_place_on_earth_is_written_whole_or_not_at_all(tmp_path):
+    import resource
+
+    place(tmp_path / "a.tif", samples(1, 300, 300))
+    labels = np.random.default_rng(0).integers(0, 200, (300, 300)).astype(np.uint8)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            write_georeferenced(tmp_path / "mask.tif", labels, tmp_path / "a.tif")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)

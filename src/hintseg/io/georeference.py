@@ -55,15 +55,17 @@ def write_georeferenced(
             "driver": "GTiff", "height": labels.shape[0], "width": labels.shape[1], "count": 1, "dtype": "uint8",
             "compress": "deflate", "tiled": True, "nodata": NODATA, **placed,
         }  # fmt: skip
-        with rasterio.open(path, "w", **profile) as target:
-            target.write(labels, 1)
-            target.update_tags(TIFFTAG_SOFTWARE=marked(labels, source))
-            if told := as_description(classes):
-                target.update_tags(TIFFTAG_IMAGEDESCRIPTION=told)
-            palette = label_palette(colours).tolist()
-            target.write_colormap(1, {index: (*colour, 255) for index, colour in enumerate(palette)})
-            if rpcs is not None:
-                target.rpcs = rpcs
+        with rasterio.MemoryFile() as memory:
+            with memory.open(**profile) as target:
+                target.write(labels, 1)
+                target.update_tags(TIFFTAG_SOFTWARE=marked(labels, source))
+                if told := as_description(classes):
+                    target.update_tags(TIFFTAG_IMAGEDESCRIPTION=told)
+                palette = label_palette(colours).tolist()
+                target.write_colormap(1, {index: (*colour, 255) for index, colour in enumerate(palette)})
+                if rpcs is not None:
+                    target.rpcs = rpcs
+            path.write_bytes(memory.read())  # on a full disk GDAL itself would leave a part, and say nothing
 
 
 def _place(rasterio: Any, like: Path) -> tuple[dict[str, Any], Any]:
