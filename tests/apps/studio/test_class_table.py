@@ -49,6 +49,16 @@ def test_hints_that_name_their_class_follow_it(named, folder, names):
     assert named.client.get("/api/hints/b").json()["points"][0]["label"] == named.ids[1]
 
 
+def test_hints_that_follow_a_name_are_what_they_were_to_a_page_that_draws_on(named, folder):
+    write_labels(folder / "scribbles" / "b.png", np.ones((72, 96), np.uint8), classes=NAMES)
+    before = named.open("b")
+    assert named.classes(["sky", "wall", "été"]).status_code == 200
+    assert read_label_map(folder / "scribbles" / "b.png").classes == ("sky", "wall", "été")
+    assert named.client.get("/api/hints/b").json()["version"] == before["version"]
+    assert named.save("b", {"strokes": [{"label": 1, "vertices": [[5, 5]], "width": 3}]}).status_code == 200
+    assert named.client.get("/api/hints/b").json()["version"] != before["version"]
+
+
 def test_a_name_that_no_class_had_is_mended_by_renaming(tab, folder):
     (folder / "points.json").write_text(json.dumps({"b": [[5, 5, "wall"], [6, 6]]}), "utf-8")
     assert tab.client.get("/api/hints/b").status_code == 422

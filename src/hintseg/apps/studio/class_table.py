@@ -12,7 +12,7 @@ from typing import Any
 
 from hintseg.apps.studio.changes import changing
 from hintseg.apps.studio.identifiers import remember
-from hintseg.apps.studio.tables import CLASS_OF, NUMBERED, numbered
+from hintseg.apps.studio.tables import NUMBERED, with_names
 from hintseg.errors import InputError
 from hintseg.hints.coding import parse_coding
 from hintseg.hints.dataset import Dataset
@@ -108,19 +108,9 @@ def _stage_tables(dataset: Dataset, names: Sequence[str], staged: Path) -> None:
     new = {plain_name(old): name for old, name in zip(dataset.classes, names, strict=False)}
     for name in NUMBERED:
         before = read_table(dataset.root / f"{name}.json")
-        after = {key: [_renamed_row(name, row, new) for row in rows] for key, rows in before.items()}
+        after = {key: [with_names(name, row, new) for row in rows] for key, rows in before.items()}
         if after != before:
             write_text(staged / f"{name}.json", json.dumps(after, ensure_ascii=False))
-
-
-def _renamed_row(name: str, row: Any, new: dict[str, str]) -> Any:
-    try:
-        value = row[CLASS_OF[name]] if name in CLASS_OF else row
-    except (LookupError, TypeError):  # no row at all, which reading it says
-        return row
-    if not isinstance(value, str) or plain_name(value) not in new:
-        return row
-    return numbered(name, row, new[plain_name(value)])
 
 
 def _stage_label_maps(dataset: Dataset, found: LabelMaps, names: Sequence[str], staged: Path) -> None:

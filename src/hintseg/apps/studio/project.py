@@ -21,7 +21,7 @@ from hintseg.apps.studio.identifiers import identify
 from hintseg.apps.studio.kept import drop, drop_held, keep, kept
 from hintseg.apps.studio.links import writable, write_new
 from hintseg.apps.studio.regions import is_same, map_version, stage_map
-from hintseg.apps.studio.tables import HintTables, Marks, mark
+from hintseg.apps.studio.tables import HintTables, Marks, by_number, mark
 from hintseg.apps.studio.uploads import decoded_upload
 from hintseg.errors import InputError, RunError
 from hintseg.hints.colours import APPEARANCE
@@ -242,7 +242,7 @@ class Project:
             return self._version(key)
 
     def _version(self, key: str, rows: Rows | None = None) -> str:
-        rows, labels = rows or self._tables.rows(key), map_version(self.dataset, key)
+        rows, labels = by_number(rows or self._tables.rows(key), self.dataset.classes), map_version(self.dataset, key)
         return version_of(rows if labels is None else [rows, labels])
 
     def save_hints(self, key: str, drawn: DrawnHints, version: str) -> str:

@@ -12,9 +12,11 @@ from hintseg.apps.studio.kept import has_kept_mask, keep_mask
 from hintseg.apps.studio.tables import Marks, mark
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.labels import UNLABELED
+from hintseg.io.class_list import with_classes
 from hintseg.io.images import encode_labels
 
 FOLDER = "scribbles"
+PNG = b"\x89PNG"
 
 
 def map_version(dataset: Dataset, key: str) -> str | None:
@@ -60,4 +62,7 @@ def stage_map(dataset: Dataset, key: str, labels: NDArray[np.uint8] | None, chan
 
 @lru_cache(maxsize=4096)
 def _digest(path: Path, marks: Marks) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+    content = path.read_bytes()
+    if content.startswith(PNG):
+        content = with_classes(content, ())  # their names may change
+    return hashlib.sha256(content).hexdigest()[:16]

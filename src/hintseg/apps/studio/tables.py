@@ -1,12 +1,14 @@
 """The hint tables of a folder that other programs write, too."""
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from hintseg.apps.studio.changes import Change
 from hintseg.apps.studio.drawn import TABLES, Rows
 from hintseg.hints.dataset_json import read_table
+from hintseg.hints.names import plain_name
 
 CLASS_OF = {"scribbles": 0, "points": -1, "boxes": -1}  # place of the class in a table's row
 NUMBERED = (*TABLES, "looked_for")  # tables whose rows name or number classes
@@ -57,6 +59,23 @@ class HintTables:
 
     def _read(self) -> dict[str, dict[str, list[Any]]]:
         return {name: read_table(self._root / f"{name}.json") for name in TABLES}
+
+
+def by_number(rows: Rows, classes: Sequence[str]) -> Rows:
+    """The same rows with the numbers of classes that they name, so that a name's change leaves them what they are."""
+    labels = {plain_name(name): label for label, name in enumerate(classes)}
+    return {name: [with_names(name, row, labels) for row in found] for name, found in rows.items()}
+
+
+def with_names(name: str, row: Any, new: Mapping[str, int | str]) -> Any:
+    """A row of a table with what its class's name, made plain, is replaced by; itself where it names none of them."""
+    try:
+        value = row[CLASS_OF[name]] if name in CLASS_OF else row
+    except (LookupError, TypeError):  # no row at all, which reading it says
+        return row
+    if not isinstance(value, str) or plain_name(value) not in new:
+        return row
+    return numbered(name, row, new[plain_name(value)])
 
 
 def numbered(name: str, row: Any, label: int | str) -> Any:
