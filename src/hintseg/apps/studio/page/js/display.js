@@ -28,9 +28,12 @@ function show() {
 // The channels of the open image; the chosen one stays chosen where there is one of its number.
 const listChannels = attempt(async () => {
   channel = null;
-  if (!$("display").open || !view.key) return show();
-  const signal = instead("channels"), chosen = $("channel").value;
+  const signal = instead("channels");
+  instead("channel"); // a picture that comes late is of another image
+  show();
+  if (!$("display").open || !view.key) return;
   const { count } = await askJson(address("channels", view.key), { signal });
+  const chosen = $("channel").value;
   $("channel").replaceChildren(new Option("all", ""), ...Array.from({ length: count }, (_, number) => new Option(number + 1, number)));
   $("channel").value = chosen !== "" && +chosen < count ? chosen : "";
   await showChannel();

@@ -4,12 +4,22 @@ import { mark } from "./dom.js";
 import { adopt } from "./editing.js";
 import { isSending, unsaved, versions, waiting } from "./saving.js";
 import { address, askJson, bitmap, instead } from "./server.js";
-import { emit, hand, view } from "./state.js";
+import { emit, hand, imageOf, view } from "./state.js";
 
-// An image is on the page only when all of it was read: what failed to load is never taken for "no hints".
+const isAccepted = (key) => imageOf(key)?.hint_types.includes("masks"); // as this page knows it
+
 export async function open(key) {
   const signal = instead("open");
   instead("mask");
+  try { await read(key, signal); } catch (error) {
+    if (!signal.aborted) emit("mask"); // of the image that stays
+    throw error;
+  }
+}
+
+// An image is on the page only when all of it was read: what failed to load is never taken for "no hints".
+async function read(key, signal) {
+  const accepted = isAccepted(key);
   let found, before;
   do { // until no save came between
     before = versions.get(key);
@@ -19,8 +29,8 @@ export async function open(key) {
   const raster = found.raster ? await bitmap(address("raster", key), signal) : null;
   if (signal.aborted) return;
   const mine = unsaved(key);
-  if (!mine && before === versions.get(key)) versions.set(key, found.version);
-  else if (!mine) return open(key);
+  if (accepted !== isAccepted(key) || (!mine && before !== versions.get(key))) return open(key);
+  if (!mine) versions.set(key, found.version);
   Object.assign(view, { key, raster, width: found.width, height: found.height, photo, displayed: null, mask: null, shown: null, heat: null, tag: null, accepted: found.accepted, kept: mine ? [] : found.kept });
   hand.current = null;
   view.highlight = null;
@@ -32,9 +42,9 @@ export async function open(key) {
 
 // What others saved on the image that is open, while nothing of this page waits.
 export async function follow() {
-  const key = view.key, before = versions.get(key);
+  const key = view.key, before = versions.get(key), accepted = isAccepted(key);
   const found = await askJson(address("hints", key));
-  if (key !== view.key || before !== versions.get(key) || hand.current || waiting.size || unsaved(key) || isSending()) return;
+  if (key !== view.key || accepted !== isAccepted(key) || before !== versions.get(key) || hand.current || waiting.size || unsaved(key) || isSending()) return;
   Object.assign(view, { accepted: found.accepted, kept: found.kept });
   if (found.version !== versions.get(key)) {
     versions.set(key, found.version);

@@ -37,6 +37,7 @@ async function upload(files, signal) {
   showReport(null);
   if (!files.length) return say("nothing was chosen");
   const { import: id } = await send("/api/import", "POST", {});
+  if (signal.aborted) return giveUp(id);
   current = { id, report: null };
   for (const [done, { name, file }] of files.entries()) {
     say(`sending ${name} (${done + 1} of ${files.length})`);
@@ -50,6 +51,7 @@ async function read(signal) {
   say("reading …");
   $("import-again").hidden = false;
   const state = { reading: true };
+  signal.onabort = () => { state.reading = false; };
   followReading(state);
   try {
     const wish = { reader: $("import-format").value, background: $("import-background").value, unlabelled: $("import-unlabelled").value };
@@ -80,7 +82,7 @@ function showReport(report) {
   $("import-existing").querySelector("legend").textContent = `${number(length, "image")} ${length === 1 ? "has" : "have"} hints or an accepted mask here already (${report.hinted.slice(0, 3).join(", ")}${length > 3 ? ", …" : ""}):`;
 }
 
-async function takeAll() {
+async function takeAll(signal) {
   await allSaved();
   const existing = document.querySelector("[name=existing]:checked").value;
   say("taking …");
@@ -88,13 +90,12 @@ async function takeAll() {
   try {
     found = await send(`/api/import/${current.id}/take`, "POST", { existing }, current.report.version);
   } catch (error) {
-    if (error.status !== 409) throw error;
+    if (error.status !== 409 || signal.aborted) throw error;
     showReport(error.current);
     $("import-state").prepend("The project was changed elsewhere meanwhile; nothing was taken. Look again: ");
     return;
   }
-  current = null;
-  $("import-dialog").close();
+  if (!signal.aborted) { current = null; $("import-dialog").close(); }
   take(found);
   const kept = found.kept ? ` ${number(found.kept, "image")} with hints ${found.kept === 1 ? "was" : "were"} kept as ${found.kept === 1 ? "it is" : "they are"}.` : "";
   inform(`${found.taken ? `Imported: hints of ${number(found.taken, "image")}.` : "Nothing was imported."}${kept}${found.copy ? ` A copy of the changed files lies in ${found.copy}.` : ""}`);
@@ -103,9 +104,8 @@ async function takeAll() {
   emit("mask");
 }
 
-async function giveUp() {
-  const id = current?.id;
-  current = null;
+async function giveUp(id = current?.id) {
+  if (id === current?.id) current = null;
   if (id) await askJson(`/api/import/${id}`, { method: "DELETE" }).catch(() => {});
 }
 

@@ -35,6 +35,7 @@ export async function look([x, y]) {
 }
 
 export function endLook() {
+  instead("look"); // an answer that comes late would show them again
   view.outline = null;
   $("neighbours").hidden = true;
   emit("view");

@@ -3,7 +3,7 @@
 import { $, attempt, inform } from "./dom.js";
 import { localized } from "./hints.js";
 import { follow } from "./image.js";
-import { readProject } from "./project.js";
+import { noteTypes, readProject } from "./project.js";
 import { allSaved, markSaved } from "./saving.js";
 import { address, ask, askJson, instead } from "./server.js";
 import { classOf, colour, emit, hints, imageOf, on, project, view } from "./state.js";
@@ -85,10 +85,9 @@ async function decide(path, method) {
     await follow();
     throw new Error("this mask has changed since it was shown; the new one is shown now: look at it, then decide again");
   }
-  const image = imageOf(key);
   if (key === view.key) Object.assign(view, { accepted: answer.accepted, tag: null }); // another mask is to be shown
-  image.hint_types = answer.accepted ? [...new Set([...image.hint_types, "masks"])] : image.hint_types.filter((type) => type !== "masks");
-  emit("images");
+  const types = imageOf(key)?.hint_types.filter((type) => type !== "masks") ?? [];
+  noteTypes(key, answer.accepted ? [...types, "masks"] : types);
   return answer;
 }
 

@@ -1,12 +1,36 @@
 // The project as the server has it: classes, images, and where masks come from.
 
 import { askJson } from "./server.js";
-import { emit, project } from "./state.js";
+import { emit, imageOf, project } from "./state.js";
 
-export function take(found) {
+let changes = 0; // of the project, as this page came to know them
+const noted = new Map(); // key → { at, types }: hint types of an image that this page changed, and which change it was
+
+export const changesSoFar = () => changes;
+
+// Hint types that this page's own change made: what was asked for before it does not take them back.
+export function noteTypes(key, types) {
+  const image = imageOf(key);
+  if (!image) return;
+  image.hint_types = types;
+  noted.set(key, { at: (changes += 1), types });
+  emit("images");
+}
+
+export function take(found, since = changes) {
+  changes += 1;
+  for (const image of found.images) if (noted.get(image.key)?.at > since) image.hint_types = noted.get(image.key).types;
   Object.assign(project, found);
   emit("classes");
   emit("images");
 }
 
-export const readProject = async () => take(await askJson("/api/project"));
+// An answer that another one overtook may not know of a class or image that was just added: then it is asked for again.
+export async function readProject() {
+  let before, since, found;
+  do {
+    [before, since] = [project.images, changes];
+    found = await askJson("/api/project");
+  } while (before !== project.images);
+  take(found, since);
+}

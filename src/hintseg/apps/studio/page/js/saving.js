@@ -2,7 +2,7 @@
 
 import { complain, mark, pause } from "./dom.js";
 import { copied, same } from "./hints.js";
-import { readProject } from "./project.js";
+import { noteTypes, readProject } from "./project.js";
 import { address, send } from "./server.js";
 import { emit, hints, imageOf, view } from "./state.js";
 
@@ -64,7 +64,7 @@ async function flush() {
       if (waiting.get(key) === state) waiting.delete(key);
       markSaved();
       complain(null);
-      noteTypes(key, state);
+      noteTypes(key, typesOf(key, state));
       if (key === view.key && !waiting.has(key)) { emit("notice"); emit("mask"); }
     } catch (error) {
       if (error.status === 409) await disagree(key, state, error);
@@ -99,14 +99,11 @@ async function disagree(key, state, { current }) {
   emit("notice");
 }
 
-function noteTypes(key, state) {
-  const image = imageOf(key);
-  if (!image) return;
-  const mapped = state.regions ?? (image.hint_types.includes("scribbles") ? [null] : []); // null: a scribble map that stays
+function typesOf(key, state) {
+  const before = imageOf(key)?.hint_types ?? [];
+  const mapped = state.regions ?? (before.includes("scribbles") ? [null] : []); // null: a scribble map that stays
   const types = { scribbles: [...state.strokes, ...mapped], points: state.points, boxes: state.boxes, tags: state.tags };
-  const kept = image.hint_types.filter((type) => !(type in types));
-  image.hint_types = [...Object.keys(types).filter((type) => types[type].length), ...kept];
-  emit("images");
+  return [...Object.keys(types).filter((type) => types[type].length), ...before.filter((type) => !(type in types))];
 }
 
 window.addEventListener("beforeunload", (event) => { if (waiting.size || conflicts.size || refused.size) event.preventDefault(); });

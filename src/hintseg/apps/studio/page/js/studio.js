@@ -27,6 +27,5 @@ attempt(async () => {
   $("project").textContent = project.name;
   mark(project.images.some((entry) => entry.hint_types.length) ? "saved" : "nothing drawn yet");
   showState(project.state);
-  if (project.images.length) await openFirst();
-  poll();
+  try { if (project.images.length) await openFirst(); } finally { poll(); } // also where another image is chosen meanwhile
 })();

@@ -1,7 +1,7 @@
 // Changes of the class table, also those that came too late.
 
 import { inform } from "./dom.js";
-import { readProject, take } from "./project.js";
+import { changesSoFar, readProject, take } from "./project.js";
 import { send } from "./server.js";
 import { classOf, emit, hand, listed, project } from "./state.js";
 
@@ -39,8 +39,9 @@ export function saveClasses(change) {
 
 async function saveChange(change) {
   if (change.add && project.classes.some((entry) => entry.name === change.add)) inform(`“${change.add}” is a class already; it is chosen now.`);
+  const since = changesSoFar();
   try {
-    take(await send("/api/classes", "PUT", changed(project, change), project.version));
+    take(await send("/api/classes", "PUT", changed(project, change), project.version), since);
     late = null;
   } catch (error) {
     if (error.status !== 409) { emit("classes"); throw error; }

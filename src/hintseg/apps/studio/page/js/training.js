@@ -4,7 +4,7 @@ import { $, attempt, complain, inform } from "./dom.js";
 import { follow } from "./image.js";
 import { readProject } from "./project.js";
 import { allSaved, versions } from "./saving.js";
-import { askJson, send } from "./server.js";
+import { askJson, instead, send } from "./server.js";
 import { emit, project, view } from "./state.js";
 import { isLate } from "./table.js";
 
@@ -35,16 +35,18 @@ export function showState(state) {
   before = state;
 }
 
+// A newer poll ends the older: what was asked for before training was started or stopped may not know of it.
 export async function poll() {
   clearTimeout(polling);
+  const signal = instead("poll");
   let wait = 4000;
   try {
-    const state = await askJson(`/api/state${view.key ? `?key=${encodeURIComponent(view.key)}` : ""}`);
+    const state = await askJson(`/api/state${view.key ? `?key=${encodeURIComponent(view.key)}` : ""}`, { signal });
     showState(state);
     if (state.training) wait = 1000;
     await compare(state);
   } catch { /* the next poll tries again */ }
-  polling = setTimeout(poll, wait);
+  if (!signal.aborted) polling = setTimeout(poll, wait);
 }
 
 async function compare(state) {
@@ -67,4 +69,7 @@ $("train").onclick = attempt(async () => {
   showState(await send("/api/train", "POST", { effort: $("effort").value }));
   poll();
 });
-$("stop").onclick = attempt(async () => showState(await send("/api/stop", "POST", {})));
+$("stop").onclick = attempt(async () => {
+  showState(await send("/api/stop", "POST", {}));
+  poll();
+});
