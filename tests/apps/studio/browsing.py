@@ -99,19 +99,18 @@ def opened(browser, serve, folder):
     expect(page.locator("#images [aria-current=true] span")).to_have_text("astronaut")
     yield page
     assert faults == []
-    page.close()
 
 
-def tabs(browser, port):
-    """Two pages of one browser, both with the first photograph open."""
+def stale(browser, port, count=2):
+    """Pages of one browser, all with the first photograph open, that do not see what others save."""
     context = browser.new_context(viewport={"width": 1280, "height": 800})
-    pages = [context.new_page() for _ in range(2)]
+    pages = [context.new_page() for _ in range(count)]
     for page in pages:
-        # Pages follow each other by asking for versions; here both stay as stale as a sleeping tab.
+        # Pages follow each other by asking for versions; these stay as stale as a sleeping tab.
         page.route("**/api/state*", lambda route: route.abort())
         page.goto(f"http://127.0.0.1:{port}/")
         expect(page.locator("#images [aria-current=true] span")).to_have_text("astronaut")
-    return context, *pages
+    return pages
 
 
 def add(page, name):

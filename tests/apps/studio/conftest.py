@@ -127,7 +127,7 @@ def another():
 
 
 @pytest.fixture(scope="module")
-def browser():
+def chromium():
     pytest.importorskip("playwright.sync_api")
     from tests.apps.studio.browsing import BROWSER, playwright
 
@@ -138,6 +138,19 @@ def browser():
             pytest.skip(f"no Chromium: install one, or run playwright install chromium ({str(error).splitlines()[0]})")
         yield started
         started.close()
+
+
+@pytest.fixture
+def browser(chromium, serve):
+    """A browser whose pages end with the test, before the servers do.
+
+    A route may be answering a page that ends: Playwright would let the next test fail for it.
+    """
+    yield chromium
+    for context in chromium.contexts:
+        for page in context.pages:
+            page.unroute_all(behavior="ignoreErrors")
+        context.close()
 
 
 @pytest.fixture
@@ -162,7 +175,8 @@ def serve(tiny):
         command += ["--weights", weights, *(part for setting in chosen for part in ("--set", setting))]
         process = subprocess.Popen(command)
         processes.append(process)
-        for _ in range(300):
+        deadline = time.monotonic() + 180
+        while process.poll() is None and time.monotonic() < deadline:
             try:
                 urllib.request.urlopen(f"http://127.0.0.1:{port}/api/state").close()
                 return process

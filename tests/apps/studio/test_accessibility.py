@@ -25,7 +25,6 @@ def test_an_empty_project_has_no_fault(browser, serve, tmp_path, scheme):
     page.goto(f"http://127.0.0.1:{port}/")
     expect(page.locator("#steps")).to_be_visible()
     assert faults(page) == []
-    page.close()
 
 
 @pytest.mark.slow

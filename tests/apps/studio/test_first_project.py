@@ -176,4 +176,3 @@ def test_a_first_project(browser, serve, twelve, tmp_path):
         assert sum(int(row["pixels"]) for row in rows if row["image"] == key) == SIZE[0] * SIZE[1]
     assert set(page.evaluate("window.said")) <= SAID
     assert faults == []
-    page.close()

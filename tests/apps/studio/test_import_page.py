@@ -305,7 +305,6 @@ def test_a_coco_project_is_corrected_trained_exported_and_equal_elsewhere(browse
     for key in HALVES:
         assert (there / "images" / f"{key}.png").read_bytes() == (photographs / f"{key}.png").read_bytes()
         assert np.array_equal(regions(there, key), labels[key])
-    page.close()
     assert faults == []
 
 
