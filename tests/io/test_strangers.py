@@ -1,6 +1,10 @@
-"""Images of strangers: what they name is never opened."""
+"""Images of strangers: what they name is never opened, what they claim is held against what they hold."""
 
+import lzma
+import struct
 import threading
+import tracemalloc
+import zlib
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import numpy as np
@@ -125,3 +129,49 @@ def test_a_mask_of_another_size_is_named(tmp_path):
     (tmp_path / "msk.tif").rename(tmp_path / "a.tif.msk")
     with pytest.raises(InputError, match=r"a\.tif\.msk: is a mask of another size than a\.tif"):
         read_label_map(tmp_path / "a.tif")
+
+
+def single_strip(path, compression, content):
+    """A TIFF of 64 × 48 samples of 16 bits, in one strip that holds anything."""
+    tags = [(256, 4, 64), (257, 4, 48), (258, 3, 16), (259, 3, compression), (262, 3, 1), (273, 4, 134)]
+    tags += [(277, 3, 1), (278, 4, 48), (279, 4, len(content)), (339, 3, 1)]
+    entries = b"".join(struct.pack("<HHII", number, kind, 1, value) for number, kind, value in tags)
+    path.write_bytes(struct.pack("<2sHIH", b"II", 42, 8, len(tags)) + entries + bytes(4) + content)
+
+
+def packed(compressor, amount):
+    zeros = bytes(1 << 20)
+    return b"".join([*(compressor.compress(zeros) for _ in range(amount)), compressor.flush()])
+
+
+@pytest.mark.parametrize(("compression", "compressor"), [(8, zlib.compressobj), (34925, lzma.LZMACompressor)])
+def test_a_strip_that_unpacks_to_far_more_is_damaged(tmp_path, compression, compressor):
+    single_strip(tmp_path / "a.tif", compression, packed(compressor(), 200))
+    tracemalloc.start()
+    with pytest.raises(InputError, match=r"a\.tif: holds more than its \(48, 64\) samples"):
+        read_image(tmp_path / "a.tif")
+    assert tracemalloc.get_traced_memory()[1] < 50 << 20
+    tracemalloc.stop()
+    samples = np.random.default_rng(0).integers(0, 60_000, (48, 64)).astype("<u2")
+    own = compressor()
+    single_strip(tmp_path / "b.tif", compression, own.compress(samples.tobytes()) + own.flush())
+    tifffile.imwrite(tmp_path / "plain.tif", samples)
+    assert (read_image(tmp_path / "b.tif") == read_image(tmp_path / "plain.tif")).all()
+
+
+@pytest.mark.parametrize("claim", ["planes", "modulo", "entities"])
+def test_planes_that_a_microscope_claims_and_does_not_have_cost_nothing(tmp_path, claim):
+    xml = OME.format(own=OWN, other=OTHER, file="b.ome.tif")
+    if claim == "planes":
+        xml = xml.replace('PlaneCount="1"', 'PlaneCount="&#51;00000000"')
+    elif claim == "modulo":
+        xml = xml.replace("</OME>", '<Modulo><ModuloAlongC Start="0" End="300000000" Step="1"/></Modulo></OME>')
+    else:
+        xml = xml.replace("<OME", '<!DOCTYPE OME [<!ENTITY a "aaaa">]><OME', 1)
+    samples = np.random.default_rng(0).integers(0, 60_000, (48, 64)).astype(np.uint16)
+    tifffile.imwrite(tmp_path / "a.ome.tif", samples, description=xml, metadata=None)
+    tifffile.imwrite(tmp_path / "plain.tif", samples)
+    tracemalloc.start()
+    assert (read_image(tmp_path / "a.ome.tif") == read_image(tmp_path / "plain.tif")).all()
+    assert tracemalloc.get_traced_memory()[1] < 50 << 20
+    tracemalloc.stop()

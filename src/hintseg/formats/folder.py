@@ -7,13 +7,12 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
-from xml.parsers import expat
 
 from hintseg.errors import InputError
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.dataset_json import as_coordinate, read_text
 from hintseg.io.listing import require_no_pipe
-from hintseg.io.reading import lines_of
+from hintseg.io.reading import lines_of, parse_xml
 from hintseg.io.staging import holds_something
 from hintseg.io.storage.addresses import local_path
 from hintseg.io.storage.files import mark_of
@@ -69,27 +68,6 @@ def read_xml(path: Path) -> ElementTree.Element:
 @lru_cache(maxsize=1)
 def _parsed(path: Path, mark: str) -> ElementTree.Element:
     return parse_xml(path.read_bytes(), str(path))
-
-
-def parse_xml(content: bytes, where: str) -> ElementTree.Element:
-    """Root of XML without entities of its own; InputError where it declares some, or is no XML."""
-
-    def refuse(*declared: object) -> None:
-        raise InputError(f"{where}: declares XML entities, which annotations do not need; it is refused.")
-
-    # Declarations are looked for by the parser: in UTF-16 no search of the bytes finds them.
-    reader = expat.ParserCreate()
-    reader.EntityDeclHandler = refuse
-    try:
-        reader.Parse(content, True)
-        return ElementTree.fromstring(content)
-    except (
-        expat.ExpatError,
-        ElementTree.ParseError,
-        LookupError,
-        ValueError,
-    ) as error:  # the second: an encoding nobody knows
-        raise InputError(f"{where}: is not valid XML ({error}).") from error
 
 
 def text(element: ElementTree.Element, tag: str, path: Path) -> str:

@@ -3,7 +3,6 @@
 `samples.View` says which channels are shown (`bands` and `range` in dataset.json). Common images are left to Pillow.
 """
 
-import logging
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,11 +13,9 @@ from numpy.typing import NDArray
 
 from hintseg.errors import ConfigError, InputError, why
 from hintseg.io import pillow
-from hintseg.io.listing import require_file
 from hintseg.io.samples import PLAIN, DecodedImage, Samples, View, as_sample, shown
+from hintseg.io.tiff_files import opened_tiff, require_bounded
 
-# Files of microscopes may name further files as parts of their image; each file is an image of its own here.
-ALONE: dict[str, Any] = {"_multifile": False, "is_mmstack": False, "is_ndtiff": False}
 GDAL_DRIVERS = ("GTiff", "JPEG", "PNG", "WEBP", "BMP", "GIF", "JP2OpenJPEG", "PNM")  # of `listing.IMAGE_SUFFIXES`
 ALPHA = (1, 2)  # kinds of TIFF's extra samples that mean transparency
 GREY, COLOUR, PALETTE, INKS = (0, 1), 2, 3, 5  # kinds of TIFF's photometric interpretation; white is zero in the first
@@ -27,7 +24,6 @@ NODATA, ORIENTATION, INK_SET = 42113, 274, 332  # tags
 REDUCED, MASK = 1, 4  # bits of a page's subfile type
 ASIDE = ("Thumbnail", "Label", "Macro", "Overview", "Map")  # series that scanners add to the image
 MAX_BYTES = 6 * 2**30  # of decoded samples; above this a file is more likely a bomb than an image
-MOST_PAGES = 1000  # of one file, and reduced copies of one page
 
 
 class Header(NamedTuple):
@@ -59,7 +55,7 @@ def read_header(path: Path) -> Header:
     Raises:
         InputError: no readable TIFF, a stack of images, or samples that are no numbers.
     """
-    with _opened(path) as file:
+    with opened_tiff(path) as file:
         page, series = file.pages.first, file.series[0]
         _channels_last(path, series.axes)
         _require_one_image(path, file)
@@ -93,7 +89,7 @@ def read_header(path: Path) -> Header:
 
 def read_sample_type(path: Path) -> np.dtype[Any] | None:
     """What the samples of a TIFF are; None where its header does not say."""
-    with _opened(path) as file:
+    with opened_tiff(path) as file:
         kind: np.dtype[Any] | None = file.pages.first.dtype
         return kind
 
@@ -141,8 +137,9 @@ def read_mask(path: Path, header: Header) -> NDArray[np.bool_] | None:
         if values.shape[:2] != header.size:
             raise InputError(f"{beside}: is a mask of another size than {path.name}; remove it, or make it anew.")
         return np.asarray((values > 0).any(axis=2))
-    with _opened(path) as file:
+    with opened_tiff(path) as file:
         page = file.pages[header.mask]
+        require_bounded(path, file, [page])
         try:
             mask = np.asarray(page.asarray()) if page.shape == header.size else None
         except Exception as error:  # tifffile raises many kinds
@@ -180,12 +177,13 @@ def _from_inks(path: Path, values: NDArray[Any]) -> NDArray[np.uint8]:
 
 def _values(path: Path) -> tuple[NDArray[Any], NDArray[np.uint16] | None]:
     """(H, W, channels), whatever order the file has, and its palette."""
-    with _opened(path) as file:
+    with opened_tiff(path) as file:
         series = file.series[0]
         wanted = _channels_last(path, series.axes)
         height, width = _size(series)
         _require_modest(path, height, width, series.nbytes)
         _require_whole(path, series)
+        require_bounded(path, file, series.pages)
         colormap = file.pages.first.colormap
         try:
             values = series.asarray().reshape(series.shape)
@@ -254,46 +252,6 @@ def _require_modest(path: Path, height: int, width: int, size: int) -> None:
         raise InputError(
             f"{path}: {width}×{height} is more than the {pillow.MAX_PIXELS:,} pixels allowed; cut it into tiles."
         )
-
-
-def _opened(path: Path) -> tifffile.TiffFile:
-    require_file(path)
-    complaints, file = _Complaints(), None
-    try:
-        with complaints:
-            file = tifffile.TiffFile(path, **ALONE)
-            # The reader would follow them all, for minutes in a file made or damaged to that end.
-            if len(file.pages) > MOST_PAGES or any(len(page.subifds or ()) > MOST_PAGES for page in file.pages):
-                raise ValueError(f"it has more than {MOST_PAGES} pages")
-            found = len(file.series)
-        if not found or complaints.said:
-            raise ValueError("; ".join(complaints.said) or "it holds no image")
-        return file
-    except Exception as error:  # a damaged header raises anything
-        if file is not None:
-            file.close()
-        raise InputError(f"{path}: cannot be decoded ({why(error)}); the file is truncated or damaged.") from error
-
-
-class _Complaints(logging.Handler):
-    """What tifffile finds wrong with a file and only logs, while entered."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.ERROR)
-        self.said: list[str] = []
-
-    def __enter__(self) -> None:
-        logger = logging.getLogger("tifffile")
-        logger.addHandler(self)
-        logger.propagate = False
-
-    def __exit__(self, *error: object) -> None:
-        logger = logging.getLogger("tifffile")
-        logger.removeHandler(self)
-        logger.propagate = True
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.said.append(record.getMessage())
 
 
 def require_rasterio(purpose: str) -> Any:

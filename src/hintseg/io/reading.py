@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
+from xml.parsers import expat
 
 import yaml
 
@@ -106,3 +108,24 @@ def _require_unique(keys: Iterable[str]) -> None:
 
 def _no_constant(name: str) -> None:
     raise ValueError(f"{name} is no number")
+
+
+def parse_xml(content: bytes, where: str) -> ElementTree.Element:
+    """Root of XML without entities of its own; InputError where it declares some, or is no XML."""
+
+    def refuse(*declared: object) -> None:
+        raise InputError(f"{where}: declares XML entities, which nothing here needs; it is refused.")
+
+    # Declarations are looked for by the parser: in UTF-16 no search of the bytes finds them.
+    reader = expat.ParserCreate()
+    reader.EntityDeclHandler = refuse
+    try:
+        reader.Parse(content, True)
+        return ElementTree.fromstring(content)
+    except (
+        expat.ExpatError,
+        ElementTree.ParseError,
+        LookupError,
+        ValueError,
+    ) as error:  # the second: an encoding nobody knows
+        raise InputError(f"{where}: is not valid XML ({error}).") from error

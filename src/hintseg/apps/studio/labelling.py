@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hintseg.errors import InputError
-from hintseg.formats.folder import parse_xml
 from hintseg.formats.label_studio import brush_result
 from hintseg.formats.outlines import outlines
 from hintseg.io.images import IMAGE_SUFFIXES
+from hintseg.io.reading import parse_xml
 
 LARGEST_PAGE = 2**20  # letters
 SMALLEST_PART = 16  # pixels of a polygon

@@ -1,0 +1,113 @@
+"""TIFF files, opened so that what they claim is held against what they hold."""
+
+import logging
+import lzma
+import zlib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tifffile
+
+from hintseg.errors import InputError, why
+from hintseg.io.listing import require_file
+from hintseg.io.reading import parse_xml
+
+# Files of microscopes may name further files as parts of their image; each file is an image of its own here.
+ALONE: dict[str, Any] = {"_multifile": False, "is_mmstack": False, "is_ndtiff": False}
+MOST_PAGES = 1000  # of one file, and reduced copies of one page
+COUNTS = ("PlaneCount", "SizeC", "SizeZ", "SizeT", "FirstC", "FirstZ", "FirstT", "IFD", "SamplesPerPixel")  # of OME-XML
+DEFLATE, LZMA = (8, 32946), 34925  # kinds of compression that say nowhere how much they hold
+DEFLATED = 1032  # bytes that a byte of Deflate holds at most
+MODEST = 1 << 27  # bytes that may be unpacked without a look
+SPARE = 1 << 20  # bytes that a strip or tile may hold beyond its rows
+
+
+def opened_tiff(path: Path) -> tifffile.TiffFile:
+    """The file, whose header is sound; close it.
+
+    Raises:
+        InputError: it is not, or there is no file.
+    """
+    require_file(path)
+    complaints, file = _Complaints(), None
+    try:
+        with complaints:
+            file = tifffile.TiffFile(path, **ALONE)
+            # The reader would follow them all, for minutes in a file made or damaged to that end.
+            if len(file.pages) > MOST_PAGES or any(len(page.subifds or ()) > MOST_PAGES for page in file.pages):
+                raise ValueError(f"it has more than {MOST_PAGES} pages")
+            if file.is_ome and not _is_modest(file.pages.first.description):
+                file.close()
+                file = tifffile.TiffFile(path, **ALONE, is_ome=False)
+            found = len(file.series)
+        if not found or complaints.said:
+            raise ValueError("; ".join(complaints.said) or "it holds no image")
+        return file
+    except Exception as error:  # a damaged header raises anything
+        if file is not None:
+            file.close()
+        raise InputError(f"{path}: cannot be decoded ({why(error)}); the file is truncated or damaged.") from error
+
+
+def _is_modest(description: str) -> bool:
+    """Whether OME-XML counts no more planes than a file may hold; the reader makes lists of them."""
+    try:
+        for element in parse_xml(description.encode(), "").iter():
+            if "Modulo" in element.tag or any(int(element.get(name, 0)) > MOST_PAGES for name in COUNTS):
+                return False
+    except (InputError, ValueError):
+        return False
+    return True
+
+
+def require_bounded(path: Path, file: tifffile.TiffFile, pages: Iterable[Any]) -> None:
+    """Refuse strips and tiles that unpack to far more than a page has; the reader unpacks them whole.
+
+    Raises:
+        InputError: one does.
+    """
+    for page in pages:
+        kind = None if page is None else page.keyframe.compression
+        if kind not in (*DEFLATE, LZMA):
+            continue
+        limit = int(np.prod(page.chunks, dtype=np.int64)) * page.keyframe.bitspersample // 8 + SPARE
+        for offset, count in zip(page.dataoffsets, page.databytecounts, strict=True):
+            if kind == LZMA or count * DEFLATED > max(limit, MODEST):
+                file.filehandle.seek(offset)
+                if _unpacked(file.filehandle.read(count), kind, limit + 1) > limit:
+                    raise InputError(f"{path}: holds more than its {page.shape} samples; the file is damaged.")
+
+
+def _unpacked(content: bytes, compression: int, limit: int) -> int:
+    """How many bytes compressed ones hold, counted up to a limit; what is damaged is left to the reader."""
+    try:
+        if compression == LZMA:
+            return len(lzma.LZMADecompressor(memlimit=max(limit, 1 << 28)).decompress(content, limit))
+        return len(zlib.decompressobj().decompress(content, limit))
+    except lzma.LZMAError as error:
+        return limit if "memory" in str(error).lower() else 0
+    except zlib.error:
+        return 0
+
+
+class _Complaints(logging.Handler):
+    """What tifffile finds wrong with a file and only logs, while entered."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.said: list[str] = []
+
+    def __enter__(self) -> None:
+        logger = logging.getLogger("tifffile")
+        logger.addHandler(self)
+        logger.propagate = False
+
+    def __exit__(self, *error: object) -> None:
+        logger = logging.getLogger("tifffile")
+        logger.removeHandler(self)
+        logger.propagate = True
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.said.append(record.getMessage())
