@@ -33,7 +33,7 @@ from hintseg.inference.retrieval import load_index
 from hintseg.inference.run_config import RunDescription
 from hintseg.inference.segmenter import Segmenter
 from hintseg.inference.suggest import class_scarcity, suggest, worthiest_region
-from hintseg.io.images import write_image, write_labels
+from hintseg.io.images import decode_array, write_image, write_labels
 from hintseg.io.palette import label_palette
 from hintseg.network.embedder import Embedder
 from hintseg.network.heads import resize
@@ -695,3 +695,9 @@ def test_a_network_that_its_weights_do_not_fit_is_never_made(segmenter, tmp_path
 def test_sizes_of_no_network_are_refused(segmenter, setting):
     with pytest.raises(ConfigError, match="less than or equal"):
         override(segmenter.recipe, [f"network.{setting}"])
+
+
+@pytest.mark.parametrize("image", [b"bytes", [1, 2], None])
+def test_what_is_no_image_is_named(image):
+    with pytest.raises(InputError, match=f"but this is {type(image).__name__}"):
+        decode_array(image)

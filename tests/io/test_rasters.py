@@ -235,3 +235,24 @@ def test_a_place_on_earth_is_written_whole_or_not_at_all(tmp_path):
             write_georeferenced(tmp_path / "mask.tif", labels, tmp_path / "a.tif")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_coordinate_system_that_geotiff_cannot_hold_is_refused(tmp_path):
+    rotated = "+proj=ob_tran +o_proj=longlat +o_lon_p=0 +o_lat_p=39.25 +lon_0=18 +R=6371229 +no_defs"
+    place(tmp_path / "a.tif", samples(1, 8, 9), crs=rotated)
+    with pytest.raises(InputError, match="GeoTIFF cannot hold its coordinate system"):
+        write_georeferenced(tmp_path / "mask.tif", np.zeros((8, 9), np.uint8), tmp_path / "a.tif")
+    assert not list(tmp_path.glob("mask*"))
+
+
+def test_label_maps_with_overviews_are_read_and_images_behind_a_thumbnail_refused(tmp_path):
+    labels = np.random.default_rng(0).integers(0, 3, (256, 256)).astype(np.uint8)
+    place(tmp_path / "a.tif", labels[None])
+    with rasterio.open(tmp_path / "a.tif", "r+") as file:
+        file.build_overviews([2, 4])
+    assert (read_labels(tmp_path / "a.tif") == labels).all()
+    with tifffile.TiffWriter(tmp_path / "b.tif") as file:
+        file.write(labels[::4, ::4], subfiletype=1, metadata=None)
+        file.write(labels, metadata=None)
+    with pytest.raises(InputError, match="begins with a reduced copy"):
+        read_image(tmp_path / "b.tif")

@@ -61,4 +61,4 @@ def validated(content: object, source: str) -> Recipe:
         place = ".".join(str(part) for part in first["loc"]) or "the configuration"
         if first["type"] == "extra_forbidden":
             raise ConfigError(f"{source}: {place}: there is no such setting.") from error
-        raise ConfigError(f"{source}: {place}: {first['msg'].lower()} (got {first['input']!r}).") from error
+        raise ConfigError(f"{source}: {place}: {first['msg'].lower()} (got {first['input']!r:.100}).") from error

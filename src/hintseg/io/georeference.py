@@ -65,6 +65,11 @@ def write_georeferenced(
                 target.write_colormap(1, {index: (*colour, 255) for index, colour in enumerate(palette)})
                 if rpcs is not None:
                     target.rpcs = rpcs
+            with memory.open() as written:
+                if len(written.files) > 1:  # what GeoTIFF lacks, GDAL puts beside it
+                    raise InputError(
+                        f"{like}: GeoTIFF cannot hold its coordinate system; reproject it first, or write PNGs."
+                    )
             path.write_bytes(memory.read())  # on a full disk GDAL itself would leave a part, and say nothing
 
 

@@ -59,8 +59,10 @@ def read_image(path: Path, view: View = PLAIN) -> NDArray[np.uint8]:
 
 def decode_array(image: NDArray[np.uint8] | Image.Image) -> DecodedImage:
     """An array as it is, or a PIL image, upright, as its file is decoded; InputError where that has 16 bits."""
-    if not isinstance(image, Image.Image):
+    if isinstance(image, np.ndarray):
         return DecodedImage(image, None)
+    if not isinstance(image, Image.Image):
+        raise InputError(f"an image is an array, a PIL image or a path, but this is {type(image).__name__}.")
     if image.mode.startswith(("I", "F")):
         raise InputError(f"a PIL image of mode {image.mode} has more than 8 bits; save it as a TIFF and give its path.")
     pixels, visible = on_white(ImageOps.exif_transpose(image))
@@ -184,7 +186,7 @@ def read_label_map(path: Path) -> LabelMap:
                 f"{path}: a label map must have one channel (grey or palette) but this is {image.mode}; "
                 "save class indices, not colours."
             )
-        if mask is None and (pages := getattr(image, "n_frames", 1)) > 1:
+        if not is_tiff(path) and (pages := getattr(image, "n_frames", 1)) > 1:
             raise InputError(f"{path}: a label map is one image but this has {pages}; save each as a file of its own.")
         stretched, tags = grey_factor(image), getattr(image, "tag_v2", {})
         if tags.get(PHOTOMETRIC) == 0:

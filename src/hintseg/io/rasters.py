@@ -221,6 +221,8 @@ def _require_one_image(path: Path, file: tifffile.TiffFile) -> None:
     images = [one for one in file.series if not _subfile(one.keyframe) & (REDUCED | MASK) and one.name not in ASIDE]
     if len(images) > 1:
         raise InputError(f"{path}: holds {len(images)} images; save every page as a file of its own.")
+    if len(file.series) > 1 and _subfile(file.series[0].keyframe) & (REDUCED | MASK):
+        raise InputError(f"{path}: begins with a reduced copy or a mask of its image; save it with the image first.")
 
 
 def _subfile(page: Any) -> int:

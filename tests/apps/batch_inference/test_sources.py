@@ -180,3 +180,16 @@ def test_completion_does_all_again_where_a_replaced_image_changes_how_the_others
     tifffile.imwrite(hinted / "images/a.tif", 20 * tifffile.imread(hinted / "images/a.tif"))
     assert complete(hinted, out) == {"a", "b"}
     assert complete(hinted, out) == set()
+
+
+@pytest.mark.parametrize("left", [0, -40, -4])
+def test_cut_masks_are_made_again(images, tmp_path, left):
+    output = Output(str(tmp_path / "masks"))
+    output.claim("one", images)
+    output.write_all(images, compute, keep=False)
+    mask = tmp_path / "masks" / "a.png"
+    whole = mask.read_bytes()
+    mask.write_bytes(whole[:left])
+    assert output.claim("one", images, resume=True) == {"b", "c"}
+    output.write_all(images[:1], compute, keep=False)
+    assert mask.read_bytes() == whole

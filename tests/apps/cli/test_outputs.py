@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import socket
 import stat
@@ -245,3 +246,9 @@ def test_areas_of_what_complete_and_predict_wrote_are_measured(hintseg, trained,
     code, _, said = hintseg("measure", tmp_path / "nothing")
     assert code == 2
     assert "holds no masks" in said
+
+
+def test_a_name_that_the_system_refuses_is_one_sentence(hintseg, scenes):  # noqa: F811
+    code, _, error = hintseg("measure", scenes.root / "masks", "--out", "a" * 300)
+    assert code == 2
+    assert re.search(r"^hintseg: .*a{300}.*: cannot be used \(File name too long\)\.$", error, re.M)

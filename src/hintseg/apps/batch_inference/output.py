@@ -295,7 +295,7 @@ class Output:
         addresses = [below(self.folder, file) for file in files]
         if self.kind != "parquet":
             marks = zip(files, recorded_marks(addresses), strict=True)
-            return {file: {file.removesuffix(self.suffix): mark} for file, mark in marks}
+            return {file: {file.removesuffix(self.suffix): mark} for file, mark in marks if mark != ""}
         found = {}
         for file, address in zip(files, addresses, strict=True):
             with local_file(address) as path:

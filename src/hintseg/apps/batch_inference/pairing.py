@@ -34,7 +34,7 @@ def images_of_masks(masks: Path, folder: Path, address: str, is_named: bool) -> 
     found = list_label_maps(masks).files
     names = [name for name in images if composed(name) in found]
     recorded = recorded_marks([str(found[composed(name)]) for name in names])
-    told = {name: mark for name, mark in zip(names, recorded, strict=True) if mark is not None}
+    told = {name: mark for name, mark in zip(names, recorded, strict=True) if mark}
     with ThreadPoolExecutor(READERS) as pool:
         own = dict(zip(told, pool.map(lambda name: _marks(images[name], folder, address), told), strict=True))
     others = [name for name, marks in own.items() if marks and told[name] not in marks]

@@ -10,7 +10,7 @@ from hintseg.apps.batch_inference.input_images import InputImage
 from hintseg.errors import InputError
 from hintseg.io.listing import require_file
 from hintseg.io.storage.files import local_file, read_ends, stamp_of
-from hintseg.io.storage.outputs import ENDS, MARK
+from hintseg.io.storage.outputs import ENDS, MARK, is_cut
 
 DIGITS = 20
 READERS = 16  # files read at once; most of the time goes by in waiting for disks and stores
@@ -38,11 +38,16 @@ def source_mark(address: str) -> str:
 
 
 def recorded_marks(masks: Sequence[str]) -> list[str | None]:
-    """The mark of its source that each mask carries; None of those that an earlier version wrote."""
+    """The mark of its source that each mask carries; None of those that an earlier version wrote, "" of cut ones."""
+    pattern = re.compile(rb"%b, source ([0-9a-f]+)" % MARK.encode())
+
+    def recorded(mask: str) -> str | None:
+        ends = read_ends(mask, ENDS)
+        found = pattern.search(ends)
+        return "" if is_cut(ends) else found and found[1].decode()
+
     with ThreadPoolExecutor(READERS) as pool:
-        pattern = rb"%b, source ([0-9a-f]+)" % MARK.encode()
-        found = pool.map(lambda mask: re.search(pattern, read_ends(mask, ENDS)), masks)
-        return [match and match[1].decode() for match in found]
+        return list(pool.map(recorded, masks))
 
 
 def changed_images(

@@ -75,6 +75,11 @@ def main() -> None:
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(1)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        say(f"hintseg: {error.filename}: cannot be used ({error.strerror}).", file=sys.stderr)
+        sys.exit(2)
     except Exception as error:
         if not is_exhausted(error):
             raise

@@ -26,6 +26,7 @@ from hintseg.io.writing import write_text
 
 MARK = "made by hintseg"
 ENDS = 8192  # bytes at either end of a file among which the mark is
+PNG_END = b"IEND\xaeB`\x82"
 P = TypeVar("P", bound=PurePath)
 log = logging.getLogger(__name__)
 
@@ -43,13 +44,22 @@ def is_made_here(address: str) -> bool:
     """
     ends = read_ends(address, ENDS)
     told = re.search(rb"%b(?:, source [0-9a-f]+)?(, pixels [0-9a-f]{8})" % MARK.encode(), ends)
-    if MARK.encode() not in ends or told is None:
-        return MARK.encode() in ends
+    if MARK.encode() not in ends or told is None or is_cut(ends):
+        return MARK.encode() in ends or not ends
     try:
         with local_file(address) as path:
             return marked(read_labels(path)).encode().endswith(told[1])
     except InputError:  # no label map any more
         return False
+
+
+def is_cut(ends: bytes) -> bool:
+    """Whether a file is empty, or a PNG without its end: what a machine that lost its power, or a bad copy, leaves.
+
+    Args:
+        ends: its first and last bytes.
+    """
+    return not ends or (ends.startswith(b"\x89PNG") and not ends.endswith(PNG_END))
 
 
 def without_outputs(paths: Iterable[P], root: P, out: P | None = None) -> list[P]:
