@@ -5,15 +5,17 @@ import pytest
 pytest.importorskip("fastapi")
 pytest.importorskip("playwright.sync_api")
 
-from tests.apps.studio.browsing import Hand, add, expect, free_port, opened, scribble, stored
+from tests.apps.studio.browsing import Hand, add, expect, free_port, scribble, stale, stored
 from tests.apps.studio.waiting import eventually
 
 
 @pytest.fixture
 def page(browser, serve, photographs):
-    with opened(browser, serve, photographs) as page:
-        add(page, "dog")
-        yield page
+    port = free_port()
+    serve(photographs, port)
+    (page,) = stale(browser, port, 1)  # which asks for nothing by itself
+    add(page, "dog")
+    return page
 
 
 def late(page, pattern, method="GET"):
