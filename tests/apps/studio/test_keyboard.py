@@ -88,7 +88,7 @@ def test_a_whole_project_needs_no_mouse(browser, serve, photographs, tmp_path):
     expect(page.locator("#images [aria-current=true] span")).to_have_text("cup")
     stroke(page, 2, (0.5, 0.35), (0.65, 0.3))
     stroke(page, 0, (0.05, 0.1), (0.2, 0.1))
-    expect(page.locator("#source")).to_have_text("learned from all hints")
+    expect(page.locator("#source")).to_have_text("learned from all hints", timeout=90_000)
 
     # A learned mask of an image without hints, corrected and accepted.
     tab_to(page, "#images button")
@@ -96,12 +96,12 @@ def test_a_whole_project_needs_no_mouse(browser, serve, photographs, tmp_path):
     assert page.evaluate(f"{FOCUS}.textContent").startswith("motorcycle")
     press(page, "Enter")
     expect(page.locator("#images [aria-current=true] span")).to_have_text("motorcycle")
-    expect(page.locator("#source")).to_have_text("learned from all hints")
+    expect(page.locator("#source")).to_have_text("learned from all hints", timeout=90_000)
     before = shown(page, "state.view.tag")
     press(page, "k")
     stroke(page, 0, (0.1, 0.9), (0.6, 0.9))
     eventually(lambda: shown(page, "state.view.tag") != before)
-    expect(page.locator("#source")).to_have_text("learned from all hints")
+    expect(page.locator("#source")).to_have_text("learned from all hints", timeout=90_000)
     press(page, "a")
     expect(page.locator("#accept")).to_have_text("Withdraw mask")
     assert Dataset.open(tmp_path / "project").has_mask("motorcycle")

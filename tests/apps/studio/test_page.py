@@ -101,7 +101,8 @@ def test_drawing_goes_on_where_hints_name_a_class_that_is_renamed(browser, serve
         eventually(lambda: names(page) == ["dog", "bush"])
         assert "bush" in (photographs / "points.json").read_text("utf-8")
         scribble(page, (0.1, 0.2), (0.6, 0.2))
-        eventually(lambda: stored(photographs) == ["bush"])
+        expect(page.locator("#saved")).to_have_text("saved")
+        assert stored(photographs) == ["bush"]
         expect(page.locator("#notice")).to_be_hidden()
 
 
