@@ -1,11 +1,13 @@
 """Answers that come late, in a real browser: they undo nothing, and are taken for no other image."""
 
+import re
+
 import pytest
 
 pytest.importorskip("fastapi")
 pytest.importorskip("playwright.sync_api")
 
-from tests.apps.studio.browsing import Hand, add, expect, free_port, scribble, stale, stored
+from tests.apps.studio.browsing import Hand, add, expect, free_port, rows, scribble, stale, stored
 from tests.apps.studio.waiting import eventually
 
 
@@ -176,3 +178,22 @@ def test_a_channel_is_shown_of_its_own_image_and_as_chosen_last(page):
     tell(page, held)
     expect(page.locator("#channel option[data-old]")).to_have_count(0)
     expect(page.locator("#channel")).to_have_value("")
+
+
+@pytest.mark.slow
+def test_no_message_moves_the_image_under_the_pen(page, photographs):
+    hand = Hand(page)
+    page.mouse.move(*hand.at(0.2, 0.2))
+    page.mouse.down()
+    page.mouse.move(*hand.at(0.5, 0.2))
+    before = page.locator("#canvas").bounding_box()
+    page.evaluate(
+        "import('/page/js/dom.js').then((module) => { module.inform('good to know'); module.complain('no'); })"
+    )
+    assert page.locator("#canvas").bounding_box() == before
+    page.mouse.move(*hand.at(0.8, 0.2))
+    page.mouse.up()
+    expect(page.locator("#info")).to_have_text(re.compile("^good to know"))
+    expect(page.locator("#saved")).to_have_text("saved")
+    ((_, points),) = [row[:2] for row in rows(photographs, "scribbles")]
+    assert max(y for _, y in points) - min(y for _, y in points) <= 1

@@ -8,16 +8,35 @@ export function element(tag, properties = {}, ...children) {
   return made;
 }
 
+// What comes or goes above the image would move it under the pen: it waits until nothing is pressed.
+const late = new Map(); // by the part of the page
+let pressed = false;
+
+export function arrange(part, change) {
+  if (pressed) late.set(part, change); else change();
+}
+
+export function press(is) {
+  pressed = is;
+  if (is) return;
+  for (const change of late.values()) change();
+  late.clear();
+}
+
 export function complain(error) {
-  $("error-text").textContent = error ? error.message ?? String(error) : "";
-  $("error").hidden = !error;
+  arrange("error", () => {
+    $("error-text").textContent = error ? error.message ?? String(error) : "";
+    $("error").hidden = !error;
+  });
 }
 $("error-close").onclick = () => complain(null);
 
 // What is good to know, until somebody closes it.
 export function inform(text) {
-  $("info-text").textContent = text;
-  $("info").hidden = !text;
+  arrange("info", () => {
+    $("info-text").textContent = text;
+    $("info").hidden = !text;
+  });
 }
 $("info-close").onclick = () => inform("");
 

@@ -1,6 +1,6 @@
 // What others changed: both states are shown as numbers, and the user chooses.
 
-import { $, attempt, complain, element } from "./dom.js";
+import { $, arrange, attempt, complain, element } from "./dom.js";
 import { adopt } from "./editing.js";
 import { counted, ofClasses, only, union } from "./hints.js";
 import { open } from "./image.js";
@@ -9,7 +9,9 @@ import { address, askJson } from "./server.js";
 import { hints, on, project, view } from "./state.js";
 import { tableNotice } from "./table.js";
 
-function notice(text, choices) {
+const notice = (text, choices) => arrange("notice", () => showChoices(text, choices));
+
+function showChoices(text, choices) {
   $("notice").hidden = !text;
   if (!text) return;
   $("notice-text").textContent = text;

@@ -1,6 +1,7 @@
 // Mouse, pen and fingers on the canvas: one draws, two move and zoom.
 
 import { canvas, draw, zoom } from "./canvas.js";
+import { press } from "./dom.js";
 import { begin, drawOn, end, isDrawing } from "./drawing.js";
 import { closePolygon } from "./polygon.js";
 import { hand, view } from "./state.js";
@@ -23,7 +24,7 @@ canvas.addEventListener("pointerdown", (event) => {
   if (fingers.size > 1) { giveUp(); return draw(); }
   corners = hand.current?.corners?.length ?? 0;
   if (space.held || event.button === 1) { panning = { x: event.clientX - view.x, y: event.clientY - view.y }; return; }
-  if (event.button === 0) begin(pixel(event));
+  if (event.button === 0) { press(true); begin(pixel(event)); }
 });
 
 // What one finger began when it was to be two; a polygon stays without the corner of that finger.
@@ -57,10 +58,11 @@ canvas.addEventListener("pointerup", (event) => {
   fingers.delete(event.pointerId);
   panning = null;
   end();
+  press(fingers.size > 0);
 });
 canvas.addEventListener("dblclick", closePolygon);
 canvas.addEventListener("pointerleave", () => { view.cursor = null; draw(); });
-canvas.addEventListener("pointercancel", (event) => { fingers.delete(event.pointerId); giveUp(); draw(); });
+canvas.addEventListener("pointercancel", (event) => { fingers.delete(event.pointerId); giveUp(); press(fingers.size > 0); draw(); });
 canvas.addEventListener("wheel", (event) => {
   event.preventDefault();
   const area = canvas.getBoundingClientRect();

@@ -1,6 +1,6 @@
 // Training in the background, and the poll that follows it and what other tabs save.
 
-import { $, attempt, complain, inform } from "./dom.js";
+import { $, arrange, attempt, complain, inform } from "./dom.js";
 import { follow } from "./image.js";
 import { readProject } from "./project.js";
 import { allSaved, versions } from "./saving.js";
@@ -20,8 +20,10 @@ function remaining(seconds) {
 
 export function showState(state) {
   const run = before?.run === state.run ? before : null;
-  $("train").hidden = $("effort").hidden = state.training;
-  $("stop").hidden = $("progress").hidden = !state.training;
+  arrange("training", () => {
+    $("train").hidden = $("effort").hidden = state.training;
+    $("stop").hidden = $("progress").hidden = !state.training;
+  });
   if (state.training) {
     furthest = Math.max(run ? furthest : 0, state.part ?? 0);
     if (furthest) $("bar").value = furthest; else $("bar").removeAttribute("value"); // moves by itself
