@@ -16,7 +16,7 @@ from rasterio.transform import from_origin
 
 from hintseg.errors import InputError
 from hintseg.io.georeference import pixel_area, write_georeferenced
-from hintseg.io.images import decode_image, read_image, read_label_map, read_labels
+from hintseg.io.images import decode_image, read_image, read_image_size, read_label_map, read_labels
 from hintseg.io.rasters import read_raster
 
 OWN, OTHER = "urn:uuid:aaaaaaaa-0000-0000-0000-000000000000", "urn:uuid:bbbbbbbb-0000-0000-0000-000000000000"
@@ -175,3 +175,24 @@ def test_planes_that_a_microscope_claims_and_does_not_have_cost_nothing(tmp_path
     assert (read_image(tmp_path / "a.ome.tif") == read_image(tmp_path / "plain.tif")).all()
     assert tracemalloc.get_traced_memory()[1] < 50 << 20
     tracemalloc.stop()
+
+
+def test_tiles_far_larger_than_their_image_are_refused(tmp_path):
+    tags = [(256, 4, 16), (257, 4, 16), (258, 3, 16), (259, 3, 8), (262, 3, 1), (277, 3, 1), (322, 4, 20_000)]
+    tags += [(323, 4, 20_000), (324, 4, 200), (325, 4, 4), (339, 3, 1)]
+    entries = b"".join(struct.pack("<HHII", number, kind, 1, value) for number, kind, value in tags)
+    path = tmp_path / "a.tif"
+    path.write_bytes((struct.pack("<2sHIH", b"II", 42, 8, len(tags)) + entries).ljust(200, b"\0") + bytes(8))
+    for read in (read_image, read_labels):
+        with pytest.raises(InputError, match="its tiles are far larger than it is"):
+            read(path)
+
+
+def test_images_of_too_many_pixels_are_refused_from_their_header(tmp_path):
+    single_strip(tmp_path / "a.tif", 8, bytes(64))
+    content = bytearray((tmp_path / "a.tif").read_bytes())
+    content[18:22] = content[30:34] = content[102:106] = struct.pack("<I", 25_000)
+    (tmp_path / "a.tif").write_bytes(content)
+    for read in (read_image_size, read_image, read_labels):
+        with pytest.raises(InputError, match="25000×25000 is more than the 400,000,000 pixels allowed"):
+            read(tmp_path / "a.tif")

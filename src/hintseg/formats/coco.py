@@ -51,7 +51,7 @@ def read(path: Path, found: Imported) -> None:
     names = _by_id(content, "categories", "name", path)
     named = {number: str(category["name"]) for number, category in names.items()}
     rows = [_row(annotation, named, f"{path}, annotations[{row}]") for row, annotation in enumerate(annotations)]
-    label_used(found, named.values(), {name for _, name in rows})
+    label_used(found, path, named.values(), {name for _, name in rows})
     images = _by_id(content, "images", "file_name", path)
     unknown = next((row for row, (image, _) in enumerate(rows) if image not in images), None)
     if unknown is not None:

@@ -48,7 +48,7 @@ def read(path: Path, found: Imported) -> None:
     used = {shape.get("label") or "" for image in root.iter("image") for shape in image}
     used |= {track.get("label") or "" for track in root.iter("track")}
     listed = [name.text or "" for name in root.iterfind("meta//labels/label/name")]
-    label_used(found, [name for name in listed if name], used - {""})
+    label_used(found, path, [name for name in listed if name], used - {""})
     keys = []
     for image in root.iter("image"):
         where = f"{path}, image {image.get('name')!r}"

@@ -2,6 +2,7 @@
 
 from collections import Counter, defaultdict
 from functools import cache
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,7 @@ def finish(found: Imported) -> None:
             if not (found.regions[key] == label).any():
                 found.leave_out("region that others cover wholly", key, label)
     _note_unused(found)
+    _note_not_looked_for(found)
     for one, other in names_alike(found.classes):
         found.note(
             f"the classes {one!r} and {other!r} differ in case only and are imported as two; if they are one, "
@@ -61,6 +63,7 @@ def finish(found: Imported) -> None:
         table.clear()
         table.update(renamed)
     found.whole = {names[key] for key in found.whole}
+    found.looked_for = {names[key]: labels for key, labels in found.looked_for.items() if key in names}
     found.incomplete = {names[key]: known for key, known in found.incomplete.items() if key in names}
     found.splits = {
         name: [names[key] for key in dict.fromkeys(keys) if key in names] for name, keys in found.splits.items()
@@ -69,7 +72,7 @@ def finish(found: Imported) -> None:
 
 def _note_unused(found: Imported) -> None:
     """Say which of the classes that the annotation files list none of them uses."""
-    listed = dict.fromkeys(map(plain_name, found.listed))
+    listed = dict.fromkeys(map(plain_name, chain.from_iterable(found.listed.values())))
     known = set(map(plain_name, found.classes))
     unused = [name for name in listed if name not in known]
     if unused:
@@ -77,6 +80,25 @@ def _note_unused(found: Imported) -> None:
         found.note(
             f"{len(unused)} of {len(listed)} listed classes are used by no annotation and were left out: "
             f"{', '.join(unused[:MOST_NAMED])}{more}."
+        )
+
+
+def _note_not_looked_for(found: Imported) -> None:
+    """What an annotation file does not list, nobody looked for in its images."""
+    files: dict[str, list[Path]] = defaultdict(list)
+    for where, key in found.said:
+        files[key].append(where)
+    labels = {plain_name(name): label for label, name in enumerate(found.classes)}
+    everywhere = {plain_name(name) for names in found.listed.values() for name in names}
+    for key, own in files.items():
+        if all(where in found.listed for where in own):
+            left = everywhere - {plain_name(name) for where in own for name in found.listed[where]}
+            if left & labels.keys():
+                found.looked_for[key] = [label for name, label in labels.items() if name not in left]
+    if found.looked_for:
+        found.note(
+            f"{len(found.looked_for)} images are of annotation files that do not list all {len(labels)} classes; those "
+            "that are not listed count neither as there nor as absent."
         )
 
 

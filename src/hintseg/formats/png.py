@@ -23,8 +23,9 @@ from hintseg.formats.reader import Imported
 from hintseg.formats.split_lists import read_split_lists
 from hintseg.formats.writer import Classes, Labelled, require_lines
 from hintseg.hints.labels import IGNORE_INDEX, UNLABELED
-from hintseg.io.images import UNSET, read_label_map, write_labels
+from hintseg.io.images import UNSET, read_label_map, upright_mask, write_labels
 from hintseg.io.pillow import opened_image
+from hintseg.io.places import require_same_place
 from hintseg.io.rasters import NODATA
 from hintseg.io.samples import as_sample
 from hintseg.io.writing import write_text
@@ -77,6 +78,8 @@ def read_root(root: Path, found: Imported) -> None:
         key = _image_of(path, found)
         if keys.setdefault(key, path) != path:
             raise InputError(f"{path}: {keys[key]} has the same name; rename one of the two.")
+    for key, path in keys.items():
+        require_same_place(path, found.images[key])
     colours = label_colours.read_colours(meanings)
     if colours is None:
         _add_by_index(keys, label_colours.read_values(meanings), meanings, found)
@@ -185,6 +188,7 @@ def _code(colour: Colour) -> int:
 
 def _codes(path: Path) -> tuple[NDArray[np.int64], NDArray[np.bool_], NDArray[np.bool_]]:
     """Colour of each pixel as one number, where it is transparent, and where a TIFF says that there is no data."""
+    mask = upright_mask(path)
     with opened_image(path) as image:
         image.load()  # which turns TIFF files upright
         upright = ImageOps.exif_transpose(image)
@@ -194,7 +198,7 @@ def _codes(path: Path) -> tuple[NDArray[np.int64], NDArray[np.bool_], NDArray[np
     stored = stored.reshape(*stored.shape[:2], -1)[..., :3]
     nodata = np.zeros(stored.shape[:2], np.bool_) if value is None else (stored == value).all(axis=2)
     codes: NDArray[np.int64] = pixels[..., 0] << 16 | pixels[..., 1] << 8 | pixels[..., 2]
-    return codes, pixels[..., 3] == 0, nodata
+    return codes, (pixels[..., 3] == 0) | (False if mask is None else ~mask), nodata
 
 
 def write(out: Path, items: Iterable[Labelled], classes: Classes) -> None:

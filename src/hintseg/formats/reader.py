@@ -36,8 +36,7 @@ class Imported:
 
     Attributes:
         root: folder of the annotations; images are looked for below it.
-        classes: names in order of their labels.
-        images: KEY → file.
+        classes, images: names in order of their labels; KEY → file.
         tags, boxes, points, scribbles: KEY → rows of the folder format, labels as indices.
         regions: KEY → (H, W) uint8, filled areas; `IGNORE_INDEX` where it was ignored, `UNLABELED` elsewhere.
         painted: KEY → classes of its regions, later ones of which may cover others.
@@ -45,7 +44,7 @@ class Imported:
         splits: name → keys.
         incomplete: KEY of an image in which something drawn could not be held → whether its class is known.
         lost, notes: what could not be held → how often, and sentences about what was changed.
-        listed: class names in annotation files' lists, used or not.
+        listed, looked_for: annotation file → names in its list of classes; KEY → labels, if its files list some only.
         unlabelled: value or class of label maps that says that nothing was drawn, if it was given.
         said: annotation file, KEY → the image's name in it.
         reach: KEY → the largest coordinate of its polygons, or one above 1.
@@ -65,7 +64,8 @@ class Imported:
     incomplete: dict[str, bool] = field(default_factory=dict)
     lost: Counter[str] = field(default_factory=Counter)
     notes: list[str] = field(default_factory=list)
-    listed: list[str] = field(default_factory=list)
+    listed: dict[Path, list[str]] = field(default_factory=dict)
+    looked_for: dict[str, list[int]] = field(default_factory=dict)
     unlabelled: str | None = None
     names: dict[str, tuple[str, ...]] = field(default_factory=dict)
     said: dict[tuple[Path, str], str] = field(default_factory=dict)

@@ -252,28 +252,28 @@ def _write(found: Imported, out: Path, background: int | None) -> Dataset:
     """Regions become masks where all the rest is background, else scribbles that fill an area.
 
     An image that has boxes, points or strokes besides is not background wherever no region lies, nor is one in which
-    something was left out, or of which a tag names a class that has no region.
+    something was left out or not looked for, or of which a tag names a class that has no region.
     """
     unfilled = 0
     for key, regions in found.regions.items():
         alone = not any(key in table for table in (found.boxes, found.points, found.scribbles))
         rest = background if alone and key not in found.whole else None
         only_named = any(not (regions == label).any() for label in found.tags.get(key, ()))
-        if rest is not None and (only_named or key in found.incomplete):
+        if rest is not None and (only_named or key in found.incomplete or key in found.looked_for):
             rest, unfilled = None, unfilled + 1
         folder = "masks" if key in found.whole or rest is not None else "scribbles"
         labels = np.where(regions == UNLABELED, np.uint8(IGNORE_INDEX if rest is None else rest), regions)
         write_labels(out / folder / f"{key}.png", labels, quickly=True)
     if unfilled:
         found.note(
-            f"{unfilled} images are not filled with the background: in these a shape was left out, or a class is named "
-            "but not drawn."
+            f"{unfilled} images are not filled with the background: in these a shape was left out, a class is named "
+            "but not drawn, or not all classes were looked for."
         )
     tables: dict[str, Mapping[str, list[Any]]] = {
         "tags": found.tags,
         "boxes": found.boxes,
         "points": found.points,
         "scribbles": found.scribbles,
-        "looked_for": {key: [] for key, is_known in found.incomplete.items() if not is_known},
+        "looked_for": found.looked_for | {key: [] for key, is_known in found.incomplete.items() if not is_known},
     }
     return write_folder(out, found.classes, background, found.images, found.splits, tables)

@@ -77,13 +77,13 @@ def split_of(path: Path, root: Path) -> str | None:
     return None
 
 
-def label_used(found: Imported, names: Iterable[str], used: set[str]) -> None:
+def label_used(found: Imported, path: Path, names: Iterable[str], used: set[str]) -> None:
     """Make classes of those names of a file's list that its annotations use; of all where there are no annotations.
 
     A name that nothing uses may be a heading over other classes, and would be a class that is nowhere.
     """
-    for name in names:
-        found.listed.append(name)
+    found.listed[path] = list(names)
+    for name in found.listed[path]:
         if name in used or not used:
             found.label(name)
 

@@ -47,6 +47,7 @@ from hintseg.hints.types.hint_type import Hint, Row
 from hintseg.hints.types.registry import HINT_TYPES, with_label_maps, with_tables
 from hintseg.io.images import decode_image, read_image, read_image_size
 from hintseg.io.listing import Listing, list_images
+from hintseg.io.places import require_same_place
 from hintseg.io.samples import PLAIN, DecodedImage, View
 from hintseg.io.storage.addresses import is_remote, local_path
 from hintseg.io.storage.mirror import Progress, fetch
@@ -295,4 +296,5 @@ class Dataset:
             return None
         require_own_values(self.root / folder, self.classes, self.first_label)
         require_size(path, (values := self.coding.read(path, self.classes, correct)).shape, size())
+        require_same_place(path, self.path(key))
         return self.coding.decode(values, HINT_TYPES[folder].dense, path)

@@ -83,6 +83,11 @@ def _place(rasterio: Any, like: Path) -> tuple[dict[str, Any], Any]:
             crs, transform, rpcs, (points, points_crs) = source.crs, source.transform, source.rpcs, source.gcps
     except rasterio.errors.RasterioError as error:
         raise InputError(f"{like}: its georeference cannot be read ({error}); export it in another format.") from error
+    if points and points_crs is None:
+        raise InputError(
+            f"{like}: has ground control points without a coordinate system, so its mask cannot be placed; "
+            "export it in another format."
+        )
     if points:
         return {"gcps": points, "crs": points_crs}, rpcs
     if crs is None and transform.is_identity and rpcs is None:

@@ -29,7 +29,7 @@ from hintseg.io.listing import IMAGE_SUFFIXES as IMAGE_SUFFIXES
 from hintseg.io.palette import palette_bytes
 from hintseg.io.pillow import decoded, deep_samples, has_deep_colours, is_tiff, on_white, opened_image, turned
 from hintseg.io.rasters import COLOUR, NODATA, Header, read_header, read_mask, read_raster, read_samples
-from hintseg.io.samples import PLAIN, DecodedImage, View, as_sample
+from hintseg.io.samples import PLAIN, DecodedImage, View, as_sample, require_bands
 from hintseg.io.samples import valid_values as sampled_values
 from hintseg.io.writing import atomic_path
 
@@ -82,14 +82,17 @@ def decode_image(path: Path, view: View = PLAIN) -> DecodedImage:
         raster = read_raster(path, view)
         valid = None if raster.valid is None else turned(raster.valid, header.orientation)
         return DecodedImage(turned(raster.pixels, header.orientation), valid)
-    mask = _upright_mask(path, header)
+    mask = upright_mask(path, header)
     with opened_image(path) as image:
         nodata = 255 - header.nodata if header.nodata is not None and header.photometric == 0 else header.nodata
         return decoded(path, image, view, nodata, mask)
 
 
-def _upright_mask(path: Path, header: Header) -> NDArray[np.bool_] | None:
-    mask = read_mask(path, header)
+def upright_mask(path: Path, header: Header | None = None) -> NDArray[np.bool_] | None:
+    """(H, W) where the mask of a TIFF, in or beside it, says that there is an image; None where there is no mask."""
+    if not is_tiff(path):
+        return None
+    mask = read_mask(path, header := header or read_header(path))
     return None if mask is None else turned(mask, header.orientation)
 
 
@@ -120,6 +123,8 @@ def valid_samples(path: Path, view: View) -> NDArray[np.float64] | None:
     else:
         with opened_image(path) as image:
             samples = deep_samples(path, image, has_deep_colours(path, image))
+    if samples is not None:
+        require_bands(path, samples, view)
     return None if samples is None else sampled_values(samples, view, SAMPLED)
 
 
@@ -176,7 +181,8 @@ def read_label_map(path: Path) -> LabelMap:
         InputError: missing, truncated, not single-channel, several images, white is zero, a palette that may have
             been renumbered, or values that are fractions or not in 0 … 255.
     """
-    kind, mask = sample_type(path), _upright_mask(path, read_header(path)) if is_tiff(path) else None
+    kind, header = sample_type(path), read_header(path) if is_tiff(path) else None
+    mask = upright_mask(path, header)
     with opened_image(path) as image:
         require_numbered(path, image)
         if image.mode == "F":
@@ -186,7 +192,11 @@ def read_label_map(path: Path) -> LabelMap:
                 f"{path}: a label map must have one channel (grey or palette) but this is {image.mode}; "
                 "save class indices, not colours."
             )
-        if not is_tiff(path) and (pages := getattr(image, "n_frames", 1)) > 1:
+        if header is not None and header.channels > 1:
+            raise InputError(
+                f"{path}: a label map has one channel, but this has {header.channels}; save the class numbers alone."
+            )
+        if header is None and (pages := getattr(image, "n_frames", 1)) > 1:
             raise InputError(f"{path}: a label map is one image but this has {pages}; save each as a file of its own.")
         stretched, tags = grey_factor(image), getattr(image, "tag_v2", {})
         if tags.get(PHOTOMETRIC) == 0:

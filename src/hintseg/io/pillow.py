@@ -8,11 +8,11 @@ from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image, ImageFile, ImageOps
 
 from hintseg.errors import InputError, why
 from hintseg.io.listing import require_file
-from hintseg.io.samples import DecodedImage, Samples, View, shown
+from hintseg.io.samples import DecodedImage, Samples, View, require_bands, shown
 
 FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "WEBP", "GIF", "AVIF", "JPEG2000", "PPM")
 MAX_PIXELS = 400_000_000  # 20 000 × 20 000; above this a file is more likely a bomb than an image
@@ -47,6 +47,12 @@ def opened_image(path: Path) -> Iterator[Image.Image]:
                     raise InputError(
                         f"{path}: {width}×{height} is more than the {MAX_PIXELS:,} pixels allowed; cut it into tiles."
                     )
+                if image.format == "TIFF":
+                    image.filename = ""  # type: ignore[attr-defined]  # rows of turned images are mixed up where it is mapped
+                    for place in ("xmp", "XML:com.adobe.xmp"):  # whose orientation other programs do not follow
+                        image.info.pop(place, None)
+                if image.format == "TIFF" and width * height > (Image.MAX_IMAGE_PIXELS or MAX_PIXELS):
+                    _use_own_limit(image)
                 if image.format in ANIMATED and getattr(image, "is_animated", False):
                     raise InputError(f"{path}: is an animation, not one image; save its frames as files of their own.")
                 yield image
@@ -58,6 +64,17 @@ def opened_image(path: Path) -> Iterator[Image.Image]:
     # TypeError: sizes and offsets of a damaged TIFF that are no integers.
     except (ValueError, TypeError, SyntaxError, EOFError, struct.error, Image.DecompressionBombError) as error:
         raise InputError(f"{path}: cannot be decoded ({why(error)}); the file is truncated or damaged.") from error
+
+
+def _use_own_limit(image: Any) -> None:
+    """Let Pillow load a TIFF of more pixels than it likes; other formats are asked when they are opened alone."""
+
+    def load_prepare() -> None:
+        if getattr(image, "_im", None) is None:
+            image.im = Image.new(image.mode, getattr(image, "_tile_size", image.size)).im
+        ImageFile.ImageFile.load_prepare(image)
+
+    image.load_prepare = load_prepare
 
 
 def decoded(
@@ -72,6 +89,7 @@ def decoded(
     coloured = has_deep_colours(path, image)
     orientation = image.getexif().get(0x0112, 1)  # loads the pixels of a PNG
     if (deep := deep_samples(path, image, coloured)) is not None:
+        require_bands(path, deep, view)
         pixels, valid = shown(deep, view)
         return DecodedImage(turned(pixels, orientation), None if valid is None else turned(valid, orientation))
     image.load()

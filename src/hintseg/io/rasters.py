@@ -3,6 +3,8 @@
 `samples.View` says which channels are shown (`bands` and `range` in dataset.json). Common images are left to Pillow.
 """
 
+import math
+import warnings
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,7 +15,7 @@ from numpy.typing import NDArray
 
 from hintseg.errors import ConfigError, InputError, why
 from hintseg.io import pillow
-from hintseg.io.samples import PLAIN, DecodedImage, Samples, View, as_sample, shown
+from hintseg.io.samples import PLAIN, DecodedImage, Samples, View, as_sample, require_bands, shown
 from hintseg.io.tiff_files import opened_tiff, require_bounded
 
 GDAL_DRIVERS = ("GTiff", "JPEG", "PNG", "WEBP", "BMP", "GIF", "JP2OpenJPEG", "PNM")  # of `listing.IMAGE_SUFFIXES`
@@ -37,6 +39,7 @@ class Header(NamedTuple):
         nodata: sample that means "no data".
         photometric, alpha: see above.
         mask: number of the page that holds its mask; None where there is none.
+        channels: samples of a pixel, transparency included.
     """
 
     size: tuple[int, int]
@@ -47,6 +50,7 @@ class Header(NamedTuple):
     photometric: int
     alpha: tuple[bool, ...]
     mask: int | None
+    channels: int
 
 
 def read_header(path: Path) -> Header:
@@ -60,6 +64,7 @@ def read_header(path: Path) -> Header:
         _channels_last(path, series.axes)
         _require_one_image(path, file)
         kind = page.dtype
+        _require_modest(path, *_size(series), 0)
         try:
             alpha = tuple(int(each) in ALPHA for each in page.extrasamples)
             photometric, bits, samples = int(page.photometric), int(page.bitspersample), int(page.samplesperpixel)
@@ -83,6 +88,7 @@ def read_header(path: Path) -> Header:
             nodata=as_sample(tags.get(NODATA), kind),
             photometric=photometric,
             alpha=alpha,
+            channels=math.prod(series.shape) // math.prod(_size(series)),
             mask=next((number for number, one in enumerate(file.pages) if _subfile(one.aspage()) == MASK), None),
         )
 
@@ -101,9 +107,7 @@ def read_raster(path: Path, view: View = PLAIN) -> DecodedImage:
         InputError: not readable, a stack of images, no such band, or compressed in a way that needs another package.
     """
     samples = read_samples(path, read_header(path))
-    count = samples.values.shape[2]
-    if view.bands and max(view.bands) >= count:
-        raise InputError(f"{path}: has {count} channels, so 'bands' {list(view.bands)} cannot be shown.")
+    require_bands(path, samples, view)
     return shown(samples, view)
 
 
@@ -138,8 +142,10 @@ def read_mask(path: Path, header: Header) -> NDArray[np.bool_] | None:
             raise InputError(f"{beside}: is a mask of another size than {path.name}; remove it, or make it anew.")
         return np.asarray((values > 0).any(axis=2))
     with opened_tiff(path) as file:
-        page = file.pages[header.mask]
+        page = file.pages[header.mask].aspage()
         require_bounded(path, file, [page])
+        if page.bitspersample > 8:
+            raise InputError(f"{path}: its mask has {page.bitspersample} bits; save it with alpha.")
         try:
             mask = np.asarray(page.asarray()) if page.shape == header.size else None
         except Exception as error:  # tifffile raises many kinds
@@ -188,25 +194,36 @@ def _values(path: Path) -> tuple[NDArray[Any], NDArray[np.uint16] | None]:
         try:
             values = series.asarray().reshape(series.shape)
         except Exception as error:  # a codec may be missing, or the file damaged; tifffile raises many kinds
-            return _decoded_elsewhere(path, error), colormap
+            return _decoded_elsewhere(path, error, series), colormap
         order = [series.axes.index(axis) for axis in wanted]
     values = values.transpose(order)
     return values if values.ndim == 3 else values[..., None], colormap
 
 
-def _decoded_elsewhere(path: Path, error: Exception) -> NDArray[Any]:
-    if "imagecodecs" not in str(error):
+def _decoded_elsewhere(path: Path, error: Exception, series: tifffile.TiffPageSeries) -> NDArray[Any]:
+    """(H, W, channels) by GDAL, which has more codecs."""
+    if not isinstance(error, ImportError) and "imagecodecs" not in str(error):
         raise InputError(f"{path}: cannot be decoded ({why(error)}); the file is truncated or damaged.") from error
     try:
         rasterio = require_rasterio("compressed TIFF")
     except ConfigError as missing:
         raise InputError(f"{path}: {error}; pip install 'hintseg[geo]' reads it, too.") from missing
     try:
-        with open_with_gdal(rasterio, path) as source:
-            samples: NDArray[Any] = source.read()
-    except rasterio.errors.RasterioError as broken:
+        pages = []
+        for page in series.pages:
+            if page is None:
+                raise InputError(f"{path}: lacks planes that it names; save it whole.")
+            # GDAL counts a file's pages from 1; by itself it reads the first alone.
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
+                with rasterio.open(f"GTIFF_DIR:{page.index + 1}:{path.absolute()}", driver="GTiff") as source:
+                    pages.append(source.read())
+    except (rasterio.errors.RasterioError, TypeError) as broken:  # the second: pages within pages
         raise InputError(f"{path}: cannot be decoded ({why(broken)}); the file is truncated or damaged.") from broken
-    return samples.transpose(1, 2, 0)
+    samples: NDArray[Any] = np.concatenate(pages).transpose(1, 2, 0)
+    if samples.shape[:2] != _size(series) or samples.size != math.prod(series.shape):
+        raise InputError(f"{path}: is compressed in a way that its layout cannot be read in; save it with Deflate.")
+    return samples
 
 
 def _channels_last(path: Path, axes: str) -> str:

@@ -6,10 +6,13 @@ the whole data set, so that all its images, and those a run segments later, are 
 
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from hintseg.errors import InputError
 
 Limits = tuple[float, float]
 
@@ -147,6 +150,13 @@ def as_sample(nodata: str | float | None, kind: np.dtype[Any]) -> float | None:
         return float(value) if np.isfinite(value) else None
     except (TypeError, ValueError, OverflowError):
         return None
+
+
+def require_bands(path: Path, samples: Samples, view: View) -> None:
+    """Raises InputError where a file lacks a channel that is to be shown."""
+    count = samples.values.shape[2]
+    if view.bands and max(view.bands) >= count:
+        raise InputError(f"{path}: has {count} channels, so 'bands' {list(view.bands)} cannot be shown.")
 
 
 def _bands(samples: Samples, view: View) -> list[int]:

@@ -38,6 +38,8 @@ def opened_tiff(path: Path) -> tifffile.TiffFile:
             # The reader would follow them all, for minutes in a file made or damaged to that end.
             if len(file.pages) > MOST_PAGES or any(len(page.subifds or ()) > MOST_PAGES for page in file.pages):
                 raise ValueError(f"it has more than {MOST_PAGES} pages")
+            if any(_has_vast_tiles(page) for page in file.pages if isinstance(page, tifffile.TiffPage)):
+                raise ValueError("its tiles are far larger than it is")
             if file.is_ome and not _is_modest(file.pages.first.description):
                 file.close()
                 file = tifffile.TiffFile(path, **ALONE, is_ome=False)
@@ -49,6 +51,11 @@ def opened_tiff(path: Path) -> tifffile.TiffFile:
         if file is not None:
             file.close()
         raise InputError(f"{path}: cannot be decoded ({why(error)}); the file is truncated or damaged.") from error
+
+
+def _has_vast_tiles(page: tifffile.TiffPage) -> bool:
+    """Whether a tile, which is unpacked whole, has far more pixels than the page; small images have one of 4096²."""
+    return page.tilelength * page.tilewidth > max(4 * page.imagelength * page.imagewidth, 4096**2)
 
 
 def _is_modest(description: str) -> bool:

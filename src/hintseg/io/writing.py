@@ -25,8 +25,12 @@ def write_text(path: Path, text: str) -> None:
 
 
 @contextmanager
-def atomic_path(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path` that replaces it when the block ends without error; RunError where none can."""
+def atomic_path(path: Path, durable: bool = True) -> Iterator[Path]:
+    """A temporary path beside `path` that replaces it when the block ends without error; RunError where none can.
+
+    Args:
+        durable: on the disk before it does; what a power cut may empty, since it can be made again, need not be.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=".partial-", suffix=path.suffix)
@@ -38,6 +42,8 @@ def atomic_path(path: Path) -> Iterator[Path]:
         yield temporary
         # Now, since safetensors makes the file anew, readable by its owner alone.
         os.chmod(temporary, 0o666 & ~_umask())
+        if durable:
+            _flush(temporary)
         os.replace(temporary, path)
     except OSError as error:
         raise RunError(
@@ -54,6 +60,15 @@ def atomic_path(path: Path) -> Iterator[Path]:
         raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _flush(path: Path) -> None:
+    """Bring a file to the disk: one that is renamed before it is there may be empty after a power cut."""
+    handle = os.open(path, os.O_RDWR)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _umask() -> int:
@@ -81,7 +96,7 @@ def cached_arrays(
         return found
     made = tuple(make())
     named: dict[str, Any] = dict(zip(names, made, strict=True))
-    with atomic_path(path) as temporary:
+    with atomic_path(path, durable=False) as temporary:
         np.savez_compressed(temporary, **named)
     return made
 

@@ -11,6 +11,7 @@ import typer
 from hintseg.apps.cli import options
 from hintseg.apps.cli.terminal import plain, say
 from hintseg.errors import ConfigError, InputError, unknown_name
+from hintseg.io.storage.outputs import sole_writer
 
 
 def complete(
@@ -57,8 +58,9 @@ def complete(
     # A data set's own folder masks/ holds the truth.
     target = out or below(run, "masks" if segmenter is not None else f"masks-{method}")
     trained = segmenter if method == "network" else None
-    wrong = complete_masks(trained, dataset, keys, hint_types, method, target, resume, overwrite)
-    _write_masks("complete", len(keys), wrong, target)
+    with sole_writer(target):
+        wrong = complete_masks(trained, dataset, keys, hint_types, method, target, resume, overwrite)
+        _write_masks("complete", len(keys), wrong, target)
 
 
 def predict(
@@ -111,13 +113,14 @@ def predict(
         segmenter, method=method, scales=scales, longest_side=longest_side, flip=flip, crf=crf,
     )  # fmt: skip
     output = Output(out, kind, segmenter.classes, soft, segmenter.description.colours)
-    wanted = pending(found, output, maker_of(segmenter, config), resume, overwrite, clear=engine == "ray")
-    if engine == "ray":
-        results = predict_on_ray(segmenter.run, wanted, output, config, workers)
-    else:
-        results = predict_here(segmenter, wanted, output, config)
-    finished: list[str | None] = [None] * (len(found) - len(wanted))
-    _write_masks("predict", len(found), itertools.chain(finished, (wrong for _, wrong in results)), out)
+    with sole_writer(out):
+        wanted = pending(found, output, maker_of(segmenter, config), resume, overwrite, clear=engine == "ray")
+        if engine == "ray":
+            results = predict_on_ray(segmenter.run, wanted, output, config, workers)
+        else:
+            results = predict_here(segmenter, wanted, output, config)
+        finished: list[str | None] = [None] * (len(found) - len(wanted))
+        _write_masks("predict", len(found), itertools.chain(finished, (wrong for _, wrong in results)), out)
 
 
 def evaluate(

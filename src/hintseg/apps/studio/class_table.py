@@ -50,11 +50,12 @@ def write_classes(
     content |= {"classes": names, "background": background, "tags_complete": complete}
     require_placed(dataset, names)
     identifiers = (*identifiers, *(secrets.token_hex(4) for _ in names[len(identifiers) :]))
-    if tuple(names[: len(dataset.classes)]) == dataset.classes:
+    added = _not_looked_for(dataset, len(names)) if complete else {}
+    if tuple(names[: len(dataset.classes)]) == dataset.classes and not added:
         _write(dataset.root, identifiers, names, content)
         return
     with changing(dataset.root) as change:
-        _stage_tables(dataset, names, change.staged)
+        _stage_tables(dataset, names, added, change.staged)
         for folder in FOLDERS:
             _stage_label_maps(dataset, dataset.label_maps[folder], names, change.staged)
             stage_record(dataset, folder, lambda told: _renamed(dataset, told, names), change.staged)
@@ -104,11 +105,20 @@ def _plain(name: str) -> str:
     return plain_name(name).casefold()
 
 
-def _stage_tables(dataset: Dataset, names: Sequence[str], staged: Path) -> None:
+def _not_looked_for(dataset: Dataset, count: int) -> dict[str, list[int]]:
+    """Rows of looked_for.json: in images that have hints, nobody has looked for classes that are new."""
+    if count == len(dataset.classes) or not dataset.classes:
+        return {}
+    hinted = {key for keys in dataset.hint_keys().values() for key in keys}
+    return {key: list(range(len(dataset.classes))) for key in sorted(hinted)}
+
+
+def _stage_tables(dataset: Dataset, names: Sequence[str], added: dict[str, list[int]], staged: Path) -> None:
     new = {plain_name(old): name for old, name in zip(dataset.classes, names, strict=False)}
     for name in NUMBERED:
         before = read_table(dataset.root / f"{name}.json")
         after = {key: [with_names(name, row, new) for row in rows] for key, rows in before.items()}
+        after = added | after if name == "looked_for" else after
         if after != before:
             write_text(staged / f"{name}.json", json.dumps(after, ensure_ascii=False))
 

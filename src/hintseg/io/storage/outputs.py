@@ -6,11 +6,14 @@ the field, label maps hold a checksum of their pixels in it, too. A folder of ou
 `run.json`; both are left out where a folder round them is read.
 """
 
+import hashlib
 import logging
 import os
 import re
+import tempfile
 import zlib
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path, PurePath
 from typing import TypeVar
 
@@ -20,6 +23,7 @@ from numpy.typing import NDArray
 from hintseg.errors import InputError, RunError
 from hintseg.io.images import read_labels
 from hintseg.io.listing import MADE_BY as MADE_BY
+from hintseg.io.locking import take_lock
 from hintseg.io.storage.addresses import is_remote, local_path
 from hintseg.io.storage.files import local_file, read_ends
 from hintseg.io.writing import write_text
@@ -45,7 +49,7 @@ def is_made_here(address: str) -> bool:
     ends = read_ends(address, ENDS)
     told = re.search(rb"%b(?:, source [0-9a-f]+)?(, pixels [0-9a-f]{8})" % MARK.encode(), ends)
     if MARK.encode() not in ends or told is None or is_cut(ends):
-        return MARK.encode() in ends or not ends
+        return MARK.encode() in ends or not ends.strip(b"\0")
     try:
         with local_file(address) as path:
             return marked(read_labels(path)).encode().endswith(told[1])
@@ -54,12 +58,12 @@ def is_made_here(address: str) -> bool:
 
 
 def is_cut(ends: bytes) -> bool:
-    """Whether a file is empty, or a PNG without its end: what a machine that lost its power, or a bad copy, leaves.
+    """Whether a file is empty, zeros alone, or a PNG without its end, as power cuts and bad copies leave them.
 
     Args:
         ends: its first and last bytes.
     """
-    return not ends or (ends.startswith(b"\x89PNG") and not ends.endswith(PNG_END))
+    return not ends.strip(b"\0") or (ends.startswith(b"\x89PNG") and not ends.endswith(PNG_END))
 
 
 def without_outputs(paths: Iterable[P], root: P, out: P | None = None) -> list[P]:
@@ -77,6 +81,34 @@ def without_outputs(paths: Iterable[P], root: P, out: P | None = None) -> list[P
     for folder in sorted(made):
         log.warning("%s: is left out; hintseg writes its masks there.", folder)
     return [path for path in paths if made.isdisjoint(path.parents)]
+
+
+@contextmanager
+def sole_writer(folder: str) -> Iterator[None]:
+    """Keep other processes of this machine out of a folder of outputs, whether it is there yet or not.
+
+    Nobody watches a folder at a URL.
+
+    Raises:
+        RunError: another one writes there.
+    """
+    if is_remote(folder):
+        yield
+        return
+    place = Path(tempfile.gettempdir()) / f"hintseg-locks-{os.getuid() if hasattr(os, 'getuid') else 'all'}"
+    name = hashlib.sha256(os.path.realpath(local_path(folder)).encode("utf-8", "surrogateescape")).hexdigest()[:32]
+    try:
+        place.mkdir(mode=0o700, exist_ok=True)
+        handle = os.open(place / name, os.O_CREAT | os.O_RDWR | getattr(os, "O_NOFOLLOW", 0), 0o600)
+    except OSError:  # no place for locks
+        yield
+        return
+    try:
+        if take_lock(handle) is False:
+            raise RunError(f"{folder}: another hintseg process writes there; wait for it, or choose another --out.")
+        yield
+    finally:
+        os.close(handle)
 
 
 def require_apart(folder: str, sources: Iterable[str | Path]) -> None:

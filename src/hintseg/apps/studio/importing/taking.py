@@ -124,8 +124,23 @@ def _stage_tables(plan: _Plan) -> None:
                 mine = table.get(plan.keys[key], [])
                 found = [_row(name, row, plan.labels, size) for row in rows]
                 table[plan.keys[key]] = mine + [row for row in found if row not in mine]
+        if name == "looked_for":
+            table = _not_looked_for(plan) | table
         if table != own:
             write_text(plan.change.staged / f"{name}.json", json.dumps(table, ensure_ascii=False))
+
+
+def _not_looked_for(plan: _Plan) -> dict[str, list[int]]:
+    """Rows of looked_for.json: nobody looked for the project's classes in images that come in, nor the other way."""
+    if not plan.dataset.tags_complete:
+        return {}
+    own, theirs, rows = set(range(len(plan.dataset.classes))), set(plan.labels), {}
+    hinted = {key for keys in plan.dataset.hint_keys().values() for key in keys} - plan.replaced
+    for key in sorted(hinted | set(plan.keys.values())):
+        looked_for = (own if key in hinted else set()) | (theirs if key in plan.keys.values() else set())
+        if looked_for != own | theirs:
+            rows[key] = sorted(looked_for)
+    return rows
 
 
 def _row(name: str, row: Any, labels: Sequence[int], size: tuple[int, int]) -> Any:
