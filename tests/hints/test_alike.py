@@ -36,3 +36,19 @@ def test_an_import_tells_of_classes_that_differ_in_case_only(folder, tmp_path):
     _, found = import_dataset(source, tmp_path / "out")
     (note,) = [note for note in found.notes if "differ in case only" in note]
     assert note.startswith("the classes 'Cow' and 'cow'")
+
+
+def test_what_one_annotation_file_does_not_list_is_not_absent_from_its_images(tmp_path):
+    for name, categories in (("vehicles", ["car", "person"]), ("plants", ["tree"])):
+        write_image(tmp_path / f"in/{name}/{name}0.png", np.zeros((9, 9, 3), np.uint8))
+        content = {
+            "images": [{"id": 1, "file_name": f"{name}0.png", "height": 9, "width": 9}],
+            "annotations": [{"id": 1, "image_id": 1, "category_id": 1, "bbox": [1, 1, 4, 4]}],
+            "categories": [{"id": number, "name": one} for number, one in enumerate(categories, start=1)],
+        }
+        (tmp_path / f"in/{name}/{name}.json").write_text(json.dumps(content))
+    dataset, found = import_dataset(tmp_path / "in", tmp_path / "out")
+    car, tree = map(dataset.classes.index, ("car", "tree"))
+    assert not dataset.hints("vehicles0").absent(2)[tree]
+    assert not dataset.hints("plants0").absent(2)[car]
+    assert any("do not list all 2 classes" in note for note in found.notes)

@@ -134,3 +134,26 @@ def test_control_points_without_a_coordinate_system_are_named(tmp_path):
         target.write(LABELS, 1)
     with pytest.raises(InputError, match=r"control points without a coordinate system|carries no georeference"):
         write_georeferenced(tmp_path / "m.tif", LABELS, tmp_path / "a.tif")
+
+
+@pytest.mark.parametrize("kind", ["ImageJ", "OME"])
+def test_a_page_that_kept_the_description_of_all_is_an_image_of_its_own(tmp_path, kind):
+    stack = rng.integers(0, 60_000, (3, 40, 50)).astype(np.uint16)
+    options = {"imagej": True} if kind == "ImageJ" else {"ome": True}
+    tifffile.imwrite(tmp_path / "all.tif", stack, metadata={"axes": "ZYX" if kind == "ImageJ" else "CYX"}, **options)
+    with tifffile.TiffFile(tmp_path / "all.tif") as file:
+        description = file.pages.first.description
+    tifffile.imwrite(tmp_path / "page.tif", stack[1], description=description, metadata=None)
+    tifffile.imwrite(tmp_path / "plain.tif", stack[1])
+    assert (read_image(tmp_path / "page.tif") == read_image(tmp_path / "plain.tif")).all()
+
+
+def test_codecs_that_gdal_has_are_read(tmp_path):
+    values = rng.integers(0, 60_000, (3, 40, 50)).astype(np.uint16)
+    for name, compression in (("a", "zstd"), ("plain", "deflate")):
+        with rasterio.open(
+            tmp_path / f"{name}.tif", "w", driver="GTiff", height=40, width=50, count=3, dtype="uint16",
+            compress=compression, photometric="RGB", transform=Affine(1, 0, 500_000, 0, -1, 5_000_000),
+        ) as target:  # fmt: skip
+            target.write(values)
+    assert (read_image(tmp_path / "a.tif") == read_image(tmp_path / "plain.tif")).all()

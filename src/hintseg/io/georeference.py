@@ -19,6 +19,7 @@ from hintseg.io.storage.outputs import marked
 
 UNTURNED = {6: 8, 8: 6}  # the orientation that takes another one back; all others take themselves back
 
+LARGEST = 1e9  # of a transform in any unit; beyond, PROJ counts for hours
 TRUE_AREA = 0.01  # by which areas of UTM and national grids may differ from those on the ground
 
 NODATA = 255  # `hints.labels.IGNORE_INDEX`
@@ -120,7 +121,7 @@ def pixel_area(path: Path) -> float | None:
                 crs, transform, size = source.crs, source.transform, (source.height, source.width)
         except rasterio.errors.RasterioError:
             return None
-    if crs is None or not crs.is_projected or transform.is_identity:
+    if crs is None or not crs.is_projected or transform.is_identity or max(map(abs, transform)) > LARGEST:
         return None
     area = float(abs(transform.determinant) * crs.linear_units_factor[1] ** 2)
     ground = _ground_areas(rasterio, crs, transform, size)

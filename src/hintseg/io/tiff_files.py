@@ -2,6 +2,8 @@
 
 import logging
 import lzma
+import math
+import re
 import zlib
 from collections.abc import Iterable
 from pathlib import Path
@@ -40,9 +42,9 @@ def opened_tiff(path: Path) -> tifffile.TiffFile:
                 raise ValueError(f"it has more than {MOST_PAGES} pages")
             if any(_has_vast_tiles(page) for page in file.pages if isinstance(page, tifffile.TiffPage)):
                 raise ValueError("its tiles are far larger than it is")
-            if file.is_ome and not _is_modest(file.pages.first.description):
+            if (file.is_ome or file.is_imagej) and not _holds_what_it_says(file):
                 file.close()
-                file = tifffile.TiffFile(path, **ALONE, is_ome=False)
+                file = tifffile.TiffFile(path, **ALONE, is_ome=False, is_imagej=False)
             found = len(file.series)
         if not found or complaints.said:
             raise ValueError("; ".join(complaints.said) or "it holds no image")
@@ -58,11 +60,19 @@ def _has_vast_tiles(page: tifffile.TiffPage) -> bool:
     return page.tilelength * page.tilewidth > max(4 * page.imagelength * page.imagewidth, 4096**2)
 
 
-def _is_modest(description: str) -> bool:
-    """Whether OME-XML counts no more planes than a file may hold; the reader makes lists of them."""
+def _holds_what_it_says(file: tifffile.TiffFile) -> bool:
+    """Whether a microscope's description counts no more planes than there are; the reader makes lists of them.
+
+    A page that was saved as a file of its own may have kept the description of all.
+    """
+    description, planes = file.pages.first.description, len(file.pages) * file.pages.first.samplesperpixel
+    if not file.is_ome:
+        return all(int(count) <= planes for count in re.findall(r"^images=(\d{1,9})$", description, re.M))
     try:
         for element in parse_xml(description.encode(), "").iter():
             if "Modulo" in element.tag or any(int(element.get(name, 0)) > MOST_PAGES for name in COUNTS):
+                return False
+            if math.prod(int(element.get(name, 1)) for name in ("SizeC", "SizeZ", "SizeT")) > planes:
                 return False
     except (InputError, ValueError):
         return False

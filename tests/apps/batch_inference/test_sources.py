@@ -182,14 +182,14 @@ def test_completion_does_all_again_where_a_replaced_image_changes_how_the_others
     assert complete(hinted, out) == set()
 
 
-@pytest.mark.parametrize("left", [0, -40, -4])
-def test_cut_masks_are_made_again(images, tmp_path, left):
-    output = Output(str(tmp_path / "masks"))
+@pytest.mark.parametrize(("kind", "left"), [("png", 0), ("png", -40), ("png", -4), ("geotiff", 0), ("geotiff", -48)])
+def test_cut_masks_are_made_again(images, tmp_path, kind, left):
+    output = Output(str(tmp_path / "masks"), kind)
     output.claim("one", images)
     output.write_all(images, compute, keep=False)
-    mask = tmp_path / "masks" / "a.png"
+    mask = tmp_path / "masks" / f"a{output.suffix}"
     whole = mask.read_bytes()
-    mask.write_bytes(whole[:left])
+    mask.write_bytes(whole[:left] or b"\0" * (kind == "png" and len(whole)))
     assert output.claim("one", images, resume=True) == {"b", "c"}
     output.write_all(images[:1], compute, keep=False)
     assert mask.read_bytes() == whole

@@ -14,6 +14,7 @@ from tests.apps.cli.test_cli import hintseg, trained  # noqa: F401  fixtures
 
 from hintseg.hints.dataset import Dataset
 from hintseg.io.images import write_image, write_labels
+from hintseg.io.storage.outputs import sole_writer
 
 
 def contents(folder):
@@ -252,3 +253,12 @@ def test_a_name_that_the_system_refuses_is_one_sentence(hintseg, scenes):  # noq
     code, _, error = hintseg("measure", scenes.root / "masks", "--out", "a" * 300)
     assert code == 2
     assert re.search(r"^hintseg: .*a{300}.*: cannot be used \(File name too long\)\.$", error, re.M)
+
+
+def test_two_processes_do_not_write_into_one_folder(hintseg, trained, photos, tmp_path):  # noqa: F811
+    with sole_writer(str(tmp_path / "masks")):
+        code, _, error = hintseg("predict", trained, photos, "--out", tmp_path / "masks")
+        assert (code, "another hintseg process writes there" in error) == (2, True)
+        assert not (tmp_path / "masks").exists()
+        assert hintseg("predict", trained, photos, "--out", tmp_path / "others")[0] == 0
+    assert hintseg("predict", trained, photos, "--out", tmp_path / "masks")[0] == 0

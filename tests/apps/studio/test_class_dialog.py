@@ -219,3 +219,17 @@ def test_hints_of_a_class_added_after_training_hold_in_a_runs_mask(tab, folder):
     mask = with_hints(np.zeros((72, 96), np.uint8), dataset, "b")
     assert mask[30, 50] == 2
     assert (mask != 0).mean() < 0.05
+
+
+def test_images_that_have_hints_say_nothing_of_a_class_that_is_added_later(tab, folder):
+    tab.save("b", DRAWN)
+    assert put(tab, complete=True).status_code == 200
+    table = tab.reload()
+    classes = [*({"id": one["id"], "name": one["name"]} for one in table["classes"]), {"name": "dog"}]
+    assert put(tab, classes=classes).status_code == 200
+    dataset = Dataset.open(folder)
+    dog = dataset.classes.index("dog")
+    hinted = [key for key in dataset.paths if dataset.hints(key).classes()]
+    assert "b" in hinted
+    assert not any(dataset.hints(key).absent(len(dataset.classes))[dog] for key in hinted)
+    assert json.loads((folder / "looked_for.json").read_text("utf-8"))["b"] == list(range(dog))

@@ -9,11 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 from hintseg.apps.batch_inference.input_images import InputImage
 from hintseg.errors import InputError
 from hintseg.io.listing import require_file
-from hintseg.io.pillow import is_tiff
-from hintseg.io.rasters import read_header, read_samples
 from hintseg.io.storage.addresses import is_remote, local_path
 from hintseg.io.storage.files import local_file, read_ends, stamp_of
-from hintseg.io.storage.outputs import ENDS, MARK, is_cut
+from hintseg.io.storage.outputs import ENDS, MARK, is_cut, is_whole
 
 DIGITS = 20
 READERS = 16  # files read at once; most of the time goes by in waiting for disks and stores
@@ -47,21 +45,12 @@ def recorded_marks(masks: Sequence[str]) -> list[str | None]:
     def recorded(mask: str) -> str | None:
         ends = read_ends(mask, ENDS)
         found = pattern.search(ends)
-        return "" if is_cut(ends) or not _is_whole_tiff(mask) else found and found[1].decode()
+        return (
+            "" if is_cut(ends) or not (is_remote(mask) or is_whole(local_path(mask))) else found and found[1].decode()
+        )
 
     with ThreadPoolExecutor(READERS) as pool:
         return list(pool.map(recorded, masks))
-
-
-def _is_whole_tiff(mask: str) -> bool:
-    """False of a local TIFF that cannot be read to its end."""
-    if is_remote(mask) or not is_tiff(local_path(mask)):
-        return True
-    try:
-        read_samples(local_path(mask), read_header(local_path(mask)))
-    except InputError:
-        return False
-    return True
 
 
 def changed_images(

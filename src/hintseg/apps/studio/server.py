@@ -107,9 +107,9 @@ def _serve_hints(app: FastAPI, project: Project, model: Model, trainer: Trainer)
     @app.get("/api/state")
     def state(key: str | None = None) -> dict[str, Any]:
         project.refresh()
-        versions = {"classes": project.table()["version"], "images": len(project.dataset.paths)}
+        versions: dict[str, Any] = {"classes": project.table()["version"], "images": len(project.dataset.paths)}
         if key is not None and key in project.dataset.paths:
-            versions["hints"] = project.hints_version(key)
+            versions |= {"hints": project.hints_version(key), "accepted": project.dataset.has_mask(key)}
         return trainer.state() | {
             "newest": model.run,
             "model": model.name,

@@ -24,6 +24,8 @@ from hintseg.errors import InputError, RunError
 from hintseg.io.images import read_labels
 from hintseg.io.listing import MADE_BY as MADE_BY
 from hintseg.io.locking import take_lock
+from hintseg.io.pillow import is_tiff
+from hintseg.io.rasters import read_header, read_samples
 from hintseg.io.storage.addresses import is_remote, local_path
 from hintseg.io.storage.files import local_file, read_ends
 from hintseg.io.writing import write_text
@@ -52,9 +54,22 @@ def is_made_here(address: str) -> bool:
         return MARK.encode() in ends or not ends.strip(b"\0")
     try:
         with local_file(address) as path:
-            return marked(read_labels(path)).encode().endswith(told[1])
-    except InputError:  # no label map any more
+            try:
+                return marked(read_labels(path)).encode().endswith(told[1])
+            except InputError:  # no label map any more, or not all of it
+                return not is_whole(path)
+    except InputError:
         return False
+
+
+def is_whole(path: Path) -> bool:
+    """False of a TIFF that cannot be read to its end."""
+    try:
+        if is_tiff(path):
+            read_samples(path, read_header(path))
+    except InputError:
+        return False
+    return True
 
 
 def is_cut(ends: bytes) -> bool:

@@ -60,7 +60,7 @@ $("class-delete").onclick = attempt(async () => {
     await readProject();
     throw new Error("the classes were changed elsewhere meanwhile, so that nothing was deleted; look at them, then delete again");
   }
-  mark("class deleted");
   if (view.key) await follow();
+  mark("class deleted");
   emit("mask");
 });

@@ -2,9 +2,9 @@
 
 import { $, arrange, attempt, complain, element } from "./dom.js";
 import { adopt } from "./editing.js";
-import { counted, ofClasses, only, union } from "./hints.js";
+import { EMPTY, counted, ofClasses, only, union } from "./hints.js";
 import { open } from "./image.js";
-import { allSaved, conflicts, followFrom, markSaved, save, settle, versions } from "./saving.js";
+import { allSaved, conflicts, followFrom, lost, markSaved, save, settle, versions } from "./saving.js";
 import { address, askJson } from "./server.js";
 import { hints, on, project, view } from "./state.js";
 import { tableNotice } from "./table.js";
@@ -21,23 +21,36 @@ function showChoices(text, choices) {
 
 function showNotice() {
   const key = view.key, conflict = conflicts.get(key), table = tableNotice();
+  const known = new Set(project.classes.map((entry) => entry.id));
   if (table) return notice(...table);
+  if (lost()) return noticeLost(...lost());
   if (conflict) {
-    return notice(`“${key}” was changed elsewhere, in another tab or by another program. There: ${counted(conflict.theirs)}. Here: ${counted(hints.drawn)}. Nothing is lost yet.`, [
+    return notice(`“${key}” was changed elsewhere, in another tab or by another program. There: ${counted(conflict.theirs)}. Here: ${counted(hints.drawn)}${deleted(hints.drawn, known)}. Nothing is lost yet.`, [
       ["Merge: keep both", "save the hints of both", () => merge(key, conflict.theirs)],
       ["Reload: keep theirs only", "drop what was drawn here since", () => reload(key, conflict.copies)],
     ]);
   }
   if (view.kept.length) {
     const copy = view.kept[0], when = new Date(copy.time).toLocaleString();
-    return notice(`Hints of “${key}” were not saved on ${when}, because it was changed elsewhere then: ${counted(copy.hints)}.`, [
-      ["Add them", "save them beside the hints shown", () => merge(key, { ...copy.hints, regions: copy.hints.regions ?? [], version: versions.get(key) }, only(hints.drawn))],
-      ["Discard them", "delete the copy", () => forgetCopies(key, [copy.name])],
-    ]);
+    const discard = ["Discard them", "delete the copy", () => forgetCopies(key, [copy.name])];
+    const add = ["Add them", "save them beside the hints shown", () => merge(key, { ...copy.hints, regions: copy.hints.regions ?? [], version: versions.get(key) }, only(hints.drawn))];
+    const canAdd = counted(ofClasses(copy.hints, known).kept) !== counted(EMPTY);
+    return notice(`Hints of “${key}” were not saved on ${when}, because it was changed elsewhere then: ${counted(copy.hints)}${deleted(copy.hints, known)}.`, canAdd ? [add, discard] : [discard]);
   }
   notice(null);
 }
 on("notice", showNotice);
+
+function deleted(state, known) {
+  const { left } = ofClasses(state, known);
+  return left ? ` (${left} of classes that were deleted, which cannot be added; a copy stays in studio/kept)` : "";
+}
+
+function noticeLost(key, state) {
+  notice(`“${key}” is not in the project's folder images/ any more, so what was drawn last on it is not saved: ${counted(state)}. Put the file back, and it is saved at once.`, [
+    ["Discard what was drawn", "forget what is not saved", () => { settle(key); markSaved(); showNotice(); }],
+  ]);
+}
 
 async function merge(key, other, mine = hints.drawn) {
   if (key !== view.key) return;

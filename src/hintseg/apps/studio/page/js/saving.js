@@ -4,13 +4,14 @@ import { complain, mark, pause } from "./dom.js";
 import { copied, same } from "./hints.js";
 import { noteTypes, readProject } from "./project.js";
 import { address, send } from "./server.js";
-import { emit, hints, imageOf, view } from "./state.js";
+import { emit, hints, imageOf, on, view } from "./state.js";
 
 export const waiting = new Map(); // key → state still to be sent
 export const versions = new Map(); // key → version on disk that this page's state follows from
 export const conflicts = new Map(); // key → { theirs, mine, copies }: changed elsewhere
 const sent = new Map(); // key → states that were sent, but not answered
 const refused = new Map(); // key → state that the server cannot take
+const gone = new Set(); // keys of these whose image is not in the project any more
 const held = new Map(); // key → { version, regions }: what the server holds as of a version; long, so sent only when changed
 let sending = false;
 
@@ -20,7 +21,8 @@ export const unsaved = (key) => waiting.get(key) ?? conflicts.get(key)?.mine ?? 
 // Whether all that was drawn is on disk, of every image.
 export function markSaved() {
   if (conflicts.size) mark("NOT saved: changed elsewhere", true);
-  else if (refused.size || sent.size) mark("NOT saved", true);
+  else if (refused.size) mark(`NOT saved: ${[...refused.keys()].join(", ")}`, true);
+  else if (sent.size) mark("NOT saved", true);
   else mark(waiting.size ? "saving …" : "saved");
 }
 
@@ -71,8 +73,9 @@ async function flush() {
       else if (error.status) { // refused: sending it again would not help; it stays in the page
         waiting.delete(key);
         refused.set(key, state);
+        await readProject().catch(() => {});
         markSaved();
-        complain(error);
+        if (imageOf(key)) complain(error); else { gone.add(key); emit("notice"); }
       } else {
         sent.set(key, [...(sent.get(key) ?? []), state]);
         markSaved();
@@ -83,6 +86,21 @@ async function flush() {
   }
   sending = false;
 }
+
+// What was drawn last on an image that is gone; it is sent again once the image is back.
+export const lost = () => [...refused].find(([key]) => gone.has(key));
+
+on("images", () => {
+  for (const key of gone) {
+    if (!refused.has(key)) gone.delete(key);
+    else if (imageOf(key)) {
+      gone.delete(key);
+      waiting.set(key, refused.get(key));
+      flush();
+      emit("notice");
+    }
+  }
+});
 
 // The disk holds something else than this page has seen: its own state whose answer was lost, or somebody else's.
 async function disagree(key, state, { current }) {

@@ -57,13 +57,14 @@ async function compare(state) {
   if (ranked) { emit("images"); emit("view"); }
   const learned = JSON.stringify([state.model, state.unlearned]) !== JSON.stringify([project.model, project.unlearned]);
   if (learned) { Object.assign(project, { run: state.newest, model: state.model, unlearned: state.unlearned }); emit("mask"); }
-  const { classes, images, hints } = state.versions;
+  const { classes, images, hints, accepted } = state.versions;
   const changed = classes !== project.version;
   if (!isLate() && (changed || images !== project.images.length)) {
     await readProject();
     if (changed) emit("mask");
   }
-  if (hints && hints !== versions.get(view.key)) await follow();
+  if (hints && accepted !== view.accepted) await readProject();
+  if (hints && (hints !== versions.get(view.key) || accepted !== view.accepted)) await follow();
 }
 
 $("train").onclick = attempt(async () => {
