@@ -51,4 +51,15 @@ def test_what_one_annotation_file_does_not_list_is_not_absent_from_its_images(tm
     car, tree = map(dataset.classes.index, ("car", "tree"))
     assert not dataset.hints("vehicles0").absent(2)[tree]
     assert not dataset.hints("plants0").absent(2)[car]
-    assert any("do not list all 2 classes" in note for note in found.notes)
+    assert any("2 of 2 images come from annotation files that do not list all classes" in note for note in found.notes)
+
+
+def test_a_list_of_no_classes_says_nothing(tmp_path):
+    for name, meta in (("one", True), ("two", False)):
+        write_image(tmp_path / f"in/{name}.png", np.zeros((9, 9, 3), np.uint8))
+        listed = "<meta><task><labels><label><name>cat</name></label></labels></task></meta>" if meta else ""
+        box = '<box label="cat" xtl="1" ytl="1" xbr="5" ybr="5"/>'
+        text = f'<annotations>{listed}<image id="0" name="{name}.png" width="9" height="9">{box}</image></annotations>'
+        (tmp_path / f"in/{name}.xml").write_text(text)
+    import_dataset(tmp_path / "in", tmp_path / "out")
+    assert not (tmp_path / "out/looked_for.json").exists()

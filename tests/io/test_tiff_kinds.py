@@ -157,3 +157,15 @@ def test_codecs_that_gdal_has_are_read(tmp_path):
         ) as target:  # fmt: skip
             target.write(values)
     assert (read_image(tmp_path / "a.tif") == read_image(tmp_path / "plain.tif")).all()
+
+
+def test_an_image_that_cannot_be_read_stops_no_import_of_the_others(tmp_path):
+    for folder in ("images", "masks"):
+        (tmp_path / "data" / folder).mkdir(parents=True)
+        for name in "ab":
+            tifffile.imwrite(tmp_path / f"data/{folder}/{name}.tif", LABELS)
+    (tmp_path / "data/images/b.tif").write_bytes((tmp_path / "data/images/b.tif").read_bytes()[:200])
+    (tmp_path / "data/classes.txt").write_text("soil\nwheat\nroad\n")
+    dataset, found = import_dataset(tmp_path / "data", tmp_path / "out", "png")
+    assert list(dataset.paths) == ["a"]
+    assert any("b.tif: cannot be decoded" in note for note in found.notes)

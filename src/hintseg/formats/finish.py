@@ -91,14 +91,14 @@ def _note_not_looked_for(found: Imported) -> None:
     labels = {plain_name(name): label for label, name in enumerate(found.classes)}
     everywhere = {plain_name(name) for names in found.listed.values() for name in names}
     for key, own in files.items():
-        if all(where in found.listed for where in own):
+        if all(found.listed.get(where) for where in own):
             left = everywhere - {plain_name(name) for where in own for name in found.listed[where]}
             if left & labels.keys():
                 found.looked_for[key] = [label for name, label in labels.items() if name not in left]
     if found.looked_for:
         found.note(
-            f"{len(found.looked_for)} images are of annotation files that do not list all {len(labels)} classes; those "
-            "that are not listed count neither as there nor as absent."
+            f"{len(found.looked_for)} of {len(found.images)} images come from annotation files that do not list all "
+            "classes of this import; a class that a file does not list counts neither as there nor as absent there."
         )
 
 

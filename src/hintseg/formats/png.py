@@ -79,7 +79,8 @@ def read_root(root: Path, found: Imported) -> None:
         if keys.setdefault(key, path) != path:
             raise InputError(f"{path}: {keys[key]} has the same name; rename one of the two.")
     for key, path in keys.items():
-        require_same_place(path, found.images[key])
+        if found.is_readable(key):
+            require_same_place(path, found.images[key])
     colours = label_colours.read_colours(meanings)
     if colours is None:
         _add_by_index(keys, label_colours.read_values(meanings), meanings, found)

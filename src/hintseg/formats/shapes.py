@@ -82,7 +82,7 @@ def label_used(found: Imported, path: Path, names: Iterable[str], used: set[str]
 
     A name that nothing uses may be a heading over other classes, and would be a class that is nowhere.
     """
-    found.listed[path] = list(names)
+    found.listed[path] = list(names) or sorted(used)
     for name in found.listed[path]:
         if name in used or not used:
             found.label(name)

@@ -46,7 +46,8 @@ def place_tagged(
     flat = cells.flatten(0, 1)
     mean, scale = flat.mean(dim=0), flat.std(dim=0) + 1e-5
     cells = (cells - mean) / scale
-    layer = multiple_instance_layer(cells, torch.from_numpy(_present(targets)), recipe.seed)
+    present, absent = map(torch.from_numpy, _told(targets))
+    layer = multiple_instance_layer(cells, present, absent, recipe.seed)
     probabilities = [
         tagged_probabilities(_scores(layer, own), targets[key][1], background, recipe, pixels=False)
         for key, own in zip(keys, cells, strict=True)
@@ -78,12 +79,12 @@ def all_localized(images: TrainingImages) -> bool:
     return named <= localized
 
 
-def multiple_instance_layer(cells: Tensor, present: Tensor, seed: int) -> nn.Linear:
+def multiple_instance_layer(cells: Tensor, present: Tensor, absent: Tensor, seed: int) -> nn.Linear:
     """A linear layer whose log-mean-exp over an image's cells tells the image's tags.
 
     Args:
         cells: (N, P, D) standardised features.
-        present: (N, C) bool.
+        present, absent: (N, C) bool; of a class that is neither nothing is known.
     """
     torch.manual_seed(seed)
     layer = nn.Linear(cells.shape[2], present.shape[1])
@@ -92,7 +93,8 @@ def multiple_instance_layer(cells: Tensor, present: Tensor, seed: int) -> nn.Lin
     def loss() -> Tensor:
         drawn = torch.randint(len(cells), (BATCH,))
         scores = layer(cells[drawn]).logsumexp(dim=1) - math.log(cells.shape[1])
-        return F.binary_cross_entropy_with_logits(scores, present[drawn].float())
+        known = (present | absent)[drawn].float()
+        return F.binary_cross_entropy_with_logits(scores, present[drawn].float(), known)
 
     descend(layer, STEPS, LR, loss)
     return layer
@@ -144,8 +146,10 @@ def _cells(store: FeatureStore, image: NDArray[np.uint8]) -> Tensor:
     return joined_features(store.pyramid(image), torch.stack([columns.flatten(), rows.flatten()], dim=1))
 
 
-def _present(targets: dict[str, tuple[NDArray[np.uint8], PseudoLabels]]) -> NDArray[np.bool_]:
-    return np.stack([target.present_classes for _, target in targets.values()])
+def _told(targets: dict[str, tuple[NDArray[np.uint8], PseudoLabels]]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """(N, C) each: classes that are there, and classes that cannot be."""
+    present = np.stack([target.present_classes for _, target in targets.values()])
+    return present, ~np.stack([target.candidate_classes for _, target in targets.values()])
 
 
 def _enlarged(probabilities: Tensor, image: NDArray[np.uint8]) -> Tensor:

@@ -26,8 +26,8 @@ def require_same_place(path: Path, image: Path) -> None:
     (corners, _), (wanted, pixel) = own, other
     if np.abs(corners - wanted).max() > max(pixel, 1e-12):
         raise InputError(
-            f"{path}: lies elsewhere on Earth than its image, or is turned or mirrored; warp it to that of "
-            f"{image.name}."
+            f"{path}: lies elsewhere on Earth than its image, or is turned or mirrored; save it where "
+            f"{image.name} lies, or without any place."
         )
 
 
@@ -46,6 +46,8 @@ def _corners(path: Path) -> tuple[NDArray[np.float64], float] | None:
         else:
             return None
     except (KeyError, TypeError, ValueError):
+        return None
+    if (x, y) == (0, 0) and {abs(a), abs(d)} == {1}:  # pixels, and no place on Earth
         return None
     at = np.array([(0, 0), (width, 0), (0, height)], float)
     places = np.stack([a * at[:, 0] + b * at[:, 1] + x, c * at[:, 0] + d * at[:, 1] + y], axis=1)

@@ -252,13 +252,26 @@ def _size(series: tifffile.TiffPageSeries) -> tuple[int, int]:
     return int(sizes["Y"]), int(sizes["X"])
 
 
-def _require_whole(path: Path, series: tifffile.TiffPageSeries) -> None:
-    """Samples beyond the end of a file would be read as zeros."""
+def ends_early(path: Path) -> bool:
+    """Whether a TIFF ends before its header or its pixels do."""
+    try:
+        with opened_tiff(path) as file:
+            return _end(file.series[0]) > path.stat().st_size
+    except InputError:
+        return True
+
+
+def _end(series: tifffile.TiffPageSeries) -> int:
     ends = [0 if series.dataoffset is None else series.dataoffset + series.nbytes]
     for page in series.pages:
         if page is not None:
             ends += [start + count for start, count in zip(page.dataoffsets, page.databytecounts, strict=True)]
-    if max(ends) > path.stat().st_size:
+    return int(max(ends))
+
+
+def _require_whole(path: Path, series: tifffile.TiffPageSeries) -> None:
+    """Samples beyond the end of a file would be read as zeros."""
+    if _end(series) > path.stat().st_size:
         raise InputError(f"{path}: cannot be decoded (it ends too early); the file is truncated or damaged.")
 
 

@@ -4,6 +4,7 @@ import logging
 import lzma
 import math
 import re
+import threading
 import zlib
 from collections.abc import Iterable
 from pathlib import Path
@@ -117,6 +118,7 @@ class _Complaints(logging.Handler):
         self.said: list[str] = []
 
     def __enter__(self) -> None:
+        self._thread = threading.get_ident()
         logger = logging.getLogger("tifffile")
         logger.addHandler(self)
         logger.propagate = False
@@ -127,4 +129,5 @@ class _Complaints(logging.Handler):
         logger.propagate = True
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.said.append(record.getMessage())
+        if record.thread == self._thread:  # others read files of their own
+            self.said.append(record.getMessage())

@@ -111,7 +111,9 @@ def unlocalized(images: TrainingImages) -> list[str]:
         localized = hints.localized()
         shown |= localized
         missing = (hints.classes() | always) - localized
-        if hints.tags_complete and hints.looked_for is None and hints.classes() and missing:
+        named = hints.classes()
+        is_told = hints.tags_complete and (hints.looked_for is None or named <= hints.looked_for)
+        if is_told and named and missing:
             found[key] = missing
     foreground = any(missing - always for missing in found.values())
     return list(found) if foreground or not always <= shown else []

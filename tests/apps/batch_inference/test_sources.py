@@ -193,3 +193,29 @@ def test_cut_masks_are_made_again(images, tmp_path, kind, left):
     assert output.claim("one", images, resume=True) == {"b", "c"}
     output.write_all(images[:1], compute, keep=False)
     assert mask.read_bytes() == whole
+
+
+def test_what_was_edited_is_not_taken_for_cut(images, tmp_path):
+    for kind, name in (("png", "a.png"), ("geotiff", "a.tif")):
+        output = Output(str(tmp_path / kind), kind)
+        output.write_all(images[:1], compute, keep=False)
+        path = tmp_path / kind / name
+        if kind == "png":
+            content = path.read_bytes()
+            path.write_bytes(content.replace(b", pixels ", b", pixels 0") + b"\n")
+        else:
+            with tifffile.TiffFile(path) as file:
+                software = file.pages.first.tags["Software"].value
+            tifffile.imwrite(path, np.ones((2, 4, 5), np.uint8), software=software, photometric="minisblack")
+        assert not is_made_here(str(path))
+
+
+def test_a_damaged_mask_says_nothing_of_those_read_beside_it(images, tmp_path):
+    output = Output(str(tmp_path / "masks"), "geotiff")
+    output.write_all(images[:1], compute, keep=False)
+    whole = (tmp_path / "masks/a.tif").read_bytes()
+    for number in range(60):
+        (tmp_path / f"masks/{number}.tif").write_bytes(whole if number % 2 else whole[:12] + whole[:-60])
+    for _ in range(5):
+        marks = recorded_marks([str(tmp_path / f"masks/{number}.tif") for number in range(60)])
+        assert marks[1::2] == [source_mark(images[0].source)] * 30

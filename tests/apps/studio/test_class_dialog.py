@@ -10,6 +10,7 @@ from PIL import Image
 
 pytest.importorskip("fastapi")
 
+from hintseg.api import choose_recipe
 from hintseg.apps.studio import changes, deletion
 from hintseg.apps.studio import project as project_module
 from hintseg.apps.studio.accepted import accept
@@ -18,6 +19,8 @@ from hintseg.apps.studio.unlearned import names_unlearned, with_hints
 from hintseg.errors import InputError
 from hintseg.hints.dataset import Dataset
 from hintseg.io.images import write_labels
+from hintseg.training.data import TrainingImages
+from hintseg.training.tag_classifier import unlocalized
 
 DRAWN = {
     "strokes": [
@@ -233,3 +236,14 @@ def test_images_that_have_hints_say_nothing_of_a_class_that_is_added_later(tab, 
     assert "b" in hinted
     assert not any(dataset.hints(key).absent(len(dataset.classes))[dog] for key in hinted)
     assert json.loads((folder / "looked_for.json").read_text("utf-8"))["b"] == list(range(dog))
+
+
+def test_tags_still_teach_after_a_class_was_added(tab, folder):
+    put(tab, complete=True)
+    (folder / "tags.json").write_text(json.dumps({key: [0] for key in Dataset.open(folder).paths}))
+    classes = [*({"id": one["id"], "name": one["name"]} for one in tab.reload()["classes"]), {"name": "dog"}]
+    assert put(tab, classes=classes).status_code == 200
+    dataset = Dataset.open(folder)
+    keys = tuple(dataset.paths)
+    images = TrainingImages(dataset, keys, ("tags",), choose_recipe(weights="none").data)
+    assert set(unlocalized(images)) == set(keys)

@@ -28,6 +28,28 @@ def test_strokes_on_an_image_that_is_gone_wait_for_it(browser, serve, photograph
 
 
 @pytest.mark.slow
+def test_what_is_drawn_after_an_image_came_back_is_what_is_saved(browser, serve, photographs):
+    port = free_port()
+    serve(photographs, port)
+    (page,) = stale(browser, port, 1)
+    add(page, "dog")
+    image = next((photographs / "images").glob("astronaut.*"))
+    image.rename(photographs / "away")
+    scribble(page, (0.1, 0.2), (0.6, 0.2))
+    expect(page.locator("#saved")).to_have_text("NOT saved: astronaut")
+    (photographs / "away").rename(image)
+    held = []
+    page.route("**/api/hints/astronaut", lambda route: held.append(route))
+    scribble(page, (0.1, 0.4), (0.6, 0.4))
+    eventually(lambda: held or page.wait_for_timeout(10))
+    page.evaluate("import('/page/js/project.js').then((module) => module.readProject())")
+    page.unroute("**/api/hints/astronaut")
+    held[0].continue_()
+    expect(page.locator("#saved")).to_have_text("saved")
+    eventually(lambda: stored(photographs) == ["dog", "dog"] or page.wait_for_timeout(10))
+
+
+@pytest.mark.slow
 def test_strokes_on_an_image_that_is_gone_can_be_discarded(browser, serve, photographs):
     with opened(browser, serve, photographs) as page:
         add(page, "dog")

@@ -11,7 +11,7 @@ from hintseg.errors import InputError
 from hintseg.io.listing import require_file
 from hintseg.io.storage.addresses import is_remote, local_path
 from hintseg.io.storage.files import local_file, read_ends, stamp_of
-from hintseg.io.storage.outputs import ENDS, MARK, is_cut, is_whole
+from hintseg.io.storage.outputs import ENDS, MARK, is_cut, is_cut_tiff
 
 DIGITS = 20
 READERS = 16  # files read at once; most of the time goes by in waiting for disks and stores
@@ -45,9 +45,9 @@ def recorded_marks(masks: Sequence[str]) -> list[str | None]:
     def recorded(mask: str) -> str | None:
         ends = read_ends(mask, ENDS)
         found = pattern.search(ends)
-        return (
-            "" if is_cut(ends) or not (is_remote(mask) or is_whole(local_path(mask))) else found and found[1].decode()
-        )
+        if is_cut(ends) or (not is_remote(mask) and is_cut_tiff(local_path(mask))):
+            return ""
+        return found[1].decode() if found else None
 
     with ThreadPoolExecutor(READERS) as pool:
         return list(pool.map(recorded, masks))

@@ -56,7 +56,7 @@ def write_classes(
         return
     with changing(dataset.root) as change:
         _stage_tables(dataset, names, added, change.staged)
-        for folder in FOLDERS:
+        for folder in FOLDERS if tuple(names[: len(dataset.classes)]) != dataset.classes else ():
             _stage_label_maps(dataset, dataset.label_maps[folder], names, change.staged)
             stage_record(dataset, folder, lambda told: _renamed(dataset, told, names), change.staged)
         _write(change.staged, identifiers, names, content)

@@ -25,7 +25,7 @@ from hintseg.io.images import read_labels
 from hintseg.io.listing import MADE_BY as MADE_BY
 from hintseg.io.locking import take_lock
 from hintseg.io.pillow import is_tiff
-from hintseg.io.rasters import read_header, read_samples
+from hintseg.io.rasters import ends_early
 from hintseg.io.storage.addresses import is_remote, local_path
 from hintseg.io.storage.files import local_file, read_ends
 from hintseg.io.writing import write_text
@@ -57,19 +57,14 @@ def is_made_here(address: str) -> bool:
             try:
                 return marked(read_labels(path)).encode().endswith(told[1])
             except InputError:  # no label map any more, or not all of it
-                return not is_whole(path)
+                return is_cut_tiff(path)
     except InputError:
         return False
 
 
-def is_whole(path: Path) -> bool:
-    """False of a TIFF that cannot be read to its end."""
-    try:
-        if is_tiff(path):
-            read_samples(path, read_header(path))
-    except InputError:
-        return False
-    return True
+def is_cut_tiff(path: Path) -> bool:
+    """Whether a TIFF ends before its pixels do."""
+    return is_tiff(path) and ends_early(path)
 
 
 def is_cut(ends: bytes) -> bool:
@@ -78,7 +73,7 @@ def is_cut(ends: bytes) -> bool:
     Args:
         ends: its first and last bytes.
     """
-    return not ends.strip(b"\0") or (ends.startswith(b"\x89PNG") and not ends.endswith(PNG_END))
+    return not ends.strip(b"\0") or (ends.startswith(b"\x89PNG") and PNG_END not in ends)
 
 
 def without_outputs(paths: Iterable[P], root: P, out: P | None = None) -> list[P]:

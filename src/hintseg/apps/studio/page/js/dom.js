@@ -19,8 +19,9 @@ export function arrange(part, change) {
 export function press(is) {
   pressed = is;
   if (is) return;
-  for (const change of late.values()) change();
+  const changes = [...late.values()];
   late.clear();
+  for (const change of changes) change();
 }
 
 export function complain(error) {

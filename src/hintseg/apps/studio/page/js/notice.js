@@ -23,7 +23,6 @@ function showNotice() {
   const key = view.key, conflict = conflicts.get(key), table = tableNotice();
   const known = new Set(project.classes.map((entry) => entry.id));
   if (table) return notice(...table);
-  if (lost()) return noticeLost(...lost());
   if (conflict) {
     return notice(`“${key}” was changed elsewhere, in another tab or by another program. There: ${counted(conflict.theirs)}. Here: ${counted(hints.drawn)}${deleted(hints.drawn, known)}. Nothing is lost yet.`, [
       ["Merge: keep both", "save the hints of both", () => merge(key, conflict.theirs)],
@@ -37,6 +36,7 @@ function showNotice() {
     const canAdd = counted(ofClasses(copy.hints, known).kept) !== counted(EMPTY);
     return notice(`Hints of “${key}” were not saved on ${when}, because it was changed elsewhere then: ${counted(copy.hints)}${deleted(copy.hints, known)}.`, canAdd ? [add, discard] : [discard]);
   }
+  if (lost()) return noticeLost(...lost());
   notice(null);
 }
 on("notice", showNotice);

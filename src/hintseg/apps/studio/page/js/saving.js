@@ -75,7 +75,7 @@ async function flush() {
         refused.set(key, state);
         await readProject().catch(() => {});
         markSaved();
-        if (imageOf(key)) complain(error); else { gone.add(key); emit("notice"); }
+        if (imageOf(key) && error.status !== 404) complain(error); else { gone.add(key); emit("notice"); }
       } else {
         sent.set(key, [...(sent.get(key) ?? []), state]);
         markSaved();
@@ -95,7 +95,7 @@ on("images", () => {
     if (!refused.has(key)) gone.delete(key);
     else if (imageOf(key)) {
       gone.delete(key);
-      waiting.set(key, refused.get(key));
+      if (!waiting.has(key)) waiting.set(key, refused.get(key)); // else something newer waits
       flush();
       emit("notice");
     }

@@ -5,7 +5,7 @@ import { follow } from "./image.js";
 import { readProject } from "./project.js";
 import { allSaved, versions } from "./saving.js";
 import { askJson, instead, send } from "./server.js";
-import { emit, project, view } from "./state.js";
+import { emit, imageOf, project, view } from "./state.js";
 import { isLate } from "./table.js";
 
 let polling = null;
@@ -43,15 +43,15 @@ export async function poll() {
   const signal = instead("poll");
   let wait = 4000;
   try {
-    const state = await askJson(`/api/state${view.key ? `?key=${encodeURIComponent(view.key)}` : ""}`, { signal });
+    const key = view.key, state = await askJson(`/api/state${key ? `?key=${encodeURIComponent(key)}` : ""}`, { signal });
     showState(state);
     if (state.training) wait = 1000;
-    await compare(state);
+    await compare(state, key);
   } catch { /* the next poll tries again */ }
   if (!signal.aborted) polling = setTimeout(poll, wait);
 }
 
-async function compare(state) {
+async function compare(state, key) {
   const ranked = JSON.stringify(state.uncertain) !== JSON.stringify(project.uncertain);
   project.uncertain = state.uncertain;
   if (ranked) { emit("images"); emit("view"); }
@@ -63,8 +63,9 @@ async function compare(state) {
     await readProject();
     if (changed) emit("mask");
   }
-  if (hints && accepted !== view.accepted) await readProject();
-  if (hints && (hints !== versions.get(view.key) || accepted !== view.accepted)) await follow();
+  if (!hints || key !== view.key) return;
+  if (accepted !== imageOf(key)?.hint_types.includes("masks")) await readProject();
+  if (hints !== versions.get(key) || accepted !== view.accepted) await follow();
 }
 
 $("train").onclick = attempt(async () => {
