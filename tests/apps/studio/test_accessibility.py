@@ -69,7 +69,7 @@ def test_no_state_of_a_project_has_a_fault(browser, serve, photographs):
         check("an error")
         page.route("**/api/hints/astronaut", lambda route: route.fulfill(status=422, json={"detail": "full"}))
         scribble(page, (0.1, 0.9), (0.6, 0.9))
-        expect(page.locator("#saved")).to_have_text("NOT saved")
+        expect(page.locator("#saved")).to_have_text("NOT saved: astronaut")
         check("not saved")
         page.unroute("**/api/hints/astronaut")
         page.click("#undo")
