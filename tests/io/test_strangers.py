@@ -196,3 +196,13 @@ def test_images_of_too_many_pixels_are_refused_from_their_header(tmp_path):
     for read in (read_image_size, read_image, read_labels):
         with pytest.raises(InputError, match="25000×25000 is more than the 400,000,000 pixels allowed"):
             read(tmp_path / "a.tif")
+
+
+def test_an_image_without_pixels_is_refused(tmp_path):
+    single_strip(tmp_path / "a.tif", 1, bytes(48 * 64 * 2))
+    content = bytearray((tmp_path / "a.tif").read_bytes())
+    content[18:22] = bytes(4)
+    (tmp_path / "a.tif").write_bytes(content)
+    for read in (read_image_size, read_image, read_labels):
+        with pytest.raises(InputError, match=r"a\.tif: (has no pixels|cannot be decoded)"):
+            read(tmp_path / "a.tif")

@@ -280,6 +280,8 @@ def _require_modest(path: Path, height: int, width: int, size: int) -> None:
         raise InputError(
             f"{path}: holds {size / 2**30:.1f} GiB of samples, more than can be read; keep fewer channels."
         )
+    if not height * width:
+        raise InputError(f"{path}: has no pixels; replace or remove it.")
     if height * width > pillow.MAX_PIXELS:
         raise InputError(
             f"{path}: {width}×{height} is more than the {pillow.MAX_PIXELS:,} pixels allowed; cut it into tiles."
