@@ -5,7 +5,7 @@ import { open } from "./image.js";
 import { address, askJson, bitmap, instead } from "./server.js";
 import { classOf, colour, emit, on, view } from "./state.js";
 
-let shownFor = null; // the image whose segment is outlined
+let shownFor = null; // the image whose segment is outlined, or is about to be
 
 function paintNeighbour(small, photo, one) {
   const [x0, y0, x1, y1] = one.box;
@@ -20,10 +20,10 @@ function paintNeighbour(small, photo, one) {
 
 export async function look([x, y]) {
   const key = view.key, signal = instead("look");
+  shownFor = key;
   const found = await askJson(`${address("nearest", key)}?x=${x}&y=${y}`, { signal });
   if (key !== view.key) return;
   view.outline = found.outline;
-  shownFor = key;
   emit("view");
   $("neighbours").hidden = false;
   $("neighbours").replaceChildren(...found.neighbours.map((one) => {
