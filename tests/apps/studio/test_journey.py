@@ -107,9 +107,16 @@ def test_from_photographs_to_masks(browser, serve, photographs, tmp_path):
     page.check("#uncertain")
     page.locator("#images button", has_text="cat").click()
     page.keyboard.press("l")
+    held = []
+    page.route("**/api/nearest/cat*", lambda route: held.append(route))
     page.mouse.click(*hand.at(0.5, 0.5))
+    eventually(lambda: held or page.wait_for_timeout(10))
+    with page.expect_response("**/api/mask/cat*"):  # the image is read again, before the answer and after it
+        page.locator("#images button", has_text="cat").click()
+    held[0].continue_()
+    page.unroute("**/api/nearest/cat*")
     expect(page.locator("#neighbours button").first).to_be_visible()
-    with page.expect_response("**/api/mask/cat*"):  # the image is read again
+    with page.expect_response("**/api/mask/cat*"):
         page.locator("#images button", has_text="cat").click()
     expect(page.locator("#neighbours button").first).to_be_visible()
     expect(page.locator("#source")).to_contain_text("mask of run-001")
