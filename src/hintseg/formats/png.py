@@ -24,9 +24,9 @@ from hintseg.formats.split_lists import read_split_lists
 from hintseg.formats.writer import Classes, Labelled, require_lines
 from hintseg.hints.labels import IGNORE_INDEX, UNLABELED
 from hintseg.io.images import UNSET, read_label_map, upright_mask, write_labels
-from hintseg.io.pillow import opened_image
+from hintseg.io.pillow import is_tiff, opened_image
 from hintseg.io.places import require_same_place
-from hintseg.io.rasters import NODATA
+from hintseg.io.rasters import NODATA, read_header
 from hintseg.io.samples import as_sample
 from hintseg.io.writing import write_text
 
@@ -189,7 +189,7 @@ def _code(colour: Colour) -> int:
 
 def _codes(path: Path) -> tuple[NDArray[np.int64], NDArray[np.bool_], NDArray[np.bool_]]:
     """Colour of each pixel as one number, where it is transparent, and where a TIFF says that there is no data."""
-    mask = upright_mask(path)
+    mask = upright_mask(path, read_header(path)) if is_tiff(path) else None
     with opened_image(path) as image:
         image.load()  # which turns TIFF files upright
         upright = ImageOps.exif_transpose(image)

@@ -13,7 +13,7 @@ import numpy as np
 from hintseg.errors import InputError
 from hintseg.io.images import decode_image, valid_samples
 from hintseg.io.pillow import has_deep_colours, is_tiff, opened_image
-from hintseg.io.rasters import read_header, read_sample_type
+from hintseg.io.rasters import read_header
 from hintseg.io.samples import DecodedImage, Limits, View, robust_limits
 from hintseg.io.storage.files import mark_of
 
@@ -103,7 +103,8 @@ def _deep_type(file: Path) -> str | None:
     """What the samples of an image are, from its header; None where its 8 bits are shown as they are."""
     try:
         if is_tiff(file):
-            return str(read_sample_type(file)) if read_header(file).deep else None
+            header = read_header(file)
+            return str(header.kind) if header.deep else None
         with opened_image(file) as image:
             if image.mode == "F":
                 return "float32"

@@ -135,10 +135,9 @@ def _checked(content: dict[str, Any], path: Path) -> dict[str, Any]:
     if not set(content["hint_types"]) <= set(HINT_TYPES):
         raise ValueError("its hint types are unknown")
     content["colours"] = tuple(content.get("colours", ()))
-    if len(content["colours"]) not in (0, len(content["classes"])) or not all(
-        map(COLOUR.fullmatch, content["colours"])
-    ):
-        raise ValueError("its colours are none")
+    is_whole = len(content["colours"]) in (0, len(content["classes"]))
+    if not is_whole or not all(map(COLOUR.fullmatch, content["colours"])):
+        raise ValueError("its colours must be #rrggbb, one a class")
     content["largest"] = int(content.get("largest", 0))
     if not 0 <= content["largest"] <= MAX_PIXELS:
         raise ValueError("its largest image has a side that no image can have")

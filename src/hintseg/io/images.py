@@ -88,11 +88,9 @@ def decode_image(path: Path, view: View = PLAIN) -> DecodedImage:
         return decoded(path, image, view, nodata, mask)
 
 
-def upright_mask(path: Path, header: Header | None = None) -> NDArray[np.bool_] | None:
+def upright_mask(path: Path, header: Header) -> NDArray[np.bool_] | None:
     """(H, W) where the mask of a TIFF, in or beside it, says that there is an image; None where there is no mask."""
-    if not is_tiff(path):
-        return None
-    mask = read_mask(path, header := header or read_header(path))
+    mask = read_mask(path, header)
     return None if mask is None else turned(mask, header.orientation)
 
 
@@ -181,8 +179,8 @@ def read_label_map(path: Path) -> LabelMap:
         InputError: missing, truncated, not single-channel, several images, white is zero, a palette that may have
             been renumbered, or values that are fractions or not in 0 … 255.
     """
-    kind, header = sample_type(path), read_header(path) if is_tiff(path) else None
-    mask = upright_mask(path, header)
+    header = read_header(path) if is_tiff(path) else None
+    kind, mask = sample_type(path, header), None if header is None else upright_mask(path, header)
     with opened_image(path) as image:
         require_numbered(path, image)
         if image.mode == "F":

@@ -7,20 +7,22 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from hintseg.errors import InputError
-from hintseg.io.pillow import is_tiff
-from hintseg.io.rasters import read_sample_type
+from hintseg.io.rasters import Header
 
 LOSSY = ("JPEG", "MPO", "JPEG2000", "AVIF", "WEBP")  # Pillow's names
 LOSSY_TIFF = ("jpeg", "tiff_jpeg")  # compressions of a TIFF
 
 
-def sample_type(path: Path) -> np.dtype[np.generic] | None:
+def sample_type(path: Path, header: Header | None) -> np.dtype[np.generic] | None:
     """What a TIFF's samples are, since Pillow takes signed bytes for unsigned ones; None of other files.
+
+    Args:
+        header: of a TIFF.
 
     Raises:
         InputError: they are fractions, or larger than Pillow reads.
     """
-    kind = read_sample_type(path) if is_tiff(path) else None
+    kind = None if header is None else header.kind
     if kind is not None and kind.kind == "f":
         raise fractions(path)
     if kind is not None and kind.itemsize > 4:

@@ -48,11 +48,7 @@ def opened_image(path: Path) -> Iterator[Image.Image]:
                         f"{path}: {width}×{height} is more than the {MAX_PIXELS:,} pixels allowed; cut it into tiles."
                     )
                 if image.format == "TIFF":
-                    image.filename = ""  # type: ignore[attr-defined]  # rows of turned images are mixed up where it is mapped
-                    for place in ("xmp", "XML:com.adobe.xmp"):  # whose orientation other programs do not follow
-                        image.info.pop(place, None)
-                if image.format == "TIFF" and width * height > (Image.MAX_IMAGE_PIXELS or MAX_PIXELS):
-                    _use_own_limit(image)
+                    _read_plainly(image)
                 if image.format in ANIMATED and getattr(image, "is_animated", False):
                     raise InputError(f"{path}: is an animation, not one image; save its frames as files of their own.")
                 yield image
@@ -66,8 +62,11 @@ def opened_image(path: Path) -> Iterator[Image.Image]:
         raise InputError(f"{path}: cannot be decoded ({why(error)}); the file is truncated or damaged.") from error
 
 
-def _use_own_limit(image: Any) -> None:
-    """Let Pillow load a TIFF of more pixels than it likes; other formats are asked when they are opened alone."""
+def _read_plainly(image: Any) -> None:
+    """Keep Pillow from what it does to TIFFs alone: mapping, XMP, and a limit of its own when they are loaded."""
+    image.filename = ""  # where a file is mapped into memory, the rows of turned images are mixed up
+    for place in ("xmp", "XML:com.adobe.xmp"):  # whose orientation other programs do not follow
+        image.info.pop(place, None)
 
     def load_prepare() -> None:
         if getattr(image, "_im", None) is None:

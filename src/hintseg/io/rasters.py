@@ -40,6 +40,7 @@ class Header(NamedTuple):
         photometric, alpha: see above.
         mask: number of the page that holds its mask; None where there is none.
         channels: samples of a pixel, transparency included.
+        kind: what each sample is.
     """
 
     size: tuple[int, int]
@@ -51,6 +52,7 @@ class Header(NamedTuple):
     alpha: tuple[bool, ...]
     mask: int | None
     channels: int
+    kind: np.dtype[Any]
 
 
 def read_header(path: Path) -> Header:
@@ -89,15 +91,9 @@ def read_header(path: Path) -> Header:
             photometric=photometric,
             alpha=alpha,
             channels=math.prod(series.shape) // math.prod(_size(series)),
+            kind=kind,
             mask=next((number for number, one in enumerate(file.pages) if _subfile(one.aspage()) == MASK), None),
         )
-
-
-def read_sample_type(path: Path) -> np.dtype[Any] | None:
-    """What the samples of a TIFF are; None where its header does not say."""
-    with opened_tiff(path) as file:
-        kind: np.dtype[Any] | None = file.pages.first.dtype
-        return kind
 
 
 def read_raster(path: Path, view: View = PLAIN) -> DecodedImage:
@@ -222,7 +218,7 @@ def _decoded_elsewhere(path: Path, error: Exception, series: tifffile.TiffPageSe
         raise InputError(f"{path}: cannot be decoded ({why(broken)}); the file is truncated or damaged.") from broken
     samples: NDArray[Any] = np.concatenate(pages).transpose(1, 2, 0)
     if samples.shape[:2] != _size(series) or samples.size != math.prod(series.shape):
-        raise InputError(f"{path}: is compressed in a way that its layout cannot be read in; save it with Deflate.")
+        raise InputError(f"{path}: is compressed in a way that cannot be read; save it with Deflate, or uncompressed.")
     return samples
 
 

@@ -95,7 +95,7 @@ def require_bounded(path: Path, file: tifffile.TiffFile, pages: Iterable[Any]) -
             if kind == LZMA or count * DEFLATED > max(limit, MODEST):
                 file.filehandle.seek(offset)
                 if _unpacked(file.filehandle.read(count), kind, limit + 1) > limit:
-                    raise InputError(f"{path}: holds more than its {page.shape} samples; the file is damaged.")
+                    raise InputError(f"{path}: unpacks to far more than its pixels; the file is damaged.")
 
 
 def _unpacked(content: bytes, compression: int, limit: int) -> int:

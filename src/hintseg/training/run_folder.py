@@ -10,7 +10,7 @@ from pathlib import Path
 
 from hintseg.errors import HintsegError, RunError
 from hintseg.inference.run_config import RunDescription
-from hintseg.io.locking import take_lock
+from hintseg.io.locking import holding
 from hintseg.io.storage.outputs import claim_folder
 from hintseg.io.writing import atomic_path
 from hintseg.network.embedder import Embedder
@@ -87,12 +87,8 @@ def locked(out: Path) -> Iterator[None]:
         handle = os.open(out / ".lock", os.O_CREAT | os.O_RDWR, 0o644)
     except OSError as error:
         raise RunError(f"{out}: cannot be written ({error.strerror}); choose another --out.") from error
-    try:
-        if take_lock(handle) is False:
-            raise RunError(f"{out}: another hintseg process is writing this run; wait for it or choose another --out.")
+    with holding(handle, f"{out}: another hintseg process is writing this run; wait for it or choose another --out."):
         yield
-    finally:
-        os.close(handle)
 
 
 @contextmanager

@@ -110,8 +110,8 @@ def unlocalized(images: TrainingImages) -> list[str]:
         hints = images.hints(key)
         localized = hints.localized()
         shown |= localized
-        missing = (hints.classes() | always) - localized
         named = hints.classes()
+        missing = (named | always) - localized
         is_told = hints.tags_complete and (hints.looked_for is None or named <= hints.looked_for)
         if is_told and named and missing:
             found[key] = missing

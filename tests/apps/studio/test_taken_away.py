@@ -11,6 +11,14 @@ from tests.apps.studio.browsing import add, expect, free_port, opened, scribble,
 from tests.apps.studio.waiting import eventually
 
 
+@pytest.fixture
+def tabs(browser, serve, photographs):
+    """Pages that ask for nothing by themselves, so many."""
+    port = free_port()
+    serve(photographs, port)
+    return lambda count: stale(browser, port, count)
+
+
 @pytest.mark.slow
 def test_strokes_on_an_image_that_is_gone_wait_for_it(browser, serve, photographs):
     with opened(browser, serve, photographs) as page:
@@ -28,10 +36,8 @@ def test_strokes_on_an_image_that_is_gone_wait_for_it(browser, serve, photograph
 
 
 @pytest.mark.slow
-def test_what_is_drawn_after_an_image_came_back_is_what_is_saved(browser, serve, photographs):
-    port = free_port()
-    serve(photographs, port)
-    (page,) = stale(browser, port, 1)
+def test_what_is_drawn_after_an_image_came_back_is_what_is_saved(tabs, photographs):
+    (page,) = tabs(1)
     add(page, "dog")
     image = next((photographs / "images").glob("astronaut.*"))
     image.rename(photographs / "away")
@@ -61,10 +67,8 @@ def test_strokes_on_an_image_that_is_gone_can_be_discarded(browser, serve, photo
 
 
 @pytest.mark.slow
-def test_a_mask_that_another_tab_accepts_is_shown_as_accepted(browser, serve, photographs):
-    port = free_port()
-    serve(photographs, port)
-    one, two = stale(browser, port)
+def test_a_mask_that_another_tab_accepts_is_shown_as_accepted(tabs, photographs):
+    one, two = tabs(2)
     two.unroute("**/api/state*")
     add(one, "dog")
     scribble(one, (0.1, 0.2), (0.6, 0.2))
@@ -77,10 +81,8 @@ def test_a_mask_that_another_tab_accepts_is_shown_as_accepted(browser, serve, ph
 
 
 @pytest.mark.slow
-def test_hints_of_a_class_that_another_tab_deletes_are_named_so(browser, serve, photographs):
-    port = free_port()
-    serve(photographs, port)
-    one, two = stale(browser, port)
+def test_hints_of_a_class_that_another_tab_deletes_are_named_so(tabs, photographs):
+    one, two = tabs(2)
     for name in ("dog", "sky"):
         add(one, name)
     two.reload()

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from hintseg.errors import InputError, RunError
 from hintseg.io.images import read_labels
 from hintseg.io.listing import MADE_BY as MADE_BY
-from hintseg.io.locking import take_lock
+from hintseg.io.locking import holding
 from hintseg.io.pillow import is_tiff
 from hintseg.io.rasters import ends_early
 from hintseg.io.storage.addresses import is_remote, local_path
@@ -54,11 +54,8 @@ def is_made_here(address: str) -> bool:
         return MARK.encode() in ends or not ends.strip(b"\0")
     try:
         with local_file(address) as path:
-            try:
-                return marked(read_labels(path)).encode().endswith(told[1])
-            except InputError:  # no label map any more, or not all of it
-                return is_cut_tiff(path)
-    except InputError:
+            return is_cut_tiff(path) or marked(read_labels(path)).encode().endswith(told[1])
+    except InputError:  # no label map any more
         return False
 
 
@@ -113,12 +110,8 @@ def sole_writer(folder: str) -> Iterator[None]:
     except OSError:  # no place for locks
         yield
         return
-    try:
-        if take_lock(handle) is False:
-            raise RunError(f"{folder}: another hintseg process writes there; wait for it, or choose another --out.")
+    with holding(handle, f"{folder}: another hintseg process writes there; wait for it, or choose another --out."):
         yield
-    finally:
-        os.close(handle)
 
 
 def require_apart(folder: str, sources: Iterable[str | Path]) -> None:
