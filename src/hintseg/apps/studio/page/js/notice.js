@@ -43,7 +43,7 @@ on("notice", showNotice);
 
 function deleted(state, known) {
   const { left } = ofClasses(state, known);
-  return left ? ` (${left} of classes that were deleted, which cannot be added; a copy stays in studio/kept)` : "";
+  return left ? ` (${left} of classes that were deleted, which cannot be added)` : "";
 }
 
 function noticeLost(key, state) {
