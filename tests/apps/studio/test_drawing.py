@@ -229,6 +229,15 @@ def test_points_and_boxes_move_and_are_deleted_from_the_list(page, photographs):
     eventually(lambda: abs(rows(photographs, "boxes")[0][1] - before[1] - 21) <= 2)
     (moved,) = rows(photographs, "boxes")
     assert moved[2] - moved[0] == before[2] - before[0]
+    page.keyboard.press("s")
+    scribble(page, (0.1, 0.9), (0.3, 0.9))
+    page.keyboard.press("v")
+    scribble(page, (0.2, 0.9), (0.2, 0.7))
+    expect(page.locator("#info-text")).to_contain_text("Only points and boxes can be moved")
+    page.keyboard.press("ArrowRight")
+    expect(page.locator("#info")).to_be_hidden()  # it was about that image
+    page.keyboard.press("ArrowLeft")
+    page.locator("#hint-list li", has_text="stroke, dog").locator("button").click()
     scribble(page, (0.4, 0.5), (0.3, 0.3))  # by its corner
     eventually(lambda: rows(photographs, "boxes")[0][2:4] == moved[2:4] and rows(photographs, "boxes")[0][0] < moved[0])
     expect(page.locator("#hint-count")).to_have_text("Hints of this image (2)")

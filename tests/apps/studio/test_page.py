@@ -46,8 +46,11 @@ def test_classes_are_moved_coloured_hidden_and_deleted(page, photographs):
     page.keyboard.press("1")
     expect(page.locator("#classes .pick[aria-pressed=true]")).to_have_text("sky")
 
-    # Renamed and coloured at once.
+    # Renamed and coloured at once; not to the name of another class.
     page.locator("#classes .more").nth(2).click()
+    page.fill("#class-name", "sky")
+    page.click("#class-form button.main")
+    expect(page.locator("#class-uses")).to_contain_text("“sky” is another class already")
     page.fill("#class-name", "bush")
     page.locator("#class-colour").fill("#ff00ff")
     page.click("#class-form button.main")
@@ -237,6 +240,9 @@ def test_nothing_is_cut_off(page, size):
         expect(page.locator(name)).to_be_in_viewport()
     shown_buttons = "[...document.querySelectorAll('button')].filter((one) => one.offsetParent)"
     assert min(page.evaluate(f"{shown_buttons}.map((one) => one.offsetHeight)")) >= 30
+    page.locator("#help").scroll_into_view_if_needed()
+    page.click("#help")
+    expect(page.locator("#keys-title")).to_be_in_viewport()  # read from its beginning
 
 
 @pytest.mark.slow

@@ -9,7 +9,7 @@ import { project } from "./state.js";
 
 let rows = []; // { image, class_name, pixels, percent, square_metres, origin }
 
-const number = (value, digits) => (value === null ? "" : value.toLocaleString(undefined, { maximumFractionDigits: digits }));
+const number = (value, digits) => (value === null ? "" : value.toLocaleString(undefined, { minimumFractionDigits: digits, maximumFractionDigits: digits }));
 
 async function measureAll() {
   const signal = instead("areas");

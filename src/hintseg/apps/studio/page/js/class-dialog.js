@@ -25,6 +25,10 @@ export function editClass(id) {
 $("class-form").onsubmit = attempt(async (event) => {
   event.preventDefault();
   const entry = classOf(open), [name, colour] = [$("class-name").value.trim(), $("class-colour").value];
+  if (project.classes.some((other) => other.id !== open && other.name === name)) {
+    $("class-uses").textContent = `“${name}” is another class already; choose another name.`;
+    return $("class-name").focus();
+  }
   $("class-dialog").close();
   if (!entry || !name) return;
   const change = { id: open, before: entry.name, ...(name !== entry.name && { name }), ...(colour !== entry.colour && { colour }) };

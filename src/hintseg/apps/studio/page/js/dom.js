@@ -32,10 +32,11 @@ export function complain(error) {
 }
 $("error-close").onclick = () => complain(null);
 
-// What is good to know, until somebody closes it.
-export function inform(text) {
+// What is good to know, until somebody closes it; of one image: also until another one is opened.
+export function inform(text, key = "") {
   arrange("info", () => {
     $("info-text").textContent = text;
+    $("info").dataset.key = key;
     $("info").hidden = !text;
   });
 }

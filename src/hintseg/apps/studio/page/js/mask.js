@@ -91,6 +91,7 @@ async function decide(path, method) {
   return answer;
 }
 
+on("opened", () => { if (![undefined, "", view.key].includes($("info").dataset.key)) inform(""); });
 $("accept").onclick = attempt(async () => {
   await decide("accept", view.accepted ? "DELETE" : "POST");
   inform("");
@@ -98,10 +99,10 @@ $("accept").onclick = attempt(async () => {
 });
 $("edit").onclick = attempt(async () => {
   await allSaved();
-  const ignored = (await decide("edit", "POST"))?.ignored;
+  const { key } = view, ignored = (await decide("edit", "POST"))?.ignored;
   await readProject();
   await follow();
   markSaved();
   inform("The mask is regions now: rub out, erase and draw over them, then accept the mask again. A copy of it stays in studio/kept."
-    + (ignored ? ` Regions cannot say that pixels are ignored: ${ignored} ignored pixels are unlabeled now, and may get a class in training.` : ""));
+    + (ignored ? ` Regions cannot say that pixels are ignored: ${ignored} ignored pixels are unlabeled now, and may get a class in training.` : ""), key);
 });

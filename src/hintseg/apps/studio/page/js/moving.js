@@ -1,5 +1,6 @@
 // A point or a box that is dragged; a box by its corner changes its size.
 
+import { inform } from "./dom.js";
 import { hintAt } from "./erase.js";
 import { hints, view } from "./state.js";
 
@@ -7,7 +8,11 @@ const between = (value, low, high) => Math.min(Math.max(value, low), high);
 
 export function grab(at) {
   const found = hintAt(at);
-  if (!["points", "boxes"].includes(found?.type)) return null;
+  if (!found) return null;
+  if (!["points", "boxes"].includes(found.type)) {
+    inform("Only points and boxes can be moved. Rub out or erase this one, then draw it anew.", view.key);
+    return null;
+  }
   const hint = hints.drawn[found.type][found.index], reach = 10 / view.scale;
   const corner = found.type === "boxes" && {
     x: Math.abs(at[0] - hint.x0) < reach ? "x0" : Math.abs(at[0] - hint.x1) < reach ? "x1" : null,
