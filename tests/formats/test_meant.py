@@ -151,3 +151,36 @@ def test_a_class_number_of_many_digits_is_refused(source, tmp_path):
     (source / "data.yaml").write_text("names:\n  ? " + "1" * 5000 + "\n  : cow\n")
     with pytest.raises(InputError, match="no number with a class name"):
         import_dataset(source, tmp_path / "out")
+
+
+def rectangle(x0, y0, x1, y1, **more):
+    ring = [x0, y0, x1, y0, x1, y1, x0, y1]
+    return {"image_id": 1, "category_id": 1, "bbox": [x0, y0, x1 - x0, y1 - y0], "segmentation": [ring]} | more
+
+
+TRIANGLE = {"image_id": 1, "category_id": 1, "bbox": [2, 2, 6, 6], "segmentation": [[2, 2, 8, 2, 8, 8]]}
+
+
+@pytest.mark.parametrize(
+    ("annotations", "boxes", "is_noted"),
+    [
+        ([rectangle(4, 4, 20, 10, isbbox=True)], 1, False),
+        ([rectangle(4, 4, 20, 10, isbbox=True), TRIANGLE], 1, False),
+        ([TRIANGLE | {"isbbox": True}], 0, False),  # it was edited since
+        ([rectangle(4, 4, 20, 10, isbbox=False)], 0, True),
+        ([rectangle(4, 4, 20, 10), rectangle(30, 4, 40, 10)], 0, True),
+        ([rectangle(4, 4, 20, 10), TRIANGLE], 0, False),
+    ],
+)
+def test_boxes_that_come_as_rectangles(source, tmp_path, annotations, boxes, is_noted):
+    photographs(source, "a.png")
+    content = {
+        "images": [{"id": 1, "file_name": "a.png", "width": 64, "height": 48}],
+        "annotations": [{"id": row} | annotation for row, annotation in enumerate(annotations)],
+        "categories": [{"id": 1, "name": "cow"}],
+    }
+    (source / "t.json").write_text(json.dumps(content))
+    _, found = import_dataset(source, tmp_path / "out")
+    assert len(found.boxes.get("a", [])) == boxes
+    assert ("a" in found.regions) == (len(annotations) > boxes)
+    assert any("upright rectangles" in note for note in found.notes) == is_noted

@@ -1,6 +1,7 @@
 """COCO: polygons and RLE masks → regions; boxes without a mask → boxes; visible keypoints → points.
 
-An annotation with a `segmentation` of polygons or run lengths is a region and its `bbox` says nothing more. Where
+An annotation with a `segmentation` of polygons or run lengths is a region and its `bbox` says nothing more, but for an
+upright rectangle that `isbbox` calls a box (COCO Annotator). Where
 regions overlap, crowds lie lowest, and smaller ones lie over larger ones. `ignore: 1` makes a region ignored.
 Categories that no annotation uses become no classes. Files or folders called train, val or test become splits.
 Written, every class of an image is one annotation with run lengths, the background's too; or every connected area is
@@ -59,6 +60,7 @@ def read(path: Path, found: Imported) -> None:
             f"{path}, annotations[{unknown}]: the field 'image_id' is {rows[unknown][0]}, which no image has."
         )
     keys = _add_images(images, found, path)
+    _note_rectangles(annotations, path, found)
     empty = len(keys.keys() - {image for image, _ in rows})
     if empty:
         found.note(f"{empty} images have no annotation in {path.name}; they are unlabelled.")
@@ -174,7 +176,8 @@ def _add_images(images: dict[str, dict[str, Any]], found: Imported, path: Path) 
 
 def _add(annotation: dict[str, Any], key: str, label: int, found: Imported, where: str) -> None:
     ignored = annotation.get("ignore") in (1, True)
-    drawn = _add_region(annotation, key, IGNORE_INDEX if ignored else label, found, where)
+    is_box = annotation.get("isbbox") is True and annotation.get("bbox") and _is_upright_rectangle(annotation)
+    drawn = not is_box and _add_region(annotation, key, IGNORE_INDEX if ignored else label, found, where)
     if ignored:
         if not drawn:
             found.leave_out("annotation without a region that is marked to be ignored", key)
@@ -200,6 +203,29 @@ def _add(annotation: dict[str, Any], key: str, label: int, found: Imported, wher
             found.add_rotated_box(key, turned(corners, (x + width / 2, y + height / 2), degrees), label)
     elif not drawn and not points:
         found.add_tag(key, label)
+
+
+def _is_upright_rectangle(annotation: dict[str, Any]) -> bool:
+    """Whether its one polygon has the four corners of its own extent, and nothing else."""
+    polygons = annotation.get("segmentation")
+    polygon = polygons[0] if isinstance(polygons, list) and len(polygons) == 1 else polygons
+    if not isinstance(polygon, list) or len(polygon) not in (8, 10):
+        return False
+    if not all(isinstance(value, int | float) for value in polygon):
+        return False
+    x, y = polygon[::2], polygon[1::2]
+    corners = [(left, top) for left in (min(x), max(x)) for top in (min(y), max(y))]
+    return sorted(set(zip(x, y, strict=True))) == sorted(corners)
+
+
+def _note_rectangles(annotations: list[dict[str, Any]], path: Path, found: Imported) -> None:
+    """Say it where a file's only regions are rectangles: some tools write boxes so."""
+    regions = [row for row in annotations if row.get("segmentation") and row.get("isbbox") is not True]
+    if regions and all(map(_is_upright_rectangle, regions)):
+        found.note(
+            f"all {len(regions)} polygons of {path.name} are upright rectangles, and every pixel in them is taught as "
+            "certain; if they are boxes, delete their field 'segmentation' and import again."
+        )
 
 
 def _add_region(annotation: dict[str, Any], key: str, label: int, found: Imported, where: str) -> bool:
