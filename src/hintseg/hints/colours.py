@@ -52,4 +52,14 @@ def by_name(chosen: Mapping[str, str], names: Sequence[str]) -> tuple[str, ...]:
     """
     if not any(name in chosen for name in names):
         return ()
-    return tuple(chosen.get(name, class_colours()[label]) for label, name in enumerate(names))
+    return tuple(with_palette([chosen.get(name) for name in names]))
+
+
+def with_palette(chosen: Sequence[str | None]) -> list[str]:
+    """ "#rrggbb" of each class: the one that was chosen, else the palette's of its number; where another class has that
+    one, the first that none has."""
+    palette = class_colours()
+    used = {*filter(None, chosen), *palette[: len(chosen)]}
+    free = iter([colour for colour in palette if colour not in used] or palette)
+    taken = set(chosen)
+    return [one or (next(free) if palette[label] in taken else palette[label]) for label, one in enumerate(chosen)]

@@ -107,7 +107,7 @@ def stale(browser, port, count=2):
     pages = [context.new_page() for _ in range(count)]
     for page in pages:
         # Pages follow each other by asking for versions; these stay as stale as a sleeping tab.
-        page.route("**/api/state*", lambda route: route.abort())
+        page.route("**/api/state*", lambda route: route.fulfill(status=503))
         page.goto(f"http://127.0.0.1:{port}/")
         expect(page.locator("#images [aria-current=true] span")).to_have_text("astronaut")
     return pages

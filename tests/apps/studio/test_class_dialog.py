@@ -247,3 +247,17 @@ def test_tags_still_teach_after_a_class_was_added(tab, folder):
     keys = tuple(dataset.paths)
     images = TrainingImages(dataset, keys, ("tags",), choose_recipe(weights="none").data)
     assert set(unlocalized(images)) == set(keys)
+
+
+def test_classes_keep_their_colours_when_one_before_them_is_deleted(tab, start):
+    tab.reload()
+    before = {one["name"]: one["colour"] for one in tab.reload()["classes"]}
+    assert delete(tab, 0).status_code == 200
+    left = {one["name"]: one["colour"] for one in start().get("/api/project").json()["classes"]}
+    assert left == {name: colour for name, colour in before.items() if name in left}
+    tab.ids = [one["id"] for one in tab.reload()["classes"]]
+    classes = [{"id": one["id"], "name": one["name"]} for one in tab.reload()["classes"]]
+    assert put(tab, classes=[*classes, {"id": None, "name": "new"}]).status_code == 200
+    colours = [one["colour"] for one in tab.reload()["classes"]]
+    assert colours[:2] == list(left.values())
+    assert len(set(colours)) == 3

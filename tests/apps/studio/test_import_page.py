@@ -76,7 +76,7 @@ def test_imported_polygons_are_corrected_like_ones_own(browser, serve, photograp
         )
         page.click("#import-take")
         expect(page.locator("#import-dialog")).to_be_hidden()
-        expect(page.locator("#info-text")).to_contain_text("Imported: hints of 2 images.")
+        expect(page.locator("#info-text")).to_contain_text("Imported: 2 images with their hints.")
         expect(page.locator("#hint-count")).to_have_text("Hints of this image (2)")
         expect(page.locator("#saved")).to_have_text("saved")
         before = regions(photographs)

@@ -59,9 +59,8 @@ def test_no_mask_is_written_or_deleted_through_a_linked_folder(tab, folder, plac
         elsewhere.mkdir()
         (folder / place).symlink_to(elsewhere, target_is_directory=True)
     write_labels(elsewhere / f"{key.rpartition('/')[2]}.png", np.ones((72, 96), np.uint8))
-    seen = {"If-Match": tab.mask_tag(key, "accepted")}
-    for call in (tab.client.post, tab.client.delete):
-        answer = call(f"/api/accept/{key}", headers=seen)
+    for call, source in ((tab.client.post, "model"), (tab.client.delete, "accepted")):
+        answer = call(f"/api/accept/{key}", headers={"If-Match": tab.mask_tag(key, source)})
         assert answer.status_code == 422
         assert "is a link that leads to" in answer.json()["detail"]
     assert (read_labels(next(elsewhere.iterdir())) == 1).all()

@@ -334,6 +334,19 @@ def test_a_bar_that_moves_time_that_is_left_and_what_stop_keeps(page):
     current[0] = 3
     expect(page.locator("#info")).to_contain_text("All hints and accepted masks stay")
     page.click("#info-close")
+    # Stopped when it was done already: it serves, and that is said.
+    current[0] = 2
+    expect(page.locator("#progress")).to_be_visible()
+    states[3] |= {"model": "run-001", "newest": "run-001"}
+    current[0] = 3
+    expect(page.locator("#info")).to_contain_text("run-001 is finished: masks of all images come from it now")
+    # Classes that it learned were deleted meanwhile: it does not serve.
+    current[0] = 2
+    expect(page.locator("#progress")).to_be_visible()
+    states[3] |= {"model": "instant", "newest": None, "stopped": False}
+    current[0] = 3
+    expect(page.locator("#info")).to_contain_text("run-001 is finished, but not used")
+    page.click("#info-close")
     page.wait_for_timeout(5000)
     expect(page.locator("#info")).to_be_hidden()
 

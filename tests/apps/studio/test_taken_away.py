@@ -7,7 +7,7 @@ import pytest
 pytest.importorskip("fastapi")
 pytest.importorskip("playwright.sync_api")
 
-from tests.apps.studio.browsing import add, expect, free_port, opened, scribble, stale, stored
+from tests.apps.studio.browsing import add, expect, free_port, opened, scribble, shown, stale, stored
 from tests.apps.studio.waiting import eventually
 
 
@@ -94,11 +94,138 @@ def test_hints_of_a_class_that_another_tab_deletes_are_named_so(tabs, photograph
     two.locator("#classes .pick").nth(1).click()
     scribble(two, (0.1, 0.2), (0.6, 0.2))
     expect(two.locator("#notice")).to_contain_text("(1 of classes that were deleted, which cannot be added")
+    two.locator("#classes .pick").nth(0).click()
+    scribble(two, (0.1, 0.6), (0.6, 0.6))
+    expect(two.locator("#notice")).to_contain_text("Here: 2 strokes (1 of classes")
     two.click("text=Merge: keep both")
     expect(two.locator("#saved")).to_have_text("saved")
+    assert stored(photographs) == ["dog"]
     one.reload()
-    expect(one.locator("#notice")).to_contain_text(re.compile("Hints of “astronaut” were not saved .*1 of classes"))
+    said = "Hints of “astronaut” were not saved .*: 1 stroke \\(1 of classes"  # the other one was
+    expect(one.locator("#notice")).to_contain_text(re.compile(said))
     expect(one.locator("#notice-choices button")).to_have_text(["Discard them"])
     one.click("text=Discard them")
     expect(one.locator("#notice")).to_be_hidden()
     eventually(lambda: not list((photographs / "studio" / "kept").glob("*.json")))
+
+
+@pytest.mark.slow
+def test_the_mask_follows_classes_that_another_tab_deletes(tabs):
+    one, two = tabs(2)
+    for name, height in (("dog", 0.2), ("sky", 0.8)):
+        add(one, name)
+        scribble(one, (0.1, height), (0.6, height))
+    expect(one.locator("#saved")).to_have_text("saved")
+    two.reload()
+    expect(two.locator("#accept")).to_be_enabled()
+    eventually(lambda: shown(two, "state.view.tag !== null"))
+    before = shown(two, "state.view.tag")
+    one.locator("#classes .more").nth(1).click()
+    one.click("#class-ask")
+    one.click("#class-delete")
+    expect(one.locator("#saved")).to_have_text("class deleted")
+    two.locator("#classes .pick").nth(0).click()
+    scribble(two, (0.1, 0.5), (0.6, 0.5))
+    expect(two.locator("#notice")).to_contain_text("was changed elsewhere")
+    eventually(lambda: shown(two, "state.view.tag") not in (None, before))
+
+
+@pytest.mark.slow
+def test_what_cannot_be_saved_lets_nothing_else_begin(tabs):
+    (page,) = tabs(1)
+    add(page, "dog")
+    page.route("**/api/hints/**", lambda route: route.abort() if route.request.method == "PUT" else route.continue_())
+    begun = []
+    page.on("request", lambda request: begun.append(request.url) if request.method == "POST" else None)
+    scribble(page, (0.1, 0.2), (0.6, 0.2))
+    expect(page.locator("#error")).to_contain_text("the server does not answer")
+    for button in ("#train", "#export"):
+        page.click(button)
+        expect(page.locator("#error")).to_contain_text("nothing else can begin")
+    page.unroute("**/api/hints/**")
+    expect(page.locator("#saved")).to_have_text("saved")
+    assert [url for url in begun if "train" in url or "export" in url] == []
+
+
+@pytest.mark.slow
+def test_masks_follow_what_the_model_learns_in_another_tab(browser, serve, photographs):
+    port = free_port()
+    serve(photographs, port, weights="auto")
+    one, two = stale(browser, port)
+    two.unroute("**/api/state*")
+    add(one, "dog")
+    scribble(one, (0.1, 0.2), (0.6, 0.2))
+    expect(two.locator("#source")).to_have_text("learned from all hints")
+    seen = "state.view.tag"
+    eventually(lambda: shown(two, seen) is not None)
+    before = shown(two, seen)
+    one.keyboard.press("ArrowRight")
+    expect(one.locator("#images [aria-current=true] span")).to_have_text("cat")
+    scribble(one, (0.1, 0.4), (0.6, 0.4))
+    expect(one.locator("#saved")).to_have_text("saved")
+    eventually(lambda: shown(two, seen) not in (None, before))
+
+
+@pytest.mark.slow
+def test_a_server_that_is_away_damages_no_image(browser, serve, photographs):
+    with opened(browser, serve, photographs) as page:
+        add(page, "dog")
+        scribble(page, (0.1, 0.2), (0.6, 0.2))
+        expect(page.locator("#source")).to_have_text("from this image's hints alone")
+        page.route("**/api/**", lambda route: route.abort())
+        expect(page.locator("#saved")).to_have_text("the server does not answer")
+        page.click("#next")
+        expect(page.locator("#error")).to_contain_text("the server does not answer")
+        for listed in ("accepted", "all"):  # so that the small images are asked for anew
+            page.select_option("#filter", listed)
+        expect(page.locator("#images li")).to_have_count(5)
+        expect(page.locator("#images img").nth(1)).to_have_js_property("naturalWidth", 0)
+        page.wait_for_timeout(500)
+        assert "damaged" not in page.locator("#images").inner_text()
+        page.unroute("**/api/**")
+        expect(page.locator("#saved")).to_have_text("saved")
+        expect(page.locator("#error")).to_be_hidden()
+        expect(page.locator("#source")).to_have_text("from this image's hints alone")
+        loaded = "[...document.querySelectorAll('#images img')].every((one) => one.naturalWidth)"
+        eventually(lambda: page.evaluate(loaded))
+        assert "damaged" not in page.locator("#images").inner_text()
+
+
+@pytest.mark.slow
+def test_a_table_that_is_broken_and_mended_on_disk_damages_no_image_and_loses_no_stroke(browser, serve, photographs):
+    with opened(browser, serve, photographs) as page:
+        add(page, "dog")
+        scribble(page, (0.1, 0.2), (0.6, 0.2))
+        eventually(lambda: stored(photographs) == ["dog"])
+        table = photographs / "scribbles.json"
+        sound = table.read_text("utf-8")
+        table.write_text(sound[:-3], "utf-8")
+        page.click("#next")
+        expect(page.locator("#error")).to_contain_text("scribbles.json")
+        assert "damaged" not in page.locator("#images").inner_text()
+        scribble(page, (0.1, 0.6), (0.6, 0.6))
+        expect(page.locator("#saved")).to_have_text("NOT saved: astronaut")
+        table.write_text(sound, "utf-8")
+        expect(page.locator("#saved")).to_have_text("saved")
+        assert stored(photographs) == ["dog", "dog"]
+        expect(page.locator("#error")).to_be_hidden()
+        page.click("#next")
+        expect(page.locator("#images [aria-current=true] span")).to_have_text("cat")
+
+
+@pytest.mark.slow
+def test_the_list_follows_what_another_tab_does_to_images_that_are_not_open(tabs):
+    one, two = tabs(2)
+    two.unroute("**/api/state*")
+    add(one, "dog")
+    one.keyboard.press("Escape")
+    one.keyboard.press("ArrowRight")
+    expect(one.locator("#images [aria-current=true] span")).to_have_text("cat")
+    scribble(one, (0.1, 0.2), (0.6, 0.2))
+    other = two.locator("#images li", has_text="cat").locator("small")
+    expect(other).to_contain_text("scribbles")
+    two.select_option("#filter", "hinted")
+    expect(two.locator("#images li", has_text="cat")).to_have_count(1)
+    expect(one.locator("#accept")).to_be_enabled()
+    one.click("#accept")
+    expect(other).to_contain_text("accepted")

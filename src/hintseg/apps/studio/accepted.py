@@ -8,12 +8,13 @@ from numpy.typing import NDArray
 
 from hintseg.apps.studio.changes import changing
 from hintseg.apps.studio.conflict import ConflictError
-from hintseg.apps.studio.drawn import MOST_RUNS
+from hintseg.apps.studio.drawn import MOST_RUNS, version_of
 from hintseg.apps.studio.kept import keep_mask
 from hintseg.apps.studio.links import writable
 from hintseg.apps.studio.project import Project
 from hintseg.apps.studio.regions import stage_map
 from hintseg.apps.studio.runs import connected_runs
+from hintseg.apps.studio.tables import mark
 from hintseg.errors import InputError
 from hintseg.hints.labels import IGNORE_INDEX, UNLABELED
 from hintseg.io.images import write_labels
@@ -97,6 +98,13 @@ def require(is_current: Callable[[], bool]) -> None:
 def accepted(project: Project, key: str) -> NDArray[np.uint8] | None:
     """The mask that was accepted, if one was."""
     return project.dataset.mask(key)
+
+
+def accepted_tag(project: Project, key: str) -> str:
+    """Changes with the mask that was accepted and with the classes, not with hints: these do not change it."""
+    project.refresh()
+    path = project.dataset.label_path("masks", key)
+    return version_of([path and mark(path), project.identifiers])
 
 
 def _mask(project: Project, key: str) -> Path | None:

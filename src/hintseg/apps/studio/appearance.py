@@ -8,8 +8,7 @@ from typing import Self
 
 from hintseg.apps.studio.links import writable
 from hintseg.errors import InputError
-from hintseg.hints.colours import APPEARANCE, COLOUR, read_appearance
-from hintseg.io.palette import class_colours
+from hintseg.hints.colours import APPEARANCE, COLOUR, read_appearance, with_palette
 from hintseg.io.writing import atomic_path
 
 
@@ -58,7 +57,14 @@ class Appearance:
 
     def colours_of(self, identifiers: Sequence[str]) -> list[str]:
         """A colour for each class."""
-        return [self.colours.get(one, class_colours()[label]) for label, one in enumerate(identifiers)]
+        return with_palette([self.colours.get(one) for one in identifiers])
+
+    def without(self, gone: str, identifiers: Sequence[str]) -> "Appearance":
+        """As it is after a class went: those behind it keep the colours that they had by their number."""
+        behind = list(zip(identifiers, self.colours_of(identifiers), strict=True))[identifiers.index(gone) + 1 :]
+        return Appearance(
+            self.order, {one: colour for one, colour in self.colours.items() if one != gone} | dict(behind)
+        )
 
     def places_of(self, identifiers: Sequence[str]) -> list[int]:
         """The place of each class in the page's list."""

@@ -21,14 +21,13 @@ from hintseg.apps.studio.identifiers import identify
 from hintseg.apps.studio.kept import drop, drop_held, keep, kept
 from hintseg.apps.studio.links import writable, write_new
 from hintseg.apps.studio.regions import is_same, map_version, stage_map
-from hintseg.apps.studio.tables import HintTables, Marks, by_number, mark
+from hintseg.apps.studio.tables import HintTables, Marks, by_number, mark, types_by_image
 from hintseg.apps.studio.uploads import decoded_upload
 from hintseg.errors import InputError, RunError
 from hintseg.hints.colours import APPEARANCE
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.dataset_json import read_table
 from hintseg.hints.layout import require_sound
-from hintseg.hints.types.registry import HINT_TYPES
 from hintseg.io.images import read_image_size
 from hintseg.io.listing import is_image_name
 from hintseg.io.writing import link_or_copy
@@ -47,6 +46,7 @@ class Project:
         dataset: as it is now; a new object after every change, so that nothing stale is cached.
         identifiers: of the classes, by label.
         appearance: their colours, and the order in which the page lists them.
+        marks: change with the folder's tables and listings.
     """
 
     def __init__(self, root: Path) -> None:
@@ -56,7 +56,7 @@ class Project:
         self.appearance = Appearance()
         self._lock = threading.RLock()
         self._tables = HintTables(root)
-        self._marks: Marks = ()
+        self.marks: Marks = ()
         self._reload()
 
     @classmethod
@@ -95,7 +95,7 @@ class Project:
     def refresh(self) -> None:
         """See what other programs changed."""
         with self._lock:
-            if self._marks != self._marked():
+            if self.marks != self._marked():
                 self._reload()
 
     def _marked(self) -> Marks:
@@ -115,7 +115,7 @@ class Project:
             self.dataset = Dataset(self.root, (), tags_complete=False)
         self.identifiers = identify(self.root, self.dataset.classes)
         self.appearance = Appearance.load(self.root)
-        self._marks = marks
+        self.marks = marks
 
     @property
     def labels(self) -> dict[str, int]:
@@ -126,9 +126,7 @@ class Project:
         """Classes with colours, and images with their hint types."""
         with self._lock:
             self._reload()
-            named = self.dataset.hint_keys()
-            types = {key: [name for name in HINT_TYPES if key in named[name]] for key in self.dataset.keys(None)}
-            images = [{"key": key, "hint_types": names} for key, names in types.items()]
+            images = [{"key": key, "hint_types": names} for key, names in types_by_image(self.dataset).items()]
             return {"name": self.root.resolve().name, "images": images} | self.table()
 
     def table(self) -> dict[str, Any]:
@@ -136,12 +134,9 @@ class Project:
         with self._lock:
             dataset, identifiers, appearance = self.dataset, self.identifiers, self.appearance
         colours, places = appearance.colours_of(identifiers), appearance.places_of(identifiers)
-        named = zip(identifiers, dataset.classes, colours, places, strict=True)
+        rows = zip(identifiers, dataset.classes, colours, places, strict=True)
         found = {
-            "classes": [
-                {"id": identifier, "name": name, "colour": colour, "place": place}
-                for identifier, name, colour, place in named
-            ],
+            "classes": [dict(zip(("id", "name", "colour", "place"), row, strict=True)) for row in rows],
             "background": None if dataset.background is None else identifiers[dataset.background],
             "complete": dataset.tags_complete,
         }
@@ -205,7 +200,9 @@ class Project:
         with self.locked() as dataset:
             self._require_table(version)
             label = self._label(identifier)
+            appearance = self.appearance.without(identifier, self.identifiers)
             copy = delete_class(dataset, label)
+            appearance.save(self.root)
             self._tables.forget()
         return copy
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from hintseg.apps.measure import areas, mask_pixel_area
-from hintseg.apps.studio.accepted import accept, accepted, edit, require, withdraw
+from hintseg.apps.studio.accepted import accept, accepted, accepted_tag, edit, require, withdraw
 from hintseg.apps.studio.conflict import IfMatch, required_version
 from hintseg.apps.studio.lanes import Lane
 from hintseg.apps.studio.predicted import predicted
@@ -29,7 +29,7 @@ def serve_masks(app: FastAPI, project: Project, model: Model, lane: Lane) -> Non
     @app.get("/api/mask/{key:path}")
     async def mask(request: Request, key: str, source: Literal["model", "accepted"] = "model") -> Response:
         def found() -> Response:
-            tag = model.tag(key)
+            tag = accepted_tag(project, key) if source == "accepted" else model.tag(key)
             labels = accepted(project, key) if source == "accepted" else model.mask(key)
             if labels is None:
                 raise HTTPException(404, "no mask was accepted for this image")
@@ -90,12 +90,12 @@ def serve_acceptance(app: FastAPI, project: Project, model: Model, lane: Lane) -
     @app.delete("/api/accept/{key:path}")
     def withdraw_mask(key: str, if_match: IfMatch = None) -> dict[str, bool]:
         seen = required_version(if_match)
-        return {"accepted": withdraw(project, key, lambda: model.tag(key) == seen)}
+        return {"accepted": withdraw(project, key, lambda: accepted_tag(project, key) == seen)}
 
     @app.post("/api/edit/{key:path}")
     async def edit_mask(request: Request, key: str, if_match: IfMatch = None) -> dict[str, bool | int]:
         seen = required_version(if_match)
-        ignored = await lane.run(request, lambda: edit(project, key, lambda: model.tag(key) == seen))
+        ignored = await lane.run(request, lambda: edit(project, key, lambda: accepted_tag(project, key) == seen))
         return {"accepted": project.dataset.has_mask(key), "ignored": ignored}
 
 

@@ -1,6 +1,9 @@
 """The page's server: FastAPI on loopback, one data set folder, nothing outside it."""
 
 import io
+from collections.abc import Hashable
+from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,10 +12,11 @@ from fastapi.responses import JSONResponse
 from PIL import Image
 from pydantic import Field
 
+from hintseg.apps.studio.accepted import accepted_tag
 from hintseg.apps.studio.browser import has_desktop, open_when_listening
 from hintseg.apps.studio.channels import channel_image, count_channels
 from hintseg.apps.studio.conflict import ConflictError, IfMatch, required_version
-from hintseg.apps.studio.drawn import Body, ClassId, DrawnHints
+from hintseg.apps.studio.drawn import Body, ClassId, DrawnHints, version_of
 from hintseg.apps.studio.export import archive
 from hintseg.apps.studio.guard import Guard, explain_errors, new_token
 from hintseg.apps.studio.importing.serve import FILES, serve_import
@@ -23,8 +27,9 @@ from hintseg.apps.studio.lock import locked_folder
 from hintseg.apps.studio.page_files import serve_page
 from hintseg.apps.studio.project import Project
 from hintseg.apps.studio.serve_masks import LONGEST_SHOWN, serve_acceptance, serve_masks
+from hintseg.apps.studio.tables import types_by_image
 from hintseg.apps.studio.trainer import Effort, Model, Trainer
-from hintseg.errors import InputError
+from hintseg.errors import HintsegError, InputError
 from hintseg.hints.labels import MAX_CLASSES
 from hintseg.io.images import resize_longest_side
 
@@ -94,6 +99,12 @@ def create_app(project: Project, trainer: Trainer, token: str | None = None) -> 
 def _serve_hints(app: FastAPI, project: Project, model: Model, trainer: Trainer) -> None:
     """Classes and what is drawn; nothing here computes, so that a save never waits."""
 
+    @lru_cache(64)  # pages ask every few seconds
+    def mask_version(key: str, *_seen: Hashable) -> str | None:
+        with suppress(HintsegError):  # said where the mask is asked for
+            return accepted_tag(project, key) if project.dataset.has_mask(key) else model.tag(key)
+        return None
+
     @app.get("/api/project")
     def describe() -> dict[str, Any]:
         return project.describe() | {
@@ -105,17 +116,21 @@ def _serve_hints(app: FastAPI, project: Project, model: Model, trainer: Trainer)
         }
 
     @app.get("/api/state")
-    def state(key: str | None = None) -> dict[str, Any]:
+    def state(key: str | None = None, seen: str | None = None) -> dict[str, Any]:
         project.refresh()
+        folder = version_of(project.marks)
         versions: dict[str, Any] = {"classes": project.table()["version"], "images": len(project.dataset.paths)}
+        versions["folder"] = folder
         if key is not None and key in project.dataset.paths:
             versions |= {"hints": project.hints_version(key), "accepted": project.dataset.has_mask(key)}
+            versions["mask"] = mask_version(key, project.marks, model.run)
         return trainer.state() | {
             "newest": model.run,
             "model": model.name,
             "unlearned": model.unlearned(),
             "uncertain": model.uncertain(),
             "versions": versions,
+            "hint_types": None if seen == folder else types_by_image(project.dataset),
         }
 
     @app.put("/api/classes")

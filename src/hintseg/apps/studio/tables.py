@@ -7,8 +7,10 @@ from typing import Any
 
 from hintseg.apps.studio.changes import Change
 from hintseg.apps.studio.drawn import TABLES, Rows
+from hintseg.hints.dataset import Dataset
 from hintseg.hints.dataset_json import read_table
 from hintseg.hints.names import plain_name
+from hintseg.hints.types.registry import HINT_TYPES
 
 CLASS_OF = {"scribbles": 0, "points": -1, "boxes": -1}  # place of the class in a table's row
 NUMBERED = (*TABLES, "looked_for")  # tables whose rows name or number classes
@@ -59,6 +61,12 @@ class HintTables:
 
     def _read(self) -> dict[str, dict[str, list[Any]]]:
         return {name: read_table(self._root / f"{name}.json") for name in TABLES}
+
+
+def types_by_image(dataset: Dataset) -> dict[str, list[str]]:
+    """Key → its hint types, of all images."""
+    named = dataset.hint_keys()
+    return {key: [name for name in HINT_TYPES if key in named[name]] for key in dataset.keys(None)}
 
 
 def by_number(rows: Rows, classes: Sequence[str]) -> Rows:

@@ -47,6 +47,16 @@ export function union(one, other) {
   return both;
 }
 
+// Those that another state lacks.
+export function missing(one, other) {
+  const left = {};
+  for (const type of TYPES) {
+    const there = new Set((other[type] ?? []).map(plain));
+    left[type] = one[type] && one[type].filter((hint) => !there.has(plain(hint)));
+  }
+  return left;
+}
+
 // Those whose class is still there, and how many are not.
 export function ofClasses(state, known) {
   const kept = {};

@@ -2,11 +2,13 @@
 
 import { $, attempt, element } from "./dom.js";
 import { open } from "./image.js";
-import { address } from "./server.js";
+import { address, ask } from "./server.js";
 import { emit, on, project, view } from "./state.js";
 
 const uncertainty = (entry) => project.uncertain[entry.key]?.uncertainty ?? -1;
-const damaged = new Map(); // key of an image that did not load → why
+const damaged = new Map(); // key of an image that cannot be read → why
+const late = new Set(); // keys of small images that did not come, as the server did not answer
+const again = new Set(); // keys of those that are loaded once more
 
 const STATES = {
   all: () => true,
@@ -28,7 +30,8 @@ function newRow(entry) {
   const small = element("img", { loading: "lazy", alt: "", src: `${address("image", entry.key)}?side=200` });
   const name = element("span", { textContent: entry.key });
   const button = element("button", { onclick: attempt(() => tried(entry.key)) }, small, name, element("small"));
-  small.onerror = () => { damaged.set(entry.key, damaged.get(entry.key) ?? "it cannot be shown"); listImages(); };
+  small.onload = () => again.delete(entry.key);
+  small.onerror = () => judge(entry.key, again.has(entry.key));
   const row = element("li", {}, button);
   row.dataset.key = entry.key;
   return row;
@@ -74,19 +77,40 @@ $("images").onkeydown = (event) => {
   rows[rows.indexOf(event.target.closest("li")) + by]?.firstChild.focus();
 };
 
+// Whether an image itself can be shown, and if not, why. Where the server does not answer it is asked again.
+async function judge(key, twice = false) {
+  try {
+    await ask(`${address("image", key)}?side=200`);
+    late.delete(key);
+    if (twice) damaged.set(key, "this browser cannot show it"); else damaged.delete(key);
+    const small = [...$("images").children].find((row) => row.dataset.key === key)?.querySelector("img");
+    if (small && !twice) { again.add(key); small.src = small.getAttribute("src"); }
+  } catch (error) {
+    if (error.status) damaged.set(key, error.message); else late.add(key);
+  }
+  listImages();
+}
+for (const event of ["back", "changed"]) on(event, () => [...damaged.keys(), ...late].forEach((key) => judge(key)));
+
 async function tried(key) {
   try { return await open(key); } catch (error) {
-    if (error.status) { damaged.set(key, error.message); listImages(); }
+    if (error.status) await judge(key);
     throw error;
   }
 }
 
-// The first that can be read, in a direction; what turns out to be damaged is skipped.
+// The first that can be read, in a direction. What is damaged is skipped; one other image that does not open is, too,
+// and why is said once the next is open.
 async function openFrom(keys, place, by) {
+  let skipped = null;
   for (; place >= 0 && place < keys.length; place += by) {
-    if (damaged.has(keys[place])) continue;
-    try { return await tried(keys[place]); } catch (error) { if (!error.status) throw error; }
+    try { await tried(keys[place]); break; } catch (error) {
+      const isDamaged = damaged.has(keys[place]);
+      if (!error.status || (skipped && !isDamaged)) throw error;
+      if (!isDamaged) skipped = error;
+    }
   }
+  if (skipped) throw skipped;
 }
 
 export function move(by) {

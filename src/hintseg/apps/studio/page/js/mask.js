@@ -45,6 +45,9 @@ function hideClasses() {
 }
 on("shown", () => { hideClasses(); emit("view"); });
 
+let finding = false;
+export const isFinding = () => finding;
+
 async function showMask() {
   const key = view.key, signal = instead("mask");
   $("accept").textContent = view.accepted ? "Withdraw mask" : "Accept mask";
@@ -54,6 +57,7 @@ async function showMask() {
   const from = source();
   if (!from) return without(project.classes.length ? "no mask yet: draw a stroke of every class" : "no mask yet: name your classes, then draw");
   if (!view.mask || !view.tag) $("source").textContent = "finding the mask …";
+  finding = true;
   try {
     const answer = await ask(`${address("mask", key)}?source=${from}`, { signal });
     const mask = await createImageBitmap(await answer.blob());
@@ -64,6 +68,8 @@ async function showMask() {
   } catch (error) {
     if (signal.aborted) return;
     return without(error.message);
+  } finally {
+    if (!signal.aborted) finding = false;
   }
   emit("view");
 }

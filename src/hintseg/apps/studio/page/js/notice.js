@@ -2,7 +2,7 @@
 
 import { $, arrange, attempt, complain, element } from "./dom.js";
 import { adopt } from "./editing.js";
-import { EMPTY, counted, ofClasses, only, union } from "./hints.js";
+import { EMPTY, counted, missing, ofClasses, only, union } from "./hints.js";
 import { open } from "./image.js";
 import { allSaved, conflicts, followFrom, lost, markSaved, save, settle, versions } from "./saving.js";
 import { address, askJson } from "./server.js";
@@ -30,11 +30,11 @@ function showNotice() {
     ]);
   }
   if (view.kept.length) {
-    const copy = view.kept[0], when = new Date(copy.time).toLocaleString();
+    const copy = view.kept[0], lacking = missing(copy.hints, hints.drawn), when = new Date(copy.time).toLocaleString();
     const discard = ["Discard them", "delete the copy", () => forgetCopies(key, [copy.name])];
     const add = ["Add them", "save them beside the hints shown", () => merge(key, { ...copy.hints, regions: copy.hints.regions ?? [], version: versions.get(key) }, only(hints.drawn))];
-    const canAdd = counted(ofClasses(copy.hints, known).kept) !== counted(EMPTY);
-    return notice(`Hints of “${key}” were not saved on ${when}, because it was changed elsewhere then: ${counted(copy.hints)}${deleted(copy.hints, known)}.`, canAdd ? [add, discard] : [discard]);
+    const canAdd = counted(ofClasses(lacking, known).kept) !== counted(EMPTY);
+    return notice(`Hints of “${key}” were not saved on ${when}, because it was changed elsewhere then: ${counted(lacking)}${deleted(lacking, known)}.`, canAdd ? [add, discard] : [discard]);
   }
   if (lost()) return noticeLost(...lost());
   notice(null);
@@ -47,7 +47,7 @@ function deleted(state, known) {
 }
 
 function noticeLost(key, state) {
-  notice(`“${key}” is not in the project's folder images/ any more, so what was drawn last on it is not saved: ${counted(state)}. Put the file back, and it is saved at once.`, [
+  notice(`“${key}” is not in the project's folder images/ any more, so its hints are not saved as they are here: ${counted(state)}. Put the file back, and it is saved at once.`, [
     ["Discard what was drawn", "forget what is not saved", () => { settle(key); markSaved(); showNotice(); }],
   ]);
 }

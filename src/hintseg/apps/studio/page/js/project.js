@@ -17,6 +17,13 @@ export function noteTypes(key, types) {
   emit("images");
 }
 
+// Hint types of all images, as the server has them.
+export function takeTypes(types, since) {
+  const changed = project.images.filter(({ key, hint_types }) => types[key] && !(noted.get(key)?.at > since) && types[key].join() !== hint_types.join());
+  for (const image of changed) image.hint_types = types[image.key];
+  if (changed.length) emit("images");
+}
+
 export function take(found, since = changes) {
   changes += 1;
   for (const image of found.images) if (noted.get(image.key)?.at > since) image.hint_types = noted.get(image.key).types;
@@ -27,10 +34,12 @@ export function take(found, since = changes) {
 
 // An answer that another one overtook may not know of a class or image that was just added: then it is asked for again.
 export async function readProject() {
+  const { version } = project;
   let before, since, found;
   do {
     [before, since] = [project.images, changes];
     found = await askJson("/api/project");
   } while (before !== project.images);
   take(found, since);
+  if (version && version !== project.version) emit("mask"); // of classes that others changed
 }

@@ -14,6 +14,7 @@ const refused = new Map(); // key → state that the server cannot take
 const gone = new Set(); // keys of these whose image is not in the project any more
 const held = new Map(); // key → { version, regions }: what the server holds as of a version; long, so sent only when changed
 let sending = false;
+let away = false; // the server did not answer
 
 export const isSending = () => sending;
 export const unsaved = (key) => waiting.get(key) ?? conflicts.get(key)?.mine ?? refused.get(key);
@@ -32,8 +33,12 @@ export function save() {
   flush();
 }
 
+// Until the server has all that was drawn; an error where it does not answer.
 export async function allSaved() {
-  while (waiting.size) await pause(50);
+  while (waiting.size) {
+    if (away) throw new Error("the server does not answer, so that nothing else can begin; what you drew is kept here and sent again");
+    await pause(50);
+  }
 }
 
 export function settle(key, stores = [conflicts, waiting, sent, refused]) {
@@ -60,6 +65,7 @@ async function flush() {
     const [key, state] = waiting.entries().next().value;
     try {
       const answer = await send(address("hints", key), "PUT", toSend(key, state), versions.get(key));
+      away = false;
       versions.set(key, answer.version);
       settle(key, [sent, conflicts, refused]);
       held.set(key, { version: answer.version, regions: state.regions });
@@ -69,6 +75,7 @@ async function flush() {
       noteTypes(key, typesOf(key, state));
       if (key === view.key && !waiting.has(key)) { emit("notice"); emit("mask"); }
     } catch (error) {
+      away = !error.status;
       if (error.status === 409) await disagree(key, state, error);
       else if (error.status) { // refused: sending it again would not help; it stays in the page
         waiting.delete(key);
@@ -86,6 +93,14 @@ async function flush() {
   }
   sending = false;
 }
+
+// What was refused may have been for a file that was mended since.
+function tryAgain() {
+  for (const [key, state] of refused) if (!gone.has(key) && !waiting.has(key)) waiting.set(key, state);
+  if (waiting.size) flush();
+}
+on("changed", tryAgain);
+on("back", () => { tryAgain(); markSaved(); });
 
 // What was drawn last on an image that is gone; it is sent again once the image is back.
 export const lost = () => [...refused].find(([key]) => gone.has(key));

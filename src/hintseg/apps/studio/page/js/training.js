@@ -1,8 +1,9 @@
 // Training in the background, and the poll that follows it and what other tabs save.
 
-import { $, arrange, attempt, complain, inform } from "./dom.js";
+import { $, arrange, attempt, complain, inform, mark } from "./dom.js";
 import { follow } from "./image.js";
-import { readProject } from "./project.js";
+import { isFinding } from "./mask.js";
+import { changesSoFar, readProject, takeTypes } from "./project.js";
 import { allSaved, versions } from "./saving.js";
 import { askJson, instead, send } from "./server.js";
 import { emit, imageOf, project, view } from "./state.js";
@@ -10,6 +11,8 @@ import { isLate } from "./table.js";
 
 let polling = null;
 let before = null; // the state that was shown last
+let folder = null; // version of the project's files as of the last answer
+let failed = false; // the last poll
 let furthest = 0; // of the run: stages that come again do not move the bar back
 
 function remaining(seconds) {
@@ -28,8 +31,10 @@ export function showState(state) {
     furthest = Math.max(run ? furthest : 0, state.part ?? 0);
     if (furthest) $("bar").value = furthest; else $("bar").removeAttribute("value"); // moves by itself
     $("stage").textContent = `${state.stage}${state.total ? ` ${state.done} of ${state.total}` : ""}${remaining(state.left ?? null)}`;
-  } else if (run?.training && state.stopped) {
+  } else if (run?.training && state.stopped && state.model !== state.run) { // else it was done before it could stop
     inform(`Training was stopped. All hints and accepted masks stay, and masks come from where they came before. What ${state.run} had learned is not used.`);
+  } else if (run?.training && !state.error && state.model !== state.run) {
+    inform(`${state.run} is finished, but not used: classes were changed while it trained. Train again for one that knows them.`);
   } else if (run?.training && !state.error) {
     inform(`${state.run} is finished: masks of all images come from it now, corrected by each image's own hints.`);
   }
@@ -43,11 +48,19 @@ export async function poll() {
   const signal = instead("poll");
   let wait = 4000;
   try {
-    const key = view.key, state = await askJson(`/api/state${key ? `?key=${encodeURIComponent(key)}` : ""}`, { signal });
+    const key = view.key, since = changesSoFar();
+    const state = await askJson(`/api/state?${new URLSearchParams({ ...(key && { key }), ...(folder && { seen: folder }) })}`, { signal });
     showState(state);
     if (state.training) wait = 1000;
     await compare(state, key);
-  } catch { /* the next poll tries again */ }
+    if (state.hint_types) { takeTypes(state.hint_types, since); emit("changed"); }
+    folder = state.versions.folder;
+    if (failed) { complain(null); emit("back"); emit("mask"); }
+    failed = false;
+  } catch (error) { // the next poll tries again
+    if (!signal.aborted) failed = true;
+    if (!signal.aborted && !error.status) mark(error.message, true);
+  }
   if (!signal.aborted) polling = setTimeout(poll, wait);
 }
 
@@ -57,15 +70,12 @@ async function compare(state, key) {
   if (ranked) { emit("images"); emit("view"); }
   const learned = JSON.stringify([state.model, state.unlearned]) !== JSON.stringify([project.model, project.unlearned]);
   if (learned) { Object.assign(project, { run: state.newest, model: state.model, unlearned: state.unlearned }); emit("mask"); }
-  const { classes, images, hints, accepted } = state.versions;
-  const changed = classes !== project.version;
-  if (!isLate() && (changed || images !== project.images.length)) {
-    await readProject();
-    if (changed) emit("mask");
-  }
+  const { classes, images, hints, accepted, mask } = state.versions;
+  if (!isLate() && (classes !== project.version || images !== project.images.length)) await readProject();
   if (!hints || key !== view.key) return;
   if (accepted !== imageOf(key)?.hint_types.includes("masks")) await readProject();
   if (hints !== versions.get(key) || accepted !== view.accepted) await follow();
+  else if (mask && !isFinding() && view.tag && view.tag !== `"${mask}"`) emit("mask"); // the model learned from hints of another tab
 }
 
 $("train").onclick = attempt(async () => {
