@@ -67,7 +67,11 @@ def choose_recipe(
     if chosen.self_training.mode == "joint" and (pseudo_labels is None or pseudo_labels.weight == 0):
         chosen = override(chosen, ['self_training.mode="none"'])
     if not chosen.objective and chosen.instant is None:
-        raise ConfigError("the objective has no term; choose one with --objective.")
+        where = "" if config is None else f"{config}: "
+        raise ConfigError(
+            f"{where}the objective has no term; choose one with --objective, or begin with a whole recipe, which "
+            "'hintseg recipe NAME' prints."
+        )
     return chosen
 
 

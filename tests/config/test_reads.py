@@ -7,6 +7,7 @@ import pytest
 from hintseg.api import choose_recipe
 from hintseg.config.load import override
 from hintseg.config.schema import Recipe
+from hintseg.errors import ConfigError
 from hintseg.recipes.registry import RECIPES
 
 
@@ -74,3 +75,14 @@ def test_a_classifier_follows_the_decoder_unless_named():
     assert Recipe().network.classifier == "joint"
     assert Recipe.model_validate({"network": {"decoder": "none"}}).network.classifier == "hidden"
     assert Recipe.model_validate({"network": {"decoder": "none", "classifier": "joint"}}).network.classifier == "joint"
+
+
+def test_a_range_of_scales_begins_with_the_smaller():
+    with pytest.raises(ConfigError, match=r"data\.scale_range.*the first scale is the smaller one"):
+        choose_recipe("fine-tuned", settings=["data.scale_range=[2, 1]"])
+
+
+def test_a_recipe_file_without_an_objective_is_named(tmp_path):
+    (tmp_path / "mine.json").write_text('{"iterations": 5}')
+    with pytest.raises(ConfigError, match=r"mine\.json: the objective has no term.*hintseg recipe NAME"):
+        choose_recipe(config=tmp_path / "mine.json")

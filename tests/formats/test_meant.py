@@ -135,6 +135,11 @@ def test_annotations_of_a_second_kind_are_said(source, tmp_path, kind, unread):
         ("label_colors.txt", "9" * 5000 + " 1 1 cow\n", "is not name:red"),
         ("classes.txt", "back\u2028ground\ncow\n", "cannot be shown"),
         ("classes.txt", "back\x0bground\ncow\n", "cannot be shown"),
+        ("classes.txt", "# classes of my project\ncow\ndog\n", "line 1: .* looks like a comment"),
+        ("classes.txt", "cow\n// the others\ndog\n", "line 2: .* looks like a comment"),
+        ("classes.txt", "1 cow\n2 dog\n3 car\n", "carry numbers, the first '1 cow'"),
+        ("classes.txt", "1: cow\n2: dog\n3: car\n", "carry numbers"),
+        ("classes.txt", "2, cow\n0, dog\n1, car\n", "carry numbers"),
     ],
 )
 def test_tables_of_names_that_cannot_be_read_are_refused(source, tmp_path, name, content, message):

@@ -624,6 +624,13 @@ def key_point(name, x, y=50.0):
     return {"type": "keypointlabels", "value": {"x": x, "y": y, "width": 1, "keypointlabels": [name]}}
 
 
+def test_a_click_of_a_smart_tool_that_says_where_a_class_is_not_teaches_nothing(root):
+    label_studio(root, [key_point("cow", 20) | {"is_positive": True}, key_point("cow", 60) | {"is_positive": False}])
+    result = Result(root)
+    assert [round(row[0] * 100 / WIDTH) for row in result.table("points")] == [20]
+    assert list(result.lost) == ["key point that says where a class is not"]
+
+
 def test_what_annotators_call_differently_in_one_place_is_left_out(root):
     def box(name, x):
         value = {"x": x, "y": 0, "width": 20, "height": 20, "rectanglelabels": [name]}

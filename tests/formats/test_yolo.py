@@ -106,6 +106,8 @@ def test_key_points(tmp_path, shape, row, points):
         ("", [KITE], False, [(10, 10, 90, 90)], True),
         ("", [CUT_OFF], False, [(70, 10, 100, 90)], True),
         ("", [UPRIGHT], False, [(10, 10, 50, 50)], True),
+        ("", [UPRIGHT + " 0.1 0.1"], False, [(10, 10, 50, 50)], True),  # the ring is closed
+        ("", [TRIANGLE + " 0.1 0.1"], True, [], False),
         ("", [TURNED, TRIANGLE], True, [(10, 10, 90, 90)], True),
         ("", [*[KITE] * 19, TRIANGLE], True, [(10, 10, 90, 90)] * 19, True),
         ("", [KITE, UPRIGHT, TRIANGLE], True, [], False),
@@ -224,6 +226,15 @@ def test_two_label_files_of_an_image_are_refused(tmp_path):
     (root / "runs" / "labels" / "a.txt").write_text("0 0.5 0.5 0.4 0.4\n")
     with pytest.raises(InputError, match=r"labels/a\.txt: .*labels/a\.txt labels the same image"):
         imported(root)
+
+
+@pytest.mark.parametrize("names", ["0 cow\n1 dog\n2 car\n", "5 cents\n10 cents\n1 euro\n", "#cow\n1\n2nd\n"])
+def test_names_may_hold_numbers(tmp_path, names):
+    root = data_set(tmp_path / "in", "", "0 0.5 0.5 0.4 0.4")
+    (root / "data.yaml").unlink()
+    (root / "classes.txt").write_text(names)
+    dataset, _ = imported(root)
+    assert dataset.classes == tuple(names.splitlines())
 
 
 def test_a_list_of_names_with_a_gap_is_refused(tmp_path):

@@ -33,8 +33,9 @@ from hintseg.inference.retrieval import load_index
 from hintseg.inference.run_config import RunDescription
 from hintseg.inference.segmenter import Segmenter
 from hintseg.inference.suggest import class_scarcity, suggest, worthiest_region
-from hintseg.io.images import decode_array, write_image, write_labels
+from hintseg.io.images import write_image, write_labels
 from hintseg.io.palette import label_palette
+from hintseg.io.pillow import decode_array
 from hintseg.network.embedder import Embedder
 from hintseg.network.heads import resize
 from hintseg.network.tta import (
@@ -701,3 +702,14 @@ def test_sizes_of_no_network_are_refused(segmenter, setting):
 def test_what_is_no_image_is_named(image):
     with pytest.raises(InputError, match=f"but this is {type(image).__name__}"):
         decode_array(image)
+
+
+def test_a_pil_image_that_turns_out_to_be_damaged_is_named(tmp_path):
+    write_image(tmp_path / "a.png", np.random.default_rng(0).integers(0, 255, (64, 64, 3)).astype(np.uint8))
+    (tmp_path / "a.png").write_bytes((tmp_path / "a.png").read_bytes()[:900])
+    with Image.open(tmp_path / "a.png") as image, pytest.raises(InputError, match=r"a\.png: cannot be read"):
+        decode_array(image)
+    closed = Image.new("RGB", (4, 4))
+    closed.close()
+    with pytest.raises(InputError, match="a PIL image: cannot be read"):
+        decode_array(closed)

@@ -12,6 +12,7 @@ from pydantic import (
     Field,
     SerializationInfo,
     SerializerFunctionWrapHandler,
+    field_validator,
     model_serializer,
     model_validator,
 )
@@ -77,6 +78,13 @@ class DataConfig(_Section):
         200, ge=2, le=60000, description="Approximate number of superpixels per image whose borders segments respect."
     )
     num_workers: int = Field(0, ge=0, description="Data loader processes; 0 chooses by the number of cores.")
+
+    @field_validator("scale_range")
+    @classmethod
+    def _lowest_first(cls, value: tuple[float, float]) -> tuple[float, float]:
+        if value[0] > value[1]:
+            raise ValueError("the first scale is the smaller one")
+        return value
 
 
 class LabelPropagationConfig(_Section):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -19,6 +20,8 @@ from hintseg.io.storage.files import mark_of
 from hintseg.io.storage.outputs import require_no_part
 from hintseg.io.writing import link_or_copy, write_text
 
+COMMENTS = ("# ", "// ")
+NUMBERED = re.compile(r"(\d{1,3})(?:\s|\s*[:.,;=)])\s*\S")
 Progress = Callable[[str, int, int, dict[str, float]], None]
 
 
@@ -44,12 +47,23 @@ def read_names(path: Path) -> list[str]:
     """Class names, a line each, in order of their labels.
 
     Raises:
-        InputError: a line between others is empty, so that labels might be miscounted.
+        InputError: labels might be miscounted: a line between others is empty, one is a comment, or they carry other
+            numbers than their own.
     """
     text = read_text(path).rstrip()
     lines = [line.strip() for line in text.split("\n")] if text else []
     if "" in lines:
         raise InputError(f"{path}, line {lines.index('') + 1}: is empty, so which line names which label is unclear.")
+    for number, line in enumerate(lines, start=1):
+        if line.startswith(COMMENTS):
+            raise InputError(f"{path}, line {number}: {line!r:.80} looks like a comment, not a class name; delete it.")
+    numbers = [int(found[1]) for found in map(NUMBERED.match, lines) if found]
+    own = list(range(len(lines)))
+    if len(numbers) == len(own) > 2 and numbers != own and sorted(numbers) in (own, [one + 1 for one in own]):
+        raise InputError(
+            f"{path}: its lines carry numbers, the first {lines[0]!r:.80}, but the first line names class 0, the "
+            "second class 1, and so on; write the names alone, in that order, with one for 0."
+        )
     return lines
 
 

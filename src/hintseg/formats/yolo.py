@@ -99,7 +99,7 @@ def _rows(path: Path, key: str) -> list[_Row]:
             index, values = 0.5, []
         if not index.is_integer():
             raise InputError(f"{where}: {' '.join(words)!r:.80} is no class index followed by numbers.")
-        rows.append(_Row(key, int(index), values, where))
+        rows.append(_Row(key, int(index), _opened(values), where))
     return rows
 
 
@@ -156,6 +156,12 @@ def _add_points(key: str, points: list[float], label: int, described: Descriptio
             found.add_point(key, x * width, y * height, label)
         elif seen != [0] and seen:
             found.leave_out("key point that is hidden", key, label)
+
+
+def _opened(values: list[float]) -> list[float]:
+    """A polygon without the repetition of its first corner that some tools end it with."""
+    is_closed = len(values) >= 8 and not len(values) % 2 and values[:2] == values[-2:] and not _is_pose(values)
+    return values[:-2] if is_closed else values
 
 
 def _is_pose(values: list[float]) -> bool:

@@ -24,7 +24,8 @@ from hintseg.inference.device import pick_device
 from hintseg.inference.prediction import Seen, check_image, class_probabilities, without_data
 from hintseg.inference.retrieval import Neighbour, SegmentIndex, load_index, nearest_to_click
 from hintseg.inference.run_config import RunDescription
-from hintseg.io.images import ImageLike, decode_array, decode_image, resize_longest_side, resize_nearest
+from hintseg.io.images import ImageLike, decode_image, resize_longest_side, resize_nearest
+from hintseg.io.pillow import decode_array
 from hintseg.io.samples import DecodedImage, View
 from hintseg.io.storage.files import local_file
 from hintseg.io.storage.mirror import fetch

@@ -27,7 +27,7 @@ from hintseg.io.label_samples import (
 )
 from hintseg.io.listing import IMAGE_SUFFIXES as IMAGE_SUFFIXES
 from hintseg.io.palette import palette_bytes
-from hintseg.io.pillow import decoded, deep_samples, has_deep_colours, is_tiff, on_white, opened_image, turned
+from hintseg.io.pillow import decoded, deep_samples, has_deep_colours, is_tiff, opened_image, turned
 from hintseg.io.rasters import COLOUR, NODATA, Header, read_header, read_mask, read_raster, read_samples
 from hintseg.io.samples import PLAIN, DecodedImage, View, as_sample, require_bands
 from hintseg.io.samples import valid_values as sampled_values
@@ -55,18 +55,6 @@ def read_image(path: Path, view: View = PLAIN) -> NDArray[np.uint8]:
         InputError: the file is missing, truncated, no image, several, or has more than `pillow.MAX_PIXELS` pixels.
     """
     return decode_image(path, view).pixels
-
-
-def decode_array(image: NDArray[np.uint8] | Image.Image) -> DecodedImage:
-    """An array as it is, or a PIL image, upright, as its file is decoded; InputError where that has 16 bits."""
-    if isinstance(image, np.ndarray):
-        return DecodedImage(image, None)
-    if not isinstance(image, Image.Image):
-        raise InputError(f"an image is an array, a PIL image or a path, but this is {type(image).__name__}.")
-    if image.mode.startswith(("I", "F")):
-        raise InputError(f"a PIL image of mode {image.mode} has more than 8 bits; save it as a TIFF and give its path.")
-    pixels, visible = on_white(ImageOps.exif_transpose(image))
-    return DecodedImage(pixels, None if visible is None or visible.all() else visible)
 
 
 def decode_image(path: Path, view: View = PLAIN) -> DecodedImage:

@@ -192,3 +192,20 @@ def _rgb(image: Image.Image) -> Image.Image:
     converted = ImageCms.profileToProfile(image, *profiles, outputMode="RGB")
     assert converted is not None  # only when done in place
     return converted
+
+
+def decode_array(image: NDArray[np.uint8] | Image.Image) -> DecodedImage:
+    """An array as it is, or a PIL image, upright, as its file is decoded; InputError where that has 16 bits."""
+    if isinstance(image, np.ndarray):
+        return DecodedImage(image, None)
+    if not isinstance(image, Image.Image):
+        raise InputError(f"an image is an array, a PIL image or a path, but this is {type(image).__name__}.")
+    if image.mode.startswith(("I", "F")):
+        raise InputError(f"a PIL image of mode {image.mode} has more than 8 bits; save it as a TIFF and give its path.")
+    try:
+        pixels, visible = on_white(ImageOps.exif_transpose(image))
+    except (OSError, ValueError, SyntaxError) as error:  # read only now: its file is damaged, or closed
+        raise InputError(
+            f"{getattr(image, 'filename', '') or 'a PIL image'}: cannot be read ({why(error)})."
+        ) from error
+    return DecodedImage(pixels, None if visible is None or visible.all() else visible)
