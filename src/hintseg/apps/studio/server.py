@@ -87,6 +87,7 @@ def create_app(project: Project, trainer: Trainer, token: str | None = None) -> 
     lanes = {name: Lane(name, threads) for name, threads in LANES.items()}
     app.state.lanes = lanes
     _serve_hints(app, project, model, trainer)
+    _serve_state(app, project, model, trainer)
     _serve_images(app, project, lanes)
     serve_masks(app, project, model, lanes["masks"])
     serve_acceptance(app, project, model, lanes["masks"])
@@ -96,24 +97,14 @@ def create_app(project: Project, trainer: Trainer, token: str | None = None) -> 
     return app
 
 
-def _serve_hints(app: FastAPI, project: Project, model: Model, trainer: Trainer) -> None:
-    """Classes and what is drawn; nothing here computes, so that a save never waits."""
+def _serve_state(app: FastAPI, project: Project, model: Model, trainer: Trainer) -> None:
+    """What pages ask for every few seconds: whether others changed something, and how far training is."""
 
-    @lru_cache(64)  # pages ask every few seconds
+    @lru_cache(64)
     def mask_version(key: str, *_seen: Hashable) -> str | None:
         with suppress(HintsegError):  # said where the mask is asked for
             return accepted_tag(project, key) if project.dataset.has_mask(key) else model.tag(key)
         return None
-
-    @app.get("/api/project")
-    def describe() -> dict[str, Any]:
-        return project.describe() | {
-            "uncertain": model.uncertain(),
-            "run": model.run,
-            "model": model.name,
-            "unlearned": model.unlearned(),
-            "state": trainer.state(),
-        }
 
     @app.get("/api/state")
     def state(key: str | None = None, seen: str | None = None) -> dict[str, Any]:
@@ -131,6 +122,20 @@ def _serve_hints(app: FastAPI, project: Project, model: Model, trainer: Trainer)
             "uncertain": model.uncertain(),
             "versions": versions,
             "hint_types": None if seen == folder else types_by_image(project.dataset),
+        }
+
+
+def _serve_hints(app: FastAPI, project: Project, model: Model, trainer: Trainer) -> None:
+    """Classes and what is drawn; nothing here computes, so that a save never waits."""
+
+    @app.get("/api/project")
+    def describe() -> dict[str, Any]:
+        return project.describe() | {
+            "uncertain": model.uncertain(),
+            "run": model.run,
+            "model": model.name,
+            "unlearned": model.unlearned(),
+            "state": trainer.state(),
         }
 
     @app.put("/api/classes")

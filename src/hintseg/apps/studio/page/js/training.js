@@ -13,6 +13,7 @@ let polling = null;
 let before = null; // the state that was shown last
 let folder = null; // version of the project's files as of the last answer
 let failed = false; // the last poll
+let told = null; // version of a mask that was asked for because the server told of it
 let furthest = 0; // of the run: stages that come again do not move the bar back
 
 function remaining(seconds) {
@@ -75,7 +76,10 @@ async function compare(state, key) {
   if (!hints || key !== view.key) return;
   if (accepted !== imageOf(key)?.hint_types.includes("masks")) await readProject();
   if (hints !== versions.get(key) || accepted !== view.accepted) await follow();
-  else if (mask && !isFinding() && view.tag && view.tag !== `"${mask}"`) emit("mask"); // the model learned from hints of another tab
+  else if (mask && mask !== told && !isFinding() && view.tag && view.tag !== `"${mask}"`) {
+    told = mask;
+    emit("mask"); // the model learned from hints of another tab
+  }
 }
 
 $("train").onclick = attempt(async () => {
