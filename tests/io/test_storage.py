@@ -110,6 +110,22 @@ def test_a_missing_package_is_named(monkeypatch):
         mirror.fetch("s3://bucket")
 
 
+def test_what_others_keep_in_the_folder_of_the_cache_stays(monkeypatch):
+    others = ["photographs/2019/a.bin", "0123456789abcdef0123/a.bin", "segments/mine.bin"]
+    for name in others:
+        (mirror.cache_folder() / name).parent.mkdir(parents=True)
+        (mirror.cache_folder() / name).write_bytes(bytes(5000))
+    index = mirror.cache_folder() / "segments" / f"{'0a' * 16}.faiss"
+    index.write_bytes(bytes(5000))
+    monkeypatch.setenv("HINTSEG_CACHE_GB", "0.0000025")  # 2500 bytes
+    for name in "ab":
+        put(f"memory://{name}/file", bytes(1000))
+        os.utime(mirror.fetch(f"memory://{name}").parent, (1, 1))
+    assert (mirror.fetch("memory://a") / "file").exists()  # theirs does not count
+    assert all((mirror.cache_folder() / name).exists() for name in others)
+    assert not index.exists()
+
+
 def test_the_cache_keeps_to_its_limit(monkeypatch):
     for name in "abc":
         put(f"memory://{name}/file", bytes(1000))

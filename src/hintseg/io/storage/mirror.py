@@ -9,6 +9,7 @@ import hashlib
 import json
 import logging
 import os
+import re
 import shutil
 import threading
 import zlib
@@ -38,6 +39,7 @@ from hintseg.io.storage.files import (
 Progress = Callable[[str, int, int, dict[str, float]], None]
 log = logging.getLogger(__name__)
 
+PLACE, INDEX = re.compile("[0-9a-f]{20}"), re.compile(r"[0-9a-f]{32}\.faiss")  # names of what is made in the cache
 STREAMS = 8
 PUBLISH_EVERY = 60.0  # seconds between two copies of what a run wrote
 
@@ -268,20 +270,37 @@ def cache_folder() -> Path:
     return Path(os.environ.get("HINTSEG_CACHE") or Path.home() / ".cache" / "hintseg")
 
 
+def _made_here() -> list[Path]:
+    """Copies, by the digest they are called by and the notes in or beside them, and indexes of segments."""
+    found = [path for path in cache_folder().iterdir() if PLACE.fullmatch(path.name) and path.is_dir()]
+    copies = [path for path in found if _notes(path).exists() or any(path.glob(".*.json"))]
+    return copies + [path for path in cache_folder().glob("segments/*.faiss") if INDEX.fullmatch(path.name)]
+
+
+def _size(path: Path) -> int:
+    return sum(one.stat().st_size for one in (path, *path.rglob("*")) if one.is_file())
+
+
 def _make_room(kept: Path) -> None:
-    """Remove the copies unused for longest until the cache is within its limit; `kept` stays."""
+    """Remove the copies unused for longest until the cache is within its limit; `kept` stays.
+
+    The folder may hold other things than hintseg's: these are neither counted nor touched.
+    """
     given = os.environ.get("HINTSEG_CACHE_GB", "50")
     try:
         limit = float(given) * 1e9
     except ValueError as error:
         raise ConfigError(f"HINTSEG_CACHE_GB={given!r}: must be a number of gigabytes.") from error
-    places = sorted((path for path in cache_folder().iterdir() if path.is_dir()), key=lambda path: path.stat().st_mtime)
-    sizes = {place: sum(path.stat().st_size for path in place.rglob("*") if path.is_file()) for place in places}
+    places = sorted(_made_here(), key=lambda path: path.stat().st_mtime)
+    sizes = {place: _size(place) for place in {*places, kept}}
     if sizes[kept] > limit:
         raise InputError(f"{kept}: holds {sizes[kept] / 1e9:.1f} GB, more than HINTSEG_CACHE_GB={given}; raise it.")
     total = sum(sizes.values())
     for place in places:
         # What a run could not copy out yet is nowhere else.
         if total > limit and place != kept and not any(place.glob(".*.unsent.json")):
-            shutil.rmtree(place, ignore_errors=True)
+            if place.is_dir():
+                shutil.rmtree(place, ignore_errors=True)
+            else:
+                place.unlink(missing_ok=True)
             total -= sizes[place]

@@ -1,6 +1,7 @@
 """Uploaded annotations: a folder of their own in the project, with what they are about, until they are taken."""
 
 import filecmp
+import re
 import secrets
 import shutil
 from collections.abc import AsyncIterator
@@ -124,7 +125,7 @@ def remove_stale(root: Path, current: set[str]) -> None:
     """Delete imports that nobody goes on with."""
     place = writable(root, "studio", "import", "any").parent
     for path in place.iterdir() if place.is_dir() else ():
-        if path.name not in current:
+        if path.name not in current and re.fullmatch("[0-9a-f]{16}", path.name):  # as `Upload` names them
             shutil.rmtree(path, ignore_errors=True)
 
 

@@ -90,7 +90,14 @@ async function judge(key, twice = false) {
   }
   listImages();
 }
-for (const event of ["back", "changed"]) on(event, () => [...damaged.keys(), ...late].forEach((key) => judge(key)));
+let judging = false;
+async function judgeAgain() {
+  if (judging) return;
+  judging = true;
+  for (const key of [...damaged.keys(), ...late]) await judge(key);
+  judging = false;
+}
+for (const event of ["back", "changed"]) on(event, judgeAgain);
 
 async function tried(key) {
   try { return await open(key); } catch (error) {

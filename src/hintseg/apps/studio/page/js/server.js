@@ -6,7 +6,7 @@ class Refusal extends Error {
 
 export async function ask(path, options = {}) {
   const response = await fetch(path, options).catch((error) => {
-    throw error.name === "AbortError" ? error : new Error("the server does not answer"); // browsers word it each its own way
+    throw error.name === "AbortError" ? error : Object.assign(new Error("the server does not answer"), { away: true }); // browsers word it each its own way
   });
   if (!response.ok) {
     const body = await response.json().catch(() => ({}));

@@ -4,7 +4,7 @@ import { $, arrange, attempt, complain, inform, mark } from "./dom.js";
 import { follow } from "./image.js";
 import { isFinding } from "./mask.js";
 import { changesSoFar, readProject, takeTypes } from "./project.js";
-import { allSaved, versions } from "./saving.js";
+import { allSaved, versions, waiting } from "./saving.js";
 import { askJson, instead, send } from "./server.js";
 import { emit, imageOf, project, view } from "./state.js";
 import { isLate } from "./table.js";
@@ -60,7 +60,7 @@ export async function poll() {
     failed = false;
   } catch (error) { // the next poll tries again
     if (!signal.aborted) failed = true;
-    if (!signal.aborted && !error.status) mark(error.message, true);
+    if (!signal.aborted && error.away && !waiting.size) mark(error.message, true); // else that it is not saved is said
   }
   if (!signal.aborted) polling = setTimeout(poll, wait);
 }
