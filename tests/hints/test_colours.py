@@ -7,7 +7,7 @@ import PIL.Image
 import pytest
 from tests.apps.cli.test_cli import hintseg, trained  # noqa: F401  fixtures
 
-from hintseg.hints.colours import by_name, chosen_colours
+from hintseg.hints.colours import by_name, chosen_colours, with_palette
 from hintseg.inference.run_config import RunDescription
 from hintseg.io.palette import class_colours, label_palette
 
@@ -73,3 +73,12 @@ def test_a_run_with_other_colours_is_damaged(chosen, hintseg, trained):  # noqa:
     del content["colours"]  # as older versions wrote it
     (trained / "run.json").write_text(json.dumps(content))
     assert RunDescription.load(trained / "run.json").colours == ()
+
+
+def test_a_colour_that_somebody_chose_is_no_other_classes_and_later_classes_change_none():
+    palette = class_colours()
+    two = with_palette([palette[1], None])
+    assert two == [palette[1], palette[0]]
+    three = with_palette([palette[1], None, None])
+    assert three[:2] == two
+    assert len(set(with_palette([palette[5], *[None] * 20]))) == 21

@@ -55,6 +55,16 @@ def test_refuses_what_is_no_network(tmp_path):
             ExportedEmbedder(tmp_path / name)
 
 
+@pytest.mark.parametrize(("multiple", "stride"), [(0, 8), (32, 0), (32, -1), (8, 32)])
+def test_refuses_strides_of_no_network(exported, tmp_path, multiple, stride):
+    model = onnx.load(exported)
+    for entry in model.metadata_props:
+        entry.value = {"multiple": str(multiple), "stride": str(stride)}.get(entry.key, entry.value)
+    onnx.save(model, tmp_path / "a.onnx")
+    with pytest.raises(WeightsError, match=r"a\.onnx"):
+        ExportedEmbedder(tmp_path / "a.onnx")
+
+
 def test_says_what_to_install(monkeypatch, tmp_path, network):
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(ConfigError, match=r"hintseg\[onnx\]"):

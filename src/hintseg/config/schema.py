@@ -73,7 +73,7 @@ class DataConfig(_Section):
     mirror: bool = Field(True, description="Flip crops horizontally at random.")
     color_jitter: Fraction = Field(0.3, description="Strength of random brightness, contrast and saturation.")
     longest_side: int = Field(640, ge=64, description="Resize larger training images to this longest side, in pixels.")
-    point_radius: int = Field(3, ge=0, description="Radius of the disc drawn for a point, in pixels.")
+    point_radius: int = Field(3, ge=0, le=1000, description="Radius of the disc drawn for a point, in pixels.")
     num_superpixels: int = Field(
         200, ge=2, le=60000, description="Approximate number of superpixels per image whose borders segments respect."
     )

@@ -57,9 +57,10 @@ def by_name(chosen: Mapping[str, str], names: Sequence[str]) -> tuple[str, ...]:
 
 def with_palette(chosen: Sequence[str | None]) -> list[str]:
     """ "#rrggbb" of each class: the one that was chosen, else the palette's of its number; where another class has that
-    one, the first that none has."""
-    palette = class_colours()
-    used = {*filter(None, chosen), *palette[: len(chosen)]}
-    free = iter([colour for colour in palette if colour not in used] or palette)
-    taken = set(chosen)
-    return [one or (next(free) if palette[label] in taken else palette[label]) for label, one in enumerate(chosen)]
+    one, the first that none has. Classes that are added behind change no colour."""
+    palette, used, colours = class_colours(), set(chosen), []
+    for label, one in enumerate(chosen):
+        free = (colour for colour in (palette[label], *palette) if colour not in used)
+        colours.append(one or next(free, palette[label]))
+        used.add(colours[-1])
+    return colours

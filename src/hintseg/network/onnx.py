@@ -47,6 +47,8 @@ class ExportedEmbedder:
             described = self.session.get_modelmeta().custom_metadata_map
             self.multiple, self.stride = int(described["multiple"]), int(described["stride"])
             self.weights: str = described["weights"]
+            if not 0 < self.stride <= self.multiple:
+                raise ValueError("no strides of a network")
         except Exception as error:  # onnxruntime raises many kinds; all mean the same to the user
             raise WeightsError(f"{path}: is missing, damaged or no network of hintseg's; delete it.") from error
 

@@ -258,6 +258,10 @@ def test_classes_keep_their_colours_when_one_before_them_is_deleted(tab, start):
     tab.ids = [one["id"] for one in tab.reload()["classes"]]
     classes = [{"id": one["id"], "name": one["name"]} for one in tab.reload()["classes"]]
     assert put(tab, classes=[*classes, {"id": None, "name": "new"}]).status_code == 200
-    colours = [one["colour"] for one in tab.reload()["classes"]]
-    assert colours[:2] == list(left.values())
-    assert len(set(colours)) == 3
+    for name in "xyz":
+        colours = [one["colour"] for one in tab.reload()["classes"]]
+        assert colours[:2] == list(left.values())
+        assert len(set(colours)) == len(colours)
+        classes = [{"id": one["id"], "name": one["name"]} for one in tab.reload()["classes"]]
+        assert put(tab, classes=[*classes, {"id": None, "name": name}]).status_code == 200
+        assert [one["colour"] for one in tab.reload()["classes"]][: len(colours)] == colours

@@ -36,6 +36,18 @@ def holder(tmp_path):
     process.stdout.close()
 
 
+def test_a_folder_called_studio_that_is_the_users_own_is_refused_and_stays(tmp_path):
+    mine = [tmp_path / "studio" / name for name in ("import/2024/c.jpg", "deleting/f.jpg")]
+    for path in mine:
+        path.parent.mkdir(parents=True)
+        path.write_bytes(b"mine")
+    found = CliRunner().invoke(app, ["studio", str(tmp_path), "--no-open", "--port", "8807"])
+    assert found.exit_code == 2
+    assert "is a folder of your own, which holds 'deleting'" in " ".join(found.stderr.split())
+    assert all(path.read_bytes() == b"mine" for path in mine)
+    assert not (tmp_path / "images").exists()
+
+
 def noted(folder, **changes):
     """A lock file as a server leaves it that could not tidy up."""
     path = folder / "studio" / "server.lock"

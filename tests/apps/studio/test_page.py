@@ -342,7 +342,7 @@ def test_a_bar_that_moves_time_that_is_left_and_what_stop_keeps(page):
     expect(page.locator("#info")).to_contain_text("run-001 is finished: masks of all images come from it now")
     # Classes that it learned were deleted meanwhile: it does not serve.
     current[0] = 2
-    expect(page.locator("#progress")).to_be_visible()
+    expect(page.locator("#info")).to_contain_text("run-001 is not used any more")
     states[3] |= {"model": "instant", "newest": None, "stopped": False}
     current[0] = 3
     expect(page.locator("#info")).to_contain_text("run-001 is finished, but not used")

@@ -229,3 +229,47 @@ def test_the_list_follows_what_another_tab_does_to_images_that_are_not_open(tabs
     expect(one.locator("#accept")).to_be_enabled()
     one.click("#accept")
     expect(other).to_contain_text("accepted")
+
+
+@pytest.mark.slow
+def test_an_image_that_is_renamed_or_replaced_on_disk_is_seen(browser, serve, photographs):
+    with opened(browser, serve, photographs) as page:
+        expect(page.locator("#images li", has_text="cat")).to_have_count(1)
+        (old,) = (photographs / "images").glob("cat.*")
+        old.rename(old.with_stem("tiger"))
+        expect(page.locator("#images li", has_text="tiger")).to_have_count(1)
+        expect(page.locator("#images li", has_text="cat")).to_have_count(0)
+        content = old.with_stem("tiger").read_bytes()
+        old.with_stem("tiger").write_bytes(content[: len(content) // 2])
+        tiger = page.locator("#images li", has_text="tiger")
+        tiger.locator("button").click()
+        expect(tiger).to_contain_text("damaged")
+        old.with_stem("other").write_bytes(content)
+        old.with_stem("other").replace(old.with_stem("tiger"))
+        expect(tiger).not_to_contain_text("damaged")
+
+
+@pytest.mark.slow
+def test_a_conflict_follows_what_others_go_on_doing(tabs, photographs):
+    one, two = tabs(2)
+    add(one, "dog")
+    two.reload()
+    expect(two.locator("#classes li")).to_have_count(1)
+    scribble(one, (0.1, 0.2), (0.6, 0.2))
+    expect(one.locator("#accept")).to_be_enabled()
+    one.click("#accept")
+    expect(one.locator("#accept")).to_have_text("Withdraw mask")
+    two.locator("#classes .pick").nth(0).click()
+    scribble(two, (0.1, 0.5), (0.6, 0.5))
+    expect(two.locator("#notice")).to_contain_text("There: 1 stroke")
+    expect(two.locator("#saved")).to_have_text("NOT saved: astronaut changed elsewhere")
+    two.unroute("**/api/state*")
+    expect(two.locator("#accept")).to_have_text("Withdraw mask")
+    one.click("#accept")
+    expect(one.locator("#accept")).to_have_text("Accept mask")
+    scribble(one, (0.1, 0.8), (0.6, 0.8))
+    expect(two.locator("#notice")).to_contain_text("There: 2 strokes")
+    expect(two.locator("#accept")).to_have_text("Accept mask")
+    two.click("text=Merge: keep both")
+    expect(two.locator("#saved")).to_have_text("saved")
+    assert stored(photographs) == ["dog"] * 3

@@ -60,11 +60,9 @@ class Appearance:
         return with_palette([self.colours.get(one) for one in identifiers])
 
     def without(self, gone: str, identifiers: Sequence[str]) -> "Appearance":
-        """As it is after a class went: those behind it keep the colours that they had by their number."""
-        behind = list(zip(identifiers, self.colours_of(identifiers), strict=True))[identifiers.index(gone) + 1 :]
-        return Appearance(
-            self.order, {one: colour for one, colour in self.colours.items() if one != gone} | dict(behind)
-        )
+        """As it is after a class went: the others keep the colours that they had by their numbers."""
+        shown = dict(zip(identifiers, self.colours_of(identifiers), strict=True))
+        return Appearance(self.order, {one: colour for one, colour in shown.items() if one != gone})
 
     def places_of(self, identifiers: Sequence[str]) -> list[int]:
         """The place of each class in the page's list."""

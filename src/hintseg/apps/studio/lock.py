@@ -6,6 +6,7 @@ import platform
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from hintseg.io.locking import take_lock
 from hintseg.io.reading import read_json
 
 BEAT = 10.0  # seconds between signs of life, for machines that do not see each other's locks
+OWN = ("server.lock", "classes.json", "appearance.json", "run-*.json")  # one of them is in every studio/ of hintseg's
 SILENT = 6 * BEAT  # a server of another machine that was silent for so long is gone
 
 
@@ -27,9 +29,11 @@ def locked_folder(root: Path, address: str) -> Iterator[None]:
         address: of the page, which a second server names.
 
     Raises:
+        InputError: its folder studio/ is not hintseg's.
         RunError: another server holds it, or it cannot be written.
     """
     path = writable(root, "studio", "server.lock")
+    _require_own(path.parent)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle = os.open(path, os.O_CREAT | os.O_RDWR | getattr(os, "O_NOFOLLOW", 0), 0o644)
@@ -51,6 +55,16 @@ def locked_folder(root: Path, address: str) -> Iterator[None]:
             _write(handle, {})
     finally:
         os.close(handle)
+
+
+def _require_own(folder: Path) -> None:
+    """Refuse a folder studio/ that somebody made for other things: files of changes and imports come and go in it."""
+    names = [path.name for path in sorted(folder.glob("[!.]*"))]
+    if names and not any(fnmatch(name, pattern) for name in names for pattern in OWN):
+        raise InputError(
+            f"{folder}: is a folder of your own, which holds {names[0]!r:.80}, but the studio keeps its things in a "
+            "folder of that name; rename yours, then start again."
+        )
 
 
 def _lives(holder: dict[str, Any], path: Path, free: bool | None) -> bool:

@@ -57,7 +57,7 @@ class RunRecord:
                 run, int(content["pid"]), None if born is None else str(born), str(content["machine"]), classes,
                 content["stopped"] is True, content.get("instant") is not False, float(content.get("started", 0)),
             )  # fmt: skip
-        except (InputError, ValueError, KeyError, TypeError):
+        except (InputError, ValueError, OverflowError, KeyError, TypeError):
             return None
 
     def save(self, root: Path) -> None:

@@ -27,7 +27,7 @@ from hintseg.apps.studio.lock import locked_folder
 from hintseg.apps.studio.page_files import serve_page
 from hintseg.apps.studio.project import Project
 from hintseg.apps.studio.serve_masks import LONGEST_SHOWN, serve_acceptance, serve_masks
-from hintseg.apps.studio.tables import types_by_image
+from hintseg.apps.studio.tables import mark, types_by_image
 from hintseg.apps.studio.trainer import Effort, Model, Trainer
 from hintseg.errors import HintsegError, InputError
 from hintseg.hints.labels import MAX_CLASSES
@@ -193,8 +193,12 @@ def _serve_images(app: FastAPI, project: Project, lanes: dict[str, Lane]) -> Non
             Image.fromarray(shown).save(content, "JPEG", quality=92)
             return content.getvalue()
 
+        tag = f'"{version_of([mark(project.dataset.path(key)), side, channel])}"'
+        headers = {"Cache-Control": "no-cache", "ETag": tag}  # kept, and asked for again only where the file changed
+        if request.headers.get("if-none-match") == tag:
+            return Response(status_code=304, headers=headers)
         shown = await lanes["images"].run(request, encoded)
-        return Response(shown, media_type="image/jpeg", headers={"Cache-Control": "max-age=600"})
+        return Response(shown, media_type="image/jpeg", headers=headers)
 
     @app.get("/api/channels/{key:path}")
     async def channels(request: Request, key: str) -> dict[str, int]:

@@ -2,7 +2,7 @@
 
 import { mark } from "./dom.js";
 import { adopt } from "./editing.js";
-import { isSending, unsaved, versions, waiting } from "./saving.js";
+import { followTheirs, isSending, unsaved, versions, waiting } from "./saving.js";
 import { address, askJson, bitmap, instead } from "./server.js";
 import { emit, hand, imageOf, view } from "./state.js";
 
@@ -44,8 +44,15 @@ async function read(key, signal) {
 export async function follow() {
   const key = view.key, before = versions.get(key), accepted = isAccepted(key);
   const found = await askJson(address("hints", key));
-  if (key !== view.key || accepted !== isAccepted(key) || before !== versions.get(key) || hand.current || waiting.size || unsaved(key) || isSending()) return;
-  Object.assign(view, { accepted: found.accepted, kept: found.kept });
+  if (key !== view.key || accepted !== isAccepted(key)) return;
+  const accepts = found.accepted !== view.accepted;
+  view.accepted = found.accepted;
+  if (before !== versions.get(key) || hand.current || waiting.size || unsaved(key) || isSending()) {
+    followTheirs(key, found);
+    if (accepts) emit("mask");
+    return;
+  }
+  view.kept = found.kept;
   if (found.version !== versions.get(key)) {
     versions.set(key, found.version);
     adopt(found);

@@ -1,5 +1,6 @@
 // The project as the server has it: classes, images, and where masks come from.
 
+import { inform } from "./dom.js";
 import { askJson } from "./server.js";
 import { emit, imageOf, project } from "./state.js";
 
@@ -24,10 +25,16 @@ export function takeTypes(types, since) {
   if (changed.length) emit("images");
 }
 
+// Where masks come from.
+export function takeModel(found) {
+  if (project.run && found.run === null) inform(`${project.run} is not used any more, since a class that it learned was deleted: masks come from the hints until you train again.`);
+  Object.assign(project, found);
+}
+
 export function take(found, since = changes) {
   changes += 1;
   for (const image of found.images) if (noted.get(image.key)?.at > since) image.hint_types = noted.get(image.key).types;
-  Object.assign(project, found);
+  takeModel(found);
   emit("classes");
   emit("images");
 }

@@ -21,7 +21,7 @@ export const unsaved = (key) => waiting.get(key) ?? conflicts.get(key)?.mine ?? 
 
 // Whether all that was drawn is on disk, of every image.
 export function markSaved() {
-  if (conflicts.size) mark("NOT saved: changed elsewhere", true);
+  if (conflicts.size) mark(`NOT saved: ${[...conflicts.keys()].join(", ")} changed elsewhere`, true);
   else if (refused.size) mark(`NOT saved: ${[...refused.keys()].join(", ")}`, true);
   else if (sent.size) mark("NOT saved", true);
   else mark(waiting.size ? "saving …" : "saved");
@@ -119,7 +119,7 @@ on("images", () => {
 
 // The disk holds something else than this page has seen: its own state whose answer was lost, or somebody else's.
 async function disagree(key, state, { current }) {
-  if (sent.get(key)?.some((one) => same(one, current))) {
+  if (same(state, current) || sent.get(key)?.some((one) => same(one, current))) {
     versions.set(key, current.version);
     settle(key, [sent, held]);
     return;
@@ -129,6 +129,14 @@ async function disagree(key, state, { current }) {
   conflicts.set(key, { theirs: current, mine: state, copies });
   markSaved();
   await readProject().catch(() => {});
+  emit("notice");
+}
+
+// What others made of an image since it is in conflict.
+export function followTheirs(key, found) {
+  const conflict = conflicts.get(key);
+  if (!conflict || conflict.theirs.version === found.version) return;
+  conflict.theirs = found;
   emit("notice");
 }
 

@@ -3,7 +3,7 @@
 import { $, arrange, attempt, complain, inform, mark } from "./dom.js";
 import { follow } from "./image.js";
 import { isFinding } from "./mask.js";
-import { changesSoFar, readProject, takeTypes } from "./project.js";
+import { changesSoFar, readProject, takeModel, takeTypes } from "./project.js";
 import { allSaved, versions, waiting } from "./saving.js";
 import { askJson, instead, send } from "./server.js";
 import { emit, imageOf, project, view } from "./state.js";
@@ -70,13 +70,17 @@ async function compare(state, key) {
   project.uncertain = state.uncertain;
   if (ranked) { emit("images"); emit("view"); }
   const learned = JSON.stringify([state.model, state.unlearned]) !== JSON.stringify([project.model, project.unlearned]);
-  if (learned) { Object.assign(project, { run: state.newest, model: state.model, unlearned: state.unlearned }); emit("mask"); }
+  if (learned) {
+    takeModel({ run: state.newest, model: state.model, unlearned: state.unlearned });
+    emit("mask");
+  }
   const { classes, images, hints, accepted, mask } = state.versions;
-  if (!isLate() && (classes !== project.version || images !== project.images.length)) await readProject();
+  const others = images !== project.images.length || (state.hint_types && project.images.some((image) => !state.hint_types[image.key]));
+  if (!isLate() && (classes !== project.version || others)) await readProject();
   if (!hints || key !== view.key) return;
   if (accepted !== imageOf(key)?.hint_types.includes("masks")) await readProject();
   if (hints !== versions.get(key) || accepted !== view.accepted) await follow();
-  else if (mask && mask !== told && !isFinding() && view.tag && view.tag !== `"${mask}"`) {
+  if (mask && mask !== told && !isFinding() && view.tag && view.tag !== `"${mask}"`) {
     told = mask;
     emit("mask"); // the model learned from hints of another tab
   }
