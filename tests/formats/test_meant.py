@@ -137,9 +137,16 @@ def test_annotations_of_a_second_kind_are_said(source, tmp_path, kind, unread):
         ("classes.txt", "back\x0bground\ncow\n", "cannot be shown"),
         ("classes.txt", "# classes of my project\ncow\ndog\n", "line 1: .* looks like a comment"),
         ("classes.txt", "cow\n// the others\ndog\n", "line 2: .* looks like a comment"),
-        ("classes.txt", "1 cow\n2 dog\n3 car\n", "carry numbers, the first '1 cow'"),
+        ("classes.txt", "1 cow\n2 dog\n3 car\n", "carry numbers, as '1 cow'"),
         ("classes.txt", "1: cow\n2: dog\n3: car\n", "carry numbers"),
         ("classes.txt", "2, cow\n0, dog\n1, car\n", "carry numbers"),
+        ("classes.txt", "1 cow\n2 dog\n", "carry numbers"),
+        ("classes.txt", "cow,2\ndog,0\ncar,1\n", "carry numbers, as 'cow,2'"),
+        ("classes.txt", "cow 1\ndog 0\n", "carry numbers"),
+        ("classes.txt", "id,name\n0,cow\n1,dog\n", "'id,name' looks like a heading"),
+        ("classes.txt", "names:\n- cow\n- dog\n", "line 2: .* looks like a comment"),
+        ("classes.txt", "Class\ncow\ndog\n", "'Class' looks like a heading"),
+        ("classes.txt", "#classes\ncow\ndog\n", "looks like a comment"),
     ],
 )
 def test_tables_of_names_that_cannot_be_read_are_refused(source, tmp_path, name, content, message):

@@ -228,7 +228,16 @@ def test_two_label_files_of_an_image_are_refused(tmp_path):
         imported(root)
 
 
-@pytest.mark.parametrize("names", ["0 cow\n1 dog\n2 car\n", "5 cents\n10 cents\n1 euro\n", "#cow\n1\n2nd\n"])
+def test_a_key_point_in_the_middle_of_its_box_closes_no_ring(tmp_path):
+    yaml = "names: [cow]\nkpt_shape: [3, 2]\n"
+    dataset, found = imported(data_set(tmp_path / "in", yaml, "0 0.5 0.5 0.4 0.4 0.2 0.2 0.3 0.3 0.5 0.5"))
+    assert len(dataset.hints("a").points) == 3
+    assert not found.regions
+
+
+@pytest.mark.parametrize(
+    "names", ["0 cow\n1 dog\n2 car\n", "5 cents\n10 cents\n1 euro\n", "grade 1\ngrade 2\ngrade 3\n", "cow\n1\n2nd\n"]
+)
 def test_names_may_hold_numbers(tmp_path, names):
     root = data_set(tmp_path / "in", "", "0 0.5 0.5 0.4 0.4")
     (root / "data.yaml").unlink()

@@ -151,3 +151,19 @@ assert state() == before, (before, state())
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("name", ["run.json", "memory.safetensors", "checkpoint.pt"])
+def test_what_may_not_be_read_is_not_called_damaged(tmp_path, monkeypatch, name):
+    def refused(self, *arguments, **options):
+        raise PermissionError(13, "Permission denied")
+
+    path = tmp_path / name
+    path.write_bytes(b"anything")
+    monkeypatch.setattr(type(path), "open", refused)
+    readers = {
+        "run.json": RunDescription.load, "memory.safetensors": partial(load_index, classes=2, images=2),
+        "checkpoint.pt": partial(read_checkpoint, fingerprint=""),
+    }  # fmt: skip
+    with pytest.raises(InputError, match=f"{name}: cannot be read \\(Permission denied\\)"):
+        readers[name](path)

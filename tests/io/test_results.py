@@ -39,3 +39,9 @@ def test_an_empty_result_is_known_by_its_folder(tmp_path, told):
     (tmp_path / told).write_text("{}")
     write_result(tmp_path / "a.json", [], overwrite=False)
     write_result(tmp_path / "a.json", RESULT, overwrite=True)
+
+
+def test_where_nothing_can_be_written_is_said_before_the_work(tmp_path, monkeypatch):
+    monkeypatch.setattr("hintseg.io.writing.os.access", lambda place, mode: place != tmp_path)
+    with pytest.raises(RunError, match=f"{tmp_path}/new/deep: cannot be written; choose another place with --out"):
+        write_result(tmp_path / "new" / "deep" / "a.json", RESULT, overwrite=True)

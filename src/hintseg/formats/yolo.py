@@ -77,7 +77,7 @@ def read_root(root: Path, found: Imported) -> None:
                 f"{path}: {written[key]} labels the same image, {found.images[key]}; remove one of the two."
             )
         folders.add(found.images[key].parent)
-        rows += _rows(path, key)
+        rows += _rows(path, key, described)
     _add_others(folders, described, found)
     turned = _are_boxes(rows, described, found)
     for row in rows:
@@ -87,7 +87,7 @@ def read_root(root: Path, found: Imported) -> None:
         _add(row, labels[row.number], turned, described, found)
 
 
-def _rows(path: Path, key: str) -> list[_Row]:
+def _rows(path: Path, key: str, described: Description) -> list[_Row]:
     rows = []
     for number, line in enumerate(lines_of(path), start=1):
         where = f"{path}, line {number}"
@@ -99,7 +99,7 @@ def _rows(path: Path, key: str) -> list[_Row]:
             index, values = 0.5, []
         if not index.is_integer():
             raise InputError(f"{where}: {' '.join(words)!r:.80} is no class index followed by numbers.")
-        rows.append(_Row(key, int(index), _opened(values), where))
+        rows.append(_Row(key, int(index), values if described.keypoints else _opened(values), where))
     return rows
 
 

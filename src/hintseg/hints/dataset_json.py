@@ -19,7 +19,6 @@ from hintseg.io.listing import composed
 from hintseg.io.reading import read_json as read_json
 from hintseg.io.reading import read_text as read_text
 from hintseg.io.samples import View
-from hintseg.io.storage.files import mark_of
 
 ENTRIES = (
     "classes", "background", "void", "unlabelled", "first_label", "tags_complete", "bands", "range",
@@ -113,11 +112,11 @@ def parse_view(content: dict[str, Any], path: Path) -> View:
     return View(tuple(bands or ()), None if limits is None else (float(limits[0]), float(limits[1])))
 
 
-def hint_files(root: Path) -> dict[str, str]:
-    """Every file of a data set that describes or hints: its name → a mark that changes with its content."""
-    files = [path for path in root.iterdir() if path.is_file()]
-    files += [path for folder in FOLDERS for path in (root / folder).rglob("*") if path.is_file()]
-    return {path.relative_to(root).as_posix(): mark_of(path) for path in sorted(files)}
+def hint_files(root: Path) -> dict[str, Path]:
+    """Every file of a data set that says what its classes and hints are, by its name."""
+    tables = [root / f"{name}.json" for name in ("dataset", "looked_for", *with_tables())]
+    maps = [path for folder in FOLDERS for path in (root / folder).rglob("*")]
+    return {path.relative_to(root).as_posix(): path for path in sorted([*tables, *maps]) if path.is_file()}
 
 
 def classes_from_hints(root: Path) -> tuple[str, ...]:

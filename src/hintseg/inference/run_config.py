@@ -82,8 +82,8 @@ class RunDescription:
         Raises:
             RunError: absent, damaged, or with settings that this version does not have.
         """
+        require_no_pipe(path)
         try:
-            require_no_pipe(path)
             _require_files(path.parent)
             content = json.loads(path.read_text("utf-8"))
             content["recipe"] = _recipe(content["recipe"], path)

@@ -107,13 +107,18 @@ def require_file(path: Path) -> None:
 
 
 def require_no_pipe(path: Path) -> None:
-    """`require_file` of a path that may be absent, where the caller says so better.
+    """`require_file` of a path that may be absent, where the caller says so better; what may not be read is undamaged.
 
     Raises:
-        InputError: a folder, a pipe, a socket, a device, or a link that leads nowhere.
+        InputError: a folder, a pipe, a socket, a device, a link that leads nowhere, or a file that cannot be opened.
     """
-    if path.exists() or path.is_symlink():
-        require_file(path)
+    if not os.path.lexists(path):
+        return
+    require_file(path)
+    try:
+        path.open("rb").close()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); it may belong to another user.") from error
 
 
 def _files(folder: Path, above: frozenset[tuple[int, int]], out: Path | None) -> Iterator[Path]:

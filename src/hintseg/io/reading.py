@@ -12,7 +12,7 @@ from xml.parsers import expat
 import yaml
 
 from hintseg.errors import InputError, why
-from hintseg.io.listing import require_file
+from hintseg.io.listing import require_file, require_no_pipe
 
 UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 MOST_BRACKETS = 2000  # in a YAML file; recipes and lists of classes have a few
@@ -87,7 +87,12 @@ def parse_yaml(text: str, where: str, *, typed: bool = True) -> Any:
 
 
 def json_object(path: Path) -> dict[str, Any]:
-    """The object in a JSON file of hintseg's own; empty where it is absent or damaged, or holds something else."""
+    """The object in a JSON file of hintseg's own; empty where it is absent or damaged, or holds something else.
+
+    Raises:
+        InputError: it is there, and cannot be opened.
+    """
+    require_no_pipe(path)
     try:
         found = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError, RecursionError):

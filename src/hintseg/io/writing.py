@@ -24,6 +24,12 @@ def write_text(path: Path, text: str) -> None:
         temporary.write_text(text, "utf-8")
 
 
+def is_writable(folder: Path) -> bool:
+    """Whether a folder, or the one in which it can be made, seems to let files be written: asked before long work."""
+    there = next((path for path in (folder, *folder.absolute().parents) if path.exists()), folder)
+    return os.access(there, os.W_OK | os.X_OK)
+
+
 @contextmanager
 def atomic_path(path: Path, durable: bool = True) -> Iterator[Path]:
     """A temporary path beside `path` that replaces it when the block ends without error; RunError where none can.

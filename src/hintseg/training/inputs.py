@@ -18,8 +18,9 @@ from hintseg.config.aliases import METHODS, TERMS, current_name, gone_changes
 from hintseg.config.explain import leaves
 from hintseg.errors import RunError, why
 from hintseg.hints.dataset_json import hint_files
-from hintseg.hints.types.registry import HINT_TYPES
 from hintseg.inference.run_config import RunDescription
+from hintseg.io.listing import require_no_pipe
+from hintseg.io.storage.files import mark_of
 from hintseg.io.writing import write_text
 from hintseg.network.backbone import WEIGHTS_NONE
 from hintseg.network.embedder import Embedder
@@ -93,12 +94,10 @@ class HintWatch:
             )  # fmt: skip
 
     def _look(self) -> dict[str, str]:
-        tables = {f"{name}.json" for name in (*HINT_TYPES, "dataset", "looked_for")}
         try:
-            found = hint_files(self.root) if self.awake else {}
+            return {name: mark_of(path) for name, path in hint_files(self.root).items()} if self.awake else {}
         except OSError:  # the folder is being moved or written
             return {}
-        return {name: mark for name, mark in found.items() if name in tables or name.split("/")[0] in HINT_TYPES}
 
 
 def run_inputs(job: Job, description: RunDescription, network: Embedder, precision: str, device: str) -> RunInputs:
@@ -155,6 +154,7 @@ def _settings(description: RunDescription) -> dict[str, Any]:
 
 
 def _load(path: Path) -> tuple[str, RunInputs]:
+    require_no_pipe(path)
     try:
         content = json.loads(path.read_text("utf-8"))
         if content["format"] != FORMAT:

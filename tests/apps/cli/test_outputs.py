@@ -262,3 +262,17 @@ def test_two_processes_do_not_write_into_one_folder(hintseg, trained, photos, tm
         assert not (tmp_path / "masks").exists()
         assert hintseg("predict", trained, photos, "--out", tmp_path / "others")[0] == 0
     assert hintseg("predict", trained, photos, "--out", tmp_path / "masks")[0] == 0
+
+
+def test_a_run_that_cannot_be_written_is_evaluated_into_another_file(hintseg, trained, scenes, tmp_path, monkeypatch):  # noqa: F811
+    command = ["evaluate", trained, scenes.root, "--split", "val"]
+    before = contents(trained)
+    monkeypatch.setattr("hintseg.io.writing.os.access", lambda place, mode: not str(place).startswith(str(trained)))
+    code, _, said = hintseg(*command)
+    assert code == 2
+    assert "cannot be written; choose another place with --out" in said
+    code, shown, _ = hintseg(*command, "--out", tmp_path / "scores.json")
+    assert code == 0
+    assert "Report: none, as" in " ".join(shown.split())
+    assert json.loads((tmp_path / "scores.json").read_text("utf-8"))["mean_iou"] > 0
+    assert contents(trained) == before

@@ -44,7 +44,8 @@ def complete_masks(
     def mark_of(image: InputImage) -> str:
         return shown_mark(source_mark(image.source), stretch)
 
-    maker = digest_of(method, weights, hint_types, hint_files(dataset.root))
+    hints = {name: digest(path) for name, path in hint_files(dataset.root).items()}
+    maker = digest_of(method, weights, hint_types, hints)
     finished = output.claim(maker, images, resume, overwrite, mark_of=mark_of)
     flat, looked_at = list[str](), 0
     for key in keys:

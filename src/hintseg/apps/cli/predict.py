@@ -159,10 +159,10 @@ def evaluate(
     from hintseg.inference.segmenter import Segmenter
     from hintseg.io.storage.mirror import published
     from hintseg.io.storage.results import require_result, write_result
+    from hintseg.io.writing import is_writable
 
     with published(run) as folder, progress_bar() as show:
-        if out is not None:
-            require_result(out, overwrite)
+        require_result(out or folder / f"evaluation-{split}.json", out is None or overwrite)
         dataset = Dataset.open(data, show)
         segmenter = Segmenter.open(folder, device, engine)
         config = _inference(
@@ -182,7 +182,7 @@ def evaluate(
         )  # fmt: skip
         content = result.model_dump(mode="json")
         target = write_result(out or folder / f"evaluation-{split}.json", content, out is None or overwrite)
-        page = report_run(segmenter, result, dataset)
+        page = report_run(segmenter, result, dataset) if is_writable(folder) else f"none, as {folder} cannot be written"
     shown = shown_scores(result)
     table = Table("class", *shown.columns)
     for name, values in shown.rows:

@@ -84,8 +84,7 @@ def suggest(
 
     data = home if data is None else data
     with published(run) as folder, progress_bar() as show:
-        if out is not None:
-            require_result(out, overwrite)
+        require_result(out or folder / "suggestions.json", out is None or overwrite)
         segmenter = Segmenter.open(folder, device)
         dataset = segmenter.dataset() if data is None else Dataset.open(data)
         segmenter.class_map(dataset)  # refused before every image is read

@@ -215,12 +215,12 @@ def _serve_training(app: FastAPI, project: Project, model: Model, trainer: Train
     @app.post("/api/train")
     def train(body: Start) -> dict[str, Any]:
         trainer.start(body.effort)
-        return trainer.state()
+        return trainer.state() | {"model": model.name}
 
     @app.post("/api/stop")
     def stop() -> dict[str, Any]:
         trainer.stop()
-        return trainer.state()
+        return trainer.state() | {"model": model.name}
 
     @app.get("/api/export")
     async def export(request: Request, writer: str = "png", images: bool = False) -> Response:

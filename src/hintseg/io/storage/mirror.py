@@ -21,6 +21,7 @@ from typing import NamedTuple
 
 from hintseg.distributed import first_process
 from hintseg.errors import ConfigError, HintsegError, InputError, RunError
+from hintseg.io.listing import MADE_BY
 from hintseg.io.reading import json_object
 from hintseg.io.storage.addresses import is_remote, local_path, require_openable
 from hintseg.io.storage.files import (
@@ -169,7 +170,8 @@ def _publishable(folder: Path) -> Iterable[tuple[str, Path]]:
     """
     for path in sorted(folder.rglob("*"), key=lambda path: (path.name == "checkpoint.pt", path)):
         name = path.relative_to(folder)
-        if path.is_file() and not path.name.startswith(".") and name.parts[0] != "cache":
+        is_own = path.name == MADE_BY or not path.name.startswith(".")
+        if path.is_file() and is_own and name.parts[0] != "cache":
             yield name.as_posix(), path
 
 
@@ -267,7 +269,7 @@ def _place(address: str) -> Path:
 
 def cache_folder() -> Path:
     """Where copies and what can be made again lie on this machine."""
-    return Path(os.environ.get("HINTSEG_CACHE") or Path.home() / ".cache" / "hintseg")
+    return Path(os.environ.get("HINTSEG_CACHE") or "~/.cache/hintseg").expanduser()
 
 
 def _made_here() -> list[Path]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from hintseg.errors import RunError
 from hintseg.io.storage.outputs import MADE_BY, require_no_part
-from hintseg.io.writing import write_text
+from hintseg.io.writing import is_writable, write_text
 
 # Entries by which a result, or each row of it, is told.
 TOLD_BY = (
@@ -23,10 +23,12 @@ def require_result(path: Path, overwrite: bool) -> None:
     """Refuse a path where something is that must not be written over, and one among the parts of a data set.
 
     Raises:
-        RunError: it lies in a data set, or something lies there that is no result, or one does and `overwrite` is not
-            given.
+        RunError: it lies in a data set, or where nothing can be written, or something lies there that is no result, or
+            one does and `overwrite` is not given.
     """
     require_no_part(str(path.parent))
+    if not is_writable(path.parent):
+        raise RunError(f"{path.parent}: cannot be written; choose another place with --out.")
     if not path.exists() and not path.is_symlink():
         return
     if not _is_result(path):

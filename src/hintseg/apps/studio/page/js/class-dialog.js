@@ -29,10 +29,15 @@ $("class-form").onsubmit = attempt(async (event) => {
     $("class-uses").textContent = `“${name}” is another class already; choose another name.`;
     return $("class-name").focus();
   }
-  $("class-dialog").close();
-  if (!entry || !name) return;
+  if (!entry || !name) return $("class-dialog").close();
   const change = { id: open, before: entry.name, ...(name !== entry.name && { name }), ...(colour !== entry.colour && { colour }) };
-  if (change.name || change.colour) await saveClasses({ change });
+  try {
+    if (change.name || change.colour) await saveClasses({ change });
+  } catch (error) {
+    $("class-uses").textContent = error.message; // the page's own line lies behind the dialog
+    return;
+  }
+  if (open === change.id) $("class-dialog").close();
   if (change.name && view.key) await follow(); // hints may name the class
 });
 // The button that opened it may be another one by now.

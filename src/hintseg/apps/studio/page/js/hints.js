@@ -74,3 +74,10 @@ export const plural = (name, count) => (count === 1 ? name : /[sx]$/.test(name) 
 export function counted(state) {
   return TYPES.filter((type) => state[type]?.length).map((type) => `${state[type].length} ${plural(NAMES[type], state[type].length)}`).join(", ") || "no hints";
 }
+
+// Hint types of an image that had these, once a state of what is drawn is saved.
+export function typesAfter(before, state) {
+  const mapped = state.regions ?? (before.includes("scribbles") ? [null] : []); // null: a scribble map that stays
+  const types = { scribbles: [...state.strokes, ...mapped], points: state.points, boxes: state.boxes, tags: state.tags };
+  return [...Object.keys(types).filter((type) => types[type].length), ...before.filter((type) => !(type in types))];
+}

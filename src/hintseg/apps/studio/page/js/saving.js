@@ -1,7 +1,7 @@
 // Saving: the newest state of an image is sent until the server has it.
 
 import { complain, mark, pause } from "./dom.js";
-import { copied, same } from "./hints.js";
+import { copied, same, typesAfter } from "./hints.js";
 import { noteTypes, readProject } from "./project.js";
 import { address, send } from "./server.js";
 import { emit, hints, imageOf, on, view } from "./state.js";
@@ -11,6 +11,7 @@ export const versions = new Map(); // key → version on disk that this page's s
 export const conflicts = new Map(); // key → { theirs, mine, copies }: changed elsewhere
 const sent = new Map(); // key → states that were sent, but not answered
 const refused = new Map(); // key → state that the server cannot take
+const said = new Map(); // key → why it was refused
 const gone = new Set(); // keys of these whose image is not in the project any more
 const held = new Map(); // key → { version, regions }: what the server holds as of a version; long, so sent only when changed
 let sending = false;
@@ -67,12 +68,12 @@ async function flush() {
       const answer = await send(address("hints", key), "PUT", toSend(key, state), versions.get(key));
       away = false;
       versions.set(key, answer.version);
-      settle(key, [sent, conflicts, refused]);
+      settle(key, [sent, conflicts, refused, said]);
       held.set(key, { version: answer.version, regions: state.regions });
       if (waiting.get(key) === state) waiting.delete(key);
       markSaved();
       complain(null);
-      noteTypes(key, typesOf(key, state));
+      noteTypes(key, typesAfter(imageOf(key)?.hint_types ?? [], state));
       if (key === view.key && !waiting.has(key)) { emit("notice"); emit("mask"); }
     } catch (error) {
       away = !error.status;
@@ -82,7 +83,9 @@ async function flush() {
         refused.set(key, state);
         await readProject().catch(() => {});
         markSaved();
-        if (imageOf(key) && error.status !== 404) complain(error); else { gone.add(key); emit("notice"); }
+        if (!imageOf(key) || error.status === 404) { gone.add(key); emit("notice"); }
+        else if (said.get(key) !== error.message) complain(error); // once, though it is tried again
+        said.set(key, error.message);
       } else {
         sent.set(key, [...(sent.get(key) ?? []), state]);
         markSaved();
@@ -99,8 +102,8 @@ function tryAgain() {
   for (const [key, state] of refused) if (!gone.has(key) && !waiting.has(key)) waiting.set(key, state);
   if (waiting.size) flush();
 }
-on("changed", tryAgain);
-on("back", () => { tryAgain(); markSaved(); });
+on("polled", tryAgain);
+on("back", markSaved);
 
 // What was drawn last on an image that is gone; it is sent again once the image is back.
 export const lost = () => [...refused].find(([key]) => gone.has(key));
@@ -138,13 +141,6 @@ export function followTheirs(key, found) {
   if (!conflict || conflict.theirs.version === found.version) return;
   conflict.theirs = found;
   emit("notice");
-}
-
-function typesOf(key, state) {
-  const before = imageOf(key)?.hint_types ?? [];
-  const mapped = state.regions ?? (before.includes("scribbles") ? [null] : []); // null: a scribble map that stays
-  const types = { scribbles: [...state.strokes, ...mapped], points: state.points, boxes: state.boxes, tags: state.tags };
-  return [...Object.keys(types).filter((type) => types[type].length), ...before.filter((type) => !(type in types))];
 }
 
 window.addEventListener("beforeunload", (event) => { if (waiting.size || conflicts.size || refused.size) event.preventDefault(); });

@@ -20,7 +20,7 @@ export const imageOf = (key) => project.images.find((entry) => entry.key === key
 
 // Events: "hints" (of the open image), "classes", "images", "view" (to be drawn again), "mask" (to be asked for again),
 // "notice" (what others changed), "opened", "back" (the server answers again),
-// "changed" (files of the project),
+// "changed" (files of the project), "polled" (the server told how things are),
 // "shown" (other classes are to be seen), "hand" (another tool or class).
 const listeners = {};
 export const on = (event, listener) => (listeners[event] ??= []).push(listener);

@@ -29,6 +29,7 @@ export function showState(state) {
     $("stop").hidden = $("progress").hidden = !state.training;
   });
   if (state.training) {
+    if (before && !run) inform(""); // about an earlier one
     furthest = Math.max(run ? furthest : 0, state.part ?? 0);
     if (furthest) $("bar").value = furthest; else $("bar").removeAttribute("value"); // moves by itself
     $("stage").textContent = `${state.stage}${state.total ? ` ${state.done} of ${state.total}` : ""}${remaining(state.left ?? null)}`;
@@ -57,6 +58,7 @@ export async function poll() {
     if (state.hint_types) { takeTypes(state.hint_types, since); emit("changed"); }
     folder = state.versions.folder;
     if (failed) { complain(null); emit("back"); emit("mask"); }
+    emit("polled");
     failed = false;
   } catch (error) { // the next poll tries again
     if (!signal.aborted) failed = true;
