@@ -59,6 +59,15 @@ def test_names_stay_in_their_folder(folder, name):
         files.below(folder, name)
 
 
+def test_a_folder_that_is_linked_elsewhere_is_named_with_where_it_leads(tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "masks").symlink_to(tmp_path / "disk")
+    with pytest.raises(
+        InputError, match=f"run/masks: leads through a link to {tmp_path}/disk; name that place with --out"
+    ):
+        files.below(str(tmp_path / "run"), "masks")
+
+
 def test_a_folder_is_fetched_once_and_then_only_what_changed(monkeypatch):
     put("memory://data/images/a.png", b"one")
     put("memory://data/images/b.png", b"two")

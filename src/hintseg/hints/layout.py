@@ -22,12 +22,12 @@ def require_sound(root: Path) -> None:
             file.
     """
     require_finished(root)
-    for pause in PAUSES:
-        if _is_half_done(root):
-            time.sleep(pause)
-    if _is_half_done(root):
-        raise InputError(f"{root}: a change is half done; open the folder once with hintseg studio, which ends it.")
     try:
+        for pause in PAUSES:
+            if _is_half_done(root):
+                time.sleep(pause)
+        if _is_half_done(root):
+            raise InputError(f"{root}: a change is half done; open the folder once with hintseg studio, which ends it.")
         with os.scandir(root) as entries:
             wrong = sorted(f"{root / entry.name}: {fault}" for entry in entries if (fault := _fault(entry)))
     except OSError as error:

@@ -32,8 +32,10 @@ def below(address: str, name: str) -> str:
         return f"{address.rstrip('/')}/{quote(name) if address.startswith(WEB) else name}"
     folder = local_path(address)
     path = folder / name
-    if not path.resolve().is_relative_to(folder.resolve()):
-        raise InputError(f"{name!r} would be written outside {address}; rename it.")
+    if not (leads := path.resolve()).is_relative_to(folder.resolve()):
+        if ".." in Path(name).parts or Path(name).is_absolute():
+            raise InputError(f"{name!r} would be written outside {address}; rename it.")
+        raise InputError(f"{path}: leads through a link to {leads}; name that place with --out, or remove the link.")
     return str(path)
 
 

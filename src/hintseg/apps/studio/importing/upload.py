@@ -58,7 +58,9 @@ class Upload:
         except FileExistsError as error:
             raise InputError(f"{name:.80}: another file of this name was chosen, too.") from error
         except OSError as error:
-            raise RunError(f"{name:.80}: cannot be written ({error.strerror}); free some space.") from error
+            raise RunError(
+                f"{name:.80}: cannot be written ({error.strerror}); free some space or shorten its name."
+            ) from error
         if is_passed_over(name):
             path.unlink()
 
