@@ -236,14 +236,25 @@ def test_a_key_point_in_the_middle_of_its_box_closes_no_ring(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "names", ["0 cow\n1 dog\n2 car\n", "5 cents\n10 cents\n1 euro\n", "grade 1\ngrade 2\ngrade 3\n", "cow\n1\n2nd\n"]
+    ("names", "is_noted"),
+    [
+        ("0 cow\n1 dog\n2 car\n", False),
+        ("5 cents\n10 cents\n1 euro\n", True),
+        ("1 somite\n2 somites\n", True),
+        ("empty\n2 cells\n4 cells\n", False),
+        ("background\n1: liver\n2: kidney\n", False),
+        ("grade 1\ngrade 2\ngrade 3\n", False),
+        ("label\nplant\nruler\n", False),
+        ("cow\n1\n2nd\n", False),
+    ],
 )
-def test_names_may_hold_numbers(tmp_path, names):
+def test_names_may_hold_numbers(tmp_path, names, is_noted):
     root = data_set(tmp_path / "in", "", "0 0.5 0.5 0.4 0.4")
     (root / "data.yaml").unlink()
     (root / "classes.txt").write_text(names)
-    dataset, _ = imported(root)
+    dataset, found = imported(root)
     assert dataset.classes == tuple(names.splitlines())
+    assert any("is taken for the name of class 0" in note for note in found.notes) == is_noted
 
 
 def test_a_list_of_names_with_a_gap_is_refused(tmp_path):

@@ -90,8 +90,8 @@ def compare(
     data = hashlib.sha256(repr((dataset.classes, dataset.background, found.digests)).encode()).hexdigest()[:16]
     common = {"recipe": recipe, "weights": weights, "iterations": iterations}
     chosen = [(row, seed, _recipe(row, seed, settings, **common)) for row in rows for seed in seeds]
-    claim_folder(out, "compare.json")
     require_result(out / "compare.json", overwrite=True)
+    claim_folder(out, "compare.json")
     results = []
     for row, seed, configured in chosen:
         folder = out / re.sub(r"[^\w.-]+", "_", f"{row}-{seed}")

@@ -177,6 +177,7 @@ def _add_images(images: dict[str, dict[str, Any]], found: Imported, path: Path) 
 def _add(annotation: dict[str, Any], key: str, label: int, found: Imported, where: str) -> None:
     ignored = annotation.get("ignore") in (1, True)
     is_box = annotation.get("isbbox") is True and annotation.get("bbox") and _is_upright_rectangle(annotation)
+    is_box = is_box and not ignored
     drawn = not is_box and _add_region(annotation, key, IGNORE_INDEX if ignored else label, found, where)
     if ignored:
         if not drawn:
@@ -223,8 +224,8 @@ def _note_rectangles(annotations: list[dict[str, Any]], path: Path, found: Impor
     regions = [row for row in annotations if row.get("segmentation") and row.get("isbbox") is not True]
     if regions and all(map(_is_upright_rectangle, regions)):
         found.note(
-            f"all {len(regions)} polygons of {path.name} are upright rectangles, and every pixel in them is taught as "
-            "certain; if they are boxes, delete their field 'segmentation' and import again."
+            f"every polygon of {path.name} is an upright rectangle, and all pixels in it are taught as certain; if "
+            "these are boxes, export them from the other tool as boxes, without 'segmentation', and import again."
         )
 
 

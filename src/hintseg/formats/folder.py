@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -11,7 +10,7 @@ from xml.etree import ElementTree
 
 from hintseg.errors import InputError
 from hintseg.hints.dataset import Dataset
-from hintseg.hints.dataset_json import as_coordinate, read_text
+from hintseg.hints.dataset_json import as_coordinate
 from hintseg.io.listing import require_no_pipe
 from hintseg.io.reading import lines_of, parse_xml
 from hintseg.io.staging import holds_something
@@ -20,10 +19,6 @@ from hintseg.io.storage.files import mark_of
 from hintseg.io.storage.outputs import require_no_part
 from hintseg.io.writing import link_or_copy, write_text
 
-COMMENTS = ("#", "//", ";", "%", "--", "- ")
-HEADING = re.compile(r"(.*:|names?|class(es)?|labels?|id)", re.IGNORECASE)
-NUMBERED = re.compile(r"(\d{1,3})(?:\s|\s*[:.,;=)])\s*\S")
-NUMBERED_BEHIND = re.compile(r".*\S(?:\s|\s*[:,;=(])\s*(\d{1,3})\)?$")
 Progress = Callable[[str, int, int, dict[str, float]], None]
 
 
@@ -43,48 +38,6 @@ def required(root: Path, what: str, *candidates: str) -> Path:
 def read_lines(path: Path) -> list[str]:
     """First word of every line that is not empty."""
     return [line.split()[0] for line in lines_of(path) if line.strip()]
-
-
-def read_names(path: Path) -> list[str]:
-    """Class names, a line each, in order of their labels.
-
-    Raises:
-        InputError: labels might be miscounted: a line between others is empty, one is a comment or a heading, or they
-            carry other numbers than their own.
-    """
-    text = read_text(path).rstrip()
-    lines = [line.strip() for line in text.split("\n")] if text else []
-    if "" in lines:
-        raise InputError(f"{path}, line {lines.index('') + 1}: is empty, so which line names which label is unclear.")
-    for number, line in enumerate(lines, start=1):
-        if line.startswith(COMMENTS):
-            raise InputError(f"{path}, line {number}: {line!r:.80} looks like a comment, not a class name; delete it.")
-    if _has_heading(lines):
-        raise InputError(f"{path}, line 1: {lines[0]!r:.80} looks like a heading, not a class name; delete it.")
-    if (wrong := _misnumbered(lines)) is not None:
-        raise InputError(
-            f"{path}: its lines carry numbers, as {wrong!r:.80}, that are not their places: the first line names class "
-            "0, the second class 1, and so on; write the names alone, in that order, with one for 0."
-        )
-    return lines
-
-
-def _has_heading(lines: Sequence[str]) -> bool:
-    """Whether the first line is a word for all, or alone has no number before its name."""
-    numbered = [NUMBERED.match(line) is not None for line in lines]
-    is_alone = len(lines) > 2 and not numbered[0] and all(numbered[1:])
-    return bool(lines) and (HEADING.fullmatch(lines[0]) is not None or is_alone)
-
-
-def _misnumbered(lines: Sequence[str]) -> str | None:
-    """The first line whose number, before or behind its name, is another than its place, where all lines have one."""
-    own = list(range(len(lines)))
-    for pattern in (NUMBERED, NUMBERED_BEHIND):
-        numbers = [int(found[1]) for line in lines if (found := pattern.match(line))]
-        counts = sorted(numbers) in (own, [one + 1 for one in own]) if pattern is NUMBERED else sorted(numbers) == own
-        if len(numbers) == len(lines) > 1 and counts and numbers != own:
-            return next(line for line, number, place in zip(lines, numbers, own, strict=True) if number != place)
-    return None
 
 
 def read_xml(path: Path) -> ElementTree.Element:

@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from hintseg.formats.folder import COMMENTS
+from hintseg.errors import InputError
+from hintseg.formats.name_lists import fault
 from hintseg.formats.writer import Classes, Labelled, require_lines
 from hintseg.io.georeference import write_georeferenced
 from hintseg.io.writing import atomic_path, write_text
@@ -16,7 +17,9 @@ def write(out: Path, items: Iterable[Labelled], classes: Classes) -> None:
         ConfigError: rasterio is not installed.
         InputError: an image without a georeference, or a class name that classes.txt cannot hold.
     """
-    require_lines(classes.names, "classes.txt", COMMENTS)
+    require_lines(classes.names, "classes.txt")
+    if (wrong := fault(classes.names)) is not None:
+        raise InputError(f"the class names cannot be written into classes.txt, {wrong}")
     for item in items:
         with atomic_path(out / f"{item.key}.tif") as temporary:
             write_georeferenced(temporary, item.labels, item.image, classes.names, colours=classes.colours)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hintseg.errors import InputError
-from hintseg.formats.folder import read_names
+from hintseg.formats.name_lists import read_names
 from hintseg.io.palette import label_palette, parse_colour
 from hintseg.io.reading import lines_of
 from hintseg.io.writing import write_text

@@ -19,6 +19,7 @@ from hintseg.errors import ConfigError, InputError
 from hintseg.formats import label_colours
 from hintseg.formats.finding import MAPS, files_below
 from hintseg.formats.label_colours import Colour, means_background, means_nothing
+from hintseg.formats.name_lists import doubt
 from hintseg.formats.reader import Imported
 from hintseg.formats.split_lists import read_split_lists
 from hintseg.formats.writer import Classes, Labelled, require_lines
@@ -83,7 +84,10 @@ def read_root(root: Path, found: Imported) -> None:
             require_same_place(path, found.images[key])
     colours = label_colours.read_colours(meanings)
     if colours is None:
-        _add_by_index(keys, label_colours.read_values(meanings), meanings, found)
+        names = label_colours.read_values(meanings)
+        if (sentence := doubt(names)) is not None:
+            found.note(f"{meanings}: {sentence}")
+        _add_by_index(keys, names, meanings, found)
     else:
         _add_by_colour(keys, colours, meanings, found)
     for folder in (root, root / "ImageSets" / "Segmentation"):

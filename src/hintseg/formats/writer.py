@@ -38,14 +38,14 @@ class Classes(NamedTuple):
                 yield label, labels == label
 
 
-def require_lines(names: Iterable[str], file: str, comment: str | tuple[str, ...] = ()) -> None:
+def require_lines(names: Iterable[str], file: str, comment: str = "") -> None:
     """Refuse class names that a text file with one name a line cannot hold.
 
     Raises:
         InputError: one begins or ends with blanks, or as a comment does, or means that nothing is known.
     """
     for name in names:
-        if name != name.strip() or name.startswith(comment) or means_nothing(name):
+        if name != name.strip() or (comment and name.startswith(comment)) or means_nothing(name):
             raise InputError(
                 f"the class name {name!r:.80} cannot be written into {file}, where it would be read as another or as "
                 "ignored pixels; rename the class, or export in another format."

@@ -8,7 +8,7 @@ from typing import Any
 
 from hintseg.errors import InputError
 from hintseg.formats.finding import parts_of
-from hintseg.formats.folder import read_names
+from hintseg.formats.name_lists import read_names
 from hintseg.formats.reader import Imported
 from hintseg.formats.shapes import SPLITS
 from hintseg.io.reading import lines_of, parse_yaml, read_text

@@ -15,7 +15,7 @@ from hintseg.hints.names import plain_name, require_names
 from hintseg.hints.types.hint_type import LARGEST
 from hintseg.hints.types.registry import HINT_TYPES, with_label_maps, with_tables
 from hintseg.io.images import read_labels
-from hintseg.io.listing import composed
+from hintseg.io.listing import MADE_BY, composed
 from hintseg.io.reading import read_json as read_json
 from hintseg.io.reading import read_text as read_text
 from hintseg.io.samples import View
@@ -116,6 +116,7 @@ def hint_files(root: Path) -> dict[str, Path]:
     """Every file of a data set that says what its classes and hints are, by its name."""
     tables = [root / f"{name}.json" for name in ("dataset", "looked_for", *with_tables())]
     maps = [path for folder in FOLDERS for path in (root / folder).rglob("*")]
+    maps = [path for path in maps if path.name == MADE_BY or not path.name.startswith(".")]
     return {path.relative_to(root).as_posix(): path for path in sorted([*tables, *maps]) if path.is_file()}
 
 

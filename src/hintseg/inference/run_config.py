@@ -80,6 +80,7 @@ class RunDescription:
         """Read run.json.
 
         Raises:
+            InputError: it cannot be opened.
             RunError: absent, damaged, or with settings that this version does not have.
         """
         require_no_pipe(path)

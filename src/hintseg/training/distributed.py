@@ -19,7 +19,7 @@ from lightning_fabric import Fabric
 from lightning_fabric.strategies.ddp import DDPStrategy
 from torch import Tensor, nn
 
-from hintseg.errors import ConfigError, InputError, RunError
+from hintseg.errors import ConfigError, HintsegError, InputError, RunError
 from hintseg.network.embedder import PixelMaps
 from hintseg.training.batches import TrainingBatch
 from hintseg.training.interrupt import Interruption
@@ -70,7 +70,7 @@ def run_folder(out: Path, resume: bool, fabric: Fabric) -> Iterator[None]:
         if fabric.is_global_zero:
             try:
                 held.enter_context(own_folder(out, resume))
-            except RunError as error:
+            except HintsegError as error:
                 problem = str(error)
         problem = fabric.broadcast(problem)
         if problem is not None:

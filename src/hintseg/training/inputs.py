@@ -16,7 +16,7 @@ from lightning_fabric import Fabric
 
 from hintseg.config.aliases import METHODS, TERMS, current_name, gone_changes
 from hintseg.config.explain import leaves
-from hintseg.errors import RunError, why
+from hintseg.errors import HintsegError, RunError, why
 from hintseg.hints.dataset_json import hint_files
 from hintseg.inference.run_config import RunDescription
 from hintseg.io.listing import require_no_pipe
@@ -134,7 +134,7 @@ def first_process_decides(fabric: Fabric, work: Callable[[], str]) -> str:
     if fabric.is_global_zero:
         try:
             found = work()
-        except RunError as error:
+        except HintsegError as error:
             problem = str(error)
     found, problem = fabric.broadcast((found, problem))
     if problem is not None:

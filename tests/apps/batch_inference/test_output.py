@@ -169,6 +169,20 @@ def test_names_stay_in_the_folder(tmp_path):
     assert not (tmp_path.parent / "outside.png").exists()
 
 
+def test_tables_beside_shards_are_the_users(photographs, tmp_path):
+    pyarrow = pytest.importorskip("pyarrow")
+    pytest.importorskip("pyarrow.parquet")
+    output = Output(str(tmp_path / "shards"), "parquet")
+    output.claim("one", photographs)
+    (tmp_path / "shards").mkdir(exist_ok=True)
+    mine = tmp_path / "shards" / "reviewed.parquet"
+    pyarrow.parquet.write_table(pyarrow.table({"name": ["a"], "error": ["bad"], "note": ["mine"]}), mine)
+    before = mine.read_bytes()
+    for resume, overwrite in ((True, False), (False, True)):
+        output.claim("one", photographs, resume, overwrite)
+        assert mine.read_bytes() == before
+
+
 def test_soft_shards_are_refused(tmp_path):
     with pytest.raises(ConfigError, match="leave out --soft"):
         Output(str(tmp_path), "parquet", soft=True).claim("one", [])

@@ -12,6 +12,7 @@ from hintseg.io.images import read_labels, write_image, write_labels
 
 pytest.importorskip("fastapi")
 from hintseg.apps.studio.drawn import version_of
+from hintseg.apps.studio.links import opened_anew
 from hintseg.apps.studio.lock import locked_folder
 from hintseg.apps.studio.project import Project
 
@@ -141,3 +142,12 @@ def test_pipes_in_place_of_what_the_studio_keeps_hold_nothing_up(tab, folder, st
     assert client.get("/api/mask/b").status_code == 422
     with locked_folder(folder, "http://127.0.0.1:1/"):
         pass
+
+
+def test_a_log_that_is_a_link_leaves_what_it_leads_to(tmp_path):
+    (tmp_path / "theirs").write_text("mine")
+    (tmp_path / "last.log").symlink_to(tmp_path / "theirs")
+    with opened_anew(tmp_path / "last.log") as log:
+        log.write(b"training")
+    assert (tmp_path / "theirs").read_text() == "mine"
+    assert (tmp_path / "last.log").read_bytes() == b"training"

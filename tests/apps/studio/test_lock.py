@@ -7,13 +7,14 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
 
 import pytest
 from typer.testing import CliRunner
 
 from hintseg.apps.cli.app import app
 from hintseg.apps.studio.lock import SILENT, locked_folder
-from hintseg.errors import RunError
+from hintseg.errors import InputError, RunError
 
 HOLD = """
 import sys, time
@@ -36,13 +37,14 @@ def holder(tmp_path):
     process.stdout.close()
 
 
-def test_a_folder_called_studio_that_is_the_users_own_is_refused_and_stays(tmp_path):
-    mine = [tmp_path / "studio" / name for name in ("import/2024/c.jpg", "deleting/f.jpg")]
+@pytest.mark.parametrize("own", [(), ("classes.json", "server.lock", "run-2024.json")])
+def test_a_folder_called_studio_that_is_the_users_own_is_refused_and_stays(tmp_path, own):
+    mine = [tmp_path / "studio" / name for name in ("import/2024/c.jpg", "deleting/f.jpg", *own)]
     for path in mine:
-        path.parent.mkdir(parents=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"mine")
     found = CliRunner().invoke(app, ["studio", str(tmp_path), "--no-open", "--port", "8807"])
-    assert "is a folder of your own, which holds 'deleting'" in str(found.exception)
+    assert "is a folder of your own, which holds '" in str(found.exception)
     assert all(path.read_bytes() == b"mine" for path in mine)
     assert not (tmp_path / "images").exists()
 
@@ -135,3 +137,24 @@ def test_check_and_train_work_on_an_open_folder(scenes, tiny, tmp_path):
         command = ["train", str(scenes.root), "--out", str(tmp_path / "run"), "--iterations", "1", "--weights", "none"]
         done = call(app, [*command, "--hints", "points", "--device", "cpu", *settings])
         assert done.exit_code == 0, done.output
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "is_own"),
+    [
+        ("classes.json", '{"cow": "0123abcd"}', True),
+        ("classes.json", '{"cow": "#ff0000"}', False),
+        ("classes.json", '["cow"]', False),
+        ("appearance.json", '{"order": [], "colours": {}}', True),
+        ("server.lock", "{}", True),
+        ("server.lock", '{"pid": 1, "host": "a"}', False),
+        ("run-001.json", '{"run": "run-001", "pid": 1, "machine": "a", "classes": []}', True),
+        ("run-2024.json", '{"speed": 3}', False),
+    ],
+)
+def test_a_studios_folder_is_told_by_what_its_files_hold(tmp_path, name, content, is_own):
+    (tmp_path / "studio").mkdir()
+    (tmp_path / "studio" / name).write_text(content)
+    told = nullcontext() if is_own else pytest.raises(InputError, match="is a folder of your own")
+    with told, locked_folder(tmp_path, "x"):
+        pass

@@ -2,13 +2,17 @@
 
 import re
 
+import numpy as np
 import pytest
+from PIL import Image
 
 pytest.importorskip("fastapi")
 pytest.importorskip("playwright.sync_api")
 
 from tests.apps.studio.browsing import add, expect, free_port, opened, scribble, shown, stale, stored
 from tests.apps.studio.waiting import eventually
+
+from hintseg.io.images import write_labels
 
 
 @pytest.fixture
@@ -273,3 +277,25 @@ def test_a_conflict_follows_what_others_go_on_doing(tabs, photographs):
     two.click("text=Merge: keep both")
     expect(two.locator("#saved")).to_have_text("saved")
     assert stored(photographs) == ["dog"] * 3
+
+
+@pytest.mark.slow
+def test_a_map_that_another_program_writes_meanwhile_is_not_taken_for_none(tabs, photographs):
+    noise = np.random.default_rng(0).integers(0, 2, (630, 900)).astype(np.uint8)  # too fine to be listed
+    source = photographs / "images" / "astronaut.png"
+    with Image.open(source) as image:
+        image.resize((900, 630)).save(source)
+    (page,) = tabs(1)
+    add(page, "dog")
+    scribble(page, (0.1, 0.2), (0.6, 0.2))
+    expect(page.locator("#saved")).to_have_text("saved")
+    page.reload()
+    expect(page.locator("#hint-count")).to_have_text("Hints of this image (1)")
+    page.locator("#classes .pick").nth(0).click()
+    write_labels(photographs / "scribbles" / "astronaut.png", np.where(noise, np.uint8(0), np.uint8(255)))
+    scribble(page, (0.1, 0.6), (0.6, 0.6))
+    expect(page.locator("#notice")).to_contain_text("was changed elsewhere")
+    page.keyboard.press("Control+z")
+    page.wait_for_timeout(1500)
+    expect(page.locator("#notice")).to_contain_text("was changed elsewhere")
+    assert (photographs / "scribbles" / "astronaut.png").exists()

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from hintseg.apps.batch_inference.input_images import InputImage
 from hintseg.apps.batch_inference.mask_folders import data_set_of_masks
-from hintseg.apps.batch_inference.shards import drop_rows, require_pyarrow, shard_rows
+from hintseg.apps.batch_inference.shards import drop_rows, is_output, require_pyarrow, shard_rows
 from hintseg.apps.batch_inference.sources import changed_images, recorded_marks, source_mark
 from hintseg.errors import ConfigError, InputError, RunError
 from hintseg.io.georeference import write_georeferenced
@@ -280,7 +280,7 @@ class Output:
                 raise ConfigError("Parquet shards hold masks alone; leave out --soft or --parquet.")
 
     def _is_output(self, file: str) -> bool:
-        return file.endswith((self.suffix, ".npz") if self.soft else self.suffix) and ".partial-" not in file
+        return is_output(file, (self.suffix, ".npz") if self.soft else (self.suffix,))
 
     def _met(self, images: Sequence[InputImage], listed: Collection[str]) -> set[str]:
         """What is there of the files to be written, by another spelling, too, where the file system takes it."""

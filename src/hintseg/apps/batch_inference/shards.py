@@ -1,11 +1,14 @@
 """Parquet shards of masks: what they hold, and taking rows out of them."""
 
+import re
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 from hintseg.errors import ConfigError, RunError
 from hintseg.io.storage.files import local_file, new_file, remove
+
+SHARD = re.compile(r"part-[0-9a-f]{20}\.parquet")  # name of a table of masks
 
 
 def shard_rows(path: Path, shard: str) -> list[dict[str, Any]]:
@@ -22,6 +25,13 @@ def shard_rows(path: Path, shard: str) -> list[dict[str, Any]]:
         return [{"name": row["name"], "error": row["error"], "source_mark": row.get("source_mark")} for row in found]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RunError(f"{shard}: is damaged; remove it, and go on with --resume.") from error
+
+
+def is_output(file: str, suffixes: tuple[str, ...]) -> bool:
+    """Whether a file among the outputs may be one of them by its name; of tables shards alone."""
+    if file.endswith(".parquet"):
+        return ".parquet" in suffixes and SHARD.fullmatch(file.rpartition("/")[2]) is not None
+    return file.endswith(suffixes) and ".partial-" not in file
 
 
 def drop_rows(shard: str, names: Collection[str]) -> None:

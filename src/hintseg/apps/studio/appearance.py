@@ -53,7 +53,8 @@ class Appearance:
                 )
         if order is not None and (len(set(order)) < len(order) or not set(order) <= set(identifiers)):
             raise InputError("the order of the classes must name classes of the table, each once.")
-        return Appearance(self.order if order is None else tuple(order), {**self.colours, **colours})
+        before = dict(zip(identifiers, self.colours_of(identifiers), strict=True)) if colours else self.colours
+        return Appearance(self.order if order is None else tuple(order), {**before, **colours})
 
     def colours_of(self, identifiers: Sequence[str]) -> list[str]:
         """A colour for each class."""

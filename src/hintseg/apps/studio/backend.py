@@ -104,7 +104,7 @@ class Backend:
             self._preparing.release()
 
     def _start(self, tasks: list[dict[str, Any]]) -> None:
-        listing = self.folder / "photographs" / "annotations.json"
+        listing = self.folder / "photographs" / "hintseg-tasks.json"
         with atomic_path(listing) as temporary:
             temporary.write_text(json.dumps(tasks), "utf-8")
         numbers = [int(path.name[5:]) for path in self.folder.glob("data-*") if path.name[5:].isdecimal()]

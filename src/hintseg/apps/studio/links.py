@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import BinaryIO
 
 from hintseg.errors import InputError, RunError
 
@@ -23,6 +24,12 @@ def writable(root: Path, *parts: str) -> Path:
             "Replace the link by a folder."
         )
     return path
+
+
+def opened_anew(path: Path) -> BinaryIO:
+    """An empty file to write to; a link that lies there is replaced, and what it leads to stays."""
+    path.unlink(missing_ok=True)
+    return path.open("xb")
 
 
 def write_new(path: Path, content: bytes) -> None:

@@ -3,10 +3,10 @@
 import json
 import os
 import platform
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,8 @@ from hintseg.io.locking import take_lock
 from hintseg.io.reading import read_json
 
 BEAT = 10.0  # seconds between signs of life, for machines that do not see each other's locks
-OWN = ("server.lock", "classes.json", "appearance.json", "run-*.json")  # one of them is in every studio/ of hintseg's
+IDENTIFIER = re.compile("[0-9a-f]{8}")
+ANYBODYS = ("Thumbs.db", "desktop.ini")
 SILENT = 6 * BEAT  # a server of another machine that was silent for so long is gone
 
 
@@ -59,12 +60,29 @@ def locked_folder(root: Path, address: str) -> Iterator[None]:
 
 def _require_own(folder: Path) -> None:
     """Refuse a folder studio/ that somebody made for other things: files of changes and imports come and go in it."""
-    names = [path.name for path in sorted(folder.glob("[!.]*"))]
-    if names and not any(fnmatch(name, pattern) for name in names for pattern in OWN):
+    names = [path.name for path in sorted(folder.glob("[!.]*")) if path.name not in ANYBODYS]
+    if names and not any(map(_is_own, (folder / "server.lock", *folder.glob("*.json")))):
         raise InputError(
             f"{folder}: is a folder of your own, which holds {names[0]!r:.80}, but the studio keeps its things in a "
             "folder of that name; rename yours, then start again."
         )
+
+
+def _is_own(path: Path) -> bool:
+    """Whether a file is one that tells a studio's folder, by what it holds."""
+    try:
+        content = read_json(path)
+    except InputError:
+        return False
+    if not isinstance(content, dict):
+        return False
+    if path.name == "server.lock":
+        return content.keys() <= {"address", "pid", "born", "machine"}
+    if path.name == "classes.json":
+        return all(isinstance(one, str) and IDENTIFIER.fullmatch(one) for one in content.values())
+    if path.name == "appearance.json":
+        return content.keys() == {"order", "colours"}
+    return path.name.startswith("run-") and {"pid", "machine", "classes"} <= content.keys()
 
 
 def _lives(holder: dict[str, Any], path: Path, free: bool | None) -> bool:

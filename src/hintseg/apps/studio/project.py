@@ -17,20 +17,19 @@ from hintseg.apps.studio.class_table import write_classes
 from hintseg.apps.studio.conflict import ConflictError
 from hintseg.apps.studio.deletion import Uses, delete_class, uses_of
 from hintseg.apps.studio.drawn import TABLES, DrawnHints, Rows, version_of
+from hintseg.apps.studio.gathering import gather_images
 from hintseg.apps.studio.identifiers import identify
 from hintseg.apps.studio.kept import drop, drop_held, keep, kept
 from hintseg.apps.studio.links import writable, write_new
 from hintseg.apps.studio.regions import is_same, map_version, stage_map
 from hintseg.apps.studio.tables import HintTables, Marks, by_number, mark, types_by_image
 from hintseg.apps.studio.uploads import decoded_upload
-from hintseg.errors import InputError, RunError
+from hintseg.errors import InputError
 from hintseg.hints.colours import APPEARANCE
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.dataset_json import read_table
 from hintseg.hints.layout import require_sound
 from hintseg.io.images import read_image_size
-from hintseg.io.listing import is_image_name
-from hintseg.io.writing import link_or_copy
 
 log = logging.getLogger("hintseg")
 
@@ -69,19 +68,7 @@ class Project:
             InputError: the folder's description is malformed.
             RunError: it cannot be written.
         """
-        images = root / "images"
-        if not images.is_dir():
-            loose = [path for path in sorted(root.glob("*")) if is_image_name(path.name) and path.is_file()]
-            deeper = sum(is_image_name(path.name) and path.is_file() for path in root.glob("[!.]*/*"))
-            try:
-                images.mkdir(parents=True)
-            except OSError as error:
-                raise RunError(f"{images}: cannot be made ({error.strerror}); choose another folder.") from error
-            for path in loose:
-                if path.is_file():
-                    link_or_copy(path.resolve(), images / path.name)  # a link to a link would lead astray
-            if deeper:
-                log.warning("%s: %d images of its sub-folders are not taken; put these into images/.", root, deeper)
+        gather_images(root)
         return cls(root)
 
     @contextmanager

@@ -12,7 +12,7 @@ from typing import Any, Self
 from hintseg.apps.studio.links import writable
 from hintseg.apps.studio.processes import birth
 from hintseg.apps.studio.tables import mark
-from hintseg.errors import InputError, RunError
+from hintseg.errors import HintsegError, InputError, RunError
 from hintseg.inference.run_config import RunDescription
 from hintseg.io.reading import read_json
 from hintseg.io.writing import atomic_path
@@ -107,5 +107,5 @@ def classes_of_run(run: Path) -> tuple[str, ...] | None:
 def _described(run: Path, marked: tuple[int, ...]) -> tuple[str, ...] | None:
     try:
         return tuple(RunDescription.load(run / "run.json").classes)
-    except RunError:
+    except HintsegError:
         return None

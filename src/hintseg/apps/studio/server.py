@@ -32,6 +32,7 @@ from hintseg.apps.studio.trainer import Effort, Model, Trainer
 from hintseg.errors import HintsegError, InputError
 from hintseg.hints.labels import MAX_CLASSES
 from hintseg.io.images import resize_longest_side
+from hintseg.version import __version__
 
 LARGEST_UPLOAD = 200 * 2**20
 LANES = {
@@ -193,12 +194,15 @@ def _serve_images(app: FastAPI, project: Project, lanes: dict[str, Lane]) -> Non
             Image.fromarray(shown).save(content, "JPEG", quality=92)
             return content.getvalue()
 
-        tag = f'"{version_of([mark(project.dataset.path(key)), side, channel])}"'
-        headers = {"Cache-Control": "no-cache", "ETag": tag}  # kept, and asked for again only where the file changed
-        if request.headers.get("if-none-match") == tag:
-            return Response(status_code=304, headers=headers)
-        shown = await lanes["images"].run(request, encoded)
-        return Response(shown, media_type="image/jpeg", headers=headers)
+        def answer() -> Response:
+            how = [project.dataset.path(key), project.root / "dataset.json", project.root / "images"]
+            tag = f'"{version_of([__version__, [mark(path) for path in how], side, channel])}"'
+            headers = {"Cache-Control": "no-cache", "ETag": tag}  # kept by browsers, and asked for again
+            if request.headers.get("if-none-match") == tag:
+                return Response(status_code=304, headers=headers)
+            return Response(encoded(), media_type="image/jpeg", headers=headers)
+
+        return await lanes["images"].run(request, answer)
 
     @app.get("/api/channels/{key:path}")
     async def channels(request: Request, key: str) -> dict[str, int]:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from hintseg.apps.studio.drawn import version_of
 from hintseg.apps.studio.learner import Learner, content_version
-from hintseg.apps.studio.links import writable
+from hintseg.apps.studio.links import opened_anew, writable
 from hintseg.apps.studio.processes import end
 from hintseg.apps.studio.project import Project
 from hintseg.apps.studio.ranking import Ranking
@@ -81,7 +81,7 @@ class Trainer:
                 "--weights", self.weights, *how, "--on-error", "skip",
                 *(part for setting in chosen for part in ("--set", setting)),
             ]  # fmt: skip
-            with writable(self.project.root, "studio", "last.log").open("wb") as log:
+            with opened_anew(writable(self.project.root, "studio", "last.log")) as log:
                 process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
             threading.Thread(target=process.wait, daemon=True).start()  # leaves no zombie
             self._record = recorded(process, self.project.root, out.name, classes, instant)

@@ -26,6 +26,7 @@ from hintseg.io.listing import MADE_BY as MADE_BY
 from hintseg.io.locking import holding
 from hintseg.io.pillow import is_tiff
 from hintseg.io.rasters import ends_early
+from hintseg.io.reading import json_object
 from hintseg.io.storage.addresses import is_remote, local_path
 from hintseg.io.storage.files import local_file, read_ends
 from hintseg.io.writing import write_text
@@ -191,9 +192,11 @@ def claim_folder(folder: Path, *known: str) -> None:
         RunError: it holds something else, is part of a data set, or cannot be written.
     """
     require_no_part(str(folder))
-    if (folder / MADE_BY).exists():
-        return
     told = any((folder / name).exists() for name in known)
+    if (folder / MADE_BY).exists():
+        if "maker" in json_object(folder / MADE_BY) and not told:
+            raise RunError(f"{folder}: holds masks, and may hold other files; choose a new folder.")
+        return
     held = folder.is_dir() and any(not path.name.startswith(".") for path in folder.iterdir())
     if (held and not told) or (folder.exists() and not folder.is_dir()):
         raise RunError(f"{folder}: holds files that hintseg did not make here; choose a new folder.")

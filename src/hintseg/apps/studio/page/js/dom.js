@@ -28,6 +28,7 @@ export function complain(error) {
   arrange("error", () => {
     $("error-text").textContent = error ? error.message ?? String(error) : "";
     $("error").hidden = !error;
+    $("error").dataset.away = error?.away ? "away" : "";
   });
 }
 $("error-close").onclick = () => complain(null);

@@ -31,7 +31,8 @@ function asText(regions) {
 const plain = (hint) => JSON.stringify(hint, (name, value) => (value && !Array.isArray(value) && typeof value === "object"
   ? Object.fromEntries(Object.entries(value).sort(([one], [other]) => (one < other ? -1 : 1))) : value));
 
-export const same = (one, other) => TYPES.every((type) => {
+// Regions that are null, a map too fine to be listed, are never the same as none.
+export const same = (one, other) => (one.regions === null) === (other.regions === null) && TYPES.every((type) => {
   if (type === "regions") return asText(one.regions ?? []) === asText(other.regions ?? []);
   const [mine, theirs] = [one, other].map((state) => state[type].map(plain));
   return JSON.stringify(type === "tags" ? mine.sort() : mine) === JSON.stringify(type === "tags" ? theirs.sort() : theirs);

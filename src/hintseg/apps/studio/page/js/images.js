@@ -3,11 +3,12 @@
 import { $, attempt, element } from "./dom.js";
 import { open } from "./image.js";
 import { address, ask } from "./server.js";
-import { emit, on, project, view } from "./state.js";
+import { emit, imageOf, on, project, view } from "./state.js";
 
 const uncertainty = (entry) => project.uncertain[entry.key]?.uncertainty ?? -1;
 const damaged = new Map(); // key of an image that cannot be read → why
 const late = new Set(); // keys of small images that did not come, as the server did not answer
+let judged = 0; // when all of these were looked at again
 const again = new Set(); // keys of those that are loaded once more
 
 const STATES = {
@@ -77,7 +78,7 @@ $("images").onkeydown = (event) => {
   rows[rows.indexOf(event.target.closest("li")) + by]?.firstChild.focus();
 };
 
-// Whether an image itself can be shown, and if not, why. Where the server does not answer it is asked again.
+// Whether an image itself can be shown, and if not, why.
 async function judge(key, twice = false) {
   try {
     await ask(`${address("image", key)}?side=200`);
@@ -94,10 +95,12 @@ let judging = false;
 async function judgeAgain() {
   if (judging) return;
   judging = true;
-  for (const key of [...damaged.keys(), ...late]) await judge(key);
+  judged = Date.now();
+  for (const key of [...damaged.keys(), ...late]) if (imageOf(key)) await judge(key); else { damaged.delete(key); late.delete(key); }
   judging = false;
 }
-for (const event of ["back", "changed"]) on(event, judgeAgain);
+on("back", judgeAgain);
+on("polled", () => { if (Date.now() - judged > 15000) judgeAgain(); });
 
 async function tried(key) {
   try { return await open(key); } catch (error) {
@@ -111,6 +114,7 @@ async function tried(key) {
 async function openFrom(keys, place, by) {
   let skipped = null;
   for (; place >= 0 && place < keys.length; place += by) {
+    if (damaged.has(keys[place])) continue;
     try { await tried(keys[place]); break; } catch (error) {
       const isDamaged = damaged.has(keys[place]);
       if (!error.status || (skipped && !isDamaged)) throw error;
@@ -133,8 +137,7 @@ export const nextUncertain = attempt(async () => {
   const ranked = project.images.filter((entry) => uncertainty(entry) >= 0 && entry.key !== view.key)
     .sort((one, other) => uncertainty(other) - uncertainty(one)).map((entry) => entry.key);
   if (ranked.every((key) => walk.includes(key))) walk = [];
-  await openFrom(ranked.filter((key) => !walk.includes(key)), 0, 1);
-  walk.push(view.key);
+  try { await openFrom(ranked.filter((key) => !walk.includes(key)), 0, 1); } finally { walk.push(view.key); }
 });
 
 $("search").oninput = $("filter").onchange = listImages;

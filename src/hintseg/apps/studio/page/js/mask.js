@@ -49,6 +49,7 @@ let finding = false;
 export const isFinding = () => finding;
 
 async function showMask() {
+  finding = false;
   const key = view.key, signal = instead("mask");
   $("accept").textContent = view.accepted ? "Withdraw mask" : "Accept mask";
   $("accept").title = view.accepted ? "take the accepted mask away again; a copy stays in studio/kept (A)" : "take this mask as it is (A)";

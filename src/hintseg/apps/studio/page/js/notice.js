@@ -29,8 +29,9 @@ function showNotice() {
       ["Reload: keep theirs only", "drop what was drawn here since", () => reload(key, conflict.copies)],
     ]);
   }
-  if (view.kept.length) {
-    const copy = view.kept[0], lacking = missing(copy.hints, hints.drawn), when = new Date(copy.time).toLocaleString();
+  const copy = view.kept[0], lacking = copy && missing(copy.hints, hints.drawn);
+  if (copy && counted(lacking) !== counted(EMPTY)) {
+    const when = new Date(copy.time).toLocaleString();
     const discard = ["Discard them", "delete the copy", () => forgetCopies(key, [copy.name])];
     const add = ["Add them", "save them beside the hints shown", () => merge(key, { ...copy.hints, regions: copy.hints.regions ?? [], version: versions.get(key) }, only(hints.drawn))];
     const canAdd = counted(ofClasses(lacking, known).kept) !== counted(EMPTY);

@@ -27,7 +27,7 @@ export function takeTypes(types, since) {
 
 // Where masks come from.
 export function takeModel(found) {
-  if (project.run && found.run === null) inform(`${project.run} is not used any more, since a class that it learned was deleted: masks come from the hints until you train again.`);
+  if (project.run && found.run === null) inform(`${project.run} is not used any more, as a class that it learned, or the run itself, is gone: masks come from the hints until you train again.`);
   Object.assign(project, found);
 }
 

@@ -11,13 +11,14 @@ export const versions = new Map(); // key → version on disk that this page's s
 export const conflicts = new Map(); // key → { theirs, mine, copies }: changed elsewhere
 const sent = new Map(); // key → states that were sent, but not answered
 const refused = new Map(); // key → state that the server cannot take
-const said = new Map(); // key → why it was refused
+const retried = new Set(); // keys of refused states that are sent once more
+let tried = 0; // when
 const gone = new Set(); // keys of these whose image is not in the project any more
 const held = new Map(); // key → { version, regions }: what the server holds as of a version; long, so sent only when changed
-let sending = false;
-let away = false; // the server did not answer
+let sending = false, away = false; // away: the server did not answer
 
 export const isSending = () => sending;
+export const isAllSaved = () => !waiting.size && !conflicts.size && !refused.size;
 export const unsaved = (key) => waiting.get(key) ?? conflicts.get(key)?.mine ?? refused.get(key);
 
 // Whether all that was drawn is on disk, of every image.
@@ -30,6 +31,7 @@ export function markSaved() {
 
 export function save() {
   waiting.set(view.key, copied(hints.drawn));
+  retried.delete(view.key);
   mark("saving …");
   flush();
 }
@@ -37,7 +39,7 @@ export function save() {
 // Until the server has all that was drawn; an error where it does not answer.
 export async function allSaved() {
   while (waiting.size) {
-    if (away) throw new Error("the server does not answer, so that nothing else can begin; what you drew is kept here and sent again");
+    if (away) throw Object.assign(new Error("the server does not answer, so that nothing else can begin; what you drew is kept here and sent again"), { away: true });
     await pause(50);
   }
 }
@@ -68,7 +70,7 @@ async function flush() {
       const answer = await send(address("hints", key), "PUT", toSend(key, state), versions.get(key));
       away = false;
       versions.set(key, answer.version);
-      settle(key, [sent, conflicts, refused, said]);
+      settle(key, [sent, conflicts, refused, retried]);
       held.set(key, { version: answer.version, regions: state.regions });
       if (waiting.get(key) === state) waiting.delete(key);
       markSaved();
@@ -81,15 +83,15 @@ async function flush() {
       else if (error.status) { // refused: sending it again would not help; it stays in the page
         waiting.delete(key);
         refused.set(key, state);
-        await readProject().catch(() => {});
+        if (!retried.has(key)) await readProject().catch(() => {});
         markSaved();
         if (!imageOf(key) || error.status === 404) { gone.add(key); emit("notice"); }
-        else if (said.get(key) !== error.message) complain(error); // once, though it is tried again
-        said.set(key, error.message);
+        else if (!retried.has(key)) complain(error); // once, though it is tried again
+        retried.delete(key);
       } else {
         sent.set(key, [...(sent.get(key) ?? []), state]);
         markSaved();
-        complain(new Error("the server does not answer; what you drew is kept here and sent again"));
+        complain(Object.assign(new Error("the server does not answer; what you drew is kept here and sent again"), { away: true }));
         await pause(2000);
       }
     }
@@ -99,11 +101,13 @@ async function flush() {
 
 // What was refused may have been for a file that was mended since.
 function tryAgain() {
-  for (const [key, state] of refused) if (!gone.has(key) && !waiting.has(key)) waiting.set(key, state);
+  tried = Date.now();
+  for (const [key, state] of refused) if (!gone.has(key) && !waiting.has(key)) { waiting.set(key, state); retried.add(key); }
   if (waiting.size) flush();
 }
-on("polled", tryAgain);
-on("back", markSaved);
+on("changed", tryAgain);
+on("polled", () => { if (Date.now() - tried > 15000) tryAgain(); });
+on("back", () => { tryAgain(); markSaved(); });
 
 // What was drawn last on an image that is gone; it is sent again once the image is back.
 export const lost = () => [...refused].find(([key]) => gone.has(key));

@@ -4,7 +4,7 @@ import { $, arrange, attempt, complain, inform, mark } from "./dom.js";
 import { follow } from "./image.js";
 import { isFinding } from "./mask.js";
 import { changesSoFar, readProject, takeModel, takeTypes } from "./project.js";
-import { allSaved, versions, waiting } from "./saving.js";
+import { allSaved, isAllSaved, versions } from "./saving.js";
 import { askJson, instead, send } from "./server.js";
 import { emit, imageOf, project, view } from "./state.js";
 import { isLate } from "./table.js";
@@ -52,17 +52,18 @@ export async function poll() {
   try {
     const key = view.key, since = changesSoFar();
     const state = await askJson(`/api/state?${new URLSearchParams({ ...(key && { key }), ...(folder && { seen: folder }) })}`, { signal });
+    if (failed && $("error").dataset.away) complain(null);
     showState(state);
     if (state.training) wait = 1000;
     await compare(state, key);
     if (state.hint_types) { takeTypes(state.hint_types, since); emit("changed"); }
     folder = state.versions.folder;
-    if (failed) { complain(null); emit("back"); emit("mask"); }
+    if (failed) { emit("back"); emit("mask"); }
     emit("polled");
     failed = false;
   } catch (error) { // the next poll tries again
     if (!signal.aborted) failed = true;
-    if (!signal.aborted && error.away && !waiting.size) mark(error.message, true); // else that it is not saved is said
+    if (!signal.aborted && error.away && isAllSaved()) mark(error.message, true); // else that it is not saved is said
   }
   if (!signal.aborted) polling = setTimeout(poll, wait);
 }
@@ -84,7 +85,7 @@ async function compare(state, key) {
   if (hints !== versions.get(key) || accepted !== view.accepted) await follow();
   if (mask && mask !== told && !isFinding() && view.tag && view.tag !== `"${mask}"`) {
     told = mask;
-    emit("mask"); // the model learned from hints of another tab
+    emit("mask"); // what it follows from was changed elsewhere
   }
 }
 
