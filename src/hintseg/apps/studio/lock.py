@@ -17,6 +17,7 @@ from hintseg.io.locking import take_lock
 from hintseg.io.reading import read_json
 
 BEAT = 10.0  # seconds between signs of life, for machines that do not see each other's locks
+LOCK = b'{"address": '  # how a lock's note begins, unless nobody holds it
 IDENTIFIER = re.compile("[0-9a-f]{8}")
 ANYBODYS = ("Thumbs.db", "desktop.ini")
 SILENT = 6 * BEAT  # a server of another machine that was silent for so long is gone
@@ -70,14 +71,17 @@ def _require_own(folder: Path) -> None:
 
 def _is_own(path: Path) -> bool:
     """Whether a file is one that tells a studio's folder, by what it holds."""
+    if not path.is_file():
+        return False
+    is_lock = path.name == "server.lock"
     try:
         content = read_json(path)
-    except InputError:
-        return False
+    except InputError:  # of a lock a power cut may have left a part
+        return is_lock and (path.stat().st_size <= 2 or path.read_bytes().startswith(LOCK))
+    if is_lock:
+        return not content or (isinstance(content, dict) and content.keys() <= {"address", "pid", "born", "machine"})
     if not isinstance(content, dict):
         return False
-    if path.name == "server.lock":
-        return content.keys() <= {"address", "pid", "born", "machine"}
     if path.name == "classes.json":
         return all(isinstance(one, str) and IDENTIFIER.fullmatch(one) for one in content.values())
     if path.name == "appearance.json":
