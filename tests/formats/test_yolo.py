@@ -244,6 +244,7 @@ def test_a_key_point_in_the_middle_of_its_box_closes_no_ring(tmp_path):
         ("empty\n2 cells\n4 cells\n", False),
         ("background\n1: liver\n2: kidney\n", False),
         ("grade 1\ngrade 2\ngrade 3\n", False),
+        ("1.5 mm\n2.5 mm\n", False),
         ("label\nplant\nruler\n", False),
         ("cow\n1\n2nd\n", False),
     ],

@@ -9,7 +9,7 @@ from hintseg.hints.dataset_json import read_text
 
 COMMENTS = ("#", "//", ";", "--")
 HEADING = re.compile("names|classes|labels|.*:", re.IGNORECASE)
-BEFORE = re.compile(r"(\d{1,3})\s*([:.,;=)])\s*\S")
+BEFORE = re.compile(r"(\d{1,3})\s*([:.,;=)])\s*[^\s\d]")  # "1.5 mm" is a name
 BEHIND = re.compile(r".*\S\s*([:,;=])\s*(\d{1,3})$")
 LOOSE = re.compile(r"(\d{1,3})\s+\S")  # which may be a name, as "2 cells"
 

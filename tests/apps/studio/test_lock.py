@@ -148,7 +148,11 @@ def test_check_and_train_work_on_an_open_folder(scenes, tiny, tmp_path):
         ("appearance.json", '{"order": [], "colours": {}}', True),
         ("server.lock", "{}", True),
         ("server.lock", '{"pid": 1, "host": "a"}', False),
-        ("run-001.json", '{"run": "run-001", "pid": 1, "machine": "a", "classes": []}', True),
+        (
+            "run-001.json",
+            '{"run": "run-001", "pid": 1, "born": null, "machine": "a", "classes": [], "stopped": false}',
+            True,
+        ),
         ("run-2024.json", '{"speed": 3}', False),
     ],
 )

@@ -12,6 +12,7 @@ from typing import Any
 
 from hintseg.apps.studio.links import writable
 from hintseg.apps.studio.processes import birth
+from hintseg.apps.studio.run_record import RunRecord
 from hintseg.errors import InputError, RunError
 from hintseg.io.locking import take_lock
 from hintseg.io.reading import read_json
@@ -86,7 +87,7 @@ def _is_own(path: Path) -> bool:
         return all(isinstance(one, str) and IDENTIFIER.fullmatch(one) for one in content.values())
     if path.name == "appearance.json":
         return content.keys() == {"order", "colours"}
-    return path.name.startswith("run-") and {"pid", "machine", "classes"} <= content.keys()
+    return RunRecord.load(path.parent, path.stem) is not None
 
 
 def _lives(holder: dict[str, Any], path: Path, free: bool | None) -> bool:

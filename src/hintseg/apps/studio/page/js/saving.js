@@ -147,4 +147,4 @@ export function followTheirs(key, found) {
   emit("notice");
 }
 
-window.addEventListener("beforeunload", (event) => { if (waiting.size || conflicts.size || refused.size) event.preventDefault(); });
+window.addEventListener("beforeunload", (event) => { if (!isAllSaved()) event.preventDefault(); });
