@@ -124,8 +124,9 @@ def _require_own_folders(found: Imported) -> None:
         if actual[key] != folders[-1] and (*folders[:-1], actual[key]) in meant:
             raise _not_there(found, "/".join(found.names[key]), key)
     # A name without a folder is of an image in the folder of its annotation file, where others have theirs.
-    bare = {(where, key): found.finder.folders(where) for (where, key), name in found.said.items() if "/" not in name}
-    own = {key: found.finder.folders(found.images[key]) for _, key in bare}
+    folders_in = cache(lambda folder: found.finder.folders(folder / "file"))
+    bare = {(where, key): folders_in(where.parent) for (where, key), name in found.said.items() if "/" not in name}
+    own = {key: folders_in(found.images[key].parent) for _, key in bare}
     beside = {folders for (_, key), folders in bare.items() if folders == own[key]}
     split_of_folder = cache(lambda folder: split_of(folder / "file", found.root))
     for (where, key), folders in bare.items():

@@ -101,8 +101,10 @@ def json_object(path: Path) -> dict[str, Any]:
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    _require_unique(key for key, _ in pairs)
-    return dict(pairs)
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        _require_unique(key for key, _ in pairs)
+    return found
 
 
 def _require_unique(keys: Iterable[str]) -> None:
