@@ -7,7 +7,7 @@ import pytest
 pytest.importorskip("fastapi")
 pytest.importorskip("playwright.sync_api")
 
-from tests.apps.studio.browsing import Hand, add, expect, free_port, rows, scribble, stale, stored
+from tests.apps.studio.browsing import Hand, add, expect, free_port, rows, scribble, stale, stored, table
 from tests.apps.studio.waiting import eventually
 
 
@@ -197,3 +197,22 @@ def test_no_message_moves_the_image_under_the_pen(page, photographs):
     expect(page.locator("#saved")).to_have_text("saved")
     ((_, points),) = [row[:2] for row in rows(photographs, "scribbles")]
     assert max(y for _, y in points) - min(y for _, y in points) <= 1
+
+
+@pytest.mark.slow
+def test_a_stroke_that_is_being_drawn_ends_on_the_image_it_began_on(page, photographs):
+    held = late(page, "**/api/image/cat")
+    page.locator("#images button", has_text="cat").click()
+    wait_for(page, held)
+    hand = Hand(page)
+    page.mouse.move(*hand.at(0.2, 0.2))
+    page.mouse.down()
+    page.mouse.move(*hand.at(0.5, 0.2))
+    tell(page, held)
+    page.wait_for_timeout(200)  # for the photograph to be decoded
+    page.mouse.move(*hand.at(0.8, 0.2))
+    page.mouse.up()
+    expect(page.locator("#images [aria-current=true] span")).to_have_text("cat")
+    expect(page.locator("#saved")).to_have_text("saved")
+    assert stored(photographs) == ["dog"]
+    assert list(table(photographs, "scribbles")) == ["astronaut"]

@@ -1,6 +1,6 @@
 // The one image that is open: read whole, and followed when others change its hints.
 
-import { mark } from "./dom.js";
+import { arrange, mark } from "./dom.js";
 import { adopt } from "./editing.js";
 import { followTheirs, isSending, unsaved, versions, waiting } from "./saving.js";
 import { address, askJson, bitmap, instead } from "./server.js";
@@ -27,6 +27,7 @@ async function read(key, signal) {
   } while (before !== versions.get(key));
   const photo = await bitmap(address("image", key), signal);
   const raster = found.raster ? await bitmap(address("raster", key), signal) : null;
+  await new Promise((done) => arrange(signal, done)); // a stroke that is being drawn ends on the image it began on
   if (signal.aborted) return;
   const mine = unsaved(key);
   if (accepted !== isAccepted(key) || (!mine && before !== versions.get(key))) return open(key);
