@@ -271,6 +271,14 @@ def test_a_token_opens_a_server_to_others(make, server):
     assert status(params={"token": TOKEN}, headers={"origin": "http://evil.example"}) == 403
 
 
+def test_a_page_of_another_folder_is_refused(make):
+    client = TestClient(make("studio"), base_url="http://localhost")
+    folder = client.get("/api/project").json()["folder"]
+    for path in ("/api/project", "/api/hints/b", "/api/image/b"):
+        assert client.get(path, headers={"Hintseg-Folder": folder}).status_code == 200
+        assert client.get(path, headers={"Hintseg-Folder": "another"}).status_code == 412
+
+
 @pytest.mark.parametrize("server", SERVERS)
 def test_websockets_are_refused(make, server):
     client = TestClient(make(server), base_url="http://localhost")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,8 +22,8 @@ from hintseg.apps.studio.accepted import accept
 from hintseg.apps.studio.drawn import DrawnHints, DrawnPoint
 from hintseg.apps.studio.processes import birth, end
 from hintseg.apps.studio.project import Project
-from hintseg.apps.studio.run_record import RunRecord
-from hintseg.apps.studio.trainer import Model, Trainer, newest_run
+from hintseg.apps.studio.run_record import RunRecord, newest_run
+from hintseg.apps.studio.trainer import Model, Trainer
 
 SLEEP = [sys.executable, "-c", "import time; print('up', flush=True); time.sleep(60)"]
 DEAF = [
@@ -55,6 +56,13 @@ def project(folder):
     point = DrawnPoint(label=project.identifiers[0], x=1, y=1)
     project.save_hints("b", DrawnHints(points=[point]), project.hints_version("b"))
     return project
+
+
+def finish(run):
+    """Make a run folder one that can be used."""
+    run.mkdir(parents=True, exist_ok=True)
+    for name in ("weights", "memory"):
+        (run / f"{name}.safetensors").touch()
 
 
 @pytest.fixture
@@ -90,6 +98,41 @@ def test_a_training_that_dies_alone_is_told(project, left):
     assert trainer.state()["error"] == "the disk is full."
 
 
+def test_the_next_server_tells_of_a_training_that_died_with_the_last_one(project, left):
+    left.kill()
+    left.wait()
+    assert Trainer(project, "none").state()["error"] == "it ended before it was finished."
+    record = project.root / "studio" / "run-004.json"
+    kept = record.read_text("utf-8")
+    record.write_text(json.dumps(json.loads(kept) | {"machine": "elsewhere"}), "utf-8")
+    assert Trainer(project, "none").state() == {"training": False}  # there it may still run
+    record.write_text(kept, "utf-8")
+    finish(project.root / "studio" / "run-005")
+    assert Trainer(project, "none").state() == {"training": False}
+
+
+def test_a_finished_run_that_somebody_deletes_did_not_fail(project, left):
+    trainer = Trainer(project, "none")
+    finish(project.root / "studio" / "run-004")
+    left.kill()
+    left.wait()
+    assert "error" not in trainer.state()
+    shutil.rmtree(project.root / "studio" / "run-004")
+    assert "error" not in trainer.state()
+    assert Trainer(project, "none").state() == {"training": False}
+
+
+def test_the_number_of_a_deleted_run_is_not_given_again(project, left, monkeypatch, process):
+    left.kill()
+    left.wait()
+    shutil.rmtree(project.root / "studio" / "run-004")
+    next_one = process()
+    monkeypatch.setattr("hintseg.apps.studio.trainer.subprocess.Popen", lambda command, **options: next_one)
+    trainer = Trainer(project, "none")
+    trainer.start("quick")
+    assert trainer.state()["run"] == "run-005"
+
+
 @pytest.mark.parametrize(
     "change", [{"born": "another life"}, {"machine": "elsewhere"}, {"born": None}, {"pid": 2**22 + 7}, {"classes": 3}]
 )
@@ -97,7 +140,7 @@ def test_a_number_that_another_process_has_by_now_is_no_training(project, left, 
     path = project.root / "studio" / "run-004.json"
     path.write_text(json.dumps(json.loads(path.read_text("utf-8")) | change), "utf-8")
     trainer = Trainer(project, "none")
-    assert trainer.state() == {"training": False}
+    assert trainer.state()["training"] is False
     trainer.stop()
     assert left.poll() is None
 
@@ -224,10 +267,10 @@ def test_a_lost_image_with_hints_does_not_stop_training(project, started, lost, 
 
 def test_a_training_that_cannot_be_recorded_does_not_run(project, monkeypatch):
     started = []
-    (project.root / "studio" / "run-001.json").mkdir(parents=True)
     popen = subprocess.Popen
 
     def start(command, **options):
+        (project.root / "studio" / "run-001.json").mkdir(parents=True)
         started.append(popen(SLEEP, **options))
         return started[-1]
 

@@ -413,3 +413,28 @@ def test_a_change_that_could_not_move_to_its_places_is_ended_by_the_next(tab, fo
     assert strokes(folder) == [(1, (3, 5))]
     assert len(Dataset.open(folder).hints("b").points) == 1
     assert strokes(folder, "été 1") == [(2, (9, 30))]
+
+
+def test_what_was_drawn_on_an_image_that_was_replaced_is_not_saved_unseen(tab, folder):
+    seen = tab.open("b")
+    (folder / "b.png").unlink(missing_ok=True)
+    path = next((folder / "images").glob("b.png"))
+    path.unlink()
+    Image.new("RGB", (96, 72), "white").save(path)
+
+    def save(image):
+        headers = {"If-Match": f'"{seen["version"]}"', "Hintseg-Image": image}
+        return tab.client.put("/api/hints/b", json=tab.drawn(STROKE), headers=headers)
+
+    answer = save(seen["image"])
+    assert answer.status_code == 422
+    assert "was replaced since this was drawn" in answer.json()["detail"]
+    assert not (folder / "scribbles.json").exists()
+    assert save(tab.open("b")["image"]).status_code == 200
+
+
+def test_hints_without_an_image_are_told(tab, folder):
+    tab.save("b", STROKE)
+    assert tab.reload()["orphans"] == []
+    next((folder / "images").glob("b.png")).rename(folder / "images" / "c.png")
+    assert tab.reload()["orphans"] == ["b"]

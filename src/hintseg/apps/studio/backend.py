@@ -20,8 +20,9 @@ from hintseg.apps.studio.guard import Guard, explain_errors
 from hintseg.apps.studio.label_studio import LabelStudio
 from hintseg.apps.studio.labelling import annotations_of, control_tag, control_tags, image_fields, regions
 from hintseg.apps.studio.project import Project
+from hintseg.apps.studio.run_record import newest_run
 from hintseg.apps.studio.task_images import kept_image
-from hintseg.apps.studio.trainer import Effort, Trainer, newest_run
+from hintseg.apps.studio.trainer import Effort, Trainer
 from hintseg.errors import HintsegError, InputError
 from hintseg.formats.registry import import_dataset
 from hintseg.hints.classes import same_names

@@ -25,6 +25,7 @@ PATIENCE = 30.0  # seconds for a body to arrive, and a second more for every SLO
 SLOWEST = 2**16
 LINGER = 5.0  # seconds for which a refused body is read and dropped, so that the sender reads why
 COOKIE = "hintseg-token"
+FOLDER = "hintseg-folder"
 HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:\d{0,5})?", re.ASCII | re.IGNORECASE)
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 HEADERS = {
@@ -58,17 +59,19 @@ class Guard:
         field: of the JSON answer that holds the sentence.
         uploads: path → bytes; these bodies are no JSON and are passed on as they arrive.
         largest: bytes of any other body.
+        folder: which one is served; a page that was opened for another one names that in `FOLDER`, and is refused.
     """
 
     def __init__(
         self, app: App, token: str | None = None, field: str = "detail", uploads: Mapping[str, int] | None = None,
-        largest: int = LARGEST_BODY,
+        largest: int = LARGEST_BODY, folder: str | None = None,
     ) -> None:  # fmt: skip
         self.app = app
         self.token = token
         self.field = field
         self.uploads = uploads or {}
         self.largest = largest
+        self.folder = folder
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
@@ -80,6 +83,8 @@ class Guard:
         request = Request(scope)
         try:
             require_allowed(request, self.token)
+            if request.headers.get(FOLDER, self.folder) != self.folder:
+                raise Refused(412, "this address serves another folder now; reload the page.")
             if scope["path"] in self.uploads:
                 receive = _Body(request, receive, self.uploads[scope["path"]]).receive
             else:

@@ -109,12 +109,24 @@ class Project:
         """Identifier → class index."""
         return {identifier: label for label, identifier in enumerate(self.identifiers)}
 
+    @property
+    def identity(self) -> str:
+        """Tells this folder from others."""
+        return version_of(str(self.root.resolve()))
+
+    def image_version(self, key: str) -> str:
+        """Changes when the file of an image is written, not where it is moved away and back."""
+        found = mark(self.dataset.paths.get(key, self.root / "images"))
+        return version_of(found[1:3])
+
     def describe(self) -> dict[str, Any]:
-        """Classes with colours, and images with their hint types."""
+        """Classes with colours, images with their hint types, and `orphans`, hints whose image is gone."""
         with self._lock:
             self._reload()
             images = [{"key": key, "hint_types": names} for key, names in types_by_image(self.dataset).items()]
-            return {"name": self.root.resolve().name, "images": images} | self.table()
+            orphans = sorted(frozenset().union(*self.dataset.hint_keys().values()) - self.dataset.paths.keys())
+            name = self.root.resolve().name
+            return {"name": name, "folder": self.identity, "images": images, "orphans": orphans} | self.table()
 
     def table(self) -> dict[str, Any]:
         """The class table and its version."""

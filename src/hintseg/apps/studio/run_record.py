@@ -2,6 +2,7 @@
 
 import json
 import platform
+import re
 import subprocess
 import time
 from dataclasses import dataclass
@@ -98,6 +99,17 @@ def running(folder: Path) -> RunRecord | None:
     return next((record for record in records if record is not None and record.runs()), None)
 
 
+def unfinished(folder: Path) -> RunRecord | None:
+    """The last training, where it ended by itself before it was finished, and its folder is still there."""
+    finished = newest_run(folder, "run-*")
+    last = max((path.with_suffix("") for path in folder.glob("run-*.json")), key=_by_number, default=None)
+    if last is None or not last.is_dir() or (finished is not None and _by_number(last) <= _by_number(finished)):
+        return None
+    record = RunRecord.load(folder, last.name)
+    ours = record is not None and not record.stopped and record.machine == platform.node()  # elsewhere it may still run
+    return record if ours else None
+
+
 def classes_of_run(run: Path) -> tuple[str, ...] | None:
     """What a run itself says that it learned: names by label; None where its description is damaged."""
     return _described(run, mark(run / "run.json"))
@@ -109,3 +121,20 @@ def _described(run: Path, marked: tuple[int, ...]) -> tuple[str, ...] | None:
         return tuple(RunDescription.load(run / "run.json").classes)
     except HintsegError:
         return None
+
+
+def newest_run(folder: Path, pattern: str) -> Path | None:
+    """The last finished run among folders of a pattern."""
+    runs = sorted((path.parent for path in folder.glob(f"{pattern}/weights.safetensors")), key=_by_number)
+    finished = [run for run in runs if is_finished(run)]
+    return finished[-1] if finished else None
+
+
+def _by_number(run: Path) -> list[tuple[int, str]]:
+    """So that run-1000 comes after run-999."""
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", str(run))]
+
+
+def is_finished(run: Path) -> bool:
+    """Whether a run can be used."""
+    return all((run / f"{name}.safetensors").exists() for name in ("weights", "memory"))

@@ -7,7 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any
 
-from fastapi import FastAPI, Query, Request, Response
+from fastapi import FastAPI, Header, Query, Request, Response
 from fastapi.responses import JSONResponse
 from PIL import Image
 from pydantic import Field
@@ -44,6 +44,7 @@ LANES = {
 }  # threads of the slow work; all else has its own
 
 Channel = Annotated[int | None, Query(ge=0)]
+SeenImage = Annotated[str | None, Header()]
 
 
 class NamedClass(Body):
@@ -78,7 +79,8 @@ def create_app(project: Project, trainer: Trainer, token: str | None = None) -> 
     app = FastAPI(title="hintseg studio", docs_url=None, redoc_url=None, openapi_url=None)
     model = Model(project, trainer)
 
-    app.add_middleware(Guard, token=token, uploads={"/api/images": LARGEST_UPLOAD, FILES: LARGEST})
+    uploads = {"/api/images": LARGEST_UPLOAD, FILES: LARGEST}
+    app.add_middleware(Guard, token=token, uploads=uploads, folder=project.identity)
     explain_errors(app)
 
     @app.exception_handler(ConflictError)
@@ -114,8 +116,9 @@ def _serve_state(app: FastAPI, project: Project, model: Model, trainer: Trainer)
         versions: dict[str, Any] = {"classes": project.table()["version"], "images": len(project.dataset.paths)}
         versions["folder"] = folder
         if key is not None and key in project.dataset.paths:
-            versions |= {"hints": project.hints_version(key), "accepted": project.dataset.has_mask(key)}
-            versions["mask"] = mask_version(key, project.marks, model.run)
+            image = project.image_version(key)
+            versions |= {"hints": project.hints_version(key), "accepted": project.dataset.has_mask(key), "image": image}
+            versions["mask"] = mask_version(key, project.marks, model.loaded, image)
         return trainer.state() | {
             "newest": model.run,
             "model": model.name,
@@ -157,10 +160,16 @@ def _serve_hints(app: FastAPI, project: Project, model: Model, trainer: Trainer)
 
     @app.get("/api/hints/{key:path}")
     def hints(key: str) -> dict[str, Any]:
-        return project.hints(key) | {"accepted": project.dataset.has_mask(key)}
+        image = project.image_version(key)
+        return project.hints(key) | {"accepted": project.dataset.has_mask(key), "image": image}
 
     @app.put("/api/hints/{key:path}")
-    def save(key: str, body: DrawnHints, if_match: IfMatch = None) -> dict[str, Any]:
+    def save(key: str, body: DrawnHints, if_match: IfMatch = None, hintseg_image: SeenImage = None) -> dict[str, Any]:
+        if hintseg_image not in (None, project.image_version(key)):
+            raise InputError(
+                f"{key}: its image file was replaced since this was drawn. Look whether it still fits; your next "
+                "change of this image saves it."
+            )
         version = project.save_hints(key, body, required_version(if_match))
         model.ranking.forget(key)
         return {"saved": True, "version": version}

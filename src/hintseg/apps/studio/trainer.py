@@ -1,11 +1,10 @@
 """Training in a process of its own, and what the newest finished run says of every image."""
 
-import re
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +20,16 @@ from hintseg.apps.studio.processes import end
 from hintseg.apps.studio.project import Project
 from hintseg.apps.studio.ranking import Ranking
 from hintseg.apps.studio.run_progress import run_progress
-from hintseg.apps.studio.run_record import RunRecord, classes_of_run, recorded, running
+from hintseg.apps.studio.run_record import (
+    RunRecord,
+    classes_of_run,
+    is_finished,
+    newest_run,
+    recorded,
+    running,
+    unfinished,
+)
+from hintseg.apps.studio.tables import mark
 from hintseg.apps.studio.uncertainty import Place, most_uncertain, uncertainty_of
 from hintseg.apps.studio.unlearned import names_unlearned, with_hints
 from hintseg.errors import HintsegError, InputError
@@ -52,7 +60,8 @@ class Trainer:
         self.weights = weights
         self.settings = settings
         self.folder = project.root / "studio"
-        self._record = running(self.folder)
+        self._record = running(self.folder) or unfinished(self.folder)
+        self._finished: set[str] = set()  # runs seen so, whose folder somebody may delete
         self._lock = threading.Lock()
 
     def start(self, effort: Effort) -> None:
@@ -68,9 +77,8 @@ class Trainer:
             dataset, classes = self.project.dataset, self.project.identifiers
             if not any(_is_hinted(dataset, key) for named in dataset.hint_keys().values() for key in named):
                 raise HintsegError("no image carries a hint yet; draw some, of every class.")
-            number = max(
-                [int(path.name[4:]) for path in self.folder.glob("run-*") if path.name[4:].isdigit()], default=0
-            )
+            names = (path.name.removesuffix(".json")[4:] for path in self.folder.glob("run-*"))
+            number = max((int(name) for name in names if name.isdecimal()), default=0)  # also of runs that were deleted
             out = writable(self.project.root, "studio", f"run-{number + 1:03d}")
             out.parent.mkdir(parents=True, exist_ok=True)
             instant = effort == "quick" and self.weights != "none"
@@ -113,7 +121,9 @@ class Trainer:
         out = self.folder / record.run
         found = {"training": training, "run": record.run, "stopped": record.stopped}
         found |= run_progress(out, record.instant, record.started)
-        if not training and not record.stopped and not is_finished(out):
+        if is_finished(out):
+            self._finished.add(record.run)
+        if not training and not record.stopped and record.run not in self._finished:
             said = [line for line in _lines(self.folder / "last.log") if line.startswith("hintseg: ")]
             found["error"] = said[-1].removeprefix("hintseg: ") if said else "it ended before it was finished."
         return found
@@ -134,7 +144,7 @@ class Model:
         self.trainer = trainer
         self.learner = None if trainer.weights == "none" else Learner(project, trainer.weights)
         self._network = threading.RLock()  # one computation at a time
-        self._segmenter: Segmenter | None = None
+        self._segmenter: tuple[Hashable, Segmenter] | None = None
         self.ranking = Ranking(self)
         self._asked = 0.0
 
@@ -173,9 +183,16 @@ class Model:
         if run is None:
             return None
         with self._network:
-            if self._segmenter is None or self._segmenter.run != run:
-                self._segmenter = Segmenter.open(run)
-            return self._segmenter
+            loaded = self.loaded
+            if self._segmenter is None or self._segmenter[0] != loaded:
+                self._segmenter = loaded, Segmenter.open(run)
+            return self._segmenter[1]
+
+    @property
+    def loaded(self) -> tuple[str, tuple[int, ...]] | None:
+        """Changes with the run in use, also where another one took its name."""
+        run = self.usable()
+        return None if run is None else (run.name, mark(run / "weights.safetensors"))
 
     @contextmanager
     def _named(self, segmenter: Segmenter) -> Iterator[Dataset]:
@@ -242,9 +259,8 @@ class Model:
 
     def version(self) -> str | None:
         """Changes with what the model learned; None where masks follow from an image's own hints."""
-        run = self.usable()
-        if run is not None:
-            return run.name
+        if (loaded := self.loaded) is not None:
+            return version_of(loaded)
         return None if self.learner is None else self.learner.version()
 
     def last_asked(self) -> float:
@@ -293,23 +309,6 @@ def _is_hinted(dataset: Dataset, key: str) -> bool:
         return key in dataset.paths and bool(dataset.hints(key).types())
     except InputError:
         return False
-
-
-def newest_run(folder: Path, pattern: str) -> Path | None:
-    """The last finished run among folders of a pattern."""
-    runs = sorted((path.parent for path in folder.glob(f"{pattern}/weights.safetensors")), key=_by_number)
-    finished = [run for run in runs if is_finished(run)]
-    return finished[-1] if finished else None
-
-
-def _by_number(run: Path) -> list[tuple[int, str]]:
-    """So that run-1000 comes after run-999."""
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", str(run))]
-
-
-def is_finished(run: Path) -> bool:
-    """Whether a run can be used."""
-    return all((run / f"{name}.safetensors").exists() for name in ("weights", "memory"))
 
 
 def _lines(path: Path) -> list[str]:

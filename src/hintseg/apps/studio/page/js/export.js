@@ -2,7 +2,7 @@
 
 import { $, attempt, element, inform, pause } from "./dom.js";
 import { plural } from "./hints.js";
-import { allSaved } from "./saving.js";
+import { allSaved, leftOut } from "./saving.js";
 import { ask, askJson } from "./server.js";
 
 let running = false;
@@ -36,7 +36,7 @@ $("export").onclick = attempt(async () => {
     setTimeout(() => URL.revokeObjectURL(link.href), 10000);
     const left = +answer.headers.get("Left-Out");
     running = false;
-    inform(`Exported: the browser saves ${name}.${left ? ` ${left} ${plural("image", left)} could not be exported; left-out.txt in the archive says why.` : ""}`);
+    inform(`Exported: the browser saves ${name}.${left ? ` ${left} ${plural("image", left)} could not be exported; left-out.txt in the archive says why.` : ""}${leftOut().length ? ` What is not saved of ${leftOut().join(", ")} is not in it.` : ""}`);
   } catch (error) {
     running = false;
     inform("");

@@ -1,9 +1,9 @@
 // The one image that is open: read whole, and followed when others change its hints.
 
-import { arrange, mark } from "./dom.js";
+import { arrange, inform, mark } from "./dom.js";
 import { adopt } from "./editing.js";
 import { followTheirs, isSending, unsaved, versions, waiting } from "./saving.js";
-import { address, askJson, bitmap, instead } from "./server.js";
+import { address, bitmap, instead, soon } from "./server.js";
 import { emit, hand, imageOf, view } from "./state.js";
 
 const isAccepted = (key) => imageOf(key)?.hint_types.includes("masks"); // as this page knows it
@@ -23,7 +23,7 @@ async function read(key, signal) {
   let found, before;
   do { // until no save came between
     before = versions.get(key);
-    found = await askJson(address("hints", key), { signal });
+    found = await soon(address("hints", key), { signal });
   } while (before !== versions.get(key));
   const photo = await bitmap(address("image", key), signal);
   const raster = found.raster ? await bitmap(address("raster", key), signal) : null;
@@ -32,7 +32,7 @@ async function read(key, signal) {
   const mine = unsaved(key);
   if (accepted !== isAccepted(key) || (!mine && before !== versions.get(key))) return open(key);
   if (!mine) versions.set(key, found.version);
-  Object.assign(view, { key, raster, width: found.width, height: found.height, photo, displayed: null, mask: null, shown: null, heat: null, tag: null, accepted: found.accepted, kept: mine ? [] : found.kept });
+  Object.assign(view, { key, raster, image: found.image, width: found.width, height: found.height, photo, displayed: null, mask: null, shown: null, heat: null, tag: null, accepted: found.accepted, kept: mine ? [] : found.kept });
   hand.current = null;
   view.highlight = null;
   emit("opened");
@@ -41,10 +41,19 @@ async function read(key, signal) {
   emit("mask");
 }
 
+// The image file itself was written anew: another picture, or one that cannot be read.
+export async function reopen(version) {
+  const { key } = view;
+  view.image = version; // asked for once
+  emit("replaced");
+  try { await open(key); } catch { return emit("mask"); } // which says what is wrong
+  if (key === view.key) inform(`The image file of “${key}” was written anew, and is shown as it is now. Look whether its hints still fit.`, key);
+}
+
 // What others saved on the image that is open, while nothing of this page waits.
 export async function follow() {
   const key = view.key, before = versions.get(key), accepted = isAccepted(key);
-  const found = await askJson(address("hints", key));
+  const found = await soon(address("hints", key));
   if (key !== view.key || accepted !== isAccepted(key)) return;
   const accepts = found.accepted !== view.accepted;
   view.accepted = found.accepted;

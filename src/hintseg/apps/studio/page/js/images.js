@@ -5,7 +5,7 @@ import { open } from "./image.js";
 import { address, ask } from "./server.js";
 import { emit, imageOf, on, project, view } from "./state.js";
 
-const uncertainty = (entry) => project.uncertain[entry.key]?.uncertainty ?? -1;
+export const uncertainty = (entry) => project.uncertain[entry.key]?.uncertainty ?? -1;
 const damaged = new Map(); // key of an image that cannot be read → why
 const late = new Set(); // keys of small images that did not come, as the server did not answer
 let judged = 0; // when all of these were looked at again
@@ -70,6 +70,12 @@ on("opened", () => {
   document.querySelector("#images [aria-current=true]")?.scrollIntoView({ block: "nearest" });
 });
 
+on("replaced", () => {
+  const { key, image } = view, small = smallOf(key);
+  if (small) small.src = `${address("image", key)}?side=200&now=${image}`;
+  judge(key);
+});
+
 $("images").onkeydown = (event) => {
   const by = { ArrowUp: -1, ArrowDown: 1 }[event.key];
   if (!by) return;
@@ -78,13 +84,15 @@ $("images").onkeydown = (event) => {
   rows[rows.indexOf(event.target.closest("li")) + by]?.firstChild.focus();
 };
 
+const smallOf = (key) => [...$("images").children].find((row) => row.dataset.key === key)?.querySelector("img");
+
 // Whether an image itself can be shown, and if not, why.
 async function judge(key, twice = false) {
   try {
     await ask(`${address("image", key)}?side=200`);
     late.delete(key);
     if (twice) damaged.set(key, "this browser cannot show it"); else damaged.delete(key);
-    const small = [...$("images").children].find((row) => row.dataset.key === key)?.querySelector("img");
+    const small = smallOf(key);
     if (small && !twice) { again.add(key); small.src = small.getAttribute("src"); }
   } catch (error) {
     if (error.status) damaged.set(key, error.message); else late.add(key);
@@ -111,7 +119,7 @@ async function tried(key) {
 
 // The first that can be read, in a direction. What is damaged is skipped; one other image that does not open is, too,
 // and why is said once the next is open.
-async function openFrom(keys, place, by) {
+export async function openFrom(keys, place, by) {
   let skipped = null;
   for (; place >= 0 && place < keys.length; place += by) {
     if (damaged.has(keys[place])) continue;
@@ -129,16 +137,6 @@ export function move(by) {
   attempt(openFrom)(keys, keys.indexOf(view.key) + by, by);
 }
 export const openFirst = () => openFrom(project.images.map((entry) => entry.key), 0, 1);
-
-// The most uncertain image that this walk has not opened yet; an image opened in another way begins a new walk.
-let walk = [];
-export const nextUncertain = attempt(async () => {
-  if (walk.at(-1) !== view.key) walk = [view.key];
-  const ranked = project.images.filter((entry) => uncertainty(entry) >= 0 && entry.key !== view.key)
-    .sort((one, other) => uncertainty(other) - uncertainty(one)).map((entry) => entry.key);
-  if (ranked.every((key) => walk.includes(key))) walk = [];
-  try { await openFrom(ranked.filter((key) => !walk.includes(key)), 0, 1); } finally { walk.push(view.key); }
-});
 
 $("search").oninput = $("filter").onchange = listImages;
 $("uncertain").onchange = () => { listImages(); emit("view"); };

@@ -4,11 +4,12 @@ import { canvas, draw, fit, zoom } from "./canvas.js";
 import { choose } from "./classes.js";
 import { crossKey, hideCross, showCross } from "./cross.js";
 import { $ } from "./dom.js";
-import { move, nextUncertain } from "./images.js";
+import { move } from "./images.js";
 import { space } from "./pointer.js";
 import { closePolygon } from "./polygon.js";
 import { hand, listed } from "./state.js";
 import { brush, chooseTool } from "./tools.js";
+import { nextUncertain } from "./uncertainty.js";
 import { redo, undo } from "./undo.js";
 
 const ACTIONS = {

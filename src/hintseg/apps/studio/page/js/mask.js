@@ -24,8 +24,8 @@ export function origin(from, model = project.model) {
   return models[model] ?? `mask of ${model}${later}`;
 }
 
-function without(text) {
-  view.mask = view.shown = null;
+function without(text, failed = "") {
+  Object.assign(view, { mask: null, shown: null, tag: null, failed });
   $("source").textContent = text;
   emit("view");
 }
@@ -63,12 +63,12 @@ async function showMask() {
     const answer = await ask(`${address("mask", key)}?source=${from}`, { signal });
     const mask = await createImageBitmap(await answer.blob());
     if (signal.aborted || key !== view.key) return;
-    Object.assign(view, { mask, tag: answer.headers.get("ETag") });
+    Object.assign(view, { mask, tag: answer.headers.get("ETag"), failed: "" });
     hideClasses();
     $("source").textContent = origin(from);
   } catch (error) {
     if (signal.aborted) return;
-    return without(error.message);
+    return without(error.message, error.message);
   } finally {
     if (!signal.aborted) finding = false;
   }
@@ -83,6 +83,7 @@ async function decide(path, method) {
   const { key, tag } = view;
   if (!key) return;
   if (!source()) throw new Error("there is no mask yet; draw a stroke of every class");
+  if (view.failed) throw new Error(`there is no mask to accept: ${view.failed}`);
   if (!tag) throw new Error($("show").checked ? "the mask is still being found; decide when you see it" : "show the mask first, then decide");
   let answer;
   try {

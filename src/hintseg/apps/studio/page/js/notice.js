@@ -4,9 +4,10 @@ import { $, arrange, attempt, complain, element } from "./dom.js";
 import { adopt } from "./editing.js";
 import { EMPTY, counted, missing, ofClasses, only, union } from "./hints.js";
 import { open } from "./image.js";
-import { allSaved, conflicts, followFrom, lost, markSaved, save, settle, versions } from "./saving.js";
+import { lost } from "./refused.js";
+import { allSaved, conflicts, followFrom, markSaved, save, settle, versions } from "./saving.js";
 import { address, askJson } from "./server.js";
-import { hints, on, project, view } from "./state.js";
+import { hints, imageOf, on, project, view } from "./state.js";
 import { tableNotice } from "./table.js";
 
 const notice = (text, choices) => arrange("notice", () => showChoices(text, choices));
@@ -38,9 +39,16 @@ function showNotice() {
     return notice(`Hints of “${key}” were not saved on ${when}, because it was changed elsewhere then: ${counted(lacking)}${deleted(lacking, known)}.`, canAdd ? [add, discard] : [discard]);
   }
   if (lost()) return noticeLost(...lost());
+  if (key && !imageOf(key)) return notice(`“${key}” is not in the project's folder images/ any more. Its hints stay: they are there again once a file of that name is back.`, []);
   notice(null);
 }
 on("notice", showNotice);
+on("images", () => { showNotice(); showOrphans(); });
+
+function showOrphans() {
+  const { orphans } = project, names = `${orphans.slice(0, 3).join(", ")}${orphans.length > 3 ? ", …" : ""}`;
+  $("orphans").textContent = orphans.length ? `The hints of ${names} are not used: no image has that name. Give the file its old name back.` : "";
+}
 
 function deleted(state, known) {
   const { left } = ofClasses(state, known);

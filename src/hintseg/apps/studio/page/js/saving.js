@@ -3,18 +3,16 @@
 import { complain, mark, pause } from "./dom.js";
 import { copied, same, typesAfter } from "./hints.js";
 import { noteTypes, readProject } from "./project.js";
-import { address, send } from "./server.js";
-import { emit, hints, imageOf, on, view } from "./state.js";
+import { begins, refuse, refused } from "./refused.js";
+import { address, send, soon } from "./server.js";
+import { emit, hints, imageOf, view } from "./state.js";
 
 export const waiting = new Map(); // key → state still to be sent
 export const versions = new Map(); // key → version on disk that this page's state follows from
 export const conflicts = new Map(); // key → { theirs, mine, copies }: changed elsewhere
 const sent = new Map(); // key → states that were sent, but not answered
-const refused = new Map(); // key → state that the server cannot take
-const retried = new Set(); // keys of refused states that are sent once more
-let tried = 0; // when
-const gone = new Set(); // keys of these whose image is not in the project any more
 const held = new Map(); // key → { version, regions }: what the server holds as of a version; long, so sent only when changed
+const drawnOn = new WeakMap(); // state → version of the image file that it was drawn on
 let sending = false, away = false; // away: the server did not answer
 
 export const isSending = () => sending;
@@ -30,11 +28,16 @@ export function markSaved() {
 }
 
 export function save() {
-  waiting.set(view.key, copied(hints.drawn));
-  retried.delete(view.key);
+  const state = copied(hints.drawn);
+  drawnOn.set(state, view.image);
+  waiting.set(view.key, state);
+  begins(view.key);
   mark("saving …");
   flush();
 }
+
+// Keys of what stays unsaved when nothing waits any more.
+export const leftOut = () => [...new Set([...conflicts.keys(), ...refused.keys()])];
 
 // Until the server has all that was drawn; an error where it does not answer.
 export async function allSaved() {
@@ -61,16 +64,17 @@ function toSend(key, state) {
   return isHeld ? { ...state, regions: null } : state;
 }
 
-async function flush() {
+export async function flush() {
   if (sending) return;
   sending = true;
   while (waiting.size) {
     const [key, state] = waiting.entries().next().value;
     try {
-      const answer = await send(address("hints", key), "PUT", toSend(key, state), versions.get(key));
+      const answer = await send(address("hints", key), "PUT", toSend(key, state), versions.get(key), { "Hintseg-Image": drawnOn.get(state) ?? "" }, soon);
       away = false;
       versions.set(key, answer.version);
-      settle(key, [sent, conflicts, refused, retried]);
+      settle(key, [sent, conflicts, refused]);
+      begins(key);
       held.set(key, { version: answer.version, regions: state.regions });
       if (waiting.get(key) === state) waiting.delete(key);
       markSaved();
@@ -80,49 +84,17 @@ async function flush() {
     } catch (error) {
       away = !error.status;
       if (error.status === 409) await disagree(key, state, error);
-      else if (error.status) { // refused: sending it again would not help; it stays in the page
-        waiting.delete(key);
-        refused.set(key, state);
-        if (!retried.has(key)) await readProject().catch(() => {});
-        markSaved();
-        if (!imageOf(key) || error.status === 404) { gone.add(key); emit("notice"); }
-        else if (!retried.has(key)) complain(error); // once, though it is tried again
-        retried.delete(key);
-      } else {
+      else if (error.status) await refuse(key, state, error);
+      else {
         sent.set(key, [...(sent.get(key) ?? []), state]);
         markSaved();
-        complain(Object.assign(new Error("the server does not answer; what you drew is kept here and sent again"), { away: true }));
+        complain(Object.assign(new Error(`${error.isOther ? error.message : "the server does not answer"}; what you drew is kept here and sent again`), { away: true }));
         await pause(2000);
       }
     }
   }
   sending = false;
 }
-
-// What was refused may have been for a file that was mended since.
-function tryAgain() {
-  tried = Date.now();
-  for (const [key, state] of refused) if (!gone.has(key) && !waiting.has(key)) { waiting.set(key, state); retried.add(key); }
-  if (waiting.size) flush();
-}
-on("changed", tryAgain);
-on("polled", () => { if (Date.now() - tried > 15000) tryAgain(); });
-on("back", () => { tryAgain(); markSaved(); });
-
-// What was drawn last on an image that is gone; it is sent again once the image is back.
-export const lost = () => [...refused].find(([key]) => gone.has(key));
-
-on("images", () => {
-  for (const key of gone) {
-    if (!refused.has(key)) gone.delete(key);
-    else if (imageOf(key)) {
-      gone.delete(key);
-      if (!waiting.has(key)) waiting.set(key, refused.get(key)); // else something newer waits
-      flush();
-      emit("notice");
-    }
-  }
-});
 
 // The disk holds something else than this page has seen: its own state whose answer was lost, or somebody else's.
 async function disagree(key, state, { current }) {

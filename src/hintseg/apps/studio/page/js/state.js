@@ -3,7 +3,7 @@
 
 import { EMPTY } from "./hints.js";
 
-export const project = { classes: [], images: [], background: null, complete: false, uncertain: {}, run: null, model: "hints" };
+export const project = { classes: [], images: [], background: null, complete: false, orphans: [], uncertain: {}, run: null, model: "hints" };
 export const view = { key: null, width: 1, height: 1, scale: 1, x: 0, y: 0, photo: null, mask: null, outline: null, kept: [], hidden: new Set(), cursor: null, cross: null, highlight: null };
 export const hints = { drawn: structuredClone(EMPTY), past: [], future: [] }; // drawn: what the server holds, or is about to; past, future: { key, state } of any image
 export const hand = { tool: "scribble", label: null, current: null, brush: 14 };
@@ -20,7 +20,7 @@ export const imageOf = (key) => project.images.find((entry) => entry.key === key
 
 // Events: "hints" (of the open image), "classes", "images", "view" (to be drawn again), "mask" (to be asked for again),
 // "notice" (what others changed), "opened", "back" (the server answers again),
-// "changed" (files of the project), "polled" (the server told how things are),
+// "replaced" (the file of the open image was written anew), "changed" (files of the project), "polled" (the server told how things are),
 // "shown" (other classes are to be seen), "hand" (another tool or class).
 const listeners = {};
 export const on = (event, listener) => (listeners[event] ??= []).push(listener);

@@ -12,16 +12,24 @@ import "./notice.js";
 import "./steps.js";
 import "./uncertainty.js";
 import "./upload.js";
-import { $, attempt, mark } from "./dom.js";
+import { $, attempt, complain, mark, pause } from "./dom.js";
 import { openFirst } from "./images.js";
 import { readProject } from "./project.js";
 import { project } from "./state.js";
 import { chooseTool } from "./tools.js";
 import { poll, showState } from "./training.js";
 
+// A table that cannot be read now may be mended.
+async function begun() {
+  for (;;) {
+    try { await readProject(); return complain(null); } catch (error) { complain(error); }
+    await pause(2000);
+  }
+}
+
 attempt(async () => {
   chooseTool("scribble");
-  await readProject();
+  await begun();
   $("upload").disabled = $("add").querySelector("button").disabled = false; // before that a click would send the form and lose the name
   document.title = `${project.name} · hintseg studio`;
   $("project").textContent = project.name;

@@ -1,11 +1,11 @@
 // Training in the background, and the poll that follows it and what other tabs save.
 
 import { $, arrange, attempt, complain, inform, mark } from "./dom.js";
-import { follow } from "./image.js";
+import { follow, reopen } from "./image.js";
 import { isFinding } from "./mask.js";
 import { changesSoFar, readProject, takeModel, takeTypes } from "./project.js";
-import { allSaved, isAllSaved, versions } from "./saving.js";
-import { askJson, instead, send } from "./server.js";
+import { allSaved, isAllSaved, leftOut, versions } from "./saving.js";
+import { instead, send, soon } from "./server.js";
 import { emit, imageOf, project, view } from "./state.js";
 import { isLate } from "./table.js";
 
@@ -20,6 +20,14 @@ function remaining(seconds) {
   if (seconds === null) return "";
   if (seconds < 90) return `, about ${Math.max(Math.ceil(seconds / 5) * 5, 5)} s left`;
   return `, about ${Math.round(seconds / 60)} min left`;
+}
+
+// Whether this browser was not told yet how a run ended that it did not see.
+function isNews(run) {
+  const name = `hintseg ${project.folder}`;
+  if (localStorage.getItem(name) === run) return false;
+  localStorage.setItem(name, run);
+  return true;
 }
 
 export function showState(state) {
@@ -40,7 +48,7 @@ export function showState(state) {
   } else if (run?.training && !state.error) {
     inform(`${state.run} is finished: masks of all images come from it now, corrected by each image's own hints.`);
   }
-  if (state.error && state.error !== before?.error) complain(new Error(`training ended: ${state.error}`));
+  if (state.error && state.error !== before?.error && (isNews(state.run) || run)) inform(`Training ended: ${state.error}`);
   before = state;
 }
 
@@ -51,7 +59,7 @@ export async function poll() {
   let wait = 4000;
   try {
     const key = view.key, since = changesSoFar();
-    const state = await askJson(`/api/state?${new URLSearchParams({ ...(key && { key }), ...(folder && { seen: folder }) })}`, { signal });
+    const state = await soon(`/api/state?${new URLSearchParams({ ...(key && { key }), ...(folder && { seen: folder }) })}`, { signal });
     if (failed && $("error").dataset.away) complain(null);
     showState(state);
     if (state.training) wait = 1000;
@@ -63,7 +71,8 @@ export async function poll() {
     failed = false;
   } catch (error) { // the next poll tries again
     if (!signal.aborted) failed = true;
-    if (!signal.aborted && error.away && isAllSaved()) mark(error.message, true); // else that it is not saved is said
+    if (!signal.aborted && error.isOther) complain(error);
+    else if (!signal.aborted && error.away && isAllSaved()) mark(error.message, true); // else that it is not saved is said
   }
   if (!signal.aborted) polling = setTimeout(poll, wait);
 }
@@ -77,13 +86,14 @@ async function compare(state, key) {
     takeModel({ run: state.newest, model: state.model, unlearned: state.unlearned });
     emit("mask");
   }
-  const { classes, images, hints, accepted, mask } = state.versions;
+  const { classes, images, hints, accepted, mask, image } = state.versions;
   const others = images !== project.images.length || (state.hint_types && project.images.some((image) => !state.hint_types[image.key]));
   if (!isLate() && (classes !== project.version || others)) await readProject();
   if (!hints || key !== view.key) return;
   if (accepted !== imageOf(key)?.hint_types.includes("masks")) await readProject();
+  if (image !== view.image) return reopen(image);
   if (hints !== versions.get(key) || accepted !== view.accepted) await follow();
-  if (mask && mask !== told && !isFinding() && view.tag && view.tag !== `"${mask}"`) {
+  if (mask && mask !== told && !isFinding() && view.tag !== `"${mask}"`) {
     told = mask;
     emit("mask"); // what it follows from was changed elsewhere
   }
@@ -92,6 +102,7 @@ async function compare(state, key) {
 $("train").onclick = attempt(async () => {
   await allSaved();
   showState(await send("/api/train", "POST", { effort: $("effort").value }));
+  if (leftOut().length) inform(`This training leaves out what is not saved of ${leftOut().join(", ")}.`);
   poll();
 });
 $("stop").onclick = attempt(async () => {

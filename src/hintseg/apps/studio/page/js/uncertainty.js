@@ -1,7 +1,7 @@
 // Where the model is uncertain: a heat map over the open image, a ring round the most uncertain place, and the way there.
 
-import { $ } from "./dom.js";
-import { nextUncertain } from "./images.js";
+import { $, attempt } from "./dom.js";
+import { openFrom, uncertainty } from "./images.js";
 import { address, bitmap, instead } from "./server.js";
 import { emit, on, project, view } from "./state.js";
 
@@ -23,6 +23,16 @@ async function showHeat() {
 }
 $("heat").onchange = showHeat;
 on("mask", () => { if ($("heat").checked) showHeat(); });
+
+// The most uncertain image that this walk has not opened yet; an image opened in another way begins a new walk.
+let walk = [];
+export const nextUncertain = attempt(async () => {
+  if (walk.at(-1) !== view.key) walk = [view.key];
+  const ranked = project.images.filter((entry) => uncertainty(entry) >= 0 && entry.key !== view.key)
+    .sort((one, other) => uncertainty(other) - uncertainty(one)).map((entry) => entry.key);
+  if (ranked.every((key) => walk.includes(key))) walk = [];
+  try { await openFrom(ranked.filter((key) => !walk.includes(key)), 0, 1); } finally { walk.push(view.key); }
+});
 
 $("hottest").onclick = nextUncertain;
 on("images", () => { $("hottest").disabled = Object.keys(project.uncertain).length < 2; });

@@ -1,0 +1,130 @@
+"""What changes behind an open page, in a real browser: the server, its folder, an image file, a table, a training."""
+
+import signal
+
+import pytest
+from PIL import Image
+
+pytest.importorskip("fastapi")
+pytest.importorskip("playwright.sync_api")
+
+from tests.apps.studio.browsing import add, expect, free_port, opened, scribble, shown, stored, table
+from tests.apps.studio.waiting import eventually
+
+
+def first(folder):
+    return next((folder / "images").glob("astronaut.*"))
+
+
+@pytest.mark.slow
+def test_a_page_writes_into_no_other_folder(browser, serve, photographs, tmp_path):
+    other = tmp_path / "other"
+    (other / "images").mkdir(parents=True)
+    Image.new("RGB", (300, 210), "green").save(other / "images" / "astronaut.png")
+    port = free_port()
+    server = serve(photographs, port)
+    page = browser.new_page(viewport={"width": 1280, "height": 800})
+    page.goto(f"http://127.0.0.1:{port}/")
+    expect(page.locator("#images [aria-current=true] span")).to_have_text("astronaut")
+    add(page, "dog")
+    server.kill()
+    server.wait()
+    another = serve(other, port)
+    scribble(page, (0.1, 0.2), (0.6, 0.2))
+    expect(page.locator("#error-text")).to_contain_text("this address serves another folder now")
+    expect(page.locator("#saved")).to_have_text("NOT saved")
+    assert not (other / "scribbles.json").exists()
+    another.kill()
+    another.wait()
+    serve(photographs, port)
+    eventually(lambda: page.wait_for_timeout(10) or table(photographs, "scribbles"))
+    expect(page.locator("#error")).to_be_hidden()
+    assert stored(photographs) == ["dog"]
+
+
+@pytest.mark.slow
+def test_an_image_that_was_written_anew_is_shown_anew(browser, serve, photographs):
+    with opened(browser, serve, photographs) as page:
+        add(page, "dog")
+        small = page.locator("#images [aria-current=true] img")
+        before = small.get_attribute("src")
+        Image.new("RGB", (200, 140), "green").save(first(photographs))
+        expect(page.locator("#info-text")).to_contain_text("The image file of “astronaut” was written anew")
+        assert shown(page, "[state.view.width, state.view.photo.width]") == [200, 200]
+        expect(small).not_to_have_attribute("src", before)
+
+
+@pytest.mark.slow
+def test_what_was_drawn_on_the_image_before_is_looked_at_first(browser, serve, photographs):
+    with opened(browser, serve, photographs) as page:
+        add(page, "dog")
+        page.route("**/api/state*", lambda route: route.abort())
+        Image.new("RGB", (300, 210), "green").save(first(photographs))
+        scribble(page, (0.1, 0.2), (0.6, 0.2))
+        expect(page.locator("#error-text")).to_contain_text("its image file was replaced since this was drawn")
+        page.unroute("**/api/state*")
+        expect(page.locator("#info-text")).to_contain_text("was written anew")
+        expect(page.locator("#saved")).to_have_text("NOT saved: astronaut")
+        scribble(page, (0.1, 0.4), (0.6, 0.4))
+        expect(page.locator("#saved")).to_have_text("saved")
+        assert stored(photographs) == ["dog", "dog"]
+
+
+@pytest.mark.slow
+def test_an_image_that_was_mended_is_shown_with_its_mask(browser, serve, photographs):
+    with opened(browser, serve, photographs) as page:
+        add(page, "dog")
+        scribble(page, (0.1, 0.2), (0.6, 0.2))
+        expect(page.locator("#source")).to_have_text("from this image's hints alone")
+        content = first(photographs).read_bytes()
+        first(photographs).write_bytes(content[:100])
+        expect(page.locator("#images [aria-current=true] small")).to_contain_text("damaged")
+        page.click("#accept")
+        expect(page.locator("#error-text")).to_contain_text("there is no mask to accept")
+        first(photographs).write_bytes(content)
+        expect(page.locator("#source")).to_have_text("from this image's hints alone")
+        expect(page.locator("#images [aria-current=true] small")).to_have_text("scribbles")
+
+
+@pytest.mark.slow
+def test_a_page_that_opens_on_a_damaged_table_begins_when_it_is_mended(browser, serve, photographs):
+    port = free_port()
+    serve(photographs, port)
+    (photographs / "scribbles.json").write_text("{", "utf-8")
+    page = browser.new_page()
+    page.goto(f"http://127.0.0.1:{port}/")
+    expect(page.locator("#error-text")).to_contain_text("scribbles.json")
+    (photographs / "scribbles.json").unlink()
+    expect(page.locator("#images [aria-current=true] span")).to_have_text("astronaut")
+    expect(page.locator("#error")).to_be_hidden()
+
+
+@pytest.mark.slow
+def test_how_training_ended_stays_until_it_is_closed(browser, serve, photographs):
+    died = {"training": False, "run": "run-001", "stopped": False, "error": "the disk is full."}
+    begun = died | {"training": True, "stage": "starting", "done": 0, "total": 0, "error": None}
+    with opened(browser, serve, photographs) as page:
+        add(page, "dog")
+        show = "state => import('/page/js/training.js').then((module) => module.showState(state))"
+        page.evaluate(show, begun)
+        page.evaluate(show, died)
+        scribble(page, (0.1, 0.2), (0.6, 0.2))
+        expect(page.locator("#saved")).to_have_text("saved")
+        page.locator("#images button", has_text="cat").click()
+        expect(page.locator("#images [aria-current=true] span")).to_have_text("cat")
+        expect(page.locator("#info-text")).to_have_text("Training ended: the disk is full.")
+
+
+@pytest.mark.slow
+def test_a_server_that_hangs_is_told(browser, serve, photographs):
+    port = free_port()
+    server = serve(photographs, port)
+    page = browser.new_page()
+    page.goto(f"http://127.0.0.1:{port}/")
+    expect(page.locator("#images [aria-current=true] span")).to_have_text("astronaut")
+    server.send_signal(signal.SIGSTOP)
+    try:
+        expect(page.locator("#saved")).to_have_text("the server does not answer")
+    finally:
+        server.send_signal(signal.SIGCONT)
+    expect(page.locator("#saved")).to_have_text("saved")
