@@ -35,7 +35,7 @@ from hintseg.inference.segmenter import Segmenter
 from hintseg.inference.suggest import class_scarcity, suggest, worthiest_region
 from hintseg.io.images import write_image, write_labels
 from hintseg.io.palette import label_palette
-from hintseg.io.pillow import decode_array
+from hintseg.io.pil_images import decode_array
 from hintseg.network.embedder import Embedder
 from hintseg.network.heads import resize
 from hintseg.network.tta import (

@@ -25,7 +25,7 @@ from hintseg.inference.prediction import Seen, check_image, class_probabilities,
 from hintseg.inference.retrieval import Neighbour, SegmentIndex, load_index, nearest_to_click
 from hintseg.inference.run_config import RunDescription
 from hintseg.io.images import ImageLike, decode_image, resize_longest_side, resize_nearest
-from hintseg.io.pillow import decode_array
+from hintseg.io.pil_images import decode_array
 from hintseg.io.samples import DecodedImage, View
 from hintseg.io.storage.files import local_file
 from hintseg.io.storage.mirror import fetch
@@ -139,7 +139,7 @@ class Segmenter:
             data.
 
         Raises:
-            InputError: the file cannot be read, or an array is not (H, W, 3) uint8.
+            InputError: the file cannot be read, an array is not (H, W, 3) uint8, or a PIL image lacks what its file holds.
         """
         pixels, valid = self._read(image)
         return without_data(self.predict_configs(pixels, [config or self.recipe.inference])[0], valid)

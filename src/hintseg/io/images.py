@@ -108,7 +108,7 @@ def valid_samples(path: Path, view: View) -> NDArray[np.float64] | None:
         samples = read_samples(path, header) if header.deep else None
     else:
         with opened_image(path) as image:
-            samples = deep_samples(path, image, has_deep_colours(path, image))
+            samples = deep_samples(path, image, has_deep_colours(image))
     if samples is not None:
         require_bands(path, samples, view)
     return None if samples is None else sampled_values(samples, view, SAMPLED)
