@@ -139,7 +139,8 @@ class Segmenter:
             data.
 
         Raises:
-            InputError: the file cannot be read, an array is not (H, W, 3) uint8, or a PIL image lacks what its file holds.
+            InputError: the file cannot be read, an array is not (H, W, 3) uint8, or a PIL image lacks what its file
+                holds.
         """
         pixels, valid = self._read(image)
         return without_data(self.predict_configs(pixels, [config or self.recipe.inference])[0], valid)

@@ -84,10 +84,14 @@ def _umask() -> int:
 
 
 def read_arrays(path: Path, *names: str) -> tuple[NDArray[Any], ...] | None:
-    """Arrays of an .npz file that can be made again; None where it is absent, damaged or lacks one."""
+    """Arrays of an .npz file that can be made again; None where it is absent, damaged, another's or lacks one."""
+    if not path.is_file():  # a pipe would block
+        return None
     try:
         # Members are read whole: numpy stops at the last value, before their checksum is looked at.
         with zipfile.ZipFile(path) as stored:
+            if stored.comment not in (b"", path.name.encode()):  # the first: as earlier versions wrote them
+                return None
             members = [io.BytesIO(stored.read(f"{name}.npy")) for name in names]
         return tuple(np.lib.format.read_array(member, allow_pickle=False) for member in members)
     except Exception:  # a flipped bit of an archive's head is an error of almost any kind; all mean the same here
@@ -104,6 +108,8 @@ def cached_arrays(
     named: dict[str, Any] = dict(zip(names, made, strict=True))
     with atomic_path(path, durable=False) as temporary:
         np.savez_compressed(temporary, **named)
+        with zipfile.ZipFile(temporary, "a") as stored:
+            stored.comment = path.name.encode()
     return made
 
 
