@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from hintseg.errors import HintsegError, RunError
 
+PARTIAL = ".partial-"  # begins the name of a file that is being written
 LITTLE = 2**20  # bytes; with less a disk counts as full
 
 
@@ -22,6 +23,11 @@ def write_text(path: Path, text: str) -> None:
     """A whole UTF-8 text file, or none."""
     with atomic_path(path) as temporary:
         temporary.write_text(text, "utf-8")
+
+
+def is_partial(name: str) -> bool:
+    """Whether a file, by its name or path, is one that `atomic_path` had not finished."""
+    return name.rpartition("/")[2].startswith(PARTIAL)
 
 
 def is_writable(folder: Path) -> bool:
@@ -39,7 +45,7 @@ def atomic_path(path: Path, durable: bool = True) -> Iterator[Path]:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=".partial-", suffix=path.suffix)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=PARTIAL, suffix=path.suffix)
         os.close(handle)
     except OSError as error:
         raise RunError(f"{path.parent}: cannot be written ({error.strerror}); choose another folder.") from error
