@@ -111,10 +111,10 @@ class TrainingImages:
 
     def _decoded(self, key: str) -> DecodedImage:
         decoded = self.dataset.decoded(key)
-        if key in self.digests and pixel_digest(decoded.pixels, self.dataset.contours(key)) != self.digests[key]:
+        if key in self.digests and pixel_digest(decoded, self.dataset.contours(key)) != self.digests[key]:
             raise TrainingError(
-                f"{self.dataset.path(key)}: the image (or its contours) changed while the run trained; put back what "
-                "was there and go on with --resume, or train a new run with another --out."
+                f"{self.dataset.path(key)}: the image (or its contours, or its no-data mask) changed while the run "
+                "trained; put back what was there and go on with --resume, or train a new run with another --out."
             )
         return decoded
 
