@@ -105,10 +105,11 @@ def read_arrays(path: Path, *names: str) -> tuple[NDArray[Any], ...] | None:
 
 
 def cached_arrays(
-    path: Path, names: Sequence[str], make: Callable[[], Sequence[NDArray[Any]]]
+    path: Path, names: Sequence[str], make: Callable[[], Sequence[NDArray[Any]]], size: tuple[int, ...] | None = None
 ) -> tuple[NDArray[Any], ...]:
-    """Arrays of an .npz file by name; made and left there where `read_arrays` finds none."""
-    if (found := read_arrays(path, *names)) is not None:
+    """Arrays of an .npz file by name; made and left there where `read_arrays` finds none, or none of this size."""
+    found = read_arrays(path, *names)
+    if found is not None and (size is None or all(array.shape == size for array in found)):
         return found
     made = tuple(make())
     named: dict[str, Any] = dict(zip(names, made, strict=True))
