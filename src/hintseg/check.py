@@ -73,7 +73,7 @@ def inspect(
             image, valid = decoded = dataset.decoded(key)
             hints, contours = dataset.hints(key, hint_types, image.shape[:2]), dataset.contours(key)
             if digests:
-                found.digests[key] = pixel_digest(image, contours), hint_digest(hints)
+                found.digests[key] = pixel_digest(decoded, contours), hint_digest(hints)
         except HintsegError as error:
             found.errors.append(str(error))
         else:

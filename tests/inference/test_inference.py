@@ -35,7 +35,7 @@ from hintseg.inference.segmenter import Segmenter
 from hintseg.inference.suggest import class_scarcity, suggest, worthiest_region
 from hintseg.io.images import write_image, write_labels
 from hintseg.io.palette import label_palette
-from hintseg.io.pillow import decode_array
+from hintseg.io.pil_images import decode_array
 from hintseg.network.embedder import Embedder
 from hintseg.network.heads import resize
 from hintseg.network.tta import (
@@ -239,6 +239,16 @@ def test_retrieval_finds_the_segment_itself_first(segmenter, scenes):
     assert all(0 <= edge <= 1 for neighbour in found for edge in neighbour.box)
     with pytest.raises(InputError, match="outside the 96×72 image"):
         segmenter.retrieve(scenes.image(key), (96, 0))
+    for at in (None, (3,), ("a", "b")):
+        with pytest.raises(InputError, match="a pixel is two numbers, x and y"):
+            segmenter.retrieve(scenes.image(key), at)
+    for neighbours in (-1, 1.5, "3"):
+        with pytest.raises(InputError, match="whole number from 0"):
+            segmenter.retrieve(scenes.image(key), (3, 3), neighbours)
+    with pytest.raises(InputError, match="has no image None"):
+        segmenter.complete(scenes, None)
+    with pytest.raises(ConfigError, match="but this is list"):
+        train(scenes, hints=["points"])
 
 
 def test_completion_keeps_hints_and_absent_classes_out(segmenter, scenes):
@@ -375,6 +385,9 @@ def test_pictures_show_what_they_should():
     labels[2, 2] = 1
     assert (overlay(image, labels)[5, 5] == 100).all()
     assert overlay(image, labels)[2, 2].sum() > 0
+    for wrong in (labels / 2, labels > 3, None, labels[:5], torch.from_numpy(labels)):
+        with pytest.raises(InputError, match=r"its labels \(H, W\) whole numbers"):
+            overlay(image, wrong)
     assert (draw_hints(image, labels)[2, 2] == label_palette()[1]).all()
     assert (region_borders(image, labels)[2, 2] == (255, 220, 0)).all()
     colours = embedding_colours(np.random.default_rng(0).normal(size=(8, 5, 7)).astype(np.float32))

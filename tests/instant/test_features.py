@@ -1,5 +1,7 @@
 """Cached features: the same as fresh ones, made again when damaged, bounded."""
 
+import os
+
 import numpy as np
 import pytest
 import torch
@@ -40,14 +42,20 @@ def test_a_file_is_of_one_image_one_scale_and_one_backbone(network, tmp_path):
     assert len(list(tmp_path.iterdir())) == 4
 
 
-@pytest.mark.parametrize("damage", ["a bit", "the end", "everything"])
+@pytest.mark.parametrize("damage", ["a bit", "the end", "everything", "another's", "a pipe"])
 def test_a_damaged_file_is_made_again(network, tmp_path, damage):
     right = FeatureStore(tmp_path, network, 1.0, 10**9).pyramid(scene())
     (path,) = tmp_path.iterdir()
     content = bytearray(path.read_bytes())
     if damage == "a bit":
         content[-5] ^= 4
-    path.write_bytes({"a bit": content, "the end": content[:-9], "everything": b"x"}[damage])
+    if damage in ("another's", "a pipe"):
+        FeatureStore(tmp_path, network, 1.0, 10**9).pyramid(scene(1, (99, 70)))
+        (other,) = set(tmp_path.iterdir()) - {path}
+        path.unlink()
+        other.rename(path) if damage == "another's" else os.mkfifo(path)
+    else:
+        path.write_bytes({"a bit": content, "the end": content[:-9], "everything": b"x"}[damage])
     again = FeatureStore(tmp_path, network, 1.0, 10**9).pyramid(scene())
     assert all(torch.equal(one, other) for one, other in zip(right, again, strict=True))
     whole = FeatureStore(tmp_path, network, 1.0, 10**9).pyramid(scene())

@@ -180,6 +180,23 @@ def test_arrays_are_made_once_and_again_where_they_are_damaged(tmp_path):
     assert read_arrays(path, "x") is not None
 
 
+@pytest.mark.parametrize("kind", ["of another", "pipe"])
+def test_arrays_of_another_name_and_pipes_are_made_again(tmp_path, kind):
+    path, other = tmp_path / "a.npz", tmp_path / "b.npz"
+    for place, value in ((path, 1), (other, 2)):
+        cached_arrays(place, ["x"], lambda value=value: [np.full(value, value)])
+    path.unlink()
+    other.replace(path) if kind == "of another" else os.mkfifo(path)
+    assert cached_arrays(path, ["x"], lambda: [np.ones(1)])[0].tolist() == [1]
+    assert read_arrays(path, "x") is not None
+
+
+def test_arrays_of_another_size_are_made_again(tmp_path):
+    np.savez(tmp_path / "a.npz", x=np.zeros((2, 3)))  # as an earlier version wrote them, without their name
+    assert cached_arrays(tmp_path / "a.npz", ["x"], lambda: [np.ones((2, 3))], (2, 3))[0].max() == 0
+    assert cached_arrays(tmp_path / "a.npz", ["x"], lambda: [np.ones((3, 2))], (3, 2))[0].max() == 1
+
+
 def test_a_label_tiff_whose_further_page_is_damaged_is_refused(tmp_path):
     pages = [Image.new("L", (9, 9), value) for value in (0, 1)]
     pages[0].save(tmp_path / "a.tif", save_all=True, append_images=pages[1:])

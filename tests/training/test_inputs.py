@@ -85,8 +85,8 @@ def scribble(root: Path) -> None:
 CHANGED = {
     "a point": (lambda root: edit(root, "points.json", **{KEY: [[4, 4, 0]]}), f"the hints of image '{KEY}' changed"),
     "scribbles": (scribble, f"the hints of 2 images, first '{KEY}', changed"),
-    "a pixel": (paint, f"the pixels of image '{KEY}' changed"),
-    "a size": (halve, f"the pixels of image '{KEY}' changed"),
+    "a pixel": (paint, f"the pixels, contours or no-data mask of image '{KEY}' changed"),
+    "a size": (halve, f"the pixels, contours or no-data mask of image '{KEY}' changed"),
     "a name": (lambda root: edit(root, "dataset.json", classes=["ground", "box", "disc"]), "ground, box, disc"),
     "the order": (lambda root: edit(root, "dataset.json", classes=["disc", "square", "ground"]), "the list of classes"),
     "a class more": (lambda root: edit(root, "dataset.json", classes=["ground", "square", "disc", "sky"]), "sky"),

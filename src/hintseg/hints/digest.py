@@ -8,14 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hintseg.hints.model import ImageHints
+from hintseg.io.samples import DecodedImage
 
 DIGITS = 16
 
 
-def pixel_digest(image: NDArray[np.uint8], contours: NDArray[np.floating] | None = None) -> str:
-    """Of a decoded image and of the contours that come with it."""
-    digest = _of_array(image)
-    return digest if contours is None else f"{digest}+{_of_array(contours)}"
+def pixel_digest(image: DecodedImage, contours: NDArray[np.floating] | None = None) -> str:
+    """Of a decoded image, of which of its pixels hold data, and of the contours that come with it."""
+    return "+".join(_of_array(part) for part in (image.pixels, image.valid, contours) if part is not None)
 
 
 def hint_digest(hints: ImageHints) -> str:

@@ -43,6 +43,7 @@ def without_suffix(name: str) -> str:
 
 def _readings(written: str) -> Iterator[str]:
     """What may have been meant, the literal reading first."""
+    written = str(written)  # in Python anything may be asked for
     path = written.replace("\\", "/").removeprefix("./")
     for name in (written, path, path.removeprefix("images/")):
         yield name

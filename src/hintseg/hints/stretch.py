@@ -108,7 +108,7 @@ def _deep_type(file: Path) -> str | None:
         with opened_image(file) as image:
             if image.mode == "F":
                 return "float32"
-            return "uint16" if image.mode.startswith("I") or has_deep_colours(file, image) else None
+            return "uint16" if image.mode.startswith("I") or has_deep_colours(image) else None
     except InputError:  # `check` names it
         return None
 

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hintseg.errors import RunError
+from hintseg.errors import InputError, RunError
 from hintseg.functional.propagation.vote import label_fractions, nearest_segments
 from hintseg.functional.segments.kmeans import ROUNDS, grid_clusters, spherical_kmeans, with_location
 from hintseg.functional.segments.prototypes import segment_prototypes, split_segments
@@ -170,6 +170,19 @@ def retrieval_probabilities(
     probabilities = label_fractions(index.labels[index.nearest(queries, neighbours)[1]], num_classes)
     maps = probabilities.to(clusters.device)[clusters].permute(2, 0, 1)
     return F.interpolate(maps[None], size=size, mode="nearest")[0]
+
+
+def require_click(at: tuple[float, float], neighbours: int, width: int, height: int) -> tuple[float, float]:
+    """(x, y) of a pixel of an image; InputError where that is none of it, or where so many neighbours cannot be."""
+    try:
+        x, y = map(float, at)
+    except (TypeError, ValueError):
+        raise InputError(f"a pixel is two numbers, x and y, but this is {at!r:.80}.") from None
+    if not (0 <= x < width and 0 <= y < height):
+        raise InputError(f"--at {x:g},{y:g} lies outside the {width}×{height} image.")
+    if not hasattr(neighbours, "__index__") or neighbours < 0:
+        raise InputError(f"the number of neighbours must be a whole number from 0 but is {neighbours!r:.80}.")
+    return x, y
 
 
 def nearest_to_click(

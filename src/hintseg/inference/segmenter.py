@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from hintseg.config.aliases import METHODS, current_choice
 from hintseg.config.schema import InferenceConfig
-from hintseg.errors import ConfigError, InputError, RunError
+from hintseg.errors import ConfigError, RunError
 from hintseg.hints.classes import ClassMap, match_classes
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.labels import UNLABELED
@@ -22,10 +22,10 @@ from hintseg.hints.model import ImageHints
 from hintseg.hints.stretch import lost_contrast
 from hintseg.inference.device import pick_device
 from hintseg.inference.prediction import Seen, check_image, class_probabilities, without_data
-from hintseg.inference.retrieval import Neighbour, SegmentIndex, load_index, nearest_to_click
+from hintseg.inference.retrieval import Neighbour, SegmentIndex, load_index, nearest_to_click, require_click
 from hintseg.inference.run_config import RunDescription
 from hintseg.io.images import ImageLike, decode_image, resize_longest_side, resize_nearest
-from hintseg.io.pillow import decode_array
+from hintseg.io.pil_images import decode_array
 from hintseg.io.samples import DecodedImage, View
 from hintseg.io.storage.files import local_file
 from hintseg.io.storage.mirror import fetch
@@ -139,7 +139,8 @@ class Segmenter:
             data.
 
         Raises:
-            InputError: the file cannot be read, or an array is not (H, W, 3) uint8.
+            InputError: the file cannot be read, an array is not (H, W, 3) uint8, or a PIL image lacks what its file
+                holds.
         """
         pixels, valid = self._read(image)
         return without_data(self.predict_configs(pixels, [config or self.recipe.inference])[0], valid)
@@ -268,18 +269,17 @@ class Segmenter:
             (H, W) bool mask of the clicked segment, and neighbours, nearest first.
 
         Raises:
-            InputError: the pixel lies outside the image.
+            InputError: the pixel lies outside the image, or is none; or there can be no such number of neighbours.
         """
         image = self._read(image).pixels
         check_image(image)
         height, width = image.shape[:2]
-        if not (0 <= at[0] < width and 0 <= at[1] < height):
-            raise InputError(f"--at {at[0]:g},{at[1]:g} lies outside the {width}×{height} image.")
+        x, y = require_click(at, neighbours, width, height)
         small = resize_longest_side(self.as_in_training(image), _tile_of(self.recipe.inference)[0])
         maps = image_maps(self.network, small, scale=tta.middle_scale(self.recipe.inference.scales))
         segments = self.recipe.segments
         clicked, found = nearest_to_click(
-            maps.embeddings, self.index, self.description.keys, ((at[0] + 0.5) / width, (at[1] + 0.5) / height),
+            maps.embeddings, self.index, self.description.keys, ((x + 0.5) / width, (y + 0.5) / height),
             segments.inference_grid, neighbours,
         )  # fmt: skip
         mask = F.interpolate(torch.from_numpy(clicked)[None, None].float(), size=(height, width), mode="nearest")

@@ -91,7 +91,7 @@ class FeatureStore:
         ]
         with atomic_path(path) as temporary:
             named = {str(number): level for number, level in enumerate(levels)}
-            save_file(named, temporary, metadata={"crc32": str(_checksum(levels))})
+            save_file(named, temporary, metadata={"crc32": str(_checksum(levels)), "name": path.stem})
         self._checked.add(path)
         self._held += path.stat().st_size
         if self._held > self.limit:
@@ -99,11 +99,16 @@ class FeatureStore:
         return levels
 
     def _read(self, path: Path) -> list[Tensor] | None:
-        """The levels in a file, mapped into memory; None where it is absent or damaged."""
+        """The levels in a file, mapped into memory; None where it is absent, damaged or another's."""
+        if not path.is_file():  # a pipe would block
+            return None
         try:
             with safe_open(path, "pt") as file:
+                told = file.metadata() or {}
+                if told.get("name", path.stem) != path.stem:
+                    return None
                 levels = [file.get_tensor(str(number)) for number in range(self._levels)]
-                if path not in self._checked and (file.metadata() or {}).get("crc32") != str(_checksum(levels)):
+                if path not in self._checked and told.get("crc32") != str(_checksum(levels)):
                     return None
         except (OSError, SafetensorError):
             return None

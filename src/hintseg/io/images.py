@@ -108,7 +108,7 @@ def valid_samples(path: Path, view: View) -> NDArray[np.float64] | None:
         samples = read_samples(path, header) if header.deep else None
     else:
         with opened_image(path) as image:
-            samples = deep_samples(path, image, has_deep_colours(path, image))
+            samples = deep_samples(path, image, has_deep_colours(image))
     if samples is not None:
         require_bands(path, samples, view)
     return None if samples is None else sampled_values(samples, view, SAMPLED)
@@ -298,9 +298,15 @@ def classes_of_label_map(path: Path) -> tuple[str, ...]:
 
 
 def require_labels_of(image: NDArray[np.uint8], labels: NDArray[np.integer]) -> None:
-    """Raises InputError unless these are (H, W, 3) uint8 and (H, W) labels of the same size."""
-    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or labels.shape != image.shape[:2]:
+    """Raises InputError unless these are (H, W, 3) uint8 and (H, W) whole numbers of the same size."""
+    if (
+        not (isinstance(image, np.ndarray) and isinstance(labels, np.ndarray))
+        or image.dtype != np.uint8
+        or (labels.ndim, image.shape) != (2, (*labels.shape, 3))
+        or labels.dtype.kind not in "iu"
+    ):
+        said = [f"{getattr(one, 'shape', '')} {getattr(one, 'dtype', type(one).__name__)}" for one in (image, labels)]
         raise InputError(
-            f"an image must be (H, W, 3) uint8 and its labels (H, W), but they are {image.shape} {image.dtype} and "
-            f"{labels.shape}; use images.read_image."
+            f"an image must be (H, W, 3) uint8 and its labels (H, W) whole numbers, but they are {said[0]} and "
+            f"{said[1]}; use images.read_image."
         )

@@ -40,7 +40,7 @@ def opened_image(path: Path) -> Iterator[Image.Image]:
     require_file(path)
     try:
         with path.open("rb") as file:
-            image = _identified(path, file)
+            image = identified(path, file)
             with image:
                 width, height = image.size
                 if width * height > MAX_PIXELS:
@@ -85,7 +85,7 @@ def decoded(
         nodata: sample of 8 bits that means "no data" where all bands have it.
         opaque: (H, W), upright; false where there is nothing.
     """
-    coloured = has_deep_colours(path, image)
+    coloured = has_deep_colours(image)
     orientation = image.getexif().get(0x0112, 1)  # loads the pixels of a PNG
     if (deep := deep_samples(path, image, coloured)) is not None:
         require_bands(path, deep, view)
@@ -113,7 +113,7 @@ def on_white(image: Image.Image) -> tuple[NDArray[np.uint8], NDArray[np.bool_] |
     return np.array(_rgb(Image.alpha_composite(white, rgba))), np.asarray(rgba.getchannel("A")) > 0
 
 
-def has_deep_colours(path: Path, image: Image.Image) -> bool:
+def has_deep_colours(image: Image.Image) -> bool:
     """Whether colours have more than 8 bits; to be asked before the pixels are loaded, when Pillow forgets it."""
     if image.format not in ("PNG", "PPM", "JPEG2000") or image.mode not in ("RGB", "RGBA", "LA"):
         return False
@@ -123,8 +123,13 @@ def has_deep_colours(path: Path, image: Image.Image) -> bool:
         if image.format == "PNG":
             return isinstance(arguments, str) and ";16" in arguments
         return isinstance(arguments, tuple) and isinstance(arguments[-1], int) and arguments[-1] > 255
-    with path.open("rb") as file:
-        start = file.read(4096)
+    file = getattr(image, "fp", None)
+    if file is None:
+        return False
+    place = file.tell()
+    file.seek(0)
+    start = file.read(4096)
+    file.seek(place)
     box = start.find(b"ihdr")
     return box >= 0 and len(start) > box + 14 and start[box + 14] & 0x7F > 7
 
@@ -162,7 +167,7 @@ def turned(pixels: NDArray[Any], orientation: int) -> NDArray[Any]:
     return np.ascontiguousarray(pixels[::rows, ::columns])
 
 
-def _identified(path: Path, file: IO[bytes]) -> Image.Image:
+def identified(path: Path, file: IO[bytes]) -> Image.Image:
     """As `Image.open` of `FORMATS`, which warns of sizes that are allowed here unless a global of Pillow is changed."""
     start = file.read(16)
     tried = set[str]()
@@ -192,20 +197,3 @@ def _rgb(image: Image.Image) -> Image.Image:
     converted = ImageCms.profileToProfile(image, *profiles, outputMode="RGB")
     assert converted is not None  # only when done in place
     return converted
-
-
-def decode_array(image: NDArray[np.uint8] | Image.Image) -> DecodedImage:
-    """An array as it is, or a PIL image, upright, as its file is decoded; InputError where that has 16 bits."""
-    if isinstance(image, np.ndarray):
-        return DecodedImage(image, None)
-    if not isinstance(image, Image.Image):
-        raise InputError(f"an image is an array, a PIL image or a path, but this is {type(image).__name__}.")
-    if image.mode.startswith(("I", "F")):
-        raise InputError(f"a PIL image of mode {image.mode} has more than 8 bits; save it as a TIFF and give its path.")
-    try:
-        pixels, visible = on_white(ImageOps.exif_transpose(image))
-    except (OSError, ValueError, SyntaxError) as error:  # read only now: its file is damaged, or closed
-        raise InputError(
-            f"{getattr(image, 'filename', '') or 'a PIL image'}: cannot be read ({why(error)})."
-        ) from error
-    return DecodedImage(pixels, None if visible is None or visible.all() else visible)

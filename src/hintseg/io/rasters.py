@@ -121,6 +121,12 @@ def read_samples(path: Path, header: Header) -> Samples:
     return Samples(values, colours, header.nodata, opaque, inverted=header.photometric == 0)
 
 
+def mask_beside(path: Path) -> Path | None:
+    """The file beside an image that may hold its mask; None where there is none."""
+    beside = path.with_name(f"{path.name}.msk")
+    return beside if beside.is_file() else None
+
+
 def read_mask(path: Path, header: Header) -> NDArray[np.bool_] | None:
     """(H, W) where a TIFF's mask says that there is an image, as stored; None where it has no mask.
 
@@ -129,9 +135,8 @@ def read_mask(path: Path, header: Header) -> NDArray[np.bool_] | None:
     Raises:
         InputError: it cannot be decoded, or is of another size.
     """
-    beside = path.with_name(f"{path.name}.msk")
     if header.mask is None:
-        if not beside.is_file():
+        if (beside := mask_beside(path)) is None:
             return None
         values, _ = _values(beside)
         if values.shape[:2] != header.size:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from hintseg.errors import HintsegError, RunError
 
+PARTIAL = ".partial-"  # begins the name of a file that is being written
 LITTLE = 2**20  # bytes; with less a disk counts as full
 
 
@@ -22,6 +23,11 @@ def write_text(path: Path, text: str) -> None:
     """A whole UTF-8 text file, or none."""
     with atomic_path(path) as temporary:
         temporary.write_text(text, "utf-8")
+
+
+def is_partial(name: str) -> bool:
+    """Whether a file, by its name or path, is one that `atomic_path` had not finished."""
+    return name.rpartition("/")[2].startswith(PARTIAL)
 
 
 def is_writable(folder: Path) -> bool:
@@ -39,7 +45,7 @@ def atomic_path(path: Path, durable: bool = True) -> Iterator[Path]:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=".partial-", suffix=path.suffix)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=PARTIAL, suffix=path.suffix)
         os.close(handle)
     except OSError as error:
         raise RunError(f"{path.parent}: cannot be written ({error.strerror}); choose another folder.") from error
@@ -84,10 +90,14 @@ def _umask() -> int:
 
 
 def read_arrays(path: Path, *names: str) -> tuple[NDArray[Any], ...] | None:
-    """Arrays of an .npz file that can be made again; None where it is absent, damaged or lacks one."""
+    """Arrays of an .npz file that can be made again; None where it is absent, damaged, another's or lacks one."""
+    if not path.is_file():  # a pipe would block
+        return None
     try:
         # Members are read whole: numpy stops at the last value, before their checksum is looked at.
         with zipfile.ZipFile(path) as stored:
+            if stored.comment not in (b"", path.name.encode()):  # the first: as earlier versions wrote them
+                return None
             members = [io.BytesIO(stored.read(f"{name}.npy")) for name in names]
         return tuple(np.lib.format.read_array(member, allow_pickle=False) for member in members)
     except Exception:  # a flipped bit of an archive's head is an error of almost any kind; all mean the same here
@@ -95,15 +105,18 @@ def read_arrays(path: Path, *names: str) -> tuple[NDArray[Any], ...] | None:
 
 
 def cached_arrays(
-    path: Path, names: Sequence[str], make: Callable[[], Sequence[NDArray[Any]]]
+    path: Path, names: Sequence[str], make: Callable[[], Sequence[NDArray[Any]]], size: tuple[int, ...] | None = None
 ) -> tuple[NDArray[Any], ...]:
-    """Arrays of an .npz file by name; made and left there where `read_arrays` finds none."""
-    if (found := read_arrays(path, *names)) is not None:
+    """Arrays of an .npz file by name; made and left there where `read_arrays` finds none, or none of this size."""
+    found = read_arrays(path, *names)
+    if found is not None and (size is None or all(array.shape == size for array in found)):
         return found
     made = tuple(make())
     named: dict[str, Any] = dict(zip(names, made, strict=True))
     with atomic_path(path, durable=False) as temporary:
         np.savez_compressed(temporary, **named)
+        with zipfile.ZipFile(temporary, "a") as stored:
+            stored.comment = path.name.encode()
     return made
 
 

@@ -111,10 +111,10 @@ class TrainingImages:
 
     def _decoded(self, key: str) -> DecodedImage:
         decoded = self.dataset.decoded(key)
-        if key in self.digests and pixel_digest(decoded.pixels, self.dataset.contours(key)) != self.digests[key]:
+        if key in self.digests and pixel_digest(decoded, self.dataset.contours(key)) != self.digests[key]:
             raise TrainingError(
-                f"{self.dataset.path(key)}: the image (or its contours) changed while the run trained; put back what "
-                "was there and go on with --resume, or train a new run with another --out."
+                f"{self.dataset.path(key)}: the image (or its contours, or its no-data mask) changed while the run "
+                "trained; put back what was there and go on with --resume, or train a new run with another --out."
             )
         return decoded
 
@@ -130,7 +130,7 @@ class TrainingImages:
             return box_seeds(image, boxes)
         drawn = np.array([dataclasses.astuple(box) for box in boxes])
         path = self.cache / _named_after(f"boxes{image.shape}".encode() + drawn.tobytes() + image.tobytes())
-        return cached_arrays(path, ["seeds"], lambda: [box_seeds(image, boxes)])[0]
+        return cached_arrays(path, ["seeds"], lambda: [box_seeds(image, boxes)], image.shape[:2])[0]
 
     def propagation_superpixels(self, key: str, image: NDArray[np.uint8]) -> NDArray[np.uint16] | None:
         """(H, W) superpixels of `target`'s image over which its hints are propagated; None where they are not."""
@@ -156,7 +156,8 @@ class TrainingImages:
         told = b"" if contours is None else contours.tobytes()
         content = f"{image.shape}watershed{counts}".encode() + image.tobytes() + told
         path = self.cache / _named_after(content)
-        coarse, fine = cached_arrays(path, ["coarse", "fine"], lambda: partitions(image, counts, contours))
+        size = image.shape[:2]
+        coarse, fine = cached_arrays(path, ["coarse", "fine"], lambda: partitions(image, counts, contours), size)
         return coarse, fine
 
 

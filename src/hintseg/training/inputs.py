@@ -40,7 +40,7 @@ class RunInputs:
 
     Attributes:
         settings: name → value as JSON has it: recipe, classes, hint types, precision and the like.
-        images: KEY → digest of its pixels, in the order in which the run counts images.
+        images: KEY → `pixel_digest`, in the order in which the run counts images.
         hints: KEY → digest of its hints.
     """
 
@@ -58,7 +58,8 @@ class RunInputs:
         Settings that only one of the two knows are left out.
         """
         yield from _changed_keys(before.images, self.images)
-        for what, old, new in (("pixels", before.images, self.images), ("hints", before.hints, self.hints)):
+        pixels = "pixels, contours or no-data mask"
+        for what, old, new in ((pixels, before.images, self.images), ("hints", before.hints, self.hints)):
             changed = [key for key, digest in old.items() if key in new and new[key] != digest]
             if changed:
                 yield f"the {what} of {_counted(changed)} changed since"

@@ -13,7 +13,7 @@ from hintseg.apps.batch_inference.input_images import InputImage, find_images
 from hintseg.apps.batch_inference.output import Output, Prediction
 from hintseg.errors import ConfigError, InputError, RunError
 from hintseg.io.images import read_labels, write_image
-from hintseg.io.storage.outputs import is_made_here
+from hintseg.io.storage.outputs import claim_folder, is_made_here
 
 
 @pytest.fixture
@@ -292,3 +292,23 @@ def test_a_damaged_shard_is_one_sentence(tmp_path, damage):
     shard.write_bytes(damage(shard.read_bytes()))
     with pytest.raises(RunError, match="is damaged; remove it"):
         output.claim("one", photographs, resume=True)
+
+
+def test_a_photograph_may_be_called_as_a_file_in_the_making(photographs, tmp_path):
+    output, images = Output(str(tmp_path / "masks")), [InputImage(photographs[0].source, "a.partial-1")]
+    output.claim("one", images)
+    output.write_all(images, compute, keep=False)
+    assert output.claim("one", images, resume=True) == {"a.partial-1"}
+    with pytest.raises(RunError, match="holds 1 masks of another run"):
+        output.claim("two", photographs)
+
+
+def test_a_run_is_no_folder_for_masks(photographs, tmp_path):
+    for name in ("run.json", ".made-by.json"):
+        (tmp_path / name).write_text("{}")
+    with pytest.raises(RunError, match=r"is a run folder; choose a folder of its own, such as .*predicted"):
+        Output(str(tmp_path)).claim("one", photographs, overwrite=True)
+    with pytest.raises(RunError, match="is a run folder"):
+        claim_folder(tmp_path, "compare.json")
+    Output(str(tmp_path / "predicted")).claim("one", photographs)
+    assert (tmp_path / ".made-by.json").read_text() == "{}"

@@ -10,7 +10,9 @@ import fsspec
 import numpy as np
 import pytest
 import tifffile
+from PIL import Image
 
+from hintseg.apps.batch_inference import complete as completion
 from hintseg.apps.batch_inference import output as outputs
 from hintseg.apps.batch_inference.complete import complete_masks
 from hintseg.apps.batch_inference.input_images import InputImage, find_images
@@ -171,6 +173,38 @@ def test_completion_does_a_replaced_image_again(hinted, tmp_path):
     tifffile.imwrite(hinted / "images/a.tif", np.full((48, 64), 7, np.uint8))
     assert complete(hinted, out) == {"a"}
     assert complete(hinted, out) == set()
+
+
+def test_the_mask_beside_a_tiff_counts_as_part_of_it(images, tmp_path):
+    before = [source_mark(image.source) for image in images]
+    beside = tmp_path / "photos/a.tif.msk"
+    for value in (0, 255):
+        tifffile.imwrite(beside, np.full((4, 5), value, np.uint8))
+        now = [source_mark(image.source) for image in images]
+        assert [one == other for one, other in zip(before, now, strict=True)] == [False, True, True]
+        before[0] = now[0]
+    beside.rename(tmp_path / "photos/b.jpg.msk")
+    Image.new("RGB", (5, 4)).save(tmp_path / "photos/b.jpg")
+    mark = source_mark(str(tmp_path / "photos/b.jpg"))
+    (tmp_path / "photos/b.jpg.msk").unlink()
+    assert source_mark(str(tmp_path / "photos/b.jpg")) == mark  # of others none is read
+
+
+def test_a_hint_file_that_cannot_be_read_costs_its_own_image_alone(hinted, tmp_path, monkeypatch):
+    for name in ("masks/unrelated.bin", "scribbles/a.png"):
+        (hinted / name).parent.mkdir()
+        (hinted / name).write_bytes(b"x")
+
+    def unreadable(path):
+        if path.parent.name in ("masks", "scribbles"):
+            raise PermissionError(13, "Permission denied")
+        return "content"
+
+    monkeypatch.setattr(completion, "digest", unreadable)
+    dataset, out = Dataset.open(hinted), tmp_path / "out"
+    wrong = list(complete_masks(None, dataset, dataset.keys(), ("points", "scribbles"), "harmonic", str(out)))
+    assert ["a.png" in str(each) for each in wrong] == [True, False]
+    assert [path.name for path in out.glob("*.png")] == ["b.png"]
 
 
 def test_completion_does_all_again_where_a_replaced_image_changes_how_the_others_are_shown(hinted, tmp_path):

@@ -10,6 +10,7 @@ from PIL import Image
 pytest.importorskip("fastapi")
 from fastapi.testclient import TestClient
 
+from hintseg.apps.studio.learner import content_version
 from hintseg.apps.studio.project import Project
 from hintseg.apps.studio.server import create_app
 from hintseg.apps.studio.trainer import Model, Trainer
@@ -166,3 +167,10 @@ def test_a_first_click_on_an_image_with_a_good_mask_moves_what_is_near(page):
         assert ((after != before) & far).mean() < 0.05
     page.save(second, {})
     np.testing.assert_array_equal(labels_of(page, second), before)
+
+
+def test_a_mask_beside_an_image_changes_what_is_learned(scenes):
+    project, key = Project.open(scenes.root), next(iter(scenes.paths))
+    before = content_version(project, key)
+    scenes.path(key).with_name(f"{scenes.path(key).name}.msk").write_bytes(b"x")
+    assert content_version(project, key) != before

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from hintseg.apps.batch_inference.input_images import InputImage
 from hintseg.apps.batch_inference.output import Output, Prediction, digest_of
@@ -44,7 +45,7 @@ def complete_masks(
     def mark_of(image: InputImage) -> str:
         return shown_mark(source_mark(image.source), stretch)
 
-    hints = {name: digest(path) for name, path in hint_files(dataset.root).items()}
+    hints = {name: _content(path) for name, path in hint_files(dataset.root).items()}
     maker = digest_of(method, weights, hint_types, hints)
     finished = output.claim(maker, images, resume, overwrite, mark_of=mark_of)
     flat, looked_at = list[str](), 0
@@ -68,6 +69,14 @@ def complete_masks(
     if looked_at:
         for sentence in contrast_warnings(dataset.shown, tuple(dataset.paths.values()), flat, looked_at):
             log.warning("%s", sentence)
+
+
+def _content(path: Path) -> str | None:
+    """What tells one content of a hint file from another; where it cannot be read, that is said of its image."""
+    try:
+        return digest(path)
+    except OSError:
+        return None
 
 
 def shown_mark(source: str, stretch: Limits | str) -> str:

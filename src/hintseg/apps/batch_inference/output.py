@@ -35,8 +35,7 @@ from hintseg.io.storage.outputs import (
     identity,
     is_made_here,
     marked,
-    require_apart,
-    require_no_part,
+    require_place,
     require_replaceable,
 )
 
@@ -107,8 +106,7 @@ class Output:
         """
         self._require_packages()
         self._require_own_classes()
-        require_no_part(self.folder)
-        require_apart(self.folder, [image.source for image in images])
+        require_place(self.folder, [image.source for image in images])
         mark = {"maker": maker, "kind": self.kind, "soft": self.soft}
         listed = list_files(self.folder)
         files = {name: state for name, state in listed.items() if self._is_output(name)}
@@ -163,7 +161,7 @@ class Output:
     def _require_no_mixture(self, left: Collection[str], kind: object) -> None:
         """Refuse to leave masks of another maker, and of its kind, beside one's own."""
         suffix = SUFFIXES.get(str(kind), self.suffix)
-        if masks := [name for name in left if name.endswith(suffix) and ".partial-" not in name]:
+        if masks := [name for name in left if is_output(name, (suffix,))]:
             raise RunError(
                 f"{self.folder}: holds {len(masks)} masks of another run, other settings or other hints that would "
                 f"stay (e.g. {min(masks)}) and be taken for masks of this one; choose another --out, or remove them."

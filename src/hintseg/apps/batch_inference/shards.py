@@ -7,6 +7,7 @@ from typing import Any
 
 from hintseg.errors import ConfigError, RunError
 from hintseg.io.storage.files import local_file, new_file, remove
+from hintseg.io.writing import is_partial
 
 SHARD = re.compile(r"part-[0-9a-f]{20}\.parquet")  # name of a table of masks
 
@@ -31,7 +32,7 @@ def is_output(file: str, suffixes: tuple[str, ...]) -> bool:
     """Whether a file among the outputs may be one of them by its name; of tables shards alone."""
     if file.endswith(".parquet"):
         return ".parquet" in suffixes and SHARD.fullmatch(file.rpartition("/")[2]) is not None
-    return file.endswith(suffixes) and ".partial-" not in file
+    return file.endswith(suffixes) and not is_partial(file)
 
 
 def drop_rows(shard: str, names: Collection[str]) -> None:

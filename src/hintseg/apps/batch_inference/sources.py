@@ -5,10 +5,13 @@ import logging
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 from hintseg.apps.batch_inference.input_images import InputImage
 from hintseg.errors import InputError
 from hintseg.io.listing import require_file
+from hintseg.io.pillow import is_tiff
+from hintseg.io.rasters import mask_beside
 from hintseg.io.storage.addresses import is_remote, local_path
 from hintseg.io.storage.files import local_file, read_ends, stamp_of
 from hintseg.io.storage.outputs import ENDS, MARK, is_cut, is_cut_tiff
@@ -21,6 +24,8 @@ log = logging.getLogger("hintseg")
 def source_mark(address: str) -> str:
     """A digest of an image's bytes, or of what its store says of them, which saves fetching them once more.
 
+    The mask beside a TIFF on this machine counts, too; of one at an address none is read.
+
     A plain copy of a file has the same mark, whatever its name and time.
 
     Raises:
@@ -32,10 +37,17 @@ def source_mark(address: str) -> str:
     with local_file(address) as path:
         require_file(path)
         try:
-            with path.open("rb") as file:
-                return hashlib.file_digest(file, "sha256").hexdigest()[:DIGITS]
+            digest = _digest(path)
+            if (beside := mask_beside(path)) is not None and is_tiff(path):
+                digest.update(_digest(beside).digest())
         except OSError as error:
             raise InputError(f"{address}: cannot be read ({error.strerror}).") from error
+        return digest.hexdigest()[:DIGITS]
+
+
+def _digest(path: Path) -> "hashlib._Hash":
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256")
 
 
 def recorded_marks(masks: Sequence[str]) -> list[str | None]:

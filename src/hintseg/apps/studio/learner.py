@@ -13,6 +13,7 @@ from hintseg.apps.studio.tables import mark
 from hintseg.errors import HintsegError, InputError
 from hintseg.hints.types.registry import HINT_TYPES
 from hintseg.instant.session import Session
+from hintseg.io.rasters import mask_beside
 
 LOCALIZED = tuple(name for name in HINT_TYPES if name != "tags")  # hints that say where something is
 
@@ -119,7 +120,8 @@ class Learner:
 
 
 def content_version(project: Project, key: str) -> str:
-    """Changes with every file of an image that masks follow from: itself, its hints and its label maps."""
+    """Changes with every file of an image that masks follow from: itself, its mask, its hints and its label maps."""
     version, dataset = project.hints_version(key), project.dataset
-    files = [dataset.path(key), *(dataset.label_path(folder, key) for folder in dataset.label_maps)]
+    path = dataset.path(key)
+    files = [path, mask_beside(path), *(dataset.label_path(folder, key) for folder in dataset.label_maps)]
     return version_of([version, [mark(path) for path in files if path is not None]])

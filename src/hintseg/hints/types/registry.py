@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from hintseg.errors import unknown_name
+from hintseg.errors import ConfigError, unknown_name
 from hintseg.hints.types.boxes import BOXES
 from hintseg.hints.types.hint_type import HintType
 from hintseg.hints.types.masks import MASKS
@@ -33,6 +33,8 @@ def parse_hint_types(text: str | None) -> tuple[str, ...]:
     """`"points,scribbles"` → ("points", "scribbles"); None or "all" → every type. ConfigError: an unknown one."""
     if text is None or text == "all":
         return tuple(HINT_TYPES)
+    if not isinstance(text, str):
+        raise ConfigError(f"hint types are one text, such as 'points,scribbles', but this is {type(text).__name__}.")
     chosen: list[str] = []
     for word in text.split(","):
         matching = [

@@ -28,7 +28,7 @@ from hintseg.io.pillow import is_tiff
 from hintseg.io.rasters import ends_early
 from hintseg.io.reading import json_object
 from hintseg.io.storage.addresses import is_remote, local_path
-from hintseg.io.storage.files import local_file, read_ends
+from hintseg.io.storage.files import below, exists, local_file, read_ends
 from hintseg.io.writing import write_text
 
 MARK = "made by hintseg"
@@ -154,6 +154,19 @@ def require_no_part(folder: str, told: bool = True) -> None:
                 raise RunError(f"{folder}: lies among the images of a data set; choose a folder of its own.")
 
 
+def require_no_run(folder: str) -> None:
+    """Refuse a run folder as one of other outputs: RunError."""
+    if exists(below(folder, "run.json")):
+        raise RunError(f"{folder}: is a run folder; choose a folder of its own, such as {below(folder, 'predicted')}.")
+
+
+def require_place(folder: str, sources: Iterable[str | Path]) -> None:
+    """Refuse a folder in which masks would mix with a data set, a run, or the images they are made of: RunError."""
+    require_no_part(folder)
+    require_no_run(folder)
+    require_apart(folder, sources)
+
+
 def require_replaceable(target: str, overwrite: bool, sources: Collection[object] = ()) -> None:
     """Refuse to write where something is: sources always, what hintseg did not make always, the rest unless asked.
 
@@ -192,6 +205,8 @@ def claim_folder(folder: Path, *known: str) -> None:
         RunError: it holds something else, is part of a data set, or cannot be written.
     """
     require_no_part(str(folder))
+    if "run.json" not in known:
+        require_no_run(str(folder))
     told = any((folder / name).exists() for name in known)
     if (folder / MADE_BY).exists():
         if "maker" in json_object(folder / MADE_BY) and not told:
