@@ -176,6 +176,7 @@ TRIANGLE = {"image_id": 1, "category_id": 1, "bbox": [2, 2, 6, 6], "segmentation
     [
         ([rectangle(4, 4, 20, 10, isbbox=True)], 1, False),
         ([rectangle(4, 4, 20, 10, isbbox=True), TRIANGLE], 1, False),
+        ([rectangle(4, 4, 20, 10, isbbox=True, bbox=None)], 1, False),
         ([TRIANGLE | {"isbbox": True}], 0, False),  # it was edited since
         ([rectangle(4, 4, 20, 10, isbbox=False)], 0, True),
         ([rectangle(4, 4, 20, 10), rectangle(30, 4, 40, 10)], 0, True),
