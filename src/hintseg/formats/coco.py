@@ -1,7 +1,8 @@
 """COCO: polygons and RLE masks → regions; boxes without a mask → boxes; visible keypoints → points.
 
 An annotation with a `segmentation` of polygons or run lengths is a region and its `bbox` says nothing more, but for an
-upright rectangle that `isbbox` calls a box (COCO Annotator); one without any place is a tag. Where regions overlap, crowds lie lowest, and smaller ones lie over larger ones. `ignore: 1` makes a region ignored.
+upright rectangle that `isbbox` calls a box (COCO Annotator); one without any place is a tag. Where regions overlap,
+crowds lie lowest, and smaller ones lie over larger ones. `ignore: 1` makes a region ignored.
 Categories that no annotation uses become no classes. Files or folders called train, val or test become splits.
 Written, every class of an image is one annotation with run lengths, the background's too; or every connected area is
 one with a polygon, which people can correct in other tools.
