@@ -145,8 +145,17 @@ def test_annotations_of_a_second_kind_are_said(source, tmp_path, kind, unread):
         ("classes.txt", "names:\n- cow\n- dog\n", "'names:' looks like a heading"),
         ("classes.txt", "Classes\ncow\ndog\n", "'Classes' looks like a heading"),
         ("classes.txt", "#classes\ncow\ndog\n", "looks like a comment"),
+        *(("classes.txt", list_of_names, "'.*' looks like a heading") for list_of_names in (
+            "name,id\ncow,0\ndog,1\n", "class;value\ncow;0\n", "id name\n0 cow\n1 dog\n", "name id\ncow 0\n",
+            '"id","name"\n"0","cow"\n"1","dog"\n', "2\ncow\ndog\n", "classes=2\ncow\ndog\n", "[classes]\ncow\ndog\n",
+            "Number of classes: 2\ncow\ndog\n", "name r g b\ncow 255 0 0\n", "id\tname\n0\tcow\n1\tdog\n",
+        )),
+        *(("classes.txt", list_of_names, "carries another number") for list_of_names in (
+            "dog 1\ncow 0\n", "1 dog\n0 cow\n", "1|dog\n2|cow\n", "(1) dog\n(0) cow\n", "dog -> 1\ncow -> 0\n",
+            "1 - dog\n2 - cow\n", "7,dog\n11,cow\n", '"dog",1\n"cow",0\n', "dog (1)\ncow (2)\n",
+        )),
     ],
-)
+)  # fmt: skip
 def test_tables_of_names_that_cannot_be_read_are_refused(source, tmp_path, name, content, message):
     photographs(source, "a.png")
     (source / "masks").mkdir()
@@ -176,6 +185,7 @@ TRIANGLE = {"image_id": 1, "category_id": 1, "bbox": [2, 2, 6, 6], "segmentation
     [
         ([rectangle(4, 4, 20, 10, isbbox=True)], 1, False),
         ([rectangle(4, 4, 20, 10, isbbox=True), TRIANGLE], 1, False),
+        ([rectangle(4, 4, 20, 10, isbbox=True, bbox=None)], 1, False),
         ([TRIANGLE | {"isbbox": True}], 0, False),  # it was edited since
         ([rectangle(4, 4, 20, 10, isbbox=False)], 0, True),
         ([rectangle(4, 4, 20, 10), rectangle(30, 4, 40, 10)], 0, True),

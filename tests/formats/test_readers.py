@@ -18,7 +18,7 @@ from hintseg.formats.writer import Classes
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.labels import UNLABELED
 from hintseg.io.images import read_labels, write_image, write_labels
-from hintseg.pseudo_labels.pipeline import pseudo_labels
+from hintseg.pseudo_labels.pipeline import hint_labels, pseudo_labels
 
 HEIGHT, WIDTH = 48, 64
 SQUARE = [[10, 10], [14, 10], [14, 14], [10, 14]]  # 16 pixels
@@ -93,6 +93,21 @@ def label_studio(root, *annotations, data=None):
     )
 
 
+def key_point(name, x, y=50.0):
+    return {"type": "keypointlabels", "value": {"x": x, "y": y, "width": 1, "keypointlabels": [name]}}
+
+
+def says(result):
+    """Which classes are there, and which are not."""
+    hints, count = result.dataset.hints("a"), len(result.classes)
+    return hints.present(count).tolist(), hints.absent(count).tolist()
+
+
+def studio_box(name, x):
+    value = {"x": x, "y": 0, "width": 20, "height": 20, "rectanglelabels": [name]}
+    return {"type": "rectanglelabels", "value": value}
+
+
 @pytest.mark.parametrize("write", [
     lambda root: labelme(root, {}, {"label": "cow "}, {"label": "dog", "shape_type": "cube"}),
     lambda root: coco(root, [{"segmentation": [FLAT]}, {"category_id": 2, "segmentation": [FLAT]},
@@ -161,6 +176,45 @@ def test_what_is_left_out_is_neither_background_nor_absent(root, write):
     assert (known == dataset.classes.index("house")).sum() == 16 or found.boxes
     if "cow" in dataset.classes:
         assert labels.candidate_classes[dataset.classes.index("cow")]
+
+
+COW_BOX = {"shape_type": "rectangle", "points": [[2, 2], [9, 9]]}
+IGNORED = {"label": "__ignore__", "points": [[40, 20], [50, 20], [50, 30]]}
+
+
+@pytest.mark.parametrize("write", [
+    lambda root: coco(root, [{"bbox": [2, 2, 7, 7]}, {"segmentation": [FLAT[:4]]}]),
+    lambda root: coco(root, [{"bbox": [2, 2, 7, 7]}, {"keypoints": [40, 20, 1]}]),
+    lambda root: coco(root, [{"bbox": [2, 2, 7, 7]}, {"keypoints": [0, 0, 0]}]),
+    lambda root: coco(root, [{"bbox": [2, 2, 7, 7]}, {}]),
+    lambda root: coco(root, [{"bbox": [2, 2, 7, 7]}, {"bbox": [40, 20, 9, 9], "ignore": 1}]),
+    lambda root: coco(root, [{"bbox": [2, 2, 7, 7]}, {"segmentation": [FLAT], "ignore": 1}]),
+    lambda root: cvat_image(root, '<box label="cow" xtl="2" ytl="2" xbr="9" ybr="9"/><cuboid label="cow"/>'),
+    lambda root: labelme(root, COW_BOX, {"points": SQUARE[:2]}),
+    lambda root: labelme(root, COW_BOX, IGNORED),
+    lambda root: labelme(root, COW_BOX, {"shape_type": "point", "points": [[40, 20]]}),
+    lambda root: label_studio(root, [studio_box("cow", 0), polygon() | {"type": "cuboidlabels"}]),
+])  # fmt: skip
+def test_outside_boxes_is_not_background_where_another_object_has_none(root, write):
+    write(root)
+    import_dataset(root, root.parent / "out", background="soil")
+    assert 0 not in hint_labels(Dataset.open(root.parent / "out"), "a")
+
+
+def test_key_points_that_are_hidden_in_a_box_leave_its_outside_background(root):
+    coco(root, [{"bbox": [2, 2, 7, 7], "keypoints": [5, 5, 1]}])
+    import_dataset(root, root.parent / "out", background="soil")
+    assert hint_labels(Dataset.open(root.parent / "out"), "a")[-1, -1] == 0
+
+
+@pytest.mark.parametrize(
+    "dog", [{"keypoints": [0, 0, 0]}, {"segmentation": {"size": [HEIGHT, WIDTH], "counts": [HEIGHT * WIDTH]}}]
+)
+def test_a_class_of_which_nothing_is_drawn_is_not_absent(root, dog):
+    coco(root, [{"bbox": [2, 2, 7, 7]}, {"category_id": 2} | dog])
+    result = Result(root)
+    assert says(result)[1] == [False, False]
+    assert hint_labels(result.dataset, "a")[-1, -1] == UNLABELED, "nor is it everywhere else"
 
 
 def test_a_class_whose_region_others_cover_is_not_absent(root):
@@ -609,8 +663,29 @@ def test_two_annotators(root):
     result = Result(root)
     assert result.pixels("cow") == 16, "where both have it"
     assert result.table("boxes") == []
-    assert [result.classes[label] for label in result.table("tags")] == ["dog"], "it may be there"
+    assert says(result) == ([True, False], [False, False]), "a dog may be there"
     assert len(result.lost) == 2
+
+
+COW = studio_box("cow", 0)
+
+
+@pytest.mark.parametrize(("drawn", "present", "possible"), [
+    (([COW], [studio_box("dog", 0)]), [False, False], [True, True]),
+    (([polygon()], [polygon("dog")]), [False, False], [True, True]),
+    (([COW, studio_box("cow", 60)], [COW, studio_box("dog", 60)]), [True, False], [True, True]),
+    (([COW, choice("cow"), choice("dog")], [COW]), [True, False], [False, True]),
+    (([COW, polygon("dog") | {"type": "cuboidlabels"}], [COW]), [True, False], [False, True]),
+    (([COW, key_point("dog", 60) | {"is_positive": False}],), [True, False], [False, True]),
+])  # fmt: skip
+def test_a_class_on_which_hints_differ_is_neither_there_nor_absent(root, drawn, present, possible):
+    label_studio(root, *drawn)
+    result = Result(root)
+    assert says(result) == (present, [False, False])
+    labels = pseudo_labels(result.dataset.decoded("a"), result.dataset.hints("a"), 2)
+    assert labels.labels[-1, -1] == UNLABELED
+    far = labels.candidate_classes if labels.possible is None else labels.possible[:, -1, -1]
+    assert far.tolist() == possible
 
 
 def test_two_annotators_of_two_opinions(root):
@@ -618,10 +693,6 @@ def test_two_annotators_of_two_opinions(root):
     result = Result(root)
     assert (result.pixels("cow"), result.pixels("dog")) == (0, 0)
     assert list(result.lost) == ["image with regions on which annotators do not agree (unlabelled there)"]
-
-
-def key_point(name, x, y=50.0):
-    return {"type": "keypointlabels", "value": {"x": x, "y": y, "width": 1, "keypointlabels": [name]}}
 
 
 def test_a_click_of_a_smart_tool_that_says_where_a_class_is_not_teaches_nothing(root):

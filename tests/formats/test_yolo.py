@@ -247,6 +247,16 @@ def test_a_key_point_in_the_middle_of_its_box_closes_no_ring(tmp_path):
         ("1.5 mm\n2.5 mm\n", False),
         ("label\nplant\nruler\n", False),
         ("cow\n1\n2nd\n", False),
+        ("cow 1\ndog 2\n", True),
+        ("cow\ncar 2\n", False),
+        ("CD8+\nCD4+\n", False),
+        ("3-lane\n2-lane\n", False),
+        ("T-cell\nB-1\n", False),
+        ("road (paved)\nroad (2)\n", False),
+        ("a, b\nc, d\n", False),
+        ("L 2\nL 1\n", False),
+        ("class R\nclass G\n", False),
+        ("Sentinel 2\nLandsat 8\n", False),
     ],
 )
 def test_names_may_hold_numbers(tmp_path, names, is_noted):

@@ -37,3 +37,19 @@ def test_what_is_certain_stays_as_it_is_when_boxes_come():
     before = labels.labels.copy()
     limited_by_boxes(labels, HINTS.boxes, np.full((20, 30), UNLABELED, np.uint8))
     assert np.array_equal(labels.labels, before)
+
+
+def test_boxes_limit_no_class_of_which_another_object_was_drawn_or_that_nobody_looked_for():
+    def far(point, looked_for=None):
+        hints = ImageHints({"boxes": HINTS.boxes, "points": (point,)}, background=0, looked_for=looked_for)
+        return pseudo_labels(DecodedImage(np.zeros((20, 30, 3), np.uint8), None), hints, 2, 2, middles).labels[19, 29]
+
+    inside, apart = Point(10, 8, 1), Point(3, 3, 1)  # the first one's disc leaves the box
+    assert (far(inside), far(apart), far(inside, frozenset({0}))) == (0, UNLABELED, UNLABELED)
+
+
+def test_without_a_background_what_boxes_leave_is_of_no_class():
+    hints = ImageHints({"boxes": HINTS.boxes}, looked_for=frozenset({0}))
+    labels = pseudo_labels(DecodedImage(np.zeros((20, 30, 3), np.uint8), None), hints, 2, find_in_boxes=middles)
+    assert labels.labels[19, 29] == UNLABELED
+    assert not labels.possible[:, 19, 29].any()

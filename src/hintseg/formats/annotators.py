@@ -2,7 +2,8 @@
 
 A pixel of a region keeps its class where everybody who drew regions has the same; else it is ignored. Boxes, points,
 strokes and choices stay whose class everybody named, unless another drew something of another class in their place.
-Of a class that only some drew it is known no more than that it may be there: a tag keeps it from counting as absent.
+Of a class of which something is left out it is known no more than that it may be there: it counts neither as there nor
+as absent.
 """
 
 from collections.abc import Iterable
@@ -33,8 +34,8 @@ def sheet(found: Imported) -> Imported:
 def merge(found: Imported, key: str, drawn: list[Imported]) -> None:
     """Take over what annotators agree on; what is left out is counted."""
     for one in drawn:
-        for incomplete, is_known in one.incomplete.items():
-            found.incomplete[incomplete] = found.incomplete.get(incomplete, True) and is_known
+        for label in one.incomplete.get(key, ()):
+            found.leave_open(key, label)
     for _ in (one for one in drawn if not _named(one, key)):
         found.leave_out("annotation without hints beside another annotator's")
     drawn = [one for one in drawn if _named(one, key)]
@@ -52,17 +53,20 @@ def merge(found: Imported, key: str, drawn: list[Imported]) -> None:
             kept = [row for row in named if not _is_contradicted(table, row, key, others, beside)]
             if kept:
                 getattr(found, table).setdefault(key, []).extend(kept)
+            for row in rows:
+                if row not in kept:
+                    found.leave_open(key, row[place])
             if len(named) < len(rows):
                 found.leave_out(f"annotator's {table} of a class that another did not name")
             if len(kept) < len(named):
                 found.leave_out(f"annotator's {table} where another drew another class")
         for label in one.tags.get(key, ()):
-            if label in agreed or key in one.incomplete:
+            if label in agreed:
                 found.add_tag(key, label)
-            else:
+            elif label not in one.incomplete.get(key, ()):
                 found.leave_out("annotator's choice that another did not make")
-    for label in sorted(set().union(*(_drawn(one, key) for one in drawn)) - agreed):
-        found.add_tag(key, label)
+    for label in set().union(*(_named(one, key) for one in drawn)) - (agreed & _named(found, key)):
+        found.leave_open(key, label)
 
 
 def _named(one: Imported, key: str) -> set[int]:

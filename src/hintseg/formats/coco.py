@@ -1,8 +1,8 @@
 """COCO: polygons and RLE masks → regions; boxes without a mask → boxes; visible keypoints → points.
 
 An annotation with a `segmentation` of polygons or run lengths is a region and its `bbox` says nothing more, but for an
-upright rectangle that `isbbox` calls a box (COCO Annotator). Where
-regions overlap, crowds lie lowest, and smaller ones lie over larger ones. `ignore: 1` makes a region ignored.
+upright rectangle that `isbbox` calls a box (COCO Annotator); one without any place is a tag. Where regions overlap,
+crowds lie lowest, and smaller ones lie over larger ones. `ignore: 1` makes a region ignored.
 Categories that no annotation uses become no classes. Files or folders called train, val or test become splits.
 Written, every class of an image is one annotation with run lengths, the background's too; or every connected area is
 one with a polygon, which people can correct in other tools.
@@ -176,8 +176,7 @@ def _add_images(images: dict[str, dict[str, Any]], found: Imported, path: Path) 
 
 def _add(annotation: dict[str, Any], key: str, label: int, found: Imported, where: str) -> None:
     ignored = annotation.get("ignore") in (1, True)
-    is_box = annotation.get("isbbox") is True and annotation.get("bbox") and _is_upright_rectangle(annotation)
-    is_box = is_box and not ignored
+    is_box = annotation.get("isbbox") is True and _is_upright_rectangle(annotation) and not ignored
     drawn = not is_box and _add_region(annotation, key, IGNORE_INDEX if ignored else label, found, where)
     if ignored:
         if not drawn:
@@ -187,12 +186,16 @@ def _add(annotation: dict[str, Any], key: str, label: int, found: Imported, wher
     points = numbers(written, None, f"{where}, keypoints") if written else []
     if len(points) % 3:
         raise InputError(f"{where}: the field 'keypoints' has {len(points)} values, not three a point.")
+    has_extent = drawn or is_box or annotation.get("bbox")
     for x, y, visible in zip(points[::3], points[1::3], points[2::3], strict=True):
         if visible == 1:
-            found.leave_out("key point that is hidden behind something", key, label)
+            found.leave_out("key point that is hidden behind something", "" if has_extent else key, label)
         elif visible > 1:
             found.add_point(key, x, y, label)
-    if annotation.get("bbox") and not drawn:
+    if is_box and not annotation.get("bbox"):
+        ring = numbers(_only_ring(annotation), None, f"{where}, segmentation")
+        found.add_rotated_box(key, np.array(ring).reshape(-1, 2), label)
+    elif annotation.get("bbox") and not drawn:
         x, y, width, height = numbers(annotation["bbox"], 4, f"{where}, bbox")
         attributes = annotation.get("attributes")
         angle = attributes.get("rotation") if isinstance(attributes, dict) else None
@@ -202,14 +205,20 @@ def _add(annotation: dict[str, Any], key: str, label: int, found: Imported, wher
             (degrees,) = numbers([angle], 1, f"{where}, attributes.rotation")
             corners = rectangle(x, y, x + width, y + height)
             found.add_rotated_box(key, turned(corners, (x + width / 2, y + height / 2), degrees), label)
-    elif not drawn and not points:
+    elif not drawn and not any(points[2::3]):
         found.add_tag(key, label)
+        found.leave_open(key, label)  # it is not said where: perhaps outside all boxes
+
+
+def _only_ring(annotation: dict[str, Any]) -> Any:
+    """The ring of a segmentation of one; other segmentations as they are."""
+    rings = annotation.get("segmentation")
+    return rings[0] if isinstance(rings, list) and len(rings) == 1 else rings
 
 
 def _is_upright_rectangle(annotation: dict[str, Any]) -> bool:
     """Whether its one polygon has the four corners of its own extent, and nothing else."""
-    polygons = annotation.get("segmentation")
-    polygon = polygons[0] if isinstance(polygons, list) and len(polygons) == 1 else polygons
+    polygon = _only_ring(annotation)
     if not isinstance(polygon, list) or len(polygon) not in (8, 10):
         return False
     if not all(isinstance(value, int | float) for value in polygon):

@@ -64,7 +64,7 @@ def finish(found: Imported) -> None:
         table.update(renamed)
     found.whole = {names[key] for key in found.whole}
     found.looked_for = {names[key]: labels for key, labels in found.looked_for.items() if key in names}
-    found.incomplete = {names[key]: known for key, known in found.incomplete.items() if key in names}
+    found.incomplete = {names[key]: left for key, left in found.incomplete.items() if key in names}
     found.splits = {
         name: [names[key] for key in dict.fromkeys(keys) if key in names] for name, keys in found.splits.items()
     }

@@ -198,7 +198,7 @@ def _read_task(
     for image, sheets in drawn.items():
         key = _read_image(image, sheets, addresses, found, where)
         if image in incomplete:
-            found.incomplete[key] = False
+            found.leave_open(key, None)
 
 
 def _has_place(result: dict[str, Any]) -> bool:
@@ -261,7 +261,7 @@ def _add(result: dict[str, Any], key: str, found: Imported, where: str) -> None:
         names = sorted(name for kind in _kinds(result) for name in _names(value, kind))
     labels = [found.label(str(name)) for name in names]
     if result.get("is_positive") is False:  # a click of a smart tool
-        found.leave_out("key point that says where a class is not", key, labels[0] if labels else None)
+        found.leave_out("key point that says where a class is not", key, labels[0] if labels else None, None)
         return
     if is_read and len(labels) == 1 and not result.get("image_rotation"):
         _draw(value, result["type"], key, labels[0], found, where)

@@ -42,7 +42,7 @@ class Imported:
         painted: KEY → classes of its regions, later ones of which may cover others.
         whole: keys whose regions are full label maps, in which nothing was left out but ignored pixels.
         splits: name → keys.
-        incomplete: KEY of an image in which something drawn could not be held → whether its class is known.
+        incomplete: KEY of an image in which something drawn could not be held → its classes; None: of any class.
         lost, notes: what could not be held → how often, and sentences about what was changed.
         listed, looked_for: annotation file → names in its list of classes; KEY → labels, if its files list some only.
         unlabelled: value or class of label maps that says that nothing was drawn, if it was given.
@@ -61,7 +61,7 @@ class Imported:
     painted: dict[str, set[int]] = field(default_factory=dict)
     whole: set[str] = field(default_factory=set)
     splits: dict[str, list[str]] = field(default_factory=dict)
-    incomplete: dict[str, bool] = field(default_factory=dict)
+    incomplete: dict[str, set[int | None]] = field(default_factory=dict)
     lost: Counter[str] = field(default_factory=Counter)
     notes: list[str] = field(default_factory=list)
     listed: dict[Path, list[str]] = field(default_factory=dict)
@@ -199,34 +199,36 @@ class Imported:
 
     def paint(self, key: str, mask: NDArray[np.bool_], label: int, where: str) -> None:
         """A mask of the declared size, or of the image's; InputError where it has another."""
-        frame = self._fitting(key, mask.shape, where)
-        if frame is None:
+        if (frame := self._fitting(key, mask.shape, where)) is None:
             return
         there = frame.moved_map(mask.astype(np.uint8)) > 0
         if there.any():
             self._canvas(key, label)[there] = label
         else:
-            self.leave_out("mask that covers no pixel of its image", key, label, bool(mask.any()))
+            self.leave_out("mask that covers no pixel of its image", key, label, True if mask.any() else None)
 
     def paint_map(self, key: str, labels: NDArray[np.uint8], where: str) -> None:
         """A full label map, `IGNORE_INDEX` where pixels are ignored; `paint` says of which size."""
-        frame = self._fitting(key, labels.shape, where)
-        if frame is not None:
+        if (frame := self._fitting(key, labels.shape, where)) is not None:
             self.regions[key] = frame.moved_map(labels)
             self.whole.add(key)
 
-    def leave_out(self, reason: str, key: str | None = None, label: int | None = None, there: bool = True) -> None:
+    def leave_out(self, reason: str, key: str = "", label: int | None = None, there: bool | None = True) -> None:
         """Count something that is not taken over; the reason is a noun, as "polygon that covers no pixel".
 
         Args:
-            key: image of a shape, which is not filled with the background if the shape is `there`.
-            label: its class, which a tag keeps from counting as absent; None: no class counts as absent.
+            key, label: image and class of a shape; see `leave_open`.
+            there: whether the shape is in the image, so that its class gets a tag; None: it may be.
         """
         self.lost[reason] += 1
-        if key is not None and there and label != IGNORE_INDEX:
-            self.incomplete[key] = self.incomplete.get(key, True) and label is not None
-            if label is not None:
+        if key and there is not False and label != IGNORE_INDEX:
+            self.leave_open(key, label)
+            if there and label is not None:
                 self.add_tag(key, label)
+
+    def leave_open(self, key: str, label: int | None) -> None:
+        """More of a class (None: of any) may be in the image than was taken over: it is not filled with background."""
+        self.incomplete.setdefault(key, set()).add(label)
 
     def note(self, sentence: str) -> None:
         """Say something once."""
@@ -255,8 +257,7 @@ class Imported:
         return ImageFinder(self.root)
 
     def _key(self, path: Path) -> str:
-        parts = parts_of(str(path.relative_to(self.root).with_suffix("")))
-        return "/".join(part.strip() for part in parts)
+        return "/".join(part.strip() for part in parts_of(str(path.relative_to(self.root).with_suffix(""))))
 
     def _require_one_name(self, key: str, name: str, where: Path) -> None:
         """Two names of one file are of two images, unless one is the other's end in another annotation file."""
@@ -273,8 +274,7 @@ class Imported:
             )
 
     def _require_one_frame(self, key: str, declared: tuple[int, int] | None, where: Path) -> None:
-        size = self.sizes.get(key)
-        if size is None:
+        if (size := self.sizes.get(key)) is None:
             return
         asked = size if declared is None or min(declared) <= 0 else (int(declared[0]), int(declared[1]))
         frame = frame_of(self.images[key], size, asked, where)

@@ -262,6 +262,8 @@ def _write(found: Imported, out: Path, background: int | None) -> Dataset:
         if rest is not None and (only_named or key in found.incomplete or key in found.looked_for):
             rest, unfilled = None, unfilled + 1
         folder = "masks" if key in found.whole or rest is not None else "scribbles"
+        if folder == "scribbles" and (regions == IGNORE_INDEX).any():  # which the scribbles hold as unlabelled
+            found.leave_open(key, None)
         labels = np.where(regions == UNLABELED, np.uint8(IGNORE_INDEX if rest is None else rest), regions)
         write_labels(out / folder / f"{key}.png", labels, quickly=True)
     if unfilled:
@@ -274,6 +276,20 @@ def _write(found: Imported, out: Path, background: int | None) -> Dataset:
         "boxes": found.boxes,
         "points": found.points,
         "scribbles": found.scribbles,
-        "looked_for": found.looked_for | {key: [] for key, is_known in found.incomplete.items() if not is_known},
+        "looked_for": found.looked_for | _looked_for(found),
     }
     return write_folder(out, found.classes, background, found.images, found.splits, tables)
+
+
+def _looked_for(found: Imported) -> dict[str, list[int]]:
+    """Of images in which something was left out: the classes of which nothing more can be there.
+
+    A class with a tag counts as there anyway, and needs no row but for boxes, which would say where it is and is not.
+    """
+    rows = {}
+    for key, left in found.incomplete.items():
+        tagged = set() if key in found.boxes else set(found.tags.get(key, ()))
+        searched = found.looked_for.get(key, range(len(found.classes)))
+        if left - tagged:
+            rows[key] = [] if None in left else [label for label in searched if label not in left]
+    return rows

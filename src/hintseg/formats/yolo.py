@@ -158,7 +158,7 @@ def _add_points(key: str, points: list[float], label: int, described: Descriptio
         if seen == [2] or (not seen and (x or y)):
             found.add_point(key, x * width, y * height, label)
         elif seen != [0] and seen:
-            found.leave_out("key point that is hidden", key, label)
+            found.leave_out("key point that is hidden")  # its object has a box
 
 
 def _opened(values: list[float]) -> list[float]:

@@ -3,7 +3,8 @@
 In this order:
 
 1. `drawn`: points, strokes, regions and masks label pixels for certain, a stronger type over a weaker one;
-2. `limited_by_boxes`: a class with boxes lies inside them and nowhere else; GrabCut says where in them it probably is;
+2. `limited_by_boxes`: a class whose objects all have boxes lies inside them and nowhere else; GrabCut says where in
+   them it probably is;
 3. `without_invalid`: pixels that hold no data are ignored;
 4. `target.reduce_labels`: to the size at which a network sees the image;
 5. `cam.seeds`: where the classes are that an image's tags name and no other hint localizes (training alone);
@@ -11,8 +12,9 @@ In this order:
 7. `complete.complete_image`: a network's probabilities, limited to what 1 to 3 allow.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -43,7 +45,9 @@ def pseudo_labels(
     """
     labels = drawn(hints, decoded.pixels.shape[:2], num_classes, point_radius)
     if hints.boxes:
-        labels = limited_by_boxes(labels, hints.boxes, find_in_boxes(decoded.pixels, hints.boxes))
+        inside = find_in_boxes(decoded.pixels, hints.boxes)
+        searched = None if hints.looked_for is None else hints.looked_for | {hints.background}
+        labels = limited_by_boxes(labels, hints.boxes, inside, searched)
     return labels if decoded.valid is None else without_invalid(labels, decoded.valid)
 
 
@@ -70,15 +74,24 @@ def drawn(hints: ImageHints, size: tuple[int, int], num_classes: int, point_radi
     return PseudoLabels(labels, ~hints.absent(num_classes), hints.present(num_classes), labels)
 
 
-def limited_by_boxes(labels: PseudoLabels, boxes: Sequence[Box], inside: NDArray[np.uint8]) -> PseudoLabels:
+def limited_by_boxes(
+    labels: PseudoLabels, boxes: Sequence[Box], inside: NDArray[np.uint8],
+    searched: Collection[int | None] | None = None,
+) -> PseudoLabels:  # fmt: skip
     """Stage 2. A pixel where one class alone is possible has it; what boxes probably show joins the seeds.
 
     Args:
         inside: (H, W) uint8 of `box_seeds` or `middles`.
+        searched: of other classes, objects without a box may be anywhere, or nowhere; None: all were looked for.
     """
     possible = possible_classes(boxes, labels.candidate_classes, labels.labels.shape)
-    blank = labels.labels == UNLABELED
+    blank, somewhere = labels.labels == UNLABELED, possible.any(axis=0)
     certain = blank & (possible.sum(axis=0) == 1)
+    is_open = [searched is not None and label not in searched for label in range(len(possible))]
+    for label in {box.label for box in boxes}:
+        if is_open[label] or _lies_apart(labels.labels == label, possible[label]):
+            possible[label] |= somewhere
+    certain &= (possible.sum(axis=0) == 1) & ~possible[is_open].any(axis=0)
     known, seeds = labels.labels.copy(), inside.copy()
     known[certain] = seeds[certain] = possible.argmax(axis=0)[certain]
     seeds[~blank] = known[~blank]
@@ -96,6 +109,12 @@ def possible_classes(
         rows, columns = box_pixels(box, size, 1.0)
         possible[box.label, rows, columns] = True
     return possible
+
+
+def _lies_apart(drawn: NDArray[np.bool_], in_boxes: NDArray[np.bool_]) -> bool:
+    """Whether something drawn touches no box of its class: an object without one."""
+    count, areas = cv2.connectedComponents(drawn.astype(np.uint8))
+    return len({0, *np.unique(areas[in_boxes]).tolist()}) < count
 
 
 def without_invalid(labels: PseudoLabels, valid: NDArray[np.bool_]) -> PseudoLabels:
