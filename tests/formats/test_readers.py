@@ -208,13 +208,17 @@ def test_key_points_that_are_hidden_in_a_box_leave_its_outside_background(root):
 
 
 @pytest.mark.parametrize(
-    "dog", [{"keypoints": [0, 0, 0]}, {"segmentation": {"size": [HEIGHT, WIDTH], "counts": [HEIGHT * WIDTH]}}]
+    ("dog", "outside"),
+    [
+        ({"keypoints": [0, 0, 0]}, 1),  # a tag: it is where no box is
+        ({"segmentation": {"size": [HEIGHT, WIDTH], "counts": [HEIGHT * WIDTH]}}, UNLABELED),
+    ],
 )
-def test_a_class_of_which_nothing_is_drawn_is_not_absent(root, dog):
+def test_a_class_of_which_nothing_is_drawn_is_not_absent(root, dog, outside):
     coco(root, [{"bbox": [2, 2, 7, 7]}, {"category_id": 2} | dog])
     result = Result(root)
     assert says(result)[1] == [False, False]
-    assert hint_labels(result.dataset, "a")[-1, -1] == UNLABELED, "nor is it everywhere else"
+    assert hint_labels(result.dataset, "a")[-1, -1] == outside
 
 
 def test_a_class_whose_region_others_cover_is_not_absent(root):

@@ -4,6 +4,7 @@ from hintseg.hints.labels import IGNORE_INDEX, UNLABELED
 from hintseg.hints.model import ImageHints
 from hintseg.hints.types.boxes import Box
 from hintseg.hints.types.points import Point
+from hintseg.hints.types.tags import Tag
 from hintseg.io.samples import DecodedImage
 from hintseg.pseudo_labels.pipeline import drawn, limited_by_boxes, middles, pseudo_labels, without_invalid
 
@@ -40,12 +41,15 @@ def test_what_is_certain_stays_as_it_is_when_boxes_come():
 
 
 def test_boxes_limit_no_class_of_which_another_object_was_drawn_or_that_nobody_looked_for():
-    def far(point, looked_for=None):
-        hints = ImageHints({"boxes": HINTS.boxes, "points": (point,)}, background=0, looked_for=looked_for)
+    def far(point, looked_for=None, *tags):
+        drawn = {"boxes": HINTS.boxes, "points": (point,), "tags": tags}
+        hints = ImageHints(drawn, background=0, looked_for=looked_for)
         return pseudo_labels(DecodedImage(np.zeros((20, 30, 3), np.uint8), None), hints, 2, 2, middles).labels[19, 29]
 
     inside, apart = Point(10, 8, 1), Point(3, 3, 1)  # the first one's disc leaves the box
-    assert (far(inside), far(apart), far(inside, frozenset({0}))) == (0, UNLABELED, UNLABELED)
+    assert (far(inside), far(apart), far(inside, frozenset())) == (0, UNLABELED, UNLABELED)
+    assert far(inside, frozenset({0})) == 0, "a class that was added later is where its boxes are"
+    assert far(inside, frozenset({0}), Tag(1)) == UNLABELED, "but not where a tag says that there is more"
 
 
 def test_without_a_background_what_boxes_leave_is_of_no_class():

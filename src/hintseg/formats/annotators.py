@@ -56,6 +56,8 @@ def merge(found: Imported, key: str, drawn: list[Imported]) -> None:
             for row in rows:
                 if row not in kept:
                     found.leave_open(key, row[place])
+                    if row[place] in agreed:
+                        found.add_tag(key, row[place])
             if len(named) < len(rows):
                 found.leave_out(f"annotator's {table} of a class that another did not name")
             if len(kept) < len(named):

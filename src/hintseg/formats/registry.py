@@ -288,8 +288,8 @@ def _looked_for(found: Imported) -> dict[str, list[int]]:
     """
     rows = {}
     for key, left in found.incomplete.items():
-        tagged = set() if key in found.boxes else set(found.tags.get(key, ()))
+        boxed = {row[-1] for row in found.boxes.get(key, ())}
         searched = found.looked_for.get(key, range(len(found.classes)))
-        if left - tagged:
+        if left := left - (set(found.tags.get(key, ())) - boxed):
             rows[key] = [] if None in left else [label for label in searched if label not in left]
     return rows

@@ -14,6 +14,7 @@ from hintseg.io.rasters import NODATA, read_header, read_mask
 from hintseg.io.samples import DecodedImage
 
 BITS, SAMPLE_FORMAT = 258, 339  # tags of a TIFF
+DEEP = ("PNG", "PPM", "JPEG2000")  # which Pillow reduces to 8 bits
 PLAIN_FORMATS = (1, 4)  # unsigned, or not said
 
 
@@ -49,7 +50,7 @@ def _lost(image: Any, path: Path | None) -> str | None:
         masked = path is not None and header is not None and read_mask(path, header) is not None
         return "other samples than 0 to 255" if not plain else "a no-data mark" if NODATA in tags or masked else None
     deep = has_deep_colours(image)
-    if path is not None and image.format is not None and not deep:
+    if path is not None and image.format in DEEP and not deep:
         with path.open("rb") as file:
             deep = has_deep_colours(identified(path, file))
     return "other samples than 0 to 255" if deep else None

@@ -46,8 +46,7 @@ def pseudo_labels(
     labels = drawn(hints, decoded.pixels.shape[:2], num_classes, point_radius)
     if hints.boxes:
         inside = find_in_boxes(decoded.pixels, hints.boxes)
-        searched = None if hints.looked_for is None else hints.looked_for | {hints.background}
-        labels = limited_by_boxes(labels, hints.boxes, inside, searched)
+        labels = limited_by_boxes(labels, hints.boxes, inside, _open_classes(hints, num_classes))
     return labels if decoded.valid is None else without_invalid(labels, decoded.valid)
 
 
@@ -76,26 +75,33 @@ def drawn(hints: ImageHints, size: tuple[int, int], num_classes: int, point_radi
 
 def limited_by_boxes(
     labels: PseudoLabels, boxes: Sequence[Box], inside: NDArray[np.uint8],
-    searched: Collection[int | None] | None = None,
+    open_classes: Collection[int] = (),
 ) -> PseudoLabels:  # fmt: skip
     """Stage 2. A pixel where one class alone is possible has it; what boxes probably show joins the seeds.
 
     Args:
         inside: (H, W) uint8 of `box_seeds` or `middles`.
-        searched: of other classes, objects without a box may be anywhere, or nowhere; None: all were looked for.
+        open_classes: of these, objects without a box may be anywhere, or nowhere.
     """
     possible = possible_classes(boxes, labels.candidate_classes, labels.labels.shape)
     blank, somewhere = labels.labels == UNLABELED, possible.any(axis=0)
     certain = blank & (possible.sum(axis=0) == 1)
-    is_open = [searched is not None and label not in searched for label in range(len(possible))]
     for label in {box.label for box in boxes}:
-        if is_open[label] or _lies_apart(labels.labels == label, possible[label]):
+        if label in open_classes or _lies_apart(labels.labels == label, possible[label]):
             possible[label] |= somewhere
-    certain &= (possible.sum(axis=0) == 1) & ~possible[is_open].any(axis=0)
+    certain &= (possible.sum(axis=0) == 1) & ~possible[sorted(open_classes)].any(axis=0)
     known, seeds = labels.labels.copy(), inside.copy()
     known[certain] = seeds[certain] = possible.argmax(axis=0)[certain]
     seeds[~blank] = known[~blank]
     return labels._replace(labels=known, seeds=seeds, possible=possible, boxes=tuple(boxes))
+
+
+def _open_classes(hints: ImageHints, num_classes: int) -> frozenset[int]:
+    """Classes that nobody looked for; one with boxes only if a tag names it, too, or nobody looked for anything."""
+    if hints.looked_for is None:
+        return frozenset()
+    boxed = {box.label for box in hints.boxes} - {tag.label for tag in hints.tags} if hints.looked_for else set()
+    return frozenset(range(num_classes)) - hints.looked_for - {hints.background} - boxed
 
 
 def possible_classes(

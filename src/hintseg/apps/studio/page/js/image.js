@@ -8,13 +8,17 @@ import { emit, hand, imageOf, view } from "./state.js";
 
 const isAccepted = (key) => imageOf(key)?.hint_types.includes("masks"); // as this page knows it
 
+let opening = 0; // images, the last of which will be shown
+let asked = null; // version of an image file that was written anew
+
 export async function open(key) {
   const signal = instead("open");
   instead("mask");
+  opening += 1;
   try { await read(key, signal); } catch (error) {
     if (!signal.aborted) emit("mask"); // of the image that stays
     throw error;
-  }
+  } finally { opening -= 1; }
 }
 
 // An image is on the page only when all of it was read: what failed to load is never taken for "no hints".
@@ -44,7 +48,8 @@ async function read(key, signal) {
 // The image file itself was written anew: another picture, or one that cannot be read.
 export async function reopen(version) {
   const { key } = view;
-  view.image = version; // asked for once
+  if (opening || version === asked) return;
+  asked = version; // once
   emit("replaced");
   try { await open(key); } catch { return emit("mask"); } // which says what is wrong
   if (key === view.key) inform(`The image file of “${key}” was written anew, and is shown as it is now. Look whether its hints still fit.`, key);

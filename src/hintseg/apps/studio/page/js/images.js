@@ -71,8 +71,8 @@ on("opened", () => {
 });
 
 on("replaced", () => {
-  const { key, image } = view, small = smallOf(key);
-  if (small) small.src = `${address("image", key)}?side=200&now=${image}`;
+  const { key } = view, small = smallOf(key);
+  if (small) small.src = `${address("image", key)}?side=200&now=${Date.now()}`;
   judge(key);
 });
 

@@ -50,6 +50,7 @@ export const isFinding = () => finding;
 
 async function showMask() {
   finding = false;
+  view.failed = "";
   const key = view.key, signal = instead("mask");
   $("accept").textContent = view.accepted ? "Withdraw mask" : "Accept mask";
   $("accept").title = view.accepted ? "take the accepted mask away again; a copy stays in studio/kept (A)" : "take this mask as it is (A)";

@@ -56,7 +56,7 @@ function deleted(state, known) {
 }
 
 function noticeLost(key, state) {
-  notice(`“${key}” is not in the project's folder images/ any more, so its hints are not saved as they are here: ${counted(state)}. Put the file back, and it is saved at once.`, [
+  notice(`“${key}” is not in the project's folder images/ any more, so its hints are not saved as they are here: ${counted(state)}. Put the file back, and it can be saved.`, [
     ["Discard what was drawn", "forget what is not saved", () => { settle(key); markSaved(); showNotice(); }],
   ]);
 }

@@ -15,6 +15,7 @@ export const begins = (key) => retried.delete(key); // with something newer
 
 // Sending it again would not help, unless what it is about is mended.
 export async function refuse(key, state, error) {
+  if (waiting.get(key) !== state) return; // something newer waits, which holds all of it
   waiting.delete(key);
   refused.set(key, state);
   reasons.set(key, error);

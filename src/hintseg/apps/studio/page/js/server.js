@@ -32,10 +32,13 @@ export const send = (path, method, body, version, more = {}, how = askJson) =>
 // What the server answers at once; one that hangs counts as away.
 export function soon(path, options = {}) {
   const given = options.signal, late = new AbortController();
-  const timer = setTimeout(() => late.abort(new DOMException("late", "TimeoutError")), PATIENCE);
+  const patience = options.body ? 2 * PATIENCE + options.body.length / 32 : PATIENCE; // more than the server has for a body
+  const timer = setTimeout(() => late.abort(new DOMException("late", "TimeoutError")), patience);
   if (given?.aborted) late.abort(given.reason);
   given?.addEventListener("abort", () => late.abort(given.reason));
-  return askJson(path, { ...options, signal: late.signal }).finally(() => clearTimeout(timer));
+  return askJson(path, { ...options, signal: late.signal })
+    .catch((error) => { throw error.name === "TimeoutError" ? Object.assign(new Error("the server does not answer"), { away: true }) : error; })
+    .finally(() => clearTimeout(timer));
 }
 export const address = (kind, key) => `/api/${kind}/${key.split("/").map(encodeURIComponent).join("/")}`;
 

@@ -25,8 +25,10 @@ function remaining(seconds) {
 // Whether this browser was not told yet how a run ended that it did not see.
 function isNews(run) {
   const name = `hintseg ${project.folder}`;
-  if (localStorage.getItem(name) === run) return false;
-  localStorage.setItem(name, run);
+  try {
+    if (localStorage.getItem(name) === run) return false;
+    localStorage.setItem(name, run);
+  } catch { /* a browser that keeps nothing is told each time */ }
   return true;
 }
 
@@ -91,7 +93,7 @@ async function compare(state, key) {
   if (!isLate() && (classes !== project.version || others)) await readProject();
   if (!hints || key !== view.key) return;
   if (accepted !== imageOf(key)?.hint_types.includes("masks")) await readProject();
-  if (image !== view.image) return reopen(image);
+  if (image !== view.image) await reopen(image);
   if (hints !== versions.get(key) || accepted !== view.accepted) await follow();
   if (mask && mask !== told && !isFinding() && view.tag !== `"${mask}"`) {
     told = mask;
