@@ -65,6 +65,10 @@ def test_what_was_drawn_on_the_image_before_is_looked_at_first(browser, serve, p
         page.unroute("**/api/state*")
         expect(page.locator("#info-text")).to_contain_text("was written anew")
         expect(page.locator("#saved")).to_have_text("NOT saved: astronaut")
+        for name in ("cat", "astronaut"):
+            page.locator("#images button", has_text=name).click()
+            expect(page.locator("#images [aria-current=true] span")).to_have_text(name)
+        expect(page.locator("#error-text")).to_contain_text("its image file was replaced since this was drawn")
         scribble(page, (0.1, 0.4), (0.6, 0.4))
         expect(page.locator("#saved")).to_have_text("saved")
         assert stored(photographs) == ["dog", "dog"]

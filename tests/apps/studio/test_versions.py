@@ -438,3 +438,17 @@ def test_hints_without_an_image_are_told(tab, folder):
     assert tab.reload()["orphans"] == []
     next((folder / "images").glob("b.png")).rename(folder / "images" / "c.png")
     assert tab.reload()["orphans"] == ["b"]
+
+
+def test_strokes_outside_an_image_that_became_smaller_are_copied_before_they_go(tab, folder):
+    tab.save("b", OTHER)
+    path = next((folder / "images").glob("b.png"))
+    path.unlink()
+    Image.new("RGB", (48, 20), "white").save(path)
+    assert tab.open("b")["outside"] == 1
+    assert tab.save("b", {"points": [{"label": 1, "x": 5, "y": 5}]}).status_code == 200
+    assert tab.open("b")["outside"] == 0
+    (copy,) = (folder / "studio" / "kept" / "outside").glob("*/scribbles.json")
+    assert list(json.loads(copy.read_text("utf-8"))) == ["b"]
+    assert tab.save("b", {}).status_code == 200
+    assert len(list((folder / "studio" / "kept" / "outside").iterdir())) == 1

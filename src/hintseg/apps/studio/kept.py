@@ -9,9 +9,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from hintseg.apps.studio.drawn import DrawnHints, version_of
+from hintseg.apps.studio.drawn import TABLES, DrawnHints, version_of
 from hintseg.apps.studio.links import writable
 from hintseg.errors import InputError
+from hintseg.hints.dataset import Dataset
 from hintseg.io.reading import read_json
 from hintseg.io.writing import atomic_path
 
@@ -69,6 +70,14 @@ def drop_held(root: Path, key: str, drawn: DrawnHints) -> None:
     for copy in kept(root, key):
         if drawn.holds(DrawnHints.model_validate(copy["hints"])):
             drop(root, key, copy["name"])
+
+
+def is_cut(dataset: Dataset, key: str) -> bool:
+    """Whether hints of an image leave it, so that the page does not show all that the files hold."""
+    try:
+        return bool(dataset.hints(key, TABLES).corrections)
+    except InputError:
+        return True
 
 
 def keep_mask(root: Path, path: Path) -> None:

@@ -19,7 +19,7 @@ from hintseg.apps.studio.deletion import Uses, delete_class, uses_of
 from hintseg.apps.studio.drawn import TABLES, DrawnHints, Rows, version_of
 from hintseg.apps.studio.gathering import gather_images
 from hintseg.apps.studio.identifiers import identify
-from hintseg.apps.studio.kept import drop, drop_held, keep, kept
+from hintseg.apps.studio.kept import drop, drop_held, is_cut, keep, kept
 from hintseg.apps.studio.links import writable, write_new
 from hintseg.apps.studio.regions import is_same, map_version, stage_map
 from hintseg.apps.studio.tables import HintTables, Marks, by_number, mark, types_by_image
@@ -228,7 +228,8 @@ class Project:
             raise InputError(f"{key}: its hints are more than the page can show; draw on it elsewhere.") from error
         copies = kept(self.root, key)
         return drawn.model_dump() | {
-            "version": version, "width": width, "height": height, "raster": drawn.regions is None, "kept": copies
+            "version": version, "width": width, "height": height, "raster": drawn.regions is None, "kept": copies,
+            "outside": len(found.corrections),
         }  # fmt: skip
 
     def hints_version(self, key: str) -> str:
@@ -265,7 +266,7 @@ class Project:
             held = rows == self._tables.rows(key) and is_same(self.dataset, key, labels)
             if version != self._version(key) and not held:
                 raise self._conflict(key, drawn, 0)
-            with changing(self.root) as change:
+            with changing(self.root, "outside" if is_cut(self.dataset, key) else "") as change:
                 stage_map(self.dataset, key, labels, change)
                 self._tables.stage(key, rows, change)
             drop_held(self.root, key, drawn)

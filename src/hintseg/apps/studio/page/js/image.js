@@ -1,6 +1,6 @@
 // The one image that is open: read whole, and followed when others change its hints.
 
-import { arrange, inform, mark } from "./dom.js";
+import { $, arrange, inform, mark } from "./dom.js";
 import { adopt } from "./editing.js";
 import { followTheirs, isSending, unsaved, versions, waiting } from "./saving.js";
 import { address, bitmap, instead, soon } from "./server.js";
@@ -43,6 +43,7 @@ async function read(key, signal) {
   adopt(mine ?? found);
   emit("notice");
   emit("mask");
+  if (found.outside) inform(`Hints of “${key}” leave its image: what lies outside is not shown, and your next change leaves it out. A copy stays in studio/kept/outside.`, key);
 }
 
 // The image file itself was written anew: another picture, or one that cannot be read.
@@ -52,7 +53,7 @@ export async function reopen(version) {
   asked = version; // once
   emit("replaced");
   try { await open(key); } catch { return emit("mask"); } // which says what is wrong
-  if (key === view.key) inform(`The image file of “${key}” was written anew, and is shown as it is now. Look whether its hints still fit.`, key);
+  if (key === view.key && $("info").dataset.key !== key) inform(`The image file of “${key}” was written anew, and is shown as it is now. Look whether its hints still fit.`, key);
 }
 
 // What others saved on the image that is open, while nothing of this page waits.

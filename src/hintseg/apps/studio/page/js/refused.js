@@ -26,7 +26,7 @@ export async function refuse(key, state, error) {
   retried.delete(key);
 }
 
-on("opened", () => { if (refused.has(view.key) && !gone.has(view.key)) complain(reasons.get(view.key)); });
+on("opened", () => { if (refused.has(view.key) && !gone.has(view.key)) queueMicrotask(() => complain(reasons.get(view.key))); }); // after what takes messages away
 
 // What was refused may have been for a file that was mended since.
 function tryAgain() {
