@@ -46,7 +46,7 @@ on("notice", showNotice);
 on("images", () => { showNotice(); showOrphans(); });
 
 function showOrphans() {
-  const { orphans } = project, names = `${orphans.slice(0, 3).join(", ")}${orphans.length > 3 ? ", …" : ""}`;
+  const { orphans } = project, names = `${orphans.slice(0, 3).map((name) => `“${name}”`).join(", ")}${orphans.length > 3 ? ", …" : ""}`;
   $("orphans").textContent = orphans.length ? `The hints of ${names} are not used: no image has that name. Give the file its old name back.` : "";
 }
 
