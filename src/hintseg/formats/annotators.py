@@ -35,7 +35,7 @@ def merge(found: Imported, key: str, drawn: list[Imported]) -> None:
     """Take over what annotators agree on; what is left out is counted."""
     for one in drawn:
         for label in one.incomplete.get(key, ()):
-            found.leave_open(key, label)
+            found.mark_incomplete(key, label)
     for _ in (one for one in drawn if not _named(one, key)):
         found.leave_out("annotation without hints beside another annotator's")
     drawn = [one for one in drawn if _named(one, key)]
@@ -55,7 +55,7 @@ def merge(found: Imported, key: str, drawn: list[Imported]) -> None:
                 getattr(found, table).setdefault(key, []).extend(kept)
             for row in rows:
                 if row not in kept:
-                    found.leave_open(key, row[place])
+                    found.mark_incomplete(key, row[place])
                     if row[place] in agreed:
                         found.add_tag(key, row[place])
             if len(named) < len(rows):
@@ -68,7 +68,7 @@ def merge(found: Imported, key: str, drawn: list[Imported]) -> None:
             elif label not in one.incomplete.get(key, ()):
                 found.leave_out("annotator's choice that another did not make")
     for label in set().union(*(_named(one, key) for one in drawn)) - (agreed & _named(found, key)):
-        found.leave_open(key, label)
+        found.mark_incomplete(key, label)
 
 
 def _named(one: Imported, key: str) -> set[int]:

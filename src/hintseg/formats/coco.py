@@ -207,7 +207,7 @@ def _add(annotation: dict[str, Any], key: str, label: int, found: Imported, wher
             found.add_rotated_box(key, turned(corners, (x + width / 2, y + height / 2), degrees), label)
     elif not drawn and not any(points[2::3]):
         found.add_tag(key, label)
-        found.leave_open(key, label)  # it is not said where: perhaps outside all boxes
+        found.mark_incomplete(key, label)  # it is not said where: perhaps outside all boxes
 
 
 def _only_ring(annotation: dict[str, Any]) -> Any:

@@ -198,7 +198,7 @@ def _read_task(
     for image, sheets in drawn.items():
         key = _read_image(image, sheets, addresses, found, where)
         if image in incomplete:
-            found.leave_open(key, None)
+            found.mark_incomplete(key, None)
 
 
 def _has_place(result: dict[str, Any]) -> bool:

@@ -217,16 +217,16 @@ class Imported:
         """Count something that is not taken over; the reason is a noun, as "polygon that covers no pixel".
 
         Args:
-            key, label: image and class of a shape; see `leave_open`.
+            key, label: image and class of a shape; see `mark_incomplete`.
             there: whether the shape is in the image, so that its class gets a tag; None: it may be.
         """
         self.lost[reason] += 1
         if key and there is not False and label != IGNORE_INDEX:
-            self.leave_open(key, label)
+            self.mark_incomplete(key, label)
             if there and label is not None:
                 self.add_tag(key, label)
 
-    def leave_open(self, key: str, label: int | None) -> None:
+    def mark_incomplete(self, key: str, label: int | None) -> None:
         """More of a class (None: of any) may be in the image than was taken over: it is not filled with background."""
         self.incomplete.setdefault(key, set()).add(label)
 

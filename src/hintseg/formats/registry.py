@@ -263,7 +263,7 @@ def _write(found: Imported, out: Path, background: int | None) -> Dataset:
             rest, unfilled = None, unfilled + 1
         folder = "masks" if key in found.whole or rest is not None else "scribbles"
         if folder == "scribbles" and (regions == IGNORE_INDEX).any():  # which the scribbles hold as unlabelled
-            found.leave_open(key, None)
+            found.mark_incomplete(key, None)
         labels = np.where(regions == UNLABELED, np.uint8(IGNORE_INDEX if rest is None else rest), regions)
         write_labels(out / folder / f"{key}.png", labels, quickly=True)
     if unfilled:

@@ -46,7 +46,7 @@ def pseudo_labels(
     labels = drawn(hints, decoded.pixels.shape[:2], num_classes, point_radius)
     if hints.boxes:
         inside = find_in_boxes(decoded.pixels, hints.boxes)
-        labels = limited_by_boxes(labels, hints.boxes, inside, _open_classes(hints, num_classes))
+        labels = limited_by_boxes(labels, hints.boxes, inside, _unverified_classes(hints, num_classes))
     return labels if decoded.valid is None else without_invalid(labels, decoded.valid)
 
 
@@ -75,28 +75,28 @@ def drawn(hints: ImageHints, size: tuple[int, int], num_classes: int, point_radi
 
 def limited_by_boxes(
     labels: PseudoLabels, boxes: Sequence[Box], inside: NDArray[np.uint8],
-    open_classes: Collection[int] = (),
+    unverified: Collection[int] = (),
 ) -> PseudoLabels:  # fmt: skip
     """Stage 2. A pixel where one class alone is possible has it; what boxes probably show joins the seeds.
 
     Args:
         inside: (H, W) uint8 of `box_seeds` or `middles`.
-        open_classes: of these, objects without a box may be anywhere, or nowhere.
+        unverified: classes that nobody looked for: objects without a box may be anywhere, or nowhere.
     """
     possible = possible_classes(boxes, labels.candidate_classes, labels.labels.shape)
     blank, somewhere = labels.labels == UNLABELED, possible.any(axis=0)
     certain = blank & (possible.sum(axis=0) == 1)
     for label in {box.label for box in boxes}:
-        if label in open_classes or _lies_apart(labels.labels == label, possible[label]):
+        if label in unverified or _lies_apart(labels.labels == label, possible[label]):
             possible[label] |= somewhere
-    certain &= (possible.sum(axis=0) == 1) & ~possible[sorted(open_classes)].any(axis=0)
+    certain &= (possible.sum(axis=0) == 1) & ~possible[sorted(unverified)].any(axis=0)
     known, seeds = labels.labels.copy(), inside.copy()
     known[certain] = seeds[certain] = possible.argmax(axis=0)[certain]
     seeds[~blank] = known[~blank]
     return labels._replace(labels=known, seeds=seeds, possible=possible, boxes=tuple(boxes))
 
 
-def _open_classes(hints: ImageHints, num_classes: int) -> frozenset[int]:
+def _unverified_classes(hints: ImageHints, num_classes: int) -> frozenset[int]:
     """Classes that nobody looked for; one with boxes only if a tag names it, too, or nobody looked for anything."""
     if hints.looked_for is None:
         return frozenset()

@@ -8,12 +8,14 @@ class Refusal extends Error {
   constructor(message, status, current) { super(message); this.status = status; this.current = current; }
 }
 
+const noAnswer = () => Object.assign(new Error("the server does not answer"), { away: true });
+
 // Another server may have taken the address: it refuses what is meant for another folder than its own.
 const ours = (options) => ({ ...options, headers: { ...options.headers, ...(project.folder && { "Hintseg-Folder": project.folder }) } });
 
 export async function ask(path, options = {}) {
   const response = await fetch(path, ours(options)).catch((error) => {
-    throw error.name === "AbortError" ? error : Object.assign(new Error("the server does not answer"), { away: true }); // browsers word it each its own way
+    throw error.name === "AbortError" ? error : noAnswer(); // browsers word it each its own way
   });
   if (response.status === 412) {
     throw Object.assign(new Error(`this address serves another folder now, not “${project.name}”: start the studio for “${project.name}” again, or reload the page to see the other one`), { away: true, isOther: true });
@@ -37,7 +39,7 @@ export function soon(path, options = {}) {
   if (given?.aborted) late.abort(given.reason);
   given?.addEventListener("abort", () => late.abort(given.reason));
   return askJson(path, { ...options, signal: late.signal })
-    .catch((error) => { throw error.name === "TimeoutError" ? Object.assign(new Error("the server does not answer"), { away: true }) : error; })
+    .catch((error) => { throw error.name === "TimeoutError" ? noAnswer() : error; })
     .finally(() => clearTimeout(timer));
 }
 export const address = (kind, key) => `/api/${kind}/${key.split("/").map(encodeURIComponent).join("/")}`;
