@@ -5,7 +5,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from hintseg.formats.polygons import clipped_line, filled
+from hintseg.formats import polygons
+from hintseg.formats.polygons import clipped_line, filled, filled_together
 from hintseg.formats.rle import decode_polygons
 
 
@@ -70,6 +71,21 @@ def test_as_pycocotools_has_it():
         if trial % 3:
             vertices = np.round(vertices * 5 / (trial % 3)) / 5  # corners and outlines on centres
         np.testing.assert_array_equal(mask_of(size, vertices), as_pycocotools(size, vertices.tolist()))
+
+
+@pytest.mark.parametrize("most", [polygons.MOST_TOGETHER, 100])
+def test_together_as_one_by_one(monkeypatch, most):
+    monkeypatch.setattr(polygons, "MOST_TOGETHER", most)
+    random = np.random.default_rng(1)
+    for trial in range(40):
+        number = 1 + trial % 7
+        sizes = [tuple(random.integers(1, 24, 2).tolist()) for _ in range(number)]
+        several = [np.round(random.uniform(-6, 30, (random.integers(1, 9), 2)) * 5) / 5 for _ in range(number)]
+        found = filled_together(sizes, several)
+        for size, vertices, (window, inside) in zip(sizes, several, found, strict=True):
+            mask = np.zeros(size, np.bool_)
+            mask[window] = inside
+            np.testing.assert_array_equal(mask, as_pycocotools(size, vertices.tolist()))
 
 
 @pytest.mark.parametrize(

@@ -381,6 +381,25 @@ def test_what_coco_cannot_mean_is_refused(root, annotation, message):
         Result(root)
 
 
+def test_polygons_filled_together_are_as_alone(root, monkeypatch):
+    random = np.random.default_rng(0)
+    add_image(root / "b.png", 30, 40)
+    images = [{"id": 1, "file_name": "a.png"}, {"id": 2, "file_name": "b.png", "width": 80, "height": 60}]
+    annotations = [{"image_id": 1, "segmentation": [FLAT[:4], FLAT]}, {"segmentation": FLAT}, {"segmentation": []}]
+    for number in range(70):
+        ring = random.uniform(-9, 70, (random.integers(3, 9), 2)).ravel().tolist()
+        annotations.append({"image_id": 1 + number % 2, "category_id": 1 + number % 3 // 2, "segmentation": [ring]})
+    coco(root, annotations, images=images)
+    together = Result(root)
+    maps = {key: read_labels(together.root / "scribbles" / f"{key}.png") for key in "ab"}
+    shutil.rmtree(together.root)
+    monkeypatch.setattr("hintseg.formats.coco.TOGETHER", 1)
+    alone = Result(root)
+    assert (alone.lost, alone.notes) == (together.lost, together.notes)
+    for key, labels in maps.items():
+        np.testing.assert_array_equal(read_labels(alone.root / "scribbles" / f"{key}.png"), labels)
+
+
 def test_splits_of_coco(root):
     for split, name in (("train", "instances_train2017.json"), ("val", "valid/_annotations.coco.json")):
         add_image(root / f"{split}.png")

@@ -10,7 +10,7 @@ one with a polygon, which people can correct in other tools.
 
 import json
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from operator import mul
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,8 @@ from hintseg.errors import InputError, why
 from hintseg.formats.fields import annotations_in, entry, required_id, tables
 from hintseg.formats.frames import Frame
 from hintseg.formats.outlines import outlines
-from hintseg.formats.reader import Imported
+from hintseg.formats.polygons import Filled, filled_together
+from hintseg.formats.reader import FARTHEST, Imported
 from hintseg.formats.rle import covered, decode_rle, encode_rle, sample_rle
 from hintseg.formats.shapes import declared_size, label_used, note_repeated, rectangle, split_of, turned
 from hintseg.formats.writer import Classes, Labelled, extent
@@ -31,6 +32,7 @@ from hintseg.hints.types.hint_type import numbers
 from hintseg.io.writing import write_text
 
 Part = tuple[Any, list[int], int]  # segmentation, x, y, width and height of its box, and its pixels
+TOGETHER = 64  # annotations whose polygons are filled at once
 LARGER = 4  # times as many cells as its image: a mask is sampled, not unpacked
 
 
@@ -64,10 +66,14 @@ def read(path: Path, found: Imported) -> None:
     empty = len(keys.keys() - {image for image, _ in rows})
     if empty:
         found.note(f"{empty} images have no annotation in {path.name}; they are unlabelled.")
-    for row in sorted(range(len(rows)), key=lambda row: _depth(annotations[row])):
-        image, name = rows[row]
-        if found.is_readable(keys[image]):
-            _add(annotations[row], keys[image], found.label(name), found, f"{path}, annotations[{row}]")
+    drawn = [row for row, (image, _) in enumerate(rows) if found.is_readable(keys[image])]
+    drawn.sort(key=lambda row: _depth(annotations[row]))
+    for start in range(0, len(drawn), TOGETHER):
+        together = drawn[start : start + TOGETHER]
+        pixels = _fill_together([(keys[rows[row][0]], annotations[row]) for row in together], found)
+        for row, filled in zip(together, pixels, strict=True):
+            image, name = rows[row]
+            _add(annotations[row], keys[image], found.label(name), found, f"{path}, annotations[{row}]", filled)
 
 
 def _depth(annotation: dict[str, Any]) -> tuple[bool, float]:
@@ -78,6 +84,8 @@ def _depth(annotation: dict[str, Any]) -> tuple[bool, float]:
 def _area(annotation: dict[str, Any]) -> float:
     """Pixels of a region; 0 where it cannot be drawn. Many files say nothing of it, or 0."""
     segmentation, area = annotation.get("segmentation"), annotation.get("area")
+    if not segmentation:
+        return 0.0
     try:
         if isinstance(segmentation, dict):
             if isinstance(area, int | float) and 0 < area < 1e18:
@@ -174,10 +182,39 @@ def _add_images(images: dict[str, dict[str, Any]], found: Imported, path: Path) 
     return keys
 
 
-def _add(annotation: dict[str, Any], key: str, label: int, found: Imported, where: str) -> None:
+def _rings(annotation: dict[str, Any]) -> list[Any]:
+    """The polygons of a `segmentation` that is a list of them, or a single one."""
+    segmentation = annotation.get("segmentation")
+    if not isinstance(segmentation, list) or not segmentation:
+        return []
+    return segmentation if isinstance(segmentation[0], list) else [segmentation]
+
+
+def _fill_together(annotations: Sequence[tuple[str, dict[str, Any]]], found: Imported) -> list[dict[int, Filled]]:
+    """For each annotation, with its image's key, the pixels of its polygons by their number; without malformed ones."""
+    filled: list[dict[int, Filled]] = [{} for _ in annotations]
+    places, sizes, polygons = [], [], []
+    for row, (key, annotation) in enumerate(annotations):
+        for number, ring in enumerate(_rings(annotation)):
+            try:
+                vertices = np.array(ring, np.float64).reshape(-1, 2)
+            except (TypeError, ValueError, OverflowError):
+                continue  # what is wrong is said where it is drawn
+            if len(vertices) >= 3 and np.abs(vertices).max() < FARTHEST:
+                places.append((row, number))
+                sizes.append(found.frame(key).size)
+                polygons.append(found.frame(key).moved(vertices))
+    for (row, number), pixels in zip(places, filled_together(sizes, polygons) if polygons else [], strict=True):
+        filled[row][number] = pixels
+    return filled
+
+
+def _add(
+    annotation: dict[str, Any], key: str, label: int, found: Imported, where: str, filled: dict[int, Filled]
+) -> None:
     ignored = annotation.get("ignore") in (1, True)
     is_box = annotation.get("isbbox") is True and _is_upright_rectangle(annotation) and not ignored
-    drawn = not is_box and _add_region(annotation, key, IGNORE_INDEX if ignored else label, found, where)
+    drawn = not is_box and _add_region(annotation, key, IGNORE_INDEX if ignored else label, found, where, filled)
     if ignored:
         if not drawn:
             found.leave_out("annotation without a region that is marked to be ignored", key)
@@ -238,7 +275,9 @@ def _note_rectangles(annotations: list[dict[str, Any]], path: Path, found: Impor
         )
 
 
-def _add_region(annotation: dict[str, Any], key: str, label: int, found: Imported, where: str) -> bool:
+def _add_region(
+    annotation: dict[str, Any], key: str, label: int, found: Imported, where: str, filled: dict[int, Filled]
+) -> bool:
     """Draw the `segmentation`; whether there was one that can be."""
     segmentation = annotation.get("segmentation")
     if isinstance(segmentation, dict):
@@ -257,12 +296,12 @@ def _add_region(annotation: dict[str, Any], key: str, label: int, found: Importe
     if not isinstance(segmentation, list):
         raise InputError(f"{where}: the field 'segmentation' is neither polygons nor run lengths.")
     drawn = False
-    for polygon in segmentation if isinstance(segmentation[0], list) else [segmentation]:
+    for number, polygon in enumerate(_rings(annotation)):
         corners = numbers(polygon, None, f"{where}, segmentation")
         if len(corners) < 6 or len(corners) % 2:
             found.leave_out("polygon of fewer than three corners", key, None if label == IGNORE_INDEX else label)
         else:
-            drawn |= found.fill(key, np.array(corners).reshape(-1, 2), label)
+            drawn |= found.fill(key, np.array(corners).reshape(-1, 2), label, filled.get(number))
     return drawn
 
 

@@ -4,19 +4,21 @@ Polygons cover the pixels that pycocotools gives them (COCO's `rleFrPoly`): corn
 each side is a chain of such places, and a pixel is inside where its centre is.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 CHUNK = 1 << 20  # crossings that are held at once
+MOST_TOGETHER = 1 << 22  # pixels of the windows of polygons that are filled at once
 WORD = 8  # pixels, a byte each, of a machine word
 ONCE = np.uint8(1)
 Window = tuple[slice, slice]
+Filled = tuple[Window, NDArray[np.bool_]]
 
 
-def filled(size: tuple[int, int], vertices: NDArray[np.floating]) -> tuple[Window, NDArray[np.bool_]]:
+def filled(size: tuple[int, int], vertices: NDArray[np.floating]) -> Filled:
     """The pixels of a polygon.
 
     Args:
@@ -57,6 +59,41 @@ def filled(size: tuple[int, int], vertices: NDArray[np.floating]) -> tuple[Windo
         np.bitwise_xor.at(flat, row.astype(np.int64), ONCE)  # only whether it is odd counts
     np.bitwise_xor.accumulate(toggles, axis=0, out=toggles)
     return np.s_[top:bottom, left:right], pixels[:height, :width].view(np.bool_)
+
+
+def filled_together(sizes: Sequence[tuple[int, int]], polygons: Sequence[NDArray[np.floating]]) -> list[Filled]:
+    """`filled` for several polygons, (height, width) and vertices of each: small ones take a fifth of the time."""
+    corners = np.array([len(polygon) + 1 for polygon in polygons])
+    first = corners.cumsum() - corners
+    owner = np.arange(len(polygons)).repeat(corners)
+    closed = [part for polygon in polygons for part in (polygon, polygon[:1])]
+    fifths = np.trunc(np.concatenate(closed, dtype=np.float64).T * 5 + 0.5)
+    cells = np.minimum(np.maximum(np.ceil((fifths - 2) / 5), 0.0), np.array(sizes, np.float64)[owner, ::-1].T)
+    left, top = np.minimum.reduceat(cells, first, axis=1)
+    right, bottom = np.maximum.reduceat(cells, first, axis=1)
+    height = bottom - top + 1  # of a column of toggles: the last takes what lies below the window
+    ends = (height * (right - left)).cumsum()
+    if ends[-1] > MOST_TOGETHER:
+        return [filled(size, polygon) for size, polygon in zip(sizes, polygons, strict=True)]
+    begins = ends - height * (right - left)
+    across = cells[0]
+    times = np.abs(np.diff(across))
+    times[first[1:] - 1] = 0  # from one polygon to the next there is no edge
+    total = times.cumsum()
+    offset = np.minimum(across[:-1], across[1:]) - (total - times)
+    edge = np.arange(len(times)).repeat(times.astype(np.int64))
+    of = owner[edge]
+    column = np.arange(total[-1]) + offset[edge]
+    row = np.ceil((_crossings(column, _chains(fifths)[:, edge]) - 2) / 5)
+    place = (begins - left * height - top)[of] + column * height[of] + np.clip(row, top[of], bottom[of])
+    toggles = np.bincount(place.astype(np.int64), minlength=int(ends[-1])).astype(np.uint8) & 1
+    # An outline crosses each column an even number of times, so that nothing is carried into the next.
+    inside = np.bitwise_xor.accumulate(toggles).view(np.bool_)
+    found = []
+    for x0, x1, y0, y1, begin, end in np.stack([left, right, top, bottom, begins, ends], 1).astype(np.int64).tolist():
+        mask = inside[begin:end].reshape(x1 - x0, y1 - y0 + 1)[:, :-1].T
+        found.append((np.s_[y0:y1, x0:x1], mask))
+    return found
 
 
 def _chains(fifths: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from hintseg.errors import InputError
 from hintseg.formats.finding import ImageFinder, matching, parts_of
 from hintseg.formats.frames import Frame, frame_of
-from hintseg.formats.polygons import clipped_line, filled
+from hintseg.formats.polygons import Filled, clipped_line, filled
 from hintseg.hints.labels import IGNORE_INDEX, MAX_CLASSES, UNLABELED
 from hintseg.hints.names import plain_name, require_names
 from hintseg.io.images import read_image_size
@@ -183,13 +183,13 @@ class Imported:
         else:
             self.leave_out("stroke outside its image")
 
-    def fill(self, key: str, vertices: ArrayLike, label: int) -> bool:
-        """A filled polygon, (N, 2) x, y, of the pixels whose centre is inside (`polygons.filled`); whether of any."""
+    def fill(self, key: str, vertices: ArrayLike, label: int, pixels: Filled | None = None) -> bool:
+        """A filled polygon, (N, 2) x, y, of the `pixels` whose centre is inside (`polygons.filled`); whether of any."""
         places = self._places(key, vertices)
         if places is None:
             return False
         self.reach[key] = max(self.reach.get(key, 0.0), float(places[0, 0] if places[0, 0] > 1 else places.max()))
-        window, inside = filled(self.frame(key).size, places)
+        window, inside = pixels or filled(self.frame(key).size, places)
         if inside.any():
             np.copyto(self._canvas(key, label)[window], np.uint8(label), where=inside)
         else:
