@@ -8,7 +8,6 @@ import os
 import re
 from itertools import pairwise
 from pathlib import Path
-from urllib.request import url2pathname
 
 from hintseg.errors import InputError
 
@@ -40,6 +39,8 @@ def local_path(address: str | Path) -> Path:
         place = re.sub(r"^localhost(?=/)", "", str(address)[found.end() :])
         if found[1].lower() != "file" or not place.startswith("/"):
             raise InputError(f"{address!r:.200}: is not on this machine; give a local path.")
+        from urllib.request import url2pathname  # imports http and ssl
+
         path = Path(url2pathname(place))
     goes_back = any(part == ".." != before for before, part in pairwise(path.parts))
     return Path(os.path.realpath(path)) if goes_back else path
