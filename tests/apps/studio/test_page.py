@@ -198,7 +198,7 @@ def test_a_damaged_image_says_why_until_it_opens(page, photographs):
 @pytest.mark.slow
 def test_where_there_is_no_mask_none_is_accepted(page):
     page.click("#accept")
-    expect(page.locator("#error-text")).to_contain_text("there is no mask yet")
+    expect(page.locator("#error-text")).to_contain_text("no mask yet: name your classes, then draw")
 
 
 @pytest.mark.slow

@@ -45,6 +45,8 @@ function hideClasses() {
 }
 on("shown", () => { hideClasses(); emit("view"); });
 
+const noMask = () => (project.classes.length ? "no mask yet: draw a stroke of every class" : "no mask yet: name your classes, then draw");
+
 let finding = false;
 export const isFinding = () => finding;
 
@@ -57,7 +59,7 @@ async function showMask() {
   $("edit").hidden = !view.accepted;
   if (!key || !$("show").checked) return without("");
   const from = source();
-  if (!from) return without(project.classes.length ? "no mask yet: draw a stroke of every class" : "no mask yet: name your classes, then draw");
+  if (!from) return without(noMask());
   if (!view.mask || !view.tag) $("source").textContent = "finding the mask …";
   finding = true;
   try {
@@ -83,7 +85,7 @@ $("show").onchange = showMask;
 async function decide(path, method) {
   const { key, tag } = view;
   if (!key) return;
-  if (!source()) throw new Error("there is no mask yet; draw a stroke of every class");
+  if (!source()) throw new Error(noMask());
   if (view.failed) throw new Error(`there is no mask to accept: ${view.failed}`);
   if (!tag) throw new Error($("show").checked ? "the mask is still being found; decide when you see it" : "show the mask first, then decide");
   let answer;
