@@ -117,7 +117,7 @@ def require(holds: bool, what: str) -> None:
 
 
 def require_hints(hints: ImageHints, size: tuple[int, int], classes: int) -> None:
-    """Every hint is of a class, with a place in the image; drawn are classes, unlabelled and ignored pixels."""
+    """Every hint is of a class, with a place in the image; drawn are classes, unlabeled and ignored pixels."""
     height, width = size
     require(all(0 <= label < classes for label in hints.classes()), "a hint of no class")
     for box in hints.boxes:
@@ -232,7 +232,7 @@ def readers(folder: Path) -> Iterator[Reader]:
     tifffile.imwrite(folder / "labels.tif", mask, extratags=[(rasters.NODATA, "s", 0, "2", True)], **settings)
     yield Reader("labels.tif", [(folder / "labels.tif").read_bytes()], look_at_labels)
 
-    described = {"classes": ["a", "b", "c"], "background": 0, "void": 255, "tags_complete": True}
+    described = {"classes": ["a", "b", "c"], "background": 0, "ignore_index": 255, "tags_exhaustive": True}
     texts = [json.dumps(described), json.dumps({**described, "bands": [2, 1, 0], "range": [0, 300]})]
 
     def read_description(path: Path) -> None:
@@ -240,7 +240,8 @@ def readers(folder: Path) -> Iterator[Reader]:
         require(all(name.strip() and name.isprintable() for name in dataset.classes), "a name that cannot be shown")
         require(dataset.background is None or 0 <= dataset.background < len(dataset.classes), "background is no class")
         require(
-            0 <= dataset.ignore_index <= 255 and type(dataset.tags_complete) is bool, "ignore_index, or tags_complete"
+            0 <= dataset.ignore_index <= 255 and type(dataset.tags_exhaustive) is bool,
+            "ignore_index, or tags_exhaustive",
         )
 
     yield Reader("dataset.json", [text.encode() for text in texts], read_description)
@@ -248,7 +249,7 @@ def readers(folder: Path) -> Iterator[Reader]:
     images.write_image(root / "images" / "a.png", image)
     for name, rows in (
         ("tags", ["a", 1]), ("boxes", [[1, 2, 30, 40, "b"], [0.5, 1, 9, 9, 0]]), ("points", [[5, 6, 1], [70, 60, "c"]]),
-        ("scribbles", [["a", [[1, 2], [30, 40]]], [1, [[5, 5]], 3]]), ("looked_for", [0, "b"]),
+        ("scribbles", [["a", [[1, 2], [30, 40]]], [1, [[5, 5]], 3]]), ("verified_classes", [0, "b"]),
     ):  # fmt: skip
         yield Reader(f"{name}.json", [json.dumps({"a": rows}).encode()], lambda path: hints_of(root, path))
 

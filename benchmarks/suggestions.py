@@ -56,7 +56,7 @@ def with_clicks(source: Dataset, clicks: Clicks, out: Path) -> Dataset:
         link_or_copy(source.root / "masks" / f"{key}.png", out / "masks" / f"{key}.png")
     for name in ("train.txt", "val.txt"):
         shutil.copyfile(source.root / name, out / name)
-    replace(source, root=out, tags_complete=False).save_description()  # clicks name some of an image's classes
+    replace(source, root=out, tags_exhaustive=False).save_description()  # clicks name some of an image's classes
     (out / "points.json").write_text(json.dumps(clicks), "utf-8")
     return Dataset.open(out)
 

@@ -86,6 +86,7 @@ def inspect(
             if lost_contrast(dataset.path(key), dataset.shown, decoded):
                 flat.append(key)
             tally["hinted"] += bool(hints.types())
+            tally["verified"] += hints.verified_classes is not None
             whole = decoded._replace(valid=None)
             drawn = pseudo_labels(whole, hints, len(dataset.classes), find_in_boxes=middles)
             labels = drawn.seeds
@@ -122,10 +123,11 @@ def require_trainable(found: Inspection, dataset: Dataset, hint_types: Iterable[
         raise InputError(f"{found.errors[0]}{more} Mend it, or leave such images out with --on-error skip.")
     if not found.usable:
         raise InputError(f"{dataset.root}: no image can be used.")
-    if not found.hinted_pixels and found.images_of_class and not dataset.tags_complete:
+    if not found.hinted_pixels and found.images_of_class and not dataset.tags_exhaustive:
         raise InputError(
-            f"{dataset.root}: tags alone teach only where they name every class of an image, and dataset.json says "
-            "that they do not (tags_complete; in the studio: every class named); complete them, or point at something."
+            f"{dataset.root}: there are tags alone, and dataset.json says that they are not exhaustive. Tag every "
+            'class of each image and set "tags_exhaustive" to true (in the studio, tick "tags are exhaustive"), or '
+            "draw a point or a stroke."
         )
     if not found.hinted_pixels and not found.images_of_class:
         wanted, said = ", ".join(hint_types), "".join(f" {sentence}" for sentence in misspelt(dataset.root))
@@ -137,7 +139,7 @@ def require_trainable(found: Inspection, dataset: Dataset, hint_types: Iterable[
 
 
 def _warn(found: Inspection, dataset: Dataset, tally: Counter[str]) -> None:
-    """Sentences about all images together; `tally`: images hinted, empty, of a single class; pixels ignored."""
+    """Sentences about all images together; `tally`: images hinted, verified, empty, of one class; pixels ignored."""
     missing = []
     for label, name in enumerate(dataset.classes):
         if not found.images_of_class[label] and not found.hinted_pixels[label] and label != dataset.background:
@@ -165,9 +167,13 @@ def _warn(found: Inspection, dataset: Dataset, tally: Counter[str]) -> None:
         found.warnings.append(f"{tally['empty']} of {found.images} images hold no data at all.")
     if tally["single"] and len(dataset.classes) > 1:
         found.warnings.append(
-            f"In {tally['single']} of {found.images} images only one class is hinted. All of such an image is taken "
-            "for that class, since hints count as complete. Hint a second class there, or say that they are not "
-            '("tags_complete": false in dataset.json; in the studio, untick every class named).'
+            f"In {tally['single']} of {found.images} images only one class has hints, so all of such an image is taken "
+            'for that class. Hint a second class there, or set "tags_exhaustive" to false in dataset.json (in the '
+            'studio, untick "tags are exhaustive").'
+        )
+    if tally["verified"] and not dataset.tags_exhaustive:
+        found.warnings.append(
+            'verified_classes.json has no effect together with "tags_exhaustive": false; take that from dataset.json.'
         )
     if tally["ignored"]:
         found.warnings.append(f"{tally['ignored']} hinted pixels lie where their image holds no data, and are ignored.")

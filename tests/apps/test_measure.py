@@ -32,7 +32,7 @@ def raster(path, crs, transform, size=(10, 20)):
 
 @pytest.fixture
 def folder(tmp_path):
-    (tmp_path / "dataset.json").write_text(json.dumps({"classes": list(CLASSES), "void": 255}), "utf-8")
+    (tmp_path / "dataset.json").write_text(json.dumps({"classes": list(CLASSES), "ignore_index": 255}), "utf-8")
     (tmp_path / "images").mkdir()
     write_image(tmp_path / "images" / "a.png", np.zeros((10, 20, 3), np.uint8))
     write_labels(tmp_path / "masks" / "a.png", labels())

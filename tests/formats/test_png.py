@@ -192,7 +192,7 @@ def test_a_map_of_an_image_whose_name_ends_like_another_image(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("names", "unlabelled", "classes", "label"),
+    ("names", "unlabeled", "classes", "label"),
     [
         ("cow\n", "0", ("cow",), 0),
         ("background\ncow\n", "0", ("cow",), 0),
@@ -202,11 +202,11 @@ def test_a_map_of_an_image_whose_name_ends_like_another_image(tmp_path):
         ("soil\ncow\n", "7", ("soil", "cow"), 1),
     ],
 )
-def test_what_means_nothing_drawn(tmp_path, names, unlabelled, classes, label):
+def test_what_means_nothing_drawn(tmp_path, names, unlabeled, classes, label):
     labels = COW.copy()
-    labels[0] = 7 if unlabelled == "7" else 0
+    labels[0] = 7 if unlabeled == "7" else 0
     root = folder_of(tmp_path, Image.fromarray(labels), "classes.txt", names)
-    dataset, _ = import_dataset(root, tmp_path / "data", unlabelled=unlabelled)
+    dataset, _ = import_dataset(root, tmp_path / "data", unlabeled=unlabeled)
     assert dataset.classes == classes
     assert (dataset.mask("a") == label).sum() == 600
     assert (dataset.mask("a")[0] == 255).all()
@@ -217,13 +217,13 @@ def test_zero_that_may_mean_nothing_is_suspected(tmp_path, names):
     labels = np.zeros((48, 64), np.uint8)
     labels[5, 5:30] = 1
     _, found = import_dataset(folder_of(tmp_path, Image.fromarray(labels), "classes.txt", names), tmp_path / "data")
-    assert any("import with --unlabelled 0" in note for note in found.notes)
+    assert any("import with --unlabeled 0" in note for note in found.notes)
 
 
 @pytest.mark.parametrize(
-    ("meanings", "content", "unlabelled", "message"),
+    ("meanings", "content", "unlabeled", "message"),
     [
-        ("classes.txt", "cow\n", None, "where 0 means that nothing was drawn, import with --unlabelled 0"),
+        ("classes.txt", "cow\n", None, "where 0 means that nothing was drawn, import with --unlabeled 0"),
         ("classes.txt", "soil\ncow\n", "tree", "'tree' is no class"),
         ("labelmap.txt", "soil:0,0,0::\ncow:1,1,1::\n", "0", "'0' is no class of .*it has colours"),
         ("classes.txt", "soil\ncow\n", "300", "no value from 0 to 255"),
@@ -233,17 +233,17 @@ def test_zero_that_may_mean_nothing_is_suspected(tmp_path, names):
         ("classes.txt", "\n", None, "names no class"),
     ],
 )
-def test_meanings_that_are_not_sure_are_refused(tmp_path, meanings, content, unlabelled, message):
+def test_meanings_that_are_not_sure_are_refused(tmp_path, meanings, content, unlabeled, message):
     root = folder_of(tmp_path, Image.fromarray(COW), meanings, content)
     with pytest.raises(HintsegError, match=message):
-        import_dataset(root, tmp_path / "data", "png", unlabelled=unlabelled)
+        import_dataset(root, tmp_path / "data", "png", unlabeled=unlabeled)
 
 
-def test_unlabelled_is_for_label_maps(tmp_path):
+def test_unlabeled_is_for_label_maps(tmp_path):
     photograph(tmp_path / "in" / "a.jpg")
     (tmp_path / "in" / "a.xml").write_text("<annotation><filename>a.jpg</filename></annotation>")
-    with pytest.raises(HintsegError, match="--unlabelled: is for label maps"):
-        import_dataset(tmp_path / "in", tmp_path / "data", unlabelled="0")
+    with pytest.raises(HintsegError, match="--unlabeled: is for label maps"):
+        import_dataset(tmp_path / "in", tmp_path / "data", unlabeled="0")
 
 
 BOX = "<bndbox><xmin>{}</xmin><ymin>11</ymin><xmax>{}</xmax><ymax>30</ymax></bndbox>"

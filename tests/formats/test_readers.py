@@ -237,7 +237,7 @@ def test_what_is_said_about_a_region_is_no_other_shape(root, more):
     label_studio(root, [polygon(), more])
     import_dataset(root, root.parent / "out", background="soil")
     assert (root.parent / "out" / "masks" / "a.png").exists(), "filled with the background"
-    assert not (root.parent / "out" / "looked_for.json").exists()
+    assert not (root.parent / "out" / "verified_classes.json").exists()
 
 
 @pytest.mark.parametrize(("kind", "value"), OTHERS)
@@ -409,7 +409,7 @@ def test_splits_of_coco(root):
 
 def test_images_without_annotations_are_said(root):
     coco(root, [], images=[{"id": 1, "file_name": "a.png"}])
-    assert "1 images have no annotation in labels.json; they are unlabelled." in Result(root).notes
+    assert "1 images have no annotation in labels.json; they are unlabeled." in Result(root).notes
 
 
 # Turned boxes, in the three formats that have them: 40 x 10 about its middle (32, 24) by 90 degrees is 10 x 40.
@@ -715,7 +715,7 @@ def test_two_annotators_of_two_opinions(root):
     label_studio(root, [polygon()], [polygon("dog")])
     result = Result(root)
     assert (result.pixels("cow"), result.pixels("dog")) == (0, 0)
-    assert list(result.lost) == ["image with regions on which annotators do not agree (unlabelled there)"]
+    assert list(result.lost) == ["image with regions on which annotators do not agree (unlabeled there)"]
 
 
 def test_a_click_of_a_smart_tool_that_says_where_a_class_is_not_teaches_nothing(root):

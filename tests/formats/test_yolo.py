@@ -206,7 +206,7 @@ def test_images_without_labels_and_labels_without_images_are_said(tmp_path):
     (root / "README.txt").write_text("Made by hand\n")
     dataset, found = imported(root)
     assert dataset.keys() == ("a", "empty")
-    assert found.notes == ["1 images have no label file and stay unlabelled."]
+    assert found.notes == ["1 images have no label file and stay unlabeled."]
     assert found.lost == {"label file without an image": 1}
 
 

@@ -51,7 +51,7 @@ def test_what_one_annotation_file_does_not_list_is_not_absent_from_its_images(tm
     car, tree = map(dataset.classes.index, ("car", "tree"))
     assert not dataset.hints("vehicles0").absent(2)[tree]
     assert not dataset.hints("plants0").absent(2)[car]
-    assert any("2 of 2 images come from annotation files that do not list all classes" in note for note in found.notes)
+    assert any("2 of 2 images come from annotation files that list only some classes" in note for note in found.notes)
 
 
 def test_a_list_of_no_classes_says_nothing(tmp_path):
@@ -62,4 +62,4 @@ def test_a_list_of_no_classes_says_nothing(tmp_path):
         text = f'<annotations>{listed}<image id="0" name="{name}.png" width="9" height="9">{box}</image></annotations>'
         (tmp_path / f"in/{name}.xml").write_text(text)
     import_dataset(tmp_path / "in", tmp_path / "out")
-    assert not (tmp_path / "out/looked_for.json").exists()
+    assert not (tmp_path / "out/verified_classes.json").exists()

@@ -76,12 +76,12 @@ def test_every_hint_is_renumbered_or_refused():
             "tags": (Tag(1),), "boxes": (Box(0, 0, 1, 1, 2),), "points": (Point(0, 0, 1),),
             "scribbles": (Scribble(((0, 0),), 2), ScribbleMap(labels)), "masks": (Mask(labels),),
         },
-        background=2, looked_for=frozenset({0, 1}),
+        background=2, verified_classes=frozenset({0, 1}),
     )  # fmt: skip
     there = found.run_hints(hints, "D, image x")
     assert [one.label for one in (*there.tags, *there.boxes, *there.points, *there.scribbles)] == [1, 0, 1, 0]
     assert there.scribble_map.labels.tolist() == there.mask.labels.tolist() == [[1, 0, 254, 255]]
-    assert (there.background, there.looked_for) == (0, frozenset({1}))
+    assert (there.background, there.verified_classes) == (0, frozenset({1}))
     for unlearned in ({"tags": (Tag(0),)}, {"masks": (Mask(np.zeros((1, 1), np.uint8)),)}):
         with pytest.raises(
             InputError, match=r"D, image x: its hints need the class 'new', which the run never learned"

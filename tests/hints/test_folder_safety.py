@@ -69,14 +69,14 @@ def warnings_of(root):
     [
         ({}, "masks", (0, 2, 255), (0, 2, IGNORE_INDEX)),
         ({}, "scribbles", (0, 2, 255), (0, 2, UNLABELED)),
-        ({"void": 0}, "masks", (0, 1, 3), (IGNORE_INDEX, 0, 2)),
-        ({"void": 0}, "scribbles", (0, 1, 3), (UNLABELED, 0, 2)),
-        ({"unlabelled": 0}, "masks", (0, 1, 255), (UNLABELED, 0, IGNORE_INDEX)),
-        ({"unlabelled": 0}, "scribbles", (0, 1, 255), (UNLABELED, 0, UNLABELED)),
-        ({"unlabelled": 0, "first_label": 0}, "scribbles", (0, 1, 2), (UNLABELED, 1, 2)),
-        ({"unlabelled": 9}, "masks", (9, 0, 2), (UNLABELED, 0, 2)),
+        ({"ignore_index": 0}, "masks", (0, 1, 3), (IGNORE_INDEX, 0, 2)),
+        ({"ignore_index": 0}, "scribbles", (0, 1, 3), (UNLABELED, 0, 2)),
+        ({"unlabeled": 0}, "masks", (0, 1, 255), (UNLABELED, 0, IGNORE_INDEX)),
+        ({"unlabeled": 0}, "scribbles", (0, 1, 255), (UNLABELED, 0, UNLABELED)),
+        ({"unlabeled": 0, "first_label": 0}, "scribbles", (0, 1, 2), (UNLABELED, 1, 2)),
+        ({"unlabeled": 9}, "masks", (9, 0, 2), (UNLABELED, 0, 2)),
         ({"first_label": 1}, "masks", (1, 2, 3), (0, 1, 2)),
-        ({"void": 250}, "masks", (250, 255, 1), (IGNORE_INDEX, IGNORE_INDEX, 1)),
+        ({"ignore_index": 250}, "masks", (250, 255, 1), (IGNORE_INDEX, IGNORE_INDEX, 1)),
     ],
 )
 def test_values_of_label_maps(data, entries, folder, values, labels):
@@ -92,11 +92,12 @@ def test_values_of_label_maps(data, entries, folder, values, labels):
 @pytest.mark.parametrize(
     ("entries", "message"),
     [
-        ({"void": 1}, "'void' must be a value of no class"),
-        ({"unlabelled": 2}, "'unlabelled' must be a value of no class"),
-        ({"unlabelled": 255}, "are both 255"),
+        ({"ignore_index": 1}, "'ignore_index' must be a value of no class"),
+        ({"unlabeled": 2}, "'unlabeled' must be a value of no class"),
+        ({"unlabeled": 255}, "are both 255"),
         ({"first_label": 2}, "'first_label' must be 0, or 1"),
-        ({"unlabeled": 0}, "did you mean 'unlabelled'"),
+        ({"unlabelledd": 0}, "did you mean 'unlabeled'"),
+        ({"void": 0, "ignore_index": 0}, "'void' is the earlier name of 'ignore_index'"),
         ({"classes": ["a", "a "]}, "only by blanks"),
         ({"classes": ["\u00fc", "u\u0308"]}, "stored accents"),
         ({"classes": ["a", " "]}, "empty name"),
@@ -114,7 +115,7 @@ def test_descriptions_that_are_refused(data, entries, message):
 
 def test_a_value_beyond_the_classes_suggests_that_they_count_from_one(data):
     dataset = Dataset.open(data(files={"masks/a.png": saved(0, 3)}))
-    with pytest.raises(InputError, match=r'has label 3 .* write "void": 0'):
+    with pytest.raises(InputError, match=r'has label 3 .* write "ignore_index": 0'):
         dataset.hints("a")
 
 

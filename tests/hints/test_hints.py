@@ -74,7 +74,7 @@ def test_all_hint_types_are_read(folder):
     mask = np.zeros((8, 10), np.uint8)
     mask[0] = 250
     root = folder(
-        dataset_json={"classes": ["sky", "cow"], "void": 250, "background": "sky"},
+        dataset_json={"classes": ["sky", "cow"], "ignore_index": 250, "background": "sky"},
         points_json={"a": [[9, 7, "cow"]]},
         boxes_json={"a": [[0, 0, 4, 4, 1]]},
         tags_json={"a": ["cow"]},
@@ -104,9 +104,9 @@ def test_all_hint_types_are_read(folder):
         ({"dataset_json": []}, "must be an object"),
         ({"dataset_json": {"classes": []}}, "'classes' must be a list"),
         ({"dataset_json": {"classes": ["a", "a"]}}, "listed twice"),
-        ({"dataset_json": {"classes": ["a", "b"], "void": 1}}, "'void' must be"),
+        ({"dataset_json": {"classes": ["a", "b"], "ignore_index": 1}}, "'ignore_index' must be"),
         ({"dataset_json": {"classes": ["a"], "background": 3}}, "'background' must be"),
-        ({"dataset_json": {"classes": ["a"], "tags_complete": 3}}, "'tags_complete' must be"),
+        ({"dataset_json": {"classes": ["a"], "tags_exhaustive": 3}}, "'tags_exhaustive' must be"),
         ({"dataset_json": {"classes": ["a"] * 300}}, "more than the 254"),
         ({"points_json": []}, "must be an object"),
         ({"points_json": {"a": 3}}, "must be a list"),
@@ -208,7 +208,7 @@ def test_points_of_two_classes_on_one_pixel_are_ignored_and_said(tmp_path):
 
 def test_crossing_strokes_are_ignored_and_incomplete_tags_allow_everything():
     strokes = (Scribble(((0, 5), (9, 5)), 0, 1), Scribble(((5, 0), (5, 9)), 1, 1))
-    target = on_blank(ImageHints({"scribbles": strokes}, tags_complete=False), (10, 10), 3)
+    target = on_blank(ImageHints({"scribbles": strokes}, tags_exhaustive=False), (10, 10), 3)
     assert target.labels[5, 5] == IGNORE_INDEX
     assert target.labels[5, 0] == 0
     assert target.candidate_classes.all()
@@ -272,8 +272,8 @@ def test_an_image_that_one_class_would_take_whole_is_said(scenes):
     (scenes.root / "points.json").write_text(json.dumps({key: [[3, 3, 1]], other: [[3, 3, 1], [30, 30, 0]]}))
     dataset = dataclasses.replace(Dataset.open(scenes.root), background=None)
     (said,) = [one for one in inspect(dataset, [key, other], ("points",)).warnings if "only one class" in one]
-    assert said.startswith("In 1 of 2 images only one class is hinted.")
-    incomplete = dataclasses.replace(dataset, tags_complete=False)
+    assert said.startswith("In 1 of 2 images only one class has hints,")
+    incomplete = dataclasses.replace(dataset, tags_exhaustive=False)
     assert not any("only one class" in one for one in inspect(incomplete, [key], ("points",)).warnings)
 
 
@@ -340,8 +340,8 @@ def test_broken_images_are_refused_or_skipped(scenes):
 def test_tags_alone_teach_where_they_are_complete(scenes):
     keys = scenes.keys("train")
     assert require_trainable(inspect(scenes, keys, ("tags",)), scenes, ("tags",), "refuse") == keys
-    examples = replace(scenes, tags_complete=False)
-    with pytest.raises(InputError, match="tags alone teach only where they name every class"):
+    examples = replace(scenes, tags_exhaustive=False)
+    with pytest.raises(InputError, match="there are tags alone, and"):
         require_trainable(inspect(examples, keys, ("tags",)), examples, ("tags",), "refuse")
     (scenes.root / "tags.json").write_text("{}")
     without = Dataset.open(scenes.root)
@@ -353,7 +353,7 @@ def test_classes_that_nobody_looked_for_stay_open(scenes):
     key, other = scenes.keys("train")[:2]
     names = scenes.classes
     (scenes.root / "tags.json").write_text(json.dumps({key: [names[1]], other: []}))
-    (scenes.root / "looked_for.json").write_text(json.dumps({key: [names[1], 2], other: [names[1]]}))
+    (scenes.root / "verified_classes.json").write_text(json.dumps({key: [names[1], 2], other: [names[1]]}))
     scenes = Dataset.open(scenes.root)
     target = on_blank(scenes.hints(key, ("tags",)), (10, 10), 4)
     assert target.present_classes.tolist() == [scenes.background == 0, True, False, False]
@@ -361,13 +361,30 @@ def test_classes_that_nobody_looked_for_stay_open(scenes):
     # Looked for and not found: known, though there is no hint at all.
     target = on_blank(scenes.hints(other, ("tags",)), (10, 10), 4)
     assert target.candidate_classes.tolist() == [True, False, True, True]
-    (scenes.root / "looked_for.json").write_text(json.dumps({key: ["unicorn"]}))
-    with pytest.raises(InputError, match=r"looked_for\.json, image .*'unicorn' is no class"):
+    (scenes.root / "verified_classes.json").write_text(json.dumps({key: ["unicorn"]}))
+    with pytest.raises(InputError, match=r"verified_classes\.json, image .*'unicorn' is no class"):
         Dataset.open(scenes.root).hints(key)
 
 
+def test_earlier_names_are_read_for_good(scenes):
+    key = scenes.keys("train")[0]
+    described = {"classes": list(scenes.classes), "void": 250, "unlabelled": 9, "tags_complete": False}
+    (scenes.root / "dataset.json").write_text(json.dumps(described))
+    (scenes.root / "looked_for.json").write_text(json.dumps({key: [2]}))
+    found = Dataset.open(scenes.root)
+    assert (found.ignore_index, found.unlabeled, found.tags_exhaustive) == (250, 9, False)
+    assert found.hints(key).verified_classes == {2}
+    assert "verified_classes.json has no effect" in " ".join(inspect(found, [key]).warnings)
+    (scenes.root / "verified_classes.json").write_text(json.dumps({key: [1]}))
+    found = Dataset.open(scenes.root)
+    assert found.hints(key).verified_classes == {1}
+    assert "looked_for.json is not read, since there is verified_classes.json" in " ".join(
+        inspect(found, [key]).warnings
+    )
+
+
 def test_boxes_leave_open_what_nobody_looked_for():
-    hints = box_hints(background=0, looked_for=frozenset({1, 2}))
+    hints = box_hints(background=0, verified_classes=frozenset({1, 2}))
     target = on_blank(hints, (10, 12), 4)
     assert target.possible[:, 9, 11].tolist() == [True, False, False, True]
     assert target.labels[9, 11] == UNLABELED
@@ -412,7 +429,7 @@ def test_inside_a_smaller_box_the_middle_of_a_larger_one_says_nothing():
 
 
 def test_boxes_of_an_incompletely_tagged_image_forbid_nothing_else():
-    target = on_blank(box_hints(tags_complete=False), (10, 10), 4)
+    target = on_blank(box_hints(tags_exhaustive=False), (10, 10), 4)
     assert target.possible[:, 9, 0].tolist() == [True, False, False, True]
     assert (target.labels == UNLABELED).all()
     assert target.unhinted()

@@ -77,12 +77,12 @@ def greys(*levels):
 @pytest.mark.parametrize("value", [253, 254])
 @pytest.mark.parametrize("name", ["a.png", "a.tif", "a.bmp"])
 def test_no_number_of_ours_means_anything_in_files(data, folder, value, name):
-    dataset = data(saved(values(value)), f"{folder}/{name}", tags_complete=True)
+    dataset = data(saved(values(value)), f"{folder}/{name}", tags_exhaustive=True)
     with pytest.raises(InputError, match=f"has label {value} but there are 3 classes"):
         dataset.hints("a")
 
 
-@pytest.mark.parametrize(("entry", "label"), [("void", 255), ("unlabelled", 254)])
+@pytest.mark.parametrize(("entry", "label"), [("ignore_index", 255), ("unlabeled", 254)])
 def test_254_means_what_dataset_json_says(data, entry, label):
     assert data(saved(values(254)), **{entry: 254}).mask("a")[0].tolist() == [0, 1, label]
 
@@ -97,7 +97,7 @@ def test_254_is_refused_without_dataset_json(data):
 @pytest.mark.parametrize("value", [-1, -2])
 def test_negative_values_are_refused_by_name(data, imported, folder, kind, value):
     with pytest.raises(InputError, match=f"must lie in 0..255 but go from {value} to 1;"):
-        data(tiff(values(value, kind)), f"{folder}/a.tif", tags_complete=True).hints("a")
+        data(tiff(values(value, kind)), f"{folder}/a.tif", tags_exhaustive=True).hints("a")
     with pytest.raises(InputError, match=f"go from {value} to 1;"):
         imported(tiff(values(value, kind)), "a.tif")
 
@@ -106,25 +106,25 @@ def test_negative_values_are_refused_by_name(data, imported, folder, kind, value
 def test_negative_values_that_the_file_marks_as_no_data_are_ignored(data, kind):
     tag = (42113, "s", 0, "-1", True)
     save = lambda path: tifffile.imwrite(path, values(-1, kind), extratags=[tag])  # noqa: E731
-    assert data(save, "masks/a.tif", tags_complete=True).mask("a")[0].tolist() == [0, 1, 255]
+    assert data(save, "masks/a.tif", tags_exhaustive=True).mask("a")[0].tolist() == [0, 1, 255]
 
 
 @pytest.mark.parametrize("kind", [np.float16, np.float32, np.float64])
 def test_fractions_are_no_classes(data, kind):
     with pytest.raises(InputError, match="fractions, not class numbers; save it with 8-bit class indices"):
-        data(tiff(values(0.5, kind)), "masks/a.tif", tags_complete=True).hints("a")
+        data(tiff(values(0.5, kind)), "masks/a.tif", tags_exhaustive=True).hints("a")
 
 
 def test_samples_of_64_bits_are_named(data):
     with pytest.raises(InputError, match="have 64 bits"):
-        data(tiff(values(2, np.int64)), "masks/a.tif", tags_complete=True).hints("a")
+        data(tiff(values(2, np.int64)), "masks/a.tif", tags_exhaustive=True).hints("a")
 
 
 @pytest.mark.parametrize("folder", ["masks", "scribbles"])
 @pytest.mark.parametrize("save", [saved(values(2)), paletted(greys(0, 2, 1))])
 def test_gifs_are_refused(data, imported, folder, save):
     with pytest.raises(InputError, match="programs that write GIFs renumber the colours"):
-        data(save, f"{folder}/a.gif", tags_complete=True).hints("a")
+        data(save, f"{folder}/a.gif", tags_exhaustive=True).hints("a")
     with pytest.raises(InputError, match="programs that write GIFs renumber the colours"):
         imported(save, "a.gif")
 
@@ -139,7 +139,7 @@ def test_gifs_are_refused(data, imported, folder, save):
 )
 def test_compression_that_changes_values_is_refused_whatever_the_name(data, imported, suffix, save):
     with pytest.raises(InputError, match="changes values near borders"):
-        data(save, f"masks/a.{suffix}", void=255).mask("a")
+        data(save, f"masks/a.{suffix}", ignore_index=255).mask("a")
     with pytest.raises(InputError, match="changes values near borders"):
         imported(save, f"a.{suffix}")
 
@@ -161,7 +161,7 @@ def test_a_gif_is_imported_by_its_colours(tmp_path):
 @pytest.mark.parametrize("palette", [greys(0, 2, 1), greys(0, 127, 255), greys(2, 1, 0), greys(255, 0, 9)])
 def test_renumbered_greys_are_refused(data, imported, palette):
     with pytest.raises(InputError, match="its palette shows the value"):
-        data(paletted(palette), tags_complete=True).hints("a")
+        data(paletted(palette), tags_exhaustive=True).hints("a")
     with pytest.raises(InputError, match="its palette shows the value"):
         imported(paletted(palette))
 
@@ -169,13 +169,13 @@ def test_renumbered_greys_are_refused(data, imported, palette):
 def test_renumbered_greys_of_other_formats_are_refused(data):
     for name in ("a.bmp", "a.tif"):
         with pytest.raises(InputError, match="its palette shows the value 1 as the grey 5"):
-            data(paletted(greys(0, 5, 1)), f"masks/{name}", tags_complete=True).hints("a")
-        (data(paletted(greys(0, 1, 2)), f"masks/{name}", tags_complete=True).root / "masks" / name).unlink()
+            data(paletted(greys(0, 5, 1)), f"masks/{name}", tags_exhaustive=True).hints("a")
+        (data(paletted(greys(0, 1, 2)), f"masks/{name}", tags_exhaustive=True).root / "masks" / name).unlink()
 
 
 def test_large_values_are_told_as_they_are(data):
     with pytest.raises(InputError, match="go from 0 to 4294967294"):
-        data(tiff(values(2**32 - 2, np.uint32)), "masks/a.tif", tags_complete=True).hints("a")
+        data(tiff(values(2**32 - 2, np.uint32)), "masks/a.tif", tags_exhaustive=True).hints("a")
 
 
 @pytest.mark.parametrize(
@@ -183,7 +183,7 @@ def test_large_values_are_told_as_they_are(data):
     [greys(*range(256)), greys(0, 1, 2), greys(0, 0, 0), [*greys(0, 128), [9, 0, 0]]],
 )
 def test_palettes_that_leave_no_doubt_are_read_by_number(data, palette):
-    assert data(paletted(palette), tags_complete=True).mask("a")[0].tolist() == [0, 1, 2]
+    assert data(paletted(palette), tags_exhaustive=True).mask("a")[0].tolist() == [0, 1, 2]
 
 
 def test_black_and_white_are_0_and_1(data):
@@ -192,14 +192,14 @@ def test_black_and_white_are_0_and_1(data):
         image.putpalette(np.ravel(greys(0, 255)).tolist())
         image.save(path)
 
-    assert data(save, tags_complete=True).mask("a")[0].tolist() == [0, 1, 0]
+    assert data(save, tags_exhaustive=True).mask("a")[0].tolist() == [0, 1, 0]
 
 
 @pytest.mark.parametrize(("folder", "label"), [("masks", 255), ("scribbles", 254)])
 @pytest.mark.parametrize("told", [0, b"\x00\xff\x80"])
 def test_what_is_transparent_is_open_and_said(data, folder, label, told):
     for save in (paletted(np.eye(3) * 200, transparency=told), saved(VALUES, transparency=0)):
-        dataset = data(save, f"{folder}/a.png", tags_complete=True)
+        dataset = data(save, f"{folder}/a.png", tags_exhaustive=True)
         hints = dataset.hints("a")
         assert (hints.mask or hints.scribble_map).labels[0].tolist() == [label, 1, 2]
         assert any("transparent pixels" in said for said in inspect(dataset, ("a",)).warnings)
@@ -207,7 +207,7 @@ def test_what_is_transparent_is_open_and_said(data, folder, label, told):
 
 def test_what_dataset_json_says_of_a_value_counts_more_than_that_it_is_transparent(data):
     save = paletted(np.eye(3) * 200, transparency=0)
-    dataset = data(save, unlabelled=0, first_label=1)
+    dataset = data(save, unlabeled=0, first_label=1)
     assert dataset.mask("a")[0].tolist() == [254, 0, 1]
     assert not any("transparent" in said for said in inspect(dataset, ("a",)).warnings)
 

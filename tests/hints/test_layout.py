@@ -13,7 +13,7 @@ from hintseg.hints import layout
 from hintseg.hints.dataset import Dataset
 from hintseg.io.images import write_image, write_labels
 
-FILES = ("dataset.json", "points.json", "looked_for.json", "train.txt", "test.txt")
+FILES = ("dataset.json", "points.json", "verified_classes.json", "train.txt", "test.txt")
 FOLDERS = ("images", "masks", "scribbles", "contours")
 
 

@@ -23,8 +23,8 @@ from hintseg.io.images import read_label_map, write_image, write_labels
         ({"classes": ["a", "b", "c"]}, ["a", "b"], False),
         ({"classes": ["renamed", "b"]}, ["a", "b"], False),
         ({"classes": ["b", "a"]}, ["a", "b"], True),
-        ({"classes": ["a", "b"], "unlabelled": 0}, ["a", "b"], True),
-        ({"classes": ["a", "b"], "void": 0}, ["a", "b"], True),
+        ({"classes": ["a", "b"], "unlabeled": 0}, ["a", "b"], True),
+        ({"classes": ["a", "b"], "ignore_index": 0}, ["a", "b"], True),
     ],
 )
 def test_masks_that_came_with_their_folder_from_a_run_mean_what_they_meant_there(tmp_path, described, told, refused):
@@ -75,8 +75,8 @@ def test_a_copied_mask_is_read_where_its_values_mean_the_same(copied, labels, to
     [
         {"classes": ["rest", "dog"]},
         {"classes": ["cow", "rest"]},
-        {"classes": ["rest", "cow"], "void": 0},
-        {"classes": ["rest", "cow"], "unlabelled": 0},
+        {"classes": ["rest", "cow"], "ignore_index": 0},
+        {"classes": ["rest", "cow"], "unlabeled": 0},
     ],
 )
 def test_a_copied_mask_of_other_classes_is_refused_with_both_lists(copied, described):

@@ -33,7 +33,7 @@ def put(folder, name):
         ("tag.json", "tags.json"),
         ("box.json", "boxes.json"),
         ("scribble.json", "scribbles.json"),
-        ("looked-for.json", "looked_for.json"),
+        ("verified-classes.json", "verified_classes.json"),
         ("dataset.jsn", "dataset.json"),
         ("scribble", "scribbles"),
         ("mask", "masks"),

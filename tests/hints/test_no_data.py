@@ -40,9 +40,14 @@ def folder(tmp_path):
         (VALUES.astype(np.uint8), 7, {"classes": ["a", "b", "c"]}, [[0, 1], [2, 2]]),
         (np.where(VALUES == 2, -9999, VALUES).astype(np.int16), -9999, {"classes": ["a", "b"]}, [[0, 1], [255, 255]]),
         (np.where(VALUES == 2, 65535, VALUES).astype(np.uint16), 65535, {"classes": ["a", "b"]}, [[0, 1], [255, 255]]),
-        (VALUES.astype(np.uint8), 0, {"classes": ["a", "b"], "void": 0}, [[255, 0], [1, 1]]),
-        (VALUES.astype(np.uint8), 0, {"classes": ["a", "b"], "unlabelled": 0}, [[254, 0], [1, 1]]),
-        (VALUES.astype(np.uint8), 0, {"classes": ["a", "b", "c"], "void": 0, "first_label": 0}, [[255, 1], [2, 2]]),
+        (VALUES.astype(np.uint8), 0, {"classes": ["a", "b"], "ignore_index": 0}, [[255, 0], [1, 1]]),
+        (VALUES.astype(np.uint8), 0, {"classes": ["a", "b"], "unlabeled": 0}, [[254, 0], [1, 1]]),
+        (
+            VALUES.astype(np.uint8),
+            0,
+            {"classes": ["a", "b", "c"], "ignore_index": 0, "first_label": 0},
+            [[255, 1], [2, 2]],
+        ),
         (VALUES.astype(np.uint8), "nan", {"classes": ["a", "b", "c"]}, [[0, 1], [2, 2]]),
     ],
 )
@@ -60,7 +65,7 @@ def test_no_data_that_is_a_class_is_refused_and_teaches_nothing(folder, hint_typ
     assert len(found.errors) == 1
 
 
-def test_no_data_is_unlabelled_in_scribbles(folder):
+def test_no_data_is_unlabeled_in_scribbles(folder):
     hints = folder(VALUES.astype(np.uint8), 2, "scribbles", classes=["a", "b"]).hints("a")
     assert hints.scribble_map.labels.tolist() == [[0, 1], [254, 254]]
 

@@ -553,7 +553,7 @@ def test_the_most_doubtful_region_without_a_hint():
 
 
 def test_a_click_does_not_rule_out_what_it_does_not_name(segmenter, scenes):
-    """One click an image, which `tags_complete` would take for all there is: no region could be in doubt."""
+    """One click an image, which `tags_exhaustive` would take for all there is: no region could be in doubt."""
     key = scenes.keys("train")[0]
     for name, content in (("points", {key: [[2, 2, "ground"]]}), ("tags", {})):
         (scenes.root / f"{name}.json").write_text(json.dumps(content), "utf-8")

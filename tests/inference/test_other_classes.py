@@ -189,7 +189,7 @@ def test_label_maps_of_a_data_set_are_exported_as_it_reads_them(segmenter, scene
     counted = tmp_path / "counted"
     shutil.copytree(scenes.root, counted)
     description = json.loads((counted / "dataset.json").read_text("utf-8"))
-    (counted / "dataset.json").write_text(json.dumps(description | {"first_label": 1, "unlabelled": 0}))
+    (counted / "dataset.json").write_text(json.dumps(description | {"first_label": 1, "unlabeled": 0}))
     key = scenes.keys("train")[0]
     for path in (counted / "masks").glob("*.png"):
         path.unlink()
@@ -212,7 +212,5 @@ def test_what_is_left_out_of_the_truth_is_said(segmenter, scenes, caplog):
     for _ in range(2):
         evaluate_split(segmenter, Dataset.open(scenes.root), "val")
     told = [record.getMessage() for record in caplog.records]
-    assert (
-        sum("label maps whose transparent pixels are taken as ignored or unlabelled: 1" in said for said in told) == 1
-    )
+    assert sum("label maps whose transparent pixels are taken as ignored or unlabeled: 1" in said for said in told) == 1
     assert sum("have no mask, left out" in said for said in told) == 1

@@ -74,7 +74,7 @@ def test_a_single_class_on_an_image_does_not_take_all_of_it(scenes, begin):
     truth = scenes.mask(first)
     rows = [[int(x), int(y), label] for label in range(3) for y, x in np.argwhere(truth == label)[::200]]
     x, y = deepest(scenes.mask(second) == 1)
-    assert scenes.tags_complete
+    assert scenes.tags_exhaustive
     session = begin(points_of(scenes, {first: rows, second: [[x, y, 1]]}), "points")
     session.fit([first, second])
     assert (session.mask(second) == scenes.mask(second)).mean() > 0.7

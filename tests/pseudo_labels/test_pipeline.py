@@ -41,9 +41,9 @@ def test_what_is_certain_stays_as_it_is_when_boxes_come():
 
 
 def test_boxes_limit_no_class_of_which_another_object_was_drawn_or_that_nobody_looked_for():
-    def far(point, looked_for=None, *tags):
+    def far(point, verified_classes=None, *tags):
         drawn = {"boxes": HINTS.boxes, "points": (point,), "tags": tags}
-        hints = ImageHints(drawn, background=0, looked_for=looked_for)
+        hints = ImageHints(drawn, background=0, verified_classes=verified_classes)
         return pseudo_labels(DecodedImage(np.zeros((20, 30, 3), np.uint8), None), hints, 2, 2, middles).labels[19, 29]
 
     inside, apart = Point(10, 8, 1), Point(3, 3, 1)  # the first one's disc leaves the box
@@ -53,7 +53,7 @@ def test_boxes_limit_no_class_of_which_another_object_was_drawn_or_that_nobody_l
 
 
 def test_without_a_background_what_boxes_leave_is_of_no_class():
-    hints = ImageHints({"boxes": HINTS.boxes}, looked_for=frozenset({0}))
+    hints = ImageHints({"boxes": HINTS.boxes}, verified_classes=frozenset({0}))
     labels = pseudo_labels(DecodedImage(np.zeros((20, 30, 3), np.uint8), None), hints, 2, find_in_boxes=middles)
     assert labels.labels[19, 29] == UNLABELED
     assert not labels.possible[:, 19, 29].any()

@@ -131,7 +131,7 @@ def _merge_regions(
     )
     differ |= ~np.isin(maps[0], [*agreed, UNLABELED, IGNORE_INDEX])
     if differ.any():
-        found.leave_out("image with regions on which annotators do not agree (unlabelled there)")
+        found.leave_out("image with regions on which annotators do not agree (unlabeled there)")
     merged = np.where(differ, IGNORE_INDEX, maps[0])
     for label in np.unique(merged[merged != UNLABELED]).tolist():
         found.paint(key, merged == label, label, key)

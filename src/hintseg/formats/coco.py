@@ -65,7 +65,7 @@ def read(path: Path, found: Imported) -> None:
     _note_rectangles(annotations, path, found)
     empty = len(keys.keys() - {image for image, _ in rows})
     if empty:
-        found.note(f"{empty} images have no annotation in {path.name}; they are unlabelled.")
+        found.note(f"{empty} images have no annotation in {path.name}; they are unlabeled.")
     drawn = [row for row, (image, _) in enumerate(rows) if found.is_readable(keys[image])]
     drawn.sort(key=lambda row: _depth(annotations[row]))
     for start in range(0, len(drawn), TOGETHER):

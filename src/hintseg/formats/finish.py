@@ -44,7 +44,7 @@ def finish(found: Imported) -> None:
             if not (found.regions[key] == label).any():
                 found.leave_out("region that others cover wholly", key, label)
     _note_unused(found)
-    _note_not_looked_for(found)
+    _note_unverified(found)
     for one, other in names_alike(found.classes):
         found.note(
             f"the classes {one!r} and {other!r} differ in case only and are imported as two; if they are one, "
@@ -63,7 +63,7 @@ def finish(found: Imported) -> None:
         table.clear()
         table.update(renamed)
     found.whole = {names[key] for key in found.whole}
-    found.looked_for = {names[key]: labels for key, labels in found.looked_for.items() if key in names}
+    found.verified_classes = {names[key]: labels for key, labels in found.verified_classes.items() if key in names}
     found.incomplete = {names[key]: left for key, left in found.incomplete.items() if key in names}
     found.splits = {
         name: [names[key] for key in dict.fromkeys(keys) if key in names] for name, keys in found.splits.items()
@@ -83,7 +83,7 @@ def _note_unused(found: Imported) -> None:
         )
 
 
-def _note_not_looked_for(found: Imported) -> None:
+def _note_unverified(found: Imported) -> None:
     """What an annotation file does not list, nobody looked for in its images."""
     files: dict[str, list[Path]] = defaultdict(list)
     for where, key in found.said:
@@ -94,11 +94,11 @@ def _note_not_looked_for(found: Imported) -> None:
         if all(found.listed.get(where) for where in own):
             left = everywhere - {plain_name(name) for where in own for name in found.listed[where]}
             if left & labels.keys():
-                found.looked_for[key] = [label for name, label in labels.items() if name not in left]
-    if found.looked_for:
+                found.verified_classes[key] = [label for name, label in labels.items() if name not in left]
+    if found.verified_classes:
         found.note(
-            f"{len(found.looked_for)} of {len(found.images)} images come from annotation files that do not list all "
-            "classes of this import; a class that a file does not list counts neither as there nor as absent there."
+            f"{len(found.verified_classes)} of {len(found.images)} images come from annotation files that list only "
+            "some classes; of the others it is not said whether they are in these images."
         )
 
 

@@ -76,7 +76,7 @@ def read(path: Path, found: Imported) -> None:
         _read_task(task, annotations, controls, addresses, found, f"{path}, task {task.get('id', row)}")
     empty = sum(not any(annotations) for annotations in done)
     if empty:
-        found.note(f"{empty} tasks have no annotation in {path.name} (predictions are not read); they are unlabelled.")
+        found.note(f"{empty} tasks have no annotation in {path.name} (predictions are not read); they are unlabeled.")
 
 
 def write(out: Path, items: Iterable[Labelled], classes: Classes) -> None:

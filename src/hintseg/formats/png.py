@@ -60,7 +60,7 @@ def read_root(root: Path, found: Imported) -> None:
     Raises:
         InputError: no map, maps in two folders, no class names, a value or colour without a name, a map of another
             size than its image, or two maps of one image.
-        ConfigError: `found.unlabelled` is no value or class of the maps.
+        ConfigError: `found.unlabeled` is no value or class of the maps.
     """
     folders, meanings = maps_below(root), label_colours.meanings_file(root)
     if not folders:
@@ -110,61 +110,61 @@ def _opaque_labels(path: Path, class_values: Collection[int]) -> tuple[NDArray[n
 
 def _add_by_index(keys: dict[str, Path], names: list[str], meanings: Path, found: Imported) -> None:
     first = _first_value(names, meanings, found)
-    nothing_drawn = {name for name in names if means_nothing(name)} | {found.unlabelled}
+    nothing_drawn = {name for name in names if means_nothing(name)} | {found.unlabeled}
     meant = {v: name for v, name in enumerate(names, start=first) if not {str(v), name} & nothing_drawn}
     read = {key: _opaque_labels(path, meant) for key, path in keys.items()}
     maps = {key: labels for key, (labels, _) in read.items()}
     says_ignored = sum(marked for _, marked in read.values())  # so that 255 is no class, either
     if says_ignored:
-        found.note(f"what is transparent or marked as no data in {says_ignored} label maps is unlabelled.")
+        found.note(f"what is transparent or marked as no data in {says_ignored} label maps is unlabeled.")
     counts = sum((np.bincount(labels.ravel(), minlength=256) for labels in maps.values()), np.zeros(256, np.int64))
     table = np.full(256, IGNORE_INDEX, np.uint8)
     for value, name in meant.items():
         table[value] = found.label(name)
     known = range(first, first + len(names))
-    given = found.unlabelled or ""
+    given = found.unlabeled or ""
     nothing = {IGNORE_INDEX, *([int(given)] if given.isdecimal() else [])}
     strange = [value for value in np.flatnonzero(counts).tolist() if value not in known and value not in nothing]
     if strange:
         path = next(path for key, path in keys.items() if (maps[key] == strange[0]).any())
         raise InputError(
             f"{path}: has the value {strange[0]}, but {meanings.name} names {known[0]}..{known[-1]} (255 is ignored); "
-            "where 0 means that nothing was drawn, import with --unlabelled 0."
+            "where 0 means that nothing was drawn, import with --unlabeled 0."
         )
     ignored_is_class = (
         len(names) == 2 and counts[IGNORE_INDEX] and not counts[1:IGNORE_INDEX].any() and not says_ignored
     )
-    if ignored_is_class and found.unlabelled is None:
+    if ignored_is_class and found.unlabeled is None:
         table[IGNORE_INDEX] = found.label(names[1])
         found.note(f"the label maps hold only 0 and 255; 255 is read as {names[1]!r}.")
-    elif counts[0] > (OPEN if means_background(names[0]) else 0.5) * counts.sum() and found.unlabelled is None:
+    elif counts[0] > (OPEN if means_background(names[0]) else 0.5) * counts.sum() and found.unlabeled is None:
         found.note(
             f"{counts[0] / counts.sum():.0%} of the label maps is 0, read as {names[0]!r}; where 0 means that nothing "
-            "was drawn, import with --unlabelled 0."
+            "was drawn, import with --unlabeled 0."
         )
     for key, labels in maps.items():
         found.paint_map(key, table[labels], str(keys[key]))
 
 
 def _first_value(names: list[str], meanings: Path, found: Imported) -> int:
-    """The value of the first name: 1 where 0 is unlabelled, unless the first name is one for that."""
+    """The value of the first name: 1 where 0 is unlabeled, unless the first name is one for that."""
     if not names:
         raise InputError(f"{meanings}: names no class.")
-    first = int(found.unlabelled == "0" and not (means_nothing(names[0]) or means_background(names[0])))
+    first = int(found.unlabeled == "0" and not (means_nothing(names[0]) or means_background(names[0])))
     if first + len(names) > IGNORE_INDEX:
         raise InputError(f"{meanings}: names {len(names)} classes, more than a label map can hold.")
-    given = found.unlabelled
+    given = found.unlabeled
     if given is not None and given not in names and not (given.isdecimal() and int(given) <= IGNORE_INDEX):
-        raise ConfigError(f"--unlabelled: {given!r} is no class of {meanings} and no value from 0 to {IGNORE_INDEX}.")
+        raise ConfigError(f"--unlabeled: {given!r} is no class of {meanings} and no value from 0 to {IGNORE_INDEX}.")
     return first
 
 
 def _add_by_colour(keys: dict[str, Path], colours: list[tuple[str, Colour]], meanings: Path, found: Imported) -> None:
-    if found.unlabelled is not None and found.unlabelled not in (name for name, _ in colours):
-        raise ConfigError(f"--unlabelled: {found.unlabelled!r} is no class of {meanings}; name one, as it has colours.")
+    if found.unlabeled is not None and found.unlabeled not in (name for name, _ in colours):
+        raise ConfigError(f"--unlabeled: {found.unlabeled!r} is no class of {meanings}; name one, as it has colours.")
     labels_of = {_code(label_colours.BORDER): IGNORE_INDEX}
     for name, colour in colours:
-        nothing = means_nothing(name) or name == found.unlabelled
+        nothing = means_nothing(name) or name == found.unlabeled
         labels_of[_code(colour)] = IGNORE_INDEX if nothing else found.label(name)
     clear = 0
     for key, path in keys.items():
@@ -184,7 +184,7 @@ def _add_by_colour(keys: dict[str, Path], colours: list[tuple[str, Colour]], mea
             labels[(codes == code) & ~transparent] = labels_of[code]
         found.paint_map(key, labels, str(path))
     if clear:
-        found.note(f"what is transparent or marked as no data in {clear} label maps is unlabelled.")
+        found.note(f"what is transparent or marked as no data in {clear} label maps is unlabeled.")
 
 
 def _code(colour: Colour) -> int:

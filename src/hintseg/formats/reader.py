@@ -44,8 +44,8 @@ class Imported:
         splits: name → keys.
         incomplete: KEY of an image in which something drawn could not be held → its classes; None: of any class.
         lost, notes: what could not be held → how often, and sentences about what was changed.
-        listed, looked_for: annotation file → names in its list of classes; KEY → labels, if its files list some only.
-        unlabelled: value or class of label maps that says that nothing was drawn, if it was given.
+        listed, verified_classes: annotation file → its class names; KEY → labels, where its files list some only.
+        unlabeled: value or class of label maps that says that nothing was drawn, if it was given.
         said: annotation file, KEY → the image's name in it.
         reach: KEY → the largest coordinate of its polygons, or one above 1.
     """
@@ -65,8 +65,8 @@ class Imported:
     lost: Counter[str] = field(default_factory=Counter)
     notes: list[str] = field(default_factory=list)
     listed: dict[Path, list[str]] = field(default_factory=dict)
-    looked_for: dict[str, list[int]] = field(default_factory=dict)
-    unlabelled: str | None = None
+    verified_classes: dict[str, list[int]] = field(default_factory=dict)
+    unlabeled: str | None = None
     names: dict[str, tuple[str, ...]] = field(default_factory=dict)
     said: dict[tuple[Path, str], str] = field(default_factory=dict)
     _labels: dict[str, int] = field(default_factory=dict)

@@ -60,7 +60,7 @@ WRITERS: dict[str, Callable[[Path, Iterable[Labelled], Classes], None]] = {
 
 def import_dataset(
     source: Path, out: Path, name: str = "auto", background: str | None = None, progress: Progress | None = None,
-    unlabelled: str | None = None,
+    unlabeled: str | None = None,
 ) -> tuple[Dataset, Imported]:  # fmt: skip
     """Write a data set folder from annotations of another tool.
 
@@ -68,8 +68,8 @@ def import_dataset(
         source: an annotation file, or a folder of annotations and images.
         out: a new or empty folder.
         name: one of `NAMES`.
-        background: name of the class of everything that no filled region covers; None leaves it unlabelled.
-        unlabelled: of label maps, the value ("0") or class that says that nothing was drawn.
+        background: name of the class of everything that no filled region covers; None leaves it unlabeled.
+        unlabeled: of label maps, the value ("0") or class that says that nothing was drawn.
 
     Returns:
         The data set, and what was read, with what could not be held in `lost`.
@@ -83,7 +83,7 @@ def import_dataset(
     if not source.exists():
         raise InputError(f"{source}: no such file or folder; give annotations to import.")
     require_empty(out)
-    found = Imported(source if source.is_dir() else source.parent, unlabelled=unlabelled)
+    found = Imported(source if source.is_dir() else source.parent, unlabeled=unlabeled)
     if background is not None:
         found.label(background)
     if name == "auto" and source.is_file() and source.suffix.lower() in (".yaml", ".yml"):
@@ -92,8 +92,8 @@ def import_dataset(
     if not found.images:
         wanted = "of any known format" if name == "auto" else f"of the format {name}"
         raise InputError(f"{source}: holds no annotations {wanted}; known: {', '.join(NAMES[1:])}.")
-    if unlabelled is not None and not found.whole:
-        raise ConfigError(f"--unlabelled: is for label maps, of which {source} has none.")
+    if unlabeled is not None and not found.whole:
+        raise ConfigError(f"--unlabeled: is for label maps, of which {source} has none.")
     finish(found)
     label = found.label(background) if background is not None else _known_background(found)
     if not found.classes:
@@ -259,10 +259,10 @@ def _write(found: Imported, out: Path, background: int | None) -> Dataset:
         alone = not any(key in table for table in (found.boxes, found.points, found.scribbles))
         rest = background if alone and key not in found.whole else None
         only_named = any(not (regions == label).any() for label in found.tags.get(key, ()))
-        if rest is not None and (only_named or key in found.incomplete or key in found.looked_for):
+        if rest is not None and (only_named or key in found.incomplete or key in found.verified_classes):
             rest, unfilled = None, unfilled + 1
         folder = "masks" if key in found.whole or rest is not None else "scribbles"
-        if folder == "scribbles" and (regions == IGNORE_INDEX).any():  # which the scribbles hold as unlabelled
+        if folder == "scribbles" and (regions == IGNORE_INDEX).any():  # which the scribbles hold as unlabeled
             found.mark_incomplete(key, None)
         labels = np.where(regions == UNLABELED, np.uint8(IGNORE_INDEX if rest is None else rest), regions)
         write_labels(out / folder / f"{key}.png", labels, quickly=True)
@@ -276,12 +276,12 @@ def _write(found: Imported, out: Path, background: int | None) -> Dataset:
         "boxes": found.boxes,
         "points": found.points,
         "scribbles": found.scribbles,
-        "looked_for": found.looked_for | _looked_for(found),
+        "verified_classes": found.verified_classes | _verified_classes(found),
     }
     return write_folder(out, found.classes, background, found.images, found.splits, tables)
 
 
-def _looked_for(found: Imported) -> dict[str, list[int]]:
+def _verified_classes(found: Imported) -> dict[str, list[int]]:
     """Of images in which something was left out: the classes of which nothing more can be there.
 
     A class with a tag counts as there anyway, and needs no row but for boxes, which would say where it is and is not.
@@ -289,7 +289,7 @@ def _looked_for(found: Imported) -> dict[str, list[int]]:
     rows = {}
     for key, left in found.incomplete.items():
         boxed = {row[-1] for row in found.boxes.get(key, ())}
-        searched = found.looked_for.get(key, range(len(found.classes)))
+        searched = found.verified_classes.get(key, range(len(found.classes)))
         if left := left - (set(found.tags.get(key, ())) - boxed):
             rows[key] = [] if None in left else [label for label in searched if label not in left]
     return rows

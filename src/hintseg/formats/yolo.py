@@ -114,7 +114,7 @@ def _add_others(folders: set[Path], described: Description, found: Imported) -> 
     beside = {path for path in found.finder.images if path.parent in folders}
     keys = {path: found.add_file(path) for path in sorted(labelled | listed | beside)}
     if alone := len(keys) - len(labelled):
-        found.note(f"{alone} images have no label file and stay unlabelled.")
+        found.note(f"{alone} images have no label file and stay unlabeled.")
     for split, paths in members.items():
         for path in paths:
             found.split(split, keys[path])

@@ -73,14 +73,14 @@ class ClassMap:
                 f"{where}: its hints need the class {lost[0]!r}, which the run never learned (it knows "
                 f"{', '.join(self.learned)}); train a run on data that have it."
             )
-        looked_for = hints.looked_for
-        if looked_for is not None:
-            looked_for = frozenset(self.run_label[label] for label in looked_for if label in self.run_label)
+        verified_classes = hints.verified_classes
+        if verified_classes is not None:
+            verified_classes = frozenset(self.run_label[label] for label in verified_classes if label in self.run_label)
         return replace(
             hints,
             by_type={name: tuple(self._run_hint(hint) for hint in found) for name, found in hints.by_type.items()},
             background=None if hints.background is None else self.run_label[hints.background],
-            looked_for=looked_for,
+            verified_classes=verified_classes,
         )
 
     def _run_hint(self, hint: Any) -> Hint:

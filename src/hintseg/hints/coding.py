@@ -1,7 +1,7 @@
 """Which value of a label map means which class.
 
-A pixel's value is the class index plus `first_label`. The values of `void` and `unlabelled` mean no class; where one
-of them is 0, classes count from 1.
+A pixel's value is the class index plus `first_label`. The values of `ignore_index` and `unlabeled` mean no class;
+where one of them is 0, classes count from 1.
 """
 
 from collections.abc import Callable, Sequence
@@ -26,13 +26,13 @@ class LabelCoding:
     Attributes:
         num_classes: how many classes there are.
         ignore_index: value of ignored pixels in masks, beside 255.
-        unlabelled: value of pixels that nobody labelled, in masks and scribbles; None: there is none in masks.
+        unlabeled: value of pixels that nobody labelled, in masks and scribbles; None: there is none in masks.
         first_label: value of the first class.
     """
 
     num_classes: int
     ignore_index: int = IGNORE_INDEX
-    unlabelled: int | None = None
+    unlabeled: int | None = None
     first_label: int = 0
 
     @cached_property
@@ -42,8 +42,8 @@ class LabelCoding:
         for dense in (True, False):
             table = (np.arange(256) - self.first_label).clip(0).astype(np.uint8)
             table[[255, self.ignore_index]] = IGNORE_INDEX if dense else UNLABELED
-            if self.unlabelled is not None:
-                table[self.unlabelled] = UNLABELED
+            if self.unlabeled is not None:
+                table[self.unlabeled] = UNLABELED
             tables[dense] = table
         return tables
 
@@ -53,15 +53,15 @@ class LabelCoding:
         known = np.zeros(256, np.bool_)
         known[self.first_label : self.first_label + self.num_classes] = True
         known[[255, self.ignore_index]] = True
-        if self.unlabelled is not None:
-            known[self.unlabelled] = True
+        if self.unlabeled is not None:
+            known[self.unlabeled] = True
         return known
 
     @cached_property
     def class_values(self) -> frozenset[int]:
         """Values that mean a class."""
         values = range(self.first_label, self.first_label + self.num_classes)
-        return frozenset(values) - {self.ignore_index, self.unlabelled}
+        return frozenset(values) - {self.ignore_index, self.unlabeled}
 
     def read(
         self, path: Path, classes: Sequence[str], correct: Callable[[str], None] = lambda what: None
@@ -79,10 +79,10 @@ class LabelCoding:
         found = read_label_map(path)
         if found.classes is not None:
             self._require_own(found.values, found.classes, tuple(classes), path)
-        meant = (self.ignore_index, self.unlabelled)  # without the file's say
+        meant = (self.ignore_index, self.unlabeled)  # without the file's say
         clear = tuple(value for value in found.clear if value not in meant)
         if clear:
-            correct("label maps whose transparent pixels are taken as ignored or unlabelled")
+            correct("label maps whose transparent pixels are taken as ignored or unlabeled")
         nodata = None if found.nodata in meant else found.nodata
         return found._replace(clear=clear, nodata=nodata).labels(path, self.class_values)
 
@@ -113,64 +113,67 @@ class LabelCoding:
         return self._tables[dense][values]
 
     def encode(self, labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """The image of a label map; what it leaves open becomes 255, or the value of unlabelled in it.
+        """The image of a label map; what it leaves open becomes 255, or the value of unlabeled in it.
 
         Raises:
             InputError: the value of a class means something else.
         """
         values = labels.astype(np.int64) + self.first_label
         taken = {self.ignore_index, IGNORE_INDEX, UNLABELED} | (
-            {self.unlabelled} if self.unlabelled is not None else set()
+            {self.unlabeled} if self.unlabeled is not None else set()
         )
         if lost := sorted(taken & set(np.unique(values[labels < UNLABELED]).tolist())):
             raise InputError(f"class {lost[0] - self.first_label} has no value in label maps; see dataset.json.")
         values[labels == IGNORE_INDEX] = IGNORE_INDEX
-        values[labels == UNLABELED] = IGNORE_INDEX if self.unlabelled is None else self.unlabelled
+        values[labels == UNLABELED] = IGNORE_INDEX if self.unlabeled is None else self.unlabeled
         return values.astype(np.uint8)
 
     def described(self, classes: Sequence[str]) -> str:
         """A sentence about what values mean; empty where they are class indices and 255."""
-        if not self.first_label and self.ignore_index and self.unlabelled is None:
+        if not self.first_label and self.ignore_index and self.unlabeled is None:
             return ""
         means = {self.first_label + label: repr(name) for label, name in enumerate(classes[:5])}
         means[self.ignore_index] = "ignored"
-        if self.unlabelled is not None:
-            means[self.unlabelled] = "unlabelled"
+        if self.unlabeled is not None:
+            means[self.unlabeled] = "unlabeled"
         said = ", ".join(f"{value} is {what}" for value, what in sorted(means.items()))
         return f"in label maps {said}{', …' if len(classes) > 5 else ''}"
 
     def _unknown(self, value: int, path: Path, dense: bool) -> str:
         last = self.first_label + self.num_classes - 1
-        silent = f"{self.ignore_index} for ignored pixels" if dense else "255 for unlabelled"
-        if self.unlabelled is not None:
-            silent = f"{silent}, {self.unlabelled} for unlabelled" if dense else f"{self.unlabelled} for unlabelled"
+        silent = f"{self.ignore_index} for ignored pixels" if dense else "255 for unlabeled"
+        if self.unlabeled is not None:
+            silent = f"{silent}, {self.unlabeled} for unlabeled" if dense else f"{self.unlabeled} for unlabeled"
         advice = ""
         if self.first_label == 0 and value == self.num_classes:
-            advice = '; if 0 means ignored or unlabelled here, write "void": 0 or "unlabelled": 0 into dataset.json'
+            advice = _meant(0)
         elif value == UNLABELED:
-            advice = (
-                '; if 254 means ignored or unlabelled here, write "void": 254 or "unlabelled": 254 into dataset.json'
-            )
+            advice = _meant(UNLABELED)
         return (
             f"{path}: has label {value} but there are {self.num_classes} classes "
             f"({self.first_label}..{last}) and {silent}{advice}."
         )
 
 
+def _meant(value: int) -> str:
+    entries = f'"ignore_index": {value} or "unlabeled": {value}'
+    return f"; if {value} means ignored or unlabeled here, write {entries} into dataset.json"
+
+
 def parse_coding(content: dict[str, Any], num_classes: int, path: Path) -> dict[str, Any]:
-    """The entries 'void', 'unlabelled' and 'first_label' of dataset.json, as arguments of `LabelCoding`.
+    """The entries 'ignore_index', 'unlabeled' and 'first_label' of dataset.json, as arguments of `LabelCoding`.
 
     Raises:
         InputError: one is invalid, or is the value of a class.
     """
-    ignored, unlabelled = content.get("void", IGNORE_INDEX), content.get("unlabelled")
-    first = content.get("first_label", int(ignored == 0 or unlabelled == 0))
+    ignored, unlabeled = content.get("ignore_index", IGNORE_INDEX), content.get("unlabeled")
+    first = content.get("first_label", int(ignored == 0 or unlabeled == 0))
     if type(first) is not int or first not in (0, 1) or first + num_classes > UNLABELED:
         raise InputError(
             f"{path}: 'first_label' must be 0, or 1 with less than {UNLABELED} classes, but is {first!r:.80}."
         )
-    for name, value in (("void", ignored), ("unlabelled", unlabelled)):
-        if value is None and name == "unlabelled":
+    for name, value in (("ignore_index", ignored), ("unlabeled", unlabeled)):
+        if value is None and name == "unlabeled":
             continue
         if type(value) is not int or not 0 <= value <= 255:
             raise InputError(f"{path}: {name!r} must be a value from 0 to 255 but is {value!r:.80}.")
@@ -179,6 +182,6 @@ def parse_coding(content: dict[str, Any], num_classes: int, path: Path) -> dict[
                 f"{path}: {name!r} must be a value of no class (these have {first} to {first + num_classes - 1}) "
                 f"but is {value}."
             )
-    if unlabelled is not None and unlabelled in (ignored, IGNORE_INDEX):
-        raise InputError(f"{path}: 'unlabelled' and 'void' are both {unlabelled}; they mean different things.")
-    return {"ignore_index": ignored, "unlabelled": unlabelled, "first_label": first}
+    if unlabeled is not None and unlabeled in (ignored, IGNORE_INDEX):
+        raise InputError(f"{path}: 'unlabeled' and 'ignore_index' are both {unlabeled}; they mean different things.")
+    return {"ignore_index": ignored, "unlabeled": unlabeled, "first_label": first}

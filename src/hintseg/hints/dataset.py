@@ -1,17 +1,17 @@
 """Dataset: images and hints in a folder.
 
-    dataset.json     classes (names, index = label), background (index or null), tags_complete;
-                     void (255), unlabelled (null), first_label (0): values of label maps, see `coding`
+    dataset.json     classes (names, index = label), background (index or null), tags_exhaustive;
+                     ignore_index (255), unlabeled (null), first_label (0): values of label maps, see `coding`
     images/KEY.jpg           any format of `listing.IMAGE_SUFFIXES`
     masks/KEY.png            dense label map, 255 where nobody knows; any format of `label_maps.LABEL_SUFFIXES`
-    scribbles/KEY.png        label map, 255 = unlabelled
+    scribbles/KEY.png        label map, 255 = unlabeled
     scribbles.json           KEY → [[class, [[x, y], …]], …]       strokes, over the PNGs or in their place;
                              a third entry is a stroke's width in pixels, 3 without it
     points.json              KEY → [[x, y, class], …]
     contours/KEY.png         grey boundary strength, in place of the colour gradient for superpixels
     boxes.json               KEY → [[x0, y0, x1, y1, class], …]     pixels, end exclusive
     tags.json                KEY → [class, …]
-    looked_for.json          KEY → [class, …]: only these were looked for; of others nothing is known
+    verified_classes.json    KEY → [class, …]: only these were looked for; of others nothing is known
     train.txt, val.txt, …    one KEY a line; without train.txt, see `splits`
     studio/                  what the studio keeps; here only its `colours` are read
 
@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 from hintseg.errors import InputError
 from hintseg.hints.coding import LabelCoding
 from hintseg.hints.colours import chosen_colours
-from hintseg.hints.dataset_json import classes_from_hints, parse_description, read_table
+from hintseg.hints.dataset_json import classes_from_hints, parse_description, read_table, table_path
 from hintseg.hints.keys import by_key, near_key
 from hintseg.hints.label_maps import LabelMaps, broken_link, list_label_maps, require_own_values, require_size
 from hintseg.hints.labels import IGNORE_INDEX
@@ -66,9 +66,9 @@ class Dataset:
         classes: names; the position is the label.
         background: label of the background class, or None.
         ignore_index: value of ignored pixels in `masks/`, beside 255.
-        unlabelled: value of unlabelled pixels in `masks/` and `scribbles/`, beside 255 in the latter.
+        unlabeled: value of unlabeled pixels in `masks/` and `scribbles/`, beside 255 in the latter.
         first_label: value of the first class in `masks/` and `scribbles/`.
-        tags_complete: whether classes that no hint of an image names are absent from it.
+        tags_exhaustive: whether classes that no hint of an image names are absent from it.
         view: which channels of its rasters are shown, and which samples become black and white.
         address: what `open` was given: the folder, or the URL that `root` is a copy of.
     """
@@ -77,10 +77,10 @@ class Dataset:
     classes: tuple[str, ...]
     background: int | None = None
     ignore_index: int = IGNORE_INDEX
-    tags_complete: bool = True
+    tags_exhaustive: bool = True
     view: View = PLAIN
     address: str = ""
-    unlabelled: int | None = None
+    unlabeled: int | None = None
     first_label: int = 0
 
     @classmethod
@@ -207,7 +207,7 @@ class Dataset:
     @cached_property
     def coding(self) -> LabelCoding:
         """Which value of a label map means which class."""
-        return LabelCoding(len(self.classes), self.ignore_index, self.unlabelled, self.first_label)
+        return LabelCoding(len(self.classes), self.ignore_index, self.unlabeled, self.first_label)
 
     def hints(
         self, key: str, hint_types: Iterable[str] = HINT_TYPES, size: tuple[int, int] | None = None
@@ -217,9 +217,9 @@ class Dataset:
         known = cache(lambda: size or read_image_size(self.path(key)))
         return ImageHints(
             {name: self._hints(name, key, known, corrections.append) for name in HINT_TYPES if name in chosen},
-            tags_complete=self.tags_complete,
+            tags_exhaustive=self.tags_exhaustive,
             background=self.background,
-            looked_for=self._looked_for(key),
+            verified_classes=self._verified_classes(key),
             corrections=tuple(corrections),
         )
 
@@ -259,22 +259,23 @@ class Dataset:
     def save_description(self) -> None:
         """Write dataset.json."""
         content: dict[str, Any] = {
-            "classes": list(self.classes), "void": self.ignore_index, "background": self.background,
-            "tags_complete": self.tags_complete,
+            "classes": list(self.classes), "ignore_index": self.ignore_index, "background": self.background,
+            "tags_exhaustive": self.tags_exhaustive,
         }  # fmt: skip
-        if self.unlabelled is not None or self.first_label:
-            content |= {"unlabelled": self.unlabelled, "first_label": self.first_label}
+        if self.unlabeled is not None or self.first_label:
+            content |= {"unlabeled": self.unlabeled, "first_label": self.first_label}
         if self.view.stated:
             content |= {"bands": list(self.view.bands) or None, "range": self.view.limits}
         write_text(self.root / "dataset.json", json.dumps(content, indent=1, ensure_ascii=False))
 
-    def _looked_for(self, key: str) -> frozenset[int] | None:
-        rows, where = self._tables["looked_for"].get(key), f"{self.root / 'looked_for'}.json, image {key}"
+    def _verified_classes(self, key: str) -> frozenset[int] | None:
+        rows = self._tables["verified_classes"].get(key)
+        where = f"{table_path(self.root, 'verified_classes')}, image {key}"
         return None if rows is None else frozenset(self.label(row, where) for row in rows)
 
     @cached_property
     def _tables(self) -> dict[str, dict[str, list[Any]]]:
-        return {name: read_table(self.root / f"{name}.json") for name in (*with_tables(), "looked_for")}
+        return {name: read_table(self.root / f"{name}.json") for name in (*with_tables(), "verified_classes")}
 
     def hint_keys(self) -> dict[str, frozenset[str]]:
         """Name of each hint table → keys it names, known images or not."""

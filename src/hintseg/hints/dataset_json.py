@@ -10,7 +10,7 @@ from hintseg.errors import InputError
 from hintseg.hints.coding import parse_coding
 from hintseg.hints.label_maps import list_label_maps
 from hintseg.hints.labels import IGNORE_INDEX, MAX_CLASSES, UNLABELED
-from hintseg.hints.misspelt import FOLDERS, misspelt
+from hintseg.hints.misspelt import EARLIER_FILES, FOLDERS, misspelt
 from hintseg.hints.names import plain_name, require_names
 from hintseg.hints.types.hint_type import LARGEST
 from hintseg.hints.types.registry import HINT_TYPES, with_label_maps, with_tables
@@ -20,8 +20,10 @@ from hintseg.io.reading import read_json as read_json
 from hintseg.io.reading import read_text as read_text
 from hintseg.io.samples import View
 
+# Data sets outlive programs: what earlier ones wrote is read for good.
+EARLIER = {"void": "ignore_index", "unlabelled": "unlabeled", "tags_complete": "tags_exhaustive"}
 ENTRIES = (
-    "classes", "background", "void", "unlabelled", "first_label", "tags_complete", "bands", "range",
+    "classes", "background", "ignore_index", "unlabeled", "first_label", "tags_exhaustive", "bands", "range",
 )  # fmt: skip
 
 
@@ -33,12 +35,19 @@ def as_coordinate(text: str) -> float:
     return value
 
 
+def table_path(root: Path, name: str) -> Path:
+    """ROOT/NAME.json, or the file of its earlier name where there is only that."""
+    path, earlier = root / f"{name}.json", root / EARLIER_FILES.get(f"{name}.json", "")
+    return earlier if earlier.is_file() and not path.exists() else path
+
+
 def read_table(path: Path) -> dict[str, list[Any]]:
-    """A hint table KEY → list, keys composed (NFC); empty where the file is absent.
+    """A hint table KEY → list, keys composed (NFC); empty where the file is absent, under an earlier name as well.
 
     Raises:
         InputError: of another shape.
     """
+    path = table_path(path.parent, path.stem)
     if not path.exists():
         return {}
     table = read_json(path)
@@ -55,15 +64,28 @@ def read_table(path: Path) -> dict[str, list[Any]]:
     return found
 
 
+def read_description(path: Path) -> dict[str, Any]:
+    """dataset.json with its entries under their present names.
+
+    Raises:
+        InputError: no object, or an entry stands there under both names.
+    """
+    content = read_json(path)
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: must be an object with the entry 'classes'.")
+    for earlier, name in EARLIER.items():
+        if earlier in content and name in content:
+            raise InputError(f"{path}: {earlier!r} is the earlier name of {name!r}; keep one of the two.")
+    return {EARLIER.get(str(name), str(name)): value for name, value in content.items()}
+
+
 def parse_description(path: Path) -> dict[str, Any]:
     """dataset.json as the arguments of `Dataset`.
 
     Raises:
         InputError: an entry is missing or invalid.
     """
-    content = read_json(path)
-    if not isinstance(content, dict):
-        raise InputError(f"{path}: must be an object with the entry 'classes'.")
+    content = read_description(path)
     classes = content.get("classes")
     if not isinstance(classes, list) or not classes:
         raise InputError(f"{path}: 'classes' must be a list of names.")
@@ -82,11 +104,11 @@ def parse_description(path: Path) -> dict[str, Any]:
         not isinstance(background, int) or isinstance(background, bool) or not 0 <= background < len(classes)
     ):
         raise InputError(f"{path}: 'background' must be null, a class index or a class name but is {background!r:.80}.")
-    complete = content.get("tags_complete", True)
+    complete = content.get("tags_exhaustive", True)
     if not isinstance(complete, bool):
-        raise InputError(f"{path}: 'tags_complete' must be true or false but is {complete!r:.80}.")
+        raise InputError(f"{path}: 'tags_exhaustive' must be true or false but is {complete!r:.80}.")
     return {
-        "classes": tuple(classes), "background": background, "tags_complete": complete,
+        "classes": tuple(classes), "background": background, "tags_exhaustive": complete,
         "view": parse_view(content, path), **coding,
     }  # fmt: skip
 
@@ -114,7 +136,7 @@ def parse_view(content: dict[str, Any], path: Path) -> View:
 
 def hint_files(root: Path) -> dict[str, Path]:
     """Every file of a data set that says what its classes and hints are, by its name."""
-    tables = [root / f"{name}.json" for name in ("dataset", "looked_for", *with_tables())]
+    tables = [root / "dataset.json", *(table_path(root, name) for name in ("verified_classes", *with_tables()))]
     maps = [path for folder in FOLDERS for path in (root / folder).rglob("*")]
     maps = [path for path in maps if path.name == MADE_BY or not path.name.startswith(".")]
     return {path.relative_to(root).as_posix(): path for path in sorted([*tables, *maps]) if path.is_file()}

@@ -20,7 +20,7 @@ def pixel_digest(image: DecodedImage, contours: NDArray[np.floating] | None = No
 
 def hint_digest(hints: ImageHints) -> str:
     """Of all hints of one image in their order, and of the classes that were looked for."""
-    digest = hashlib.sha256(repr(None if hints.looked_for is None else sorted(hints.looked_for)).encode())
+    digest = hashlib.sha256(repr(None if hints.verified_classes is None else sorted(hints.verified_classes)).encode())
     for name, found in hints.by_type.items():
         for hint in found:
             values = [getattr(hint, field.name) for field in dataclasses.fields(hint)]  # type: ignore[arg-type]

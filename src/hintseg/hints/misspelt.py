@@ -8,7 +8,8 @@ from hintseg.hints.splits import HELD_OUT
 from hintseg.hints.types.registry import with_label_maps, with_tables
 
 FOLDERS = (*with_label_maps(), "contours")
-FILES = ("dataset.json", *(f"{name}.json" for name in with_tables()), "looked_for.json")
+FILES = ("dataset.json", *(f"{name}.json" for name in with_tables()), "verified_classes.json")
+EARLIER_FILES = {"verified_classes.json": "looked_for.json"}  # which are read where there is no other
 SPLITS = tuple(f"{name}.txt" for name in ("train", *HELD_OUT))  # any other name is a split, too; of these case decides
 EVALUATION = ("eval.txt", "evaluation.txt")  # whose images would be trained on
 ALIKE = 0.85  # of `difflib`, where 1 is the same: "box.json" is meant, "masks-crf" is not
@@ -16,6 +17,9 @@ ALIKE = 0.85  # of `difflib`, where 1 is the same: "box.json" is meant, "masks-c
 
 def misspelt(root: Path) -> Iterator[str]:
     """Sentences about what lies in a data set's folder and is passed over for its name."""
+    for name, earlier in EARLIER_FILES.items():
+        if (root / name).exists() and (root / earlier).exists():
+            yield f"{earlier} is not read, since there is {name}; move its rows into that."
     for path in sorted(root.iterdir()):
         if path.name.startswith("."):
             continue

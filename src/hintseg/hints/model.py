@@ -24,16 +24,16 @@ class ImageHints:
 
     Attributes:
         by_type: hint type → its hints; any may be missing or empty, all may be filled at once.
-        tags_complete: whether a class that no hint names is absent from the image.
+        tags_exhaustive: whether a class that no hint names is absent from the image.
         background: the class of everything else, which needs no hint to be present.
-        looked_for: the only classes whose absence from the hints says anything; None: all classes.
+        verified_classes: the only classes whose absence from the hints says anything; None: all classes.
         corrections: what was done to hints that leave the image, each as often as it was done.
     """
 
     by_type: Mapping[str, tuple[Hint, ...]] = field(default_factory=dict)
-    tags_complete: bool = True
+    tags_exhaustive: bool = True
     background: int | None = None
-    looked_for: frozenset[int] | None = None
+    verified_classes: frozenset[int] | None = None
     corrections: tuple[str, ...] = ()
 
     def of(self, kind: type[H]) -> tuple[H, ...]:
@@ -89,7 +89,7 @@ class ImageHints:
         present = np.zeros(num_classes, dtype=np.bool_)
         named = self.classes()
         present[sorted(named)] = True
-        if named and self.tags_complete and self.background is not None:
+        if named and self.tags_exhaustive and self.background is not None:
             present[self.background] = True
         return present
 
@@ -98,12 +98,12 @@ class ImageHints:
 
         With complete tags, those that no hint names, as long as there is any hint, or that were looked for.
         """
-        looked_for = self.looked_for
-        if not self.tags_complete or (looked_for is None and not self.classes()):
+        verified_classes = self.verified_classes
+        if not self.tags_exhaustive or (verified_classes is None and not self.classes()):
             return np.zeros(num_classes, dtype=np.bool_)
         absent = np.ones(num_classes, dtype=np.bool_)
-        if looked_for is not None:
-            absent[[label for label in range(num_classes) if label not in looked_for]] = False
+        if verified_classes is not None:
+            absent[[label for label in range(num_classes) if label not in verified_classes]] = False
         if self.background is not None:
             absent[self.background] = False
         return absent & ~self.present(num_classes)

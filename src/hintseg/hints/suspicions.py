@@ -68,12 +68,12 @@ def suspicions(dataset: Dataset, counted: LabelMapCounts) -> Iterator[str]:
 
 def _of_label_maps(dataset: Dataset, counted: LabelMapCounts) -> Iterator[str]:
     name = dataset.classes[0]
-    if dataset.first_label or dataset.unlabelled == 0:
+    if dataset.first_label or dataset.unlabeled == 0:
         return
     if counted.covering:
         yield (
             f"scribbles/: {counted.covering} of {counted.scribbles} label maps label every pixel, mostly as 0 "
-            f'({name!r}); if 0 means that nothing was drawn, write "unlabelled": 0 into dataset.json.'
+            f'({name!r}); if 0 means that nothing was drawn, write "unlabeled": 0 into dataset.json.'
         )
     if counted.zero_and_ignored:
         other = f"1: {dataset.classes[1]!r}" if len(dataset.classes) > 1 else "1, a second one in dataset.json"
@@ -83,8 +83,8 @@ def _of_label_maps(dataset: Dataset, counted: LabelMapCounts) -> Iterator[str]:
         )
     if counted.masks and counted.with_zero == counted.masks and dataset.background != 0 and not _is_rest(name):
         yield (
-            f"masks/: 0, which is {name!r}, covers most of every mask; if 0 means ignored or unlabelled, write "
-            f'"void": 0 or "unlabelled": 0 into dataset.json; if it means the background, name that class first.'
+            f"masks/: 0, which is {name!r}, covers most of every mask; if 0 means ignored or unlabeled, write "
+            f'"ignore_index": 0 or "unlabeled": 0 into dataset.json; if it means the background, name that class first.'
         )
 
 
@@ -98,7 +98,7 @@ def _of_names(dataset: Dataset) -> Iterator[str]:
         if is_ignored_name(name):
             yield (
                 f"class {name!r} is learned like any other; if its pixels shall be ignored, take it out of the classes "
-                'and write its value as "void" into dataset.json.'
+                'and write its value as "ignore_index" into dataset.json.'
             )
         if name.isdecimal() and int(name) != label:
             yield f"class {name!r} has the index {label}; numbers in hints are indices, names stand in quotes."

@@ -73,7 +73,7 @@ def image_segments(embeddings: Tensor, grid: tuple[int, int]) -> Tensor:
 def index_image(
     embeddings: Tensor, labels: Tensor, image: int, grid: tuple[int, int], num_classes: int
 ) -> SegmentIndex:
-    """Segments of one image, split by label; unlabelled ones are left out.
+    """Segments of one image, split by label; unlabeled ones are left out.
 
     Args:
         embeddings: (D, h, w) unit.

@@ -55,7 +55,7 @@ def suggest(
     """The region of every image where a hint is worth most, worthiest image first.
 
     Regions that hold a hint are left out, and classes that an image's tags exclude. Placed hints exclude none,
-    whatever `tags_complete` says: whoever asks where to click has not named everything yet.
+    whatever `tags_exhaustive` says: whoever asks where to click has not named everything yet.
 
     Args:
         dataset: with images, and hints where there are any.

@@ -35,8 +35,8 @@ TRUST = 0.9  # probability of its class that the CRF starts from in a superpixel
 class Session:
     """A head on frozen features, fitted to the hints of a data set whenever they change.
 
-    Hints that are still being drawn never say that a class is absent: `Dataset.tags_complete` is ignored. One thread at
-    a time may use a session. It writes nothing but cached features and superpixels. Its methods raise
+    Hints that are still being drawn never make a class absent: `Dataset.tags_exhaustive` is ignored. One thread at a
+    time may use a session. It writes nothing but cached features and superpixels. Its methods raise
     InputError where an image or its hints cannot be read.
 
     Args:
@@ -65,7 +65,7 @@ class Session:
         self._begin(dataset)
 
     def _begin(self, dataset: Dataset) -> None:
-        self.dataset = replace(dataset, tags_complete=False)
+        self.dataset = replace(dataset, tags_exhaustive=False)
         self.network = Embedder(INSTANT.network, max(len(dataset.classes), 1), self._weights).to(self._device).eval()
         scale = scale_for(max(map(_longest_side, dataset.paths.values()), default=0), INSTANT)
         self.store = FeatureStore(self.cache / "features", self.network, scale, FEATURES_LIMIT)
@@ -81,7 +81,7 @@ class Session:
         if (dataset.classes, dataset.paths) != (self.dataset.classes, self.dataset.paths):
             self._begin(dataset)
             return
-        self.dataset = replace(dataset, tags_complete=False)
+        self.dataset = replace(dataset, tags_exhaustive=False)
         for key in keys:
             self._pixels.pop(key, None)
 

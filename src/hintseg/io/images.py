@@ -36,7 +36,7 @@ from hintseg.io.writing import atomic_path
 PHOTOMETRIC = 262  # the tag of a TIFF that says what its values mean; 0: white is zero
 NO_LABEL = 255  # `hints.labels.IGNORE_INDEX`
 UNSET = "where they are of that class, remove the mark (gdal_edit.py -unsetnodata FILE)"
-ZERO = ', or say that 0 is no class ("void": 0 in dataset.json; --unlabelled 0 at import)'
+ZERO = ', or say that 0 is no class ("ignore_index": 0 in dataset.json; --unlabeled 0 at import)'
 SAMPLED = 50_000  # pixels of each image that decide the limits of a data set
 ImageLike = NDArray[np.uint8] | Image.Image | str | Path  # what functions for users take
 

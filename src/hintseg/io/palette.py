@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 # Okabe and Ito's colours, which colour-blind people tell apart.
 DISTINCT = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#f0e442", "#d55e00", "#56b4e9")
-NO_CLASS = {254: (192, 192, 160), 255: (224, 224, 192)}  # unlabelled, and ignored as VOC shows it
+NO_CLASS = {254: (192, 192, 160), 255: (224, 224, 192)}  # unlabeled, and ignored as VOC shows it
 
 
 def label_palette(chosen: Sequence[str] = ()) -> NDArray[np.uint8]:

@@ -98,10 +98,10 @@ def limited_by_boxes(
 
 def _unverified_classes(hints: ImageHints, num_classes: int) -> frozenset[int]:
     """Classes that nobody looked for; one with boxes only if a tag names it, too, or nobody looked for anything."""
-    if hints.looked_for is None:
+    if hints.verified_classes is None:
         return frozenset()
-    boxed = {box.label for box in hints.boxes} - {tag.label for tag in hints.tags} if hints.looked_for else set()
-    return frozenset(range(num_classes)) - hints.looked_for - {hints.background} - boxed
+    boxed = {box.label for box in hints.boxes} - {tag.label for tag in hints.tags} if hints.verified_classes else set()
+    return frozenset(range(num_classes)) - hints.verified_classes - {hints.background} - boxed
 
 
 def possible_classes(

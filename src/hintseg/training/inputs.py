@@ -105,7 +105,7 @@ def run_inputs(job: Job, description: RunDescription, network: Embedder, precisi
     """The inputs of a run that is about to start, with the network before its first step on a kind of device."""
     content = job.weights if job.weights == WEIGHTS_NONE else _weights_digest(network)
     settings = _settings(description) | {
-        "tags_complete": job.dataset.tags_complete, "precision": precision, "device": device,
+        "tags_exhaustive": job.dataset.tags_exhaustive, "precision": precision, "device": device,
         "the content of the backbone's weights": content,
     }  # fmt: skip
     images, hints = ({key: job.digests[key][which] for key in job.keys} for which in (0, 1))

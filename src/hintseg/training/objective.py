@@ -150,7 +150,7 @@ def cell_labels(labels: Tensor, side: int) -> Tensor:
     """Weak labels of cells: a cell takes the label its labelled pixels agree on.
 
     Nearest sampling would lose most of a three-pixel stroke; a cell whose labelled pixels disagree stays
-    unlabelled, one without any labelled pixel is ignored only where its centre is.
+    unlabeled, one without any labelled pixel is ignored only where its centre is.
 
     Args:
         labels: (B, S, S) uint8.

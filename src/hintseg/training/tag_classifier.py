@@ -112,7 +112,7 @@ def unlocalized(images: TrainingImages) -> list[str]:
         shown |= localized
         named = hints.classes()
         missing = (named | always) - localized
-        is_told = hints.tags_complete and (hints.looked_for is None or named <= hints.looked_for)
+        is_told = hints.tags_exhaustive and (hints.verified_classes is None or named <= hints.verified_classes)
         if is_told and named and missing:
             found[key] = missing
     foreground = any(missing - always for missing in found.values())

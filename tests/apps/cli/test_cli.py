@@ -12,7 +12,9 @@ import PIL.Image
 import pytest
 
 from hintseg.apps.cli import app
-from hintseg.io.images import read_labels, write_image
+from hintseg.hints.dataset import Dataset
+from hintseg.hints.labels import IGNORE_INDEX
+from hintseg.io.images import read_labels, write_image, write_labels
 
 
 @pytest.fixture
@@ -398,7 +400,7 @@ def test_everything_takes_addresses(hintseg, scenes, tiny, tmp_path, monkeypatch
                 "memory://run",
                 "--masks",
                 "memory://masks",
-                "--photographs",
+                "--images",
                 "memory://data/images",
                 "--out",
                 "memory://all",
@@ -416,3 +418,15 @@ def test_everything_takes_addresses(hintseg, scenes, tiny, tmp_path, monkeypatch
     code, _, err = hintseg("predict", "memory://nothing", "memory://data/images")
     assert code == 2
     assert "memory://nothing: no such file" in err
+
+
+def test_earlier_options_work_and_are_told(hintseg, tmp_path, caplog):
+    write_labels(tmp_path / "maps" / "masks" / "a.png", np.array([[0, 1], [1, 2]], np.uint8))
+    write_image(tmp_path / "maps" / "images" / "a.png", np.zeros((2, 2, 3), np.uint8))
+    (tmp_path / "maps" / "classes.txt").write_text("cow\ndog\n")
+    for said in (("--unlabelled", "0"), ("--unlabelled=0",)):
+        out = tmp_path / f"data{len(said)}"
+        code, _, err = hintseg("import", tmp_path / "maps", "--format", "png", *said, "--out", out)
+        assert code == 0, err
+        assert Dataset.open(out).mask("a").tolist() == [[IGNORE_INDEX, 0], [0, 1]]
+    assert caplog.text.count("--unlabelled is now called --unlabeled") == 2

@@ -235,7 +235,7 @@ def test_images_that_have_hints_say_nothing_of_a_class_that_is_added_later(tab, 
     hinted = [key for key in dataset.paths if dataset.hints(key).classes()]
     assert "b" in hinted
     assert not any(dataset.hints(key).absent(len(dataset.classes))[dog] for key in hinted)
-    assert json.loads((folder / "looked_for.json").read_text("utf-8"))["b"] == list(range(dog))
+    assert json.loads((folder / "verified_classes.json").read_text("utf-8"))["b"] == list(range(dog))
 
 
 def test_tags_still_teach_after_a_class_was_added(tab, folder):

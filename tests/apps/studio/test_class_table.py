@@ -20,7 +20,7 @@ TABLES = {
     "boxes": [[1, 1, 9, 9, "roof"]],
     "scribbles": [["roof", [[3, 3], [9, 3]], 4]],
     "tags": ["roof", 0],
-    "looked_for": ["roof"],
+    "verified_classes": ["roof"],
 }
 
 
@@ -35,13 +35,13 @@ def meant(folder):
     """The numbers of the classes that each form of hints names."""
     hints = Dataset.open(folder).hints("b")
     found = {name: [hint.label for hint in hints.by_type[name]] for name in ("points", "boxes", "scribbles", "tags")}
-    return found | {"looked_for": sorted(hints.looked_for)}
+    return found | {"verified_classes": sorted(hints.verified_classes)}
 
 
 @pytest.mark.parametrize("names", [["sky", "wall", "été"], ["sky", "été", "roof"], ["sky", "wall", "été", "roof"]])
 def test_hints_that_name_their_class_follow_it(named, folder, names):
     before = meant(folder)
-    assert before == {"points": [1, 2, 2], "boxes": [1], "scribbles": [1], "tags": [1, 0], "looked_for": [1]}
+    assert before == {"points": [1, 2, 2], "boxes": [1], "scribbles": [1], "tags": [1, 0], "verified_classes": [1]}
     assert named.classes(names).status_code == 200
     assert Dataset.open(folder).classes == tuple(names)
     assert meant(folder) == before

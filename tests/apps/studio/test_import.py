@@ -205,7 +205,7 @@ def test_another_image_of_the_same_name_is_left_out_and_counted(tab, folder):
     assert scribbles(folder, "b") is None
 
 
-@pytest.mark.parametrize("place", ["points.json", "looked_for.json", "masks", "scribbles", "contours"])
+@pytest.mark.parametrize("place", ["points.json", "verified_classes.json", "masks", "scribbles", "contours"])
 def test_a_new_image_takes_no_hints_of_an_earlier_one_of_its_name(tab, folder, place):
     path = folder / place
     if path.suffix:

@@ -46,9 +46,9 @@ def test_from_photographs_to_masks(browser, serve, photographs, tmp_path):
         page.fill("#name", name)
         page.click("#add button")
         expect(page.locator("#classes li")).to_have_count(number + 1)
-    assert not Dataset.open(photographs).tags_complete
+    assert not Dataset.open(photographs).tags_exhaustive
     page.check("#complete")
-    eventually(lambda: Dataset.open(photographs).tags_complete)
+    eventually(lambda: Dataset.open(photographs).tags_exhaustive)
     shoot(page, "studio-classes")
 
     # Strokes, on disk as soon as the page says so; undo and redo reach the disk, too.

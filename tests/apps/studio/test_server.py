@@ -118,9 +118,9 @@ def test_classes_are_renamed_and_added_but_never_lost(tab, folder):
     tab.classes(["sky", "wall", "été", "x" * 100])
     assert Dataset.open(folder).classes == ("sky", "wall", "été", "x" * 100)
     assert Dataset.open(folder).background is None
-    assert not Dataset.open(folder).tags_complete
+    assert not Dataset.open(folder).tags_exhaustive
     answer = tab.classes(["sky", "wall", "été", "x"], complete=True)
-    assert answer.json()["complete"] is Dataset.open(folder).tags_complete is True
+    assert answer.json()["complete"] is Dataset.open(folder).tags_exhaustive is True
     assert len(set(class_colours())) == len(class_colours())
 
 
@@ -140,11 +140,11 @@ def test_the_rest_of_a_description_is_kept(folder):
     (first,) = project.identifiers
     project.set_classes([(first, "b"), (None, "c")], first, None, project.table()["version"])
     kept = Dataset.open(folder)
-    assert (kept.classes, kept.ignore_index, kept.tags_complete, kept.background) == (("b", "c"), 3, False, 0)
+    assert (kept.classes, kept.ignore_index, kept.tags_exhaustive, kept.background) == (("b", "c"), 3, False, 0)
     assert json.loads((folder / "dataset.json").read_text("utf-8"))["author"] == "me"
     assert project.identifiers[0] == first
     more = [*zip(project.identifiers, "ab", strict=True), (None, "c"), (None, "d")]
-    with pytest.raises(InputError, match="void"):
+    with pytest.raises(InputError, match="ignore_index"):
         project.set_classes(more, None, None, project.table()["version"])
 
 

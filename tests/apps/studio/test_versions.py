@@ -285,7 +285,7 @@ def test_a_class_table_that_could_not_be_read_again_is_not_written(tab, folder, 
     assert tab.reload()["classes"]
 
 
-@pytest.mark.parametrize("coding", [{"unlabelled": 2}, {"void": 2}, {"void": 0, "unlabelled": 3}])
+@pytest.mark.parametrize("coding", [{"unlabeled": 2}, {"ignore_index": 2}, {"ignore_index": 0, "unlabeled": 3}])
 def test_a_new_class_that_would_have_the_value_of_nothing_is_refused_and_the_folder_stays_readable(tab, folder, coding):
     path = folder / "dataset.json"
     path.write_text(json.dumps({"classes": ["a", "b"], **coding}), "utf-8")

@@ -15,7 +15,7 @@ from hintseg.functional.segments.batch import split_batch
 from hintseg.functional.segments.memory_bank import MemoryBank
 
 
-def build(images=2, tags=None, seed=0, extra_unlabelled=False, labelled=True):
+def build(images=2, tags=None, seed=0, extra_unlabeled=False, labelled=True):
     random = torch.Generator().manual_seed(seed)
     maps = F.normalize(torch.randn(images, 5, 8, 8, generator=random, dtype=torch.float64), dim=1).requires_grad_()
     labels = torch.full((images, 8, 8), 254)
@@ -23,7 +23,7 @@ def build(images=2, tags=None, seed=0, extra_unlabelled=False, labelled=True):
         labels[:, :2, :2] = 0
         labels[:, 5:7, 5:7] = 1
     regions = torch.randint(3, (images, 8, 8), generator=random)
-    if extra_unlabelled:
+    if extra_unlabeled:
         regions[labels == 254] += 3 * torch.randint(2, (int((labels == 254).sum()),), generator=random)
     tags = torch.ones(images, 3, dtype=torch.bool) if tags is None else tags
     colours = torch.rand(images, 3, 8, 8, generator=random) * 2 - 1
@@ -38,10 +38,10 @@ def value(relation, concentration=6.0):
     )
 
 
-def test_annotation_ignores_unlabelled_segments():
-    plain, more = build(), build(extra_unlabelled=True)
+def test_annotation_ignores_unlabeled_segments():
+    plain, more = build(), build(extra_unlabeled=True)
     assert len(more.prototypes) > len(plain.prototypes)
-    # Another partition of unlabelled pixels leaves labelled segments, and so the value, as they are.
+    # Another partition of unlabeled pixels leaves labelled segments, and so the value, as they are.
     torch.testing.assert_close(value(annotation(plain, MemoryBank(0))), value(annotation(more, MemoryBank(0))))
     relation = annotation(plain, MemoryBank(0))
     assert set(relation.pixel_labels.tolist()) == {0, 1}
@@ -80,7 +80,7 @@ def test_similarity_knows_only_the_own_image():
     assert not torch.allclose(losses[~first], altered[~first])
 
 
-def test_cooccurrence_uses_unlabelled_segments_and_shared_tags():
+def test_cooccurrence_uses_unlabeled_segments_and_shared_tags():
     tags = torch.tensor([[True, False, False], [False, True, False]])
     relation = cooccurrence(build(tags=tags), MemoryBank(0))
     assert len(relation.pixel_embeddings) == 128

@@ -28,6 +28,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+EARLIER_OPTIONS = {"--photographs": "--images", "--unlabelled": "--unlabeled"}  # each works for one release
 COMMANDS = (
     check, import_, train, compare, complete, predict, evaluate, retrieve, suggest, report, export, measure, simulate,
     prepare, recipe, demo, studio, label_studio,
@@ -53,6 +54,16 @@ for command in COMMANDS:
     app.command(command.__name__.rstrip("_").replace("_", "-"))(command)
 
 
+def _current(argument: str) -> str:
+    """An argument with an option's present name; an earlier one gives a warning."""
+    option, equals, value = argument.partition("=")
+    if option not in EARLIER_OPTIONS:
+        return argument
+    name = EARLIER_OPTIONS[option]
+    logging.getLogger("hintseg").warning("%s is now called %s; the old name works for one more release.", option, name)
+    return f"{name}{equals}{value}"
+
+
 def main() -> None:
     """Run the command line; what the user can mend becomes one sentence and exit code 2."""
     screen = logging.StreamHandler(sys.stderr)
@@ -65,7 +76,7 @@ def main() -> None:
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", "500")
     try:
-        app()
+        app([_current(argument) for argument in sys.argv[1:]])
     except HintsegError as error:
         say(f"hintseg: {error}", file=sys.stderr)
         sys.exit(2)

@@ -92,7 +92,7 @@ def import_(
     background: Annotated[
         str | None, typer.Option(help="Class of everything outside annotated regions; default: unlabeled.")
     ] = None,
-    unlabelled: Annotated[
+    unlabeled: Annotated[
         str | None, typer.Option(help="Value or class of label maps that means unlabeled, e.g. 0.")
     ] = None,
 ) -> None:
@@ -104,7 +104,7 @@ def import_(
     from hintseg.formats.registry import import_dataset
 
     with progress_bar() as show:
-        dataset, found = import_dataset(source, out, format_, background, show, unlabelled)
+        dataset, found = import_dataset(source, out, format_, background, show, unlabeled)
     counted = {
         "tags": len(found.tags), "boxes": len(found.boxes), "points": len(found.points),
         "scribbles": len(found.scribbles), "regions": len(found.regions),

@@ -129,10 +129,7 @@ def export(
         str | None, typer.Option(help="Folder of label maps or its URL; default RUN/masks, written by complete.")
     ] = None,
     images: Annotated[
-        str | None,
-        typer.Option(
-            "--images", "--photographs", help="Folder of the images or its URL; default those of the training data."
-        ),
+        str | None, typer.Option(help="Folder of the images or its URL; default those of the training data.")
     ] = None,
 ) -> None:
     """Write masks in the format of another tool.

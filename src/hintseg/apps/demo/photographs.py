@@ -38,7 +38,7 @@ def write_demo(root: Path) -> None:
         with atomic_path(root / "images" / f"{key}.png") as temporary:
             Image.fromarray(pixels).save(temporary)
     scribbles = files("hintseg.apps.demo").joinpath("scribbles.json").read_text("utf-8")
-    description = {"classes": list(CLASSES), "void": 255, "background": 0}
+    description = {"classes": list(CLASSES), "ignore_index": 255, "background": 0}
     texts = {
         "dataset.json": json.dumps(description, indent=1),
         "scribbles.json": scribbles,

@@ -14,7 +14,7 @@ OPACITY = 0.6
 
 
 def overlay(image: RgbImage, labels: NDArray[np.uint8], colours: Sequence[str] = ()) -> RgbImage:
-    """Masks in class colours over the grey image; ignored and unlabelled pixels stay grey.
+    """Masks in class colours over the grey image; ignored and unlabeled pixels stay grey.
 
     Args:
         colours: "#rrggbb" by label, where somebody chose them; so in all figures.

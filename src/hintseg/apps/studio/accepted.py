@@ -59,7 +59,7 @@ def edit(project: Project, key: str, is_current: Callable[[], bool] = lambda: Tr
     """Make regions of the image's mask, below those that were drawn; a copy of it stays in studio/kept/masks.
 
     Returns:
-        How many ignored pixels of the mask are unlabelled from now on: scribbles/KEY.png cannot hold ignored ones.
+        How many ignored pixels of the mask are unlabeled from now on: scribbles/KEY.png cannot hold ignored ones.
 
     Raises:
         ConflictError: it is not the one that was seen.

@@ -16,7 +16,7 @@ from hintseg.apps.studio.tables import NUMBERED, with_names
 from hintseg.errors import InputError
 from hintseg.hints.coding import parse_coding
 from hintseg.hints.dataset import Dataset
-from hintseg.hints.dataset_json import read_json, read_table
+from hintseg.hints.dataset_json import read_description, read_table
 from hintseg.hints.label_maps import LabelMaps, misplaced
 from hintseg.hints.names import is_unnamed, plain_name
 from hintseg.io.class_list import KEY, with_classes
@@ -38,19 +38,19 @@ def write_classes(
         identifiers: of its classes.
         names: of its classes, then of new ones.
         background: the background class.
-        complete: `tags_complete` of the folder format.
+        complete: `tags_exhaustive` of the folder format.
 
     Raises:
         InputError: a file cannot be read or rewritten, or masks would be those of other classes.
         RunError: a folder is a link or cannot be written.
     """
     path = dataset.root / "dataset.json"
-    content = read_json(path) if path.exists() else {"void": dataset.ignore_index}
+    content = read_description(path) if path.exists() else {"ignore_index": dataset.ignore_index}
     parse_coding(content, len(names), path)  # before anything is written: a new class may have the ignored value
-    content |= {"classes": names, "background": background, "tags_complete": complete}
+    content |= {"classes": names, "background": background, "tags_exhaustive": complete}
     require_placed(dataset, names)
     identifiers = (*identifiers, *(secrets.token_hex(4) for _ in names[len(identifiers) :]))
-    added = _not_looked_for(dataset, len(names)) if complete else {}
+    added = _unverified(dataset, len(names)) if complete else {}
     if tuple(names[: len(dataset.classes)]) == dataset.classes and not added:
         _write(dataset.root, identifiers, names, content)
         return
@@ -105,8 +105,8 @@ def _plain(name: str) -> str:
     return plain_name(name).casefold()
 
 
-def _not_looked_for(dataset: Dataset, count: int) -> dict[str, list[int]]:
-    """Rows of looked_for.json: in images that have hints, nobody has looked for classes that are new."""
+def _unverified(dataset: Dataset, count: int) -> dict[str, list[int]]:
+    """Rows of verified_classes.json: in images that have hints, nobody has looked for classes that are new."""
     if count == len(dataset.classes) or not dataset.classes:
         return {}
     hinted = {key for keys in dataset.hint_keys().values() for key in keys}
@@ -118,7 +118,7 @@ def _stage_tables(dataset: Dataset, names: Sequence[str], added: dict[str, list[
     for name in NUMBERED:
         before = read_table(dataset.root / f"{name}.json")
         after = {key: [with_names(name, row, new) for row in rows] for key, rows in before.items()}
-        after = added | after if name == "looked_for" else after
+        after = added | after if name == "verified_classes" else after
         if after != before:
             write_text(staged / f"{name}.json", json.dumps(after, ensure_ascii=False))
 

@@ -12,7 +12,7 @@ from hintseg.apps.studio.drawn import TABLES
 from hintseg.apps.studio.tables import CLASS_OF, NUMBERED, numbered
 from hintseg.errors import InputError
 from hintseg.hints.dataset import Dataset
-from hintseg.hints.dataset_json import read_json, read_table
+from hintseg.hints.dataset_json import read_description, read_table, table_path
 from hintseg.hints.labels import IGNORE_INDEX, UNLABELED
 from hintseg.hints.types.registry import HINT_TYPES
 from hintseg.io.images import write_labels
@@ -68,10 +68,10 @@ def delete_class(dataset: Dataset, label: int) -> str:
 
 def _stage(dataset: Dataset, label: int, staged: Path) -> None:
     for name in NUMBERED:
-        path = dataset.root / f"{name}.json"
+        path = table_path(dataset.root, name)
         if path.exists():
             table = {key: _without(dataset, name, rows, label) for key, rows in read_table(path).items()}
-            left = {key: rows for key, rows in table.items() if rows or name == "looked_for"}
+            left = {key: rows for key, rows in table.items() if rows or name == "verified_classes"}
             write_text(staged / f"{name}.json", json.dumps(left, ensure_ascii=False))
     moved = np.arange(256, dtype=np.uint8)
     moved[label + 1 : len(dataset.classes)] -= 1
@@ -94,8 +94,8 @@ def _stage(dataset: Dataset, label: int, staged: Path) -> None:
             target.parent.mkdir(parents=True, exist_ok=True)
             write_labels(target, dataset.coding.encode(labels))
     path = dataset.root / "dataset.json"
-    unsaid: dict[str, Any] = {"void": dataset.ignore_index, "tags_complete": dataset.tags_complete}
-    content: dict[str, Any] = read_json(path) if path.exists() else unsaid
+    unsaid: dict[str, Any] = {"ignore_index": dataset.ignore_index, "tags_exhaustive": dataset.tags_exhaustive}
+    content: dict[str, Any] = read_description(path) if path.exists() else unsaid
     background = dataset.background
     if background is not None:
         background = None if background == label else background - (background > label)

@@ -27,7 +27,7 @@ from hintseg.apps.studio.uploads import decoded_upload
 from hintseg.errors import InputError
 from hintseg.hints.colours import APPEARANCE
 from hintseg.hints.dataset import Dataset
-from hintseg.hints.dataset_json import read_table
+from hintseg.hints.dataset_json import read_table, table_path
 from hintseg.hints.layout import require_sound
 from hintseg.io.images import read_image_size
 
@@ -50,7 +50,7 @@ class Project:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.dataset = Dataset(root, (), tags_complete=False)
+        self.dataset = Dataset(root, (), tags_exhaustive=False)
         self.identifiers: tuple[str, ...] = ()
         self.appearance = Appearance()
         self._lock = threading.RLock()
@@ -86,7 +86,8 @@ class Project:
                 self._reload()
 
     def _marked(self) -> Marks:
-        files = [self.root / name for name in ("images", "masks", "scribbles", "dataset.json", "looked_for.json")]
+        files = [self.root / name for name in ("images", "masks", "scribbles", "dataset.json")]
+        files.append(table_path(self.root, "verified_classes"))
         return (*map(mark, [*files, self.root / APPEARANCE]), *self._tables.marks())
 
     def _reload(self) -> None:
@@ -99,7 +100,7 @@ class Project:
             if (self.root / "dataset.json").exists():
                 raise
             # Until somebody says otherwise a hint says what is there, and nothing of the rest of the image.
-            self.dataset = Dataset(self.root, (), tags_complete=False)
+            self.dataset = Dataset(self.root, (), tags_exhaustive=False)
         self.identifiers = identify(self.root, self.dataset.classes)
         self.appearance = Appearance.load(self.root)
         self.marks = marks
@@ -137,7 +138,7 @@ class Project:
         found = {
             "classes": [dict(zip(("id", "name", "colour", "place"), row, strict=True)) for row in rows],
             "background": None if dataset.background is None else identifiers[dataset.background],
-            "complete": dataset.tags_complete,
+            "complete": dataset.tags_exhaustive,
         }
         return found | {"version": version_of(found)}
 
@@ -150,7 +151,7 @@ class Project:
         Args:
             classes: identifier, None for a new class, and name.
             background: identifier of the background class.
-            complete: `tags_complete` of the folder format; None leaves it as it is.
+            complete: `tags_exhaustive` of the folder format; None leaves it as it is.
             version: of the table that this replaces.
             order: identifiers as the page lists them; None leaves it as it is.
             colours: identifier → "#rrggbb", of classes that change theirs.
@@ -166,7 +167,7 @@ class Project:
             if background is not None and background not in self.identifiers:
                 raise InputError(f"background {background} is no class.")
             appearance = self.appearance.changed(self.identifiers, order, colours or {})
-            complete = self.dataset.tags_complete if complete is None else complete
+            complete = self.dataset.tags_exhaustive if complete is None else complete
             place = None if background is None else self.labels[background]
             write_classes(self.dataset, self.identifiers, names, place, complete)
             self._tables.forget()
@@ -291,7 +292,7 @@ class Project:
 
     def _holds_hints(self, key: str) -> bool:
         """Whether there are hints or label maps of that name; `uploads.orphaned` asks it of all names at once."""
-        listed = any(self._tables.rows(key).values()) or key in read_table(self.root / "looked_for.json")
+        listed = any(self._tables.rows(key).values()) or key in read_table(self.root / "verified_classes.json")
         return listed or any(self.dataset.label_path(folder, key) is not None for folder in self.dataset.label_maps)
 
     def add_image(self, name: str, content: bytes) -> str:

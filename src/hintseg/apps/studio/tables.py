@@ -13,7 +13,7 @@ from hintseg.hints.names import plain_name
 from hintseg.hints.types.registry import HINT_TYPES
 
 CLASS_OF = {"scribbles": 0, "points": -1, "boxes": -1}  # place of the class in a table's row
-NUMBERED = (*TABLES, "looked_for")  # tables whose rows name or number classes
+NUMBERED = (*TABLES, "verified_classes")  # tables whose rows name or number classes
 Marks = tuple[tuple[int, ...], ...]
 
 

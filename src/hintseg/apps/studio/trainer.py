@@ -236,7 +236,7 @@ class Model:
                 if not hints.types():
                     return predicted
                 # A correction does not say that all other classes are absent.
-                partly = replace(dataset, tags_complete=False)
+                partly = replace(dataset, tags_exhaustive=False)
                 return corrected(predicted, segmenter.complete(partly, key), segmenter.hinted(partly, key)[1])
         if self.learner is None:
             return complete_key(self.project.dataset, key, tuple(HINT_TYPES))

@@ -13,7 +13,7 @@ def candidate_class_loss(logits: Tensor, candidates: Tensor, where: Tensor) -> T
     """Mean over the chosen pixels of −log Σ_{k candidate} σ_p^k.
 
     The likelihood of the set of classes that the image's hints name (its tags, when they are complete):
-    every unlabelled pixel learns what it is not.
+    every unlabeled pixel learns what it is not.
 
     Args:
         logits: (B, C, h, w).

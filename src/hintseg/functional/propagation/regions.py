@@ -138,7 +138,7 @@ def propagated_labels(
     labels: NDArray[np.uint8], regions: NDArray[np.integer], probabilities: NDArray[np.floating], confidence: float,
     possible: NDArray[np.bool_] | None = None,
 ) -> NDArray[np.uint8]:  # fmt: skip
-    """Fill unlabelled pixels whose class is confident.
+    """Fill unlabeled pixels whose class is confident.
 
     Args:
         labels: (H, W) uint8; values ≥ C are not labels.

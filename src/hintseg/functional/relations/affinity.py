@@ -1,4 +1,4 @@
-"""Relationship (d), feature affinity: unlabelled segments take the labels of their nearest labelled ones.
+"""Relationship (d), feature affinity: unlabeled segments take the labels of their nearest labelled ones.
 
 [SPML sec. 3.3]. The authors' release builds this term but never calls it; here it is live.
 """
@@ -56,7 +56,7 @@ def affinity_label_sets(
     Args:
         pixel_embeddings: (N, D) unit (pixels, or segments).
         prototypes: (K, D) unit.
-        prototype_labels: (K,) int64; ≥ num_classes means unlabelled.
+        prototype_labels: (K,) int64; ≥ num_classes means unlabeled.
         pixel_image, prototype_image: (N,), (K,) int64.
         labelled: rows of labelled prototypes; None looks for them, for which a GPU has to be waited.
 

@@ -22,7 +22,7 @@ class SegmentedBatch(NamedTuple):
         embeddings: (N, D) unit, with gradient.
         located: (N, D + 2) unit embeddings with location, with gradient.
         surroundings: (N, 5) location and colour of each pixel, no gradient.
-        label_of_pixel: (N,) int64; values ≥ `num_classes` mean unlabelled.
+        label_of_pixel: (N,) int64; values ≥ `num_classes` mean unlabeled.
         segment_of_pixel, image_of_pixel: (N,) int64.
         prototypes: (K, D) unit, with gradient.
         located_prototypes: (K, D + 2) unit, with gradient.
@@ -138,7 +138,7 @@ def split_batch(
 
     Args:
         embedding_maps: (B, D, h, w) unit embeddings.
-        labels: (B, h, w) int64: a class, any larger value up to 255 for unlabelled, `ignore_index` for ignored ones.
+        labels: (B, h, w) int64: a class, any larger value up to 255 for unlabeled, `ignore_index` for ignored ones.
         regions: (B, h, w) int64 superpixel ids from 0, less than 2¹⁷.
         colours: (B, 3, h, w) in [−1, 1].
         tags_of_image: (B, T) bool.

@@ -61,7 +61,7 @@ class HintType(Generic[H]):
         parse: a row of NAME.json → hint, or None where it lies outside the image; None: the type has no table.
         label_of: the class in a row as it stands there; raises LookupError or TypeError where there is none.
         label_map: a label map (H, W) uint8, from NAME/KEY.png → hint; None: the type has no label maps.
-        dense: whether 255 in an image means `IGNORE_INDEX`, as does `void` of dataset.json, not `UNLABELED`.
+        dense: whether 255 in an image means `IGNORE_INDEX`, as does `ignore_index` of dataset.json, not `UNLABELED`.
         draw: (hints of one image, labels (H, W) uint8 to draw on, radius of a point in pixels) → nothing.
         conflict: hints of one image's table → what is said where they contradict each other, or None.
     """

@@ -20,7 +20,7 @@ from hintseg.hints.types.registry import HINT_TYPES
 
 Progress = Callable[[str, int, int, dict[str, float]], None]
 # What the command line calls its options, and what the page calls them.
-OPTIONS = {"--format": "the field “format”", "--unlabelled": "the field “unlabeled value”"}
+OPTIONS = {"--format": "the field “format”", "--unlabeled": "the field “unlabeled value”"}
 
 
 @dataclass(frozen=True)
@@ -82,14 +82,14 @@ class Read:
 
 
 def read_upload(
-    project: Project, upload: Upload, reader: str, background: str, unlabelled: str, progress: Progress
+    project: Project, upload: Upload, reader: str, background: str, unlabeled: str, progress: Progress
 ) -> Read:
     """Read what was uploaded.
 
     Args:
         reader: a name of `formats.registry.NAMES`.
-        background: class of everything that no region covers; empty: that stays unlabelled.
-        unlabelled: value or class of label maps that says that nothing was drawn; empty: none.
+        background: class of everything that no region covers; empty: that stays unlabeled.
+        unlabeled: value or class of label maps that says that nothing was drawn; empty: none.
 
     Raises:
         HintsegError: as `import_dataset`; paths are those of the files as they were chosen.
@@ -97,7 +97,7 @@ def read_upload(
     shutil.rmtree(upload.out, ignore_errors=True)
     source = upload.prepare(project.dataset)
     try:
-        dataset, found = import_dataset(source, upload.out, reader, background or None, progress, unlabelled or None)
+        dataset, found = import_dataset(source, upload.out, reader, background or None, progress, unlabeled or None)
     except HintsegError as error:
         raise InputError(_in_words_of_the_page(str(error), upload)) from error
     lost = found.lost.copy()

@@ -24,7 +24,7 @@ class Wish(Body):
 
     reader: str = Field("auto", max_length=40)
     background: str = Field("", max_length=200)
-    unlabelled: str = Field("", max_length=200)
+    unlabeled: str = Field("", max_length=200)
 
 
 class Decision(Body):
@@ -64,7 +64,7 @@ class Imports:
         try:
             self.project.refresh()
             found = read_upload(
-                self.project, upload, wish.reader, wish.background.strip(), wish.unlabelled.strip(), self._note
+                self.project, upload, wish.reader, wish.background.strip(), wish.unlabeled.strip(), self._note
             )
         finally:
             self.progress.update(done=0, total=0)

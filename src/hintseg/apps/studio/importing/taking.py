@@ -17,7 +17,7 @@ from hintseg.apps.studio.tables import CLASS_OF, NUMBERED, numbered
 from hintseg.errors import InputError
 from hintseg.hints.coding import LabelCoding, parse_coding
 from hintseg.hints.dataset import Dataset
-from hintseg.hints.dataset_json import read_json, read_table
+from hintseg.hints.dataset_json import read_description, read_table
 from hintseg.hints.labels import IGNORE_INDEX, UNLABELED
 from hintseg.io.images import read_image_size, write_labels
 from hintseg.io.writing import link_or_copy, write_text
@@ -96,11 +96,11 @@ def _stage_description(
 ) -> LabelCoding:
     """dataset.json with the classes that come in, where it changes."""
     path, background = dataset.root / "dataset.json", dataset.background
-    content: dict[str, Any] = read_json(path) if path.exists() else {"void": dataset.ignore_index}
+    content: dict[str, Any] = read_description(path) if path.exists() else {"ignore_index": dataset.ignore_index}
     coding = LabelCoding(len(names), **parse_coding(content, len(names), path))
     if background is None and read.dataset.background is not None and (read.names_background or not dataset.classes):
         background = labels[read.dataset.background]
-    changed = {"classes": names, "background": background, "tags_complete": dataset.tags_complete}
+    changed = {"classes": names, "background": background, "tags_exhaustive": dataset.tags_exhaustive}
     if not path.exists() or (names, background) != (list(dataset.classes), dataset.background):
         write_text(change.staged / "dataset.json", json.dumps(content | changed, indent=1, ensure_ascii=False))
     return coding
@@ -124,22 +124,22 @@ def _stage_tables(plan: _Plan) -> None:
                 mine = table.get(plan.keys[key], [])
                 found = [_row(name, row, plan.labels, size) for row in rows]
                 table[plan.keys[key]] = mine + [row for row in found if row not in mine]
-        if name == "looked_for":
-            table = _not_looked_for(plan) | table
+        if name == "verified_classes":
+            table = _unverified(plan) | table
         if table != own:
             write_text(plan.change.staged / f"{name}.json", json.dumps(table, ensure_ascii=False))
 
 
-def _not_looked_for(plan: _Plan) -> dict[str, list[int]]:
-    """Rows of looked_for.json: nobody looked for the project's classes in images that come in, nor the other way."""
-    if not plan.dataset.tags_complete:
+def _unverified(plan: _Plan) -> dict[str, list[int]]:
+    """Rows of verified_classes.json: nobody looked for the project's classes in new images, nor the other way."""
+    if not plan.dataset.tags_exhaustive:
         return {}
     own, theirs, rows = set(range(len(plan.dataset.classes))), set(plan.labels), {}
     hinted = {key for keys in plan.dataset.hint_keys().values() for key in keys} - plan.replaced
     for key in sorted(hinted | set(plan.keys.values())):
-        looked_for = (own if key in hinted else set()) | (theirs if key in plan.keys.values() else set())
-        if looked_for != own | theirs:
-            rows[key] = sorted(looked_for)
+        verified_classes = (own if key in hinted else set()) | (theirs if key in plan.keys.values() else set())
+        if verified_classes != own | theirs:
+            rows[key] = sorted(verified_classes)
     return rows
 
 

@@ -54,7 +54,7 @@ async function read(signal) {
   signal.onabort = () => { state.reading = false; };
   followReading(state);
   try {
-    const wish = { reader: $("import-format").value, background: $("import-background").value, unlabelled: $("import-unlabelled").value };
+    const wish = { reader: $("import-format").value, background: $("import-background").value, unlabeled: $("import-unlabeled").value };
     const report = await send(`/api/import/${current.id}/read`, "POST", wish);
     if (!signal.aborted) showReport(report);
   } finally { state.reading = false; }

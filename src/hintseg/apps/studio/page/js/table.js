@@ -58,7 +58,7 @@ function said({ add, change, move, complete, background }) {
   if (add) return `add “${add}”`;
   if (change) return change.name && change.name !== change.before ? `rename “${change.before}” to “${change.name}”` : `colour “${change.before}”`;
   if (move) return `move “${classOf(move.id)?.name ?? "a class that is gone"}”`;
-  if (complete !== undefined) return complete ? "tick “every class named”" : "untick “every class named”";
+  if (complete !== undefined) return complete ? "tick “tags are exhaustive”" : "untick “tags are exhaustive”";
   return `make “${classOf(background)?.name ?? "none"}” the background`;
 }
 
