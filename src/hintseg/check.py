@@ -159,6 +159,11 @@ def _warn(found: Inspection, dataset: Dataset, tally: Counter[str]) -> None:
         found.warnings.append(
             f"the background ({name!r}) has no localized hint; it needs a click or stroke like any class."
         )
+    if dataset.background is None and found.hint_types["boxes"]:
+        found.warnings.append(
+            "there are boxes, but no class is the background: what a box shows besides its object is taken for its "
+            "class. Name the background in dataset.json (import has --background)."
+        )
     if (blank := found.images - len(found.errors) - tally["hinted"]) > 0:
         found.warnings.append(f"{blank} of {found.images} images have no hint.")
     if dataset.passed_over:

@@ -208,17 +208,21 @@ def test_key_points_that_are_hidden_in_a_box_leave_its_outside_background(root):
 
 
 @pytest.mark.parametrize(
-    ("dog", "outside"),
+    "dog",
     [
-        ({"keypoints": [0, 0, 0]}, 1),  # a tag: it is where no box is
-        ({"segmentation": {"size": [HEIGHT, WIDTH], "counts": [HEIGHT * WIDTH]}}, UNLABELED),
+        {"keypoints": [0, 0, 0]},
+        {"segmentation": {"size": [HEIGHT, WIDTH], "counts": [HEIGHT * WIDTH]}},
+        {"segmentation": [[40, 20, 44, 20, 44, 24]]},
+        {"keypoints": [40, 20, 2]},
     ],
 )
-def test_a_class_of_which_nothing_is_drawn_is_not_absent(root, dog, outside):
+def test_what_lies_outside_boxes_is_no_other_class_by_exclusion(root, dog):
     coco(root, [{"bbox": [2, 2, 7, 7]}, {"category_id": 2} | dog])
     result = Result(root)
     assert says(result)[1] == [False, False]
-    assert hint_labels(result.dataset, "a")[-1, -1] == outside
+    assert hint_labels(result.dataset, "a")[-1, -1] == UNLABELED
+    assert "no class is the background" in result.notes
+    assert any("no class is the background" in said for said in inspect(result.dataset, ["a"]).warnings)
 
 
 def test_a_class_whose_region_others_cover_is_not_absent(root):

@@ -130,7 +130,7 @@ def test_four_corners_that_hintseg_wrote_are_regions_again(tmp_path):
     write(tmp_path / "in", [Labelled("a.jpg", labels, image)], Classes(("cow",), None))
     dataset, found = imported(tmp_path / "in")
     assert np.array_equal(dataset.hints("a").scribble_map.labels == 0, labels == 0)
-    assert found.notes == []
+    assert not any("four corners" in note or "task:" in note for note in found.notes)
 
 
 @pytest.mark.parametrize(
@@ -206,7 +206,7 @@ def test_images_without_labels_and_labels_without_images_are_said(tmp_path):
     (root / "README.txt").write_text("Made by hand\n")
     dataset, found = imported(root)
     assert dataset.keys() == ("a", "empty")
-    assert found.notes == ["1 images have no label file and stay unlabeled."]
+    assert "1 images have no label file and stay unlabeled." in found.notes
     assert found.lost == {"label file without an image": 1}
 
 

@@ -271,25 +271,42 @@ def _write(found: Imported, out: Path, background: int | None) -> Dataset:
             f"{unfilled} images are not filled with the background: in these a shape was left out, a class is named "
             "but not drawn, or not all classes were looked for."
         )
+    if background is None and (found.boxes or found.regions.keys() - found.whole):
+        found.note(
+            "no class is the background, so that every pixel is taken for one of the classes in the end; if some belong "
+            "to none of them, name one with --background."
+        )
     tables: dict[str, Mapping[str, list[Any]]] = {
         "tags": found.tags,
         "boxes": found.boxes,
         "points": found.points,
         "scribbles": found.scribbles,
-        "verified_classes": found.verified_classes | _verified_classes(found),
+        "verified_classes": found.verified_classes | _verified_classes(found, background),
     }
     return write_folder(out, found.classes, background, found.images, found.splits, tables)
 
 
-def _verified_classes(found: Imported) -> dict[str, list[int]]:
+def _verified_classes(found: Imported, background: int | None) -> dict[str, list[int]]:
     """Of images in which something was left out: the classes of which nothing more can be there.
 
     A class with a tag counts as there anyway, and needs no row but for boxes, which would say where it is and is not.
+    Where no class is the background, a class without boxes is not all that lies outside those of others: it gets no
+    place by exclusion.
     """
     rows = {}
-    for key, left in found.incomplete.items():
+    for key in found.incomplete.keys() | (found.boxes.keys() if background is None else set()):
         boxed = {row[-1] for row in found.boxes.get(key, ())}
+        left = found.incomplete.get(key, set()) - (set(found.tags.get(key, ())) - boxed)
+        if boxed and background is None:
+            left |= _named(found, key) - boxed
         searched = found.verified_classes.get(key, range(len(found.classes)))
-        if left := left - (set(found.tags.get(key, ())) - boxed):
+        if left:
             rows[key] = [] if None in left else [label for label in searched if label not in left]
     return rows
+
+
+def _named(found: Imported, key: str) -> set[int | None]:
+    """Classes of an image's hints other than boxes."""
+    rows = [*found.points.get(key, ()), *((row[0],) for row in found.scribbles.get(key, ()))]
+    drawn = np.unique(found.regions[key]).tolist() if key in found.regions else []
+    return {int(row[-1]) for row in rows} | {*found.tags.get(key, ()), *(label for label in drawn if label < UNLABELED)}

@@ -131,28 +131,15 @@ class Session:
     def _images(self, key: str) -> TrainingImages:
         return TrainingImages(self.dataset, (key,), self.hint_types, INSTANT.data, self.cache)
 
-    def _known(self, images: TrainingImages, key: str) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-        """The reduced image, and (H, W) uint8 its hints propagated as far as they can be trusted.
-
-        Propagation divides an image among the classes that are hinted there. A first click has no rival yet: alone,
-        it would take most of the image and teach the head that all of it is one class.
-        """
-        image, target = images.target(key)
-        hinted = np.unique(target.seeds[target.seeds < images.num_classes])
-        if len(hinted) != 1 or target.possible is not None or not target.unhinted():
-            return image, images.sample(key).propagated
-        of_hints = touched(target.labels, images.propagation_superpixels(key, image), images.num_classes)
-        return image, np.where(of_hints < images.num_classes, of_hints, target.labels).astype(np.uint8)
-
     def _labelled(self, key: str) -> LabelledPixels:
         """Labelled pixels of an image with their features; kept until its hints change."""
         if key not in self._pixels:
             images, random = self._images(key), np.random.default_rng(self.seed)
             with memory_explained(key, "reduce the image, or cut it into tiles"):
-                image, labels = self._known(images, key)
+                sample = images.sample(key)
                 self._pixels[key] = draw_pixels(
-                    self.store.pyramid(image), labels, images.num_classes, PIXELS_PER_IMAGE,
-                    self.store.extent(image), random,
+                    self.store.pyramid(sample.image), sample.propagated, images.num_classes, PIXELS_PER_IMAGE,
+                    self.store.extent(sample.image), random,
                 )  # fmt: skip
         return self._pixels[key]
 

@@ -70,7 +70,8 @@ def drawn(hints: ImageHints, size: tuple[int, int], num_classes: int, point_radi
     for name, hint_type in HINT_TYPES.items():
         if found := hints.by_type.get(name):
             hint_type.draw(found, labels, point_radius)
-    return PseudoLabels(labels, ~hints.absent(num_classes), hints.present(num_classes), labels)
+    partial = hints.verified_classes is not None
+    return PseudoLabels(labels, ~hints.absent(num_classes), hints.present(num_classes), labels, partial=partial)
 
 
 def limited_by_boxes(

@@ -11,10 +11,11 @@ from hintseg.functional.propagation import regions as superpixels
 from hintseg.functional.propagation.dense_crf import dense_crf
 from hintseg.functional.segments.oversegment import oversegment, resized_contours
 from hintseg.hints.dataset import Dataset
-from hintseg.hints.labels import IGNORE_INDEX
+from hintseg.hints.labels import IGNORE_INDEX, UNLABELED
 from hintseg.io.images import require_labels_of
 from hintseg.io.samples import DecodedImage
 from hintseg.network.tta import enlarged_argmax
+from hintseg.pseudo_labels.near import touched
 from hintseg.pseudo_labels.pipeline import pseudo_labels
 from hintseg.pseudo_labels.target import PseudoLabels, reduce_labels, reduce_to
 
@@ -29,7 +30,8 @@ def propagated(
 ) -> NDArray[np.uint8]:  # fmt: skip
     """Labels of an image, propagated over superpixels as far as they are confident.
 
-    Where the image may hold classes without a localized hint, they are propagated only near hints.
+    Where the image may hold classes without a localized hint, they are propagated less far, or only over the
+    superpixels that they touch (`PseudoLabels.reaches_far`).
 
     Args:
         image: (H, W, 3) uint8.
@@ -40,12 +42,24 @@ def propagated(
         (H, W) uint8.
     """
     num_classes = len(labels.candidate_classes)
+    if tag_seeds is None and not labels.reaches_far():
+        return _over_touched(labels, regions)
     if tag_seeds is not None:
         probabilities = superpixels.propagate(image, tag_seeds, regions, num_classes)
     else:
         others = labels.candidate_classes if labels.unhinted() else None
         probabilities = superpixels.propagate(image, labels.seeds, regions, num_classes, others=others)
     return superpixels.propagated_labels(labels.labels, regions, probabilities, CONFIDENCE, labels.possible)
+
+
+def _over_touched(labels: PseudoLabels, regions: NDArray[np.integer]) -> NDArray[np.uint8]:
+    num_classes = len(labels.candidate_classes)
+    reached = touched(labels.seeds, regions, num_classes)
+    fills = (labels.labels == UNLABELED) & (reached < num_classes)
+    if labels.possible is not None:
+        known = np.minimum(reached, num_classes - 1)
+        fills &= np.take_along_axis(labels.possible, known[None], axis=0)[0]
+    return np.where(fills, reached, labels.labels).astype(np.uint8)
 
 
 def complete_untrained(

@@ -22,6 +22,7 @@ class PseudoLabels(NamedTuple):
         seeds: (H, W) uint8: `labels`, and what is only probable. Label propagation starts from them.
         possible: (C, H, W) bool: where each class may be; None where nothing restricts it.
         boxes: each holds something of its class.
+        partial: whether there may be classes in the image that nobody looked for.
     """
 
     labels: NDArray[np.uint8]
@@ -30,11 +31,26 @@ class PseudoLabels(NamedTuple):
     seeds: NDArray[np.uint8]
     possible: NDArray[np.bool_] | None = None
     boxes: tuple[Box, ...] = ()
+    partial: bool = False
 
     def unhinted(self) -> bool:
         """Whether a class may be in the image without a localized hint."""
-        found = np.unique(self.seeds[self.seeds < len(self.candidate_classes)])
-        return bool(self.candidate_classes.sum() > len(found))
+        return bool(self.candidate_classes.sum() > len(self._hinted()))
+
+    def reaches_far(self) -> bool:
+        """Whether hints may be propagated beyond what they touch.
+
+        Propagation divides an image among the classes that are hinted there, so these would take the pixels of one
+        that is there without a localized hint, or that nobody looked for. A class alone would take the whole image.
+        """
+        hinted = self._hinted()
+        missing = np.delete(self.present_classes, hinted).any()
+        alone = len(hinted) == 1 and self.possible is None
+        return not (self.partial or (self.unhinted() and (missing or alone)))
+
+    def _hinted(self) -> NDArray[np.uint8]:
+        """Classes with a localized hint."""
+        return np.unique(self.seeds[self.seeds < len(self.candidate_classes)])
 
     def says_nothing(self) -> bool:
         """No hint of any type: such an image teaches nothing and is not completed."""

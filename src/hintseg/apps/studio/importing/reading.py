@@ -20,7 +20,10 @@ from hintseg.hints.types.registry import HINT_TYPES
 
 Progress = Callable[[str, int, int, dict[str, float]], None]
 # What the command line calls its options, and what the page calls them.
-OPTIONS = {"--format": "the field “format”", "--unlabeled": "the field “unlabeled value”"}
+OPTIONS = {
+    "--format": "the field “format”", "--unlabeled": "the field “unlabeled value”",
+    "--background": "the field “class of all that no region covers”",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
