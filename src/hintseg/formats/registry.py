@@ -273,8 +273,8 @@ def _write(found: Imported, out: Path, background: int | None) -> Dataset:
         )
     if background is None and (found.boxes or found.regions.keys() - found.whole):
         found.note(
-            "no class is the background, so that every pixel is taken for one of the classes in the end; if some belong "
-            "to none of them, name one with --background."
+            "no class is the background, so that every pixel is taken for one of the classes in the end; if some "
+            "belong to none of them, name one with --background."
         )
     tables: dict[str, Mapping[str, list[Any]]] = {
         "tags": found.tags,

@@ -11,6 +11,7 @@ from PIL import Image
 from hintseg.apps.studio.accepted import accepted_tag
 from hintseg.formats.registry import WRITERS
 from hintseg.hints.dataset import Dataset
+from hintseg.hints.labels import UNLABELED
 from hintseg.io.images import read_image, write_image, write_labels
 
 pytest.importorskip("fastapi")
@@ -21,6 +22,7 @@ from hintseg.apps.studio.importing import serve, taking, upload
 from hintseg.apps.studio.project import Project
 from hintseg.apps.studio.server import create_app
 from hintseg.apps.studio.trainer import Trainer
+from hintseg.pseudo_labels.pipeline import hint_labels
 
 SQUARE = {"label": "roof", "points": [[10, 10], [40, 10], [40, 30], [10, 30]], "shape_type": "polygon"}
 
@@ -156,6 +158,28 @@ def test_added_regions_lie_below_the_users(tab, folder):
     labels = scribbles(folder, "b")
     assert (labels[10:30, 10:40] == 1).all()
     assert labels[2, 20] == 0
+
+
+@pytest.mark.parametrize("wish", [{}, {"background": "grass"}])
+def test_what_is_added_lies_below_points_strokes_and_boxes(tab, folder, wish):
+    drawn = {
+        "points": [{"label": 2, "x": 20, "y": 20}],
+        "boxes": [{"label": 2, "x0": 60, "y0": 40, "x1": 80, "y1": 60}],
+        "strokes": [{"label": 2, "vertices": [[2, 50], [30, 50]], "width": 3}],
+    }
+    assert tab.save("b", drawn).status_code == 200
+    imported(tab.client, {"b.json": labelme("b.png", SQUARE)}, "add", **wish)
+    dataset = Dataset.open(folder)
+    labels = hint_labels(dataset, "b")
+    assert [labels[20, 20], labels[50, 20], labels[50, 70]] == [2, 2, UNLABELED]
+    assert labels[28, 38] == 1
+    assert dataset.mask("b") is None
+
+
+def test_an_image_of_which_classes_are_verified_alone_is_kept(tab, folder):
+    (folder / "verified_classes.json").write_text(json.dumps({"b": [0, 1]}), "utf-8")
+    report, taken = imported(tab.client, {"b.json": labelme("b.png", SQUARE)}, "keep")
+    assert (report["hinted"], taken["kept"], scribbles(folder, "b")) == (["b"], 1, None)
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from hintseg.errors import HintsegError, InputError
 from hintseg.formats.registry import import_dataset
 from hintseg.hints.classes import same_names
 from hintseg.hints.dataset import Dataset
+from hintseg.hints.dataset_json import read_table
 from hintseg.hints.types.registry import HINT_TYPES
 
 Progress = Callable[[str, int, int, dict[str, float]], None]
@@ -58,9 +59,9 @@ class Read:
         return [name for label, name in enumerate(self.dataset.classes) if label not in known]
 
     def hinted(self, project: Project) -> list[str]:
-        """The project's keys of images that it has hints or a mask of already."""
+        """The project's keys of images that it has hints, a mask or verified classes of already."""
         named = project.dataset.hint_keys()
-        own = set().union(*(named[name] for name in HINT_TYPES))
+        own = set().union(*(named[name] for name in HINT_TYPES), read_table(project.root / "verified_classes.json"))
         return sorted(key for key in self.keys.values() if key in own)
 
     def taken(self, project: Project) -> list[str]:

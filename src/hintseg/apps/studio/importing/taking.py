@@ -18,12 +18,16 @@ from hintseg.errors import InputError
 from hintseg.hints.coding import LabelCoding, parse_coding
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.dataset_json import read_description, read_table
-from hintseg.hints.labels import IGNORE_INDEX, UNLABELED
+from hintseg.hints.labels import IGNORE_INDEX, MAX_CLASSES, UNLABELED
+from hintseg.hints.model import ImageHints
 from hintseg.io.images import read_image_size, write_labels
 from hintseg.io.writing import link_or_copy, write_text
+from hintseg.pseudo_labels.grabcut import box_pixels
+from hintseg.pseudo_labels.pipeline import drawn
 
 Existing = Literal["keep", "add", "replace"]
 EDGE = 0.1  # pixels that a vertex keeps from the right and lower edges, on which it would lie outside
+Maps = dict[str, NDArray[np.uint8] | None]
 MAPS = {"scribbles": UNLABELED, "masks": IGNORE_INDEX}  # what a label map leaves open
 
 
@@ -161,12 +165,13 @@ def _stage_label_maps(plan: _Plan) -> None:
     table = np.arange(256, dtype=np.uint8)
     table[: len(plan.labels)] = plan.labels
     for key, own in plan.keys.items():
+        stays = own in plan.dataset.paths and own not in plan.replaced
+        hints = plan.dataset.hints(own) if stays else ImageHints()
+        maps = {folder: _label_map(plan.read.dataset, folder, key) for folder in MAPS}
+        maps = _below({folder: None if one is None else table[one] for folder, one in maps.items()}, hints)
         for folder, nothing in MAPS.items():
-            before = plan.dataset.label_path(folder, own) if own in plan.dataset.paths else None
-            mine = None if before is None or own in plan.replaced else _label_map(plan.dataset, folder, own)
-            found = _label_map(plan.read.dataset, folder, key)
-            if found is not None:
-                found = table[found]
+            before, found = plan.dataset.label_path(folder, own) if own in plan.dataset.paths else None, maps[folder]
+            mine = _label_map(plan.dataset, folder, own) if before is not None and stays else None
             if found is not None and mine is not None:  # the user's lie on top; a mask says all that there is to say
                 found = np.where(mine == nothing, found, mine) if folder == "scribbles" else mine
             target, goes = f"{folder}/{own}.png", mine is None and found is None
@@ -175,6 +180,26 @@ def _stage_label_maps(plan: _Plan) -> None:
                 goes = before != plan.dataset.root / target
             if before is not None and goes:
                 plan.change.removed.append(before.relative_to(plan.dataset.root).as_posix())
+
+
+def _below(maps: Maps, hints: ImageHints) -> Maps:
+    """Imported label maps as they lie below what the user drew, over which they would be drawn otherwise.
+
+    A mask becomes regions, which strokes correct; regions leave out the user's points and boxes.
+    """
+    mask, regions = maps["masks"], maps["scribbles"]
+    if not (hints.boxes or hints.points or hints.scribbles or hints.scribble_map) or hints.mask is not None:
+        return maps
+    if mask is not None:
+        below = np.where(mask == IGNORE_INDEX, np.uint8(UNLABELED), mask)
+        regions = below if regions is None else np.where(regions == UNLABELED, below, regions)
+    if regions is not None:
+        regions = regions.copy()
+        for box in hints.boxes:
+            regions[box_pixels(box, regions.shape, 1.0)] = UNLABELED
+        points = drawn(ImageHints({"points": hints.points}), regions.shape, MAX_CLASSES).labels
+        regions[points < UNLABELED] = UNLABELED
+    return {"masks": None, "scribbles": regions}
 
 
 def _label_map(dataset: Dataset, folder: str, key: str) -> NDArray[np.uint8] | None:
