@@ -101,6 +101,35 @@ def test_an_image_of_this_name_in_another_folder_is_another_image(source, tmp_pa
     np.testing.assert_array_equal(dataset.image("a"), scenes_of_two["a"][0])
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("class_dict.csv", "name,r,g,b\nbackground,0,0,0\nsquare,255,0,204\ndisc,51,221,255\n"),
+        ("class_dict.csv", "Blue,Green,Red,class\n0,0,0,background\n204,0,255,square\n255,221,51,disc\n"),
+        (
+            "labelmap.txt",
+            "# label:color_bgr:parts:actions\nbackground:0,0,0::\nsquare:204,0,255::\ndisc:255,221,51::\n",
+        ),
+    ],
+)
+def test_the_order_of_colours_is_that_of_their_titles(source, tmp_path, scenes_of_two, name, content):
+    (source / "labelmap.txt").unlink()
+    colours = np.array([[0, 0, 0], [255, 0, 204], [51, 221, 255]], np.uint8)
+    for key, (_, mask) in scenes_of_two.items():
+        write_image(source / "SegmentationClass" / f"{key}.png", colours[mask])
+    (source / name).write_text(content)
+    dataset, _ = import_dataset(source, tmp_path / "data", "png")
+    order = [dataset.classes.index(wanted) for wanted in ("background", "square", "disc")]
+    np.testing.assert_array_equal(dataset.mask("a"), np.array(order)[scenes_of_two["a"][1]])
+
+
+def test_titles_that_name_some_colours_only_are_refused(source, tmp_path):
+    (source / "labelmap.txt").unlink()
+    (source / "class_dict.csv").write_text("name,r,g,x\nbackground,0,0,0\n")
+    with pytest.raises(InputError, match="does not name the columns name, r, g, b"):
+        import_dataset(source, tmp_path / "data", "png")
+
+
 def test_what_is_wrong_is_named(source, tmp_path, scenes_of_two):
     def refused(message, name="png"):
         with pytest.raises(InputError, match=message):
@@ -198,6 +227,7 @@ def test_a_map_of_an_image_whose_name_ends_like_another_image(tmp_path):
         ("background\ncow\n", "0", ("cow",), 0),
         ("soil\ncow\n", "soil", ("cow",), 0),
         ("void\ncow\n", None, ("cow",), 0),
+        ("cow\n", "00", ("cow",), 0),
         ("unlabeled\ncow\n", None, ("cow",), 0),
         ("soil\ncow\n", "7", ("soil", "cow"), 1),
     ],

@@ -18,6 +18,7 @@ from hintseg.formats.writer import Classes
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.labels import UNLABELED
 from hintseg.io.images import read_labels, write_image, write_labels
+from hintseg.io.palette import voc_palette
 from hintseg.pseudo_labels.pipeline import hint_labels, pseudo_labels
 
 HEIGHT, WIDTH = 48, 64
@@ -383,6 +384,41 @@ def test_what_coco_cannot_mean_is_refused(root, annotation, message):
     coco(root, [annotation])
     with pytest.raises(InputError, match=message):
         Result(root)
+
+
+def test_a_class_that_was_clicked_outside_its_image_is_not_absent_from_it(root):
+    add_image(root / "b.png")
+    images = [{"id": 1, "file_name": "a.png"}, {"id": 2, "file_name": "b.png"}]
+    dog = {"category_id": 2, "segmentation": [FLAT]}
+    outside = {"category_id": 2, "keypoints": [200, 20, 2]}
+    coco(root, [{"segmentation": [FLAT]}, outside, {"image_id": 2} | dog], images=images)
+    dataset, _ = import_dataset(root, root.parent / "out", background="soil")
+    assert not dataset.hints("a").absent(3)[dataset.classes.index("dog")]
+    assert (dataset.mask("a"), dataset.mask("b") is None) == (None, False)
+
+
+@pytest.mark.parametrize("value", [1, True, "1"])
+def test_what_coco_says_to_ignore_teaches_nothing(root, value):
+    around = [[30, 1, 60, 1, 60, 40, 30, 40]]
+    coco(root, [{"segmentation": around, "ignore": value}, {"segmentation": [FLAT]}])
+    assert Result(root).pixels("cow") == 16
+
+
+def test_a_full_label_map_is_open_in_the_box_of_a_class_that_it_lacks(root):
+    labels = np.zeros((HEIGHT, WIDTH), np.uint8)
+    labels[20:40, 20:40] = 1
+    write_labels(root / "SegmentationClass" / "a.png", labels, voc_palette())
+    (root / "labelmap.txt").write_text("background:0,0,0::\ncow:128,0,0::\n")
+    box = "<bndbox><xmin>11</xmin><xmax>30</xmax><ymin>11</ymin><ymax>30</ymax></bndbox>"
+    (root / "Annotations").mkdir()
+    (root / "Annotations" / "a.xml").write_text(
+        f"<annotation><filename>a.png</filename><object><name>dog</name>{box}</object></annotation>"
+    )
+    result = Result(root)
+    mask = result.dataset.mask("a")
+    assert (mask[10:20, 10:20] == 255).all()
+    assert [mask[25, 25], mask[5, 5]] == [result.classes.index("cow"), result.classes.index("background")]
+    assert "1 label maps lack a class of which their image has a box" in result.notes
 
 
 def test_polygons_filled_together_are_as_alone(root, monkeypatch):

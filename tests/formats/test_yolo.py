@@ -123,6 +123,34 @@ def test_turned_boxes(tmp_path, task, rows, regions, boxes, said):
     assert any("'task: segment'" in note and "'task: obb'" in note for note in found.notes) == said
 
 
+@pytest.mark.parametrize("step", [2, 3])
+def test_boxes_with_points_that_no_description_tells_of_are_refused(tmp_path, step):
+    root = tmp_path / "in"
+    points = [(0.45, 0.42), (0.55, 0.5), (0.5, 0.58), (0.0, 0.0)]
+    row = [0.5, 0.5, 0.2, 0.3, *(value for place in points for value in (*place, 0.73)[:step])]
+    photograph(root / "images" / "a.jpg")
+    (root / "labels").mkdir()
+    (root / "labels" / "a.txt").write_text(f"0 {' '.join(map(str, row))}\n")
+    (root / "data.yaml").write_text("names: [cow]\n")
+    with pytest.raises(InputError, match="may be a polygon, or a box with key points"):
+        import_dataset(root, tmp_path / "out")
+    if step == 2:
+        (root / "data.yaml").write_text("names: [cow]\ntask: segment\n")
+        import_dataset(root, tmp_path / "regions")
+        (root / "data.yaml").write_text("names: [cow]\nkpt_shape: [4, 2]\n")
+        assert len(import_dataset(root, tmp_path / "points")[0].hints("a").points) == 3
+
+
+def test_a_count_of_classes_that_is_not_that_of_their_names_is_refused(tmp_path):
+    root = tmp_path / "in"
+    photograph(root / "images" / "a.jpg")
+    (root / "labels").mkdir()
+    (root / "labels" / "a.txt").write_text("0 0.5 0.5 0.2 0.2\n")
+    (root / "data.yaml").write_text("names: [cow]\nnc: 2\n")
+    with pytest.raises(InputError, match="'nc' is '2', but 'names' has 1"):
+        import_dataset(root, tmp_path / "out")
+
+
 def test_four_corners_that_hintseg_wrote_are_regions_again(tmp_path):
     labels = np.full((48, 64), 255, np.uint8)
     labels[10:20, 10:30] = 0

@@ -31,6 +31,13 @@ def test_no_file_leaves_the_folder(tmp_path, name):
     assert not list(tmp_path.rglob("out.txt"))
 
 
+def test_a_file_without_a_name_is_refused(tmp_path):
+    nameless = zipfile.ZipInfo("x")
+    nameless.filename = ""
+    with pytest.raises(InputError, match="a file without a name"):
+        unpack(packed(tmp_path / "a.zip", [(nameless, "x")]), tmp_path / "out", 100)
+
+
 def test_links_are_refused(tmp_path):
     link = zipfile.ZipInfo("link")
     link.create_system, link.external_attr = 3, (stat.S_IFLNK | 0o777) << 16

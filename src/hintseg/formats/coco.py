@@ -212,7 +212,7 @@ def _fill_together(annotations: Sequence[tuple[str, dict[str, Any]]], found: Imp
 def _add(
     annotation: dict[str, Any], key: str, label: int, found: Imported, where: str, filled: dict[int, Filled]
 ) -> None:
-    ignored = annotation.get("ignore") in (1, True)
+    ignored = annotation.get("ignore") in (1, True, "1", "true")
     is_box = annotation.get("isbbox") is True and _is_upright_rectangle(annotation) and not ignored
     drawn = not is_box and _add_region(annotation, key, IGNORE_INDEX if ignored else label, found, where, filled)
     if ignored:

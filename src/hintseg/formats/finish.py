@@ -3,14 +3,18 @@
 from collections import Counter, defaultdict
 from functools import cache
 from itertools import chain
+from math import ceil
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from hintseg.errors import InputError
 from hintseg.formats.names import is_showable, shortest_keys
 from hintseg.formats.reader import Imported
 from hintseg.formats.shapes import split_of
 from hintseg.hints.fractions import FractionCounts
+from hintseg.hints.labels import IGNORE_INDEX
 from hintseg.hints.names import names_alike, plain_name
 
 MOST_NAMED = 10  # names in a sentence
@@ -68,6 +72,21 @@ def finish(found: Imported) -> None:
     found.splits = {
         name: [names[key] for key in dict.fromkeys(keys) if key in names] for name, keys in found.splits.items()
     }
+
+
+def open_contradicted(found: Imported, background: int) -> None:
+    """In full label maps that lack a class of which the image has a box, the box is not background: it is ignored."""
+    count = 0
+    for key in sorted(found.whole & found.boxes.keys()):
+        labels = found.regions[key]
+        there = set(np.unique(labels).tolist())
+        lacking = [box for box in found.boxes[key] if box[-1] not in there]
+        count += bool(lacking)
+        for x0, y0, x1, y1, _ in lacking:
+            inside = labels[int(y0) : ceil(y1), int(x0) : ceil(x1)]
+            inside[inside == background] = IGNORE_INDEX
+    if count:
+        found.note(f"{count} label maps lack a class of which their image has a box; there, background is ignored.")
 
 
 def _note_unused(found: Imported) -> None:

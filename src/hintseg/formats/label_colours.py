@@ -89,8 +89,10 @@ def write_labelmap(path: Path, names: Sequence[str], palette: NDArray[np.uint8])
 
 def _lines(path: Path) -> Iterator[tuple[str, str, tuple[str, ...]]]:
     """`name:r,g,b:parts:actions` (names may hold colons), or CamVid's `r g b name`."""
+    order = slice(None)
     for number, line in enumerate(lines_of(path), start=1):
         if not line.strip() or line.startswith(COMMENT):
+            order = slice(None, None, -1) if re.search(r"label:\s*color_bgr\b", line) else order
             continue
         where = f"{path}, line {number}"
         if path.name == "labelmap.txt":
@@ -101,18 +103,35 @@ def _lines(path: Path) -> Iterator[tuple[str, str, tuple[str, ...]]]:
             name, values = (found[4], found.groups()[:3]) if found else ("", ())
         if not name.strip():
             raise InputError(f"{where}: {line!r:.80} is not name:red,green,blue.")
-        yield where, name.strip(), values
+        yield where, name.strip(), values[order]
 
 
 def _csv(path: Path) -> Iterator[tuple[str, str, tuple[str, ...]]]:
-    """`name,r,g,b` with a line of titles."""
+    """`name,r,g,b` with a line of titles, which may give another order."""
+    order = [0, 1, 2, 3]
     for number, row in enumerate(_csv_rows(path), start=1):
         cells = [cell.strip() for cell in row]
-        if not any(cells) or (number == 1 and not "".join(cells[1:4]).isdecimal()):
+        if not any(cells):
             continue
+        if number == 1 and not "".join(cells[1:4]).isdecimal():
+            order = _order(cells, path)
+            continue
+        cells = [cells[place] for place in order if place < len(cells)]
         if len(cells) < 4 or not cells[0] or not all(re.fullmatch(r"\d{1,9}", cell) for cell in cells[1:4]):
             raise InputError(f"{path}, line {number}: {','.join(row)!r:.80} is not name,red,green,blue.")
         yield f"{path}, line {number}", cells[0], tuple(cells[1:4])
+
+
+def _order(titles: list[str], path: Path) -> list[int]:
+    """Places of name, red, green and blue in a row; those of the usual order where no title names a colour."""
+    first = [title.casefold()[:1] for title in titles]
+    named = [title.casefold() in ("r", "g", "b", "red", "green", "blue") for title in titles]
+    if not any(named):
+        return [0, 1, 2, 3]
+    places = [[place for place, letter in enumerate(first) if named[place] and letter == sign] for sign in "rgb"]
+    if any(len(place) != 1 for place in places) or all(named):
+        raise InputError(f"{path}, line 1: {','.join(titles)!r:.80} does not name the columns name, r, g, b.")
+    return [named.index(False), *(place[0] for place in places)]
 
 
 def _csv_rows(path: Path) -> list[list[str]]:

@@ -56,11 +56,15 @@ def read(path: Path, found: Imported) -> None:
         return
     flags = content.get("flags")
     for name, present in entry(content, "flags", dict, str(path)).items() if flags else ():
-        if present is True:
+        if present is True and not _is_ignored(name):
             found.add_tag(key, found.label(name))
     shapes = content.get("shapes")
     for row, shape in enumerate(entry(content, "shapes", list, str(path)) if shapes is not None else ()):
         _add(shape, key, found, f"{path}, shapes[{row}]")
+
+
+def _is_ignored(name: str) -> bool:
+    return name.strip().casefold() == IGNORED
 
 
 def _add(shape: dict[str, Any], key: str, found: Imported, where: str) -> None:
@@ -71,8 +75,8 @@ def _add(shape: dict[str, Any], key: str, found: Imported, where: str) -> None:
     kind = entry(shape, "shape_type", str, where) if shape.get("shape_type") is not None else "polygon"
     if kind not in NEEDED or len(vertices) < NEEDED[kind]:
         reason = f"{kind} of fewer than {NEEDED[kind]} points" if kind in NEEDED else f"LabelMe shape {kind!r:.80}"
-        found.leave_out(reason, key, None if name == IGNORED else found.label(name))
-    elif name == IGNORED:
+        found.leave_out(reason, key, None if _is_ignored(name) else found.label(name))
+    elif _is_ignored(name):
         _ignore(shape, kind, vertices, key, found, where)
     elif kind in BOXES:
         found.add_rotated_box(key, vertices, found.label(name))

@@ -161,7 +161,7 @@ class Imported:
             return
         end = self.frame(key).size[::-1]
         if ((places[0] < -EDGE) | (places[0] > np.add(end, EDGE))).any():
-            self.leave_out("point outside its image")
+            self.leave_out("point outside its image", key, label, None)
         else:
             inside = np.where(places[0] < end, places[0].clip(0), np.subtract(end, 0.5))
             self.points.setdefault(key, []).append([*inside.tolist(), label])
@@ -181,7 +181,7 @@ class Imported:
         if pieces:
             self.scribbles.setdefault(key, []).extend([label, piece.tolist(), *thick] for piece in pieces)
         else:
-            self.leave_out("stroke outside its image")
+            self.leave_out("stroke outside its image", key, label, None)
 
     def fill(self, key: str, vertices: ArrayLike, label: int, pixels: Filled | None = None) -> bool:
         """A filled polygon, (N, 2) x, y, of the `pixels` whose centre is inside (`polygons.filled`); whether of any."""

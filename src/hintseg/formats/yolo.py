@@ -82,6 +82,7 @@ def read_root(root: Path, found: Imported) -> None:
         folders.add(found.images[key].parent)
         rows += _rows(path, key, described)
     _add_others(folders, described, found)
+    _require_no_points(rows, described)
     turned = _are_boxes(rows, described, found)
     for row in rows:
         if row.number not in labels:
@@ -179,6 +180,30 @@ def _is_pose(values: list[float]) -> bool:
     points = [(values[at], values[at + 1]) for at in range(4, len(values), 3) if values[at + 2]]
     inside = [abs(px - x) <= width / 2 and abs(py - y) <= height / 2 for px, py in points]
     return 2 in seen or (bool(inside) and all(inside))
+
+
+def _require_no_points(rows: list[_Row], described: Description) -> None:
+    """Refuse rows all of which may be boxes with as many key points of two values, or of two and a confidence.
+
+    Raises:
+        InputError: they would be regions that are not there.
+    """
+    long = [row for row in rows if len(row.values) >= 10 and not _is_pose(row.values)]
+    if described.task == "segment" or described.keypoints is not None or not long:
+        return
+    for step in (2, 3):
+        fits = len({len(row.values) for row in long}) == 1 and (len(long[0].values) - 4) % step == 0
+        if fits and all(_points_lie_inside(row.values, step) for row in long):
+            raise InputError(
+                f"{long[0].where}: may be a polygon, or a box with key points that lie in it, as may all rows of this "
+                "length; write 'task: segment' or kpt_shape into data.yaml."
+            )
+
+
+def _points_lie_inside(values: list[float], step: int) -> bool:
+    x, y, width, height = values[:4]
+    points = zip(values[4::step], values[5::step], strict=True)
+    return all(px == py == 0 or (abs(px - x) <= width / 2 and abs(py - y) <= height / 2) for px, py in points)
 
 
 def _are_boxes(rows: list[_Row], described: Description, found: Imported) -> bool:

@@ -110,9 +110,10 @@ def _description(path: Path, content: dict[str, Any], root: Path) -> Description
                 target = _below(root, str(content.get("path") or ""), place)
                 if target is not None:
                     splits.setdefault(split, []).append(target)
-    return Description(
-        path, _names(path, content["names"]), _keypoints(path, content), str(content.get("task")), splits
-    )
+    names, count = _names(path, content["names"]), content.get("nc")
+    if count is not None and str(count) != str(len(names)):
+        raise InputError(f"{path}: 'nc' is {count!r:.40}, but 'names' has {len(names)}; correct one of the two.")
+    return Description(path, names, _keypoints(path, content), str(content.get("task")), splits)
 
 
 def _names(path: Path, names: object) -> dict[int, str]:

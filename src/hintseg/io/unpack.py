@@ -44,6 +44,8 @@ def unpack(archive: Path, out: Path, largest: int) -> None:
     """
     try:
         with zipfile.ZipFile(archive) as packed:
+            if not all(one.filename for one in packed.infolist()):
+                raise ValueError("a file without a name")
             members = [one for one in packed.infolist() if not one.is_dir() and not is_passed_over(one.filename)]
             _require_modest(archive.name, members, largest, out)
             for member in members:
