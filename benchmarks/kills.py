@@ -104,7 +104,7 @@ def main() -> None:
                     killed += code == -signal.SIGKILL
                     if code not in (0, -signal.SIGKILL):
                         # Export and import want an empty folder: what a killed one left is removed by hand.
-                        rows[name]["refused"].append(said)
+                        rows[name]["refused"].append(said.replace(f"{folder}/", ""))
                         target = Path(command[command.index("--out") + 1])
                         assert name in ("export", "import"), f"{name}: {said}"
                         target.rename(target.with_name(f"{target.name}-left-{rows[name]['starts']}"))

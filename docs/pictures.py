@@ -101,7 +101,7 @@ def draw_hint_types(out: Path, dataset: Dataset) -> None:
         for name, hints in by_type.items():
             rows[name].append(hint_row(image, hints, len(dataset.classes)))
     for name, pictures in rows.items():
-        save(out / f"form-{name}.jpg", below(*pictures))
+        save(out / f"hint-{name}.jpg", below(*pictures))
 
 
 def draw_lecture(out: Path, dataset: Dataset) -> None:

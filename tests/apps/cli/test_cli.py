@@ -288,7 +288,7 @@ def test_recipes_and_simulation(hintseg, scenes, tmp_path):
     assert json.loads(hintseg("recipe", "voc12-scribbles")[1])["network"]["backbone"] == "resnet101"
     assert "partial_cross_entropy" in hintseg("recipe", "--objectives")[1]
     table = hintseg("recipe", "fine-tuned", "--explain")[1].splitlines()
-    assert table[0].split() == ["name", "value", "default", "what", "for"]
+    assert table[0].split() == ["name", "value", "without", "a", "recipe", "what", "for"]
     assert len([line for line in table if line.startswith("optimizer.")]) == 6
     assert next(line for line in table if line.startswith("data.scale_range")).split()[1:5] == [
         "[0.7,", "1.35]", "[0.75,", "1.5]"

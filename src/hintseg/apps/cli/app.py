@@ -21,7 +21,7 @@ from hintseg.version import __version__
 app = typer.Typer(
     name="hintseg",
     help="Segment images from a few hints: tags, boxes, points, scribbles or masks.\n\n"
-    "Example: hintseg train DATA --out runs/a, then hintseg predict runs/a photos/ --out masks",
+    "Example: hintseg train DATA --out runs/a, then hintseg predict runs/a images/ --out masks",
     rich_markup_mode=None,  # brackets in a help text are text
     context_settings={"help_option_names": ["-h", "--help"]},
     no_args_is_help=True,

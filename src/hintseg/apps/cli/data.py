@@ -149,7 +149,7 @@ def recipe(
         str | None, typer.Argument(metavar="NAME", help="Recipe to show; without it, list the names.")
     ] = None,
     explain: Annotated[
-        bool, typer.Option("--explain", help="Show name, value, default and purpose as a table.")
+        bool, typer.Option("--explain", help="Show name, value, value without a recipe and purpose as a table.")
     ] = False,
     everything: Annotated[bool, typer.Option("--all", help="Include settings that the recipe does not read.")] = False,
     objectives: Annotated[bool, typer.Option("--objectives", help="List the objectives instead.")] = False,
@@ -172,7 +172,7 @@ def recipe(
     elif name not in RECIPES:
         raise unknown_name("recipe", name, RECIPES)
     elif explain:
-        print_table(("name", "value", "default", "what for"), explained(RECIPES[name], everything))
+        print_table(("name", "value", "without a recipe", "what for"), explained(RECIPES[name], everything))
     else:
         chosen = RECIPES[name]
         print(json.dumps(chosen.everything() if everything else chosen.model_dump(mode="json"), indent=1))

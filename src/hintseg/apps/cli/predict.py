@@ -18,7 +18,10 @@ def complete(
     run: Annotated[
         str, typer.Argument(metavar="RUN", help="Run folder; with --method, a data set folder.", show_default=False)
     ],
-    out: Annotated[str | None, typer.Option(help="Folder for the masks or its URL; default RUN/masks.")] = None,
+    out: Annotated[
+        str | None,
+        typer.Option(help="Folder for the masks or its URL; default RUN/masks; for a data set DATA/masks-METHOD."),
+    ] = None,
     data: Annotated[str | None, typer.Option(help="Data set with hints; default the training data.")] = None,
     split: Annotated[str | None, typer.Option(help="Split to complete; default train.")] = None,
     method: Annotated[
@@ -96,7 +99,7 @@ def predict(
 
     Masks are palette PNGs, GeoTIFFs or Parquet shards.
 
-    Example: hintseg predict runs/a photos/ --out masks
+    Example: hintseg predict runs/a images/ --out masks
     """
     from hintseg.apps.batch_inference.cluster import predict_on_ray
     from hintseg.apps.batch_inference.input_images import find_images
@@ -143,7 +146,8 @@ def evaluate(
 ) -> None:
     """Measure a run on images with masks.
 
-    Prints IoU, Dice, precision, recall, boundary IoU and HD95 of every class.
+    Prints IoU, Dice, precision, recall, boundary IoU and HD95 of every class. HD95 is the 95th percentile of the
+    distance between the borders of prediction and truth.
 
     Example: hintseg evaluate runs/a DATA --split val
     """

@@ -25,7 +25,7 @@ def retrieve(
 ) -> None:
     """Find the training segments nearest to the one at a pixel.
 
-    Example: hintseg retrieve runs/a photo.jpg --at 120,80
+    Example: hintseg retrieve runs/a image.jpg --at 120,80
     """
     from hintseg.apps.report.retrieval import save_retrieval
     from hintseg.inference.segmenter import Segmenter

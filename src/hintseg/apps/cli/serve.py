@@ -14,13 +14,16 @@ def studio(
     data: Annotated[
         Path,
         typer.Argument(
-            parser=local_path, metavar="DATA", help="Data set folder, or a folder of images.", show_default=False
+            parser=local_path,
+            metavar="DATA",
+            help="Data set folder, or a folder of images, in which images/ and studio/ are made.",
+            show_default=False,
         ),
     ],
     host: Annotated[
         str, typer.Option(help="Address to listen on; beyond loopback, requests need the printed token.")
     ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=1, max=65535)] = 8801,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 8801,
     weights: Weights = "auto",
     set_: Settings = None,
     open_: Annotated[
@@ -29,7 +32,7 @@ def studio(
 ) -> None:
     """Open a page to draw hints, train and see masks.
 
-    Example: hintseg studio photos/
+    Example: hintseg studio plants/
     """
     try:
         from hintseg.apps.studio.server import serve
@@ -63,7 +66,7 @@ def label_studio(
         list[str] | None,
         typer.Option(help="With --host: host or host:port of a private network to fetch images from; repeatable."),
     ] = None,
-    port: Annotated[int, typer.Option(min=1, max=65535)] = 9090,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 9090,
     weights: Weights = "auto",
     effort: Annotated[Literal["quick", "normal", "thorough"], typer.Option(help="Length of a training.")] = "normal",
     set_: Settings = None,
