@@ -32,7 +32,7 @@ def declared_size(height: object, width: object, where: str) -> tuple[int, int] 
         try:
             sides.append(int(as_coordinate(str(value))))
         except ValueError:
-            raise InputError(f"{where}: the image's {name} is {value!r:.80}, not a number.") from None
+            raise InputError(f"{where}: the image's {name} is {value!r:.80}, no size of an image.") from None
     if sides[0] * sides[1] > MOST_CELLS:
         raise InputError(f"{where}: the image's size is {sides[1]}×{sides[0]}, larger than an image can be.")
     return (sides[0], sides[1]) if min(sides) > 0 else None

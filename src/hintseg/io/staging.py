@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from hintseg.errors import InputError
+from hintseg.io.storage.outputs import sole_writer
 from hintseg.io.writing import write_text
 
 UNFINISHED = ".unfinished"  # lies in a folder until all of it is written
@@ -37,8 +38,18 @@ def being_made(folder: Path) -> Iterator[None]:
     """The folder counts as unfinished until the block ends without error; one that stayed empty leaves no mark.
 
     Raises:
-        RunError: it cannot be written.
+        InputError: another process has filled it meanwhile.
+        RunError: it cannot be written, or another process is filling it.
     """
+    with sole_writer(str(folder)):
+        if folder.exists() and holds_something(folder):
+            raise InputError(f"{folder}: was filled by another process meanwhile; choose a new folder.")
+        with _marked(folder):
+            yield
+
+
+@contextmanager
+def _marked(folder: Path) -> Iterator[None]:
     new, mark = not folder.exists(), folder / UNFINISHED
     write_text(mark, "Not all of this folder is written yet.\n")
     try:

@@ -258,7 +258,9 @@ def test_the_token_goes_nowhere_else(stand_in):
         ("http://127.0.0.1:1/x.png?key=secret", "could not be fetched"), ("http://0.0.0.0:1/x", "private network"),
         ("http://169.254.169.254/latest", "private network"), ("http://[fe80::1]/", "private network"),
         ("http://[::ffff:169.254.169.254]/", "private network"), ("http://2852039166/", "private network"),
-        ("http://[64:ff9b::a9fe:a9fe]/", "private network"), ("/away?to=http://169.254.169.254/", "private network"),
+        ("http://[64:ff9b::a9fe:a9fe]/", "private network"), ("http://[2002:7f00:1::]/", "private network"),
+        ("http://[64:ff9b:1::7f00:1]/", "private network"), ("http://[::127.0.0.1]/", "private network"),
+        ("/away?to=http://169.254.169.254/", "private network"),
         ("/garbage", "could not be fetched"), ("/short", "missing"), ("/drip", "slowly"), ("/huge", "larger"),
     ],
 )  # fmt: skip

@@ -11,11 +11,13 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from PIL import Image
 
 from hintseg.apps.report.figures import RgbImage
+from hintseg.errors import RunError
 from hintseg.io.images import resize_longest_side
 from hintseg.io.palette import label_palette
 from hintseg.io.writing import write_text
 
 PAGE = 1150  # pixels that a row of images may take
+HEAD = 1000  # bytes of a page that say who made it
 
 
 class Figure(NamedTuple):
@@ -30,10 +32,21 @@ class Figure(NamedTuple):
 Row = list[Figure] | str  # images side by side, or the sentence that says why there are none
 
 
+def require_page(path: Path) -> None:
+    """Refuse to write over a page that hintseg did not make: RunError."""
+    if not path.exists():
+        return
+    with path.open("rb") as file:
+        head = file.read(HEAD)
+    if b'content="hintseg"' not in head and b"<title>hintseg" not in head:
+        raise RunError(f"{path}: was not made by hintseg and is not written over; move it away.")
+
+
 def write_page(
     path: Path, template: str, title: str, classes: Sequence[str], colours: Sequence[str] = (), **content: Any
 ) -> None:
-    """Fill a template of this package; what it holds is escaped."""
+    """Fill a template of this package; what it holds is escaped. RunError as of `require_page`."""
+    require_page(path)
     text = _environment().get_template(template).render(title=title, legend=_legend(classes, colours), **content)
     write_text(path, text)
 

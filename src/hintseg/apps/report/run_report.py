@@ -10,7 +10,7 @@ from torch import Tensor
 
 from hintseg.apps.report.charts import curves
 from hintseg.apps.report.figures import RgbImage, draw_hints, embedding_colours, overlay, region_borders
-from hintseg.apps.report.page import Figure, Row, figure_row, write_page
+from hintseg.apps.report.page import Figure, Row, figure_row, require_page, write_page
 from hintseg.apps.report.retrieval import spotlit, spotlit_neighbour
 from hintseg.apps.report.scores import kept_evaluations, shown_scores
 from hintseg.errors import HintsegError, InputError
@@ -69,6 +69,7 @@ def write_report(
         evaluations: scores to tabulate.
         dataset: where the images are; default is the run's.
     """
+    require_page(path)
     dataset = dataset or segmenter.dataset()
     predictions: dict[str, NDArray[np.uint8]] = {}
     shown = segmenter.class_map(dataset).own_labels

@@ -18,7 +18,10 @@ PORTS = {"http": 80, "https": 443}
 HOST = re.compile(r"[a-z0-9._-]+|[0-9a-f:.]*:[0-9a-f:.]*", re.ASCII)
 SLOWEST = 2**18  # bytes a second, once the first have come
 PIECE = 2**16
-TRANSLATED = ip_network("64:ff9b::/96")  # IPv4 behind IPv6, private networks included
+# IPv4 behind IPv6, private networks included
+TRANSLATED = tuple(
+    map(ip_network, ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32", "::/96", "::ffff:0:0:0/96"))
+)
 METADATA = ("fd00:ec2::254", "100.100.100.200", "168.63.129.16", "192.0.0.192")  # beside the link-local one
 
 
@@ -157,7 +160,8 @@ def require_harmless(host: str, address: str, private: bool) -> None:
     """
     found = ip_address(address.split("%")[0])
     place = getattr(found, "ipv4_mapped", None) or found
-    special = place.is_link_local or place.is_multicast or place.is_unspecified or place in TRANSLATED
+    special = place.is_link_local or place.is_multicast or place.is_unspecified
+    special = special or any(place in network for network in TRANSLATED)
     if special or str(place) in METADATA or not (private or place.is_global):
         raise InputError(f"{host}: lies in a private network; where images are there, name it with --allow {host}.")
 
