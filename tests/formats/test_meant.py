@@ -83,7 +83,7 @@ def test_a_renamed_pair_whose_file_names_another_image_is_refused(source, tmp_pa
     write(source / "b", "a.png")
     assert list(import_dataset(source, tmp_path / "one")[1].boxes) == ["a"]
     photographs(source, "b.png")
-    with pytest.raises(InputError, match="may be about"):
+    with pytest.raises(InputError, match="but is called like"):
         import_dataset(source, tmp_path / "two")
     write(source / "b", "b.png")
     assert list(import_dataset(source, tmp_path / "three")[1].boxes) == ["b"]

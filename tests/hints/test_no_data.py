@@ -58,7 +58,7 @@ def test_no_data_is_ignored_in_masks(folder, values, nodata, described, expected
 @pytest.mark.parametrize("hint_type", ["masks", "scribbles"])
 def test_no_data_that_is_a_class_is_refused_and_teaches_nothing(folder, hint_type):
     dataset = folder(VALUES.astype(np.uint8), 0, hint_type, classes=["ground", "b", "c"])
-    with pytest.raises(InputError, match=r"a.tif: marks the value 0 as no data .* it is a class here, and 1 pixels"):
+    with pytest.raises(InputError, match=r"a.tif: the value 0 is marked as no data .* is a class, too, and 1 pixels"):
         dataset.hints("a")
     found = inspect(dataset, dataset.paths)
     assert not found.hinted_pixels
@@ -93,7 +93,7 @@ def test_import_leaves_no_data_ignored(exported, nodata, names, expected):
 
 
 def test_import_refuses_no_data_that_is_a_class(exported):
-    with pytest.raises(InputError, match="marks the value 2 as no data"):
+    with pytest.raises(InputError, match="the value 2 is marked as no data"):
         exported(VALUES, 2, "a\nb\nc\n")
 
 

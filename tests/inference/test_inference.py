@@ -240,7 +240,7 @@ def test_retrieval_finds_the_segment_itself_first(segmenter, scenes):
     with pytest.raises(InputError, match="outside the 96×72 image"):
         segmenter.retrieve(scenes.image(key), (96, 0))
     for at in (None, (3,), ("a", "b")):
-        with pytest.raises(InputError, match="a pixel is two numbers, x and y"):
+        with pytest.raises(InputError, match="a pixel is two numbers, such as"):
             segmenter.retrieve(scenes.image(key), at)
     for neighbours in (-1, 1.5, "3"):
         with pytest.raises(InputError, match="whole number from 0"):
@@ -335,7 +335,7 @@ def test_an_image_of_ignored_pixels_alone_is_not_scored(segmenter, scenes):
     assert [key for key, _ in result.images] == [second]
     assert "NaN" not in result.model_dump_json()
     write_labels(scenes.root / "masks" / f"{second}.png", np.full((72, 96), 255, np.uint8))
-    with pytest.raises(InputError, match="no image of split 'val' can be evaluated"):
+    with pytest.raises(InputError, match="none of the 2 images of split 'val' could be evaluated"):
         evaluated(segmenter, scenes)
 
 

@@ -19,9 +19,13 @@ def test_a_folder_is_finished_when_all_was_written(tmp_path):
 def test_what_was_stopped_stays_unfinished(tmp_path):
     out = tmp_path / "out"
     out.mkdir()
-    with pytest.raises(KeyboardInterrupt), being_made(out):
+
+    def stop():
         (out / "a").touch()
         raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt), being_made(out):
+        stop()
     for look in (require_finished, holds_something):
         with pytest.raises(InputError, match="is unfinished"):
             look(out)

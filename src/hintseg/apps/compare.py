@@ -150,7 +150,7 @@ def _kept(folder: Path, told: dict[str, Any]) -> Result | None:
         content = json.loads((folder / "compare.json").read_text("utf-8"))
         if {name: content.pop(name) for name in told} != told:
             raise ConfigError(
-                f"{folder}: holds a row of another configuration, or of other data; choose another --out."
+                f"{folder}: holds a result of other settings or data; choose another --out, or remove it."
             )
         return Result(**{**content, "run": str(folder)})
     except (OSError, ValueError, TypeError, KeyError):

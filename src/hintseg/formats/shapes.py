@@ -99,7 +99,10 @@ def require_own_file(found: Imported, key: str, path: Path, field: str) -> None:
         raise InputError(f"{path}: is about the same image as {earlier} ({found.images[key]}); mend its {field}.")
     other = found.finder.namesake(path, found.images[key])
     if other is not None:
-        raise InputError(f"{path}: may be about {found.images[key]}, which it names, or {other}; mend its {field}.")
+        raise InputError(
+            f"{path}: names {found.images[key]}, but is called like {other}; correct its {field} or its own name, so "
+            "that both say the same."
+        )
 
 
 def note_repeated(found: Imported, keys: Iterable[str], path: Path) -> None:

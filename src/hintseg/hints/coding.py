@@ -123,7 +123,10 @@ class LabelCoding:
             {self.unlabeled} if self.unlabeled is not None else set()
         )
         if lost := sorted(taken & set(np.unique(values[labels < UNLABELED]).tolist())):
-            raise InputError(f"class {lost[0] - self.first_label} has no value in label maps; see dataset.json.")
+            raise InputError(
+                f"class {lost[0] - self.first_label} has the value {lost[0]} in label maps, which means no class "
+                "there; change first_label, ignore_index or unlabeled in dataset.json."
+            )
         values[labels == IGNORE_INDEX] = IGNORE_INDEX
         values[labels == UNLABELED] = IGNORE_INDEX if self.unlabeled is None else self.unlabeled
         return values.astype(np.uint8)

@@ -94,7 +94,7 @@ def parse_description(path: Path) -> dict[str, Any]:
     require_names(classes, path)
     for entry in content.keys() - ENTRIES:
         if near := get_close_matches(entry, ENTRIES, n=1, cutoff=0.85):
-            raise InputError(f"{path}: has no entry {entry!r:.80}; did you mean {near[0]!r}?")
+            raise InputError(f"{path}: has no entry {entry!r:.80}; did you mean {near[0]!r}? Correct or remove it.")
     coding = parse_coding(content, len(classes), path)
     background = content.get("background")
     names = [plain_name(name) for name in classes]

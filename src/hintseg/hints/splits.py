@@ -30,7 +30,10 @@ def split_keys(root: Path, split: str, paths: Mapping[str, Path], known: tuple[s
         held_out = {key for name in HELD_OUT if name in known for key in _listed(root / f"{name}.txt", paths)}
         return tuple(key for key in paths if key not in held_out) or tuple(paths)
     if not path.exists():
-        raise InputError(f"{path}: no such split; known: {', '.join(known) or 'none'}.")
+        raise InputError(
+            f"{path}: no such split; known: {', '.join(known) or 'none'}. To make it, write into this file one image a "
+            "line, by its name without the ending."
+        )
     if not (keys := _listed(path, paths)):
         raise InputError(f"{path}: lists no image.")
     return keys

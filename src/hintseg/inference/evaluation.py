@@ -108,7 +108,10 @@ def evaluate_configs(
     for what, count in done_to.items():
         _warn(f"{dataset.root}: {what}: {count}.")
     if not images[0]:
-        raise InputError(f"{dataset.root}: no image of split {split!r} can be evaluated.")
+        raise InputError(
+            f"{dataset.root}: none of the {len(keys)} images of split {split!r} could be evaluated; the warnings above "
+            "say why."
+        )
     sort = [sorted(scored, key=lambda entry: entry[1]) for scored in images]
     return list(zip(matrices, sort, strict=True))
 

@@ -177,7 +177,7 @@ def require_click(at: tuple[float, float], neighbours: int, width: int, height: 
     try:
         x, y = map(float, at)
     except (TypeError, ValueError):
-        raise InputError(f"a pixel is two numbers, x and y, but this is {at!r:.80}.") from None
+        raise InputError(f"a pixel is two numbers, such as (120, 80), but this is {at!r:.80}.") from None
     if not (0 <= x < width and 0 <= y < height):
         raise InputError(f"--at {x:g},{y:g} lies outside the {width}×{height} image.")
     if not hasattr(neighbours, "__index__") or neighbours < 0:

@@ -137,7 +137,7 @@ class LabelMap(NamedTuple):
         nowhere = self.values == self.nodata
         if self.nodata in class_values:
             raise InputError(
-                f"{path}: marks the value {self.nodata} as no data (GDAL_NODATA), but it is a class here, and "
+                f"{path}: the value {self.nodata} is marked as no data (GDAL_NODATA), but is a class, too, and "
                 f"{np.count_nonzero(nowhere)} pixels have it; {UNSET}, else give them {NO_LABEL}"
                 f"{ZERO if self.nodata == 0 else ''}."
             )
@@ -187,7 +187,7 @@ def read_label_map(path: Path) -> LabelMap:
         stretched, tags = grey_factor(image), getattr(image, "tag_v2", {})
         if tags.get(PHOTOMETRIC) == 0:
             raise InputError(
-                f"{path}: a label map whose white is zero is inverted by some programs only; save it as PNG."
+                f"{path}: is stored inverted (white is 0), which some programs undo and others do not; save it as PNG."
             )
         clear = clear_values(image)
         image.load()  # which turns TIFF files upright

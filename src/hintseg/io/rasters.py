@@ -213,7 +213,7 @@ def _decoded_elsewhere(path: Path, error: Exception, series: tifffile.TiffPageSe
         pages = []
         for page in series.pages:
             if page is None:
-                raise InputError(f"{path}: lacks planes that it names; save it whole.")
+                raise InputError(f"{path}: lacks some of the channels that it lists; export it again as one file.")
             # GDAL counts a file's pages from 1; by itself it reads the first alone.
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)

@@ -60,7 +60,10 @@ def _write_hints(dataset: Dataset, out: Path, style: str, coverage: float, split
         tables["boxes"][key] = [[box.x0, box.y0, box.x1, box.y1, box.label] for box in boxes]
         tables["tags"][key] = [tag.label for tag in simulate_tags(mask, dataset.background)]
     if not made:
-        raise InputError(f"{dataset.root}: split {split!r} has no masks to make hints from.")
+        raise InputError(
+            f"{dataset.root}: split {split!r} has no masks to make hints from; put them into masks/, or "
+            "choose another --split."
+        )
     for name, table in tables.items():
         write_text(out / f"{name}.json", json.dumps(table))
     return made

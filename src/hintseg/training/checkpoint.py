@@ -43,8 +43,8 @@ def save_checkpoint(path: Path, state: TrainingState, fingerprint: str, history:
     }
     if not all(torch.isfinite(tensor).all() for tensor in state.network.parameters()):
         raise TrainingError(
-            f"The weights are not finite before iteration {state.step}; lower optimizer.lr or use --precision "
-            "32-true. The last checkpoint is from before."
+            f"Training became unstable before iteration {state.step} (weights are not finite). Train anew into another "
+            "--out with a lower optimizer.lr, or with --precision 32-true."
         )
     with atomic_path(path) as temporary:
         torch.save(content, temporary)

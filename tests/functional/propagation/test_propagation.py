@@ -171,7 +171,7 @@ def test_votes_by_hand_and_ties_to_the_smallest():
     assert vote(query, memory, labels, 2, 3).tolist() == [1]
     assert vote(query, memory, labels, 100, 3).tolist() == [2]
     torch.testing.assert_close(vote_fractions(query, memory, labels, 3, 3), torch.tensor([[0, 1 / 3, 2 / 3]]))
-    with pytest.raises(InputError, match="empty"):
+    with pytest.raises(InputError, match="no training segment has a class"):
         vote(query, memory[:0], labels[:0], 3, 3)
 
 

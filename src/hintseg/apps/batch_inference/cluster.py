@@ -148,7 +148,9 @@ def predict_on_ray(
             for name, wrong in zip(done["name"], done["error"], strict=True):
                 yield sources[name], wrong or None
     except ray.exceptions.RayError as failure:
-        raise RunError(f"the Ray cluster gave up: {str(failure).splitlines()[0]}") from failure
+        raise RunError(
+            f"Ray stopped: {str(failure).splitlines()[0]}. Masks that were written stay; go on with --resume."
+        ) from failure
 
 
 def _connect(ray: Any) -> None:

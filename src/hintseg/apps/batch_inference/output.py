@@ -172,8 +172,8 @@ class Output:
         for name in sorted(listed):
             if is_image_name(PurePosixPath(name).name) and not is_made_here(below(self.folder, name)):
                 raise RunError(
-                    f"{self.folder}: holds {name}, which hintseg did not make and which would be left out whenever a "
-                    "folder round it is read; choose a folder for masks alone."
+                    f"{self.folder}: holds {name}, which hintseg did not make; choose an empty folder for masks with "
+                    "--out."
                 )
 
     def _require_own_classes(self) -> None:

@@ -22,7 +22,10 @@ def nearest_segments(queries: Tensor, bank: Tensor, k: int) -> tuple[Tensor, Ten
         InputError: the bank is empty.
     """
     if bank.shape[0] == 0:
-        raise InputError("the memory bank is empty: no training segment carries a label.")
+        raise InputError(
+            "no training segment has a class, so that kNN has nothing to vote with; train with more hints, or use the "
+            "method softmax."
+        )
     k = min(k, bank.shape[0])
     if queries.device.type == "cpu" and queries.dtype == torch.float32 and bank.shape[0] > 4096:
         import faiss
