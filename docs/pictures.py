@@ -16,7 +16,7 @@ from PIL import Image
 
 from hintseg import Segmenter
 from hintseg.apps.report.figures import draw_hints, embedding_colours, overlay, region_borders
-from hintseg.apps.report.run_report import shown_segments, training_pictures
+from hintseg.apps.report.run_report import shown_segments, training_figures
 from hintseg.functional.propagation.regions import propagate, propagated_labels
 from hintseg.functional.segments.oversegment import oversegment
 from hintseg.hints.dataset import Dataset
@@ -80,7 +80,7 @@ def main(run: Path, out: Path) -> None:
     segmenter = Segmenter.open(run)
     dataset = segmenter.dataset()
     draw_hint_types(out, dataset)
-    shown = [[picture for picture, _ in training_pictures(segmenter, dataset, key)] for key in ("cup", "motorcycle")]
+    shown = [[image for image, _ in training_figures(segmenter, dataset, key)] for key in ("cup", "motorcycle")]
     save(out / "demo.jpg", below(*[beside(*pictures, width=NARROW) for pictures in shown]))
     draw_method(out, segmenter, dataset)
     draw_retrieval(out / "method-retrieval.jpg", segmenter, dataset, "motorcycle_right", CLICKS)

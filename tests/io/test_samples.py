@@ -148,7 +148,7 @@ def test_runs_of_before_keep_their_rule():
 def test_a_run_shows_new_images_as_those_of_its_data_set(tmp_path, tiny):
     """Two dark images and a bright one; a new image is shown between the limits of all three."""
     from hintseg import Segmenter, train
-    from hintseg.apps.report.run_report import training_pictures
+    from hintseg.apps.report.run_report import training_figures
     from hintseg.config.schema import DataConfig
     from hintseg.hints.dataset import Dataset
     from hintseg.hints.labels import IGNORE_INDEX
@@ -189,5 +189,5 @@ def test_a_run_shows_new_images_as_those_of_its_data_set(tmp_path, tiny):
     (tmp_path / "data" / "images" / "2.tif").unlink()
     left = Dataset.open(tmp_path / "data")
     assert left.image("0").max() > 200
-    (shown_in_report, _), *_ = training_pictures(segmenter, left, "0")
+    (shown_in_report, _), *_ = training_figures(segmenter, left, "0")
     assert shown_in_report.max() < 40, "the report shows what the network sees"

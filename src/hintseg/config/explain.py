@@ -25,7 +25,7 @@ class Setting(NamedTuple):
     purpose: str
 
 
-def explained(recipe: Recipe, everything: bool = False) -> list[Setting]:
+def explain_settings(recipe: Recipe, everything: bool = False) -> list[Setting]:
     """The settings that a recipe reads, or all of them."""
     content = recipe.everything() if everything else recipe.model_dump(mode="json")
     return [Setting(name, value, _default(name, recipe), _purpose(name)) for name, value in leaves(content)]

@@ -55,7 +55,7 @@ def fault(names: Sequence[str]) -> str | None:
     return _column_fault(names, BEFORE) or _column_fault(names, BEHIND)
 
 
-def doubt(names: Sequence[str]) -> str | None:
+def unclear_order(names: Sequence[str]) -> str | None:
     """What to look at where all names have a number that is not their place, which may belong to the name."""
     before, behind = _column(names, BEFORE), _column(names, BEHIND)
     numbers = [one.number for one in before or behind]

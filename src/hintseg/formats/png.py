@@ -19,7 +19,7 @@ from hintseg.errors import ConfigError, InputError
 from hintseg.formats import label_colours
 from hintseg.formats.finding import MAPS, files_below
 from hintseg.formats.label_colours import Colour, means_background, means_nothing
-from hintseg.formats.name_lists import doubt
+from hintseg.formats.name_lists import unclear_order
 from hintseg.formats.reader import Imported
 from hintseg.formats.split_lists import read_split_lists
 from hintseg.formats.writer import Classes, Labelled, require_lines
@@ -85,7 +85,7 @@ def read_root(root: Path, found: Imported) -> None:
     colours = label_colours.read_colours(meanings)
     if colours is None:
         names = label_colours.read_values(meanings)
-        if (sentence := doubt(names)) is not None:
+        if (sentence := unclear_order(names)) is not None:
             found.note(f"{meanings}: {sentence}")
         _add_by_index(keys, names, meanings, found)
     else:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from hintseg.errors import InputError
 from hintseg.formats.finding import files_below
-from hintseg.formats.name_lists import doubt
+from hintseg.formats.name_lists import unclear_order
 from hintseg.formats.outlines import outlines
 from hintseg.formats.reader import Imported
 from hintseg.formats.writer import Classes, Labelled
@@ -60,7 +60,7 @@ def read_root(root: Path, found: Imported) -> None:
     described = describe(root)
     if described is None:
         raise InputError(f"{root}: has no class names; looked for 'names:' in a .yaml file, {', '.join(LISTS)}.")
-    if described.path.name in LISTS and (sentence := doubt(list(described.names.values()))) is not None:
+    if described.path.name in LISTS and (sentence := unclear_order(list(described.names.values()))) is not None:
         found.note(f"{described.path}: {sentence}")
     files = files_below(root)
     require_same_names(described, files)

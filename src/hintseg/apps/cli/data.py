@@ -160,7 +160,7 @@ def recipe(
 
     Example: hintseg recipe fine-tuned --explain
     """
-    from hintseg.config.explain import explained
+    from hintseg.config.explain import explain_settings
     from hintseg.errors import unknown_name
     from hintseg.recipes.registry import OBJECTIVES, RECIPES
 
@@ -172,7 +172,7 @@ def recipe(
     elif name not in RECIPES:
         raise unknown_name("recipe", name, RECIPES)
     elif explain:
-        print_table(("name", "value", "without a recipe", "what for"), explained(RECIPES[name], everything))
+        print_table(("name", "value", "without a recipe", "what for"), explain_settings(RECIPES[name], everything))
     else:
         chosen = RECIPES[name]
         print(json.dumps(chosen.everything() if everything else chosen.model_dump(mode="json"), indent=1))

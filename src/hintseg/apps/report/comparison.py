@@ -23,7 +23,7 @@ def write_comparison(
         dataset, split: where the images come from.
         images: how many, evenly over the split.
     """
-    rows = [figure_row(pictures) for pictures in compared(segmenters, dataset, split, images)]
+    rows = [figure_row(shown) for shown in compared(segmenters, dataset, split, images)]
     columns = list(table[0]) if table else []
     write_page(
         path, "comparison.html", "hintseg compare", dataset.classes, dataset.colours,
@@ -40,13 +40,13 @@ def compared(
         decoded, truth = dataset.decoded(key), dataset.mask(key)
         image = decoded.pixels
         hints = dataset.hints(key, [name for name in HINT_TYPES if name != "masks"])
-        pictures = [(image, key)]
+        shown = [(image, key)]
         if hints.localized():
             labels = pseudo_labels(decoded, hints, len(dataset.classes)).seeds
-            pictures.append((draw_hints(image, labels, dataset.colours), "hints"))
+            shown.append((draw_hints(image, labels, dataset.colours), "hints"))
         for row, segmenter in segmenters.items():
             mask = segmenter.class_map(dataset).own_labels(segmenter.predict_decoded(segmenter.decoded(dataset, key)))
-            pictures.append((overlay(image, mask, dataset.colours), row))
+            shown.append((overlay(image, mask, dataset.colours), row))
         if truth is not None:
-            pictures.append((overlay(image, truth, dataset.colours), "truth"))
-        yield pictures
+            shown.append((overlay(image, truth, dataset.colours), "truth"))
+        yield shown

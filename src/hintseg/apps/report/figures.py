@@ -45,9 +45,9 @@ def draw_hints(image: RgbImage, labels: NDArray[np.uint8], colours: Sequence[str
 
 def region_borders(image: RgbImage, regions: NDArray[np.integer]) -> RgbImage:
     """Borders of segments in yellow over the image."""
-    picture = image.copy()
-    picture[_border(regions)] = (255, 220, 0)
-    return picture
+    marked = image.copy()
+    marked[_border(regions)] = (255, 220, 0)
+    return marked
 
 
 def embedding_colours(embeddings: NDArray[np.float32]) -> RgbImage:
@@ -65,9 +65,9 @@ def embedding_colours(embeddings: NDArray[np.float32]) -> RgbImage:
     return (scaled.reshape(height, width, -1) * 255).astype(np.uint8)
 
 
-def _with_contours(picture: RgbImage, labels: NDArray[np.uint8]) -> RgbImage:
-    picture[_border(labels)] = 255
-    return picture
+def _with_contours(marked: RgbImage, labels: NDArray[np.uint8]) -> RgbImage:
+    marked[_border(labels)] = 255
+    return marked
 
 
 def _border(labels: NDArray[np.integer]) -> NDArray[np.bool_]:

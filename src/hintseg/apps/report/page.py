@@ -51,13 +51,13 @@ def write_page(
     write_text(path, text)
 
 
-def figure_row(pictures: Iterable[tuple[RgbImage, str]]) -> list[Figure]:
+def figure_row(captioned: Iterable[tuple[RgbImage, str]]) -> list[Figure]:
     """Images with captions, small enough to stand side by side."""
-    pictures = list(pictures)
-    side = min(360, max(180, PAGE // len(pictures) - 10))
+    captioned = list(captioned)
+    side = min(360, max(180, PAGE // len(captioned) - 10))
     figures = []
-    for picture, caption in pictures:
-        small = resize_longest_side(picture, side)
+    for image, caption in captioned:
+        small = resize_longest_side(image, side)
         figures.append(Figure(_data_uri(small), small.shape[1], small.shape[0], caption))
     return figures
 
@@ -76,7 +76,7 @@ def _legend(classes: Sequence[str], colours: Sequence[str]) -> list[tuple[str, s
     return [(name, ",".join(map(str, palette[label]))) for label, name in enumerate(classes)]
 
 
-def _data_uri(picture: RgbImage) -> str:
+def _data_uri(image: RgbImage) -> str:
     buffer = io.BytesIO()
-    Image.fromarray(picture).save(buffer, format="JPEG", quality=88)
+    Image.fromarray(image).save(buffer, format="JPEG", quality=88)
     return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")

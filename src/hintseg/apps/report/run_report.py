@@ -79,7 +79,7 @@ def write_report(
         return _prediction_row(dataset, key, shown(predictions[key]))
 
     rows = {
-        "training": _rows(training, lambda key: figure_row(training_pictures(segmenter, dataset, key))),
+        "training": _rows(training, lambda key: figure_row(training_figures(segmenter, dataset, key))),
         "predictions": _rows(others, predicted),
         "neighbours": [],
     }
@@ -121,7 +121,7 @@ def _summary(segmenter: Segmenter, home: Dataset | None) -> str:
     )
 
 
-def training_pictures(segmenter: Segmenter, dataset: Dataset, key: str) -> list[tuple[RgbImage, str]]:
+def training_figures(segmenter: Segmenter, dataset: Dataset, key: str) -> list[tuple[RgbImage, str]]:
     """A training image, its hints, segments, embedding and completed mask, each with a caption."""
     decoded = segmenter.decoded(dataset, key)
     image, hints = decoded.pixels, dataset.hints(key, segmenter.description.hint_types)
@@ -147,11 +147,11 @@ def shown_segments(segmenter: Segmenter, embeddings: Tensor) -> NDArray[np.uint1
 
 def _prediction_row(dataset: Dataset, key: str, prediction: NDArray[np.uint8]) -> list[Figure]:
     image = dataset.image(key)
-    pictures = [(image, key), (overlay(image, prediction, dataset.colours), "prediction")]
+    captioned = [(image, key), (overlay(image, prediction, dataset.colours), "prediction")]
     truth = dataset.mask(key)
     if truth is not None:
-        pictures.append((overlay(image, truth, dataset.colours), "truth"))
-    return figure_row(pictures)
+        captioned.append((overlay(image, truth, dataset.colours), "truth"))
+    return figure_row(captioned)
 
 
 def known_home(segmenter: Segmenter) -> Dataset | None:
@@ -172,12 +172,12 @@ def _retrieval_row(
         counts[segmenter.description.background] = 0
     x, y = deepest(prediction == counts.argmax())
     mask, found = segmenter.retrieve(image, (x, y), 5)
-    pictures = [(spotlit(image, mask), f"{key}: {segmenter.classes[int(counts.argmax())]}?")]
-    pictures += [
+    captioned = [(spotlit(image, mask), f"{key}: {segmenter.classes[int(counts.argmax())]}?")]
+    captioned += [
         (spotlit_neighbour(home, one), f"{one.key}: {segmenter.classes[one.label]}, {one.similarity:.2f}")
         for one in found
     ]
-    return figure_row(pictures)
+    return figure_row(captioned)
 
 
 def _unseen(dataset: Dataset, trained: set[str]) -> list[str]:

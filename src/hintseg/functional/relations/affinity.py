@@ -12,12 +12,12 @@ from hintseg.functional.segments.batch import SegmentedBatch
 from hintseg.functional.segments.memory_bank import MemoryBank
 from hintseg.functional.segments.prototypes import segment_prototypes
 
-EMBEDDING_SHARE = 0.1  # [SPML code]: nearest by normalise([0.1 · embedding ; location ; colour])
+EMBEDDING_WEIGHT = 0.1  # [SPML code]: nearest by normalise([0.1 · embedding ; location ; colour])
 
 
 def affinity(batch: SegmentedBatch, bank: MemoryBank, limit: int = 0, threshold: float = 0.95) -> Relation:
     """Every pixel against the batch's segments; labels are propagated label sets (the memory bank takes no part)."""
-    mixed = F.normalize(torch.cat([EMBEDDING_SHARE * batch.embeddings.detach(), batch.surroundings], dim=1), dim=1)
+    mixed = F.normalize(torch.cat([EMBEDDING_WEIGHT * batch.embeddings.detach(), batch.surroundings], dim=1), dim=1)
     prototypes = segment_prototypes(mixed, batch.segment_of_pixel, batch.prototypes.shape[0])
     sets = affinity_label_sets(
         prototypes,
