@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +16,7 @@ from hintseg.hints.misspelt import misspelt
 from hintseg.hints.model import ImageHints
 from hintseg.hints.names import is_background_name, is_ignored_name, names_alike
 from hintseg.hints.splits import HELD_OUT
-from hintseg.io.pillow import has_deep_colours, is_tiff, opened_image
+from hintseg.io.pillow import has_bands
 
 COMMON_SPLITS = ("train", *HELD_OUT)
 
@@ -112,24 +111,13 @@ def _of_names(dataset: Dataset) -> Iterator[str]:
 
 
 def _of_bands(dataset: Dataset) -> Iterator[str]:
-    others = [path for path in dataset.paths.values() if dataset.view.bands and not _has_samples(path)]
+    others = [path for path in dataset.paths.values() if dataset.view.bands and not has_bands(path)]
     if others:
         yield (
             f"'bands' {list(dataset.view.bands)} in dataset.json choose channels of TIFF files and of 16-bit images; "
             f"{len(others)} of {len(dataset.paths)} images are neither, and are shown as they are, first "
             f"{others[0].name!r:.80}."
         )
-
-
-def _has_samples(path: Path) -> bool:
-    """Whether 'bands' choose among an image's channels."""
-    try:
-        if is_tiff(path):
-            return True
-        with opened_image(path) as image:
-            return has_deep_colours(image)
-    except InputError:
-        return True  # it is told of elsewhere
 
 
 def _of_splits(dataset: Dataset) -> Iterator[str]:

@@ -26,6 +26,7 @@ from hintseg.inference.retrieval import Neighbour, SegmentIndex, load_index, nea
 from hintseg.inference.run_config import RunDescription
 from hintseg.io.images import ImageLike, decode_image, resize_longest_side, resize_nearest
 from hintseg.io.pil_images import decode_array
+from hintseg.io.pillow import has_bands
 from hintseg.io.samples import DecodedImage, View
 from hintseg.io.storage.files import local_file
 from hintseg.io.storage.mirror import fetch
@@ -58,7 +59,7 @@ class Segmenter:
         self.recipe = description.recipe
         self.classes = description.classes
         self.data: Dataset | str | Path | None = None  # of training, as the caller names it
-        self._size_warned = self._contrast_warned = False
+        self._size_warned = self._contrast_warned = self._bands_warned = False
         self._told: set[str] = set()
 
     @classmethod
@@ -111,6 +112,10 @@ class Segmenter:
 
     def _shown(self, path: Path, view: View) -> DecodedImage:
         decoded = decode_image(path, view)
+        if view.bands and not self._bands_warned and not has_bands(path):
+            self._bands_warned = True
+            said = "%s is shown as it is, not by the channels %s of the run; further ones are not named."
+            log.warning(said, path.name, list(view.bands), extra={"once": "bands"})
         if not self._contrast_warned and lost_contrast(path, view, decoded):
             self._contrast_warned = True
             whose, advice = "the run", "convert it to the scale of the training images"

@@ -134,6 +134,17 @@ def has_deep_colours(image: Image.Image) -> bool:
     return box >= 0 and len(start) > box + 14 and start[box + 14] & 0x7F > 7
 
 
+def has_bands(path: Path) -> bool:
+    """Whether the entry 'bands' chooses among an image's channels; True where it cannot be read."""
+    try:
+        if is_tiff(path):
+            return True
+        with opened_image(path) as image:
+            return has_deep_colours(image)
+    except InputError:
+        return True
+
+
 def deep_samples(path: Path, image: Image.Image, coloured: bool) -> Samples | None:
     """The samples of an opened image that has more than 8 bits, as stored; None for others.
 

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import logging
 
+import cv2
 import numpy as np
 import pytest
 import tifffile
@@ -75,6 +76,20 @@ def test_workers_of_a_cluster_name_one_image_between_them(scenes, tiny, deep, tm
         _say(warnings, said)
     assert [sentence.split(" has ")[0] for sentence in warned(caplog) if "contrast" in sentence] == ["a.tif"]
     assert said == {"contrast", "size"}
+
+
+def test_a_run_of_chosen_channels_says_once_that_images_have_none_to_choose(scenes, tiny, tmp_path, caplog):
+    recipe = choose_recipe(weights="none", iterations=2, settings=tiny)
+    segmenter = train(scenes, "scribbles", tmp_path / "run", recipe=recipe, weights="none", device="cpu")
+    for path, depth in (("a.png", np.uint8), ("b.png", np.uint8), ("deep.png", np.uint16), ("c.tif", np.uint8)):
+        image = np.zeros((48, 64, 3), depth)
+        image[:, 32:] = 200
+        cv2.imwrite(str(tmp_path / path), image)
+    segmenter.description = dataclasses.replace(segmenter.description, view=View((2, 1, 0)))
+    for path, said in (("deep.png", 0), ("c.tif", 0), ("a.png", 1), ("b.png", 1)):
+        segmenter.decode_image(tmp_path / path)
+        found = [sentence for sentence in warned(caplog) if "by the channels [2, 1, 0] of the run" in sentence]
+        assert [sentence.split()[0] for sentence in found] == ["a.png"] * said
 
 
 def test_completion_without_a_run_says_how_many_images_are_black(deep, tmp_path, caplog):
