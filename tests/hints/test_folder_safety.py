@@ -239,6 +239,12 @@ def test_json_that_is_refused(tmp_path, text, message):
         parse_json(text, "here")
 
 
+def test_a_class_of_which_a_hint_lies_outside_is_not_absent(data):
+    tables = {"boxes.json": {"a": [[20, 20, 30, 30, 1]]}, "tags.json": {"a": [0]}}
+    hints = Dataset.open(data(files=tables)).hints("a")
+    assert hints.absent(3).tolist() == [False, False, True]
+
+
 def test_what_leaves_the_image_is_clipped_or_left_out_and_counted(data):
     boxes = [[-5, -5, 4, 4, 1], [20, 20, 30, 30, 1], [0, 0, 10, 8, 0]]
     strokes = [[1, [[-3, 2], [5, 2]]], [1, [[50, 50], [60, 60]]], [2, [[1, 1], [9, 7]]]]

@@ -213,26 +213,36 @@ class Dataset:
         self, key: str, hint_types: Iterable[str] = HINT_TYPES, size: tuple[int, int] | None = None
     ) -> ImageHints:
         """All hints of one image, of the chosen types; its size (height, width) is read where it is not given."""
-        chosen, corrections = frozenset(hint_types), list[str]()
+        chosen, corrections, left = frozenset(hint_types), list[str](), set[int]()
         known = cache(lambda: size or read_image_size(self.path(key)))
+        by_type = {
+            name: self._hints(name, key, known, corrections.append, left) for name in HINT_TYPES if name in chosen
+        }
+        verified = self._verified_classes(key)
+        if left:  # they may be in the image all the same
+            verified = (frozenset(range(len(self.classes))) if verified is None else verified) - left
         return ImageHints(
-            {name: self._hints(name, key, known, corrections.append) for name in HINT_TYPES if name in chosen},
+            by_type,
             tags_exhaustive=self.tags_exhaustive,
             background=self.background,
-            verified_classes=self._verified_classes(key),
+            verified_classes=verified,
             corrections=tuple(corrections),
         )
 
     def _hints(
-        self, name: str, key: str, size: Callable[[], tuple[int, int]], correct: Callable[[str], None]
+        self, name: str, key: str, size: Callable[[], tuple[int, int]], correct: Callable[[str], None], left: set[int]
     ) -> tuple[Hint, ...]:
-        """Hints of one type: those of its table, then its image."""
+        """Hints of one type: those of its table, then its image; classes of what lies outside it go to `left`."""
         hint_type, found = HINT_TYPES[name], []
         if hint_type.parse is not None:
             where = f"{self.root / name}.json, image {key}"
             label = partial(self.label, where=where)
-            rows = (Row(values, where, label, size, correct) for values in self._tables[name].get(key, ()))
-            found += [hint for row in rows if (hint := hint_type.parse(row)) is not None]
+            for values in self._tables[name].get(key, ()):
+                hint = hint_type.parse(Row(values, where, label, size, correct))
+                if hint is None:
+                    left.add(label(hint_type.label_of(values)))
+                else:
+                    found.append(hint)
             if (said := hint_type.conflict(found)) is not None:
                 correct(said)
         if hint_type.label_map is not None and (labels := self._label_map(name, key, size, correct)) is not None:
