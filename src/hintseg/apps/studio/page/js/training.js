@@ -4,7 +4,7 @@ import { $, arrange, attempt, complain, inform, mark } from "./dom.js";
 import { follow, reopen } from "./image.js";
 import { isFinding } from "./mask.js";
 import { changesSoFar, readProject, takeModel, takeTypes } from "./project.js";
-import { allSaved, isAllSaved, leftOut, versions } from "./saving.js";
+import { allSaved, isAllSaved, leftOut, seen } from "./saving.js";
 import { instead, send, soon } from "./server.js";
 import { emit, imageOf, project, view } from "./state.js";
 import { isLate } from "./table.js";
@@ -94,7 +94,7 @@ async function compare(state, key) {
   if (!hints || key !== view.key) return;
   if (accepted !== imageOf(key)?.hint_types.includes("masks")) await readProject();
   if (image !== view.image) await reopen(image);
-  if (hints !== versions.get(key) || accepted !== view.accepted) await follow();
+  if (hints !== seen(key) || accepted !== view.accepted) await follow();
   if (mask && mask !== told && !isFinding() && view.tag !== `"${mask}"`) {
     told = mask;
     emit("mask"); // what it follows from was changed elsewhere
