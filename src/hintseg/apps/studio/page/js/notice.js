@@ -17,7 +17,7 @@ function showChoices(text, choices) {
   if (!text) return;
   $("notice-text").textContent = text;
   $("notice-choices").replaceChildren(...choices.map(([name, title, action], place) =>
-    element("button", { textContent: name, title, className: place ? "" : "main", onclick: attempt(action) })));
+    element("button", { textContent: name, title, className: place || choices.length < 2 ? "" : "main", onclick: attempt(action) })));
 }
 
 function showNotice() {

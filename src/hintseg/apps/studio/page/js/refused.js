@@ -22,7 +22,7 @@ export async function refuse(key, state, error) {
   if (waiting.get(key) !== state) return; // something newer waits, which holds all of it
   waiting.delete(key);
   if (conflicts.has(key)) conflicts.get(key).mine = state; else refused.set(key, state);
-  reasons.set(key, error);
+  reasons.set(key, Object.assign(error, { stays: () => refused.has(key) }));
   if (!retried.has(key)) await readProject().catch(() => {});
   markSaved();
   if (!imageOf(key) || error.status === 404) { gone.add(key); emit("notice"); }

@@ -107,6 +107,7 @@ async function disagree(key, state, { current }) {
   const copies = [...(conflicts.get(key)?.copies ?? []), current.copy];
   conflicts.set(key, { theirs: current, mine: state, copies });
   begins(key);
+  complain(null);
   markSaved();
   await readProject().catch(() => {});
   emit("notice");
