@@ -71,3 +71,39 @@ def test_discarding_is_never_the_main_choice(browser, serve, photographs):
         scribble(page, (0.1, 0.2), (0.6, 0.2))
         expect(page.locator("#notice-choices button")).to_have_text(["Discard what was drawn"])
         expect(page.locator("#notice-choices button.main")).to_have_count(0)
+
+
+@pytest.mark.slow
+def test_nobody_is_told_to_reload_the_page_while_strokes_are_not_saved(browser, serve, photographs):
+    with opened(browser, serve, photographs) as page:
+        add(page, "dog")
+        page.route("**/api/**", lambda route: route.fulfill(status=412, json={"detail": "another folder"}))
+        expect(page.locator("#error-text")).to_contain_text("again, or reload this page to see the other folder")
+        with page.expect_request(lambda request: request.method == "PUT"):
+            scribble(page, (0.1, 0.2), (0.6, 0.2))
+        for _ in range(2):
+            expect(page.locator("#error-text")).to_contain_text("kept here and sent again. Do not reload this page")
+            with page.expect_response("**/api/state*"):
+                pass
+            page.wait_for_timeout(100)
+        page.unroute("**/api/**")
+        expect(page.locator("#saved")).to_have_text("saved")
+        expect(page.locator("#error")).to_be_hidden()
+
+
+@pytest.mark.slow
+def test_what_is_said_of_a_run_holds(browser, serve, photographs):
+    begun = {"training": True, "run": "run-002", "stage": "training", "done": 1, "total": 2}
+    with opened(browser, serve, photographs) as page:
+        page.route("**/api/state*", lambda route: route.abort())
+        expect(page.locator("#saved")).to_have_text("the server does not answer")
+
+        def tell(module, call, state):
+            page.evaluate(f"state => import('/page/js/{module}.js').then((module) => module.{call}(state))", state)
+
+        tell("training", "showState", begun)
+        tell("training", "showState", {"training": False, "model": "run-002"})  # a new server knows no training
+        tell("project", "takeModel", {"run": "run-002", "model": "run-002"})
+        expect(page.locator("#info-text")).to_contain_text("run-002 is finished: masks of all images come from it now")
+        tell("project", "takeModel", {"run": "run-001", "model": "run-001"})
+        expect(page.locator("#info")).to_be_hidden()

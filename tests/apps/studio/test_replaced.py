@@ -119,6 +119,7 @@ def test_the_next_change_of_an_image_that_became_smaller_saves_what_fits(browser
         scribble(page, (0.1, 0.1), (0.3, 0.1))
         expect(page.locator("#saved")).to_have_text("saved")
         expect(page.locator("#error")).to_be_hidden()
+        expect(page.locator("#info")).to_be_hidden()  # it said what the next change does
         hints = Dataset.open(photographs).hints("astronaut")
         assert hints.corrections == ()
         assert [len(one) for one in (hints.scribbles, hints.points, hints.boxes)] == [kept[0] + 1, *kept[1:]]

@@ -37,14 +37,16 @@ export function complain(error) {
 }
 $("error-close").onclick = () => { lasting = null; complain(null); };
 
-// What is good to know, until somebody closes it; of one image: also until another one is opened.
-export function inform(text, key = "") {
+// What is good to know, until somebody closes it; of one image: also until another one is opened; about something: also
+// until that is outdated.
+export function inform(text, key = "", about = "") {
   arrange("info", () => {
     $("info-text").textContent = text;
-    $("info").dataset.key = key;
+    Object.assign($("info").dataset, { key, about });
     $("info").hidden = !text;
   });
 }
+export const outdate = (about) => arrange(`outdated: ${about}`, () => { if ($("info").dataset.about === about) inform(""); });
 $("info-close").onclick = () => inform("");
 
 // The same function; what it throws is shown.

@@ -44,7 +44,7 @@ async function read(key, signal) {
   adopt(mine ?? found);
   emit("notice");
   emit("mask");
-  if (found.outside || !same(only(mine ?? found), hints.drawn)) inform(`Hints of “${key}” leave its image: what lies outside is not shown, and your next change leaves it out. A copy stays in studio/kept/outside.`, key);
+  if (found.outside || !same(only(mine ?? found), hints.drawn)) inform(`Hints of “${key}” leave its image: what lies outside is not shown, and your next change leaves it out. A copy stays in studio/kept/outside.`, key, `outside ${key}`);
 }
 
 // The image file itself was written anew: another picture, or one that cannot be read.

@@ -1,6 +1,6 @@
 // Saving: the newest state of an image is sent until the server has it.
 
-import { complain, mark, pause } from "./dom.js";
+import { complain, mark, outdate, pause } from "./dom.js";
 import { copied, same, typesAfter } from "./hints.js";
 import { noteTypes, readProject } from "./project.js";
 import { begins, refuse, refused } from "./refused.js";
@@ -64,6 +64,13 @@ function toSend(key, state) {
   return isHeld ? { ...state, regions: null } : state;
 }
 
+// What is said where the server is away: what is not saved is on this page alone.
+export function whileAway({ isOther, message }) {
+  const what = isOther ? message : "the server does not answer", advice = isOther ? ", or reload this page to see the other folder" : "";
+  const kept = "; what you drew is kept here and sent again. Do not reload this page: what is not saved would be lost";
+  return Object.assign(new Error(what + (isAllSaved() ? advice : kept)), { away: true });
+}
+
 export async function flush() {
   if (sending) return;
   sending = true;
@@ -79,6 +86,7 @@ export async function flush() {
       if (waiting.get(key) === state) waiting.delete(key);
       markSaved();
       complain(null);
+      outdate(`outside ${key}`);
       noteTypes(key, typesAfter(imageOf(key)?.hint_types ?? [], state));
       if (key === view.key && !waiting.has(key)) { emit("notice"); emit("mask"); }
     } catch (error) {
@@ -88,7 +96,7 @@ export async function flush() {
       if (error.status) await refuse(key, state, error);
       else {
         markSaved();
-        complain(Object.assign(new Error(`${error.isOther ? error.message : "the server does not answer"}; what you drew is kept here and sent again`), { away: true }));
+        complain(whileAway(error));
         await pause(2000);
       }
     }
