@@ -29,8 +29,8 @@ function changed() {
   emit("hints");
 }
 
-// What the folder holds of the image that is open, as far as it lies in the image. Where that is not what was left there, undo would take back what
-// others drew: the history of this image then begins anew.
+// What the folder holds of the image that is open, as far as it lies inside. Where that is not what was left there, undo
+// would take back what others drew: the history of this image then begins anew.
 export function adopt(state) {
   const found = within(only(state));
   if (left.has(view.key) && !same(left.get(view.key), found)) forget(view.key);
