@@ -248,12 +248,14 @@ def test_a_class_of_which_a_hint_lies_outside_is_not_absent(data):
 def test_what_leaves_the_image_is_clipped_or_left_out_and_counted(data):
     boxes = [[-5, -5, 4, 4, 1], [20, 20, 30, 30, 1], [0, 0, 10, 8, 0]]
     strokes = [[1, [[-3, 2], [5, 2]]], [1, [[50, 50], [60, 60]]], [2, [[1, 1], [9, 7]]]]
-    root = data(files={"boxes.json": {"a": boxes}, "scribbles.json": {"a": strokes}})
+    points = [[10, 2, 0], [-1, 2, 0], [9, 7, 1]]
+    root = data(files={"boxes.json": {"a": boxes}, "scribbles.json": {"a": strokes}, "points.json": {"a": points}})
     hints = Dataset.open(root).hints("a")
     assert [(box.x0, box.y0, box.x1, box.y1) for box in hints.boxes] == [(0, 0, 4, 4), (0, 0, 10, 8)]
     assert len(hints.scribbles) == 2
+    assert [(point.x, point.y) for point in hints.points] == [(9, 7)]
     found = warnings_of(root)
-    for what in ("boxes clipped", "boxes outside", "strokes clipped", "strokes outside"):
+    for what in ("boxes clipped", "boxes outside", "strokes clipped", "strokes outside", "points outside"):
         assert f"{what} " in found
 
 

@@ -115,7 +115,6 @@ def test_all_hint_types_are_read(folder):
         ({"points_json": {"a": [[1, 2, 2]]}}, "2 is no class"),
         ({"points_json": {"a": [[1, 2, True]]}}, "no class"),
         ({"points_json": {"a": [["x", 2, 0]]}}, "no number"),
-        ({"points_json": {"a": [[10, 2, 0]]}}, "outside the 10×8 image"),
         ({"boxes_json": {"a": [[3, 3, 3, 5, 0]]}}, "is empty"),
         ({"scribbles_json": {"a": [[0, []]]}}, "at least one vertex"),
         ({"scribbles_json": {"a": [[0, [[1]]]]}}, "2 numbers"),

@@ -8,8 +8,10 @@ from PIL import Image
 pytest.importorskip("fastapi")
 pytest.importorskip("playwright.sync_api")
 
-from tests.apps.studio.browsing import add, expect, free_port, opened, scribble, shown, stored, table
+from tests.apps.studio.browsing import Hand, add, expect, free_port, opened, scribble, shown, stored, table
 from tests.apps.studio.waiting import eventually
+
+from hintseg.hints.dataset import Dataset
 
 
 def first(folder):
@@ -72,6 +74,65 @@ def test_what_was_drawn_on_the_image_before_is_looked_at_first(browser, serve, p
         scribble(page, (0.1, 0.4), (0.6, 0.4))
         expect(page.locator("#saved")).to_have_text("saved")
         assert stored(photographs) == ["dog", "dog"]
+
+
+def outside(page, photographs, *drawn):
+    """Draws in the open image, makes its file smaller, and draws again before the page sees that."""
+    for draw in drawn:
+        draw(page, 0.7, 0.8)
+        expect(page.locator("#saved")).to_have_text("saved")
+    page.route("**/api/state*", lambda route: route.abort())
+    Image.new("RGB", (150, 105), "green").save(first(photographs))
+    for draw in drawn:
+        draw(page, 0.3, 0.8)
+    expect(page.locator("#error-text")).to_contain_text("its image file was replaced since this was drawn")
+    page.unroute("**/api/state*")
+    expect(page.locator("#info-text")).to_contain_text("leave its image")
+
+
+def stroke(page, start, end):
+    page.click("[data-tool=scribble]")
+    scribble(page, (start, 0.2), (end, 0.2))
+
+
+def box(page, start, end):
+    page.click("[data-tool=box]")
+    scribble(page, (start, 0.1), (end, 0.9))
+
+
+def point(page, start, end):
+    page.click("[data-tool=point]")
+    for place in (start, end):
+        page.mouse.click(*Hand(page).at(place, 0.3))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "drawn", [(stroke,), (point,), (box,), (stroke, point, box)], ids=["stroke", "point", "box", "all"]
+)
+def test_the_next_change_of_an_image_that_became_smaller_saves_what_fits(browser, serve, photographs, drawn):
+    with opened(browser, serve, photographs) as page:
+        add(page, "dog")
+        outside(page, photographs, *drawn)
+        kept = shown(page, "['strokes', 'points', 'boxes'].map((type) => state.hints.drawn[type].length)")
+        page.click("[data-tool=scribble]")
+        scribble(page, (0.1, 0.1), (0.3, 0.1))
+        expect(page.locator("#saved")).to_have_text("saved")
+        expect(page.locator("#error")).to_be_hidden()
+        expect(page.locator("#info")).to_be_hidden()  # it said what the next change does
+        hints = Dataset.open(photographs).hints("astronaut")
+        assert hints.corrections == ()
+        assert [len(one) for one in (hints.scribbles, hints.points, hints.boxes)] == [kept[0] + 1, *kept[1:]]
+        assert kept == [int(one in drawn) for one in (stroke, point, box)]
+        copies = photographs / "studio" / "kept" / "outside"
+        assert list(copies.glob("*.json"))
+        assert list(copies.glob("*/*.json"))
+        scribble(page, (0.1, 0.3), (0.3, 0.3))
+        expect(page.locator("#saved")).to_have_text("saved")
+        page.keyboard.press("Control+z")
+        page.keyboard.press("Control+z")
+        expect(page.locator("#hint-count")).to_have_text(f"Hints of this image ({sum(kept)})")
+        expect(page.locator("#saved")).to_have_text("saved")
 
 
 @pytest.mark.slow

@@ -115,6 +115,29 @@ def test_hints_of_a_class_that_another_tab_deletes_are_named_so(tabs, photograph
 
 
 @pytest.mark.slow
+def test_no_class_takes_the_place_of_the_chosen_one_that_another_tab_deletes(tabs, photographs):
+    one, two = tabs(2)
+    two.unroute("**/api/state*")
+    for name in ("dog", "sky"):
+        add(one, name)
+    expect(two.locator("#classes li")).to_have_count(2)
+    two.locator("#classes .pick").nth(1).click()
+    one.locator("#classes .more").nth(1).click()
+    one.click("#class-ask")
+    one.click("#class-delete")
+    expect(two.locator("#info-text")).to_contain_text("The class “sky”, which you had chosen, was deleted.")
+    expect(two.locator("#classes .pick[aria-pressed=true]")).to_have_count(0)
+    scribble(two, (0.1, 0.2), (0.6, 0.2))
+    expect(two.locator("#error-text")).to_have_text("choose a class first, under “Classes”")
+    assert shown(two, "state.hints.drawn.strokes.length") == 0
+    two.locator("#classes .pick").nth(0).click()
+    expect(two.locator("#info")).to_be_hidden()
+    scribble(two, (0.1, 0.4), (0.6, 0.4))
+    expect(two.locator("#saved")).to_have_text("saved")
+    assert stored(photographs) == ["dog"]
+
+
+@pytest.mark.slow
 def test_the_mask_follows_classes_that_another_tab_deletes(tabs):
     one, two = tabs(2)
     for name, height in (("dog", 0.2), ("sky", 0.8)):

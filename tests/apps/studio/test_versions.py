@@ -452,3 +452,34 @@ def test_strokes_outside_an_image_that_became_smaller_are_copied_before_they_go(
     assert list(json.loads(copy.read_text("utf-8"))) == ["b"]
     assert tab.save("b", {}).status_code == 200
     assert len(list((folder / "studio" / "kept" / "outside").iterdir())) == 1
+
+
+@pytest.mark.parametrize(
+    ("drawn", "leaves"),
+    [
+        ({"points": [{"label": 1, "x": 50, "y": 5}]}, True),
+        ({"boxes": [{"label": 1, "x0": 40, "y0": 5, "x1": 60, "y1": 19}]}, True),
+        (STROKE, True),
+        ({"strokes": [{"label": 1, "vertices": [[3, 5], [40, 5]], "width": 4}]}, False),
+    ],
+)
+def test_what_was_drawn_outside_an_image_that_is_smaller_now_is_copied_where_it_is_refused(tab, folder, drawn, leaves):
+    seen = tab.open("b")
+    path = next((folder / "images").glob("b.png"))
+    path.unlink()
+    Image.new("RGB", (48, 20), "white").save(path)
+    headers = {"If-Match": f'"{seen["version"]}"', "Hintseg-Image": seen["image"]}
+    for _ in range(2):  # a page sends it again
+        assert tab.client.put("/api/hints/b", json=tab.drawn(drawn), headers=headers).status_code == 422
+    copies = list((folder / "studio" / "kept" / "outside").glob("*.json"))
+    assert len(copies) == leaves
+    assert all(json.loads(copy.read_text("utf-8"))["image"] == "b" for copy in copies)
+
+
+def test_points_outside_an_image_that_became_smaller_are_told(tab, folder):
+    tab.save("b", {"points": [{"label": 1, "x": 90, "y": 5}, {"label": 1, "x": 5, "y": 5}]})
+    path = next((folder / "images").glob("b.png"))
+    path.unlink()
+    Image.new("RGB", (48, 20), "white").save(path)
+    found = tab.open("b")
+    assert (len(found["points"]), found["outside"]) == (1, 1)

@@ -134,6 +134,15 @@ class DrawnHints(Body):
         for region in self.regions or ():
             require_runs(region.runs, width, height)
 
+    def leaves(self, width: int, height: int) -> bool:
+        """Whether any of it lies outside an image of that size, if only in part."""
+        try:
+            self.require_inside(width, height)
+        except InputError:
+            return True
+        edges = (bounds(stroke.vertices) for stroke in self.strokes)
+        return any(min(left, top) < 0 or right > width or bottom > height for left, top, right, bottom in edges)
+
     def rows(self, labels: Mapping[str, int]) -> Rows:
         """Table → what the folder format keeps of one image.
 

@@ -13,6 +13,7 @@ from hintseg.apps.studio.drawn import TABLES, DrawnHints, version_of
 from hintseg.apps.studio.links import writable
 from hintseg.errors import InputError
 from hintseg.hints.dataset import Dataset
+from hintseg.io.images import read_image_size
 from hintseg.io.reading import read_json
 from hintseg.io.writing import atomic_path
 
@@ -30,12 +31,28 @@ def keep(root: Path, key: str, drawn: DrawnHints, names: dict[str, str]) -> str:
         RunError: it cannot be written.
     """
     drop_held(root, key, drawn)
+    return _write(root, key, drawn, names)
+
+
+def keep_outside(dataset: Dataset, key: str, drawn: DrawnHints, names: dict[str, str]) -> None:
+    """Write a copy of what was drawn on an earlier file of an image, where it leaves that image now.
+
+    Raises:
+        InputError: no such image, or it cannot be read.
+        RunError: it cannot be written.
+    """
+    height, width = read_image_size(dataset.path(key))
+    if drawn.leaves(width, height):
+        _write(dataset.root, key, drawn, names, "outside")
+
+
+def _write(root: Path, key: str, drawn: DrawnHints, names: dict[str, str], *below: str) -> str:
     name = f"{version_of(key)}-{version_of(drawn.model_dump())}.json"
     content = {
         "image": key, "time": datetime.now(UTC).isoformat(timespec="seconds"),
         "classes": {one: names.get(one) for one in sorted(drawn.identifiers())}, "hints": drawn.model_dump(),
     }  # fmt: skip
-    with atomic_path(writable(root, "studio", "kept", name)) as temporary:
+    with atomic_path(writable(root, "studio", "kept", *below, name)) as temporary:
         temporary.write_text(json.dumps(content, ensure_ascii=False, indent=1), "utf-8")
     return name
 

@@ -21,6 +21,7 @@ from hintseg.apps.studio.export import archive
 from hintseg.apps.studio.guard import Guard, explain_errors, new_token
 from hintseg.apps.studio.importing.serve import FILES, serve_import
 from hintseg.apps.studio.importing.upload import LARGEST
+from hintseg.apps.studio.kept import keep_outside
 from hintseg.apps.studio.lanes import Lane
 from hintseg.apps.studio.listen import listen, require_port
 from hintseg.apps.studio.lock import locked_folder
@@ -166,6 +167,8 @@ def _serve_hints(app: FastAPI, project: Project, model: Model, trainer: Trainer)
     @app.put("/api/hints/{key:path}")
     def save(key: str, body: DrawnHints, if_match: IfMatch = None, hintseg_image: SeenImage = None) -> dict[str, Any]:
         if hintseg_image not in (None, project.image_version(key)):
+            names = dict(zip(project.identifiers, project.dataset.classes, strict=True))
+            keep_outside(project.dataset, key, body, names)
             raise InputError(
                 f"{key}: its image file was replaced since this was drawn. Look whether it still fits; your next "
                 "change of this image saves it."

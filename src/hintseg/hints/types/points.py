@@ -7,7 +7,6 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from hintseg.errors import InputError
 from hintseg.hints.labels import IGNORE_INDEX
 from hintseg.hints.types.hint_type import HintType, Row
 
@@ -25,14 +24,16 @@ class Point:
         return frozenset({self.label})
 
 
-def parse(row: Row) -> Point:
-    """[x, y, class], inside the image."""
+def parse(row: Row) -> Point | None:
+    """[x, y, class]; None where it lies outside the image."""
     row.require(3)
     x, y = row.numbers(row.values[:2])
+    label = row.label(row.values[2])
     height, width = row.size()
     if not (0 <= x < width and 0 <= y < height):
-        raise InputError(f"{row.where}: point ({x:g}, {y:g}) lies outside the {width}×{height} image.")
-    return Point(x, y, row.label(row.values[2]))
+        row.correct("points outside their image left out")
+        return None
+    return Point(x, y, label)
 
 
 def draw(points: Sequence[Point], labels: NDArray[np.uint8], radius: int) -> None:

@@ -1,7 +1,7 @@
 // The list of classes on the right: which one is drawn, which are shown, which are somewhere in the image.
 
 import { editClass } from "./class-dialog.js";
-import { $, attempt, element } from "./dom.js";
+import { $, attempt, element, inform, outdate } from "./dom.js";
 import { edit } from "./editing.js";
 import { classOf, emit, hand, hints, listed, on, project, view } from "./state.js";
 import { isSavingClasses, saveClasses } from "./table.js";
@@ -55,9 +55,25 @@ export function choose(id) {
   emit("hand");
 }
 
+let chosen = null; // the class that was chosen last
+
+// The first one, to begin with; where the chosen class was deleted no other takes its place unseen.
+function keepChosen() {
+  if (!chosen) hand.label ??= listed()[0]?.id ?? null;
+  const entry = classOf(hand.label);
+  if (entry) {
+    chosen = entry;
+    outdate("chosen");
+  } else if (chosen && hand.label) {
+    hand.label = null;
+    inform(`The class “${chosen.name}”, which you had chosen, was deleted. Choose a class under “Classes” to go on drawing.`, "", "chosen");
+    emit("hand");
+  }
+}
+
 // Keyboard focus stays where it was: the rows are new.
 function listClasses() {
-  if (!classOf(hand.label)) hand.label = listed()[0]?.id ?? null;
+  keepChosen();
   const focused = [...$("classes").querySelectorAll("button, input")].indexOf(document.activeElement);
   const { strokes, points, boxes, regions } = hints.drawn;
   const used = new Set([...strokes, ...points, ...boxes, ...(regions ?? [])].map((hint) => hint.label));

@@ -24,23 +24,29 @@ export function press(is) {
   for (const change of changes) change();
 }
 
+let lasting = null; // an error that goes when what it is about is mended, which its `stays` tells, or when somebody closes it
+
 export function complain(error) {
+  if (error?.stays) lasting = error;
   arrange("error", () => {
-    $("error-text").textContent = error ? error.message ?? String(error) : "";
-    $("error").hidden = !error;
-    $("error").dataset.away = error?.away ? "away" : "";
+    const said = error ?? (lasting?.stays() ? lasting : null);
+    $("error-text").textContent = said ? said.message ?? String(said) : "";
+    $("error").hidden = !said;
+    $("error").dataset.away = said?.away ? "away" : "";
   });
 }
-$("error-close").onclick = () => complain(null);
+$("error-close").onclick = () => { lasting = null; complain(null); };
 
-// What is good to know, until somebody closes it; of one image: also until another one is opened.
-export function inform(text, key = "") {
+// What is good to know, until somebody closes it; of one image: also until another one is opened; about something: also
+// until that is outdated.
+export function inform(text, key = "", about = "") {
   arrange("info", () => {
     $("info-text").textContent = text;
-    $("info").dataset.key = key;
+    Object.assign($("info").dataset, { key, about });
     $("info").hidden = !text;
   });
 }
+export const outdate = (about) => arrange(`outdated: ${about}`, () => { if ($("info").dataset.about === about) inform(""); });
 $("info-close").onclick = () => inform("");
 
 // The same function; what it throws is shown.

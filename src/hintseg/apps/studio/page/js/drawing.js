@@ -9,7 +9,7 @@ import { look } from "./look.js";
 import { dragged, grab } from "./moving.js";
 import { addCorner } from "./polygon.js";
 import { rubbed, takesAway } from "./rub.js";
-import { brushWidth, hand, hints, project, view } from "./state.js";
+import { brushWidth, classOf, hand, hints, project, view } from "./state.js";
 import { isAddingClass } from "./table.js";
 
 export const inside = ([x, y]) => [Math.min(Math.max(x, 0), view.width - 1), Math.min(Math.max(y, 0), view.height - 1)];
@@ -24,6 +24,7 @@ export function begin(at) {
   if (tool === "look") { if (within(at)) attempt(look)(at); return; }
   if (isAddingClass()) return complain("the new class is still being saved; draw again in a moment"); // else another class would get it
   if (!project.classes.length) return complain("name a class first, under “Classes”");
+  if (!classOf(label)) return complain("choose a class first, under “Classes”");
   if (!within(at) && tool !== "box") return;
   const [x, y] = grid(inside(at));
   if (tool === "point") edit((state) => state.points.push({ label, x: Math.floor(x), y: Math.floor(y) }));

@@ -3,6 +3,7 @@
 import { copied, only, same } from "./hints.js";
 import { save } from "./saving.js";
 import { emit, hints, view } from "./state.js";
+import { within } from "./within.js";
 
 const MOST = 500;
 const left = new Map(); // key → the state that the history of an image leads to
@@ -18,7 +19,7 @@ export function edit(change) {
 export const remembered = () => ({ key: view.key, state: copied(hints.drawn) });
 
 export function restore(state) {
-  hints.drawn = copied(state);
+  hints.drawn = within(copied(state));
   changed();
 }
 
@@ -28,10 +29,10 @@ function changed() {
   emit("hints");
 }
 
-// What the folder holds of the image that is open. Where that is not what was left there, undo would take back what
-// others drew: the history of this image then begins anew.
+// What the folder holds of the image that is open, as far as it lies inside. Where that is not what was left there, undo
+// would take back what others drew: the history of this image then begins anew.
 export function adopt(state) {
-  const found = only(state);
+  const found = within(only(state));
   if (left.has(view.key) && !same(left.get(view.key), found)) forget(view.key);
   hints.drawn = structuredClone(found);
   emit("hints");

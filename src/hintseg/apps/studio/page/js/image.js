@@ -2,9 +2,10 @@
 
 import { $, arrange, inform, mark } from "./dom.js";
 import { adopt } from "./editing.js";
+import { only, same } from "./hints.js";
 import { followTheirs, isSending, unsaved, versions, waiting } from "./saving.js";
 import { address, bitmap, instead, soon } from "./server.js";
-import { emit, hand, imageOf, view } from "./state.js";
+import { emit, hand, hints, imageOf, view } from "./state.js";
 
 const isAccepted = (key) => imageOf(key)?.hint_types.includes("masks"); // as this page knows it
 
@@ -43,7 +44,7 @@ async function read(key, signal) {
   adopt(mine ?? found);
   emit("notice");
   emit("mask");
-  if (found.outside) inform(`Hints of “${key}” leave its image: what lies outside is not shown, and your next change leaves it out. A copy stays in studio/kept/outside.`, key);
+  if (found.outside || !same(only(mine ?? found), hints.drawn)) inform(`Hints of “${key}” leave its image: what lies outside is not shown, and your next change leaves it out. A copy stays in studio/kept/outside.`, key, `outside ${key}`);
 }
 
 // The image file itself was written anew: another picture, or one that cannot be read.

@@ -9,6 +9,7 @@ import { allSaved, conflicts, followFrom, markSaved, save, settle, versions } fr
 import { address, askJson } from "./server.js";
 import { hints, imageOf, on, project, view } from "./state.js";
 import { tableNotice } from "./table.js";
+import { within } from "./within.js";
 
 const notice = (text, choices) => arrange("notice", () => showChoices(text, choices));
 
@@ -17,7 +18,7 @@ function showChoices(text, choices) {
   if (!text) return;
   $("notice-text").textContent = text;
   $("notice-choices").replaceChildren(...choices.map(([name, title, action], place) =>
-    element("button", { textContent: name, title, className: place ? "" : "main", onclick: attempt(action) })));
+    element("button", { textContent: name, title, className: place || choices.length < 2 ? "" : "main", onclick: attempt(action) })));
 }
 
 function showNotice() {
@@ -30,7 +31,7 @@ function showNotice() {
       ["Reload: keep theirs only", "drop what was drawn here since", () => reload(key, conflict.copies)],
     ]);
   }
-  const copy = view.kept[0], lacking = copy && missing(copy.hints, hints.drawn);
+  const copy = view.kept[0], lacking = copy && missing(within(copy.hints), hints.drawn);
   if (copy && counted(lacking) !== counted(EMPTY)) {
     const when = new Date(copy.time).toLocaleString();
     const discard = ["Discard them", "delete the copy", () => forgetCopies(key, [copy.name])];

@@ -1,6 +1,6 @@
 // The project as the server has it: classes, images, and where masks come from.
 
-import { inform } from "./dom.js";
+import { inform, outdate } from "./dom.js";
 import { askJson } from "./server.js";
 import { emit, imageOf, project } from "./state.js";
 
@@ -27,6 +27,7 @@ export function takeTypes(types, since) {
 
 // Where masks come from.
 export function takeModel(found) {
+  if (found.run !== project.run) outdate(project.run);
   if (project.run && found.run === null) inform(`${project.run} is not used any more, as a class that it learned, or the run itself, is gone: masks come from the hints until you train again.`);
   Object.assign(project, found);
 }

@@ -2,7 +2,7 @@
 
 import { complain } from "./dom.js";
 import { readProject } from "./project.js";
-import { flush, markSaved, waiting } from "./saving.js";
+import { conflicts, flush, markSaved, waiting } from "./saving.js";
 import { emit, imageOf, on, view } from "./state.js";
 
 export const refused = new Map(); // key → state that the server cannot take
@@ -11,14 +11,18 @@ const retried = new Set(); // keys of refused states that are sent once more
 const gone = new Set(); // keys of these whose image is not in the project any more
 let tried = 0; // when they were sent again
 
-export const begins = (key) => retried.delete(key); // with something newer
+// Something newer is there, which holds all of what was refused before.
+export function begins(key) {
+  retried.delete(key);
+  refused.delete(key);
+}
 
 // Sending it again would not help, unless what it is about is mended.
 export async function refuse(key, state, error) {
   if (waiting.get(key) !== state) return; // something newer waits, which holds all of it
   waiting.delete(key);
-  refused.set(key, state);
-  reasons.set(key, error);
+  if (conflicts.has(key)) conflicts.get(key).mine = state; else refused.set(key, state);
+  reasons.set(key, Object.assign(error, { stays: () => refused.has(key) }));
   if (!retried.has(key)) await readProject().catch(() => {});
   markSaved();
   if (!imageOf(key) || error.status === 404) { gone.add(key); emit("notice"); }

@@ -52,6 +52,9 @@ export function withoutRuns(regions, runs) {
   return without(regions, gone);
 }
 
+// The part of the regions that lies in an image of that size.
+export const withinSize = (regions, width, height) => without(regions, { get: (row) => [[row < height ? width : 0, Infinity]] });
+
 function without(regions, gone) {
   return regions.map((region) => {
     const left = [];

@@ -14,7 +14,7 @@ function dense(vertices, step) {
 }
 
 // What is left of a stroke, as strokes; the stroke itself where nothing of it is taken.
-function rest(stroke, isGone) {
+export function rest(stroke, isGone) {
   const places = dense(stroke.vertices, Math.max(stroke.width / 4, 1));
   if (!places.some(isGone)) return [stroke];
   const parts = [[]];

@@ -18,7 +18,7 @@ export async function ask(path, options = {}) {
     throw error.name === "AbortError" ? error : noAnswer(); // browsers word it each its own way
   });
   if (response.status === 412) {
-    throw Object.assign(new Error(`this address serves another folder now, not “${project.name}”: start the studio for “${project.name}” again, or reload the page to see the other one`), { away: true, isOther: true });
+    throw Object.assign(new Error(`this address serves another folder now, not “${project.name}”: start the studio for “${project.name}” again`), { away: true, isOther: true });
   }
   if (!response.ok) {
     const body = await response.json().catch(() => ({}));

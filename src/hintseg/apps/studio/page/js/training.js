@@ -4,7 +4,7 @@ import { $, arrange, attempt, complain, inform, mark } from "./dom.js";
 import { follow, reopen } from "./image.js";
 import { isFinding } from "./mask.js";
 import { changesSoFar, readProject, takeModel, takeTypes } from "./project.js";
-import { allSaved, isAllSaved, leftOut, versions } from "./saving.js";
+import { allSaved, isAllSaved, leftOut, seen, whileAway } from "./saving.js";
 import { instead, send, soon } from "./server.js";
 import { emit, imageOf, project, view } from "./state.js";
 import { isLate } from "./table.js";
@@ -33,6 +33,7 @@ function isNews(run) {
 }
 
 export function showState(state) {
+  if (!state.run && before?.training && state.model === before.run) state = { ...state, run: before.run }; // finished while the server was away
   const run = before?.run === state.run ? before : null;
   arrange("training", () => {
     $("train").hidden = $("effort").hidden = state.training;
@@ -48,7 +49,7 @@ export function showState(state) {
   } else if (run?.training && !state.error && state.model !== state.run) {
     inform(`${state.run} is finished, but not used: classes were changed while it trained. Train again for one that knows them.`);
   } else if (run?.training && !state.error) {
-    inform(`${state.run} is finished: masks of all images come from it now, corrected by each image's own hints.`);
+    inform(`${state.run} is finished: masks of all images come from it now, corrected by each image's own hints.`, "", state.run);
   }
   if (state.error && state.error !== before?.error && (isNews(state.run) || run)) inform(`Training ended: ${state.error}`);
   before = state;
@@ -73,7 +74,7 @@ export async function poll() {
     failed = false;
   } catch (error) { // the next poll tries again
     if (!signal.aborted) failed = true;
-    if (!signal.aborted && error.isOther) complain(error);
+    if (!signal.aborted && error.isOther) complain(whileAway(error));
     else if (!signal.aborted && error.away && isAllSaved()) mark(error.message, true); // else that it is not saved is said
   }
   if (!signal.aborted) polling = setTimeout(poll, wait);
@@ -94,7 +95,7 @@ async function compare(state, key) {
   if (!hints || key !== view.key) return;
   if (accepted !== imageOf(key)?.hint_types.includes("masks")) await readProject();
   if (image !== view.image) await reopen(image);
-  if (hints !== versions.get(key) || accepted !== view.accepted) await follow();
+  if (hints !== seen(key) || accepted !== view.accepted) await follow();
   if (mask && mask !== told && !isFinding() && view.tag !== `"${mask}"`) {
     told = mask;
     emit("mask"); // what it follows from was changed elsewhere
