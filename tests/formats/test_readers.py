@@ -418,7 +418,7 @@ def test_a_full_label_map_is_open_in_the_box_of_a_class_that_it_lacks(root):
     mask = result.dataset.mask("a")
     assert (mask[10:20, 10:20] == 255).all()
     assert [mask[25, 25], mask[5, 5]] == [result.classes.index("cow"), result.classes.index("background")]
-    assert "1 label maps lack a class of which their image has a box" in result.notes
+    assert "1 label maps have nothing of a box's class in the box" in result.notes
 
 
 def test_polygons_filled_together_are_as_alone(root, monkeypatch):

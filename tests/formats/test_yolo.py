@@ -141,6 +141,27 @@ def test_boxes_with_points_that_no_description_tells_of_are_refused(tmp_path, st
         assert len(import_dataset(root, tmp_path / "points")[0].hints("a").points) == 3
 
 
+@pytest.mark.parametrize(
+    ("rows", "refused"),
+    [
+        ("0 0.5 0.5 0.4 0.6 0.6 0.45", True),  # a box with one point
+        ("0 0.8 0.8 0.82 0.8 0.84 0.82 0.84 0.84 0.82 0.84 0.8 0.82", False),  # that is no box inside the image
+        ("0 0.5 0.5 0.4 0.6 0.6 0.45\n0 0.5 0.5 0.4 0.6 0.6 0.45 0.5 0.4", False),  # rows of two lengths
+    ],
+)
+def test_polygons_are_told_from_boxes_with_points(tmp_path, rows, refused):
+    root = tmp_path / "in"
+    photograph(root / "images" / "a.jpg")
+    (root / "labels").mkdir()
+    (root / "labels" / "a.txt").write_text(rows + "\n")
+    (root / "data.yaml").write_text("names: [cow]\nnc:\n")
+    if refused:
+        with pytest.raises(InputError, match="may be a polygon, or a box with key points"):
+            import_dataset(root, tmp_path / "out")
+    else:
+        import_dataset(root, tmp_path / "out")
+
+
 def test_a_count_of_classes_that_is_not_that_of_their_names_is_refused(tmp_path):
     root = tmp_path / "in"
     photograph(root / "images" / "a.jpg")

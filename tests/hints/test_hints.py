@@ -375,11 +375,8 @@ def test_earlier_names_are_read_for_good(scenes):
     assert found.hints(key).verified_classes == {2}
     assert "verified_classes.json has no effect" in " ".join(inspect(found, [key]).warnings)
     (scenes.root / "verified_classes.json").write_text(json.dumps({key: [1]}))
-    found = Dataset.open(scenes.root)
-    assert found.hints(key).verified_classes == {1}
-    assert "looked_for.json is not read, since there is verified_classes.json" in " ".join(
-        inspect(found, [key]).warnings
-    )
+    with pytest.raises(InputError, match=r"looked_for\.json: is the earlier name of verified_classes\.json"):
+        Dataset.open(scenes.root).hints(key)
 
 
 def test_boxes_leave_open_what_nobody_looked_for():

@@ -7,8 +7,6 @@ from math import ceil
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from hintseg.errors import InputError
 from hintseg.formats.names import is_showable, shortest_keys
 from hintseg.formats.reader import Imported
@@ -75,18 +73,17 @@ def finish(found: Imported) -> None:
 
 
 def open_contradicted(found: Imported, background: int) -> None:
-    """In full label maps that lack a class of which the image has a box, the box is not background: it is ignored."""
+    """Where a full label map has nothing of a box's class in the box, its background is ignored there."""
     count = 0
     for key in sorted(found.whole & found.boxes.keys()):
         labels = found.regions[key]
-        there = set(np.unique(labels).tolist())
-        lacking = [box for box in found.boxes[key] if box[-1] not in there]
+        places = [(labels[int(y0) : ceil(y1), int(x0) : ceil(x1)], label) for x0, y0, x1, y1, label in found.boxes[key]]
+        lacking = [inside for inside, label in places if not (inside == label).any()]
         count += bool(lacking)
-        for x0, y0, x1, y1, _ in lacking:
-            inside = labels[int(y0) : ceil(y1), int(x0) : ceil(x1)]
+        for inside in lacking:
             inside[inside == background] = IGNORE_INDEX
     if count:
-        found.note(f"{count} label maps lack a class of which their image has a box; there, background is ignored.")
+        found.note(f"{count} label maps have nothing of a box's class in the box; their background is ignored there.")
 
 
 def _note_unused(found: Imported) -> None:

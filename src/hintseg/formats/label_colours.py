@@ -18,7 +18,7 @@ COLOURS = ("labelmap.txt", "class_dict.csv", "class_dict_seg.csv", "label_colors
 NAMES = ("classes.txt", "class_names.txt")
 FILES = (*COLOURS, *NAMES)
 BACKGROUND = frozenset({"background", "_background_", "__background__", "bg"})
-NOTHING = frozenset({"unlabeled", "unlabelled", "void", "ignore", "_ignore_", "__ignore__"})
+NOTHING = frozenset({"unlabeled", "unlabelled", "void", "ignore", "_ignore_", "__ignore__", "none", "nothing"})
 COMMENT = "# "
 BORDER = (224, 224, 192)  # VOC's colour of ignored pixels
 
@@ -92,7 +92,7 @@ def _lines(path: Path) -> Iterator[tuple[str, str, tuple[str, ...]]]:
     order = slice(None)
     for number, line in enumerate(lines_of(path), start=1):
         if not line.strip() or line.startswith(COMMENT):
-            order = slice(None, None, -1) if re.search(r"label:\s*color_bgr\b", line) else order
+            order = slice(None, None, -1) if re.search("(?<![a-z])bgr(?![a-z])", line.casefold()) else order
             continue
         where = f"{path}, line {number}"
         if path.name == "labelmap.txt":
@@ -124,14 +124,16 @@ def _csv(path: Path) -> Iterator[tuple[str, str, tuple[str, ...]]]:
 
 def _order(titles: list[str], path: Path) -> list[int]:
     """Places of name, red, green and blue in a row; those of the usual order where no title names a colour."""
-    first = [title.casefold()[:1] for title in titles]
-    named = [title.casefold() in ("r", "g", "b", "red", "green", "blue") for title in titles]
-    if not any(named):
+    colours = [re.match("(r|g|b|red|green|blue)(?![a-z])", title.casefold()) for title in titles]
+    if not any(colours):
         return [0, 1, 2, 3]
-    places = [[place for place, letter in enumerate(first) if named[place] and letter == sign] for sign in "rgb"]
-    if any(len(place) != 1 for place in places) or all(named):
+    places = [[place for place, found in enumerate(colours) if found and found[1][0] == sign] for sign in "rgb"]
+    others = [place for place, found in enumerate(colours) if not found]
+    names = [place for place in others if re.search("name|class|label|category", titles[place].casefold())]
+    names = names if len(names) == 1 else others
+    if any(len(place) != 1 for place in places) or len(names) != 1:
         raise InputError(f"{path}, line 1: {','.join(titles)!r:.80} does not name the columns name, r, g, b.")
-    return [named.index(False), *(place[0] for place in places)]
+    return [names[0], *(place[0] for place in places)]
 
 
 def _csv_rows(path: Path) -> list[list[str]]:

@@ -151,6 +151,8 @@ def _first_value(names: list[str], meanings: Path, found: Imported) -> int:
     if not names:
         raise InputError(f"{meanings}: names no class.")
     first = int(found.unlabeled == "0" and not (means_nothing(names[0]) or means_background(names[0])))
+    if first:
+        found.note(f"0 is unlabeled, so that {names[0]!r}, the first name of {meanings.name}, is the value 1.")
     if first + len(names) > IGNORE_INDEX:
         raise InputError(f"{meanings}: names {len(names)} classes, more than a label map can hold.")
     given = found.unlabeled

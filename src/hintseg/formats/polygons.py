@@ -73,13 +73,13 @@ def filled_together(sizes: Sequence[tuple[int, int]], polygons: Sequence[NDArray
     right, bottom = np.maximum.reduceat(cells, first, axis=1)
     height = bottom - top + 1  # of a column of toggles: the last takes what lies below the window
     ends = (height * (right - left)).cumsum()
-    if ends[-1] > MOST_TOGETHER:
-        return [filled(size, polygon) for size, polygon in zip(sizes, polygons, strict=True)]
-    begins = ends - height * (right - left)
     across = cells[0]
     times = np.abs(np.diff(across))
     times[first[1:] - 1] = 0  # from one polygon to the next there is no edge
     total = times.cumsum()
+    if ends[-1] > MOST_TOGETHER or total[-1] > CHUNK:
+        return [filled(size, polygon) for size, polygon in zip(sizes, polygons, strict=True)]
+    begins = ends - height * (right - left)
     offset = np.minimum(across[:-1], across[1:]) - (total - times)
     edge = np.arange(len(times)).repeat(times.astype(np.int64))
     of = owner[edge]

@@ -188,20 +188,23 @@ def _require_no_points(rows: list[_Row], described: Description) -> None:
     Raises:
         InputError: they would be regions that are not there.
     """
-    long = [row for row in rows if len(row.values) >= 10 and not _is_pose(row.values)]
-    if described.task == "segment" or described.keypoints is not None or not long:
+    long = [row for row in rows if len(row.values) >= 6]
+    if described.task in ("segment", "obb") or described.keypoints is not None or not long:
         return
+    is_alike = len({len(row.values) for row in long}) == 1 and not any(_is_pose(row.values) for row in long)
     for step in (2, 3):
-        fits = len({len(row.values) for row in long}) == 1 and (len(long[0].values) - 4) % step == 0
-        if fits and all(_points_lie_inside(row.values, step) for row in long):
+        if is_alike and all(_is_box_with_points(row.values, step) for row in long):
             raise InputError(
                 f"{long[0].where}: may be a polygon, or a box with key points that lie in it, as may all rows of this "
                 "length; write 'task: segment' or kpt_shape into data.yaml."
             )
 
 
-def _points_lie_inside(values: list[float], step: int) -> bool:
+def _is_box_with_points(values: list[float], step: int) -> bool:
+    """Whether four values are a box inside the image, and the rest points inside the box, those at 0, 0 unseen."""
     x, y, width, height = values[:4]
+    if (len(values) - 4) % step or not (width < 2 * min(x, 1 - x) + CUT and height < 2 * min(y, 1 - y) + CUT):
+        return False
     points = zip(values[4::step], values[5::step], strict=True)
     return all(px == py == 0 or (abs(px - x) <= width / 2 and abs(py - y) <= height / 2) for px, py in points)
 

@@ -111,7 +111,8 @@ def _description(path: Path, content: dict[str, Any], root: Path) -> Description
                 if target is not None:
                     splits.setdefault(split, []).append(target)
     names, count = _names(path, content["names"]), content.get("nc")
-    if count is not None and str(count) != str(len(names)):
+    said = str(count).strip().removesuffix(".0")
+    if said not in ("None", "", "null", "~") and not (said.isdecimal() and int(said) == len(names)):
         raise InputError(f"{path}: 'nc' is {count!r:.40}, but 'names' has {len(names)}; correct one of the two.")
     return Description(path, names, _keypoints(path, content), str(content.get("task")), splits)
 

@@ -36,9 +36,13 @@ def as_coordinate(text: str) -> float:
 
 
 def table_path(root: Path, name: str) -> Path:
-    """ROOT/NAME.json, or the file of its earlier name where there is only that."""
+    """ROOT/NAME.json, or the file of its earlier name where there is only that; InputError where there are both."""
     path, earlier = root / f"{name}.json", root / EARLIER_FILES.get(f"{name}.json", "")
-    return earlier if earlier.is_file() and not path.exists() else path
+    if not earlier.is_file():
+        return path
+    if path.exists():
+        raise InputError(f"{earlier}: is the earlier name of {path.name}, which is there, too; keep one of the two.")
+    return earlier
 
 
 def read_table(path: Path) -> dict[str, list[Any]]:

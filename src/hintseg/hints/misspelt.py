@@ -17,9 +17,6 @@ ALIKE = 0.85  # of `difflib`, where 1 is the same: "box.json" is meant, "masks-c
 
 def misspelt(root: Path) -> Iterator[str]:
     """Sentences about what lies in a data set's folder and is passed over for its name."""
-    for name, earlier in EARLIER_FILES.items():
-        if (root / name).exists() and (root / earlier).exists():
-            yield f"{earlier} is not read, since there is {name}; move its rows into that."
     for path in sorted(root.iterdir()):
         if path.name.startswith("."):
             continue

@@ -16,8 +16,8 @@ def require_finished(folder: Path) -> None:
     """Refuse a folder whose making was stopped: InputError."""
     if os.path.lexists(folder / UNFINISHED):
         raise InputError(
-            f"{folder}: is unfinished, since the command that made it (import, simulate or prepare) was stopped; "
-            "delete this folder and run that command again."
+            f"{folder}: is unfinished: the command that makes it (import, simulate or prepare) is running, or was "
+            "stopped. If none is running, delete this folder and run that command again."
         )
 
 

@@ -22,7 +22,7 @@ class PseudoLabels(NamedTuple):
         seeds: (H, W) uint8: `labels`, and what is only probable. Label propagation starts from them.
         possible: (C, H, W) bool: where each class may be; None where nothing restricts it.
         boxes: each holds something of its class.
-        partial: whether there may be classes in the image that nobody looked for.
+        partial: whether nobody looked for any class, so that the hints are not all that is there.
     """
 
     labels: NDArray[np.uint8]
@@ -41,7 +41,7 @@ class PseudoLabels(NamedTuple):
         """Whether hints may be propagated beyond what they touch.
 
         Propagation divides an image among the classes that are hinted there, so these would take the pixels of one
-        that is there without a localized hint, or that nobody looked for. A class alone would take the whole image.
+        that is there without a localized hint. A class alone would take the whole image.
         """
         hinted = self._hinted()
         missing = np.delete(self.present_classes, hinted).any()

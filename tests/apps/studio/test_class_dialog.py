@@ -101,6 +101,17 @@ def test_a_deleted_class_takes_its_hints_and_no_other(tab, folder):
     assert not (folder / "studio" / "deleting").exists()
 
 
+def test_a_table_of_an_earlier_name_is_written_under_its_present_one_and_kept(tab, folder):
+    told = {"b": [0, 1]}
+    (folder / "looked_for.json").write_text(json.dumps(told), "utf-8")
+    answer = delete(tab, 2)
+    assert answer.status_code == 200, answer.text
+    assert not (folder / "looked_for.json").exists()
+    assert json.loads((folder / "verified_classes.json").read_text("utf-8")) == told
+    (copy,) = (folder / "studio" / "kept" / "classes").rglob("looked_for.json")
+    assert json.loads(copy.read_text("utf-8")) == told
+
+
 def test_scribble_maps_are_hints(tab, folder):
     tab.save("b", {"points": [{"label": 1, "x": 4, "y": 60}]})
     for key, label in (("b", 1), ("été 1", 2)):

@@ -176,6 +176,21 @@ def test_what_is_added_lies_below_points_strokes_and_boxes(tab, folder, wish):
     assert dataset.mask("b") is None
 
 
+def test_points_and_strokes_that_lie_on_the_users_are_left_out_and_counted(tab, folder):
+    drawn = {
+        "points": [{"label": 2, "x": 20, "y": 20}],
+        "strokes": [{"label": 2, "vertices": [[2, 50], [30, 50]], "width": 3}],
+    }
+    assert tab.save("b", drawn).status_code == 200
+    over = {"label": "roof", "shape_type": "linestrip", "points": [[5, 40], [5, 60]]}
+    beside = {"label": "roof", "shape_type": "linestrip", "points": [[60, 40], [60, 60]]}
+    on_point = {"label": "roof", "shape_type": "point", "points": [[21, 20]]}
+    _, taken = imported(tab.client, {"b.json": labelme("b.png", over, beside, on_point)}, "add")
+    assert taken["covered"] == 2
+    labels = hint_labels(Dataset.open(folder), "b")
+    assert [labels[20, 20], labels[50, 5], labels[50, 60], labels[42, 5]] == [2, 2, 1, UNLABELED]
+
+
 def test_an_image_of_which_classes_are_verified_alone_is_kept(tab, folder):
     (folder / "verified_classes.json").write_text(json.dumps({"b": [0, 1]}), "utf-8")
     report, taken = imported(tab.client, {"b.json": labelme("b.png", SQUARE)}, "keep")

@@ -10,14 +10,16 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from hintseg.apps.studio.links import writable
 from hintseg.errors import InputError, RunError
+from hintseg.hints.dataset_json import table_path
 from hintseg.io.reading import read_json
 from hintseg.io.writing import atomic_path, write_text
 
@@ -37,6 +39,12 @@ class Change:
     staged: Path
     copies: str
     removed: list[str] = field(default_factory=list)
+
+    def write_table(self, root: Path, name: str, table: Mapping[str, Any]) -> None:
+        """Stage a hint table; a file of its earlier name goes."""
+        write_text(self.staged / f"{name}.json", json.dumps(table, ensure_ascii=False))
+        if (before := table_path(root, name)).name != f"{name}.json":
+            self.removed.append(before.name)
 
     def write(self, name: str, content: bytes) -> None:
         """Stage a file by its path below the project; OSError where it cannot be written."""

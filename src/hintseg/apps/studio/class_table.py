@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from hintseg.apps.studio.changes import changing
+from hintseg.apps.studio.changes import Change, changing
 from hintseg.apps.studio.identifiers import remember
 from hintseg.apps.studio.tables import NUMBERED, with_names
 from hintseg.errors import InputError
@@ -55,7 +55,7 @@ def write_classes(
         _write(dataset.root, identifiers, names, content)
         return
     with changing(dataset.root) as change:
-        _stage_tables(dataset, names, added, change.staged)
+        _stage_tables(dataset, names, added, change)
         for folder in FOLDERS if tuple(names[: len(dataset.classes)]) != dataset.classes else ():
             _stage_label_maps(dataset, dataset.label_maps[folder], names, change.staged)
             stage_record(dataset, folder, lambda told: _renamed(dataset, told, names), change.staged)
@@ -113,14 +113,14 @@ def _unverified(dataset: Dataset, count: int) -> dict[str, list[int]]:
     return {key: list(range(len(dataset.classes))) for key in sorted(hinted)}
 
 
-def _stage_tables(dataset: Dataset, names: Sequence[str], added: dict[str, list[int]], staged: Path) -> None:
+def _stage_tables(dataset: Dataset, names: Sequence[str], added: dict[str, list[int]], change: Change) -> None:
     new = {plain_name(old): name for old, name in zip(dataset.classes, names, strict=False)}
     for name in NUMBERED:
         before = read_table(dataset.root / f"{name}.json")
         after = {key: [with_names(name, row, new) for row in rows] for key, rows in before.items()}
         after = added | after if name == "verified_classes" else after
         if after != before:
-            write_text(staged / f"{name}.json", json.dumps(after, ensure_ascii=False))
+            change.write_table(dataset.root, name, after)
 
 
 def _stage_label_maps(dataset: Dataset, found: LabelMaps, names: Sequence[str], staged: Path) -> None:

@@ -1,12 +1,11 @@
 """Deleting a class: files number classes by position, so that all that follow it move up, in every file at once."""
 
 import json
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from hintseg.apps.studio.changes import changing
+from hintseg.apps.studio.changes import Change, changing
 from hintseg.apps.studio.class_table import stage_record
 from hintseg.apps.studio.drawn import TABLES
 from hintseg.apps.studio.tables import CLASS_OF, NUMBERED, numbered
@@ -62,17 +61,18 @@ def delete_class(dataset: Dataset, label: int) -> str:
     if len(dataset.classes) == 1:
         raise InputError("the only class cannot be deleted; rename it, or add another one first.")
     with changing(dataset.root, "classes") as change:
-        _stage(dataset, label, change.staged)
+        _stage(dataset, label, change)
     return change.copies
 
 
-def _stage(dataset: Dataset, label: int, staged: Path) -> None:
+def _stage(dataset: Dataset, label: int, change: Change) -> None:
+    staged = change.staged
     for name in NUMBERED:
         path = table_path(dataset.root, name)
         if path.exists():
             table = {key: _without(dataset, name, rows, label) for key, rows in read_table(path).items()}
             left = {key: rows for key, rows in table.items() if rows or name == "verified_classes"}
-            write_text(staged / f"{name}.json", json.dumps(left, ensure_ascii=False))
+            change.write_table(dataset.root, name, left)
     moved = np.arange(256, dtype=np.uint8)
     moved[label + 1 : len(dataset.classes)] -= 1
     names = [name for number, name in enumerate(dataset.classes) if number != label]

@@ -1,7 +1,7 @@
 """Taking what was read into the project: all of it or nothing, and nothing of the user's unasked."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -20,6 +20,9 @@ from hintseg.hints.dataset import Dataset
 from hintseg.hints.dataset_json import read_description, read_table
 from hintseg.hints.labels import IGNORE_INDEX, MAX_CLASSES, UNLABELED
 from hintseg.hints.model import ImageHints
+from hintseg.hints.types.hint_type import Hint
+from hintseg.hints.types.points import Point
+from hintseg.hints.types.scribbles import Scribble
 from hintseg.io.images import read_image_size, write_labels
 from hintseg.io.writing import link_or_copy, write_text
 from hintseg.pseudo_labels.grabcut import box_pixels
@@ -40,7 +43,8 @@ def take(project: Project, read: Read, existing: Existing, version: str) -> dict
         version: of what the project holds of these images, as `Read.version`.
 
     Returns:
-        images taken, images kept, and where copies of changed files lie; None: nothing was changed.
+        images taken, images kept, how many points and strokes were left out as they lay on the user's hints of other
+        classes, and where copies of changed files lie; None: nothing was changed.
 
     Raises:
         ConflictError: the project is another one by now.
@@ -63,14 +67,14 @@ def take(project: Project, read: Read, existing: Existing, version: str) -> dict
         ]
         with changing(project.root, "imports") as change:
             coding = _stage_description(dataset, read, names, labels, change)
-            plan = _Plan(dataset, read, keys, hinted if existing == "replace" else set(), labels, coding, change)
+            plan = _Plan(dataset, read, keys, hinted if existing == "replace" else set(), labels, coding, change, [])
             _stage_images(plan)
             _stage_tables(plan)
             _stage_label_maps(plan)
     copied = (project.root / change.copies).is_dir()
     return {
         "taken": len(keys), "kept": len(read.keys) - len(keys), "keys": sorted(keys.values()),
-        "copy": change.copies if copied else None,
+        "copy": change.copies if copied else None, "covered": len(plan.covered),
     }  # fmt: skip
 
 
@@ -84,6 +88,7 @@ class _Plan(NamedTuple):
         replaced: the project's keys whose hints go.
         labels: the project's label by imported label.
         coding: of the project's label maps from now on.
+        covered: the project's keys, once for each point or stroke that was left out below the user's.
     """
 
     dataset: Dataset
@@ -93,6 +98,7 @@ class _Plan(NamedTuple):
     labels: Sequence[int]
     coding: LabelCoding
     change: Change
+    covered: list[str]
 
 
 def _stage_description(
@@ -127,11 +133,41 @@ def _stage_tables(plan: _Plan) -> None:
                 size = read_image_size(plan.read.dataset.path(key))
                 mine = table.get(plan.keys[key], [])
                 found = [_row(name, row, plan.labels, size) for row in rows]
-                table[plan.keys[key]] = mine + [row for row in found if row not in mine]
+                found = [row for row in found if row not in mine]
+                table[plan.keys[key]] = mine + _apart(found, name, plan, plan.keys[key], size)
         if name == "verified_classes":
             table = _unverified(plan) | table
         if table != own:
-            write_text(plan.change.staged / f"{name}.json", json.dumps(table, ensure_ascii=False))
+            plan.change.write_table(plan.dataset.root, name, table)
+
+
+def _apart(rows: list[Any], name: str, plan: _Plan, own: str, size: tuple[int, int]) -> list[Any]:
+    """Imported rows without points and strokes that lie on what the user drew of other classes; these are counted."""
+    make = MAKE.get(name)
+    if make is None or own not in plan.dataset.paths or own in plan.replaced:
+        return rows
+    below = drawn(plan.dataset.hints(own), size, MAX_CLASSES).labels
+    apart = []
+    for row in rows:
+        above = drawn(ImageHints({name: (make(row),)}), size, MAX_CLASSES).labels
+        if ((above < UNLABELED) & (below < UNLABELED) & (above != below)).any():
+            plan.covered.append(own)
+        else:
+            apart.append(row)
+    return apart
+
+
+def _point(row: Sequence[Any]) -> Hint:
+    x, y, label = row
+    return Point(x, y, label)
+
+
+def _stroke(row: Sequence[Any]) -> Hint:
+    label, vertices, *width = row
+    return Scribble(tuple((x, y) for x, y in vertices), label, *width)
+
+
+MAKE: dict[str, Callable[[Sequence[Any]], Hint]] = {"points": _point, "scribbles": _stroke}
 
 
 def _unverified(plan: _Plan) -> dict[str, list[int]]:
