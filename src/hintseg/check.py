@@ -86,7 +86,6 @@ def inspect(
             if lost_contrast(dataset.path(key), dataset.shown, decoded):
                 flat.append(key)
             tally["hinted"] += bool(hints.types())
-            tally["verified"] += hints.verified_classes is not None
             whole = decoded._replace(valid=None)
             drawn = pseudo_labels(whole, hints, len(dataset.classes), find_in_boxes=middles)
             labels = drawn.seeds
@@ -139,7 +138,7 @@ def require_trainable(found: Inspection, dataset: Dataset, hint_types: Iterable[
 
 
 def _warn(found: Inspection, dataset: Dataset, tally: Counter[str]) -> None:
-    """Sentences about all images together; `tally`: images hinted, verified, empty, of one class; pixels ignored."""
+    """Sentences about all images together; `tally`: images hinted, empty, of a single class; pixels ignored."""
     missing = []
     for label, name in enumerate(dataset.classes):
         if not found.images_of_class[label] and not found.hinted_pixels[label] and label != dataset.background:
@@ -175,10 +174,6 @@ def _warn(found: Inspection, dataset: Dataset, tally: Counter[str]) -> None:
             f"In {tally['single']} of {found.images} images only one class has hints, so all of such an image is taken "
             'for that class. Hint a second class there, or set "tags_exhaustive" to false in dataset.json (in the '
             'studio, untick "tags are exhaustive").'
-        )
-    if tally["verified"] and not dataset.tags_exhaustive:
-        found.warnings.append(
-            'verified_classes.json has no effect together with "tags_exhaustive": false; take that from dataset.json.'
         )
     if tally["ignored"]:
         found.warnings.append(f"{tally['ignored']} hinted pixels lie where their image holds no data, and are ignored.")

@@ -73,9 +73,16 @@ def test_as_pycocotools_has_it():
         np.testing.assert_array_equal(mask_of(size, vertices), as_pycocotools(size, vertices.tolist()))
 
 
-@pytest.mark.parametrize("most", [polygons.MOST_TOGETHER, 100])
-def test_together_as_one_by_one(monkeypatch, most):
-    monkeypatch.setattr(polygons, "MOST_TOGETHER", most)
+def test_large_polygons_are_not_held_together(monkeypatch):
+    square = np.array([(0, 0), (9, 0), (9, 9), (0, 9)], np.float64)
+    assert len(filled_together([(10, 10)] * 2, [square] * 2)) == 2
+    for limit in ("MOST_TOGETHER", "CHUNK"):
+        with monkeypatch.context() as changed:
+            changed.setattr(polygons, limit, 20)
+            assert filled_together([(10, 10)] * 2, [square] * 2) is None
+
+
+def test_together_as_one_by_one():
     random = np.random.default_rng(1)
     for trial in range(40):
         number = 1 + trial % 7

@@ -97,6 +97,7 @@ def test_values_of_label_maps(data, entries, folder, values, labels):
         ({"unlabeled": 255}, "are both 255"),
         ({"first_label": 2}, "'first_label' must be 0, or 1"),
         ({"unlabelledd": 0}, "did you mean 'unlabeled'"),
+        ({"tags_completed": False}, "did you mean 'tags_exhaustive'"),
         ({"void": 0, "ignore_index": 0}, "'void' is the earlier name of 'ignore_index'"),
         ({"classes": ["a", "a "]}, "only by blanks"),
         ({"classes": ["\u00fc", "u\u0308"]}, "stored accents"),

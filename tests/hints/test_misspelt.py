@@ -34,6 +34,7 @@ def put(folder, name):
         ("box.json", "boxes.json"),
         ("scribble.json", "scribbles.json"),
         ("verified-classes.json", "verified_classes.json"),
+        ("looked-for.json", "looked_for.json"),
         ("dataset.jsn", "dataset.json"),
         ("scribble", "scribbles"),
         ("mask", "masks"),

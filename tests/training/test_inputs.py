@@ -132,6 +132,16 @@ def test_changed_options_are_refused_and_named(interrupted, go, options, said):
     assert said in str(caught.value)
 
 
+def test_a_changed_setting_of_an_earlier_name_is_refused(interrupted, go, scenes, tmp_path):
+    path = tmp_path / "run" / "inputs.json"
+    content = json.loads(path.read_text("utf-8"))
+    content["settings"]["tags_complete"] = content["settings"].pop("tags_exhaustive")
+    path.write_text(json.dumps(content))
+    edit(scenes.root, "dataset.json", tags_exhaustive=False)
+    with pytest.raises(RunError, match="tags_exhaustive was True and is False"):
+        go(resume=True)
+
+
 def test_other_weights_are_refused(scenes, tiny, tmp_path, go):
     weights = tmp_path / "weights.pth"
 

@@ -191,7 +191,7 @@ def _rings(annotation: dict[str, Any]) -> list[Any]:
 
 
 def _fill_together(annotations: Sequence[tuple[str, dict[str, Any]]], found: Imported) -> list[dict[int, Filled]]:
-    """For each annotation, with its image's key, the pixels of its polygons by their number; without malformed ones."""
+    """For each annotation, with its image's key, the pixels of its small polygons by their number."""
     filled: list[dict[int, Filled]] = [{} for _ in annotations]
     places, sizes, polygons = [], [], []
     for row, (key, annotation) in enumerate(annotations):
@@ -204,7 +204,8 @@ def _fill_together(annotations: Sequence[tuple[str, dict[str, Any]]], found: Imp
                 places.append((row, number))
                 sizes.append(found.frame(key).size)
                 polygons.append(found.frame(key).moved(vertices))
-    for (row, number), pixels in zip(places, filled_together(sizes, polygons) if polygons else [], strict=True):
+    together = filled_together(sizes, polygons) if polygons else None
+    for (row, number), pixels in zip(places, together, strict=True) if together is not None else ():
         filled[row][number] = pixels
     return filled
 

@@ -72,7 +72,7 @@ def finish(found: Imported) -> None:
     }
 
 
-def open_contradicted(found: Imported, background: int) -> None:
+def ignore_background_in_boxes(found: Imported, background: int) -> None:
     """Where a full label map has nothing of a box's class in the box, its background is ignored there."""
     count = 0
     for key in sorted(found.whole & found.boxes.keys()):

@@ -18,8 +18,9 @@ COLOURS = ("labelmap.txt", "class_dict.csv", "class_dict_seg.csv", "label_colors
 NAMES = ("classes.txt", "class_names.txt")
 FILES = (*COLOURS, *NAMES)
 BACKGROUND = frozenset({"background", "_background_", "__background__", "bg"})
-NOTHING = frozenset({"unlabeled", "unlabelled", "void", "ignore", "_ignore_", "__ignore__", "none", "nothing"})
+NOTHING = frozenset({"unlabeled", "unlabelled", "void", "ignore", "_ignore_", "__ignore__"})
 COMMENT = "# "
+TITLES = ("name", "class", "label", "class_name", "class name", "category")  # of the column of names
 BORDER = (224, 224, 192)  # VOC's colour of ignored pixels
 
 Colour = tuple[int, int, int]
@@ -92,7 +93,7 @@ def _lines(path: Path) -> Iterator[tuple[str, str, tuple[str, ...]]]:
     order = slice(None)
     for number, line in enumerate(lines_of(path), start=1):
         if not line.strip() or line.startswith(COMMENT):
-            order = slice(None, None, -1) if re.search("(?<![a-z])bgr(?![a-z])", line.casefold()) else order
+            order = slice(None, None, -1) if _is_reversed(line.casefold()) else order
             continue
         where = f"{path}, line {number}"
         if path.name == "labelmap.txt":
@@ -104,6 +105,11 @@ def _lines(path: Path) -> Iterator[tuple[str, str, tuple[str, ...]]]:
         if not name.strip():
             raise InputError(f"{where}: {line!r:.80} is not name:red,green,blue.")
         yield where, name.strip(), values[order]
+
+
+def _is_reversed(titles: str) -> bool:
+    """Whether a comment such as "# label:color_bgr:parts" says that blue comes first."""
+    return re.search(r"[:_\s(]bgr\)?\s*(:|$)", titles) is not None and "rgb" not in titles
 
 
 def _csv(path: Path) -> Iterator[tuple[str, str, tuple[str, ...]]]:
@@ -129,9 +135,8 @@ def _order(titles: list[str], path: Path) -> list[int]:
         return [0, 1, 2, 3]
     places = [[place for place, found in enumerate(colours) if found and found[1][0] == sign] for sign in "rgb"]
     others = [place for place, found in enumerate(colours) if not found]
-    names = [place for place in others if re.search("name|class|label|category", titles[place].casefold())]
-    names = names if len(names) == 1 else others
-    if any(len(place) != 1 for place in places) or len(names) != 1:
+    names = [place for place in others if titles[place].casefold() in TITLES] or others
+    if any(len(place) != 1 for place in places) or (names is others and len(others) != 1):
         raise InputError(f"{path}, line 1: {','.join(titles)!r:.80} does not name the columns name, r, g, b.")
     return [names[0], *(place[0] for place in places)]
 

@@ -150,6 +150,8 @@ def _first_value(names: list[str], meanings: Path, found: Imported) -> int:
     """The value of the first name: 1 where 0 is unlabeled, unless the first name is one for that."""
     if not names:
         raise InputError(f"{meanings}: names no class.")
+    if found.unlabeled is not None and found.unlabeled.isdecimal() and found.unlabeled not in names:
+        found.unlabeled = str(int(found.unlabeled))  # not "00"
     first = int(found.unlabeled == "0" and not (means_nothing(names[0]) or means_background(names[0])))
     if first:
         found.note(f"0 is unlabeled, so that {names[0]!r}, the first name of {meanings.name}, is the value 1.")

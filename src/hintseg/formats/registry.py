@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from hintseg.errors import ConfigError, InputError, unknown_name
 from hintseg.formats import coco, cvat, geotiff, label_studio, labelme, png, voc, yolo
 from hintseg.formats.finding import files_below
-from hintseg.formats.finish import finish, open_contradicted
+from hintseg.formats.finish import finish, ignore_background_in_boxes
 from hintseg.formats.folder import Progress, require_empty, write_folder
 from hintseg.formats.label_colours import means_background
 from hintseg.formats.names import is_showable
@@ -83,8 +83,6 @@ def import_dataset(
     if not source.exists():
         raise InputError(f"{source}: no such file or folder; give annotations to import.")
     require_empty(out)
-    if unlabeled is not None and unlabeled.isdecimal():
-        unlabeled = str(int(unlabeled))  # not "00"
     found = Imported(source if source.is_dir() else source.parent, unlabeled=unlabeled)
     if background is not None:
         found.label(background)
@@ -102,7 +100,7 @@ def import_dataset(
         reasons = [*found.notes, *(f"left out: {what}, {count} times." for what, count in found.lost.items())]
         raise InputError(f"{source}: no annotation names a class, so there is nothing to learn. {' '.join(reasons)}")
     if label is not None:
-        open_contradicted(found, label)
+        ignore_background_in_boxes(found, label)
     with being_made(out):
         return _write(found, out, label), found
 

@@ -196,7 +196,7 @@ def _require_no_points(rows: list[_Row], described: Description) -> None:
         if is_alike and all(_is_box_with_points(row.values, step) for row in long):
             raise InputError(
                 f"{long[0].where}: may be a polygon, or a box with key points that lie in it, as may all rows of this "
-                "length; write 'task: segment' or kpt_shape into data.yaml."
+                "length; give a data.yaml with names and 'task: segment', or with names and kpt_shape."
             )
 
 

@@ -81,6 +81,7 @@ class ClassMap:
             by_type={name: tuple(self._run_hint(hint) for hint in found) for name, found in hints.by_type.items()},
             background=None if hints.background is None else self.run_label[hints.background],
             verified_classes=verified_classes,
+            outside=frozenset(self.run_label[label] for label in hints.outside if label in self.run_label),
         )
 
     def _run_hint(self, hint: Any) -> Hint:

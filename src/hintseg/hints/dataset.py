@@ -213,26 +213,29 @@ class Dataset:
         self, key: str, hint_types: Iterable[str] = HINT_TYPES, size: tuple[int, int] | None = None
     ) -> ImageHints:
         """All hints of one image, of the chosen types; its size (height, width) is read where it is not given."""
-        chosen, corrections, left = frozenset(hint_types), list[str](), set[int]()
+        chosen, corrections, outside = frozenset(hint_types), list[str](), set[int]()
         known = cache(lambda: size or read_image_size(self.path(key)))
         by_type = {
-            name: self._hints(name, key, known, corrections.append, left) for name in HINT_TYPES if name in chosen
+            name: self._hints(name, key, known, corrections.append, outside) for name in HINT_TYPES if name in chosen
         }
-        verified = self._verified_classes(key)
-        if left:  # they may be in the image all the same
-            verified = (frozenset(range(len(self.classes))) if verified is None else verified) - left
         return ImageHints(
             by_type,
             tags_exhaustive=self.tags_exhaustive,
             background=self.background,
-            verified_classes=verified,
+            verified_classes=self._verified_classes(key),
+            outside=frozenset(outside),
             corrections=tuple(corrections),
         )
 
     def _hints(
-        self, name: str, key: str, size: Callable[[], tuple[int, int]], correct: Callable[[str], None], left: set[int]
+        self,
+        name: str,
+        key: str,
+        size: Callable[[], tuple[int, int]],
+        correct: Callable[[str], None],
+        outside: set[int],
     ) -> tuple[Hint, ...]:
-        """Hints of one type: those of its table, then its image; classes of what lies outside it go to `left`."""
+        """Hints of one type: those of its table, then its image; classes of what lies outside it go to `outside`."""
         hint_type, found = HINT_TYPES[name], []
         if hint_type.parse is not None:
             where = f"{self.root / name}.json, image {key}"
@@ -240,7 +243,7 @@ class Dataset:
             for values in self._tables[name].get(key, ()):
                 hint = hint_type.parse(Row(values, where, label, size, correct))
                 if hint is None:
-                    left.add(label(hint_type.label_of(values)))
+                    outside.add(label(hint_type.label_of(values)))
                 else:
                     found.append(hint)
             if (said := hint_type.conflict(found)) is not None:

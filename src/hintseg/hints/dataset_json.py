@@ -10,7 +10,7 @@ from hintseg.errors import InputError
 from hintseg.hints.coding import parse_coding
 from hintseg.hints.label_maps import list_label_maps
 from hintseg.hints.labels import IGNORE_INDEX, MAX_CLASSES, UNLABELED
-from hintseg.hints.misspelt import EARLIER_FILES, FOLDERS, misspelt
+from hintseg.hints.misspelt import EARLIER_FILES, FILES, FOLDERS, misspelt
 from hintseg.hints.names import plain_name, require_names
 from hintseg.hints.types.hint_type import LARGEST
 from hintseg.hints.types.registry import HINT_TYPES, with_label_maps, with_tables
@@ -97,8 +97,9 @@ def parse_description(path: Path) -> dict[str, Any]:
         raise InputError(f"{path}: {len(classes)} classes are more than the {MAX_CLASSES} a label map can hold.")
     require_names(classes, path)
     for entry in content.keys() - ENTRIES:
-        if near := get_close_matches(entry, ENTRIES, n=1, cutoff=0.85):
-            raise InputError(f"{path}: has no entry {entry!r:.80}; did you mean {near[0]!r}? Correct or remove it.")
+        if near := get_close_matches(entry, (*ENTRIES, *EARLIER), n=1, cutoff=0.85):
+            meant = EARLIER.get(near[0], near[0])
+            raise InputError(f"{path}: has no entry {entry!r:.80}; did you mean {meant!r}? Correct or remove it.")
     coding = parse_coding(content, len(classes), path)
     background = content.get("background")
     names = [plain_name(name) for name in classes]
@@ -140,7 +141,7 @@ def parse_view(content: dict[str, Any], path: Path) -> View:
 
 def hint_files(root: Path) -> dict[str, Path]:
     """Every file of a data set that says what its classes and hints are, by its name."""
-    tables = [root / "dataset.json", *(table_path(root, name) for name in ("verified_classes", *with_tables()))]
+    tables = [root / name for name in FILES]
     maps = [path for folder in FOLDERS for path in (root / folder).rglob("*")]
     maps = [path for path in maps if path.name == MADE_BY or not path.name.startswith(".")]
     return {path.relative_to(root).as_posix(): path for path in sorted([*tables, *maps]) if path.is_file()}

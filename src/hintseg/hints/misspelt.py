@@ -8,8 +8,8 @@ from hintseg.hints.splits import HELD_OUT
 from hintseg.hints.types.registry import with_label_maps, with_tables
 
 FOLDERS = (*with_label_maps(), "contours")
-FILES = ("dataset.json", *(f"{name}.json" for name in with_tables()), "verified_classes.json")
 EARLIER_FILES = {"verified_classes.json": "looked_for.json"}  # which are read where there is no other
+FILES = ("dataset.json", *(f"{name}.json" for name in with_tables()), *EARLIER_FILES, *EARLIER_FILES.values())
 SPLITS = tuple(f"{name}.txt" for name in ("train", *HELD_OUT))  # any other name is a split, too; of these case decides
 EVALUATION = ("eval.txt", "evaluation.txt")  # whose images would be trained on
 ALIKE = 0.85  # of `difflib`, where 1 is the same: "box.json" is meant, "masks-crf" is not

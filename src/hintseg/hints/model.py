@@ -27,6 +27,7 @@ class ImageHints:
         tags_exhaustive: whether a class that no hint names is absent from the image.
         background: the class of everything else, which needs no hint to be present.
         verified_classes: the only classes whose absence from the hints says anything; None: all classes.
+        outside: classes of hints that lie outside the image, which may be in it all the same.
         corrections: what was done to hints that leave the image, each as often as it was done.
     """
 
@@ -34,6 +35,7 @@ class ImageHints:
     tags_exhaustive: bool = True
     background: int | None = None
     verified_classes: frozenset[int] | None = None
+    outside: frozenset[int] = frozenset()
     corrections: tuple[str, ...] = ()
 
     def of(self, kind: type[H]) -> tuple[H, ...]:
@@ -104,6 +106,7 @@ class ImageHints:
         absent = np.ones(num_classes, dtype=np.bool_)
         if verified_classes is not None:
             absent[[label for label in range(num_classes) if label not in verified_classes]] = False
+        absent[sorted(self.outside)] = False
         if self.background is not None:
             absent[self.background] = False
         return absent & ~self.present(num_classes)

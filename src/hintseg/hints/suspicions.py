@@ -114,8 +114,8 @@ def _of_bands(dataset: Dataset) -> Iterator[str]:
     others = [path for path in dataset.paths.values() if dataset.view.bands and not has_bands(path)]
     if others:
         yield (
-            f"'bands' {list(dataset.view.bands)} in dataset.json choose channels of TIFF files and of 16-bit images; "
-            f"{len(others)} of {len(dataset.paths)} images are neither, and are shown as they are, first "
+            f"'bands' {list(dataset.view.bands)} in dataset.json choose channels of TIFF files and 16-bit color "
+            f"images; {len(others)} of {len(dataset.paths)} images are neither, and are shown as they are, first "
             f"{others[0].name!r:.80}."
         )
 

@@ -135,7 +135,7 @@ def has_deep_colours(image: Image.Image) -> bool:
 
 
 def has_bands(path: Path) -> bool:
-    """Whether the entry 'bands' chooses among an image's channels; True where it cannot be read."""
+    """Whether the entry 'bands' chooses among an image's channels; True where it cannot be read: others say so."""
     try:
         if is_tiff(path):
             return True

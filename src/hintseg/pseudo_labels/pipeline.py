@@ -70,8 +70,10 @@ def drawn(hints: ImageHints, size: tuple[int, int], num_classes: int, point_radi
     for name, hint_type in HINT_TYPES.items():
         if found := hints.by_type.get(name):
             hint_type.draw(found, labels, point_radius)
-    partial = hints.verified_classes is not None and not hints.verified_classes
-    return PseudoLabels(labels, ~hints.absent(num_classes), hints.present(num_classes), labels, partial=partial)
+    nothing_verified = hints.verified_classes is not None and not hints.verified_classes
+    return PseudoLabels(
+        labels, ~hints.absent(num_classes), hints.present(num_classes), labels, nothing_verified=nothing_verified
+    )
 
 
 def limited_by_boxes(

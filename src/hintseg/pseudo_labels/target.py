@@ -22,7 +22,7 @@ class PseudoLabels(NamedTuple):
         seeds: (H, W) uint8: `labels`, and what is only probable. Label propagation starts from them.
         possible: (C, H, W) bool: where each class may be; None where nothing restricts it.
         boxes: each holds something of its class.
-        partial: whether nobody looked for any class, so that the hints are not all that is there.
+        nothing_verified: whether nobody looked for any class, so that the hints are not all that is there.
     """
 
     labels: NDArray[np.uint8]
@@ -31,7 +31,7 @@ class PseudoLabels(NamedTuple):
     seeds: NDArray[np.uint8]
     possible: NDArray[np.bool_] | None = None
     boxes: tuple[Box, ...] = ()
-    partial: bool = False
+    nothing_verified: bool = False
 
     def unhinted(self) -> bool:
         """Whether a class may be in the image without a localized hint."""
@@ -46,7 +46,7 @@ class PseudoLabels(NamedTuple):
         hinted = self._hinted()
         missing = np.delete(self.present_classes, hinted).any()
         alone = len(hinted) == 1 and self.possible is None
-        return not (self.partial or (self.unhinted() and (missing or alone)))
+        return not (self.nothing_verified or (self.unhinted() and (missing or alone)))
 
     def _hinted(self) -> NDArray[np.uint8]:
         """Classes with a localized hint."""

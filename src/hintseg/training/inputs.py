@@ -171,6 +171,8 @@ def _current(settings: Mapping[str, Any]) -> dict[str, Any]:
     found = {current_name(name): value for name, value in settings.items()}
     if "the hint forms" in found:
         found[HINT_TYPE_LIST] = found.pop("the hint forms")
+    if "tags_complete" in found:
+        found["tags_exhaustive"] = found.pop("tags_complete")
     found[TERM_LIST] = [TERMS.get(name, name) for name in found[TERM_LIST]]
     found["inference.method"] = METHODS.get(found["inference.method"], found["inference.method"])
     return found

@@ -99,8 +99,8 @@ def train_steps(
             except FloatingPointError as error:
                 shown = ", ".join(images.keys[number] for number in numbers.tolist())
                 raise TrainingError(
-                    f"Training became unstable at iteration {step} ({error} is not finite; images {shown}). Train anew "
-                    "into another --out with a lower optimizer.lr, or with --precision 32-true."
+                    f"Training became unstable at iteration {step}: the loss is not finite ({error}; images {shown}). "
+                    "Train anew into another --out with a lower optimizer.lr, or with --precision 32-true."
                 ) from error
             if report is not None:
                 report(step, found)

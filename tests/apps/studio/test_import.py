@@ -176,6 +176,14 @@ def test_what_is_added_lies_below_points_strokes_and_boxes(tab, folder, wish):
     assert dataset.mask("b") is None
 
 
+def test_ignored_pixels_of_a_mask_that_becomes_regions_are_told(tab, folder):
+    assert tab.save("b", {"points": [{"label": 2, "x": 60, "y": 60}]}).status_code == 200
+    ignored = {**SQUARE, "label": "__ignore__", "points": [[50, 5], [60, 5], [60, 15], [50, 15]]}
+    _, taken = imported(tab.client, {"b.json": labelme("b.png", SQUARE, ignored)}, "add", background="grass")
+    assert taken["opened"] == 100
+    assert scribbles(folder, "b")[10, 55] == UNLABELED
+
+
 def test_points_and_strokes_that_lie_on_the_users_are_left_out_and_counted(tab, folder):
     drawn = {
         "points": [{"label": 2, "x": 20, "y": 20}],

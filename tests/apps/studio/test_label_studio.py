@@ -28,6 +28,7 @@ pytest.importorskip("fastapi")
 from fastapi.testclient import TestClient
 
 from hintseg.apps.studio.backend import Backend, create_backend
+from hintseg.apps.studio.fetch import require_harmless
 from hintseg.apps.studio.label_studio import LabelStudio
 from hintseg.apps.studio.labelling import control_tag, regions
 
@@ -243,6 +244,13 @@ def test_the_token_goes_nowhere_else(stand_in):
     with pytest.raises(InputError):  # the same host and port by another scheme
         LabelStudio(stand_in.replace("http:", "https:"), TOKEN).get(f"{stand_in}/data/upload/5/1.png")
     assert StandIn.seen[-1] == ("/data/upload/5/1.png", None)
+
+
+@pytest.mark.parametrize("address", ["::1", "127.0.0.1"])
+def test_this_machine_is_reached_where_private_ones_may_be(address):
+    require_harmless("localhost", address, private=True)
+    with pytest.raises(InputError, match="private network"):
+        require_harmless("localhost", address, private=False)
 
 
 @pytest.mark.parametrize(

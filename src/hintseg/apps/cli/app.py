@@ -76,7 +76,8 @@ def main() -> None:
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", "500")
     try:
-        app([_current(argument) for argument in sys.argv[1:]])
+        sys.argv[1:] = map(_current, sys.argv[1:])
+        app()
     except HintsegError as error:
         say(f"hintseg: {error}", file=sys.stderr)
         sys.exit(2)

@@ -36,8 +36,10 @@ def require_page(path: Path) -> None:
     """Refuse to write over a page that hintseg did not make: RunError."""
     if not path.exists():
         return
-    with path.open("rb") as file:
-        head = file.read(HEAD)
+    head = b""
+    if path.is_file():
+        with path.open("rb") as file:
+            head = file.read(HEAD)
     if b'content="hintseg"' not in head and b"<title>hintseg" not in head:
         raise RunError(f"{path}: was not made by hintseg and is not written over; move it away.")
 

@@ -161,7 +161,7 @@ def require_harmless(host: str, address: str, private: bool) -> None:
     found = ip_address(address.split("%")[0])
     place = getattr(found, "ipv4_mapped", None) or found
     special = place.is_link_local or place.is_multicast or place.is_unspecified
-    special = special or any(place in network for network in TRANSLATED)
+    special = special or (not place.is_loopback and any(place in network for network in TRANSLATED))
     if special or str(place) in METADATA or not (private or place.is_global):
         raise InputError(f"{host}: lies in a private network; where images are there, name it with --allow {host}.")
 

@@ -167,8 +167,8 @@ def _serve_hints(app: FastAPI, project: Project, model: Model, trainer: Trainer)
     @app.put("/api/hints/{key:path}")
     def save(key: str, body: DrawnHints, if_match: IfMatch = None, hintseg_image: SeenImage = None) -> dict[str, Any]:
         if hintseg_image not in (None, project.image_version(key)):
-            names = dict(zip(project.identifiers, project.dataset.classes, strict=True))
-            keep_outside(project.dataset, key, body, names)
+            with project.locked() as dataset:
+                keep_outside(dataset, key, body, dict(zip(project.identifiers, dataset.classes, strict=True)))
             raise InputError(
                 f"{key}: its image file was replaced since this was drawn. Look whether it still fits; your next "
                 "change of this image saves it."

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -22,13 +23,14 @@ from hintseg.hints.labels import IGNORE_INDEX, MAX_CLASSES, UNLABELED
 from hintseg.hints.model import ImageHints
 from hintseg.hints.types.hint_type import Hint
 from hintseg.hints.types.points import Point
-from hintseg.hints.types.scribbles import Scribble
+from hintseg.hints.types.scribbles import Scribble, bounds
 from hintseg.io.images import read_image_size, write_labels
 from hintseg.io.writing import link_or_copy, write_text
 from hintseg.pseudo_labels.grabcut import box_pixels
 from hintseg.pseudo_labels.pipeline import drawn
 
 Existing = Literal["keep", "add", "replace"]
+POINT_RADIUS = 3  # pixels; that of training
 EDGE = 0.1  # pixels that a vertex keeps from the right and lower edges, on which it would lie outside
 Maps = dict[str, NDArray[np.uint8] | None]
 MAPS = {"scribbles": UNLABELED, "masks": IGNORE_INDEX}  # what a label map leaves open
@@ -44,7 +46,8 @@ def take(project: Project, read: Read, existing: Existing, version: str) -> dict
 
     Returns:
         images taken, images kept, how many points and strokes were left out as they lay on the user's hints of other
-        classes, and where copies of changed files lie; None: nothing was changed.
+        classes, how many ignored pixels became unlabeled as their masks became regions, and where copies of changed
+        files lie; None: nothing was changed.
 
     Raises:
         ConflictError: the project is another one by now.
@@ -67,7 +70,9 @@ def take(project: Project, read: Read, existing: Existing, version: str) -> dict
         ]
         with changing(project.root, "imports") as change:
             coding = _stage_description(dataset, read, names, labels, change)
-            plan = _Plan(dataset, read, keys, hinted if existing == "replace" else set(), labels, coding, change, [])
+            plan = _Plan(
+                dataset, read, keys, hinted if existing == "replace" else set(), labels, coding, change, [], []
+            )
             _stage_images(plan)
             _stage_tables(plan)
             _stage_label_maps(plan)
@@ -75,6 +80,7 @@ def take(project: Project, read: Read, existing: Existing, version: str) -> dict
     return {
         "taken": len(keys), "kept": len(read.keys) - len(keys), "keys": sorted(keys.values()),
         "copy": change.copies if copied else None, "covered": len(plan.covered),
+        "opened": sum(plan.opened),
     }  # fmt: skip
 
 
@@ -89,6 +95,7 @@ class _Plan(NamedTuple):
         labels: the project's label by imported label.
         coding: of the project's label maps from now on.
         covered: the project's keys, once for each point or stroke that was left out below the user's.
+        opened: ignored pixels of each mask that became regions, which cannot say so.
     """
 
     dataset: Dataset
@@ -99,6 +106,7 @@ class _Plan(NamedTuple):
     coding: LabelCoding
     change: Change
     covered: list[str]
+    opened: list[int]
 
 
 def _stage_description(
@@ -143,31 +151,41 @@ def _stage_tables(plan: _Plan) -> None:
 
 def _apart(rows: list[Any], name: str, plan: _Plan, own: str, size: tuple[int, int]) -> list[Any]:
     """Imported rows without points and strokes that lie on what the user drew of other classes; these are counted."""
-    make = MAKE.get(name)
-    if make is None or own not in plan.dataset.paths or own in plan.replaced:
+    if name not in MAKE or own not in plan.dataset.paths or own in plan.replaced:
         return rows
     below = drawn(plan.dataset.hints(own), size, MAX_CLASSES).labels
-    apart = []
-    for row in rows:
-        above = drawn(ImageHints({name: (make(row),)}), size, MAX_CLASSES).labels
-        if ((above < UNLABELED) & (below < UNLABELED) & (above != below)).any():
-            plan.covered.append(own)
-        else:
-            apart.append(row)
+    apart = [row for row in rows if not _lies_on_others(MAKE[name](row), name, below)]
+    plan.covered.extend([own] * (len(rows) - len(apart)))
     return apart
 
 
-def _point(row: Sequence[Any]) -> Hint:
+def _lies_on_others(hint: Point | Scribble, name: str, below: NDArray[np.uint8]) -> bool:
+    """Whether a point or stroke touches a label of another class, of which only the part round it is looked at."""
+    if isinstance(hint, Point):
+        (left, top, right, bottom), reach = (hint.x, hint.y, hint.x, hint.y), POINT_RADIUS
+    else:
+        (left, top, right, bottom), reach = bounds(hint.vertices), hint.width
+    x, y = max(int(left) - reach, 0), max(int(top) - reach, 0)
+    part = below[y : int(bottom) + reach + 2, x : int(right) + reach + 2]
+    if isinstance(hint, Point):
+        moved: Hint = replace(hint, x=hint.x - x, y=hint.y - y)
+    else:
+        moved = replace(hint, vertices=tuple((across - x, down - y) for across, down in hint.vertices))
+    above = drawn(ImageHints({name: (moved,)}), part.shape, MAX_CLASSES, POINT_RADIUS).labels
+    return bool(((above < UNLABELED) & (part < UNLABELED) & (above != part)).any())
+
+
+def _point(row: Sequence[Any]) -> Point:
     x, y, label = row
     return Point(x, y, label)
 
 
-def _stroke(row: Sequence[Any]) -> Hint:
+def _stroke(row: Sequence[Any]) -> Scribble:
     label, vertices, *width = row
     return Scribble(tuple((x, y) for x, y in vertices), label, *width)
 
 
-MAKE: dict[str, Callable[[Sequence[Any]], Hint]] = {"points": _point, "scribbles": _stroke}
+MAKE: dict[str, Callable[[Sequence[Any]], Point | Scribble]] = {"points": _point, "scribbles": _stroke}
 
 
 def _unverified(plan: _Plan) -> dict[str, list[int]]:
@@ -204,7 +222,11 @@ def _stage_label_maps(plan: _Plan) -> None:
         stays = own in plan.dataset.paths and own not in plan.replaced
         hints = plan.dataset.hints(own) if stays else ImageHints()
         maps = {folder: _label_map(plan.read.dataset, folder, key) for folder in MAPS}
-        maps = _below({folder: None if one is None else table[one] for folder, one in maps.items()}, hints)
+        maps = {folder: None if one is None else table[one] for folder, one in maps.items()}
+        below = _below(maps, hints)
+        if maps["masks"] is not None and below["masks"] is None:
+            plan.opened.append(int((maps["masks"] == IGNORE_INDEX).sum()))
+        maps = below
         for folder, nothing in MAPS.items():
             before, found = plan.dataset.label_path(folder, own) if own in plan.dataset.paths else None, maps[folder]
             mine = _label_map(plan.dataset, folder, own) if before is not None and stays else None
