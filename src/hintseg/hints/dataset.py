@@ -210,13 +210,18 @@ class Dataset:
         return LabelCoding(len(self.classes), self.ignore_index, self.unlabeled, self.first_label)
 
     def hints(
-        self, key: str, hint_types: Iterable[str] = HINT_TYPES, size: tuple[int, int] | None = None
+        self, key: str, hint_types: Iterable[str] = HINT_TYPES, size: tuple[int, int] | None = None, maps: bool = True
     ) -> ImageHints:
-        """All hints of one image, of the chosen types; its size (height, width) is read where it is not given."""
+        """All hints of one image, of the chosen types, with or without label maps.
+
+        Its size (height, width) is read where it is not given.
+        """
         chosen, corrections, outside = frozenset(hint_types), list[str](), set[int]()
         known = cache(lambda: size or read_image_size(self.path(key)))
         by_type = {
-            name: self._hints(name, key, known, corrections.append, outside) for name in HINT_TYPES if name in chosen
+            name: self._hints(name, key, known, corrections.append, outside, maps)
+            for name in HINT_TYPES
+            if name in chosen
         }
         return ImageHints(
             by_type,
@@ -228,13 +233,9 @@ class Dataset:
         )
 
     def _hints(
-        self,
-        name: str,
-        key: str,
-        size: Callable[[], tuple[int, int]],
-        correct: Callable[[str], None],
-        outside: set[int],
-    ) -> tuple[Hint, ...]:
+        self, name: str, key: str, size: Callable[[], tuple[int, int]], correct: Callable[[str], None],
+        outside: set[int], maps: bool,
+    ) -> tuple[Hint, ...]:  # fmt: skip
         """Hints of one type: those of its table, then its image; classes of what lies outside it go to `outside`."""
         hint_type, found = HINT_TYPES[name], []
         if hint_type.parse is not None:
@@ -248,7 +249,11 @@ class Dataset:
                     found.append(hint)
             if (said := hint_type.conflict(found)) is not None:
                 correct(said)
-        if hint_type.label_map is not None and (labels := self._label_map(name, key, size, correct)) is not None:
+        if (
+            maps
+            and hint_type.label_map is not None
+            and (labels := self._label_map(name, key, size, correct)) is not None
+        ):
             found.append(hint_type.label_map(labels))
         return tuple(found)
 

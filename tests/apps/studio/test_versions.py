@@ -10,7 +10,7 @@ import pytest
 
 from hintseg.errors import InputError
 from hintseg.hints.dataset import Dataset
-from hintseg.io.images import read_labels, write_labels
+from hintseg.io.images import read_labels, write_image, write_labels
 
 pytest.importorskip("fastapi")
 import numpy as np
@@ -474,6 +474,20 @@ def test_what_was_drawn_outside_an_image_that_is_smaller_now_is_copied_where_it_
     copies = list((folder / "studio" / "kept" / "outside").glob("*.json"))
     assert len(copies) == leaves
     assert all(json.loads(copy.read_text("utf-8"))["image"] == "b" for copy in copies)
+
+
+def test_regions_of_an_image_of_another_size_are_told_and_go_to_the_copies_with_the_next_change(tab, folder):
+    write_labels(folder / "scribbles" / "b.png", np.ones((72, 96), np.uint8))
+    assert tab.client.get("/api/hints/b").json()["regions"]
+    write_image(folder / "images" / "b.png", np.full((36, 48, 3), 90, np.uint8))
+    found = tab.open("b")
+    assert (found["regions"], found["outside"], found["width"]) == ([], 1, 48)
+    assert (
+        tab.save("b", {"strokes": [{"label": 1, "vertices": [[5, 5]], "width": 3}], "regions": []}).status_code == 200
+    )
+    assert len(Dataset.open(folder).hints("b").scribbles) == 1
+    (copy,) = (folder / "studio" / "kept" / "outside").rglob("scribbles/b.png")
+    assert read_labels(copy).shape == (72, 96)
 
 
 def test_points_outside_an_image_that_became_smaller_are_told(tab, folder):

@@ -16,12 +16,12 @@ from hintseg.apps.studio.class_names import checked_names
 from hintseg.apps.studio.class_table import write_classes
 from hintseg.apps.studio.conflict import ConflictError
 from hintseg.apps.studio.deletion import Uses, delete_class, uses_of
-from hintseg.apps.studio.drawn import TABLES, DrawnHints, Rows, version_of
+from hintseg.apps.studio.drawn import DrawnHints, Rows, version_of
 from hintseg.apps.studio.gathering import gather_images
 from hintseg.apps.studio.identifiers import identify
 from hintseg.apps.studio.kept import drop, drop_held, is_cut, keep, kept
 from hintseg.apps.studio.links import writable, write_new
-from hintseg.apps.studio.regions import is_same, map_version, stage_map
+from hintseg.apps.studio.regions import hints_that_fit, is_same, map_version, stage_map
 from hintseg.apps.studio.tables import HintTables, Marks, by_number, mark, types_by_image
 from hintseg.apps.studio.uploads import decoded_upload
 from hintseg.errors import InputError
@@ -221,7 +221,7 @@ class Project:
         with self._lock:
             self.refresh()
             height, width = read_image_size(self.dataset.path(key))
-            found = self.dataset.hints(key, TABLES)
+            found = hints_that_fit(self.dataset, key, (height, width))
             version, identifiers = self.hints_version(key), self.identifiers
         try:
             drawn = DrawnHints.of(found, identifiers)

@@ -1,6 +1,7 @@
 """scribbles/KEY.png: the label map that holds an image's regions, as the page edits them."""
 
 import hashlib
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -8,12 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hintseg.apps.studio.changes import Change
+from hintseg.apps.studio.drawn import TABLES
 from hintseg.apps.studio.kept import has_kept_mask, keep_mask
 from hintseg.apps.studio.tables import Marks, mark
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.labels import UNLABELED
+from hintseg.hints.model import ImageHints
 from hintseg.io.class_list import with_classes
-from hintseg.io.images import encode_labels
+from hintseg.io.images import encode_labels, read_image_size
 
 FOLDER = "scribbles"
 PNG = b"\x89PNG"
@@ -25,6 +28,23 @@ def map_version(dataset: Dataset, key: str) -> str | None:
     return None if path is None else _digest(path, (mark(path),))
 
 
+def hints_that_fit(dataset: Dataset, key: str, size: tuple[int, int]) -> ImageHints:
+    """What a page can show of an image's hints: no map of another size, as where the image's file was replaced.
+
+    Raises:
+        InputError: they cannot be read.
+    """
+    if _fits(dataset, key, size):
+        return dataset.hints(key, TABLES, size)
+    found = dataset.hints(key, TABLES, size, maps=False)
+    return replace(found, corrections=(*found.corrections, "scribble map of another size left out"))
+
+
+def _fits(dataset: Dataset, key: str, size: tuple[int, ...]) -> bool:
+    path = dataset.label_path(FOLDER, key)
+    return path is None or read_image_size(path) == size
+
+
 def is_same(dataset: Dataset, key: str, labels: NDArray[np.uint8] | None) -> bool:
     """Whether the map holds these (H, W) labels already; None: whatever it holds.
 
@@ -33,6 +53,8 @@ def is_same(dataset: Dataset, key: str, labels: NDArray[np.uint8] | None) -> boo
     """
     if labels is None:
         return True
+    if not _fits(dataset, key, labels.shape):
+        return False
     found = dataset.hints(key, (FOLDER,), labels.shape[:2]).scribble_map
     return bool((labels == UNLABELED).all()) if found is None else np.array_equal(found.labels, labels)
 
