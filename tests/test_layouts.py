@@ -41,7 +41,7 @@ def test_label_maps_are_turned_as_images_are(tmp_path, suffix, orientation):
 @pytest.mark.parametrize("kind", [np.bool_, np.uint8, np.uint16])
 def test_label_maps_that_programs_read_in_two_ways_are_refused(tmp_path, kind):
     tifffile.imwrite(tmp_path / "a.tif", np.eye(9, dtype=kind), photometric="miniswhite")
-    with pytest.raises(InputError, match="white is zero"):
+    with pytest.raises(InputError, match="white is 0"):
         read_labels(tmp_path / "a.tif")
 
 

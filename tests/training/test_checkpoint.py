@@ -95,7 +95,7 @@ def test_weights_that_are_not_finite_are_not_kept(run, monkeypatch, tmp_path, co
         return values
 
     monkeypatch.setattr(loop, "train_step", spoil)
-    with pytest.raises(TrainingError, match="not finite before iteration 4"):
+    with pytest.raises(TrainingError, match="unstable before iteration 4"):
         run("a", settings=completed)
     content = torch.load(tmp_path / "a" / "checkpoint.pt", weights_only=True)
     assert content["step"] == 3  # where masks were completed, the last time all was well

@@ -38,7 +38,7 @@ def test_a_loss_that_is_not_finite_stops_with_the_iteration(run, monkeypatch, tm
         return whole(state, batch, recipe, fabric)
 
     monkeypatch.setattr(loop, "train_step", spoil)
-    with pytest.raises(TrainingError, match=r"not finite at iteration 3 \(.*of the images scene \d ä, "):
+    with pytest.raises(TrainingError, match=r"unstable at iteration 3: the loss is not finite \(.*images scene \d ä, "):
         run("a")
     assert (tmp_path / "a" / "checkpoint.pt").exists()
 

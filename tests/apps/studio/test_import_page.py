@@ -298,7 +298,8 @@ def test_a_coco_project_is_corrected_trained_exported_and_equal_elsewhere(browse
     page.click("#import")
     page.set_input_files("#import-files", polygons)
     expect(page.locator("#import-state")).to_contain_text("2 images, 2 of them new here")
-    expect(page.locator("#import-notes li")).to_have_count(0)
+    expect(page.locator("#import-notes li")).to_have_count(1)
+    expect(page.locator("#import-notes")).to_contain_text("no class is the background")
     page.click("#import-take")
     expect(page.locator("#images [aria-current=true] span")).to_have_text("astronaut")
     assert Dataset.open(there).classes == Dataset.open(here).classes
