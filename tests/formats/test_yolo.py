@@ -125,13 +125,9 @@ def test_turned_boxes(tmp_path, task, rows, regions, boxes, said):
 
 @pytest.mark.parametrize("step", [2, 3])
 def test_boxes_with_points_that_no_description_tells_of_are_refused(tmp_path, step):
-    root = tmp_path / "in"
     points = [(0.45, 0.42), (0.55, 0.5), (0.5, 0.58), (0.0, 0.0)]
     row = [0.5, 0.5, 0.2, 0.3, *(value for place in points for value in (*place, 0.73)[:step])]
-    photograph(root / "images" / "a.jpg")
-    (root / "labels").mkdir()
-    (root / "labels" / "a.txt").write_text(f"0 {' '.join(map(str, row))}\n")
-    (root / "data.yaml").write_text("names: [cow]\n")
+    root = data_set(tmp_path / "in", "names: [cow]\n", f"0 {' '.join(map(str, row))}")
     with pytest.raises(InputError, match="may be a polygon, or a box with key points"):
         import_dataset(root, tmp_path / "out")
     if step == 2:
@@ -150,11 +146,7 @@ def test_boxes_with_points_that_no_description_tells_of_are_refused(tmp_path, st
     ],
 )
 def test_polygons_are_told_from_boxes_with_points(tmp_path, rows, refused):
-    root = tmp_path / "in"
-    photograph(root / "images" / "a.jpg")
-    (root / "labels").mkdir()
-    (root / "labels" / "a.txt").write_text(rows + "\n")
-    (root / "data.yaml").write_text("names: [cow]\nnc:\n")
+    root = data_set(tmp_path / "in", "names: [cow]\nnc:\n", rows)
     if refused:
         with pytest.raises(InputError, match="may be a polygon, or a box with key points"):
             import_dataset(root, tmp_path / "out")
@@ -163,11 +155,7 @@ def test_polygons_are_told_from_boxes_with_points(tmp_path, rows, refused):
 
 
 def test_a_count_of_classes_that_is_not_that_of_their_names_is_refused(tmp_path):
-    root = tmp_path / "in"
-    photograph(root / "images" / "a.jpg")
-    (root / "labels").mkdir()
-    (root / "labels" / "a.txt").write_text("0 0.5 0.5 0.2 0.2\n")
-    (root / "data.yaml").write_text("names: [cow]\nnc: 2\n")
+    root = data_set(tmp_path / "in", "names: [cow]\nnc: 2\n", "0 0.5 0.5 0.2 0.2")
     with pytest.raises(InputError, match="'nc' is '2', but 'names' has 1"):
         import_dataset(root, tmp_path / "out")
 

@@ -64,16 +64,6 @@ def test_why_hints_were_refused_is_said_until_they_are_saved_or_it_is_closed(bro
 
 
 @pytest.mark.slow
-def test_discarding_is_never_the_main_choice(browser, serve, photographs):
-    with opened(browser, serve, photographs) as page:
-        add(page, "dog")
-        next((photographs / "images").glob("astronaut.*")).unlink()
-        scribble(page, (0.1, 0.2), (0.6, 0.2))
-        expect(page.locator("#notice-choices button")).to_have_text(["Discard what was drawn"])
-        expect(page.locator("#notice-choices button.main")).to_have_count(0)
-
-
-@pytest.mark.slow
 def test_nobody_is_told_to_reload_the_page_while_strokes_are_not_saved(browser, serve, photographs):
     with opened(browser, serve, photographs) as page:
         add(page, "dog")

@@ -65,6 +65,15 @@ def disagreeing(one, two):
     expect(one.locator("#notice")).to_contain_text("There: 1 stroke. Here: 2 strokes")
 
 
+def require_both(page, photographs):
+    """Merging after another image was looked at keeps two strokes of this page and one of the other."""
+    turn(page, "cat", "astronaut")
+    expect(page.locator("#notice")).to_contain_text("There: 1 stroke. Here: 2 strokes")
+    page.click("text=Merge: keep both")
+    expect(page.locator("#saved")).to_have_text("saved")
+    assert stored(photographs) == ["dog"] * 3
+
+
 @pytest.mark.slow
 def test_what_was_refused_first_never_replaces_what_was_drawn_since(tabs, photographs):
     one, two = tabs(2)
@@ -83,11 +92,7 @@ def test_what_was_refused_first_takes_no_stroke_out_of_a_conflict(tabs, photogra
     disagreeing(one, two)
     one.unroute("**/api/state*")
     one.wait_for_timeout(5000)  # a poll, after which refused hints are sent again
-    turn(one, "cat", "astronaut")
-    expect(one.locator("#notice")).to_contain_text("There: 1 stroke. Here: 2 strokes")
-    one.click("text=Merge: keep both")
-    expect(one.locator("#saved")).to_have_text("saved")
-    assert stored(photographs) == ["dog"] * 3
+    require_both(one, photographs)
 
 
 @pytest.mark.slow
@@ -101,11 +106,7 @@ def test_what_is_refused_during_a_conflict_is_part_of_it(tabs, photographs):
     line(two, 0.6)
     expect(two.locator("#error-text")).to_have_text(FULL)
     two.unroute(HINTS)
-    turn(two, "cat", "astronaut")
-    expect(two.locator("#notice")).to_contain_text("There: 1 stroke. Here: 2 strokes")
-    two.click("text=Merge: keep both")
-    expect(two.locator("#saved")).to_have_text("saved")
-    assert stored(photographs) == ["dog"] * 3
+    require_both(two, photographs)
 
 
 @pytest.mark.slow

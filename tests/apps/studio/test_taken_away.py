@@ -65,6 +65,7 @@ def test_strokes_on_an_image_that_is_gone_can_be_discarded(browser, serve, photo
         add(page, "dog")
         next((photographs / "images").glob("astronaut.*")).unlink()
         scribble(page, (0.1, 0.2), (0.6, 0.2))
+        expect(page.locator("#notice-choices button.main")).to_have_count(0)
         page.click("text=Discard what was drawn")
         expect(page.locator("#notice-choices button")).to_have_count(0)
         expect(page.locator("#notice-text")).to_contain_text("Its hints stay")

@@ -1,8 +1,7 @@
 """Taking what was read into the project: all of it or nothing, and nothing of the user's unasked."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -23,7 +22,7 @@ from hintseg.hints.labels import IGNORE_INDEX, MAX_CLASSES, UNLABELED
 from hintseg.hints.model import ImageHints
 from hintseg.hints.types.hint_type import Hint
 from hintseg.hints.types.points import Point
-from hintseg.hints.types.scribbles import Scribble, bounds
+from hintseg.hints.types.scribbles import Scribble
 from hintseg.io.images import read_image_size, write_labels
 from hintseg.io.writing import link_or_copy, write_text
 from hintseg.pseudo_labels.grabcut import box_pixels
@@ -151,41 +150,26 @@ def _stage_tables(plan: _Plan) -> None:
 
 def _apart(rows: list[Any], name: str, plan: _Plan, own: str, size: tuple[int, int]) -> list[Any]:
     """Imported rows without points and strokes that lie on what the user drew of other classes; these are counted."""
-    if name not in MAKE or own not in plan.dataset.paths or own in plan.replaced:
+    if name not in ("points", "scribbles") or own not in plan.dataset.paths or own in plan.replaced:
         return rows
     below = drawn(plan.dataset.hints(own), size, MAX_CLASSES).labels
-    apart = [row for row in rows if not _lies_on_others(MAKE[name](row), name, below)]
+    apart = [row for row in rows if not _lies_on_others(row, name, below)]
     plan.covered.extend([own] * (len(rows) - len(apart)))
     return apart
 
 
-def _lies_on_others(hint: Point | Scribble, name: str, below: NDArray[np.uint8]) -> bool:
+def _lies_on_others(row: Sequence[Any], name: str, below: NDArray[np.uint8]) -> bool:
     """Whether a point or stroke touches a label of another class, of which only the part round it is looked at."""
-    if isinstance(hint, Point):
-        (left, top, right, bottom), reach = (hint.x, hint.y, hint.x, hint.y), POINT_RADIUS
-    else:
-        (left, top, right, bottom), reach = bounds(hint.vertices), hint.width
-    x, y = max(int(left) - reach, 0), max(int(top) - reach, 0)
-    part = below[y : int(bottom) + reach + 2, x : int(right) + reach + 2]
-    if isinstance(hint, Point):
-        moved: Hint = replace(hint, x=hint.x - x, y=hint.y - y)
-    else:
-        moved = replace(hint, vertices=tuple((across - x, down - y) for across, down in hint.vertices))
-    above = drawn(ImageHints({name: (moved,)}), part.shape, MAX_CLASSES, POINT_RADIUS).labels
+    is_point = name == "points"
+    places = np.array([row[:2]] if is_point else row[1], np.float64)
+    reach = POINT_RADIUS if is_point else int(row[2]) if len(row) > 2 else Scribble.width
+    low = np.maximum(places.min(axis=0).astype(np.int64) - reach, 0)
+    right, bottom = places.max(axis=0).astype(np.int64) + reach + 2
+    part = below[low[1] : bottom, low[0] : right]
+    moved = [(x, y) for x, y in (places - low).tolist()]
+    hint: Hint = Point(*moved[0], row[2]) if is_point else Scribble(tuple(moved), row[0], reach)
+    above = drawn(ImageHints({name: (hint,)}), part.shape, MAX_CLASSES, POINT_RADIUS).labels
     return bool(((above < UNLABELED) & (part < UNLABELED) & (above != part)).any())
-
-
-def _point(row: Sequence[Any]) -> Point:
-    x, y, label = row
-    return Point(x, y, label)
-
-
-def _stroke(row: Sequence[Any]) -> Scribble:
-    label, vertices, *width = row
-    return Scribble(tuple((x, y) for x, y in vertices), label, *width)
-
-
-MAKE: dict[str, Callable[[Sequence[Any]], Point | Scribble]] = {"points": _point, "scribbles": _stroke}
 
 
 def _unverified(plan: _Plan) -> dict[str, list[int]]:
