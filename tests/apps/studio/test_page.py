@@ -346,6 +346,13 @@ def test_a_bar_that_moves_time_that_is_left_and_what_stop_keeps(page):
     states[3] |= {"model": "instant", "newest": None, "stopped": False}
     current[0] = 3
     expect(page.locator("#info")).to_contain_text("run-001 is finished, but not used")
+    # The same by a server that was started anew after the run was done.
+    current[0] = 2
+    expect(page.locator("#progress")).to_be_visible()
+    page.click("#info-close")
+    states[3].pop("run")
+    current[0] = 3
+    expect(page.locator("#info")).to_contain_text("run-001 is finished, but not used")
     page.click("#info-close")
     page.wait_for_timeout(5000)
     expect(page.locator("#info")).to_be_hidden()

@@ -135,6 +135,17 @@ def test_the_next_change_of_an_image_that_became_smaller_saves_what_fits(browser
         expect(page.locator("#saved")).to_have_text("saved")
 
 
+def reduce_image(folder):
+    with Image.open(first(folder)) as image:
+        smaller = image.resize((image.width * 3 // 4, image.height * 3 // 4))
+    smaller.save(first(folder))
+
+
+def cut_mask(folder):
+    mask = folder / "masks" / "astronaut.png"
+    mask.write_bytes(mask.read_bytes()[:60])
+
+
 @pytest.mark.slow
 def test_an_image_that_was_mended_is_shown_with_its_mask(browser, serve, photographs):
     with opened(browser, serve, photographs) as page:
@@ -149,6 +160,28 @@ def test_an_image_that_was_mended_is_shown_with_its_mask(browser, serve, photogr
         first(photographs).write_bytes(content)
         expect(page.locator("#source")).to_have_text("from this image's hints alone")
         expect(page.locator("#images [aria-current=true] small")).to_have_text("scribbles")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("damage", [reduce_image, cut_mask])
+def test_an_accepted_mask_that_cannot_be_shown_can_be_withdrawn(browser, serve, photographs, damage):
+    with opened(browser, serve, photographs) as page:
+        add(page, "dog")
+        scribble(page, (0.1, 0.2), (0.3, 0.2))
+        expect(page.locator("#source")).to_have_text("from this image's hints alone")
+        page.click("#accept")
+        expect(page.locator("#source")).to_have_text("accepted mask")
+        expect(page.locator("#edit")).to_be_visible()
+        damage(photographs)
+        page.reload()
+        expect(page.locator("#source")).to_contain_text("Or withdraw the mask: a copy stays in studio/kept.")
+        expect(page.locator("#edit")).to_be_hidden()
+        page.click("#accept")
+        expect(page.locator("#source")).to_have_text("from this image's hints alone")
+        expect(page.locator("#accept")).to_have_text("Accept mask")
+        expect(page.locator("#error")).to_be_hidden()
+    assert not (photographs / "masks" / "astronaut.png").exists()
+    assert len(list((photographs / "studio" / "kept" / "masks").glob("*.png"))) == 1
 
 
 @pytest.mark.slow

@@ -87,7 +87,8 @@ def test_a_running_training_is_found_again_and_stopped(project, left):
     state = trainer.state()
     assert not state["training"]
     assert "error" not in state
-    assert Trainer(project, "none").state() == {"training": False}
+    assert Trainer(project, "none").state() == state
+    assert state["stopped"]
 
 
 def test_a_training_that_dies_alone_is_told(project, left):

@@ -100,14 +100,13 @@ def running(folder: Path) -> RunRecord | None:
 
 
 def unfinished(folder: Path) -> RunRecord | None:
-    """The last training, where it ended by itself before it was finished, and its folder is still there."""
+    """The last training, where it was stopped or ended before it was finished, and its folder is still there."""
     finished = newest_run(folder, "run-*")
     last = max((path.with_suffix("") for path in folder.glob("run-*.json")), key=_by_number, default=None)
     if last is None or not last.is_dir() or (finished is not None and _by_number(last) <= _by_number(finished)):
         return None
     record = RunRecord.load(folder, last.name)
-    ours = record is not None and not record.stopped and record.machine == platform.node()  # elsewhere it may still run
-    return record if ours else None
+    return record if record and record.machine == platform.node() else None  # elsewhere it may still run
 
 
 def classes_of_run(run: Path) -> tuple[str, ...] | None:

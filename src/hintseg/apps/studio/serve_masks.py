@@ -17,6 +17,7 @@ from hintseg.apps.studio.predicted import predicted
 from hintseg.apps.studio.project import Project
 from hintseg.apps.studio.trainer import Model
 from hintseg.apps.studio.uncertainty import heat
+from hintseg.errors import InputError
 from hintseg.io.images import resize_nearest
 from hintseg.io.palette import parse_colour
 
@@ -29,8 +30,15 @@ def serve_masks(app: FastAPI, project: Project, model: Model, lane: Lane) -> Non
     @app.get("/api/mask/{key:path}")
     async def mask(request: Request, key: str, source: Literal["model", "accepted"] = "model") -> Response:
         def found() -> Response:
-            tag = accepted_tag(project, key) if source == "accepted" else model.tag(key)
-            labels = accepted(project, key) if source == "accepted" else model.mask(key)
+            if source == "model":
+                tag = model.tag(key)
+                return image_response(coloured(model.mask(key), project), tag)
+            tag = accepted_tag(project, key)
+            try:
+                labels = accepted(project, key)
+            except InputError as error:  # the version lets pages withdraw what they cannot show
+                told = f"{error} Or withdraw the mask: a copy stays in studio/kept."
+                raise HTTPException(422, told, {"ETag": f'"{tag}"'}) from error
             if labels is None:
                 raise HTTPException(404, "no mask was accepted for this image")
             return image_response(coloured(labels, project), tag)

@@ -24,8 +24,8 @@ export function origin(from, model = project.model) {
   return models[model] ?? `mask of ${model}${later}`;
 }
 
-function without(text, failed = "") {
-  Object.assign(view, { mask: null, shown: null, tag: null, failed });
+function without(text, failed = "", tag = null) {
+  Object.assign(view, { mask: null, shown: null, tag, failed });
   $("source").textContent = text;
   emit("view");
 }
@@ -71,7 +71,8 @@ async function showMask() {
     $("source").textContent = origin(from);
   } catch (error) {
     if (signal.aborted) return;
-    return without(error.message, error.message);
+    $("edit").hidden = true;
+    return without(error.message, error.message, error.tag); // an accepted mask that cannot be shown can be withdrawn
   } finally {
     if (!signal.aborted) finding = false;
   }
@@ -86,7 +87,7 @@ async function decide(path, method) {
   const { key, tag } = view;
   if (!key) return;
   if (!source()) throw new Error(noMask());
-  if (view.failed) throw new Error(`there is no mask to accept: ${view.failed}`);
+  if (view.failed && !tag) throw new Error(`there is no mask to accept: ${view.failed}`);
   if (!tag) throw new Error($("show").checked ? "the mask is still being found; decide when you see it" : "show the mask first, then decide");
   let answer;
   try {

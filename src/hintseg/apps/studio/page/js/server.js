@@ -5,7 +5,7 @@ import { project } from "./state.js";
 const PATIENCE = 20000; // milliseconds for an answer that needs no computing
 
 class Refusal extends Error {
-  constructor(message, status, current) { super(message); this.status = status; this.current = current; }
+  constructor(message, status, current, tag) { super(message); Object.assign(this, { status, current, tag }); }
 }
 
 const noAnswer = () => Object.assign(new Error("the server does not answer"), { away: true });
@@ -23,7 +23,7 @@ export async function ask(path, options = {}) {
   if (!response.ok) {
     const body = await response.json().catch(() => ({}));
     const detail = typeof body.detail === "string" ? body.detail : `the server answered ${response.status}`;
-    throw new Refusal(detail, response.status, body.current);
+    throw new Refusal(detail, response.status, body.current, response.headers.get("ETag"));
   }
   return response;
 }

@@ -33,7 +33,7 @@ function isNews(run) {
 }
 
 export function showState(state) {
-  if (!state.run && before?.training && state.model === before.run) state = { ...state, run: before.run }; // finished while the server was away
+  if (!state.run && before?.training) state = { ...state, run: before.run }; // finished while the server was away
   const run = before?.run === state.run ? before : null;
   arrange("training", () => {
     $("train").hidden = $("effort").hidden = state.training;
