@@ -88,11 +88,11 @@ def test_nnunet_trains_until_its_time_is_spent(monkeypatch):
 
 
 def test_an_objective_is_trained_for_the_given_time(task, monkeypatch):
-    clock, trained = iter([0, 20]), []
+    clock, trained = iter([0, 15, 50]), []
     monkeypatch.setattr(hintseg_rows, "processor_seconds", lambda: next(clock))
     monkeypatch.setattr(hintseg_rows, "train", lambda *_, iterations, **__: trained.append(iterations))
     hintseg_rows.objective_row("dense_crf")(task._replace(seconds=100))
-    assert trained == [10, 40]  # 20 s for ten of them leave 80 s
+    assert trained == [10, 30, 45]  # 5 s and one second an iteration; both short ones leave 50 s
 
 
 def test_timed_rows_get_the_seconds_of_the_default(scenes, tmp_path, monkeypatch):

@@ -5,11 +5,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from benchmarks.peers.task import Image, Labels, Learner, Predict, Task, processor_seconds
 from hintseg.api import train
 from hintseg.inference.segmenter import Segmenter
 
-PROBE = 10  # iterations that tell how long one takes
+PROBES = (10, 30)  # iterations of two short trainings, which tell how long one takes and what every training takes
 
 
 def hintseg_row(engine: str) -> Learner:
@@ -31,10 +33,14 @@ def objective_row(
         return _trained(task, name, objective=objective, settings=settings, iterations=iterations)
 
     def learn(task: Task) -> Predict:
-        begun = processor_seconds()
-        trained(task, "probe", PROBE)
-        spent = processor_seconds() - begun
-        return _predict(trained(task, "run", max(round(PROBE * (task.seconds - spent) / spent), 1)))
+        times = [processor_seconds()]
+        for count in PROBES:
+            trained(task, f"probe-{count}", count)
+            times.append(processor_seconds())
+        short, long = np.diff(times)
+        each = (long - short) / (PROBES[1] - PROBES[0])
+        left = task.seconds - short - long - (short - PROBES[0] * each)
+        return _predict(trained(task, "run", max(round(left / each), 1)))
 
     return learn
 
