@@ -10,7 +10,8 @@ from pydantic import ValidationError
 from hintseg.config.aliases import current_assignments, current_settings
 from hintseg.config.schema import Recipe
 from hintseg.errors import ConfigError, InputError
-from hintseg.io.reading import parse_json, parse_yaml, read_text
+from hintseg.io.reading import parse_json, read_text
+from hintseg.io.yaml_text import parse_yaml
 
 
 def load_recipe(path: Path) -> Recipe:

@@ -165,7 +165,7 @@ def _require_one_place(found: Imported) -> None:
     naming: dict[str, list[Path]] = defaultdict(list)
     for where, key in found.said:
         naming[key].append(where)
-    splits = {where: split_of(where, found.root) for where, _ in found.said}
+    splits = {where: split_of(where, found.root) for where in {where for where, _ in found.said}}
     for key, files in naming.items():
         first, *others = sorted(files, key=lambda where: splits[where] is None)
         for other in others:

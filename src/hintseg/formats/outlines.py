@@ -6,7 +6,6 @@ the outline round it, there and back, so that filling by the even-odd rule leave
 
 from collections.abc import Iterator
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,6 +18,8 @@ def outlines(mask: NDArray[np.bool_], tolerance: float = 0) -> Iterator[tuple[ND
     Args:
         tolerance: pixels by which a polygon of fewer corners may lie beside the outline.
     """
+    import cv2
+
     count, areas, found, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=4)
     for number in range(1, count):
         x, y, width, height, pixels = found[number].tolist()
@@ -30,6 +31,8 @@ def outlines(mask: NDArray[np.bool_], tolerance: float = 0) -> Iterator[tuple[ND
 
 
 def _simplified(ring: NDArray[np.int64], tolerance: float) -> NDArray[np.int64]:
+    import cv2
+
     fewer = cv2.approxPolyDP(ring.astype(np.int32), tolerance, True)[:, 0].astype(np.int64)
     return fewer if len(fewer) >= 3 else ring
 

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 
 from hintseg.errors import InputError
@@ -245,6 +244,8 @@ def _corners(row: _Row, found: Imported) -> NDArray[np.float64]:
 
 def write(out: Path, items: Iterable[Labelled], classes: Classes) -> None:
     """OUT/labels/KEY.txt with a polygon for every connected area of a class, and data.yaml; images go to OUT/images."""
+    import yaml
+
     for item in items:
         size = np.array(item.labels.shape[::-1])
         rows = [

@@ -11,7 +11,7 @@ from hintseg.formats.finding import parts_of
 from hintseg.formats.name_lists import read_names
 from hintseg.formats.reader import Imported
 from hintseg.formats.shapes import SPLITS
-from hintseg.io.reading import lines_of, parse_yaml, read_text
+from hintseg.io.reading import lines_of, read_text
 
 LISTS = ("classes.txt", "obj.names", "predefined_classes.txt")
 MOST_CLASSES = 10_000
@@ -94,6 +94,8 @@ def split_members(described: Description, split: str, found: Imported) -> list[P
 
 def _read_yaml(path: Path) -> dict[str, Any]:
     """A YAML file's entries; none of one that is no mapping, or is about something else than names."""
+    from hintseg.io.yaml_text import parse_yaml
+
     text = read_text(path)
     if not re.search(r"\bnames\b", text):
         return {}

@@ -9,14 +9,10 @@ from typing import Any
 from xml.etree import ElementTree
 from xml.parsers import expat
 
-import yaml
-
 from hintseg.errors import InputError, why
 from hintseg.io.listing import require_file, require_no_pipe
 
 UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-MOST_BRACKETS = 2000  # in a YAML file; recipes and lists of classes have a few
-MOST_ALIASES = 20  # which nest: a few more can stand for more than fits into memory
 
 
 def read_text(path: Path) -> str:
@@ -55,37 +51,6 @@ def parse_json(text: str | bytes, where: str) -> Any:
         raise InputError(f"{where}: is not valid JSON ({why(error)}).") from error
 
 
-class _UniqueKeys(yaml.constructor.BaseConstructor):
-    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
-        _require_unique(key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode))
-        return super().construct_mapping(node, deep)
-
-
-class _Values(_UniqueKeys, yaml.SafeLoader):
-    pass
-
-
-class _Texts(_UniqueKeys, yaml.BaseLoader):
-    pass
-
-
-def parse_yaml(text: str, where: str, *, typed: bool = True) -> Any:
-    """YAML in which every key stands once; InputError: any other.
-
-    Args:
-        where: the file's name, for the error.
-        typed: whether `no` and 1 are a truth value and a number; False: every value is text, as it is written.
-    """
-    if text.count("[") + text.count("{") > MOST_BRACKETS:  # the parser's time grows with the square of their depth
-        raise InputError(f"{where}: is not valid YAML (nested too deeply).")
-    try:
-        if sum(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, yaml.SafeLoader)) > MOST_ALIASES:
-            raise ValueError(f"more than {MOST_ALIASES} aliases (*name); write the values out")
-        return yaml.load(text, _Values if typed else _Texts)
-    except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
-        raise InputError(f"{where}: is not valid YAML ({' '.join(str(error).split())[:200]}).") from error
-
-
 def json_object(path: Path) -> dict[str, Any]:
     """The object in a JSON file of hintseg's own; empty where it is absent or damaged, or holds something else.
 
@@ -103,11 +68,12 @@ def json_object(path: Path) -> dict[str, Any]:
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        _require_unique(key for key, _ in pairs)
+        require_unique(key for key, _ in pairs)
     return found
 
 
-def _require_unique(keys: Iterable[str]) -> None:
+def require_unique(keys: Iterable[str]) -> None:
+    """Raise ValueError where a key stands twice."""
     twice = [key for key, count in Counter(keys).items() if count > 1]
     if twice:
         raise ValueError(f"the key {twice[0]!r:.80} stands twice in one object; keep one of the two")

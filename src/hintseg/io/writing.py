@@ -124,7 +124,7 @@ def link_or_copy(source: Path, target: Path) -> None:
     """`target` becomes a hard link to what `source` leads to, or a copy; a RunError where something is there."""
     target.parent.mkdir(parents=True, exist_ok=True)
     with suppress(OSError):
-        os.link(os.path.realpath(source), target)
+        os.link(os.path.realpath(source) if source.is_symlink() else source, target)
         return
     try:
         with source.open("rb") as content, target.open("xb") as copy:

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -86,6 +85,8 @@ def draw(scribbles: Sequence[Scribble | ScribbleMap], labels: NDArray[np.uint8],
 
 
 def _draw_stroke(stroke: Scribble, plane: NDArray[np.uint8]) -> None:
+    import cv2
+
     vertices = np.round(np.array(stroke.vertices)).astype(np.int32).reshape(-1, 1, 2)
     vertices = np.concatenate([vertices, vertices[-1:]])  # a line of one vertex would not be drawn
     cv2.polylines(plane, [vertices], isClosed=False, color=1, thickness=stroke.width)
