@@ -140,7 +140,7 @@ def test_what_is_wrong_is_named(source, tmp_path, scenes_of_two):
     (source / "labelmap.txt").write_text(LABELMAP.replace("disc:51,221,255", "disc:51,221"))
     refused(r"labelmap.txt, line 4: 'disc:51,221::' is not name:red,green,blue", "auto")
     (source / "labelmap.txt").write_text(LABELMAP.replace("disc:51,221,255::\n", ""))
-    refused(r"[ab].png: has the colour \(51, 221, 255\), which labelmap.txt does not name")
+    refused(r"[ab].png: has the color \(51, 221, 255\), which labelmap.txt does not name")
     (source / "labelmap.txt").unlink()
     refused("has no class names; looked for labelmap.txt, class_dict.csv")
     refused("holds no annotations of any known format", "auto")
@@ -257,10 +257,10 @@ def test_zero_that_may_mean_nothing_is_suspected(tmp_path, names):
     [
         ("classes.txt", "cow\n", None, "where 0 means that nothing was drawn, import with --unlabeled 0"),
         ("classes.txt", "soil\ncow\n", "tree", "'tree' is no class"),
-        ("labelmap.txt", "soil:0,0,0::\ncow:1,1,1::\n", "0", "'0' is no class of .*it has colours"),
+        ("labelmap.txt", "soil:0,0,0::\ncow:1,1,1::\n", "0", "'0' is no class of .*it has colors"),
         ("classes.txt", "soil\ncow\n", "300", "no value from 0 to 255"),
         ("labelmap.txt", "soil:0,0,0::\ncow:0,0,0::\n", None, "is of 'soil' already"),
-        ("labelmap.txt", "soil:0,0,300::\n", None, "is no colour"),
+        ("labelmap.txt", "soil:0,0,300::\n", None, "is no color"),
         ("class_dict.csv", "name,r,g,b\nsoil,0,0\n", None, "line 2: 'soil,0,0' is not name,red,green,blue"),
         ("classes.txt", "\n", None, "names no class"),
     ],

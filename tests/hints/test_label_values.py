@@ -123,9 +123,9 @@ def test_samples_of_64_bits_are_named(data):
 @pytest.mark.parametrize("folder", ["masks", "scribbles"])
 @pytest.mark.parametrize("save", [saved(values(2)), paletted(greys(0, 2, 1))])
 def test_gifs_are_refused(data, imported, folder, save):
-    with pytest.raises(InputError, match="programs that write GIFs renumber the colours"):
+    with pytest.raises(InputError, match="programs that write GIFs renumber the colors"):
         data(save, f"{folder}/a.gif", tags_exhaustive=True).hints("a")
-    with pytest.raises(InputError, match="programs that write GIFs renumber the colours"):
+    with pytest.raises(InputError, match="programs that write GIFs renumber the colors"):
         imported(save, "a.gif")
 
 
@@ -145,7 +145,7 @@ def test_compression_that_changes_values_is_refused_whatever_the_name(data, impo
 
 
 def test_a_gif_under_another_name_is_refused_and_without_dataset_json(data):
-    with pytest.raises(InputError, match="renumber the colours"):
+    with pytest.raises(InputError, match="renumber the colors"):
         data(saved(values(2), format="GIF"))
 
 
@@ -168,7 +168,7 @@ def test_renumbered_greys_are_refused(data, imported, palette):
 
 def test_renumbered_greys_of_other_formats_are_refused(data):
     for name in ("a.bmp", "a.tif"):
-        with pytest.raises(InputError, match="its palette shows the value 1 as the grey 5"):
+        with pytest.raises(InputError, match="its palette shows the value 1 as the gray 5"):
             data(paletted(greys(0, 5, 1)), f"masks/{name}", tags_exhaustive=True).hints("a")
         (data(paletted(greys(0, 1, 2)), f"masks/{name}", tags_exhaustive=True).root / "masks" / name).unlink()
 

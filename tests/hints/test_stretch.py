@@ -36,7 +36,7 @@ def deep(largest, kind=np.uint16, smallest=0):
 def test_sample_types_that_do_not_suit_one_another_are_said(tmp_path):
     mixed, flat = warnings_of(tmp_path, {"a.tif": deep(3000), "b.tif": deep(1, np.float32), "c.png": deep(3000)})
     assert mixed.startswith("The images have samples of several types (2 uint16, 1 float32), but all are stretched")
-    assert flat.startswith("1 of 3 images have almost no contrast (e.g. b: fewer than 8 grey levels) after the stretch")
+    assert flat.startswith("1 of 3 images have almost no contrast (e.g. b: fewer than 8 gray levels) after the stretch")
     assert 'convert them to the scale of the others, or write a "range" that suits all into dataset.json' in flat
 
 

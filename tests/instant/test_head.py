@@ -68,5 +68,5 @@ def test_the_head_learns_what_no_line_separates_and_stands_in_the_network():
 def test_no_pixel_is_a_sentence():
     network = Embedder(TINY, num_classes=2)
     none = LabelledPixels(torch.zeros(0, network.decoder.width), torch.zeros(0, dtype=torch.int64), torch.zeros(0))
-    with pytest.raises(TrainingError, match="no labelled pixel"):
+    with pytest.raises(TrainingError, match="no labeled pixel"):
         fit_head(network, none, 1, 0)

@@ -154,7 +154,7 @@ class TagsConfig(_Section):
         "like any tagged class.",
     )
     boundary_prior: NonNegative = Field(
-        1.0, description="Log odds of background at the image boundary against the centre; 0 disables it."
+        1.0, description="Log odds of background at the image boundary against the center; 0 disables it."
     )
 
 

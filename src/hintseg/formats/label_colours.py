@@ -54,9 +54,9 @@ def read_colours(path: Path) -> list[tuple[str, Colour]] | None:
     for where, name, values in rows:
         colour = (int(values[0]), int(values[1]), int(values[2]))
         if max(colour) > 255:
-            raise InputError(f"{where}: {colour} is no colour; each value is at most 255.")
+            raise InputError(f"{where}: {colour} is no color; each value is at most 255.")
         if classes.setdefault(colour, name) != name:
-            raise InputError(f"{where}: the colour {colour} is of {classes[colour]!r} already.")
+            raise InputError(f"{where}: the color {colour} is of {classes[colour]!r} already.")
     return [(name, colour) for colour, name in classes.items()]
 
 
@@ -145,4 +145,4 @@ def _csv_rows(path: Path) -> list[list[str]]:
     try:
         return list(csv.reader(lines_of(path)))
     except csv.Error as error:
-        raise InputError(f"{path}: is no table of names and colours ({error}).") from error
+        raise InputError(f"{path}: is no table of names and colors ({error}).") from error

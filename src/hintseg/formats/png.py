@@ -165,7 +165,7 @@ def _first_value(names: list[str], meanings: Path, found: Imported) -> int:
 
 def _add_by_colour(keys: dict[str, Path], colours: list[tuple[str, Colour]], meanings: Path, found: Imported) -> None:
     if found.unlabeled is not None and found.unlabeled not in (name for name, _ in colours):
-        raise ConfigError(f"--unlabeled: {found.unlabeled!r} is no class of {meanings}; name one, as it has colours.")
+        raise ConfigError(f"--unlabeled: {found.unlabeled!r} is no class of {meanings}; name one, as it has colors.")
     labels_of = {_code(label_colours.BORDER): IGNORE_INDEX}
     for name, colour in colours:
         nothing = means_nothing(name) or name == found.unlabeled
@@ -184,7 +184,7 @@ def _add_by_colour(keys: dict[str, Path], colours: list[tuple[str, Colour]], mea
         for code in np.unique(codes[~transparent]).tolist():
             if code not in labels_of:
                 colour = (code >> 16, code >> 8 & 255, code & 255)
-                raise InputError(f"{path}: has the colour {colour}, which {meanings.name} does not name.")
+                raise InputError(f"{path}: has the color {colour}, which {meanings.name} does not name.")
             labels[(codes == code) & ~transparent] = labels_of[code]
         found.paint_map(key, labels, str(path))
     if clear:

@@ -54,7 +54,7 @@ def read_rest(paths: list[Path], found: Imported) -> None:
         if masked:
             png.read_root(base, found)
         elif png.maps_below(base):
-            found.note(f"{base}: its masks are not read; labelmap.txt must say which colour is which class.")
+            found.note(f"{base}: its masks are not read; labelmap.txt must say which color is which class.")
         sets = [
             base / "ImageSets" / name for name in (("Segmentation", "Main") if masked else ("Main", "Segmentation"))
         ]

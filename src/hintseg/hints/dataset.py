@@ -8,7 +8,7 @@
     scribbles.json           KEY → [[class, [[x, y], …]], …]       strokes, over the PNGs or in their place;
                              a third entry is a stroke's width in pixels, 3 without it
     points.json              KEY → [[x, y, class], …]
-    contours/KEY.png         grey boundary strength, in place of the colour gradient for superpixels
+    contours/KEY.png         gray boundary strength, in place of the color gradient for superpixels
     boxes.json               KEY → [[x0, y0, x1, y1, class], …]     pixels, end exclusive
     tags.json                KEY → [class, …]
     verified_classes.json    KEY → [class, …]: only these were looked for; of others nothing is known

@@ -91,7 +91,7 @@ def contrast_warnings(view: View, files: Sequence[Path], flat: Sequence[str], im
         )
     if flat and limits is not None:
         found.append(
-            f"{len(flat)} of {images} images have almost no contrast (e.g. {flat[0]}: fewer than {LEAST_LEVELS} grey "
+            f"{len(flat)} of {images} images have almost no contrast (e.g. {flat[0]}: fewer than {LEAST_LEVELS} gray "
             f"levels) after the stretch that all images of the data set share ({limits[0]:g} becomes black, "
             f"{limits[1]:g} white). Unless they are empty, convert them to the scale of the others, or write a "
             '"range" that suits all into dataset.json.'

@@ -181,7 +181,7 @@ def require_click(at: tuple[float, float], neighbours: int, width: int, height: 
     if not (0 <= x < width and 0 <= y < height):
         raise InputError(f"--at {x:g},{y:g} lies outside the {width}×{height} image.")
     if not hasattr(neighbours, "__index__") or neighbours < 0:
-        raise InputError(f"the number of neighbours must be a whole number from 0 but is {neighbours!r:.80}.")
+        raise InputError(f"the number of neighbors must be a whole number from 0 but is {neighbours!r:.80}.")
     return x, y
 
 

@@ -138,7 +138,7 @@ def _checked(content: dict[str, Any], path: Path) -> dict[str, Any]:
     content["colours"] = tuple(content.get("colours", ()))
     is_whole = len(content["colours"]) in (0, len(content["classes"]))
     if not is_whole or not all(map(COLOUR.fullmatch, content["colours"])):
-        raise ValueError("its colours must be #rrggbb, one a class")
+        raise ValueError("its colors must be #rrggbb, one a class")
     content["largest"] = int(content.get("largest", 0))
     if not 0 <= content["largest"] <= MAX_PIXELS:
         raise ValueError("its largest image has a side that no image can have")

@@ -92,7 +92,7 @@ def fit_head(network: Embedder, pixels: LabelledPixels, steps: int, seed: int, b
         TrainingError: there is no pixel.
     """
     if not len(pixels.labels):
-        raise TrainingError("no labelled pixel is left to fit the head to; add points, strokes or masks.")
+        raise TrainingError("no labeled pixel is left to fit the head to; add points, strokes or masks.")
     torch.manual_seed(seed)
     mean, scale = pixels.features.mean(dim=0), pixels.features.std(dim=0, correction=0) + 1e-5
     embedding, classifier, drop = _layers(network)

@@ -132,7 +132,7 @@ def pixel_area(path: Path) -> float | None:
     if np.ptp(ground) > TRUE_AREA * ground.mean():
         _warn_once(
             "areas",
-            f"{path}: its pixels have different areas on the ground, so it gets no square metres; reproject it to UTM "
+            f"{path}: its pixels have different areas on the ground, so it gets no square meters; reproject it to UTM "
             "or another projection for its region. Further ones are not named.",
         )
         return None

@@ -175,7 +175,7 @@ def read_label_map(path: Path) -> LabelMap:
             raise fractions(path)
         if image.mode not in ("L", "P", "1", "I", "I;16", "I;16B", "I;16L"):
             raise InputError(
-                f"{path}: a label map must have one channel (grey or palette) but this is {image.mode}; "
+                f"{path}: a label map must have one channel (gray or palette) but this is {image.mode}; "
                 "save class indices, not colours."
             )
         if header is not None and header.channels > 1:

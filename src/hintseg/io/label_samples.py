@@ -43,7 +43,7 @@ def require_numbered(path: Path, image: Image.Image) -> None:
     """
     if image.format == "GIF":
         raise InputError(
-            f"{path}: is a GIF, and programs that write GIFs renumber the colours, so its values may be other classes; "
+            f"{path}: is a GIF, and programs that write GIFs renumber the colors, so its values may be other classes; "
             "save the original label map as PNG."
         )
     if image.format in LOSSY or image.info.get("compression") in LOSSY_TIFF:
@@ -71,8 +71,8 @@ def require_sure_palette(path: Path, palette: bytes, values: NDArray[np.uint8]) 
         return
     number, grey = next((int(n), int(g)) for n, g in zip(used, greys, strict=True) if n != g)
     raise InputError(
-        f"{path}: its palette shows the value {number} as the grey {grey}, so it is unclear which of the two is the "
-        "class; save it as an 8-bit grey PNG whose grey is the class."
+        f"{path}: its palette shows the value {number} as the gray {grey}, so it is unclear which of the two is the "
+        "class; save it as an 8-bit gray PNG whose gray is the class."
     )
 
 

@@ -168,7 +168,7 @@ def _from_palette(path: Path, index: NDArray[Any], colormap: NDArray[np.uint16])
     # Its entries have 16 bits; some programs fill the lower eight alone.
     colours = (colormap >> 8 if colormap.max() > 255 else colormap).astype(np.uint8).T
     if index.max(initial=0) >= len(colours):
-        raise InputError(f"{path}: uses colours that its palette lacks; save it as RGB.")
+        raise InputError(f"{path}: uses colors that its palette lacks; save it as RGB.")
     return np.ascontiguousarray(colours)[index]
 
 

@@ -97,5 +97,5 @@ def test_completion_without_a_run_says_how_many_images_are_black(deep, tmp_path,
     assert list(complete_masks(None, deep, deep.keys(), ("points",), "harmonic", out)) == [None] * 3
     (said,) = warned(caplog)
     assert said.startswith(
-        "1 of 3 images have almost no contrast (e.g. z: fewer than 8 grey levels) after the stretch that all images"
+        "1 of 3 images have almost no contrast (e.g. z: fewer than 8 gray levels) after the stretch that all images"
     )

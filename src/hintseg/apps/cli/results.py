@@ -15,7 +15,7 @@ def retrieve(
     run: Run,
     source: Annotated[str, typer.Argument(metavar="IMAGE", help="Image file or its URL.", show_default=False)],
     at: Annotated[str, typer.Option(help="Pixel whose segment is looked up, as x,y.")],
-    neighbours: Annotated[int, typer.Option(min=1, help="Number of neighbours.")] = 20,
+    neighbours: Annotated[int, typer.Option(min=1, help="Number of neighbors.")] = 20,
     out: Annotated[
         Path | None, typer.Option(parser=local_path, metavar="FOLDER", help="Output folder; default RUN/retrieval.")
     ] = None,
@@ -179,7 +179,7 @@ def measure(
         typer.Option(
             parser=local_path,
             metavar="FOLDER",
-            help="Folder of the images, whose scale gives square metres; default those of the run.",
+            help="Folder of the images, whose scale gives square meters; default those of the run.",
         ),
     ] = None,
     out: Annotated[
@@ -187,7 +187,7 @@ def measure(
     ] = None,
     overwrite: Overwrite = False,
 ) -> None:
-    """Measure how much of each image each class covers: pixels, percent, square metres where there is a scale.
+    """Measure how much of each image each class covers: pixels, percent, square meters where there is a scale.
 
     Example: hintseg measure runs/a --out areas.csv
     """

@@ -49,7 +49,7 @@ class Appearance:
         for one, colour in colours.items():
             if one not in identifiers or not COLOUR.fullmatch(colour):
                 raise InputError(
-                    f"{colour!r:.20} of class {one!r:.20}: give a class of the table and a colour as #rrggbb."
+                    f"{colour!r:.20} of class {one!r:.20}: give a class of the table and a color as #rrggbb."
                 )
         if order is not None and (len(set(order)) < len(order) or not set(order) <= set(identifiers)):
             raise InputError("the order of the classes must name classes of the table, each once.")

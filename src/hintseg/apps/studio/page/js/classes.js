@@ -42,7 +42,7 @@ function eye({ id, name }) {
 }
 
 function more({ id, name }) {
-  const button = element("button", { className: "small more", title: `rename, colour, move or delete ${name}`, onclick: () => editClass(id) });
+  const button = element("button", { className: "small more", title: `rename, color, move or delete ${name}`, onclick: () => editClass(id) });
   button.setAttribute("aria-label", button.title);
   button.dataset.id = id;
   return button;

@@ -56,7 +56,7 @@ async function saveChange(change) {
 
 function said({ add, change, move, complete, background }) {
   if (add) return `add “${add}”`;
-  if (change) return change.name && change.name !== change.before ? `rename “${change.before}” to “${change.name}”` : `colour “${change.before}”`;
+  if (change) return change.name && change.name !== change.before ? `rename “${change.before}” to “${change.name}”` : `color “${change.before}”`;
   if (move) return `move “${classOf(move.id)?.name ?? "a class that is gone"}”`;
   if (complete !== undefined) return complete ? "tick “tags are exhaustive”" : "untick “tags are exhaustive”";
   return `make “${classOf(background)?.name ?? "none"}” the background`;
