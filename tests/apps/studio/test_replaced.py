@@ -181,7 +181,7 @@ def test_an_accepted_mask_that_cannot_be_shown_can_be_withdrawn(browser, serve, 
         expect(page.locator("#accept")).to_have_text("Accept mask")
         expect(page.locator("#error")).to_be_hidden()
     assert not (photographs / "masks" / "astronaut.png").exists()
-    assert len(list((photographs / "studio" / "kept" / "masks").glob("*.png"))) == 1
+    assert len(list((photographs / "studio" / "kept" / "masks").glob("astronaut-*.png"))) == 1
 
 
 @pytest.mark.slow

@@ -1,5 +1,6 @@
 """Hints that could not be saved because others came first: copies in studio/kept, until what they hold is saved."""
 
+import glob
 import hashlib
 import json
 from contextlib import suppress
@@ -16,6 +17,8 @@ from hintseg.hints.dataset import Dataset
 from hintseg.io.images import read_image_size
 from hintseg.io.reading import read_json
 from hintseg.io.writing import atomic_path
+
+NAME = 40  # characters of an image's name in that of a copy; file systems take 255 bytes
 
 
 def keep(root: Path, key: str, drawn: DrawnHints, names: dict[str, str]) -> str:
@@ -113,8 +116,9 @@ def keep_mask(root: Path, path: Path) -> None:
 
 def has_kept_mask(root: Path, path: Path) -> bool:
     """Whether a copy of an earlier content of a mask is kept."""
-    return any((root / "studio" / "kept" / "masks").glob(f"{_stem(root, path)}-*"))
+    return any((root / "studio" / "kept" / "masks").glob(f"{glob.escape(_stem(root, path))}-*"))
 
 
 def _stem(root: Path, path: Path) -> str:
-    return version_of(path.relative_to(root).as_posix())
+    """Of its copies: the name for people, then which file it is."""
+    return f"{path.stem[:NAME]}-{version_of(path.relative_to(root).as_posix())}"
