@@ -283,32 +283,24 @@ def _write(found: Imported, out: Path, background: int | None) -> Dataset:
         "boxes": found.boxes,
         "points": found.points,
         "scribbles": found.scribbles,
-        "verified_classes": found.verified_classes | _verified_classes(found, background),
+        "verified_classes": _verified_classes(found),
     }
     return write_folder(out, found.classes, background, found.images, found.splits, tables)
 
 
-def _verified_classes(found: Imported, background: int | None) -> dict[str, list[int]]:
+def _verified_classes(found: Imported) -> dict[str, list[int]]:
     """Of images in which something was left out: the classes of which nothing more can be there.
 
     A class with a tag counts as there anyway, and needs no row but for boxes, which would say where it is and is not.
-    Where no class is the background, a class without boxes is not all that lies outside those of others: it gets no
-    place by exclusion.
+    Of an image without hints nothing is known, whatever its annotation files list.
     """
-    rows = {}
-    for key in found.incomplete.keys() | (found.boxes.keys() if background is None else set()):
+    hinted = set[str]().union(found.tags, found.boxes, found.points, found.scribbles, found.regions)
+    rows = {key: labels for key, labels in found.verified_classes.items() if key in hinted}
+    for key, missing in found.incomplete.items():
         boxed = {row[-1] for row in found.boxes.get(key, ())}
-        left = found.incomplete.get(key, set()) - (set(found.tags.get(key, ())) - boxed)
-        if boxed and background is None:
-            left |= _named(found, key) - boxed
+        left = missing - (set(found.tags.get(key, ())) - boxed)
         searched = found.verified_classes.get(key, range(len(found.classes)))
         if left:
-            rows[key] = [] if None in left else [label for label in searched if label not in left]
+            known = key in hinted and None not in left
+            rows[key] = [label for label in searched if label not in left] if known else []
     return rows
-
-
-def _named(found: Imported, key: str) -> set[int | None]:
-    """Classes of an image's hints other than boxes."""
-    rows = [*found.points.get(key, ()), *((row[0],) for row in found.scribbles.get(key, ()))]
-    drawn = np.unique(found.regions[key]).tolist() if key in found.regions else []
-    return {int(row[-1]) for row in rows} | {*found.tags.get(key, ()), *(label for label in drawn if label < UNLABELED)}

@@ -19,8 +19,10 @@ def pixel_digest(image: DecodedImage, contours: NDArray[np.floating] | None = No
 
 
 def hint_digest(hints: ImageHints) -> str:
-    """Of all hints of one image in their order, and of the classes that were looked for."""
+    """Of all hints of one image in their order, and of the classes that were looked for or lie outside."""
     digest = hashlib.sha256(repr(None if hints.verified_classes is None else sorted(hints.verified_classes)).encode())
+    if hints.outside:
+        digest.update(repr(sorted(hints.outside)).encode())
     for name, found in hints.by_type.items():
         for hint in found:
             values = [getattr(hint, field.name) for field in dataclasses.fields(hint)]  # type: ignore[arg-type]

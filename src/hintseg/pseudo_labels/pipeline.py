@@ -84,7 +84,7 @@ def limited_by_boxes(
 
     Args:
         inside: (H, W) uint8 of `box_seeds` or `middles`.
-        unverified: classes that nobody looked for: objects without a box may be anywhere, or nowhere.
+        unverified: classes of which more than the boxes say may be anywhere, or nowhere.
     """
     possible = possible_classes(boxes, labels.candidate_classes, labels.labels.shape)
     blank, somewhere = labels.labels == UNLABELED, possible.any(axis=0)
@@ -100,11 +100,16 @@ def limited_by_boxes(
 
 
 def _unverified_classes(hints: ImageHints, num_classes: int) -> frozenset[int]:
-    """Classes that nobody looked for; one with boxes only if a tag names it, too, or nobody looked for anything."""
+    """Classes that nobody looked for; one with boxes only if a tag names it, too, or nobody looked for anything.
+
+    Where no class is the background, those without boxes, too: they are not all that lies outside the boxes of others.
+    """
+    boxed = {box.label for box in hints.boxes}
+    unboxed = frozenset(range(num_classes)) - boxed if hints.background is None else frozenset[int]()
     if hints.verified_classes is None:
-        return frozenset()
-    boxed = {box.label for box in hints.boxes} - {tag.label for tag in hints.tags} if hints.verified_classes else set()
-    return frozenset(range(num_classes)) - hints.verified_classes - {hints.background} - boxed
+        return unboxed
+    placed = boxed - {tag.label for tag in hints.tags} if hints.verified_classes else set[int]()
+    return unboxed | frozenset(range(num_classes)) - hints.verified_classes - {hints.background} - placed
 
 
 def possible_classes(

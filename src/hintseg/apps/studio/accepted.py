@@ -14,9 +14,10 @@ from hintseg.apps.studio.links import writable
 from hintseg.apps.studio.project import Project
 from hintseg.apps.studio.regions import stage_map
 from hintseg.apps.studio.runs import connected_runs
-from hintseg.apps.studio.tables import mark
+from hintseg.apps.studio.tables import mark, stage_nothing_known
 from hintseg.errors import InputError
 from hintseg.hints.labels import IGNORE_INDEX, UNLABELED
+from hintseg.hints.types.registry import HINT_TYPES
 from hintseg.io.images import write_labels
 
 
@@ -47,11 +48,14 @@ def withdraw(project: Project, key: str, is_current: Callable[[], bool] = lambda
         ConflictError: it is not the one that was seen.
         RunError: masks/ is a link.
     """
-    with project.locked():
+    with project.locked() as dataset:
         require(is_current)
         if (path := _mask(project, key)) is not None:
             keep_mask(project.root, path)
-            path.unlink(missing_ok=True)
+            with changing(project.root) as change:
+                change.removed.append(path.relative_to(project.root).as_posix())
+                if not any(key in dataset.hint_keys()[name] for name in HINT_TYPES if name != "masks"):
+                    stage_nothing_known(project.root, [key], change)
     return project.dataset.has_mask(key)
 
 

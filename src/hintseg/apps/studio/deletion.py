@@ -11,7 +11,7 @@ from hintseg.apps.studio.drawn import TABLES
 from hintseg.apps.studio.tables import CLASS_OF, NUMBERED, numbered
 from hintseg.errors import InputError
 from hintseg.hints.dataset import Dataset
-from hintseg.hints.dataset_json import read_description, read_table, table_path
+from hintseg.hints.dataset_json import read_description, read_table
 from hintseg.hints.labels import IGNORE_INDEX, UNLABELED
 from hintseg.hints.types.registry import HINT_TYPES
 from hintseg.io.images import write_labels
@@ -67,12 +67,12 @@ def delete_class(dataset: Dataset, label: int) -> str:
 
 def _stage(dataset: Dataset, label: int, change: Change) -> None:
     staged = change.staged
-    for name in NUMBERED:
-        path = table_path(dataset.root, name)
-        if path.exists():
-            table = {key: _without(dataset, name, rows, label) for key, rows in read_table(path).items()}
-            left = {key: rows for key, rows in table.items() if rows or name == "verified_classes"}
-            change.write_table(dataset.root, name, left)
+    tables = {name: read_table(dataset.root / f"{name}.json") for name in NUMBERED}
+    left = {
+        name: {key: _without(dataset, name, rows, label) for key, rows in table.items()}
+        for name, table in tables.items()
+    }
+    losing = {key for name in TABLES for key, rows in tables[name].items() if len(left[name][key]) < len(rows)}
     moved = np.arange(256, dtype=np.uint8)
     moved[label + 1 : len(dataset.classes)] -= 1
     names = [name for number, name in enumerate(dataset.classes) if number != label]
@@ -84,6 +84,8 @@ def _stage(dataset: Dataset, label: int, change: Change) -> None:
         for key, path in dataset.label_maps[folder].files.items():
             before = _labels(dataset, folder, key)
             labels = moved[before]
+            if (before == label).any():
+                losing.add(key)
             if np.array_equal(labels, before):
                 continue
             target = staged / path.relative_to(dataset.root)
@@ -93,6 +95,12 @@ def _stage(dataset: Dataset, label: int, change: Change) -> None:
                 )
             target.parent.mkdir(parents=True, exist_ok=True)
             write_labels(target, dataset.coding.encode(labels))
+    if dataset.tags_exhaustive:  # the deleted class may still be there, and nobody says which one it is now
+        left["verified_classes"] |= {key: [] for key in sorted(losing)}
+    for name, table in left.items():
+        if tables[name] or table:
+            kept = {key: rows for key, rows in table.items() if rows or name == "verified_classes"}
+            change.write_table(dataset.root, name, kept)
     path = dataset.root / "dataset.json"
     unsaid: dict[str, Any] = {"ignore_index": dataset.ignore_index, "tags_exhaustive": dataset.tags_exhaustive}
     content: dict[str, Any] = read_description(path) if path.exists() else unsaid

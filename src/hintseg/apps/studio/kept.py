@@ -100,15 +100,15 @@ def is_cut(dataset: Dataset, key: str) -> bool:
         return True
 
 
-def keep_mask(root: Path, path: Path) -> None:
-    """Copy a mask that is about to be replaced or withdrawn.
+def keep_mask(root: Path, path: Path, folder: str = "masks") -> None:
+    """Copy a mask, or another file, that is about to be replaced or withdrawn, into a folder below studio/kept.
 
     Raises:
         RunError: it cannot be written.
     """
     content = path.read_bytes()
     name = f"{_stem(root, path)}-{hashlib.sha256(content).hexdigest()[:16]}{path.suffix}"
-    copy = writable(root, "studio", "kept", "masks", name)
+    copy = writable(root, "studio", "kept", folder, name)
     if not copy.exists():
         with atomic_path(copy) as temporary:
             temporary.write_bytes(content)

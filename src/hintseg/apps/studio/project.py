@@ -21,8 +21,8 @@ from hintseg.apps.studio.gathering import gather_images
 from hintseg.apps.studio.identifiers import identify
 from hintseg.apps.studio.kept import drop, drop_held, is_cut, keep, kept
 from hintseg.apps.studio.links import writable, write_new
-from hintseg.apps.studio.regions import hints_that_fit, is_same, map_version, stage_map
-from hintseg.apps.studio.tables import HintTables, Marks, by_number, mark, types_by_image
+from hintseg.apps.studio.regions import has_regions, hints_that_fit, is_same, map_version, stage_map
+from hintseg.apps.studio.tables import HintTables, Marks, by_number, mark, stage_nothing_known, types_by_image
 from hintseg.apps.studio.uploads import decoded_upload
 from hintseg.errors import InputError
 from hintseg.hints.colours import APPEARANCE
@@ -270,6 +270,8 @@ class Project:
             with changing(self.root, "outside" if is_cut(self.dataset, key) else "") as change:
                 stage_map(self.dataset, key, labels, change)
                 self._tables.stage(key, rows, change)
+                left = any(rows.values()) or has_regions(self.dataset, key, labels) or self.dataset.has_mask(key)
+                stage_nothing_known(self.root, [] if left else [key], change)
             drop_held(self.root, key, drawn)
             with suppress(InputError):  # others may be writing by now; who reads it next says so
                 self._reload()
@@ -278,11 +280,8 @@ class Project:
     def _conflict(self, key: str, drawn: DrawnHints, missing: int) -> ConflictError:
         names = dict(zip(self.identifiers, self.dataset.classes, strict=True))
         copy = keep(self.root, key, drawn, names)
-        why = (
-            "a class that these hints name is gone"
-            if missing
-            else "the hints of this image were changed elsewhere since this page read them"
-        )
+        changed = "the hints of this image were changed elsewhere since this page read them"
+        why = "a class that these hints name is gone" if missing else changed
         return ConflictError(f"{key}: {why}; yours are kept in studio/kept/{copy}.", self.hints(key) | {"copy": copy})
 
     def forget_kept(self, key: str, name: str) -> None:

@@ -59,6 +59,11 @@ def is_same(dataset: Dataset, key: str, labels: NDArray[np.uint8] | None) -> boo
     return bool((labels == UNLABELED).all()) if found is None else np.array_equal(found.labels, labels)
 
 
+def has_regions(dataset: Dataset, key: str, labels: NDArray[np.uint8] | None) -> bool:
+    """Whether there are regions once these (H, W) labels are saved; None: those that are there stay."""
+    return dataset.label_path(FOLDER, key) is not None if labels is None else bool((labels < UNLABELED).any())
+
+
 def stage_map(dataset: Dataset, key: str, labels: NDArray[np.uint8] | None, change: Change) -> None:
     """Let a change write the map where it differs; of one that another program made a copy stays in studio/kept/masks.
 

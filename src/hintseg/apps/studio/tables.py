@@ -1,14 +1,15 @@
 """The hint tables of a folder that other programs write, too."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from hintseg.apps.studio.changes import Change
 from hintseg.apps.studio.drawn import TABLES, Rows
+from hintseg.apps.studio.kept import keep_mask
 from hintseg.hints.dataset import Dataset
-from hintseg.hints.dataset_json import read_table
+from hintseg.hints.dataset_json import read_table, table_path
 from hintseg.hints.names import plain_name
 from hintseg.hints.types.registry import HINT_TYPES
 
@@ -67,6 +68,20 @@ def types_by_image(dataset: Dataset) -> dict[str, list[str]]:
     """Key → its hint types, of all images."""
     named = dataset.hint_keys()
     return {key: [name for name in HINT_TYPES if key in named[name]] for key in dataset.keys(None)}
+
+
+def stage_nothing_known(root: Path, keys: Iterable[str], change: Change) -> None:
+    """Of images that lose their hints nothing is known any more, not that verified classes are absent.
+
+    Raises:
+        InputError: verified_classes.json cannot be read.
+        RunError: it cannot be written; a copy of what it was is in studio/kept/tables.
+    """
+    table = read_table(root / "verified_classes.json")
+    emptied: dict[str, list[Any]] = {key: [] for key in keys if table.get(key)}
+    if emptied:
+        keep_mask(root, table_path(root, "verified_classes"), "tables")
+        change.write_table(root, "verified_classes", table | emptied)
 
 
 def by_number(rows: Rows, classes: Sequence[str]) -> Rows:

@@ -1,0 +1,88 @@
+"""An image that loses hints does not get other classes for it: what is not known any more is not said to be absent."""
+
+import json
+
+import numpy as np
+import pytest
+
+pytest.importorskip("fastapi")
+
+from hintseg.apps.studio.project import Project
+from hintseg.hints.dataset import Dataset
+from hintseg.io.images import write_labels
+from hintseg.pseudo_labels.pipeline import pseudo_labels
+
+NAMES = ["sky", "roof", "été"]
+STROKE = {"strokes": [{"label": 1, "vertices": [[3, 5], [60, 5]], "width": 4}]}
+
+
+def candidates(folder, key="b"):
+    """Names of the classes that a network may say of an image."""
+    dataset = Dataset.open(folder)
+    labels = pseudo_labels(dataset.decoded(key), dataset.hints(key), len(dataset.classes))
+    return [name for name, may_be in zip(dataset.classes, labels.candidate_classes, strict=True) if may_be]
+
+
+@pytest.fixture
+def grown(tab, folder):
+    """A class was added after image b had got hints of another; every hint counts as all that there is."""
+    description = json.loads((folder / "dataset.json").read_text("utf-8"))
+    (folder / "dataset.json").write_text(json.dumps(description | {"tags_exhaustive": True, "background": None}))
+    tab.save("b", STROKE)
+    tab.reload()
+    assert tab.classes([*NAMES, "cow"]).status_code == 200
+    assert candidates(folder) == ["roof", "cow"]
+    return tab
+
+
+def rows(folder):
+    path = folder / "verified_classes.json"
+    return json.loads(path.read_text("utf-8")) if path.exists() else {}
+
+
+def test_hints_that_are_removed_leave_all_classes_open(grown, folder):
+    before = (folder / "verified_classes.json").read_bytes()
+    grown.save("b", {})
+    assert candidates(folder) == [*NAMES, "cow"]
+    (copy,) = (folder / "studio" / "kept" / "tables").iterdir()
+    assert copy.read_bytes() == before
+    grown.save("b", STROKE)  # as undo does
+    assert candidates(folder) == [*NAMES, "cow"]
+
+
+def test_what_is_verified_of_an_image_that_has_other_hints_stays(grown, folder):
+    before = rows(folder)
+    grown.save("b", STROKE | {"points": [{"x": 5, "y": 40, "label": 2}]})
+    grown.save("b", STROKE)
+    assert rows(folder) == before
+    (folder / "verified_classes.json").write_text(json.dumps(before | {"été 1": [1]}), "utf-8")
+    grown.save("b", {})
+    assert rows(folder) == {"b": [], "été 1": [1]}
+
+
+def test_a_mask_that_is_withdrawn_leaves_all_classes_open(grown, folder):
+    write_labels(folder / "masks" / "b.png", np.ones((72, 96), np.uint8))
+    grown.save("b", {})
+    assert rows(folder) == {"b": [0, 1, 2]}  # the mask is there
+    seen = grown.mask_tag("b", "accepted")
+    assert grown.client.delete("/api/accept/b", headers={"If-Match": seen}).json() == {"accepted": False}
+    assert candidates(folder) == [*NAMES, "cow"]
+
+
+def test_a_mask_that_is_withdrawn_from_hints_takes_nothing_of_them(grown, folder):
+    write_labels(folder / "masks" / "b.png", np.ones((72, 96), np.uint8))
+    seen = grown.mask_tag("b", "accepted")
+    assert grown.client.delete("/api/accept/b", headers={"If-Match": seen}).json() == {"accepted": False}
+    assert rows(folder) == {"b": [0, 1, 2]}
+
+
+@pytest.mark.parametrize("other", [{}, {"points": [{"x": 5, "y": 40, "label": 2}]}], ids=["alone", "beside another"])
+def test_a_deleted_class_leaves_all_others_open_where_it_was(tab, folder, other):
+    (folder / "dataset.json").write_text(json.dumps({"classes": NAMES, "background": None, "tags_exhaustive": True}))
+    tab.save("b", STROKE | other)
+    tab.save("été 1", {"points": [{"x": 5, "y": 40, "label": 0}]})
+    table = Project.open(folder).table()
+    answer = tab.client.delete(f"/api/classes/{tab.ids[1]}", headers={"If-Match": table["version"]})
+    assert answer.status_code == 200
+    assert candidates(folder) == ["sky", "été"]
+    assert candidates(folder, "été 1") == ["sky"]
