@@ -386,6 +386,20 @@ def test_what_coco_cannot_mean_is_refused(root, annotation, message):
         Result(root)
 
 
+@pytest.mark.parametrize("listed", [["cow", "dog"], ["cow"]])
+def test_of_an_image_without_hints_nothing_is_known(root, listed):
+    add_image(root / "b.png")
+    categories = [{"id": number + 1, "name": name} for number, name in enumerate(["cow", "dog"])]
+    two = [{"id": 1, "file_name": "b.png"}]
+    coco(root, [{"segmentation": [FLAT]}, {"category_id": 2, "bbox": [30, 30, 5, 5]}], categories)
+    outside = [{"keypoints": [200, 20, 2]}] if len(listed) == 2 else []
+    coco(root, outside, [one for one in categories if one["name"] in listed], images=two, name="b.json")
+    dataset = Result(root).dataset
+    assert dataset.classes == ("cow", "dog")
+    assert not dataset.hints("b").absent(2).any()
+    assert pseudo_labels(dataset.decoded("b"), dataset.hints("b"), 2).says_nothing()
+
+
 def test_a_class_that_was_clicked_outside_its_image_is_not_absent_from_it(root):
     add_image(root / "b.png")
     images = [{"id": 1, "file_name": "a.png"}, {"id": 2, "file_name": "b.png"}]

@@ -5,7 +5,9 @@ import tifffile
 
 from hintseg.check import inspect
 from hintseg.hints.dataset import Dataset
-from hintseg.hints.digest import pixel_digest
+from hintseg.hints.digest import hint_digest, pixel_digest
+from hintseg.hints.model import ImageHints
+from hintseg.hints.types.points import Point
 from hintseg.io.samples import DecodedImage
 
 
@@ -24,3 +26,9 @@ def test_an_image_without_a_mask_keeps_its_digest():
     image = np.zeros((2, 2, 3), np.uint8)
     assert pixel_digest(DecodedImage(image)) == "b5cf5f9aaf1168e0"
     assert pixel_digest(DecodedImage(image, np.eye(2, dtype=bool))).startswith("b5cf5f9aaf1168e0+")
+
+
+def test_classes_of_hints_outside_the_image_count():
+    hints = {"points": (Point(3, 3, 1),)}
+    assert hint_digest(ImageHints(hints)) == "2969efb405688aac"
+    assert hint_digest(ImageHints(hints, outside=frozenset({0}))) != hint_digest(ImageHints(hints))

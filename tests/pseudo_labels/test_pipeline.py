@@ -57,3 +57,12 @@ def test_without_a_background_what_boxes_leave_is_of_no_class():
     labels = pseudo_labels(DecodedImage(np.zeros((20, 30, 3), np.uint8), None), hints, 2, find_in_boxes=middles)
     assert labels.labels[19, 29] == UNLABELED
     assert not labels.possible[:, 19, 29].any()
+
+
+def test_without_a_background_a_class_without_boxes_is_not_all_that_lies_outside_those_of_others():
+    def far(background, *hints):
+        found = ImageHints({"boxes": HINTS.boxes, "points": hints}, background=background)
+        return pseudo_labels(DecodedImage(np.zeros((20, 30, 3), np.uint8), None), found, 3, 2, middles).labels[19, 29]
+
+    assert far(None, Point(3, 3, 2)) == far(0, Point(3, 3, 2)) == UNLABELED
+    assert (far(None), far(0)) == (UNLABELED, 0)

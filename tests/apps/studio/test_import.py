@@ -199,6 +199,77 @@ def test_points_and_strokes_that_lie_on_the_users_are_left_out_and_counted(tab, 
     assert [labels[20, 20], labels[50, 5], labels[50, 60], labels[42, 5]] == [2, 2, 1, UNLABELED]
 
 
+@pytest.fixture
+def exhaustive(tab, folder):
+    """No class is the background, and classes that no hint names are absent."""
+    description = json.loads((folder / "dataset.json").read_text("utf-8"))
+    (folder / "dataset.json").write_text(json.dumps(description | {"background": None, "tags_exhaustive": True}))
+    return tab
+
+
+def absent(folder, key="b"):
+    dataset = Dataset.open(folder)
+    return np.flatnonzero(dataset.hints(key).absent(len(dataset.classes))).tolist()
+
+
+HORSE = {"boxes": [{"label": 2, "x0": 5, "y0": 5, "x1": 60, "y1": 40}]}
+
+
+def test_a_region_in_ones_own_box_of_its_class_is_taken(exhaustive, folder):
+    exhaustive.save("b", HORSE)
+    _, taken = imported(exhaustive.client, {"b.json": labelme("b.png", {**SQUARE, "label": "été"})}, "add")
+    assert taken["cut"] == 0
+    assert (scribbles(folder, "b") == 2).sum() == 600
+
+
+@pytest.mark.parametrize(("left", "kept"), [(10, 0), (50, 400)])
+def test_a_region_in_ones_own_box_of_another_class_is_told_and_its_class_is_not_absent(exhaustive, folder, left, kept):
+    exhaustive.save("b", HORSE)
+    moved = {**SQUARE, "points": [[left + x, y] for x, y in ((0, 10), (30, 10), (30, 30), (0, 30))]}
+    _, taken = imported(exhaustive.client, {"b.json": labelme("b.png", moved)}, "add")
+    assert taken["cut"] == 1
+    assert (scribbles(folder, "b") == 1).sum() == kept
+    assert 1 not in absent(folder)
+
+
+WIDE = {"strokes": [{"label": 2, "vertices": [[0, 20], [60, 20]], "width": 40}]}
+ON_IT = {**SQUARE, "points": [[20, 20]], "shape_type": "point"}
+
+
+@pytest.mark.parametrize(("shape", "told"), [(SQUARE, "cut"), (ON_IT, "covered")], ids=["region", "point"])
+def test_a_class_that_is_left_out_wholly_is_not_absent(exhaustive, folder, shape, told):
+    exhaustive.save("b", WIDE)
+    _, taken = imported(exhaustive.client, {"b.json": labelme("b.png", shape)}, "add")
+    assert taken[told] == 1
+    assert absent(folder) == [0]
+
+
+def test_a_region_below_a_stroke_that_was_left_out_is_not_of_its_own_class_there(exhaustive, folder):
+    exhaustive.save("b", {"points": [{"label": 2, "x": 20, "y": 20}]})
+    stroke = {"label": "sky", "shape_type": "linestrip", "points": [[12, 20], [38, 20]]}
+    _, taken = imported(exhaustive.client, {"b.json": labelme("b.png", SQUARE, stroke)}, "add")
+    assert taken["covered"] == 1
+    labels = hint_labels(Dataset.open(folder), "b")
+    assert [labels[20, 30], labels[20, 20], labels[27, 30]] == [UNLABELED, 2, 1]
+    assert absent(folder) == []
+
+
+def test_what_ignored_pixels_show_is_not_absent_where_they_become_unlabeled(exhaustive, folder):
+    exhaustive.save("b", {"points": [{"label": 2, "x": 60, "y": 60}]})
+    ignored = {**SQUARE, "label": "__ignore__", "points": [[50, 5], [60, 5], [60, 15], [50, 15]]}
+    imported(exhaustive.client, {"b.json": labelme("b.png", SQUARE, ignored)}, "add", background="grass")
+    assert absent(folder) == []
+
+
+def test_a_point_beside_ones_own_box_is_not_all_that_lies_outside(exhaustive, folder):
+    exhaustive.save("b", HORSE)
+    imported(
+        exhaustive.client, {"b.json": labelme("b.png", {**SQUARE, "points": [[80, 60]], "shape_type": "point"})}, "add"
+    )
+    labels = hint_labels(Dataset.open(folder), "b")
+    assert [labels[60, 80], labels[60, 10]] == [1, UNLABELED]
+
+
 def test_an_image_of_which_classes_are_verified_alone_is_kept(tab, folder):
     (folder / "verified_classes.json").write_text(json.dumps({"b": [0, 1]}), "utf-8")
     report, taken = imported(tab.client, {"b.json": labelme("b.png", SQUARE)}, "keep")
@@ -421,5 +492,6 @@ def test_an_accepted_mask_becomes_regions_to_edit_below_what_was_drawn(tab, fold
     assert not (folder / "masks" / "b.png").exists()
     copies = [path.read_bytes() for path in (folder / "studio" / "kept" / "masks").iterdir()]
     assert len(copies) == 2
+    assert json.loads((folder / "verified_classes.json").read_text("utf-8")) == {"b": []}, "ignored pixels may be any"
     seen = {"If-Match": accepted_tag(Project(folder), "b")}
     assert tab.client.post("/api/edit/b", headers=seen).status_code == 422

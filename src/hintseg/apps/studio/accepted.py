@@ -85,6 +85,7 @@ def edit(project: Project, key: str, is_current: Callable[[], bool] = lambda: Tr
         keep_mask(project.root, path)
         with changing(project.root) as change:
             stage_map(dataset, key, labels, change)
+            stage_nothing_known(project.root, [key] if ignored.any() else [], change, hinted=True)
             change.removed.append(path.relative_to(project.root).as_posix())
     return int(ignored.sum())
 

@@ -154,7 +154,7 @@ class DrawnHints(Body):
                 [labels[stroke.label], [[round(x, 1), round(y, 1)] for x, y in stroke.vertices], stroke.width]
                 for stroke in self.strokes
             ],
-            "points": [[_in_pixel(point.x), _in_pixel(point.y), labels[point.label]] for point in self.points],
+            "points": [[in_pixel(point.x), in_pixel(point.y), labels[point.label]] for point in self.points],
             "boxes": [[box.x0, box.y0, box.x1, box.y1, labels[box.label]] for box in self.boxes],
             "tags": sorted({labels[tag] for tag in self.tags}),
         }
@@ -199,6 +199,6 @@ def _rounded(value: Any) -> Any:
     return round(float(value), 1) if isinstance(value, int | float) else value
 
 
-def _in_pixel(place: float) -> float:
+def in_pixel(place: float) -> float:
     """To a tenth within the same pixel: the next one may be no part of the image."""
     return min(round(place, 1), math.floor(place) + 0.9)

@@ -70,17 +70,21 @@ def types_by_image(dataset: Dataset) -> dict[str, list[str]]:
     return {key: [name for name in HINT_TYPES if key in named[name]] for key in dataset.keys(None)}
 
 
-def stage_nothing_known(root: Path, keys: Iterable[str], change: Change) -> None:
+def stage_nothing_known(root: Path, keys: Iterable[str], change: Change, *, hinted: bool = False) -> None:
     """Of images that lose their hints nothing is known any more, not that verified classes are absent.
+
+    Args:
+        hinted: whether they have other hints, so that all classes that these do not name would count as absent.
 
     Raises:
         InputError: verified_classes.json cannot be read.
         RunError: it cannot be written; a copy of what it was is in studio/kept/tables.
     """
     table = read_table(root / "verified_classes.json")
-    emptied: dict[str, list[Any]] = {key: [] for key in keys if table.get(key)}
+    emptied: dict[str, list[Any]] = {key: [] for key in keys if hinted or table.get(key)}
     if emptied:
-        keep_mask(root, table_path(root, "verified_classes"), "tables")
+        if (path := table_path(root, "verified_classes")).exists():
+            keep_mask(root, path, "tables")
         change.write_table(root, "verified_classes", table | emptied)
 
 

@@ -1,6 +1,7 @@
 """Taking what was read into the project: all of it or nothing, and nothing of the user's unasked."""
 
 import json
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
@@ -11,9 +12,10 @@ from hintseg.apps.studio.changes import Change, changing
 from hintseg.apps.studio.class_names import checked_names
 from hintseg.apps.studio.class_table import require_placed
 from hintseg.apps.studio.conflict import ConflictError
+from hintseg.apps.studio.drawn import TABLES, in_pixel
 from hintseg.apps.studio.importing.reading import Read
 from hintseg.apps.studio.project import Project
-from hintseg.apps.studio.tables import CLASS_OF, NUMBERED, numbered
+from hintseg.apps.studio.tables import CLASS_OF, numbered
 from hintseg.errors import InputError
 from hintseg.hints.coding import LabelCoding, parse_coding
 from hintseg.hints.dataset import Dataset
@@ -45,8 +47,8 @@ def take(project: Project, read: Read, existing: Existing, version: str) -> dict
 
     Returns:
         images taken, images kept, how many points and strokes were left out as they lay on the user's hints of other
-        classes, how many ignored pixels became unlabeled as their masks became regions, and where copies of changed
-        files lie; None: nothing was changed.
+        classes, in how many images parts of regions were, how many ignored pixels became unlabeled as their masks
+        became regions, and where copies of changed files lie; None: nothing was changed.
 
     Raises:
         ConflictError: the project is another one by now.
@@ -69,17 +71,18 @@ def take(project: Project, read: Read, existing: Existing, version: str) -> dict
         ]
         with changing(project.root, "imports") as change:
             coding = _stage_description(dataset, read, names, labels, change)
-            plan = _Plan(
-                dataset, read, keys, hinted if existing == "replace" else set(), labels, coding, change, [], []
-            )
+            replaced = hinted if existing == "replace" else set()
+            plan = _Plan(dataset, read, keys, replaced, labels, coding, change, [], defaultdict(set), [])
             _stage_images(plan)
-            _stage_tables(plan)
+            for name in TABLES:
+                _stage_table(plan, name)
             _stage_label_maps(plan)
+            _stage_table(plan, "verified_classes")
     copied = (project.root / change.copies).is_dir()
     return {
         "taken": len(keys), "kept": len(read.keys) - len(keys), "keys": sorted(keys.values()),
-        "copy": change.copies if copied else None, "covered": len(plan.covered),
-        "opened": sum(plan.opened),
+        "copy": change.copies if copied else None, "covered": len(plan.covered), "cut": len(plan.left),
+        "opened": sum(pixels for _, pixels in plan.opened),
     }  # fmt: skip
 
 
@@ -93,8 +96,9 @@ class _Plan(NamedTuple):
         replaced: the project's keys whose hints go.
         labels: the project's label by imported label.
         coding: of the project's label maps from now on.
-        covered: the project's keys, once for each point or stroke that was left out below the user's.
-        opened: ignored pixels of each mask that became regions, which cannot say so.
+        covered: the project's key and the hint, of each point or stroke that was left out below the user's.
+        left: the project's key → labels of imported regions of which a part was left out below the user's hints.
+        opened: the project's key and the ignored pixels of each mask that became regions, which cannot say so.
     """
 
     dataset: Dataset
@@ -104,8 +108,9 @@ class _Plan(NamedTuple):
     labels: Sequence[int]
     coding: LabelCoding
     change: Change
-    covered: list[str]
-    opened: list[int]
+    covered: list[tuple[str, Hint]]
+    left: dict[str, set[int]]
+    opened: list[tuple[str, int]]
 
 
 def _stage_description(
@@ -130,22 +135,21 @@ def _stage_images(plan: _Plan) -> None:
             link_or_copy(path, plan.change.staged / "images" / f"{own}{path.suffix}")
 
 
-def _stage_tables(plan: _Plan) -> None:
-    for name in NUMBERED:
-        own = read_table(plan.dataset.root / f"{name}.json")
-        table = {key: rows for key, rows in own.items() if key not in plan.replaced}
-        imported = read_table(plan.read.dataset.root / f"{name}.json")
-        for key, rows in imported.items():
-            if key in plan.keys:
-                size = read_image_size(plan.read.dataset.path(key))
-                mine = table.get(plan.keys[key], [])
-                found = [_row(name, row, plan.labels, size) for row in rows]
-                found = [row for row in found if row not in mine]
-                table[plan.keys[key]] = mine + _apart(found, name, plan, plan.keys[key], size)
-        if name == "verified_classes":
-            table = _unverified(plan) | table
-        if table != own:
-            plan.change.write_table(plan.dataset.root, name, table)
+def _stage_table(plan: _Plan, name: str) -> None:
+    own = read_table(plan.dataset.root / f"{name}.json")
+    table = {key: rows for key, rows in own.items() if key not in plan.replaced}
+    imported = read_table(plan.read.dataset.root / f"{name}.json")
+    for key, rows in imported.items():
+        if key in plan.keys:
+            size = read_image_size(plan.read.dataset.path(key))
+            mine = table.get(plan.keys[key], [])
+            found = [_row(name, row, plan.labels, size) for row in rows]
+            found = [row for row in found if row not in mine]
+            table[plan.keys[key]] = mine + _apart(found, name, plan, plan.keys[key], size)
+    if name == "verified_classes":
+        table = _verified(plan, _unverified(plan) | table)
+    if table != own:
+        plan.change.write_table(plan.dataset.root, name, table)
 
 
 def _apart(rows: list[Any], name: str, plan: _Plan, own: str, size: tuple[int, int]) -> list[Any]:
@@ -154,8 +158,12 @@ def _apart(rows: list[Any], name: str, plan: _Plan, own: str, size: tuple[int, i
         return rows
     below = drawn(plan.dataset.hints(own), size, MAX_CLASSES).labels
     apart = [row for row in rows if not _lies_on_others(row, name, below)]
-    plan.covered.extend([own] * (len(rows) - len(apart)))
+    plan.covered.extend((own, _hint(row, name)) for row in rows if row not in apart)
     return apart
+
+
+def _hint(row: Sequence[Any], name: str) -> Point | Scribble:
+    return Point(*row) if name == "points" else Scribble(tuple(map(tuple, row[1])), row[0], *map(int, row[2:]))
 
 
 def _lies_on_others(row: Sequence[Any], name: str, below: NDArray[np.uint8]) -> bool:
@@ -170,6 +178,21 @@ def _lies_on_others(row: Sequence[Any], name: str, below: NDArray[np.uint8]) -> 
     hint: Hint = Point(*moved[0], row[2]) if is_point else Scribble(tuple(moved), row[0], reach)
     above = drawn(ImageHints({name: (hint,)}), part.shape, MAX_CLASSES, POINT_RADIUS).labels
     return bool(((above < UNLABELED) & (part < UNLABELED) & (above != part)).any())
+
+
+def _verified(plan: _Plan, table: dict[str, list[Any]]) -> dict[str, list[Any]]:
+    """The table without what was left out: of these classes more is in the images than the project says."""
+    left: dict[str, set[int]] = defaultdict(set)
+    for key, labels in plan.left.items():
+        left[key] |= labels
+    for key, hint in plan.covered:
+        left[key] |= hint.named()
+    everything = range(len({*range(len(plan.dataset.classes)), *plan.labels}))
+    for key in [key for key, pixels in plan.opened if pixels]:
+        left[key] |= set(everything)  # ignored pixels may show anything
+    if not plan.dataset.tags_exhaustive:
+        return table
+    return table | {key: [row for row in table.get(key, everything) if row not in left[key]] for key in sorted(left)}
 
 
 def _unverified(plan: _Plan) -> dict[str, list[int]]:
@@ -196,7 +219,7 @@ def _row(name: str, row: Any, labels: Sequence[int], size: tuple[int, int]) -> A
 
 
 def _inside(place: Sequence[float], size: tuple[int, int]) -> list[float]:
-    return [min(round(at, 1), end - EDGE) for at, end in zip(place, size[::-1], strict=True)]
+    return [min(in_pixel(at), end - EDGE) for at, end in zip(place, size[::-1], strict=True)]
 
 
 def _stage_label_maps(plan: _Plan) -> None:
@@ -207,27 +230,43 @@ def _stage_label_maps(plan: _Plan) -> None:
         hints = plan.dataset.hints(own) if stays else ImageHints()
         maps = {folder: _label_map(plan.read.dataset, folder, key) for folder in MAPS}
         maps = {folder: None if one is None else table[one] for folder, one in maps.items()}
-        below = _below(maps, hints)
+        theirs = [one for one in maps.values() if one is not None]
+        below, together = _below(maps, hints, [hint for key, hint in plan.covered if key == own]), dict[str, Any]()
         if maps["masks"] is not None and below["masks"] is None:
-            plan.opened.append(int((maps["masks"] == IGNORE_INDEX).sum()))
+            plan.opened.append((own, int((maps["masks"] == IGNORE_INDEX).sum())))
         maps = below
         for folder, nothing in MAPS.items():
             before, found = plan.dataset.label_path(folder, own) if own in plan.dataset.paths else None, maps[folder]
             mine = _label_map(plan.dataset, folder, own) if before is not None and stays else None
             if found is not None and mine is not None:  # the user's lie on top; a mask says all that there is to say
                 found = np.where(mine == nothing, found, mine) if folder == "scribbles" else mine
+            together[folder] = mine if found is None else found
             target, goes = f"{folder}/{own}.png", mine is None and found is None
             if found is not None and found is not mine:
                 write_labels(plan.change.staged / target, plan.coding.encode(found), quickly=True)
                 goes = before != plan.dataset.root / target
             if before is not None and goes:
                 plan.change.removed.append(before.relative_to(plan.dataset.root).as_posix())
+        if stays and theirs and (lost := _hidden(theirs, together, hints)):
+            plan.left[own] |= lost
 
 
-def _below(maps: Maps, hints: ImageHints) -> Maps:
+def _hidden(theirs: Sequence[NDArray[np.uint8]], together: Maps, hints: ImageHints) -> set[int]:
+    """Labels of imported regions of which something is hidden by the label maps from now on or the user's strokes."""
+    strokes = drawn(ImageHints({"scribbles": hints.scribbles}), theirs[0].shape[:2], MAX_CLASSES).labels
+    seen = strokes if together["scribbles"] is None else np.where(strokes == UNLABELED, together["scribbles"], strokes)
+    if (mask := together["masks"]) is not None:
+        seen = np.where(mask < UNLABELED, mask, seen)
+    return {int(label) for one in theirs for label in np.unique(one[(one < UNLABELED) & (one != seen)])}
+
+
+def _below(maps: Maps, hints: ImageHints, left: Sequence[Hint]) -> Maps:
     """Imported label maps as they lie below what the user drew, over which they would be drawn otherwise.
 
-    A mask becomes regions, which strokes correct; regions leave out the user's points and boxes.
+    A mask becomes regions, which strokes correct; regions leave out the user's points and boxes of other classes.
+
+    Args:
+        left: imported points and strokes that were left out; the regions below them are not of their own class there.
     """
     mask, regions = maps["masks"], maps["scribbles"]
     if not (hints.boxes or hints.points or hints.scribbles or hints.scribble_map) or hints.mask is not None:
@@ -236,11 +275,15 @@ def _below(maps: Maps, hints: ImageHints) -> Maps:
         below = np.where(mask == IGNORE_INDEX, np.uint8(UNLABELED), mask)
         regions = below if regions is None else np.where(regions == UNLABELED, below, regions)
     if regions is not None:
-        regions = regions.copy()
+        inside, alike = np.zeros(regions.shape, np.bool_), np.zeros(regions.shape, np.bool_)
         for box in hints.boxes:
-            regions[box_pixels(box, regions.shape, 1.0)] = UNLABELED
-        points = drawn(ImageHints({"points": hints.points}), regions.shape, MAX_CLASSES).labels
-        regions[points < UNLABELED] = UNLABELED
+            place = box_pixels(box, regions.shape, 1.0)
+            inside[place] = True
+            alike[place] |= regions[place] == box.label
+        points = (*hints.points, *(hint for hint in left if isinstance(hint, Point)))
+        strokes = tuple(hint for hint in left if isinstance(hint, Scribble))
+        above = drawn(ImageHints({"points": points, "scribbles": strokes}), regions.shape, MAX_CLASSES).labels
+        regions = np.where((inside & ~alike) | (above != UNLABELED), np.uint8(UNLABELED), regions)
     return {"masks": None, "scribbles": regions}
 
 
