@@ -6,7 +6,7 @@ import re
 import statistics
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from hintseg.hints.dataset import Dataset
 from hintseg.hints.types.registry import parse_hint_types
 from hintseg.inference.evaluation import evaluate_configs
 from hintseg.inference.segmenter import Segmenter
+from hintseg.io.reading import json_object
 from hintseg.io.storage.outputs import claim_folder
 from hintseg.io.storage.results import require_result, write_result
 from hintseg.io.writing import write_text
@@ -29,7 +30,7 @@ from hintseg.metrics import ConfusionMatrix
 from hintseg.training.progress import Progress
 
 HEADS = {  # of the table, by field of `Result`
-    "mean_iou": "softmax", "retrieval": "knn", "both": "softmax+knn", "with_crf": "softmax+knn+CRF",
+    "mean_iou": "softmax", "knn": "knn", "softmax_knn": "softmax+knn", "with_crf": "softmax+knn+CRF",
     "completed": "completed",
 }  # fmt: skip
 
@@ -41,8 +42,8 @@ class Result:
     Attributes:
         row: objective, with its settings.
         mean_iou: softmax.
-        retrieval: by nearest training segments.
-        both: the mean of the two.
+        knn: by nearest training segments.
+        softmax_knn: the mean of the two.
         with_crf: that mean refined by a dense CRF.
         completed: completed masks of the training images against their masks; None where not asked for.
         seconds: of training.
@@ -53,8 +54,8 @@ class Result:
     seed: int
     iterations: int
     mean_iou: float
-    retrieval: float
-    both: float
+    knn: float
+    softmax_knn: float
     with_crf: float
     completed: float | None
     seconds: float
@@ -69,7 +70,7 @@ def compare(
 ) -> list[Result]:  # fmt: skip
     """Train every row with every seed, evaluate, and write compare.json and compare.html into `out`.
 
-    Interrupted, it goes on with the row it was at; rows already measured are kept.
+    Interrupted, it goes on with the row it was at; rows already measured are kept, on the same split and masks.
 
     Args:
         rows: objectives, each a name of `OBJECTIVES`, or "NAME:section.key=value;section.key=value".
@@ -87,7 +88,10 @@ def compare(
     keys = dataset.keys("train")
     checked = None if progress is None else lambda done: progress("check", done, len(keys), {})
     found = inspect(dataset, keys, hint_types, checked, digests=True)
-    data = hashlib.sha256(repr((dataset.classes, dataset.background, found.digests)).encode()).hexdigest()[:16]
+    told_of = dataset.classes, dataset.background, dataset.tags_exhaustive, found.digests
+    measured_on = {*dataset.keys(split), *(keys if completed else ())}
+    masks = inspect(dataset, sorted(measured_on), ("masks",), digests=True).digests
+    measuring = {"split": split, "masks": _digest(masks), "completes": completed}
     common = {"recipe": recipe, "weights": weights, "iterations": iterations}
     chosen = [(row, seed, _recipe(row, seed, settings, **common)) for row in rows for seed in seeds]
     require_result(out / "compare.json", overwrite=True)
@@ -95,11 +99,16 @@ def compare(
     results = []
     for row, seed, configured in chosen:
         folder = out / re.sub(r"[^\w.-]+", "_", f"{row}-{seed}")
-        told = {"recipe": configured.everything(), "precision": precision, "data": data}
-        if (result := _kept(folder, told)) is None:
-            training = partial(train, weights=weights, device=device, precision=precision, progress=progress)
-            result = _measure(dataset, row, configured, hints, folder, split, training, completed)
-            write_text(folder / "compare.json", json.dumps(asdict(result) | told))
+        training = {"recipe": configured.everything(), "precision": precision, "weights": weights}
+        training["data"] = _digest(told_of)
+        kept = _kept(folder, training)
+        result = None if kept is None else _result(folder, kept, measuring)
+        if result is None:
+            learn = partial(train, weights=weights, device=device, precision=precision, progress=progress)
+            result = _measure(dataset, row, configured, hints, folder, split, learn, completed)
+            if kept is not None:  # the run was there, and was only measured anew
+                result = replace(result, seconds=kept["seconds"])
+            write_text(folder / "compare.json", json.dumps(asdict(result) | training | measuring))
         results.append(result)
         write_result(out / "compare.json", [asdict(result) for result in results], overwrite=True)
     shown = [result for result in results if result.seed == seeds[0]]
@@ -145,16 +154,26 @@ def _recipe(row: str, seed: int, settings: Sequence[str], **common: Any) -> Reci
     return choose_recipe(objective=objective, seed=seed, settings=[*settings, *own_settings], **common)
 
 
-def _kept(folder: Path, told: dict[str, Any]) -> Result | None:
-    try:
-        content = json.loads((folder / "compare.json").read_text("utf-8"))
-        if {name: content.pop(name) for name in told} != told:
-            raise ConfigError(
-                f"{folder}: holds a result of other settings or data; choose another --out, or remove it."
-            )
-        return Result(**{**content, "run": str(folder)})
-    except (OSError, ValueError, TypeError, KeyError):
+def _digest(content: object) -> str:
+    return hashlib.sha256(repr(content).encode()).hexdigest()[:16]
+
+
+def _kept(folder: Path, training: dict[str, Any]) -> dict[str, Any] | None:
+    """What an earlier comparison wrote of a run; ConfigError where that was trained otherwise."""
+    content = json_object(folder / "compare.json")
+    if not content.keys() >= {*training, "seconds"}:
         return None
+    if {name: content.pop(name) for name in training} != training:
+        raise ConfigError(f"{folder}: holds a result of other settings or data; choose another --out, or remove it.")
+    return content
+
+
+def _result(folder: Path, kept: dict[str, Any], measuring: dict[str, Any]) -> Result | None:
+    """What was measured; None where that was on other images or masks."""
+    rest = {name: value for name, value in kept.items() if name not in measuring}
+    if {name: kept.get(name) for name in measuring} != measuring or rest.keys() != Result.__annotations__.keys():
+        return None
+    return Result(**rest | {"run": str(folder)})
 
 
 def _measure(
@@ -166,8 +185,8 @@ def _measure(
     seconds = time.monotonic() - started
     configs: dict[str, dict[str, object]] = {
         "mean_iou": {"method": "softmax", "crf": False},
-        "retrieval": {"method": "knn", "crf": False},
-        "both": {"method": "softmax+knn", "crf": False},
+        "knn": {"method": "knn", "crf": False},
+        "softmax_knn": {"method": "softmax+knn", "crf": False},
         "with_crf": {"method": "softmax+knn", "crf": True},
     }
     found = evaluate_configs(
@@ -176,6 +195,6 @@ def _measure(
     scores = {name: round(100 * matrix.scores().mean_iou, 2) for name, (matrix, _) in zip(configs, found, strict=True)}
     agreement = completed_matrix(segmenter, dataset).scores().mean_iou if completed else np.nan
     return Result(
-        row, recipe.seed, recipe.iterations, scores["mean_iou"], scores["retrieval"], scores["both"],
+        row, recipe.seed, recipe.iterations, scores["mean_iou"], scores["knn"], scores["softmax_knn"],
         scores["with_crf"], None if np.isnan(agreement) else round(100 * agreement, 2), round(seconds, 1), str(folder),
     )  # fmt: skip
