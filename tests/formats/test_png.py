@@ -107,10 +107,19 @@ def test_an_image_of_this_name_in_another_folder_is_another_image(source, tmp_pa
         ("class_dict.csv", "name,r,g,b\nbackground,0,0,0\nsquare,255,0,204\ndisc,51,221,255\n"),
         ("class_dict.csv", "Blue,Green,Red,class\n0,0,0,background\n204,0,255,square\n255,221,51,disc\n"),
         ("class_dict.csv", "id,name,R value,g,b\n0,background,0,0,0\n1,square,255,0,204\n2,disc,51,221,255\n"),
-        (
-            "labelmap.txt",
-            "# label:color_bgr:parts:actions\nbackground:0,0,0::\nsquare:204,0,255::\ndisc:255,221,51::\n",
+        ("class_dict.csv", "name,Color B,Color G,Color R\nbackground,0,0,0\nsquare,204,0,255\ndisc,255,221,51\n"),
+        ("class_dict.csv", "class,name,r,g,b\n0,background,0,0,0\n1,square,255,0,204\n2,disc,51,221,255\n"),
+        ("class_dict.csv", "category,r,g,b,Name\nstuff,0,0,0,background\nx,255,0,204,square\nx,51,221,255,disc\n"),
+        *(
+            ("labelmap.txt", f"# {titles}\nbackground:0,0,0::\nsquare:204,0,255::\ndisc:255,221,51::\n")
+            for titles in (
+                "label:color_bgr:parts:actions",
+                "label:BGR color:parts:actions",
+                "label:b,g,r:parts:actions",
+            )
         ),
+        ("label_colors.txt", "# b g r name\n0 0 0 background\n204 0 255 square\n255 221 51 disc\n"),
+        ("label_colors.txt", "# rgb, not bgr\n0 0 0 background\n255 0 204 square\n51 221 255 disc\n"),
     ],
 )
 def test_the_order_of_colours_is_that_of_their_titles(source, tmp_path, scenes_of_two, name, content):
@@ -126,7 +135,7 @@ def test_the_order_of_colours_is_that_of_their_titles(source, tmp_path, scenes_o
 
 def test_titles_that_name_some_colours_only_are_refused(source, tmp_path):
     (source / "labelmap.txt").unlink()
-    for titles in ("name,r,g,x", "first,second,r,g,b"):
+    for titles in ("name,r,g,x", "first,second,r,g,b", "label,class,r,g,b", "name,bgr,,", "name,r,red,g,b"):
         (source / "class_dict.csv").write_text(f"{titles}\nbackground,0,0,0,0\n")
         with pytest.raises(InputError, match="does not name the columns name, r, g, b"):
             import_dataset(source, tmp_path / "data", "png")

@@ -154,6 +154,37 @@ def test_polygons_are_told_from_boxes_with_points(tmp_path, rows, refused):
         import_dataset(root, tmp_path / "out")
 
 
+def test_one_point_beside_its_box_does_not_make_regions_of_all(tmp_path):
+    rows = ["0 0.5 0.5 0.2 0.3 0.45 0.42 0.55 0.5"] * 19 + ["0 0.5 0.5 0.2 0.3 0.45 0.42 0.7 0.5"]
+    with pytest.raises(InputError, match="may be a polygon, or a box with key points"):
+        import_dataset(data_set(tmp_path / "in", "names: [cow]\n", *rows), tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("task", "row", "message"),
+    [
+        ("", "0 0.5 0.5 0.2 0.3 0.91 1", "may be a triangle, or a box with its confidence and the number of its track"),
+        ("detect", "0 0.5 0.5 0.2 0.3 0.91 1", "6 values after the class are no row of 'task: detect'; mend the row"),
+        ("detect", TRIANGLE, "are no row of 'task: detect'"),
+        ("obb", TRIANGLE, "are no row of 'task: obb'"),
+        ("obb", UPRIGHT + " 0.9 1", "10 values after the class are no row of 'task: obb'"),
+        ("obb", UPRIGHT + " 7", "the last value is no confidence"),
+        ("pose", POSE + "0.4 0.4 0.6 0.6", "are no row of 'task: pose'; write kpt_shape into data.yaml"),
+    ],
+)
+def test_rows_of_another_kind_than_the_task_are_refused(tmp_path, task, row, message):
+    root = data_set(tmp_path / "in", f"names: [cow]\ntask: {task}\n", row)
+    with pytest.raises(InputError, match=rf"a\.txt, line 1: .*{message}"):
+        import_dataset(root, tmp_path / "out")
+
+
+def test_a_turned_box_may_have_a_confidence(tmp_path):
+    rows = [UPRIGHT + " 0.9", "0 0.5 0.5 0.2 0.2 0.7"]
+    dataset, found = imported(data_set(tmp_path / "in", "names: [cow]\ntask: obb\n", *rows, size=(100, 100)))
+    assert not found.regions
+    assert [(box.x0, box.x1) for box in dataset.hints("a").boxes] == [(10, 50), (40, 60)]
+
+
 def test_a_count_of_classes_that_is_not_that_of_their_names_is_refused(tmp_path):
     root = data_set(tmp_path / "in", "names: [cow]\nnc: 2\n", "0 0.5 0.5 0.2 0.2")
     with pytest.raises(InputError, match="'nc' is '2', but 'names' has 1"):

@@ -21,6 +21,8 @@ BACKGROUND = frozenset({"background", "_background_", "__background__", "bg"})
 NOTHING = frozenset({"unlabeled", "unlabelled", "void", "ignore", "_ignore_", "__ignore__"})
 COMMENT = "# "
 TITLES = ("name", "class", "label", "class_name", "class name", "category")  # of the column of names
+CHANNELS = (("r", "red"), ("g", "green"), ("b", "blue"))
+WORDS = re.compile("[a-z]+")
 BORDER = (224, 224, 192)  # VOC's colour of ignored pixels
 
 Colour = tuple[int, int, int]
@@ -93,7 +95,7 @@ def _lines(path: Path) -> Iterator[tuple[str, str, tuple[str, ...]]]:
     order = slice(None)
     for number, line in enumerate(lines_of(path), start=1):
         if not line.strip() or line.startswith(COMMENT):
-            order = slice(None, None, -1) if _is_reversed(line.casefold()) else order
+            order = slice(None, None, -1) if _is_reversed(line) else order
             continue
         where = f"{path}, line {number}"
         if path.name == "labelmap.txt":
@@ -108,8 +110,13 @@ def _lines(path: Path) -> Iterator[tuple[str, str, tuple[str, ...]]]:
 
 
 def _is_reversed(titles: str) -> bool:
-    """Whether a comment such as "# label:color_bgr:parts" says that blue comes first."""
-    return re.search(r"[:_\s(]bgr\)?\s*(:|$)", titles) is not None and "rgb" not in titles
+    """Whether titles such as "label:color_bgr:parts" or "b g r name" say that blue comes first."""
+    words = " ".join(WORDS.findall(titles.casefold()))
+    backward, forward = (
+        re.search(rf"\b({joined}|{' '.join(joined)}|{' '.join(names)})\b", words)
+        for joined, names in (("bgr", ("blue", "green", "red")), ("rgb", ("red", "green", "blue")))
+    )
+    return backward is not None and forward is None
 
 
 def _csv(path: Path) -> Iterator[tuple[str, str, tuple[str, ...]]]:
@@ -130,15 +137,16 @@ def _csv(path: Path) -> Iterator[tuple[str, str, tuple[str, ...]]]:
 
 def _order(titles: list[str], path: Path) -> list[int]:
     """Places of name, red, green and blue in a row; those of the usual order where no title names a colour."""
-    colours = [re.match("(r|g|b|red|green|blue)(?![a-z])", title.casefold()) for title in titles]
-    if not any(colours):
+    words = [set(WORDS.findall(title.casefold())) for title in titles]
+    places = [[place for place, found in enumerate(words) if found & set(names)] for names in CHANNELS]
+    if not any(places) and not _is_reversed(" ".join(titles)):
         return [0, 1, 2, 3]
-    places = [[place for place, found in enumerate(colours) if found and found[1][0] == sign] for sign in "rgb"]
-    others = [place for place, found in enumerate(colours) if not found]
-    names = [place for place in others if titles[place].casefold() in TITLES] or others
-    if any(len(place) != 1 for place in places) or (names is others and len(others) != 1):
+    others = [place for place in range(len(titles)) if not any(place in found for found in places)]
+    named = [place for place in others if titles[place].casefold() in TITLES]
+    names = [place for place in named if "name" in words[place]] or named or others
+    if len(names) != 1 or any(len(found) != 1 for found in places):
         raise InputError(f"{path}, line 1: {','.join(titles)!r:.80} does not name the columns name, r, g, b.")
-    return [names[0], *(place[0] for place in places)]
+    return [names[0], *(found[0] for found in places)]
 
 
 def _csv_rows(path: Path) -> list[list[str]]:

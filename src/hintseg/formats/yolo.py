@@ -27,6 +27,7 @@ from hintseg.io.writing import write_text
 SLACK = 0.5  # of the image's side: farther outside, coordinates are no fractions
 SQUARE = 0.05  # cosine of a corner that counts as right
 NEARLY_ALL = 0.9  # of the rows that decide together what rows of four corners are
+LENGTHS = {"detect": (4, 5), "pose": (4, 5), "obb": (4, 5, 8, 9)}  # values of a row by task; odd: with a confidence
 CUT = 1e-4  # of the image's side: that near to its edge, a tool may have cut a corner off
 
 
@@ -81,6 +82,7 @@ def read_root(root: Path, found: Imported) -> None:
         folders.add(found.images[key].parent)
         rows += _rows(path, key, described)
     _add_others(folders, described, found)
+    _require_task(rows, described)
     _require_no_points(rows, described)
     turned = _are_boxes(rows, described, found)
     for row in rows:
@@ -131,8 +133,8 @@ def _add(row: _Row, label: int, turned: bool, described: Description, found: Imp
         raise InputError(f"{row.where}: {count} values after the class are no box with {shape} key points (kpt_shape).")
     elif _is_pose(values):
         raise InputError(f"{row.where}: is a box with key points; write their number as kpt_shape into data.yaml.")
-    if len(values) == 5 and not 0 <= values.pop() <= 1:
-        raise InputError(f"{row.where}: the fifth value after the class is no confidence from 0 to 1.")
+    if (len(values) == 5 or (turned and len(values) == 9)) and not 0 <= values.pop() <= 1:
+        raise InputError(f"{row.where}: the last value is no confidence from 0 to 1.")
     if not (len(values) == 4 or (len(values) >= 6 and len(values) % 2 == 0)):
         raise InputError(
             f"{row.where}: {count} values after the class are neither a box (4) nor a polygon; key points need "
@@ -181,22 +183,40 @@ def _is_pose(values: list[float]) -> bool:
     return 2 in seen or (bool(inside) and all(inside))
 
 
+def _require_task(rows: list[_Row], described: Description) -> None:
+    """Refuse rows that are not what data.yaml says that they are: InputError."""
+    lengths = LENGTHS.get(described.task) if described.keypoints is None else None
+    for row in rows:
+        if lengths is not None and len(row.values) not in lengths:
+            advice = "write kpt_shape into" if described.task == "pose" else "mend the row, or the task in"
+            raise InputError(
+                f"{row.where}: {len(row.values)} values after the class are no row of 'task: {described.task}'; "
+                f"{advice} {described.path.name}."
+            )
+
+
 def _require_no_points(rows: list[_Row], described: Description) -> None:
-    """Refuse rows all of which may be boxes with as many key points of two values, or of two and a confidence.
+    """Refuse rows most of which may be boxes with as many key points of two values, or of two and a confidence.
 
     Raises:
-        InputError: they would be regions that are not there.
+        InputError: they, or boxes with a confidence and a track's number, would be regions that are not there.
     """
     long = [row for row in rows if len(row.values) >= 6]
     if described.task in ("segment", "obb") or described.keypoints is not None or not long:
         return
     is_alike = len({len(row.values) for row in long}) == 1 and not any(_is_pose(row.values) for row in long)
     for step in (2, 3):
-        if is_alike and all(_is_box_with_points(row.values, step) for row in long):
+        if is_alike and sum(_is_box_with_points(row.values, step) for row in long) >= NEARLY_ALL * len(long):
             raise InputError(
                 f"{long[0].where}: may be a polygon, or a box with key points that lie in it, as may all rows of this "
                 "length; give a data.yaml with names and 'task: segment', or with names and kpt_shape."
             )
+
+    if all(len(row.values) == 6 and row.values[5] in (0, 1) for row in long):
+        raise InputError(
+            f"{long[0].where}: may be a triangle, or a box with its confidence and the number of its track; remove "
+            "these two, or give a data.yaml with names and 'task: segment'."
+        )
 
 
 def _is_box_with_points(values: list[float], step: int) -> bool:
