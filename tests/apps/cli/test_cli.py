@@ -78,6 +78,19 @@ def test_the_whole_journey(hintseg, scenes, trained, tmp_path):
     assert out.strip().endswith("report.html")
 
 
+@pytest.mark.parametrize("damage", [lambda path: path.write_bytes(path.read_bytes()[:60]), lambda path: path.unlink()])
+def test_a_training_image_that_cannot_be_read_is_an_empty_tile(hintseg, trained, scenes, damage, caplog):
+    clicked = ("retrieve", trained, scenes.path("scene 4 ä"), "--at", "20,20", "--neighbours", 9)
+    assert hintseg(*clicked)[0] == 0
+    listing = trained / "retrieval" / "scene 4 ä.json"
+    nearest = json.loads(listing.read_text("utf-8"))[0]["key"]
+    damage(scenes.path(nearest))
+    code, _, err = hintseg(*clicked, "--overwrite")
+    assert code == 0, err
+    assert caplog.messages[-1].endswith("Its tile stays empty.")
+    assert json.loads(listing.read_text("utf-8"))[0]["key"] == nearest
+
+
 def test_predict_names_broken_files_and_does_the_others(hintseg, trained, scenes, tmp_path):
     folder = tmp_path / "mixed"
     write_image(folder / "good.png", np.zeros((40, 50, 3), np.uint8))
@@ -250,6 +263,7 @@ def test_bad_input_is_one_sentence_and_exit_code_2(hintseg, scenes, tmp_path, ar
 def test_run_commands_refuse_wrong_options(hintseg, trained, scenes):
     for arguments, message in [
         (["predict", trained, "nothing*.png"], "no image found"),
+        (["predict", trained, ""], "a path is empty"),
         (["predict", trained, scenes.root / "images", "--method", "magic"], "--method"),
         (["predict", trained, scenes.root / "images", "--scales", "0,1"], "--scales"),
         (["retrieve", trained, scenes.root / "images" / "scene 0 ä.png", "--at", "here"], "write x,y"),

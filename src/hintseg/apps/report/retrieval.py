@@ -1,11 +1,13 @@
 """A clicked segment and its nearest training segments, as an image and as JSON."""
 
+import logging
 from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from hintseg.errors import InputError
 from hintseg.hints.dataset import Dataset
 from hintseg.inference.retrieval import Neighbour
 from hintseg.inference.segmenter import Segmenter
@@ -16,6 +18,7 @@ from hintseg.io.storage.results import write_result
 
 TILE = 200
 WHITE = np.full(3, 255, np.uint8)
+log = logging.getLogger("hintseg")
 
 
 def save_retrieval(
@@ -26,19 +29,23 @@ def save_retrieval(
     out: Path,
     name: str,
 ) -> tuple[Path, Path]:
-    """Write NAME.png and NAME.json; returns both paths. InputError where the training images have moved."""
+    """Write NAME.png and NAME.json; returns both paths. The tile of a training image that cannot be read is empty.
+
+    Raises:
+        InputError: the data set of the training images has moved.
+    """
     dataset = segmenter.dataset()
     palette = label_palette(segmenter.description.colours)
     tiles = [_tile(spotlit(image, mask), WHITE)]
-    tiles += [_tile(spotlit_neighbour(dataset, one), palette[one.label]) for one in found[:19]]
+    tiles += [_neighbour_tile(dataset, one, palette[one.label]) for one in found[:19]]
     while len(tiles) % 5:
         tiles.append(np.full((TILE, TILE, 3), 255, dtype=np.uint8))
     rows = [np.hstack(tiles[start : start + 5]) for start in range(0, len(tiles), 5)]
     image_path, listing = out / f"{name}.png", out / f"{name}.json"
     write_image(image_path, np.vstack(rows), MARK)
     content = [
-        {**neighbour._asdict(), "class": segmenter.classes[neighbour.label], "image": str(dataset.path(neighbour.key))}
-        for neighbour in found
+        {**one._asdict(), "class": segmenter.classes[one.label], "image": str(dataset.paths.get(one.key, "")) or None}
+        for one in found
     ]
     return image_path, write_result(listing, content, overwrite=True)
 
@@ -57,6 +64,14 @@ def spotlit_neighbour(dataset: Dataset, neighbour: Neighbour) -> NDArray[np.uint
     mask = np.zeros((height, width), np.bool_)
     mask[y0:y1, x0:x1] = True
     return spotlit(image, mask)
+
+
+def _neighbour_tile(dataset: Dataset, one: Neighbour, frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    try:
+        return _tile(spotlit_neighbour(dataset, one), frame)
+    except InputError as error:
+        log.warning("%s Its tile stays empty.", error)
+        return _tile(np.full((1, 1, 3), 255, np.uint8), frame)
 
 
 def _tile(image: NDArray[np.uint8], frame: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -30,8 +30,10 @@ def local_path(address: str | Path) -> Path:
     something is once `a` is made.
 
     Raises:
-        InputError: a URL of another machine.
+        InputError: a URL of another machine, or nothing at all.
     """
+    if address == "":  # Path would take it for the working folder
+        raise InputError("a path is empty; name a file or folder.")
     found = None if isinstance(address, Path) else _URL.match(address)
     if found is None:
         path = Path(address)
