@@ -77,7 +77,7 @@ def test_an_order_of_other_classes_is_refused(tab):
 def test_a_deleted_class_takes_its_hints_and_no_other(tab, folder):
     tab.save("b", DRAWN)
     accept(Project.open(folder), "b", np.arange(72 * 96).reshape(72, 96).astype(np.uint8) % 3)
-    assert tab.client.get(f"/api/classes/{tab.ids[1]}").json() == {"hints": 3, "images": 1, "masks": 1}
+    assert tab.client.get(f"/api/classes/{tab.ids[1]}").json() == {"hints": 3, "images": 1, "masks": 1, "damaged": []}
     version = tab.versions["b"]
     answer = delete(tab, 1)
     assert answer.status_code == 200, answer.text
@@ -117,8 +117,8 @@ def test_scribble_maps_are_hints(tab, folder):
     for key, label in (("b", 1), ("été 1", 2)):
         write_labels(folder / "scribbles" / f"{key}.png", np.full((72, 96), label, np.uint8))
     uses = lambda label: tab.client.get(f"/api/classes/{tab.ids[label]}").json()  # noqa: E731
-    assert uses(1) == {"hints": 2, "images": 1, "masks": 0}
-    assert uses(2) == {"hints": 1, "images": 1, "masks": 0}
+    assert uses(1) == {"hints": 2, "images": 1, "masks": 0, "damaged": []}
+    assert uses(2) == {"hints": 1, "images": 1, "masks": 0, "damaged": []}
 
 
 def test_the_only_class_stays(tab, folder):
@@ -178,6 +178,20 @@ def test_a_second_label_map_of_an_image_is_named_and_nothing_is_deleted(tab, fol
     assert answer.status_code == 422
     assert "a second label map" in answer.json()["detail"]
     assert Dataset.open(folder).classes == ("sky", "roof", "été")
+
+
+def test_label_maps_that_cannot_be_read_are_named_and_moved_to_the_copies(tab, folder):
+    tab.save("b", DRAWN)
+    for name in ("scribbles/b.png", "masks/gone.png"):
+        write_labels(folder / name, np.ones((72, 96), np.uint8))
+        (folder / name).write_bytes((folder / name).read_bytes()[:50])
+    assert tab.client.get(f"/api/classes/{tab.ids[1]}").json()["damaged"] == ["scribbles/b.png", "masks/gone.png"]
+    answer = delete(tab, 1)
+    assert answer.status_code == 200, answer.text
+    for name in ("scribbles/b.png", "masks/gone.png"):
+        assert not (folder / name).exists()
+        assert len((folder / answer.json()["copy"] / name).read_bytes()) == 50
+    assert Dataset.open(folder).classes == ("sky", "été")
 
 
 def test_a_table_that_changed_elsewhere_deletes_nothing(tab, another, folder):

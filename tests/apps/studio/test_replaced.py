@@ -87,7 +87,7 @@ def outside(page, photographs, *drawn):
         draw(page, 0.3, 0.8)
     expect(page.locator("#error-text")).to_contain_text("its image file was replaced since this was drawn")
     page.unroute("**/api/state*")
-    expect(page.locator("#info-text")).to_contain_text("leave its image")
+    expect(page.locator("#info-text")).to_contain_text("Not all hints of “astronaut” can be shown")
 
 
 def stroke(page, start, end):

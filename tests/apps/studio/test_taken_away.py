@@ -12,6 +12,7 @@ pytest.importorskip("playwright.sync_api")
 from tests.apps.studio.browsing import add, expect, free_port, opened, scribble, shown, stale, stored
 from tests.apps.studio.waiting import eventually
 
+from hintseg.hints.dataset import Dataset
 from hintseg.io.images import write_labels
 
 
@@ -113,6 +114,28 @@ def test_hints_of_a_class_that_another_tab_deletes_are_named_so(tabs, photograph
     one.click("text=Discard them")
     expect(one.locator("#notice")).to_be_hidden()
     eventually(lambda: not list((photographs / "studio" / "kept").glob("*.json")))
+
+
+@pytest.mark.slow
+def test_a_change_of_a_class_that_another_tab_deleted_can_only_be_forgotten(tabs, photographs):
+    one, two = tabs(2)
+    for name in ("dog", "sky"):
+        add(one, name)
+    two.reload()
+    expect(two.locator("#classes li")).to_have_count(2)
+    one.locator("#classes .more").nth(1).click()
+    one.click("#class-ask")
+    one.click("#class-delete")
+    expect(one.locator("#saved")).to_have_text("class deleted")
+    two.locator("#classes .more").nth(1).click()
+    two.fill("#class-name", "cloud")
+    two.keyboard.press("Enter")
+    expect(two.locator("#notice")).to_contain_text("rename “sky” to “cloud”. That class is gone.")
+    expect(two.locator("#notice-choices button")).to_have_text(["Reload: keep theirs only"])
+    two.click("#notice-choices button")
+    expect(two.locator("#notice")).to_be_hidden()
+    expect(two.locator("#classes li")).to_have_count(1)
+    assert list(Dataset.open(photographs).classes) == ["dog"]
 
 
 @pytest.mark.slow

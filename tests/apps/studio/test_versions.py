@@ -445,9 +445,9 @@ def test_strokes_outside_an_image_that_became_smaller_are_copied_before_they_go(
     path = next((folder / "images").glob("b.png"))
     path.unlink()
     Image.new("RGB", (48, 20), "white").save(path)
-    assert tab.open("b")["outside"] == 1
+    assert len(tab.open("b")["corrections"]) == 1
     assert tab.save("b", {"points": [{"label": 1, "x": 5, "y": 5}]}).status_code == 200
-    assert tab.open("b")["outside"] == 0
+    assert tab.open("b")["corrections"] == []
     (copy,) = (folder / "studio" / "kept" / "outside").glob("*/scribbles.json")
     assert list(json.loads(copy.read_text("utf-8"))) == ["b"]
     assert tab.save("b", {}).status_code == 200
@@ -481,7 +481,8 @@ def test_regions_of_an_image_of_another_size_are_told_and_go_to_the_copies_with_
     assert tab.client.get("/api/hints/b").json()["regions"]
     write_image(folder / "images" / "b.png", np.full((36, 48, 3), 90, np.uint8))
     found = tab.open("b")
-    assert (found["regions"], found["outside"], found["width"]) == ([], 1, 48)
+    assert (found["regions"], found["width"]) == ([], 48)
+    assert found["corrections"] == ["scribble map that is of another size left out"]
     assert (
         tab.save("b", {"strokes": [{"label": 1, "vertices": [[5, 5]], "width": 3}], "regions": []}).status_code == 200
     )
@@ -490,10 +491,56 @@ def test_regions_of_an_image_of_another_size_are_told_and_go_to_the_copies_with_
     assert read_labels(copy).shape == (72, 96)
 
 
+def test_hints_beside_a_damaged_map_are_shown_and_the_next_change_moves_it_to_the_copies(tab, folder):
+    tab.save("b", STROKE)
+    path = folder / "scribbles" / "b.png"
+    write_labels(path, np.ones((72, 96), np.uint8))
+    path.write_bytes(path.read_bytes()[:50])
+    found = tab.open("b")
+    assert (len(found["strokes"]), found["regions"]) == (1, [])
+    assert found["corrections"] == ["scribble map that cannot be read left out"]
+    assert tab.save("b", STROKE | OTHER | {"regions": []}).status_code == 200
+    assert not path.exists()
+    (copy,) = (folder / "studio" / "kept" / "outside").rglob("scribbles/b.png")
+    assert len(copy.read_bytes()) == 50
+
+
+def test_what_is_drawn_on_an_image_that_was_damaged_meanwhile_is_said_to_be_on_the_page_alone(tab, folder):
+    seen = tab.open("b")
+    path = next((folder / "images").glob("b.png"))
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+    headers = {"If-Match": f'"{seen["version"]}"', "Hintseg-Image": seen["image"]}
+    for _ in range(2):
+        answer = tab.client.put("/api/hints/b", json=tab.drawn(STROKE), headers=headers)
+        assert answer.status_code == 422
+        assert "is damaged" in answer.json()["detail"] or "cannot be decoded" in answer.json()["detail"]
+        assert "What you drew is on this page alone" in answer.json()["detail"]
+    assert not strokes(folder)
+
+
+def test_a_mask_that_another_program_writes_in_place_has_another_version(tab, folder):
+    path = folder / "masks" / "b.png"
+    write_labels(path, np.ones((72, 96), np.uint8))
+    version = lambda: tab.client.get("/api/state", params={"key": "b"}).json()["versions"]["mask"]  # noqa: E731
+    before = version()
+    Image.fromarray(np.zeros((72, 96), np.uint8)).save(folder / "other.png")
+    path.write_bytes((folder / "other.png").read_bytes())
+    assert version() != before
+
+
+def test_a_folder_in_place_of_a_mask_is_one_sentence(tab, folder):
+    (folder / "masks" / "b.png").mkdir(parents=True)
+    seen = tab.mask_tag("b", "accepted")
+    answer = tab.client.delete("/api/accept/b", headers={"If-Match": seen})
+    assert answer.status_code == 422
+    assert "b.png: cannot be copied" in answer.json()["detail"]
+
+
 def test_points_outside_an_image_that_became_smaller_are_told(tab, folder):
     tab.save("b", {"points": [{"label": 1, "x": 90, "y": 5}, {"label": 1, "x": 5, "y": 5}]})
     path = next((folder / "images").glob("b.png"))
     path.unlink()
     Image.new("RGB", (48, 20), "white").save(path)
     found = tab.open("b")
-    assert (len(found["points"]), found["outside"]) == (1, 1)
+    assert (len(found["points"]), len(found["corrections"])) == (1, 1)

@@ -25,11 +25,13 @@ class Uses(NamedTuple):
         hints: strokes, points, boxes and ticks of it, and scribble maps that show it.
         images: that have any.
         masks: masks that show it.
+        damaged: label maps that cannot be read, of whatever class; deleting one moves them to the copies.
     """
 
     hints: int
     images: int
     masks: int
+    damaged: list[str]
 
 
 def uses_of(dataset: Dataset, label: int) -> Uses:
@@ -44,11 +46,16 @@ def uses_of(dataset: Dataset, label: int) -> Uses:
         for key, rows in read_table(dataset.root / f"{name}.json").items():
             found = sum(_label(dataset, name, row) == label for row in rows)
             hints, keys = hints + found, keys | ({key} if found else set())
-    scribbles, masks = (
-        [key for key in dataset.label_maps[folder].files if (_labels(dataset, folder, key) == label).any()]
-        for folder in ("scribbles", "masks")
-    )
-    return Uses(hints + len(scribbles), len(keys.union(scribbles)), len(masks))
+    damaged: list[str] = []
+    showing: dict[str, list[str]] = {"scribbles": [], "masks": []}
+    for folder, shown in showing.items():
+        for key, path in dataset.label_maps[folder].files.items():
+            if (labels := _labels(dataset, folder, key)) is None:
+                damaged.append(path.relative_to(dataset.root).as_posix())
+            elif (labels == label).any():
+                shown.append(key)
+    scribbles, masks = showing.values()
+    return Uses(hints + len(scribbles), len(keys.union(scribbles)), len(masks), damaged)
 
 
 def delete_class(dataset: Dataset, label: int) -> str:
@@ -83,6 +90,10 @@ def _stage(dataset: Dataset, label: int, change: Change) -> None:
         stage_record(dataset, folder, lambda told: _moved_up(told, label + dataset.first_label), staged)
         for key, path in dataset.label_maps[folder].files.items():
             before = _labels(dataset, folder, key)
+            if before is None:  # once mended, its values would be other classes
+                change.removed.append(path.relative_to(dataset.root).as_posix())
+                losing.add(key)
+                continue
             labels = moved[before]
             if (before == label).any():
                 losing.add(key)
@@ -133,7 +144,10 @@ def _without(dataset: Dataset, name: str, rows: list[Any], label: int) -> list[A
     return found
 
 
-def _labels(dataset: Dataset, folder: str, key: str) -> np.ndarray:
-    """(H, W) uint8: classes, `UNLABELED` or `IGNORE_INDEX` of one label map."""
+def _labels(dataset: Dataset, folder: str, key: str) -> np.ndarray | None:
+    """(H, W) uint8: classes, `UNLABELED` or `IGNORE_INDEX` of one label map; None where it cannot be read."""
     path = dataset.label_maps[folder].files[key]  # of an image that is gone, too
-    return dataset.coding.decode(dataset.coding.read(path, dataset.classes), HINT_TYPES[folder].dense, path)
+    try:
+        return dataset.coding.decode(dataset.coding.read(path, dataset.classes), HINT_TYPES[folder].dense, path)
+    except InputError:
+        return None

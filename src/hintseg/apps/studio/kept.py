@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from hintseg.apps.studio.drawn import TABLES, DrawnHints, version_of
 from hintseg.apps.studio.links import writable
-from hintseg.errors import InputError
+from hintseg.errors import InputError, RunError
 from hintseg.hints.dataset import Dataset
 from hintseg.io.images import read_image_size
 from hintseg.io.reading import read_json
@@ -104,9 +104,12 @@ def keep_mask(root: Path, path: Path, folder: str = "masks") -> None:
     """Copy a mask, or another file, that is about to be replaced or withdrawn, into a folder below studio/kept.
 
     Raises:
-        RunError: it cannot be written.
+        RunError: it cannot be read or written.
     """
-    content = path.read_bytes()
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise RunError(f"{path}: cannot be copied ({error.strerror}); mend it, or move it elsewhere.") from error
     name = f"{_stem(root, path)}-{hashlib.sha256(content).hexdigest()[:16]}{path.suffix}"
     copy = writable(root, "studio", "kept", folder, name)
     if not copy.exists():

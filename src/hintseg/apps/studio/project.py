@@ -230,7 +230,7 @@ class Project:
         copies = kept(self.root, key)
         return drawn.model_dump() | {
             "version": version, "width": width, "height": height, "raster": drawn.regions is None, "kept": copies,
-            "outside": len(found.corrections),
+            "corrections": list(dict.fromkeys(found.corrections)),
         }  # fmt: skip
 
     def hints_version(self, key: str) -> str:

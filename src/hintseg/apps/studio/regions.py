@@ -12,6 +12,7 @@ from hintseg.apps.studio.changes import Change
 from hintseg.apps.studio.drawn import TABLES
 from hintseg.apps.studio.kept import has_kept_mask, keep_mask
 from hintseg.apps.studio.tables import Marks, mark
+from hintseg.errors import InputError
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.labels import UNLABELED
 from hintseg.hints.model import ImageHints
@@ -29,15 +30,19 @@ def map_version(dataset: Dataset, key: str) -> str | None:
 
 
 def hints_that_fit(dataset: Dataset, key: str, size: tuple[int, int]) -> ImageHints:
-    """What a page can show of an image's hints: no map of another size, as where the image's file was replaced.
+    """What a page can show of an image's hints: no damaged map, and none of another size, as of a replaced image.
 
     Raises:
-        InputError: they cannot be read.
+        InputError: the others cannot be read.
     """
-    if _fits(dataset, key, size):
-        return dataset.hints(key, TABLES, size)
+    try:
+        if _fits(dataset, key, size):
+            return dataset.hints(key, TABLES, size)
+        reason = "is of another size"
+    except InputError:
+        reason = "cannot be read"
     found = dataset.hints(key, TABLES, size, maps=False)
-    return replace(found, corrections=(*found.corrections, "scribble map of another size left out"))
+    return replace(found, corrections=(*found.corrections, f"scribble map that {reason} left out"))
 
 
 def _fits(dataset: Dataset, key: str, size: tuple[int, ...]) -> bool:
@@ -46,16 +51,15 @@ def _fits(dataset: Dataset, key: str, size: tuple[int, ...]) -> bool:
 
 
 def is_same(dataset: Dataset, key: str, labels: NDArray[np.uint8] | None) -> bool:
-    """Whether the map holds these (H, W) labels already; None: whatever it holds.
-
-    Raises:
-        InputError: it cannot be read.
-    """
+    """Whether the map holds these (H, W) labels already; None: whatever it holds."""
     if labels is None:
         return True
-    if not _fits(dataset, key, labels.shape):
+    try:
+        if not _fits(dataset, key, labels.shape):
+            return False
+        found = dataset.hints(key, (FOLDER,), labels.shape[:2]).scribble_map
+    except InputError:  # it is damaged
         return False
-    found = dataset.hints(key, (FOLDER,), labels.shape[:2]).scribble_map
     return bool((labels == UNLABELED).all()) if found is None else np.array_equal(found.labels, labels)
 
 
@@ -71,7 +75,6 @@ def stage_map(dataset: Dataset, key: str, labels: NDArray[np.uint8] | None, chan
         labels: (H, W) uint8, `UNLABELED` where nothing is; None: nothing changes.
 
     Raises:
-        InputError: it cannot be read.
         RunError: it cannot be written.
     """
     if labels is None or is_same(dataset, key, labels):

@@ -119,7 +119,8 @@ def _serve_state(app: FastAPI, project: Project, model: Model, trainer: Trainer)
         if key is not None and key in project.dataset.paths:
             image = project.image_version(key)
             versions |= {"hints": project.hints_version(key), "accepted": project.dataset.has_mask(key), "image": image}
-            versions["mask"] = mask_version(key, project.marks, model.loaded, image)
+            mask = project.dataset.label_path("masks", key)  # whose folder does not change where it is written in place
+            versions["mask"] = mask_version(key, project.marks, model.loaded, image, mask and mark(mask))
         return trainer.state() | {
             "newest": model.run,
             "model": model.name,
@@ -151,7 +152,7 @@ def _serve_hints(app: FastAPI, project: Project, model: Model, trainer: Trainer)
         return project.describe()
 
     @app.get("/api/classes/{identifier}")
-    def uses(identifier: str) -> dict[str, int]:
+    def uses(identifier: str) -> dict[str, Any]:
         return project.uses(identifier)._asdict()
 
     @app.delete("/api/classes/{identifier}")
@@ -167,6 +168,11 @@ def _serve_hints(app: FastAPI, project: Project, model: Model, trainer: Trainer)
     @app.put("/api/hints/{key:path}")
     def save(key: str, body: DrawnHints, if_match: IfMatch = None, hintseg_image: SeenImage = None) -> dict[str, Any]:
         if hintseg_image not in (None, project.image_version(key)):
+            try:
+                project.dataset.image(key)
+            except InputError as error:
+                why = "What you drew is on this page alone; mend the file, then change its hints once more."
+                raise InputError(f"{error} {why}") from error
             with project.locked() as dataset:
                 keep_outside(dataset, key, body, dict(zip(project.identifiers, dataset.classes, strict=True)))
             raise InputError(

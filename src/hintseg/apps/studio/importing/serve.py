@@ -55,7 +55,10 @@ class Imports:
     def upload(self, name: str) -> Upload:
         """Its files. InputError: it is over."""
         if name not in self._uploads:
-            raise InputError("this import is over or was begun by an earlier server; choose the files again.")
+            raise InputError(
+                "this import is over or was begun by an earlier server; reload the page, look whether its hints are "
+                "there, or choose the files again."
+            )
         return self._uploads[name]
 
     def read(self, name: str, upload: Upload, wish: Wish) -> dict[str, Any]:

@@ -50,13 +50,21 @@ const number = (count, name) => `${count} ${plural(name, count)}`;
 
 $("class-ask").onclick = attempt(async () => {
   const id = open;
-  await allSaved();
-  const { hints, images, masks } = await askJson(`/api/classes/${id}`);
+  let uses;
+  try {
+    await allSaved();
+    uses = await askJson(`/api/classes/${id}`);
+  } catch (error) {
+    $("class-uses").textContent = error.message;
+    return;
+  }
   if (open !== id || !$("class-dialog").open) return;
+  const { hints, images, masks, damaged } = uses;
   const parts = [hints && `${number(hints, "hint")} on ${number(images, "image")}`, masks && `its pixels in ${number(masks, "mask")}, which then have no class`].filter(Boolean);
   $("class-uses").textContent = parts.length
     ? `This also deletes ${parts.join(" and ")}. It cannot be undone here; a copy of the files stays in studio/kept/classes.`
     : "No hint and no mask uses this class.";
+  if (damaged.length) $("class-uses").textContent += ` It moves ${damaged.slice(0, 3).join(", ")}${damaged.length > 3 ? ` and ${damaged.length - 3} more` : ""}, which cannot be read, to studio/kept/classes.`;
   $("class-delete").disabled = false;
 });
 

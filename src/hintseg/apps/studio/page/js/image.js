@@ -44,7 +44,13 @@ async function read(key, signal) {
   adopt(mine ?? found);
   emit("notice");
   emit("mask");
-  if (found.outside || !same(only(mine ?? found), hints.drawn)) inform(`Hints of “${key}” leave its image: what lies outside is not shown, and your next change leaves it out. A copy stays in studio/kept/outside.`, key, `outside ${key}`);
+  tellCorrections(key, found, mine ?? found);
+}
+
+// What the files hold and the page cannot show.
+function tellCorrections(key, { corrections }, state) {
+  const told = corrections.length || same(only(state), hints.drawn) ? corrections : ["hints outside the image left out"];
+  if (told.length) inform(`Not all hints of “${key}” can be shown: ${told.join(", ")}. Your next change of it saves what is shown; a copy of the rest stays in studio/kept/outside.`, key, `outside ${key}`);
 }
 
 // The image file itself was written anew: another picture, or one that cannot be read.
@@ -74,6 +80,7 @@ export async function follow() {
     versions.set(key, found.version);
     adopt(found);
     mark("shown as changed elsewhere");
+    tellCorrections(key, found, found);
   }
   emit("notice");
   emit("mask");

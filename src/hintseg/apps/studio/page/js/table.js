@@ -59,16 +59,17 @@ function said({ add, change, move, complete, background }) {
   if (change) return change.name && change.name !== change.before ? `rename “${change.before}” to “${change.name}”` : `color “${change.before}”`;
   if (move) return `move “${classOf(move.id)?.name ?? "a class that is gone"}”`;
   if (complete !== undefined) return complete ? "tick “tags are exhaustive”" : "untick “tags are exhaustive”";
-  return `make “${classOf(background)?.name ?? "none"}” the background`;
+  return `make ${background ? `“${classOf(background)?.name ?? "a class that is gone"}”` : "no class"} the background`;
 }
 
 export function tableNotice() {
   if (!late) return null;
   const { change, before } = late;
+  const gone = [change.change?.id, change.move?.id, change.background].some((id) => id && !classOf(id));
   const names = (table) => table.map((entry) => entry.name).join(", ") || "none";
   const there = names(before) === names(project.classes) ? "The class table was" : `The classes (now: ${names(project.classes)}) were`;
-  return [`${there} changed elsewhere, in another tab or by another program. Your change is not saved: ${said(change)}.`, [
-    ["Merge: keep both", "apply your change to the classes as they are now", () => saveClasses(change)],
+  return [`${there} changed elsewhere, in another tab or by another program. Your change is not saved: ${said(change)}.${gone ? " That class is gone." : ""}`, [
+    ...(gone ? [] : [["Merge: keep both", "apply your change to the classes as they are now", () => saveClasses(change)]]),
     ["Reload: keep theirs only", "forget your change", async () => { late = null; await readProject(); emit("notice"); }],
   ]];
 }
