@@ -26,7 +26,7 @@ WORKERS := --numprocesses=auto --maxprocesses=4 --dist=loadfile
 test: setup
 	$(BIN)/python -m pytest $(WORKERS) --cov=hintseg --cov-report=term-missing:skip-covered
 
-# Everything, with a real Label Studio from the registry in an environment of its own.
+# Everything, with a real Label Studio from PyPI in an environment of its own.
 test-all: setup $(VENV)-label-studio/.setup-done
 	HINTSEG_LABEL_STUDIO=$(abspath $(VENV)-label-studio/bin/label-studio) $(BIN)/python -m pytest $(WORKERS)
 

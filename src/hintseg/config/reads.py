@@ -58,7 +58,7 @@ def _unread(content: dict[str, Any]) -> Iterator[str]:
     if not (instant or "propagated_cross_entropy" in terms):
         yield "label_propagation"
     if instant:  # the head says where tagged classes are
-        yield from (f"tags.{key}" for key in ("iterations", "background_score_power", "boundary_prior"))
+        yield "tags.iterations"
         if not terms & {"tags", "regions"}:
             yield "tags.pooling"
     if content["network"]["decoder"] == "none":

@@ -1,6 +1,6 @@
 """The paper's constants for DensePose points [SPML, appendix and release].
 
-Not run here: COCO and the paper's four GPUs are not to be had. The published figure is 44.15 mIoU on minival.
+Not run: it needs COCO and four GPUs. The published figure is 44.15 mIoU on minival.
 Mirror images are off: they would have to swap left and right parts, which the release does.
 """
 

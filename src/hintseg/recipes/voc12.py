@@ -1,7 +1,7 @@
 """The paper's constants for VOC 2012 tags, boxes, scribbles and points [SPML, appendix and release].
 
 ResNet-101 at output stride 8, the sum of dilated convolutions, a classifier on detached embeddings, SGD.
-Not run here: the full data set and the paper's four GPUs are not to be had. The published figures are
+Not run: it needs the full data set and four GPUs. The published figures are
 69.5 (tags), 73.5 (boxes), 76.1 (scribbles) and 73.2 (points) mIoU on val with CRF.
 
 Where the release reads seeds that another system made (SEAM's activation maps, for tags and in boxes), these

@@ -125,12 +125,12 @@ def prepare(
     ],
     out: NewFolder,
     points: Annotated[
-        str, typer.Option(help="voc12: midpoints of scribbles (scribbles), or human clicks.")
+        str, typer.Option(help="voc12: scribbles (their midpoints) or clicks (human clicks).")
     ] = "scribbles",
 ) -> None:
     """Make a data set folder from a benchmark.
 
-    Example: hintseg prepare voc12 --root VOCdevkit --out DATA
+    Example: hintseg prepare voc12 --root DOWNLOADS --out DATA
     """
     from hintseg.apps.cli.progress import progress_bar
     from hintseg.errors import unknown_name
