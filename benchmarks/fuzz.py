@@ -49,7 +49,7 @@ from hintseg.hints.dataset_json import parse_description
 from hintseg.hints.labels import UNLABELED
 from hintseg.hints.model import ImageHints
 from hintseg.inference.retrieval import load_index
-from hintseg.inference.run_config import RunDescription
+from hintseg.inference.run_config import RunConfig
 from hintseg.io import images, pillow, rasters
 from hintseg.io.class_list import as_description
 from hintseg.io.palette import label_palette
@@ -297,8 +297,8 @@ def readers(folder: Path) -> Iterator[Reader]:
     yield Reader("config.xml", [config.encode()], lambda path: control_tag(path.read_text("utf-8", "replace")))
 
     recipe = RECIPES["fine-tuned"]
-    described_run = RunDescription(recipe, ("a", "b"), 0, "data", ("tags",), ("x", "y"), "0.1.0")
-    yield Reader("run.json", [described_run.dump().encode()], RunDescription.load)
+    described_run = RunConfig(recipe, ("a", "b"), 0, "data", ("tags",), ("x", "y"), "0.1.0")
+    yield Reader("run.json", [described_run.dump().encode()], RunConfig.load)
     yield Reader("recipe.json", [recipe.model_dump_json().encode()], load_recipe)
     tensors = {"a": torch.zeros(3, 2), "b": torch.arange(4)}
     yield Reader("weights.safetensors", [save(tensors)], read_state)

@@ -18,7 +18,7 @@ from hintseg import Segmenter
 from hintseg.apps.report.figures import draw_hints, embedding_colours, overlay, region_borders
 from hintseg.apps.report.run_report import shown_segments, training_figures
 from hintseg.functional.propagation.regions import propagate, propagated_labels
-from hintseg.functional.segments.oversegment import oversegment
+from hintseg.functional.segments.superpixels import find_superpixels
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.model import ImageHints
 from hintseg.hints.types.boxes import Box
@@ -28,7 +28,7 @@ from hintseg.io.palette import label_palette
 from hintseg.io.samples import DecodedImage
 from hintseg.network.tta import image_maps, middle_scale
 from hintseg.pseudo_labels.pipeline import pseudo_labels
-from hintseg.pseudo_labels.propagate import complete_untrained
+from hintseg.pseudo_labels.propagate import propagate_without_training
 
 WIDTH, NARROW = 420, 220  # pixels of a picture where three and where five stand in a row
 CUP, CAT = 3, 2
@@ -61,10 +61,10 @@ def hint_row(image: np.ndarray, hints: ImageHints, classes: int) -> np.ndarray:
     for box in hints.boxes:
         corners = (round(box.x0), round(box.y0)), (round(box.x1) - 1, round(box.y1) - 1)
         cv2.rectangle(drawn, *corners, label_palette()[box.label].tolist(), 4)
-    regions = oversegment(image, 1000)
+    regions = find_superpixels(image, 1000)
     probabilities = propagate(image, target.seeds, regions, classes)
     propagated = propagated_labels(target.labels, regions, probabilities, 0.9, target.possible)
-    whole = complete_untrained(image, target.seeds, classes)
+    whole = propagate_without_training(image, target.seeds, classes)
     if target.possible is not None:
         whole = whole * target.possible
     return beside(drawn, overlay(image, propagated), overlay(image, whole.argmax(axis=0).astype(np.uint8)))
@@ -129,7 +129,7 @@ def draw_method(out: Path, segmenter: Segmenter, dataset: Dataset) -> None:
     save(
         out / "method-segments.jpg",
         beside(
-            region_borders(small, resize_nearest(oversegment(image, 200), size)),
+            region_borders(small, resize_nearest(find_superpixels(image, 200), size)),
             resize_nearest(embedding_colours(vectors["motorcycle"].numpy()), size),
             region_borders(small, resize_nearest(clusters, size)),
         ),

@@ -7,7 +7,7 @@ import pytest
 from hintseg.config.load import load_recipe
 from hintseg.errors import ConfigError, InputError, RunError, why
 from hintseg.formats.rle import decode_rle
-from hintseg.inference.run_config import RunDescription
+from hintseg.inference.run_config import RunConfig
 from hintseg.io.reading import parse_json
 
 PYTHON = ("NoneType", "unhashable", "unpack", "set_int_max", "invalid literal", "indices must be", "subscript")
@@ -43,7 +43,7 @@ def test_json_that_cannot_be_read_is_told_in_words(tmp_path, text):
 def test_a_run_description_of_another_kind_is_told_in_words(tmp_path, content):
     (tmp_path / "run.json").write_text(json.dumps(content))
     with pytest.raises(RunError) as caught:
-        RunDescription.load(tmp_path / "run.json")
+        RunConfig.load(tmp_path / "run.json")
     assert not [word for word in PYTHON if word in str(caught.value)]
 
 

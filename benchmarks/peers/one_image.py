@@ -8,9 +8,9 @@ from skimage.filters import sobel
 from skimage.segmentation import random_walker, watershed
 
 from benchmarks.peers.task import Image, Labels
-from hintseg.functional.segments.oversegment import oversegment
+from hintseg.functional.segments.superpixels import find_superpixels
 from hintseg.hints.labels import IGNORE_INDEX
-from hintseg.pseudo_labels.propagate import complete_untrained
+from hintseg.pseudo_labels.propagate import propagate_without_training
 
 SUPERPIXELS = 1000
 
@@ -37,7 +37,7 @@ def by_label_spreading(image: Image, labels: Labels, num_classes: int) -> Labels
     """scikit-learn's label spreading over mean colour and position of superpixels."""
     from sklearn.semi_supervised import LabelSpreading
 
-    parts = oversegment(image, SUPERPIXELS)
+    parts = find_superpixels(image, SUPERPIXELS)
     count = int(parts.max()) + 1
     sizes = np.bincount(parts.ravel(), minlength=count)
     rows, columns = np.indices(parts.shape) / max(parts.shape)
@@ -77,7 +77,7 @@ def by_hintseg(image: Image, labels: Labels, num_classes: int) -> Labels:
     """hintseg's harmonic propagation over superpixels, without any training (`hintseg complete --method harmonic`)."""
     import cv2
 
-    probabilities = complete_untrained(image, labels, num_classes, "harmonic")
+    probabilities = propagate_without_training(image, labels, num_classes, "harmonic")
     size = image.shape[1], image.shape[0]
     return np.stack([cv2.resize(share, size) for share in probabilities]).argmax(axis=0).astype(np.uint8)
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from hintseg.hints.dataset import Dataset as Dataset
     from hintseg.inference.segmenter import Segmenter as Segmenter
     from hintseg.pseudo_labels.pipeline import hint_labels as hint_labels
-    from hintseg.pseudo_labels.propagate import complete_untrained as complete_untrained
+    from hintseg.pseudo_labels.propagate import propagate_without_training as propagate_without_training
 
 from hintseg import moved
 from hintseg.version import __version__ as __version__
@@ -30,7 +30,7 @@ _HOME = {
     "Dataset": "hintseg.hints.dataset",
     "HintsegError": "hintseg.errors",
     "Segmenter": "hintseg.inference.segmenter",
-    "complete_untrained": "hintseg.pseudo_labels.propagate",
+    "propagate_without_training": "hintseg.pseudo_labels.propagate",
     "draw_hints": "hintseg.apps.report.figures",
     "hint_labels": "hintseg.pseudo_labels.pipeline",
     "overlay": "hintseg.apps.report.figures",

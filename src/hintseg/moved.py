@@ -40,6 +40,7 @@ MOVED = {f"hintseg.{name}": f"hintseg.{room}.{name}" for room, names in _INTO.it
     "hintseg.formats.imported": "hintseg.formats.reader",
     "hintseg.recipes.by_name": "hintseg.recipes.registry",
     "hintseg.relations.by_name": "hintseg.functional.relations.registry",
+    "hintseg.segments.oversegment": "hintseg.functional.segments.superpixels",
     "hintseg.segments.memory": "hintseg.functional.segments.memory_bank",
     "hintseg.losses.dense_crf": "hintseg.functional.losses.potts",
     "hintseg.losses.grid_potts": "hintseg.functional.losses.potts",
@@ -63,6 +64,11 @@ RENAMED = {
     "read_picture": "decode_image",
     "HintForm": "HintType",
     "parse_forms": "parse_hint_types",
+    "oversegment": "find_superpixels",
+    "RunDescription": "RunConfig",
+    "ExportedEmbedder": "OnnxEmbedder",
+    "complete_untrained": "propagate_without_training",
+    "View": "BandSelection",
 }
 
 

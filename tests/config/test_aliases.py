@@ -12,7 +12,7 @@ from hintseg.config.aliases import METHODS, RENAMED, TERMS, current_name
 from hintseg.config.load import load_recipe, override
 from hintseg.config.schema import Recipe
 from hintseg.errors import ConfigError
-from hintseg.inference.run_config import RunDescription
+from hintseg.inference.run_config import RunConfig
 from hintseg.inference.segmenter import Segmenter
 from hintseg.recipes.registry import RECIPES
 
@@ -99,7 +99,7 @@ def test_a_recipe_file_with_old_names(tmp_path, caplog):
 
 
 def test_a_run_of_an_earlier_version_opens_with_a_warning(caplog):
-    run = RunDescription.load(OLD_RUN)
+    run = RunConfig.load(OLD_RUN)
     assert run.recipe.segments.memory_bank == 1
     assert len(caplog.records) == 2
     assert "network.width → network.decoder_channels" in caplog.records[1].getMessage()
@@ -186,7 +186,7 @@ def test_settings_that_are_gone_are_left_out_or_refused(tmp_path, caplog):
     content = json.loads(OLD_RUN.read_text("utf-8"))
     content["recipe"]["data"]["oversegmentation"] = "slic"
     (tmp_path / "run.json").write_text(json.dumps(content), "utf-8")
-    assert RunDescription.load(tmp_path / "run.json").recipe == RunDescription.load(OLD_RUN).recipe
+    assert RunConfig.load(tmp_path / "run.json").recipe == RunConfig.load(OLD_RUN).recipe
 
 
 def test_a_section_is_assigned_by_its_old_name_with_old_and_new_settings():

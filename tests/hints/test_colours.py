@@ -8,7 +8,7 @@ import pytest
 from tests.apps.cli.test_cli import hintseg, trained  # noqa: F401  fixtures
 
 from hintseg.hints.colours import by_name, chosen_colours, with_palette
-from hintseg.inference.run_config import RunDescription
+from hintseg.inference.run_config import RunConfig
 from hintseg.io.palette import class_colours, label_palette
 
 ROSE = "#ff0066"
@@ -50,7 +50,7 @@ def test_chosen_colours_leave_the_others_of_the_palette():
 @pytest.mark.slow
 def test_masks_reports_and_exports_have_them(chosen, hintseg, trained, tmp_path):  # noqa: F811
     rose, report = (255, 0, 102), (trained / "report.html").read_text("utf-8")
-    assert RunDescription.load(trained / "run.json").colours[1] == ROSE
+    assert RunConfig.load(trained / "run.json").colours[1] == ROSE
     assert re.search(r"rgb\(255,0,102\)\"></i>square", report)
     photographs, masks = chosen.root / "images", tmp_path / "masks"
     assert hintseg("predict", trained, photographs, "--out", masks)[0] == 0
@@ -72,7 +72,7 @@ def test_a_run_with_other_colours_is_damaged(chosen, hintseg, trained):  # noqa:
         assert (code, "is damaged" in error) == (2, True)
     del content["colours"]  # as older versions wrote it
     (trained / "run.json").write_text(json.dumps(content))
-    assert RunDescription.load(trained / "run.json").colours == ()
+    assert RunConfig.load(trained / "run.json").colours == ()
 
 
 def test_a_colour_that_somebody_chose_is_no_other_classes_and_later_classes_change_none():

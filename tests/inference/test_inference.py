@@ -30,7 +30,7 @@ from hintseg.inference import prediction
 from hintseg.inference.evaluation import evaluate_split, evaluation
 from hintseg.inference.prediction import refined
 from hintseg.inference.retrieval import load_index
-from hintseg.inference.run_config import RunDescription
+from hintseg.inference.run_config import RunConfig
 from hintseg.inference.segmenter import Segmenter
 from hintseg.inference.suggest import class_scarcity, suggest, worthiest_region
 from hintseg.io.images import write_image, write_labels
@@ -47,7 +47,7 @@ from hintseg.network.tta import (
     tiles,
 )
 from hintseg.pseudo_labels.complete import complete_image, touch_boxes
-from hintseg.pseudo_labels.propagate import METHODS, complete_key, complete_untrained
+from hintseg.pseudo_labels.propagate import METHODS, complete_key, propagate_without_training
 from hintseg.pseudo_labels.target import PseudoLabels
 
 
@@ -57,7 +57,7 @@ def segmenter(scenes, tiny, tmp_path):
 
 
 def noisy_halves():
-    """A picture of two halves, an opinion that is right on average, and a third class nobody believes in."""
+    """A picture of two halves, probabilities that are right on average, and a third class nobody believes in."""
     image = np.zeros((30, 40, 3), np.uint8)
     image[:, 20:] = 200
     left = (torch.arange(40) < 20).float() * 0.3 + 0.3 + 0.1 * torch.randn(30, 40, generator=torch.manual_seed(0))
@@ -402,7 +402,7 @@ def test_one_image_and_two_strokes_make_a_mask_without_training(method):
     image[:, 30:] = 40, 60, 200
     labels = np.full((40, 60), 254, np.uint8)
     labels[10:20, 5], labels[20:30, 50] = 0, 2
-    shares = complete_untrained(image, labels, 3, method, regions=60)
+    shares = propagate_without_training(image, labels, 3, method, regions=60)
     assert shares.shape == (3, 40, 60)
     assert (shares[1] == 0).all()
     mask = shares.argmax(axis=0)
@@ -427,9 +427,9 @@ def test_completion_without_training_follows_supplied_contours(scenes):
 
 def test_an_image_without_hints_cannot_be_completed_untrained():
     with pytest.raises(InputError, match="no pixel is hinted"):
-        complete_untrained(np.zeros((8, 8, 3), np.uint8), np.full((8, 8), 254, np.uint8), 2)
+        propagate_without_training(np.zeros((8, 8, 3), np.uint8), np.full((8, 8), 254, np.uint8), 2)
     with pytest.raises(ConfigError, match="harmonic"):
-        complete_untrained(np.zeros((8, 8, 3), np.uint8), np.zeros((8, 8), np.uint8), 2, "magic")
+        propagate_without_training(np.zeros((8, 8, 3), np.uint8), np.zeros((8, 8), np.uint8), 2, "magic")
 
 
 def test_tagged_classes_are_balanced_where_nothing_is_pointed_at(segmenter):
@@ -632,7 +632,7 @@ def test_a_run_description_that_says_what_cannot_be_is_damaged(segmenter, tmp_pa
     content = json.loads((segmenter.run / "run.json").read_text("utf-8")) | change
     (tmp_path / "run.json").write_text(json.dumps(content))
     with pytest.raises(RunError, match="is damaged"):
-        RunDescription.load(tmp_path / "run.json")
+        RunConfig.load(tmp_path / "run.json")
 
 
 @pytest.mark.parametrize(("section", "key", "value"), [("network", "frozen", False), ("inference", "crf", "small")])
@@ -656,7 +656,7 @@ def test_a_run_that_holds_a_pipe_or_device_is_refused(segmenter, tmp_path, name)
     shutil.copy(segmenter.run / "run.json", tmp_path)
     (tmp_path / name).symlink_to(os.devnull)
     with pytest.raises(RunError, match=f"{name}: is no ordinary file"):
-        RunDescription.load(tmp_path / "run.json")
+        RunConfig.load(tmp_path / "run.json")
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])

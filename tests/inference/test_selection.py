@@ -6,7 +6,7 @@ import pytest
 from hintseg.api import train
 from hintseg.config.schema import Recipe
 from hintseg.hints.labels import UNLABELED
-from hintseg.inference.run_config import RunDescription
+from hintseg.inference.run_config import RunConfig
 from hintseg.inference.selection import choose_crf, crf_without_hints, held_out
 from hintseg.io.images import read_image, write_image
 from hintseg.recipes.instant import INSTANT
@@ -84,7 +84,7 @@ def test_few_grey_images_get_no_crf(scenes, tmp_path, recipe):
         scenes.root, "scribbles", tmp_path / "run", recipe=recipe, iterations=2, device="cpu", settings=settings,
         engine="instant" if recipe == "instant" else "train",
     )  # fmt: skip
-    assert RunDescription.load(run.run / "run.json").recipe.inference.crf is False
+    assert RunConfig.load(run.run / "run.json").recipe.inference.crf is False
 
 
 def test_how_many_are_held_out():
@@ -111,6 +111,6 @@ def test_a_run_says_what_was_chosen(scenes, tmp_path, recipe, monkeypatch, caplo
             settings=[*settings, "iterations=4", "data.crop_size=96", "data.batch_size=2"],
         )  # fmt: skip
     (said,) = [one.message for one in caplog.records if "held-out hints" in one.message]
-    written = RunDescription.load(tmp_path / "run" / "run.json").recipe
+    written = RunConfig.load(tmp_path / "run" / "run.json").recipe
     assert written == segmenter.recipe
     assert bool(written.inference.crf) == said.endswith("with it")

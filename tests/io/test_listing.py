@@ -14,7 +14,7 @@ from hintseg.check import inspect
 from hintseg.config.load import load_recipe
 from hintseg.errors import HintsegError, InputError
 from hintseg.inference.retrieval import load_index
-from hintseg.inference.run_config import RunDescription
+from hintseg.inference.run_config import RunConfig
 from hintseg.io.images import read_image, write_image
 from hintseg.io.listing import composed, list_images, passed_over_sentence, require_file
 from hintseg.io.reading import read_json
@@ -116,7 +116,7 @@ def test_nothing_waits_for_a_pipe(tmp_path, name, kind):
     else:
         path.symlink_to("/dev/zero")
     readers = {
-        "run.json": RunDescription.load, "weights.safetensors": read_state, "recipe.json": load_recipe,
+        "run.json": RunConfig.load, "weights.safetensors": read_state, "recipe.json": load_recipe,
         "memory.safetensors": partial(load_index, classes=2, images=2),
         "checkpoint.pt": partial(read_checkpoint, fingerprint=""), "points.json": read_json,
         "network.onnx": lambda path: exported_network(None, path, "", ()),
@@ -162,7 +162,7 @@ def test_what_may_not_be_read_is_not_called_damaged(tmp_path, monkeypatch, name)
     path.write_bytes(b"anything")
     monkeypatch.setattr(type(path), "open", refused)
     readers = {
-        "run.json": RunDescription.load, "memory.safetensors": partial(load_index, classes=2, images=2),
+        "run.json": RunConfig.load, "memory.safetensors": partial(load_index, classes=2, images=2),
         "checkpoint.pt": partial(read_checkpoint, fingerprint=""),
     }  # fmt: skip
     with pytest.raises(InputError, match=f"{name}: cannot be read \\(Permission denied\\)"):

@@ -20,13 +20,13 @@ from hintseg.errors import ConfigError, InputError
 from hintseg.formats.registry import export_masks
 from hintseg.formats.writer import Classes
 from hintseg.hints.dataset import Dataset
-from hintseg.inference.run_config import RunDescription
+from hintseg.inference.run_config import RunConfig
 from hintseg.io import rasters
 from hintseg.io.georeference import write_georeferenced
 from hintseg.io.images import read_image, read_image_size, read_label_map, read_labels, write_labels
 from hintseg.io.palette import label_palette
 from hintseg.io.rasters import read_raster
-from hintseg.io.samples import View
+from hintseg.io.samples import BandSelection
 from hintseg.io.storage.outputs import is_made_here
 
 
@@ -62,15 +62,15 @@ def test_bands_and_range_say_what_is_shown(tmp_path):
     data = samples(4, 6, 7)
     path = tmp_path / "a.tif"
     tifffile.imwrite(path, data, photometric="minisblack", planarconfig="separate")
-    shown = read_image(path, View((3, 0, 1), (1000, 3000)))
+    shown = read_image(path, BandSelection((3, 0, 1), (1000, 3000)))
     for place_, band in enumerate((3, 0, 1)):
         expected = ((data[band].astype(np.float64) - 1000) / 2000 * 255).round().clip(0, 255)
         assert np.abs(shown[..., place_] - expected).max() <= 1
-    grey = read_image(path, View((2,)))
+    grey = read_image(path, BandSelection((2,)))
     assert (grey[..., 0] == grey[..., 1]).all()
     assert (grey[..., 0] == grey[..., 2]).all()
     with pytest.raises(InputError, match=r"has 4 channels, so 'bands' \[4\] cannot be shown"):
-        read_image(path, View((4,)))
+        read_image(path, BandSelection((4,)))
 
 
 def test_two_channels_are_red_and_green(tmp_path):
@@ -206,12 +206,12 @@ def test_maps_train_and_are_segmented_as_the_data_set_says(scenes, tiny, tmp_pat
         noise = samples(2, *picture.shape[1:])
         path.unlink()
         place(path.with_suffix(".tif"), np.concatenate([noise, picture]))
-    dataset = replace(Dataset.open(scenes.root), view=View((2, 3, 4), (0.0, 2550.0)))
+    dataset = replace(Dataset.open(scenes.root), view=BandSelection((2, 3, 4), (0.0, 2550.0)))
     dataset.save_description()
     dataset = Dataset.open(scenes.root)
     key = dataset.keys("val")[0]
     train(dataset, "scribbles", tmp_path / "run", weights="none", device="cpu", iterations=2, settings=tiny)
-    assert RunDescription.load(tmp_path / "run" / "run.json").view == View((2, 3, 4), (0.0, 2550.0))
+    assert RunConfig.load(tmp_path / "run" / "run.json").view == BandSelection((2, 3, 4), (0.0, 2550.0))
     segmenter = Segmenter.open(tmp_path / "run", "cpu")
     assert (segmenter.decode_image(dataset.path(key)).pixels == dataset.image(key)).all()
     options = ["predict", str(tmp_path / "run"), str(dataset.path(key)), "--out", str(tmp_path / "masks"), "--geotiff"]

@@ -9,7 +9,7 @@ from PIL import Image
 
 from hintseg.errors import InputError
 from hintseg.io.images import decode_image, read_image, write_labels
-from hintseg.io.samples import Samples, View, as_sample, robust_limits, shown
+from hintseg.io.samples import BandSelection, Samples, as_sample, robust_limits, shown
 
 RAMP = np.tile(np.linspace(0, 1, 64), (48, 1))
 HOLE = np.zeros((48, 64), bool)
@@ -94,17 +94,22 @@ def test_alpha_and_masks_say_where_nothing_is(tmp_path):
 
 def test_one_bright_pixel_changes_nothing():
     values = (RAMP * 1000).astype(np.float32)[..., None]
-    before = shown(Samples(values, 1), View()).pixels
+    before = shown(Samples(values, 1), BandSelection()).pixels
     values[3, 3] = 1e6
-    after = shown(Samples(values, 1), View()).pixels
+    after = shown(Samples(values, 1), BandSelection()).pixels
     assert np.abs(before.astype(int) - after).max(initial=0, where=np.arange(64)[None, :, None] > 5) <= 1
 
 
 def test_the_table_and_the_formula_agree():
     values = np.arange(-(2**15), 2**15, 7).astype(np.int16).reshape(-1, 1, 1)
-    for view in (View(), View(limits=(-1000.5, 20000)), View(stretch=(-5, 5)), View(stretch="largest")):
+    for view in (
+        BandSelection(),
+        BandSelection(limits=(-1000.5, 20000)),
+        BandSelection(stretch=(-5, 5)),
+        BandSelection(stretch="largest"),
+    ):
         by_table = shown(Samples(values, 1), view).pixels
-        wide = View(limits=view.limits, stretch=view.stretch)
+        wide = BandSelection(limits=view.limits, stretch=view.stretch)
         assert (by_table == shown(Samples(values.astype(np.int32), 1), wide).pixels).all()
 
 
@@ -112,8 +117,8 @@ def test_constant_and_empty_images_have_limits():
     assert robust_limits(np.zeros(0)) == (0, 1)
     assert robust_limits(np.full(9, 3.0)) == (3, 3)
     assert robust_limits(np.array([0.0] * 999 + [5.0])) == (0, 5)
-    assert shown(Samples(np.full((2, 2, 1), 7, np.uint16), 1), View()).pixels.max() == 0
-    assert shown(Samples(np.full((2, 2, 1), np.nan), 1), View()).valid.sum() == 0
+    assert shown(Samples(np.full((2, 2, 1), 7, np.uint16), 1), BandSelection()).pixels.max() == 0
+    assert shown(Samples(np.full((2, 2, 1), np.nan), 1), BandSelection()).valid.sum() == 0
 
 
 @pytest.mark.parametrize(
@@ -135,7 +140,7 @@ def test_complex_samples_are_refused(tmp_path):
 
 
 def test_runs_of_before_keep_their_rule():
-    rule = View(stretch="largest")
+    rule = BandSelection(stretch="largest")
     for values, expected in (
         (np.array([0, 10, 255], np.uint16), [0, 10, 255]),
         (np.array([0, 2000, 4000], np.uint16), [0, 128, 255]),

@@ -13,7 +13,7 @@ from hintseg.formats.registry import import_dataset
 from hintseg.hints.dataset import Dataset
 from hintseg.io.georeference import write_georeferenced
 from hintseg.io.images import decode_image, read_image, read_image_size, read_labels, write_image
-from hintseg.io.samples import View
+from hintseg.io.samples import BandSelection
 
 rng = np.random.default_rng(0)
 LABELS = rng.integers(0, 3, (40, 50)).astype(np.uint8)
@@ -77,7 +77,7 @@ def test_label_maps_of_several_channels_are_refused(tmp_path, kind):
 def test_channels_that_a_png_lacks_are_named(tmp_path):
     Image.fromarray(LABELS.astype(np.uint16)).save(tmp_path / "a.png")
     with pytest.raises(InputError, match=r"a\.png: has 1 channels, so 'bands' \[0, 1, 2\] cannot be shown"):
-        decode_image(tmp_path / "a.png", View((0, 1, 2)))
+        decode_image(tmp_path / "a.png", BandSelection((0, 1, 2)))
 
 
 def place(path, values, transform):

@@ -9,7 +9,7 @@ import torch
 from hintseg.config.schema import NetworkConfig
 from hintseg.errors import ConfigError, WeightsError
 from hintseg.network.embedder import Embedder
-from hintseg.network.onnx import ExportedEmbedder, export_network, with_fixed_padding
+from hintseg.network.onnx import OnnxEmbedder, export_network, with_fixed_padding
 
 onnx = pytest.importorskip("onnx")
 pytestmark = pytest.mark.skipif(torch.__version__.startswith("2.6."), reason="it exports no network of open sides")
@@ -37,12 +37,12 @@ def test_any_size_gives_the_same_maps(network, exported, size):
     image = torch.rand(1, 3, *size, generator=torch.Generator().manual_seed(1)) * 255
     with torch.no_grad():
         expected = network(image)
-    for one, other in zip(ExportedEmbedder(exported)(image), expected, strict=True):
+    for one, other in zip(OnnxEmbedder(exported)(image), expected, strict=True):
         torch.testing.assert_close(one, other, atol=1e-4, rtol=0)
 
 
 def test_the_file_says_what_it_is(exported):
-    loaded = ExportedEmbedder(exported)
+    loaded = OnnxEmbedder(exported)
     assert loaded.weights == "weights-1"
     said = {entry.key: entry.value for entry in onnx.load(exported).metadata_props}
     assert json.loads(said["classes"]) == ["sky", "roof", "été"]
@@ -52,7 +52,7 @@ def test_refuses_what_is_no_network(tmp_path):
     (tmp_path / "a.onnx").write_bytes(b"nothing")
     for name in ("a.onnx", "absent.onnx"):
         with pytest.raises(WeightsError, match=name):
-            ExportedEmbedder(tmp_path / name)
+            OnnxEmbedder(tmp_path / name)
 
 
 @pytest.mark.parametrize(("multiple", "stride"), [(0, 8), (32, 0), (32, -1), (8, 32)])
@@ -62,13 +62,13 @@ def test_refuses_strides_of_no_network(exported, tmp_path, multiple, stride):
         entry.value = {"multiple": str(multiple), "stride": str(stride)}.get(entry.key, entry.value)
     onnx.save(model, tmp_path / "a.onnx")
     with pytest.raises(WeightsError, match=r"a\.onnx"):
-        ExportedEmbedder(tmp_path / "a.onnx")
+        OnnxEmbedder(tmp_path / "a.onnx")
 
 
 def test_says_what_to_install(monkeypatch, tmp_path, network):
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(ConfigError, match=r"hintseg\[onnx\]"):
-        ExportedEmbedder(tmp_path / "a.onnx")
+        OnnxEmbedder(tmp_path / "a.onnx")
 
 
 def test_a_network_that_differs_is_not_left_behind(monkeypatch, tmp_path, network):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from hintseg.functional.segments.oversegment import oversegment
+from hintseg.functional.segments.superpixels import find_superpixels
 from hintseg.hints.labels import UNLABELED
 from hintseg.hints.model import ImageHints
 from hintseg.hints.types.boxes import Box
@@ -24,7 +24,7 @@ def taught(background=None, exhaustive=True, verified=None, **hints):
     image[:, 25:] = 200
     given = ImageHints(hints, background=background, tags_exhaustive=exhaustive, verified_classes=verified)
     labels = pseudo_labels(DecodedImage(image, None), given, 3, find_in_boxes=middles)
-    return int((propagated(image, labels, oversegment(image, 60)) < UNLABELED).sum())
+    return int((propagated(image, labels, find_superpixels(image, 60)) < UNLABELED).sum())
 
 
 def test_hints_of_all_that_is_there_divide_the_image():

@@ -22,7 +22,7 @@ def test_thin_strokes_survive_reduction():
     assert (reduced == UNLABELED).sum() > 2000
 
 
-def test_oversegments_are_cached_and_a_damaged_cache_is_made_again(scenes, tmp_path, tiny):
+def test_superpixels_are_cached_and_a_damaged_cache_is_made_again(scenes, tmp_path, tiny):
     config = choose_recipe(weights="none", settings=tiny).data
     key = scenes.keys("train")[0]
     first = TrainingImages(scenes, (key,), ("scribbles",), config, tmp_path / "cache").sample(key).regions
@@ -53,7 +53,7 @@ def test_what_boxes_show_is_cached_and_found_once(scenes, tmp_path, tiny, monkey
     assert len(calls) == 3
 
 
-def test_a_supplied_contour_map_guides_the_oversegments(scenes, tiny):
+def test_a_supplied_contour_map_guides_the_superpixels(scenes, tiny):
     config = choose_recipe(weights="none", settings=[*tiny, "data.num_superpixels=2"]).data
     key = scenes.keys("train")[0]
     contours = np.zeros((72, 96, 3), np.uint8)

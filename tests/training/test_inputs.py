@@ -92,7 +92,7 @@ CHANGED = {
     "a class more": (lambda root: edit(root, "dataset.json", classes=["ground", "square", "disc", "sky"]), "sky"),
     "the background": (lambda root: edit(root, "dataset.json", background=None), "the background was 0 and is None"),
     "completeness": (lambda root: edit(root, "dataset.json", tags_exhaustive=False), "tags_exhaustive was True"),
-    "looked for": (lambda root: (root / "verified_classes.json").write_text(f'{{"{KEY}": [1]}}'), "the hints of image"),
+    "verified": (lambda root: (root / "verified_classes.json").write_text(f'{{"{KEY}": [1]}}'), "the hints of image"),
     "contours": (lambda root: write_labels(root / "contours" / f"{KEY}.png", np.zeros((72, 96), np.uint8)), "pixels"),
     "an image less": (lambda root: (root / "train.txt").write_text("scene 1 ä\nscene 2 ä\nscene 3 ä"), "left the"),
     "an image more": (

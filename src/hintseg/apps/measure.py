@@ -13,7 +13,7 @@ from hintseg.apps.batch_inference.mask_folders import classes_of_masks, data_set
 from hintseg.errors import InputError
 from hintseg.hints.keys import by_key
 from hintseg.hints.labels import UNLABELED
-from hintseg.inference.run_config import RunDescription
+from hintseg.inference.run_config import RunConfig
 from hintseg.io.georeference import pixel_area
 from hintseg.io.images import classes_of_label_map, read_image_size, read_labels
 from hintseg.io.listing import list_images
@@ -82,7 +82,7 @@ def measure_masks(folder: Path, images: Path | None = None) -> Iterator[Area]:
     """
     masks, classes, home = folder, None, images
     if (folder / "run.json").exists():
-        described = RunDescription.load(folder / "run.json")
+        described = RunConfig.load(folder / "run.json")
         masks, classes = folder / "masks", described.classes
         if not masks.is_dir():
             raise InputError(

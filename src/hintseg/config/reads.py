@@ -57,8 +57,8 @@ def _unread(content: dict[str, Any]) -> Iterator[str]:
         yield from ("segments.stride", "segments.memory_bank", "segments.max_pixels", "data.num_superpixels")
     if not (instant or "propagated_cross_entropy" in terms):
         yield "label_propagation"
-    if instant:  # the head says where tagged classes are
-        yield "tags.iterations"
+    if instant:  # the last two locate tagged classes, and are seldom changed
+        yield from (f"tags.{key}" for key in ("iterations", "background_score_power", "boundary_prior"))
         if not terms & {"tags", "regions"}:
             yield "tags.pooling"
     if content["network"]["decoder"] == "none":

@@ -100,7 +100,7 @@ def _note_unused(found: Imported) -> None:
 
 
 def _note_unverified(found: Imported) -> None:
-    """What an annotation file does not list, nobody looked for in its images."""
+    """Classes that an annotation file does not list are not verified in its images."""
     files: dict[str, list[Path]] = defaultdict(list)
     for where, key in found.said:
         files[key].append(where)

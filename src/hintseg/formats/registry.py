@@ -254,7 +254,7 @@ def _write(found: Imported, out: Path, background: int | None) -> Dataset:
     """Regions become masks where all the rest is background, else scribbles that fill an area.
 
     An image that has boxes, points or strokes besides is not background wherever no region lies, nor is one in which
-    something was left out or not looked for, or of which a tag names a class that has no region.
+    something was left out or not verified, or of which a tag names a class that has no region.
     """
     unfilled = 0
     for key, regions in found.regions.items():
@@ -271,7 +271,7 @@ def _write(found: Imported, out: Path, background: int | None) -> Dataset:
     if unfilled:
         found.note(
             f"{unfilled} images are not filled with the background: in these a shape was left out, a class is named "
-            "but not drawn, or not all classes were looked for."
+            "but not drawn, or not all classes were verified."
         )
     if background is None and (found.boxes or found.regions.keys() - found.whole):
         found.note(

@@ -11,7 +11,7 @@
     contours/KEY.png         gray boundary strength, in place of the color gradient for superpixels
     boxes.json               KEY → [[x0, y0, x1, y1, class], …]     pixels, end exclusive
     tags.json                KEY → [class, …]
-    verified_classes.json    KEY → [class, …]: only these were looked for; of others nothing is known
+    verified_classes.json    KEY → [class, …]: only these are verified; of others nothing is known
     train.txt, val.txt, …    one KEY a line; without train.txt, see `splits`
     studio/                  what the studio keeps; here only its `colours` are read
 
@@ -48,7 +48,7 @@ from hintseg.hints.types.registry import HINT_TYPES, with_label_maps, with_table
 from hintseg.io.images import decode_image, read_image, read_image_size
 from hintseg.io.listing import Listing, list_images
 from hintseg.io.places import require_same_place
-from hintseg.io.samples import PLAIN, DecodedImage, View
+from hintseg.io.samples import PLAIN, BandSelection, DecodedImage
 from hintseg.io.storage.addresses import is_remote, local_path
 from hintseg.io.storage.mirror import Progress, fetch
 from hintseg.io.writing import write_text
@@ -78,7 +78,7 @@ class Dataset:
     background: int | None = None
     ignore_index: int = IGNORE_INDEX
     tags_exhaustive: bool = True
-    view: View = PLAIN
+    view: BandSelection = PLAIN
     address: str = ""
     unlabeled: int | None = None
     first_label: int = 0
@@ -150,7 +150,7 @@ class Dataset:
             ) from None
 
     @cached_property
-    def shown(self) -> View:
+    def shown(self) -> BandSelection:
         """`view`, with the limits that its deep images share where dataset.json states none."""
         return with_stretch(self.view, tuple(self.paths.values()))
 

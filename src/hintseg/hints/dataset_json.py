@@ -18,7 +18,7 @@ from hintseg.io.images import read_labels
 from hintseg.io.listing import MADE_BY, composed
 from hintseg.io.reading import read_json as read_json
 from hintseg.io.reading import read_text as read_text
-from hintseg.io.samples import View
+from hintseg.io.samples import BandSelection
 
 # Data sets outlive programs: what earlier ones wrote is read for good.
 EARLIER = {"void": "ignore_index", "unlabelled": "unlabeled", "tags_complete": "tags_exhaustive"}
@@ -118,7 +118,7 @@ def parse_description(path: Path) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def parse_view(content: dict[str, Any], path: Path) -> View:
+def parse_view(content: dict[str, Any], path: Path) -> BandSelection:
     """The entries 'bands' and 'range', both optional.
 
     Raises:
@@ -136,7 +136,7 @@ def parse_view(content: dict[str, Any], path: Path) -> View:
         and -LARGEST < limits[0] < limits[1] < LARGEST
     ):
         raise InputError(f"{path}: 'range' must be two numbers, the smaller first, but is {limits!r:.80}.")
-    return View(tuple(bands or ()), None if limits is None else (float(limits[0]), float(limits[1])))
+    return BandSelection(tuple(bands or ()), None if limits is None else (float(limits[0]), float(limits[1])))
 
 
 def hint_files(root: Path) -> dict[str, Path]:

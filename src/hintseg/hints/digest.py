@@ -19,7 +19,7 @@ def pixel_digest(image: DecodedImage, contours: NDArray[np.floating] | None = No
 
 
 def hint_digest(hints: ImageHints) -> str:
-    """Of all hints of one image in their order, and of the classes that were looked for or lie outside."""
+    """Of all hints of one image in their order, and of the verified classes and those outside."""
     digest = hashlib.sha256(repr(None if hints.verified_classes is None else sorted(hints.verified_classes)).encode())
     if hints.outside:
         digest.update(repr(sorted(hints.outside)).encode())

@@ -98,7 +98,7 @@ class ImageHints:
     def absent(self, num_classes: int) -> NDArray[np.bool_]:
         """(num_classes,) bool: classes known not to be in the image.
 
-        With complete tags, those that no hint names, as long as there is any hint, or that were looked for.
+        With exhaustive tags, those that no hint names, as long as there is any hint, or that are verified.
         """
         verified_classes = self.verified_classes
         if not self.tags_exhaustive or (verified_classes is None and not self.classes()):

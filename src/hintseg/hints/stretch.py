@@ -14,7 +14,7 @@ from hintseg.errors import InputError
 from hintseg.io.images import decode_image, valid_samples
 from hintseg.io.pillow import has_deep_colours, is_tiff, opened_image
 from hintseg.io.rasters import read_header
-from hintseg.io.samples import DecodedImage, Limits, View, robust_limits
+from hintseg.io.samples import BandSelection, DecodedImage, Limits, robust_limits
 from hintseg.io.storage.files import mark_of
 
 MOST_HEADERS = 256  # images looked at for their depth
@@ -24,7 +24,7 @@ LOOKED_AT = 100_000  # of its pixels
 ALWAYS_SHALLOW = (".jpg", ".jpeg", ".jfif", ".gif", ".bmp", ".webp", ".avif")
 
 
-def with_stretch(view: View, files: Sequence[Path]) -> View:
+def with_stretch(view: BandSelection, files: Sequence[Path]) -> BandSelection:
     """The view, with the limits that the deep ones among these images share.
 
     A view whose limits are stated or known, and one of a data set without deep images, stays as it is.
@@ -41,7 +41,7 @@ def with_stretch(view: View, files: Sequence[Path]) -> View:
     return view if limits is None else view._replace(stretch=limits)
 
 
-def lost_contrast(path: Path, view: View, decoded: DecodedImage | None = None) -> bool:
+def lost_contrast(path: Path, view: BandSelection, decoded: DecodedImage | None = None) -> bool:
     """Whether limits that come from elsewhere leave an image almost no contrast, although its samples have some.
 
     Args:
@@ -58,20 +58,20 @@ def lost_contrast(path: Path, view: View, decoded: DecodedImage | None = None) -
         part = part if valid is None else part[valid[::step, ::step]]
         if np.count_nonzero(np.bincount(part.ravel(), minlength=256)) >= LEAST_LEVELS:
             return False
-        samples = valid_samples(path, View(view.bands))
+        samples = valid_samples(path, BandSelection(view.bands))
     except InputError:  # whoever reads it names it
         return False
     return samples is not None and len(np.unique(samples)) >= LEAST_LEVELS
 
 
-def limits_of_all(view: View) -> Limits | None:
+def limits_of_all(view: BandSelection) -> Limits | None:
     """The samples that become black and white in every image that is shown in one way; None: each has its own."""
     if view.limits is not None or isinstance(view.stretch, str):
         return view.limits
     return view.stretch
 
 
-def contrast_warnings(view: View, files: Sequence[Path], flat: Sequence[str], images: int) -> list[str]:
+def contrast_warnings(view: BandSelection, files: Sequence[Path], flat: Sequence[str], images: int) -> list[str]:
     """Sentences about images of a data set that do not suit the stretch which all share.
 
     Args:
@@ -124,7 +124,7 @@ def _limits(marked: tuple[tuple[Path, str], ...], bands: tuple[int, ...]) -> Lim
     found = []
     for file, _ in marked:
         try:
-            values = valid_samples(file, View(bands))
+            values = valid_samples(file, BandSelection(bands))
         except (InputError, IndexError):  # `check` names it
             continue
         if values is not None and len(values):

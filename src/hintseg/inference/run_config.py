@@ -1,4 +1,4 @@
-"""RunDescription: what a run folder says about itself."""
+"""RunConfig: what a run folder says about itself."""
 
 import json
 import math
@@ -18,12 +18,12 @@ from hintseg.hints.names import require_names
 from hintseg.hints.types.registry import HINT_TYPES
 from hintseg.io.listing import require_no_pipe
 from hintseg.io.pillow import MAX_PIXELS
-from hintseg.io.samples import PLAIN, View
+from hintseg.io.samples import PLAIN, BandSelection
 from hintseg.io.storage.addresses import recorded_folder
 
 
 @dataclass(frozen=True)
-class RunDescription:
+class RunConfig:
     """What a run folder says about itself (run.json).
 
     Attributes:
@@ -45,7 +45,7 @@ class RunDescription:
     hint_types: tuple[str, ...]
     keys: tuple[str, ...]
     version: str
-    view: View = PLAIN
+    view: BandSelection = PLAIN
     largest: int = 0
     colours: tuple[str, ...] = ()
 
@@ -120,7 +120,7 @@ def _recipe(content: object, path: Path) -> Recipe:
 
 
 def _checked(content: dict[str, Any], path: Path) -> dict[str, Any]:
-    """The arguments of a `RunDescription`; an error of many kinds where one cannot be."""
+    """The arguments of a `RunConfig`; an error of many kinds where one cannot be."""
     if "forms" in content:
         content["hint_types"] = content.pop("forms")  # their name in older runs
     for name in ("classes", "hint_types", "keys"):
@@ -146,7 +146,7 @@ def _checked(content: dict[str, Any], path: Path) -> dict[str, Any]:
     return content
 
 
-def _view(shown: Any, stretch: list[float] | str, path: Path) -> View:
+def _view(shown: Any, stretch: list[float] | str, path: Path) -> BandSelection:
     """As JSON holds it; ValueError or InputError of what no data set can have."""
     bands, limits = shown
     view = parse_view({"bands": bands or None, "range": limits}, path)

@@ -23,11 +23,11 @@ from hintseg.hints.stretch import lost_contrast
 from hintseg.inference.device import pick_device
 from hintseg.inference.prediction import Seen, check_image, class_probabilities, without_data
 from hintseg.inference.retrieval import Neighbour, SegmentIndex, load_index, nearest_to_click, require_click
-from hintseg.inference.run_config import RunDescription
+from hintseg.inference.run_config import RunConfig
 from hintseg.io.images import ImageLike, decode_image, resize_longest_side, resize_nearest
 from hintseg.io.pil_images import decode_array
 from hintseg.io.pillow import has_bands
-from hintseg.io.samples import DecodedImage, View
+from hintseg.io.samples import BandSelection, DecodedImage
 from hintseg.io.storage.files import local_file
 from hintseg.io.storage.mirror import fetch
 from hintseg.network import tta
@@ -52,7 +52,7 @@ class Segmenter:
     Example: `Segmenter.open("runs/a").predict(image)`
     """
 
-    def __init__(self, network: Network, description: RunDescription, run: Path) -> None:
+    def __init__(self, network: Network, description: RunConfig, run: Path) -> None:
         self.network = network
         self.description = description
         self.run = run
@@ -80,7 +80,7 @@ class Segmenter:
             WeightsError: weights are damaged.
         """
         run = fetch(run)
-        description = RunDescription.load(run / "run.json")
+        description = RunConfig.load(run / "run.json")
         weights = run / "weights.safetensors"
         if not weights.exists():
             raise RunError(f"{run}: training has not finished; go on with hintseg train … --out {run} --resume.")
@@ -110,7 +110,7 @@ class Segmenter:
             view = dataset.view._replace(stretch=view.stretch)
         return self._shown(dataset.path(key), view)
 
-    def _shown(self, path: Path, view: View) -> DecodedImage:
+    def _shown(self, path: Path, view: BandSelection) -> DecodedImage:
         decoded = decode_image(path, view)
         if view.bands and not self._bands_warned and not has_bands(path):
             self._bands_warned = True

@@ -40,7 +40,7 @@ class CrfChoice(NamedTuple):
 
     Attributes:
         masks: on the masks of new images, and on those that `complete` writes.
-        pseudo_labels: on the masks that a head learns from, which spreads what one CRF gains over all images.
+        pseudo_labels: on the masks that a head learns from, which carries what one CRF gains to all images.
     """
 
     masks: bool

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hintseg.functional.segments.oversegment import oversegment
+from hintseg.functional.segments.superpixels import find_superpixels
 from hintseg.functional.shapes import deepest
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.labels import UNLABELED
@@ -74,7 +74,7 @@ def suggest(
         small, target = reduce_labels(image, target, segmenter.recipe.data.longest_side)
         probabilities = segmenter.probabilities(small, config) * ~tags.absent(len(segmenter.classes))[:, None, None]
         probabilities /= np.maximum(probabilities.sum(axis=0), 1e-12)
-        regions = oversegment(small, REGIONS)
+        regions = find_superpixels(small, REGIONS)
         best = worthiest_region(probabilities, regions, target.labels < UNLABELED, scarcity)
         if best is not None:
             x, y, uncertainty, worth, mean = best

@@ -22,7 +22,7 @@ from hintseg.inference.segmenter import Segmenter
 from hintseg.inference.selection import CrfChoice, choose_crf, crf_without_hints, held_out, without_crf
 from hintseg.instant.features import FEATURES_LIMIT, FeatureStore, scale_for
 from hintseg.instant.head import MOST_PIXELS, LabelledPixels, draw_pixels, fit_head, gathered
-from hintseg.instant.tags import place_tagged
+from hintseg.instant.tags import localize_tagged
 from hintseg.io.images import resize_nearest
 from hintseg.io.writing import write_text
 from hintseg.memory_errors import memory_explained
@@ -124,7 +124,7 @@ def fit_from_hints(
     for done, key in enumerate(images.keys, start=1):
         store.pyramid(images.image(key))
         progress("features", done, total, {})
-    place_tagged(images, store, recipe, progress)
+    localize_tagged(images, store, recipe, progress)
     labelled = {}
     for done, key in enumerate(images.keys, start=1):
         labelled[key] = _pixels(store, images, key, images.sample(key).propagated, recipe)

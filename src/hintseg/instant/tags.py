@@ -31,7 +31,7 @@ STEPS, BATCH, LR = 60, 48, 5e-3  # of multiple-instance learning; with more the 
 ROUNDS, ROUND_STEPS, ROUND_BATCH, SHARPER = 3, 300, 2048, 1.5  # of expectation-maximisation
 
 
-def place_tagged(
+def localize_tagged(
     images: TrainingImages, store: FeatureStore, recipe: Recipe,
     progress: Callable[[str, int, int, dict[str, float]], None],
 ) -> None:  # fmt: skip

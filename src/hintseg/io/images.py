@@ -29,7 +29,7 @@ from hintseg.io.listing import IMAGE_SUFFIXES as IMAGE_SUFFIXES
 from hintseg.io.palette import palette_bytes
 from hintseg.io.pillow import decoded, deep_samples, has_deep_colours, is_tiff, opened_image, turned
 from hintseg.io.rasters import COLOUR, NODATA, Header, read_header, read_mask, read_raster, read_samples
-from hintseg.io.samples import PLAIN, DecodedImage, View, as_sample, require_bands
+from hintseg.io.samples import PLAIN, BandSelection, DecodedImage, as_sample, require_bands
 from hintseg.io.samples import valid_values as sampled_values
 from hintseg.io.writing import atomic_path
 
@@ -41,7 +41,7 @@ SAMPLED = 50_000  # pixels of each image that decide the limits of a data set
 ImageLike = NDArray[np.uint8] | Image.Image | str | Path  # what functions for users take
 
 
-def read_image(path: Path, view: View = PLAIN) -> NDArray[np.uint8]:
+def read_image(path: Path, view: BandSelection = PLAIN) -> NDArray[np.uint8]:
     """Decode an image.
 
     Args:
@@ -57,7 +57,7 @@ def read_image(path: Path, view: View = PLAIN) -> NDArray[np.uint8]:
     return decode_image(path, view).pixels
 
 
-def decode_image(path: Path, view: View = PLAIN) -> DecodedImage:
+def decode_image(path: Path, view: BandSelection = PLAIN) -> DecodedImage:
     """Decode an image, and say which of its pixels hold data: see `read_image`.
 
     None is where alpha is 0, where all bands are the file's no-data value, or where a sample is no number.
@@ -101,7 +101,7 @@ def read_orientation(path: Path) -> int:
         return found if found in range(1, 9) else 1
 
 
-def valid_samples(path: Path, view: View) -> NDArray[np.float64] | None:
+def valid_samples(path: Path, view: BandSelection) -> NDArray[np.float64] | None:
     """Some samples that hold data, for the limits of a data set; None where the file's 8 bits are shown as they are."""
     if is_tiff(path):
         header = read_header(path)

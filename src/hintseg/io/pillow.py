@@ -12,7 +12,7 @@ from PIL import Image, ImageFile, ImageOps
 
 from hintseg.errors import InputError, why
 from hintseg.io.listing import require_file
-from hintseg.io.samples import DecodedImage, Samples, View, require_bands, shown
+from hintseg.io.samples import BandSelection, DecodedImage, Samples, require_bands, shown
 
 FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "WEBP", "GIF", "AVIF", "JPEG2000", "PPM")
 MAX_PIXELS = 400_000_000  # 20 000 × 20 000; above this a file is more likely a bomb than an image
@@ -77,7 +77,11 @@ def _read_plainly(image: Any) -> None:
 
 
 def decoded(
-    path: Path, image: Image.Image, view: View, nodata: float | None = None, opaque: NDArray[np.bool_] | None = None
+    path: Path,
+    image: Image.Image,
+    view: BandSelection,
+    nodata: float | None = None,
+    opaque: NDArray[np.bool_] | None = None,
 ) -> DecodedImage:
     """The image of an opened image.
 

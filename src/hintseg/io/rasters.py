@@ -1,6 +1,6 @@
 """TIFF files: microscopes' and maps' channels, depths and layouts, and which pixels hold no data.
 
-`samples.View` says which channels are shown (`bands` and `range` in dataset.json). Common images are left to Pillow.
+`samples.BandSelection` says which channels are shown (`bands` and `range` in dataset.json). Common images are Pillow's.
 """
 
 import math
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from hintseg.errors import ConfigError, InputError, why
 from hintseg.io import pillow
-from hintseg.io.samples import PLAIN, DecodedImage, Samples, View, as_sample, require_bands, shown
+from hintseg.io.samples import PLAIN, BandSelection, DecodedImage, Samples, as_sample, require_bands, shown
 from hintseg.io.tiff_files import opened_tiff, require_bounded
 
 GDAL_DRIVERS = ("GTiff", "JPEG", "PNG", "WEBP", "BMP", "GIF", "JP2OpenJPEG", "PNM")  # of `listing.IMAGE_SUFFIXES`
@@ -96,7 +96,7 @@ def read_header(path: Path) -> Header:
         )
 
 
-def read_raster(path: Path, view: View = PLAIN) -> DecodedImage:
+def read_raster(path: Path, view: BandSelection = PLAIN) -> DecodedImage:
     """A TIFF as it is stored, not turned upright.
 
     Raises:

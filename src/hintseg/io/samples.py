@@ -21,7 +21,7 @@ LOOKED_AT = 500_000  # pixels of an image whose samples decide its limits
 STRIP = 256  # rows converted at once, so that memory stays near that of the file
 
 
-class View(NamedTuple):
+class BandSelection(NamedTuple):
     """How samples are shown.
 
     Attributes:
@@ -41,7 +41,7 @@ class View(NamedTuple):
         return bool(self.bands) or self.limits is not None
 
 
-PLAIN = View()
+PLAIN = BandSelection()
 
 
 class DecodedImage(NamedTuple):
@@ -79,7 +79,7 @@ def is_deep(kind: np.dtype[Any]) -> bool:
     return kind not in (np.dtype(np.uint8), np.dtype(np.bool_))
 
 
-def shown(samples: Samples, view: View) -> DecodedImage:
+def shown(samples: Samples, view: BandSelection) -> DecodedImage:
     """The image of samples; `view.bands` must exist."""
     bands = _bands(samples, view)
     height, width = samples.values.shape[:2]
@@ -105,7 +105,7 @@ def shown(samples: Samples, view: View) -> DecodedImage:
     return DecodedImage(pixels, None if valid.all() else valid)
 
 
-def limits_of(samples: Samples, view: View) -> Limits:
+def limits_of(samples: Samples, view: BandSelection) -> Limits:
     """Samples that become 0 and 255."""
     if view.limits is not None:
         return view.limits
@@ -118,7 +118,7 @@ def limits_of(samples: Samples, view: View) -> Limits:
     return robust_limits(valid_values(samples, view))
 
 
-def valid_values(samples: Samples, view: View, pixels: int = LOOKED_AT) -> NDArray[np.float64]:
+def valid_values(samples: Samples, view: BandSelection, pixels: int = LOOKED_AT) -> NDArray[np.float64]:
     """(N,) samples of about that many evenly spaced pixels that hold data."""
     height, width = samples.values.shape[:2]
     step = max(math.ceil(math.sqrt(height * width / pixels)), 1)
@@ -152,14 +152,14 @@ def as_sample(nodata: str | float | None, kind: np.dtype[Any]) -> float | None:
         return None
 
 
-def require_bands(path: Path, samples: Samples, view: View) -> None:
+def require_bands(path: Path, samples: Samples, view: BandSelection) -> None:
     """Raises InputError where a file lacks a channel that is to be shown."""
     count = samples.values.shape[2]
     if view.bands and max(view.bands) >= count:
         raise InputError(f"{path}: has {count} channels, so 'bands' {list(view.bands)} cannot be shown.")
 
 
-def _bands(samples: Samples, view: View) -> list[int]:
+def _bands(samples: Samples, view: BandSelection) -> list[int]:
     return list(view.bands) or list(range(min(samples.colours, 3)))
 
 
@@ -198,7 +198,7 @@ def _mapping(kind: np.dtype[Any], limits: Limits) -> Callable[[NDArray[Any]], ND
     return lambda values: table[values.view(unsigned)]
 
 
-def _by_the_largest(samples: Samples, view: View) -> Limits:
+def _by_the_largest(samples: Samples, view: BandSelection) -> Limits:
     values = valid_values(samples, view, samples.values[..., 0].size)
     top = float(values.max(initial=0.0))
     if samples.values.dtype.kind == "f" and top <= 1:

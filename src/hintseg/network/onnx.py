@@ -20,7 +20,7 @@ from hintseg.network.embedder import Embedder, PixelMaps, padded_to
 TOLERANCE = 1e-3  # of logits and embeddings, between torch and onnxruntime
 
 
-class ExportedEmbedder:
+class OnnxEmbedder:
     """Stands in for an `Embedder` in evaluation mode; embeddings and logits are the same to 1e-3.
 
     Attributes:
@@ -62,13 +62,13 @@ class ExportedEmbedder:
         return PixelMaps(embeddings, logits)
 
 
-def exported_network(network: Embedder, path: Path, weights: str, classes: tuple[str, ...]) -> ExportedEmbedder:
+def exported_network(network: Embedder, path: Path, weights: str, classes: tuple[str, ...]) -> OnnxEmbedder:
     """The network of a file, written anew where it is absent or of other weights; see `export_network`."""
     require_no_pipe(path)
-    if path.exists() and (found := ExportedEmbedder(path)).weights == weights:
+    if path.exists() and (found := OnnxEmbedder(path)).weights == weights:
         return found
     export_network(network, path, weights, classes)
-    return ExportedEmbedder(path)
+    return OnnxEmbedder(path)
 
 
 def export_network(network: Embedder, path: Path, weights: str, classes: tuple[str, ...]) -> None:
@@ -107,7 +107,7 @@ def export_network(network: Embedder, path: Path, weights: str, classes: tuple[s
         described = {"multiple": multiple, "stride": network.stride, "weights": weights, "classes": json.dumps(classes)}
         onnx.helper.set_model_props(model, {name: str(value) for name, value in described.items()})
         onnx.save(model, temporary)
-        _hold_against(ExportedEmbedder(temporary), network)
+        _hold_against(OnnxEmbedder(temporary), network)
 
 
 class _FixedSame(nn.Conv2d):
@@ -147,7 +147,7 @@ def digest(path: Path) -> str:
 
 
 @torch.no_grad()
-def _hold_against(exported: ExportedEmbedder, network: Embedder) -> None:
+def _hold_against(exported: OnnxEmbedder, network: Embedder) -> None:
     pixels = torch.from_numpy(np.random.default_rng(0).uniform(0, 255, (1, 3, 150, 101)).astype(np.float32))
     for one, other in zip(exported(pixels), network(pixels), strict=True):
         if one.shape != other.shape or float((one - other).abs().max()) > TOLERANCE:

@@ -80,7 +80,7 @@ def expected_fractions(classes: NDArray[np.integer], background: int | None) -> 
     return np.where(own, BACKGROUND, (1 - BACKGROUND) / (len(classes) - 1))
 
 
-def border_odds(size: tuple[int, int], strength: float) -> NDArray[np.float64]:
+def boundary_prior_odds(size: tuple[int, int], strength: float) -> NDArray[np.float64]:
     """How much likelier a cell is background for being near the border of an image [Wei et al., ECCV 2012].
 
     exp(strength · (1 − 6 d)), d the distance to the nearest border in parts of that side, a sixth on average.

@@ -1,4 +1,4 @@
-"""From a network's opinion and an image's hints to a dense mask [SPML sec. 3.4, "propagate"].
+"""From a network's probabilities and an image's hints to a dense mask [SPML sec. 3.4, "propagate"].
 
 softmax (mirror-averaged) → only classes the image may contain → random walk on embedding affinity
 → classes balanced where no hint is localized → dense CRF → every box holds its class, hinted pixels keep their label

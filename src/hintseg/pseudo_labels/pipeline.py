@@ -100,7 +100,7 @@ def limited_by_boxes(
 
 
 def _unverified_classes(hints: ImageHints, num_classes: int) -> frozenset[int]:
-    """Classes that nobody looked for; one with boxes only if a tag names it, too, or nobody looked for anything.
+    """Classes that nobody verified; one with boxes only if a tag names it, too, or nothing is verified.
 
     Where no class is the background, those without boxes, too: they are not all that lies outside the boxes of others.
     """

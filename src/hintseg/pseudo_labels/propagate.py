@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from hintseg.errors import InputError, unknown_name
 from hintseg.functional.propagation import regions as superpixels
 from hintseg.functional.propagation.dense_crf import dense_crf
-from hintseg.functional.segments.oversegment import oversegment, resized_contours
+from hintseg.functional.segments.superpixels import find_superpixels, resized_contours
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.labels import IGNORE_INDEX, UNLABELED
 from hintseg.io.images import require_labels_of
@@ -62,7 +62,7 @@ def _over_touched(labels: PseudoLabels, regions: NDArray[np.integer]) -> NDArray
     return np.where(fills, reached, labels.labels).astype(np.uint8)
 
 
-def complete_untrained(
+def propagate_without_training(
     image: NDArray[np.uint8], labels: NDArray[np.uint8], num_classes: int, method: str = "harmonic", *,
     regions: int = 1000, contours: NDArray[np.floating] | None = None,
 ) -> NDArray[np.float32]:  # fmt: skip
@@ -95,7 +95,7 @@ def complete_untrained(
     if method == "crf":
         probabilities = _by_crf(small, hints, num_classes)
     else:
-        partition = oversegment(small, regions, contours)
+        partition = find_superpixels(small, regions, contours)
         by_region = superpixels.propagate(small, hints, partition, num_classes, method)
         probabilities = superpixels.pixel_probabilities(by_region, partition)
     rows, columns = np.nonzero(known)
@@ -122,7 +122,7 @@ def complete_key(
     small, target = reduce_labels(image, labels, LONGEST_SIDE)
     try:
         contours = resized_contours(dataset.contours(key), small.shape[:2])
-        probabilities = complete_untrained(small, target.seeds, len(dataset.classes), method, contours=contours)
+        probabilities = propagate_without_training(small, target.seeds, len(dataset.classes), method, contours=contours)
     except InputError as error:
         raise InputError(f"{dataset.path(key)}: {error}") from error
     if target.possible is not None:
@@ -134,7 +134,7 @@ def complete_key(
 
 
 def _by_crf(image: NDArray[np.uint8], hints: NDArray[np.uint8], num_classes: int) -> NDArray[np.float32]:
-    """Mean field from certain hints and no opinion elsewhere."""
+    """Mean field from certain hints, uniform elsewhere."""
     classes = np.unique(hints[hints < num_classes])
     unary = np.full((len(classes), *hints.shape), 1 / len(classes), np.float32)
     for place, label in enumerate(classes):

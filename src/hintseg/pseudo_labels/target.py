@@ -22,7 +22,7 @@ class PseudoLabels(NamedTuple):
         seeds: (H, W) uint8: `labels`, and what is only probable. Label propagation starts from them.
         possible: (C, H, W) bool: where each class may be; None where nothing restricts it.
         boxes: each holds something of its class.
-        nothing_verified: whether nobody looked for any class, so that the hints are not all that is there.
+        nothing_verified: whether no class is verified, so that the hints are not all that is there.
     """
 
     labels: NDArray[np.uint8]

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from hintseg.config.schema import DataConfig, LabelPropagationConfig
 from hintseg.errors import TrainingError
-from hintseg.functional.segments.oversegment import partitions, resized_contours
+from hintseg.functional.segments.superpixels import partitions, resized_contours
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.digest import pixel_digest
 from hintseg.hints.held import pack, unpack

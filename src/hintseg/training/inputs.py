@@ -18,7 +18,7 @@ from hintseg.config.aliases import METHODS, TERMS, current_name, gone_changes
 from hintseg.config.explain import leaves
 from hintseg.errors import HintsegError, RunError, why
 from hintseg.hints.dataset_json import hint_files
-from hintseg.inference.run_config import RunDescription
+from hintseg.inference.run_config import RunConfig
 from hintseg.io.listing import require_no_pipe
 from hintseg.io.storage.files import mark_of
 from hintseg.io.writing import write_text
@@ -101,7 +101,7 @@ class HintWatch:
             return {}
 
 
-def run_inputs(job: Job, description: RunDescription, network: Embedder, precision: str, device: str) -> RunInputs:
+def run_inputs(job: Job, description: RunConfig, network: Embedder, precision: str, device: str) -> RunInputs:
     """The inputs of a run that is about to start, with the network before its first step on a kind of device."""
     content = job.weights if job.weights == WEIGHTS_NONE else _weights_digest(network)
     settings = _settings(description) | {
@@ -143,7 +143,7 @@ def first_process_decides(fabric: Fabric, work: Callable[[], str]) -> str:
     return found
 
 
-def _settings(description: RunDescription) -> dict[str, Any]:
+def _settings(description: RunConfig) -> dict[str, Any]:
     recipe = leaves(description.recipe.everything())
     kept = {name: value for name, value in recipe if name not in NOT_COMPARED}
     told = {

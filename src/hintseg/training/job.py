@@ -13,7 +13,7 @@ import torch
 from hintseg.config.schema import Recipe
 from hintseg.hints.dataset import Dataset
 from hintseg.inference.retrieval import SegmentIndex, save_index
-from hintseg.inference.run_config import RunDescription
+from hintseg.inference.run_config import RunConfig
 from hintseg.io.writing import write_text
 from hintseg.network.embedder import Embedder
 from hintseg.training.data import TrainingImages
@@ -59,10 +59,10 @@ class Job:
     notes: Sequence[tuple[int, str]]
     progress: Progress
 
-    def described(self) -> RunDescription:
+    def described(self) -> RunConfig:
         """What run.json says of it."""
         dataset = self.dataset
-        return RunDescription(
+        return RunConfig(
             self.recipe, dataset.classes, dataset.background, dataset.address or str(dataset.root.resolve()),
             self.hint_types, self.keys, self.version, dataset.shown, self.largest, dataset.colours,
         )  # fmt: skip

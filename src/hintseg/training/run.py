@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from hintseg.config.schema import NetworkConfig, Recipe, TermConfig
 from hintseg.inference.evaluation import evaluate_split
-from hintseg.inference.run_config import RunDescription
+from hintseg.inference.run_config import RunConfig
 from hintseg.inference.segmenter import Segmenter
 from hintseg.inference.selection import choose_crf, crf_without_hints, held_out, without_crf
 from hintseg.io.writing import write_text
@@ -60,7 +60,7 @@ class Run:
     """
 
     def __init__(
-        self, job: Job, description: RunDescription, images: TrainingImages, state: TrainingState, fabric: Fabric,
+        self, job: Job, description: RunConfig, images: TrainingImages, state: TrainingState, fabric: Fabric,
         fingerprint: str, watch: HintWatch, first_maps: MapsOf | None = None,
     ) -> None:  # fmt: skip
         self.job = job

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from hintseg.errors import HintsegError, RunError
-from hintseg.inference.run_config import RunDescription
+from hintseg.inference.run_config import RunConfig
 from hintseg.io.locking import holding
 from hintseg.io.storage.outputs import claim_folder
 from hintseg.io.writing import atomic_path
@@ -62,7 +62,7 @@ def own_folder(out: Path, resume: bool) -> Iterator[None]:
     if (out / "run.json").exists():
         if not resume:
             raise RunError(f"{out}: already holds a run; add --resume to go on with it, or choose another --out.")
-        RunDescription.load(out / "run.json")
+        RunConfig.load(out / "run.json")
     _require_no_links(out)
     claim_folder(out, "run.json")
     with locked(out), logged(out):

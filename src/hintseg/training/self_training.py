@@ -50,7 +50,7 @@ def _completed_mask(images: TrainingImages, recipe: Recipe, key: str, maps_of: M
     classes = np.flatnonzero(target.candidate_classes)
     size = (max(image.shape[0] // SOFT_STRIDE, 1), max(image.shape[1] // SOFT_STRIDE, 1))
     probabilities = F.adaptive_avg_pool2d(found[classes], size).numpy()
-    if recipe.instant is not None:  # where the head is unsure nothing is taught
+    if recipe.instant is not None:  # where the head is not confident nothing is taught
         probabilities = np.where(probabilities.max(axis=0) >= recipe.instant.confidence, probabilities, 0)
     scaled = np.round(probabilities * 255).astype(np.uint8)
     return SoftMask(classes.astype(np.uint8), np.ascontiguousarray(np.moveaxis(scaled, 0, 2)))

@@ -21,7 +21,7 @@ from hintseg.training.objective import require_known_terms, uses_propagated_labe
 from hintseg.training.progress import Progress
 from hintseg.training.run import Run, completion_step, is_separate
 from hintseg.training.self_training import MapsOf
-from hintseg.training.tag_classifier import place_tags
+from hintseg.training.tag_classifier import localize_tags
 
 log = logging.getLogger("hintseg")
 
@@ -83,7 +83,7 @@ def _begin(job: Job, fabric: Fabric, start: Start | None) -> Run:
     maps_of = None
     with memory_explained("training", ADVICE, TrainingError):
         if start is None:
-            place_tags(job, network, images, fabric, fingerprint)
+            localize_tags(job, network, images, fabric, fingerprint)
         elif uses_propagated_labels(recipe) or not (job.resume and (job.out / "checkpoint.pt").exists()):
             maps_of = start(network.to(fabric.device), images, job.progress)
             network.load_state_dict(fabric.broadcast(network.state_dict()))  # devices differ in the last bits

@@ -21,7 +21,13 @@ from hintseg.io.writing import cached_arrays
 from hintseg.network.embedder import Embedder
 from hintseg.network.heads import resize
 from hintseg.network.tta import to_tensor
-from hintseg.pseudo_labels.cam import activations, balanced_probabilities, border_odds, expected_fractions, seeds
+from hintseg.pseudo_labels.cam import (
+    activations,
+    balanced_probabilities,
+    boundary_prior_odds,
+    expected_fractions,
+    seeds,
+)
 from hintseg.pseudo_labels.complete import balanced
 from hintseg.pseudo_labels.target import PseudoLabels
 from hintseg.training.augment import SOFT_STRIDE
@@ -38,7 +44,7 @@ SCALES = (1.0, 1.5)  # of the activation maps, with mirror images
 CONFIDENCE = 0.8  # minimum probability of a seed, after a dense CRF
 
 
-def place_tags(job: Job, network: Embedder, images: TrainingImages, fabric: Fabric, fingerprint: str) -> None:
+def localize_tags(job: Job, network: Embedder, images: TrainingImages, fabric: Fabric, fingerprint: str) -> None:
     """Train `network` on tags and set seeds in `images`; nothing where every class has a localized hint.
 
     `tags.pt` and `seeds/` are written to the run folder, and read back when resuming.
@@ -153,7 +159,9 @@ def tagged_probabilities(
     if power is None:
         found = balanced_probabilities(scores.numpy(), target.candidate_classes, background)
         activation_maps = np.sqrt(found[classes])  # overconfident
-        activation_maps[classes == background] *= border_odds(activation_maps.shape[1:], recipe.tags.boundary_prior)
+        activation_maps[classes == background] *= boundary_prior_odds(
+            activation_maps.shape[1:], recipe.tags.boundary_prior
+        )
     else:
         activation_maps = activations(scores.numpy(), target.candidate_classes, background, power)[classes] + 1e-3
     return torch.from_numpy(activation_maps / activation_maps.sum(axis=0))

@@ -18,7 +18,7 @@ from hintseg.apps.batch_inference.local import predict_here
 from hintseg.apps.batch_inference.output import Output
 from hintseg.hints.dataset import Dataset
 from hintseg.inference.segmenter import Segmenter
-from hintseg.io.samples import View
+from hintseg.io.samples import BandSelection
 
 RAMP = np.tile(np.linspace(0, 1, 64), (48, 1))
 
@@ -43,7 +43,11 @@ def test_a_run_says_once_that_images_are_black(scenes, tiny, deep, tmp_path, cap
     recipe = choose_recipe(weights="none", iterations=2, settings=tiny)
     segmenter = train(scenes, "scribbles", tmp_path / "run", recipe=recipe, weights="none", device="cpu")
     images = find_images([deep.root / "images"])
-    for view, said in ((View(stretch=(0.0, 1.0)), "a.tif"), (View(stretch=(0.0, 3000.0)), "z.tif"), (View(), None)):
+    for view, said in (
+        (BandSelection(stretch=(0.0, 1.0)), "a.tif"),
+        (BandSelection(stretch=(0.0, 3000.0)), "z.tif"),
+        (BandSelection(), None),
+    ):
         segmenter.description = dataclasses.replace(segmenter.description, view=view)
         for work in (
             lambda: list(predict_here(segmenter, images, Output(str(tmp_path / "out")), recipe.inference)),
@@ -64,7 +68,9 @@ def test_workers_of_a_cluster_name_one_image_between_them(scenes, tiny, deep, tm
     batches = []
     for names in (["a", "z"], ["b"]):
         segmenter, kept = Segmenter.open(run, "cpu"), _Warnings()
-        segmenter.description = dataclasses.replace(segmenter.description, view=View(stretch=(0.0, 1.0)), largest=20)
+        segmenter.description = dataclasses.replace(
+            segmenter.description, view=BandSelection(stretch=(0.0, 1.0)), largest=20
+        )
         logging.getLogger("hintseg").addHandler(kept)
         for name in names:
             segmenter.predict_decoded(segmenter.decode_image(deep.root / f"images/{name}.tif"))
@@ -85,7 +91,7 @@ def test_a_run_of_chosen_channels_says_once_that_images_have_none_to_choose(scen
         image = np.zeros((48, 64, 3), depth)
         image[:, 32:] = 200
         cv2.imwrite(str(tmp_path / path), image)
-    segmenter.description = dataclasses.replace(segmenter.description, view=View((2, 1, 0)))
+    segmenter.description = dataclasses.replace(segmenter.description, view=BandSelection((2, 1, 0)))
     for path, said in (("deep.png", 0), ("c.tif", 0), ("a.png", 1), ("b.png", 1)):
         segmenter.decode_image(tmp_path / path)
         found = [sentence for sentence in warned(caplog) if "by the channels [2, 1, 0] of the run" in sentence]

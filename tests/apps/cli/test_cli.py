@@ -183,7 +183,7 @@ def test_comparing_objectives(hintseg, scenes, tiny, tmp_path):
     ]  # fmt: skip
     assert all(0 < result["mean_iou"] <= 100 for result in results)
     assert all(0 < result["completed"] <= 100 for result in results)
-    assert len(list((tmp_path / "c" / "cache").iterdir())) == 4 * 2, "one for all runs; with and without spreading"
+    assert len(list((tmp_path / "c" / "cache").iterdir())) == 4 * 2, "one for all runs; with and without propagation"
     page = (tmp_path / "c" / "compare.html").read_text("utf-8")
     assert "±" in page
     assert (page.count("<figcaption>truth<"), page.count("<figcaption>hints<")) == (2, 0)

@@ -14,7 +14,7 @@ import pytest
 
 from hintseg.errors import HintsegError, RunError
 from hintseg.hints.dataset import Dataset
-from hintseg.inference.run_config import RunDescription
+from hintseg.inference.run_config import RunConfig
 from hintseg.io.images import read_labels
 
 pytest.importorskip("fastapi")
@@ -180,7 +180,7 @@ def test_a_run_serves_as_long_as_its_classes_are_todays(project, left):
 
 def test_a_run_that_nobody_recorded_serves_by_the_names_of_its_classes(project, left, monkeypatch):
     learned = tuple(project.dataset.classes)
-    monkeypatch.setattr(RunDescription, "load", lambda path: SimpleNamespace(classes=learned))
+    monkeypatch.setattr(RunConfig, "load", lambda path: SimpleNamespace(classes=learned))
     out = project.root / "studio" / "run-004"
     for name in ("weights", "memory"):
         (out / f"{name}.safetensors").write_bytes(b"")

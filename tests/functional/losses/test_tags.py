@@ -9,7 +9,13 @@ import torch.nn.functional as F
 
 from hintseg.errors import ConfigError
 from hintseg.functional.losses.tags import POOLINGS, pool, tag_loss
-from hintseg.pseudo_labels.cam import activations, balanced_probabilities, border_odds, expected_fractions, seeds
+from hintseg.pseudo_labels.cam import (
+    activations,
+    balanced_probabilities,
+    boundary_prior_odds,
+    expected_fractions,
+    seeds,
+)
 
 
 def scores(seed=0):
@@ -116,14 +122,14 @@ def test_shares_expected_of_classes(classes, background, expected):
 
 
 def test_borders_are_likelier_background():
-    odds = border_odds((4, 6), 0.5)
+    odds = boundary_prior_odds((4, 6), 0.5)
     for y, x in np.ndindex(4, 6):
         place = ((y + 0.5) / 4, (x + 0.5) / 6)
         nearest = min(min(part, 1 - part) for part in place)
         assert odds[y, x] == pytest.approx(math.exp(0.5 * (1 - 6 * nearest)))
     assert odds[1, 2] < 1 < odds[0, 0]
-    assert (border_odds((4, 6), 0) == 1).all()
-    assert np.log(border_odds((200, 300), 1)).mean() == pytest.approx(0, abs=1e-3)
+    assert (boundary_prior_odds((4, 6), 0) == 1).all()
+    assert np.log(boundary_prior_odds((200, 300), 1)).mean() == pytest.approx(0, abs=1e-3)
 
 
 def test_every_class_gets_a_seed():

@@ -9,13 +9,13 @@ from hintseg.functional.segments.batch import split_batch
 from hintseg.functional.segments.kmeans import grid_clusters, spherical_kmeans, with_location
 from hintseg.functional.segments.masked_selection import rows_in_front, rows_where
 from hintseg.functional.segments.memory_bank import MemoryBank
-from hintseg.functional.segments.oversegment import oversegment
 from hintseg.functional.segments.prototypes import (
     NOBODY,
     number_segments,
     segment_prototypes,
     split_segments,
 )
+from hintseg.functional.segments.superpixels import find_superpixels
 
 
 def test_published_split(golden):
@@ -175,7 +175,7 @@ def test_memory_keeps_the_last_batches_without_gradient():
 def test_superpixels_respect_a_strong_edge():
     image = np.full((40, 60, 3), 60, dtype=np.uint8)
     image[:, 30:] = (200, 180, 40)
-    regions = oversegment(image, regions=8)
+    regions = find_superpixels(image, regions=8)
     assert regions.shape == (40, 60)
     assert regions.dtype == np.uint16
     assert regions[0, 0] == 0
@@ -184,11 +184,11 @@ def test_superpixels_respect_a_strong_edge():
     assert not set(np.unique(regions[:, :28])) & set(np.unique(regions[:, 32:]))
 
 
-def test_oversegment_takes_a_contour_map_and_refuses_misfits():
+def test_superpixels_take_a_contour_map_and_refuses_misfits():
     contours = np.zeros((30, 30))
     contours[15] = 1
-    regions = oversegment(np.zeros((30, 30, 3), np.uint8), 2, contours)
+    regions = find_superpixels(np.zeros((30, 30, 3), np.uint8), 2, contours)
     assert regions[2, 2] != regions[28, 2]
-    assert oversegment(np.zeros((1, 1, 3), np.uint8)).tolist() == [[0]]
+    assert find_superpixels(np.zeros((1, 1, 3), np.uint8)).tolist() == [[0]]
     with pytest.raises(ValueError, match="contours have shape"):
-        oversegment(np.zeros((4, 4, 3), np.uint8), contours=np.zeros((3, 3)))
+        find_superpixels(np.zeros((4, 4, 3), np.uint8), contours=np.zeros((3, 3)))

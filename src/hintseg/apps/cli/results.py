@@ -143,13 +143,13 @@ def export(
     from hintseg.formats.writer import Classes
     from hintseg.hints.classes import match_classes
     from hintseg.hints.colours import by_name
-    from hintseg.inference.run_config import RunDescription
+    from hintseg.inference.run_config import RunConfig
     from hintseg.io.storage.files import below
     from hintseg.io.storage.mirror import fetch, published
     from hintseg.io.storage.outputs import MADE_BY
 
     folder = fetch(run)
-    described = RunDescription.load(folder / "run.json")
+    described = RunConfig.load(folder / "run.json")
     chosen = folder / "masks" if masks is None else fetch(masks)
     if images is not None:
         root, address = fetch(images), images

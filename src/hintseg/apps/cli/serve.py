@@ -81,7 +81,7 @@ def label_studio(
         from hintseg.apps.studio.label_studio import LabelStudio
         from hintseg.apps.studio.listen import listen, require_port
         from hintseg.apps.studio.lock import locked_folder
-        from hintseg.inference.run_config import RunDescription
+        from hintseg.inference.run_config import RunConfig
     except ImportError as error:
         raise ConfigError(f"{error.name} is not installed; pip install 'hintseg[studio]'.") from error
     generated = new_token(host)  # none on loopback
@@ -89,7 +89,7 @@ def label_studio(
     backend = Backend(folder, studio, run, background, weights, effort, tuple(set_ or ()))
     require_port(host, port)
     if run is not None:
-        RunDescription.load(run / "run.json")
+        RunConfig.load(run / "run.json")
     password = password or generated
     with locked_folder(folder, f"http://{host}:{port}"):  # a second server would write over its images/
         print(f"hintseg for Label Studio: http://{host}:{port}   (Ctrl+C ends it)", flush=True)

@@ -25,7 +25,7 @@ def train(
     engine: Annotated[
         str,
         typer.Option(
-            help="train fits the network in ten to twenty minutes; instant fits a head on frozen features in one or two."
+            help="train fits the network in ten to twenty minutes; instant fits a head on its features in one or two."
         ),
     ] = "train",
     objective: Annotated[

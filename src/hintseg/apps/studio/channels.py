@@ -8,7 +8,7 @@ from hintseg.hints.dataset import Dataset
 from hintseg.io.images import decode_image
 from hintseg.io.pillow import is_tiff
 from hintseg.io.rasters import COLOUR, read_header, read_samples
-from hintseg.io.samples import View
+from hintseg.io.samples import BandSelection
 
 
 def count_channels(dataset: Dataset, key: str) -> int:
@@ -33,7 +33,7 @@ def channel_image(dataset: Dataset, key: str, channel: int) -> NDArray[np.uint8]
     if channel >= (count := count_channels(dataset, key)):
         raise InputError(f"{key}: has {count} channels; choose one of them.")
     if _has_channels(dataset, key):
-        return decode_image(dataset.path(key), View((channel,))).pixels
+        return decode_image(dataset.path(key), BandSelection((channel,))).pixels
     return np.repeat(dataset.image(key)[..., channel : channel + 1], 3, axis=2)
 
 

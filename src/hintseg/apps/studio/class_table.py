@@ -106,7 +106,7 @@ def _plain(name: str) -> str:
 
 
 def _unverified(dataset: Dataset, count: int) -> dict[str, list[int]]:
-    """Rows of verified_classes.json: in images that have hints, nobody has looked for classes that are new."""
+    """Rows of verified_classes.json: in images that have hints, nobody has verified classes that are new."""
     if count == len(dataset.classes) or not dataset.classes:
         return {}
     hinted = {key for keys in dataset.hint_keys().values() for key in keys}

@@ -14,7 +14,7 @@ from hintseg.apps.studio.links import writable
 from hintseg.apps.studio.processes import birth
 from hintseg.apps.studio.tables import mark
 from hintseg.errors import HintsegError, InputError, RunError
-from hintseg.inference.run_config import RunDescription
+from hintseg.inference.run_config import RunConfig
 from hintseg.io.reading import read_json
 from hintseg.io.writing import atomic_path
 
@@ -117,7 +117,7 @@ def classes_of_run(run: Path) -> tuple[str, ...] | None:
 @lru_cache(maxsize=16)
 def _described(run: Path, marked: tuple[int, ...]) -> tuple[str, ...] | None:
     try:
-        return tuple(RunDescription.load(run / "run.json").classes)
+        return tuple(RunConfig.load(run / "run.json").classes)
     except HintsegError:
         return None
 

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from hintseg.functional.segments.oversegment import oversegment
+from hintseg.functional.segments.superpixels import find_superpixels
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.labels import UNLABELED
 from hintseg.hints.types.registry import HINT_TYPES
@@ -29,7 +29,7 @@ def with_hints(predicted: NDArray[np.uint8], dataset: Dataset, key: str) -> NDAr
     image = decoded.pixels
     target = pseudo_labels(decoded, dataset.hints(key, tuple(HINT_TYPES)), len(dataset.classes))
     small, reduced = reduce_labels(image, target, LONGEST_SIDE)
-    of_hints = touched(reduced.seeds, oversegment(small, REGIONS), len(dataset.classes))
+    of_hints = touched(reduced.seeds, find_superpixels(small, REGIONS), len(dataset.classes))
     of_hints = resize_nearest(of_hints.astype(np.uint8), image.shape[:2])
     mask = np.where(of_hints < len(dataset.classes), of_hints, predicted)
     return np.where(target.labels < UNLABELED, target.labels, mask).astype(np.uint8)

@@ -1,1 +1,1 @@
-"""Spreading labels inside one image or between images."""
+"""Propagating labels inside one image or between images."""

@@ -13,7 +13,7 @@ from torch import Tensor
 from hintseg.errors import unknown_name
 from hintseg.functional.propagation.graph import harmonic, local_global_consistency, markov_walk
 from hintseg.functional.propagation.normalised_cut import kernel_kmeans
-from hintseg.functional.segments.oversegment import colour_gradient
+from hintseg.functional.segments.superpixels import colour_gradient
 
 METHODS = ("harmonic", "lgc", "random_walk", "ncut")
 LEAK = 2e-4  # where classes may be in the image without a localized hint

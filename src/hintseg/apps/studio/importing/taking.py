@@ -196,7 +196,7 @@ def _verified(plan: _Plan, table: dict[str, list[Any]]) -> dict[str, list[Any]]:
 
 
 def _unverified(plan: _Plan) -> dict[str, list[int]]:
-    """Rows of verified_classes.json: nobody looked for the project's classes in new images, nor the other way."""
+    """Rows of verified_classes.json: nobody verified the project's classes in new images, nor the other way."""
     if not plan.dataset.tags_exhaustive:
         return {}
     own, theirs, rows = set(range(len(plan.dataset.classes))), set(plan.labels), {}

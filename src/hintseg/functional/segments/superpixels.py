@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def oversegment(
+def find_superpixels(
     image: NDArray[np.uint8], regions: int = 100, contours: NDArray[np.floating] | None = None
 ) -> NDArray[np.uint16]:
     """Partition an image.
@@ -28,7 +28,7 @@ def oversegment(
 def partitions(
     image: NDArray[np.uint8], counts: Sequence[int], contours: NDArray[np.floating] | None = None
 ) -> list[NDArray[np.uint16]]:
-    """`oversegment` for several numbers of regions at once, from one hierarchy."""
+    """`find_superpixels` for several numbers of regions at once, from one hierarchy."""
     height, width = image.shape[:2]
     if contours is not None and contours.shape != (height, width):
         raise ValueError(f"contours have shape {contours.shape} but the image is {height}×{width}")
