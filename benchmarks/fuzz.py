@@ -311,7 +311,7 @@ def readers(folder: Path) -> Iterator[Reader]:
         require(bool(index.prototypes.isfinite().all() and index.boxes.isfinite().all()), "no finite numbers")
         require(index.prototypes.dtype == index.boxes.dtype == torch.float32, "another type")
 
-    yield Reader("memory.safetensors", [save(memory | {"boxes": torch.zeros(3, 4)})], read_index)
+    yield Reader("memory_bank.safetensors", [save(memory | {"boxes": torch.zeros(3, 4)})], read_index)
     checkpoint = {"version": VERSION, "fingerprint": "", "network": tensors, "history": []}
     torch.save(checkpoint, folder / "checkpoint.pt")
     yield Reader("checkpoint.pt", [(folder / "checkpoint.pt").read_bytes()], lambda path: read_checkpoint(path, ""))

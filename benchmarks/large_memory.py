@@ -25,7 +25,7 @@ def main() -> None:
     parser.add_argument("--queries", type=int, default=1000)
     parser.add_argument("--noise", type=float, default=0.3, help="length of what is added to every repeated prototype")
     options = parser.parse_args()
-    known = load_index(options.run / "memory.safetensors", 255, 2**40).prototypes
+    known = load_index(options.run / "memory_bank.safetensors", 255, 2**40).prototypes
     rows = []
     for count in options.segments:
         generator = torch.Generator().manual_seed(count)

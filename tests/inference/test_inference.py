@@ -272,6 +272,9 @@ def test_broken_runs_say_what_to_do(segmenter, tmp_path):
     with pytest.raises(RunError, match="--resume"):
         Segmenter.open(segmenter.run, "cpu")
     weights.write_bytes(whole)
+    bank = segmenter.run / "memory_bank.safetensors"
+    bank.rename(segmenter.run / "memory.safetensors")  # its earlier name
+    assert Segmenter.open(segmenter.run, "cpu").retrieve(np.zeros((32, 32, 3), np.uint8), (1, 1))[1]
     (segmenter.run / "memory.safetensors").unlink()
     with pytest.raises(RunError, match="memory bank is missing"):
         Segmenter.open(segmenter.run, "cpu").retrieve(np.zeros((32, 32, 3), np.uint8), (1, 1))
@@ -663,13 +666,13 @@ def test_a_run_that_holds_a_pipe_or_device_is_refused(segmenter, tmp_path, name)
 def test_weights_and_segments_that_are_no_numbers_are_damaged(segmenter, tmp_path, value):
     from safetensors.torch import load_file, save_file
 
-    for name in ("memory", "weights"):
+    for name in ("memory_bank", "weights"):
         stored = load_file(segmenter.run / f"{name}.safetensors")
         last = max(key for key in stored if stored[key].dtype == torch.float32 and key != "boxes")
         stored[last].view(-1)[-1] = value
         save_file(stored, segmenter.run / f"{name}.safetensors")
     with pytest.raises(RunError, match="missing or damaged"):
-        load_index(segmenter.run / "memory.safetensors", 3, 4)
+        load_index(segmenter.run / "memory_bank.safetensors", 3, 4)
     with pytest.raises(WeightsError, match="damaged"):
         Segmenter.open(segmenter.run, "cpu")
 
@@ -678,11 +681,11 @@ def test_weights_and_segments_that_are_no_numbers_are_damaged(segmenter, tmp_pat
 def test_a_memory_bank_of_other_classes_or_images_is_damaged(segmenter, tmp_path, name):
     from safetensors.torch import load_file, save_file
 
-    stored = load_file(segmenter.run / "memory.safetensors")
+    stored = load_file(segmenter.run / "memory_bank.safetensors")
     stored[name] = stored[name] + 250
-    save_file(stored, tmp_path / "memory.safetensors")
+    save_file(stored, tmp_path / "memory_bank.safetensors")
     with pytest.raises(RunError, match="missing or damaged"):
-        load_index(tmp_path / "memory.safetensors", 3, 4)
+        load_index(tmp_path / "memory_bank.safetensors", 3, 4)
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,7 @@ def stored(tmp_path, monkeypatch):
     def store(count, seed=0):
         prototypes, groups = drawn(count, seed)
         index = SegmentIndex(prototypes, groups, torch.arange(count), torch.zeros(count, 4))
-        save_index(index, tmp_path / "memory.safetensors")
+        save_index(index, tmp_path / "memory_bank.safetensors")
         return index
 
     return store
@@ -62,32 +62,34 @@ def test_a_large_memory_has_its_index_on_disk(stored, tmp_path):
 
     (tmp_path / "memory.faiss").write_bytes(b"a stranger's")
     stored(1000)
-    assert load_index(tmp_path / "memory.safetensors", 255, 10**6).large is None
+    assert load_index(tmp_path / "memory_bank.safetensors", 255, 10**6).large is None
     index = stored(6000)
-    loaded = load_index(tmp_path / "memory.safetensors", 255, 10**6)
+    loaded = load_index(tmp_path / "memory_bank.safetensors", 255, 10**6)
     first = made()
     assert len(first) == 1
     queries = index.prototypes[:50]
     assert (loaded.nearest(queries, 1)[1][:, 0] == torch.arange(50)).float().mean() > 0.95
-    load_index(tmp_path / "memory.safetensors", 255, 10**6)
+    load_index(tmp_path / "memory_bank.safetensors", 255, 10**6)
     assert made() == first
     # Another memory has one of its own; a damaged one is made again.
     stored(5000, seed=1)
-    assert load_index(tmp_path / "memory.safetensors", 255, 10**6).large is not None
+    assert load_index(tmp_path / "memory_bank.safetensors", 255, 10**6).large is not None
     (second,) = made().keys() - first.keys()
     (tmp_path / "cache" / "segments" / second).write_bytes(b"damaged")
-    assert load_index(tmp_path / "memory.safetensors", 255, 10**6).nearest(queries, 3)[1].shape == (50, 3)
+    assert load_index(tmp_path / "memory_bank.safetensors", 255, 10**6).nearest(queries, 3)[1].shape == (50, 3)
     assert (tmp_path / "memory.faiss").read_bytes() == b"a stranger's"
 
 
 def test_a_memory_whose_parts_do_not_fit_is_refused(tmp_path):
     prototypes, groups = drawn(10)
     save_index(
-        SegmentIndex(prototypes, groups[:9], torch.arange(10), torch.zeros(10, 4)), tmp_path / "memory.safetensors"
+        SegmentIndex(prototypes, groups[:9], torch.arange(10), torch.zeros(10, 4)), tmp_path / "memory_bank.safetensors"
     )
     with pytest.raises(RunError, match="missing or damaged"):
-        load_index(tmp_path / "memory.safetensors", 255, 10**6)
+        load_index(tmp_path / "memory_bank.safetensors", 255, 10**6)
     for wrong in (prototypes.double(), prototypes.where(prototypes < 0.5, torch.nan)):
-        save_index(SegmentIndex(wrong, groups, torch.arange(10), torch.zeros(10, 4)), tmp_path / "memory.safetensors")
+        save_index(
+            SegmentIndex(wrong, groups, torch.arange(10), torch.zeros(10, 4)), tmp_path / "memory_bank.safetensors"
+        )
         with pytest.raises(RunError, match="missing or damaged"):
-            load_index(tmp_path / "memory.safetensors", 255, 10**6)
+            load_index(tmp_path / "memory_bank.safetensors", 255, 10**6)

@@ -103,7 +103,7 @@ def test_a_file_is_a_file(tmp_path):
         "run.json",
         "weights.safetensors",
         "recipe.json",
-        "memory.safetensors",
+        "memory_bank.safetensors",
         "checkpoint.pt",
         "points.json",
         "network.onnx",
@@ -117,7 +117,7 @@ def test_nothing_waits_for_a_pipe(tmp_path, name, kind):
         path.symlink_to("/dev/zero")
     readers = {
         "run.json": RunConfig.load, "weights.safetensors": read_state, "recipe.json": load_recipe,
-        "memory.safetensors": partial(load_index, classes=2, images=2),
+        "memory_bank.safetensors": partial(load_index, classes=2, images=2),
         "checkpoint.pt": partial(read_checkpoint, fingerprint=""), "points.json": read_json,
         "network.onnx": lambda path: exported_network(None, path, "", ()),
     }  # fmt: skip
@@ -153,7 +153,7 @@ assert state() == before, (before, state())
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("name", ["run.json", "memory.safetensors", "checkpoint.pt"])
+@pytest.mark.parametrize("name", ["run.json", "memory_bank.safetensors", "checkpoint.pt"])
 def test_what_may_not_be_read_is_not_called_damaged(tmp_path, monkeypatch, name):
     def refused(self, *arguments, **options):
         raise PermissionError(13, "Permission denied")
@@ -162,7 +162,7 @@ def test_what_may_not_be_read_is_not_called_damaged(tmp_path, monkeypatch, name)
     path.write_bytes(b"anything")
     monkeypatch.setattr(type(path), "open", refused)
     readers = {
-        "run.json": RunConfig.load, "memory.safetensors": partial(load_index, classes=2, images=2),
+        "run.json": RunConfig.load, "memory_bank.safetensors": partial(load_index, classes=2, images=2),
         "checkpoint.pt": partial(read_checkpoint, fingerprint=""),
     }  # fmt: skip
     with pytest.raises(InputError, match=f"{name}: cannot be read \\(Permission denied\\)"):

@@ -317,7 +317,7 @@ def test_training_from_s3_to_s3_through_failures(store, scenes, tiny, tmp_path, 
     store.fail_every = 0
     assert segmenter.description.data == "s3://bucket/data"
     names = {entry["Key"] for entry in client.list_objects_v2(Bucket="bucket", Prefix="runs/")["Contents"]}
-    assert {"runs/a/run.json", "runs/a/weights.safetensors", "runs/a/memory.safetensors"} <= names
+    assert {"runs/a/run.json", "runs/a/weights.safetensors", "runs/a/memory_bank.safetensors"} <= names
     assert not [name for name in names if "/cache/" in name or "/." in name]
 
     # Another machine, with a cache of its own, opens the run and finds the data.

@@ -15,7 +15,7 @@ def test_a_run_folder_holds_everything(run, tmp_path, scenes, completed):
     for name in (
         "run.json",
         "weights.safetensors",
-        "memory.safetensors",
+        "memory_bank.safetensors",
         "metrics.csv",
         "metrics.json",
         "checkpoint.pt",
@@ -27,7 +27,7 @@ def test_a_run_folder_holds_everything(run, tmp_path, scenes, completed):
     assert "iteration 3" in log
     assert "finished" in log
     assert json.loads((folder / "metrics.json").read_text())["iterations"] == 5
-    assert len(list((folder / "completed" / "000003").iterdir())) == 4
+    assert len(list((folder / "pseudo_labels" / "000003").iterdir())) == 4
     image = scenes.image(scenes.keys("val")[0])
     again = Segmenter.open(folder, "cpu")
     assert (again.predict(image) == segmenter.predict(image)).all()

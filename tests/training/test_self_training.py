@@ -29,7 +29,7 @@ def test_stage_two_kinds_and_their_resume(run, scenes, kind, tmp_path, interrupt
         f"objective.pseudo_label_cross_entropy.weight={int(kind == 'joint')}",
     ]
     segmenter = run("a", settings=settings)
-    assert (tmp_path / "a" / "completed").exists() == (kind != "none")
+    assert (tmp_path / "a" / "pseudo_labels").exists() == (kind != "none")
     image = scenes.image(scenes.keys("val")[0])
     assert (Segmenter.open(tmp_path / "a", "cpu").predict(image) == segmenter.predict(image)).all()
     interrupted("b", 5, settings=settings)

@@ -21,6 +21,7 @@ from hintseg.io.storage.mirror import cache_folder
 from hintseg.io.writing import atomic_path
 from hintseg.network.heads import resize
 
+MEMORY_BANK, EARLIER_MEMORY_BANK = "memory_bank.safetensors", "memory.safetensors"
 FIELDS = ("prototypes", "labels", "images", "boxes")
 
 
@@ -110,6 +111,12 @@ def merge(parts: list[SegmentIndex]) -> SegmentIndex:
         return torch.cat([getattr(part, name) for part in parts])
 
     return SegmentIndex(joined("prototypes"), joined("labels"), joined("images"), joined("boxes"))
+
+
+def bank_path(run: Path) -> Path:
+    """The memory bank of a run folder, by its earlier name where it has that alone."""
+    earlier = run / EARLIER_MEMORY_BANK
+    return earlier if earlier.exists() and not (run / MEMORY_BANK).exists() else run / MEMORY_BANK
 
 
 def save_index(index: SegmentIndex, path: Path) -> None:

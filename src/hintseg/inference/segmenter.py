@@ -22,7 +22,7 @@ from hintseg.hints.model import ImageHints
 from hintseg.hints.stretch import lost_contrast
 from hintseg.inference.device import pick_device
 from hintseg.inference.prediction import Seen, check_image, class_probabilities, without_data
-from hintseg.inference.retrieval import Neighbour, SegmentIndex, load_index, nearest_to_click, require_click
+from hintseg.inference.retrieval import Neighbour, SegmentIndex, bank_path, load_index, nearest_to_click, require_click
 from hintseg.inference.run_config import RunConfig
 from hintseg.io.images import ImageLike, decode_image, resize_longest_side, resize_nearest
 from hintseg.io.pil_images import decode_array
@@ -97,7 +97,7 @@ class Segmenter:
     @cached_property
     def index(self) -> SegmentIndex:
         """The memory bank; RunError where it is absent or damaged."""
-        return load_index(self.run / "memory.safetensors", len(self.classes), len(self.description.keys))
+        return load_index(bank_path(self.run), len(self.classes), len(self.description.keys))
 
     def decode_image(self, path: Path) -> DecodedImage:
         """An image as the training images were read, and which of its pixels hold data."""

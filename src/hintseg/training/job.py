@@ -12,7 +12,7 @@ import torch
 
 from hintseg.config.schema import Recipe
 from hintseg.hints.dataset import Dataset
-from hintseg.inference.retrieval import SegmentIndex, save_index
+from hintseg.inference.retrieval import MEMORY_BANK, SegmentIndex, save_index
 from hintseg.inference.run_config import RunConfig
 from hintseg.io.writing import write_text
 from hintseg.network.embedder import Embedder
@@ -83,7 +83,7 @@ class Job:
 def finish(out: Path, network: Embedder, memory: SegmentIndex | None, summary: dict[str, Any]) -> None:
     """Leave memory bank, metrics.json, and last the weights, which make a run complete."""
     if memory is not None:
-        save_index(memory, out / "memory.safetensors")
+        save_index(memory, out / MEMORY_BANK)
     machine = {"system": platform.system(), "processor": platform.machine(), "torch": torch.__version__}
     write_text(out / "metrics.json", json.dumps({**summary, "machine": machine}, indent=1))
     save_network(network, out)

@@ -205,7 +205,7 @@ class Run:
         maps_of: MapsOf = partial(completion_maps, network, inference)
         if step == 0 and self.first_maps is not None and not inference.flip:
             maps_of = self.first_maps
-        folder = self.out / "completed" / f"{step:06d}"
+        folder = self.out / "pseudo_labels" / f"{step:06d}"
         done = partial(self._progress, "complete")
         return soft_pseudo_labels(self.images, self.recipe, maps_of, folder, self.fabric, done)
 

@@ -61,7 +61,7 @@ def project(folder):
 def finish(run):
     """Make a run folder one that can be used."""
     run.mkdir(parents=True, exist_ok=True)
-    for name in ("weights", "memory"):
+    for name in ("weights", "memory_bank"):
         (run / f"{name}.safetensors").touch()
 
 
@@ -163,7 +163,7 @@ def test_a_process_that_ended_but_was_not_reaped_does_not_run(process):
 
 def test_a_run_serves_as_long_as_its_classes_are_todays(project, left):
     out = project.root / "studio" / "run-004"
-    for name in ("weights", "memory"):
+    for name in ("weights", "memory_bank"):
         (out / f"{name}.safetensors").write_bytes(b"")
     model = Model(project, Trainer(project, "none"))
     assert model.usable() == out
@@ -182,7 +182,7 @@ def test_a_run_that_nobody_recorded_serves_by_the_names_of_its_classes(project, 
     learned = tuple(project.dataset.classes)
     monkeypatch.setattr(RunConfig, "load", lambda path: SimpleNamespace(classes=learned))
     out = project.root / "studio" / "run-004"
-    for name in ("weights", "memory"):
+    for name in ("weights", "memory_bank"):
         (out / f"{name}.safetensors").write_bytes(b"")
     for record in (project.root / "studio").glob("run-004.json"):
         record.unlink()
@@ -297,8 +297,8 @@ def test_the_newest_run_is_the_one_of_the_highest_number(tmp_path):
     for number in ("001", "999", "1000"):
         run = tmp_path / f"run-{number}"
         run.mkdir()
-        for name in ("weights", "memory"):
+        for name in ("weights", "memory_bank"):
             (run / f"{name}.safetensors").touch()
     assert newest_run(tmp_path, "run-*").name == "run-1000"
-    (tmp_path / "run-1000/memory.safetensors").unlink()
+    (tmp_path / "run-1000/memory_bank.safetensors").unlink()
     assert newest_run(tmp_path, "run-*").name == "run-999"

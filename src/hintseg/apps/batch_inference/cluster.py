@@ -21,9 +21,10 @@ from hintseg.apps.batch_inference.local import SHARD, computation
 from hintseg.apps.batch_inference.output import Output
 from hintseg.config.schema import InferenceConfig
 from hintseg.errors import ConfigError, HintsegError, RunError
+from hintseg.inference.retrieval import EARLIER_MEMORY_BANK, MEMORY_BANK
 from hintseg.io.storage.files import absolute
 
-RUN_FILES = ("run.json", "weights.safetensors", "memory.safetensors")
+RUN_FILES = ("run.json", "weights.safetensors", MEMORY_BANK, EARLIER_MEMORY_BANK)
 BATCH = 16  # images a worker takes at once: at most so many are looked at again after it died
 log = logging.getLogger("hintseg")
 
