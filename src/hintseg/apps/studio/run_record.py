@@ -14,6 +14,7 @@ from hintseg.apps.studio.links import writable
 from hintseg.apps.studio.processes import birth
 from hintseg.apps.studio.tables import mark
 from hintseg.errors import HintsegError, InputError, RunError
+from hintseg.inference.retrieval import bank_path
 from hintseg.inference.run_config import RunConfig
 from hintseg.io.reading import read_json
 from hintseg.io.writing import atomic_path
@@ -136,4 +137,4 @@ def _by_number(run: Path) -> list[tuple[int, str]]:
 
 def is_finished(run: Path) -> bool:
     """Whether a run can be used."""
-    return all((run / f"{name}.safetensors").exists() for name in ("weights", "memory"))
+    return (run / "weights.safetensors").exists() and bank_path(run).exists()
