@@ -108,6 +108,10 @@ def test_an_image_of_this_name_in_another_folder_is_another_image(source, tmp_pa
         ("class_dict.csv", "Blue,Green,Red,class\n0,0,0,background\n204,0,255,square\n255,221,51,disc\n"),
         ("class_dict.csv", "id,name,R value,g,b\n0,background,0,0,0\n1,square,255,0,204\n2,disc,51,221,255\n"),
         ("class_dict.csv", "name,Color B,Color G,Color R\nbackground,0,0,0\nsquare,204,0,255\ndisc,255,221,51\n"),
+        ("class_dict.csv", "name,colorB,colorG,colorR\nbackground,0,0,0\nsquare,204,0,255\ndisc,255,221,51\n"),
+        ("class_dict.csv", "label_name,r,g,b,id\nbackground,0,0,0,0\nsquare,255,0,204,1\ndisc,51,221,255,2\n"),
+        ("class_dict.csv", "classname,r,g,b,\nbackground,0,0,0,\nsquare,255,0,204,\ndisc,51,221,255,\n"),
+        ("label_colors.txt", "# from blue green red tiles\n0 0 0 background\n255 0 204 square\n51 221 255 disc\n"),
         ("class_dict.csv", "class,name,r,g,b\n0,background,0,0,0\n1,square,255,0,204\n2,disc,51,221,255\n"),
         ("class_dict.csv", "category,r,g,b,Name\nstuff,0,0,0,background\nx,255,0,204,square\nx,51,221,255,disc\n"),
         *(
@@ -135,7 +139,14 @@ def test_the_order_of_colours_is_that_of_their_titles(source, tmp_path, scenes_o
 
 def test_titles_that_name_some_colours_only_are_refused(source, tmp_path):
     (source / "labelmap.txt").unlink()
-    for titles in ("name,r,g,x", "first,second,r,g,b", "label,class,r,g,b", "name,bgr,,", "name,r,red,g,b"):
+    for titles in (
+        "name,r,g,x",
+        "first,second,r,g,b",
+        "label,class,r,g,b",
+        "name,bgr,,",
+        "name,r,red,g,b",
+        "name,Blau,Gruen,Rot",
+    ):
         (source / "class_dict.csv").write_text(f"{titles}\nbackground,0,0,0,0\n")
         with pytest.raises(InputError, match="does not name the columns name, r, g, b"):
             import_dataset(source, tmp_path / "data", "png")

@@ -167,6 +167,7 @@ def test_one_point_beside_its_box_does_not_make_regions_of_all(tmp_path):
         ("detect", "0 0.5 0.5 0.2 0.3 0.91 1", "6 values after the class are no row of 'task: detect'; mend the row"),
         ("detect", TRIANGLE, "are no row of 'task: detect'"),
         ("obb", TRIANGLE, "are no row of 'task: obb'"),
+        ("segment", "\n".join([TRIANGLE + " 0.9 1"] * 5), "ends in 1, as all 5 polygons do"),
         ("obb", UPRIGHT + " 0.9 1", "10 values after the class are no row of 'task: obb'"),
         ("obb", UPRIGHT + " 7", "the last value is no confidence"),
         ("pose", POSE + "0.4 0.4 0.6 0.6", "are no row of 'task: pose'; write kpt_shape into data.yaml"),
@@ -176,6 +177,18 @@ def test_rows_of_another_kind_than_the_task_are_refused(tmp_path, task, row, mes
     root = data_set(tmp_path / "in", f"names: [cow]\ntask: {task}\n", row)
     with pytest.raises(InputError, match=rf"a\.txt, line 1: .*{message}"):
         import_dataset(root, tmp_path / "out")
+
+
+def test_a_polygon_may_have_a_confidence_where_the_task_says_that_it_is_one(tmp_path):
+    root = data_set(tmp_path / "in", "names: [cow]\ntask: segment\n", TRIANGLE + " 0.9", size=(100, 100))
+    with_it = imported(root)[0].hints("a").scribble_map.labels
+    without = data_set(tmp_path / "other" / "in", "names: [cow]\ntask: segment\n", TRIANGLE, size=(100, 100))
+    assert np.array_equal(with_it, imported(without)[0].hints("a").scribble_map.labels)
+
+
+def test_polygons_that_end_at_the_lower_edge_are_no_track(tmp_path):
+    rows = ["0 0.1 0.1 0.5 0.1 0.5 0.8 0.1 1"] * 4
+    assert imported(data_set(tmp_path / "in", "names: [cow]\ntask: segment\n", *rows))[1].regions
 
 
 def test_a_turned_box_may_have_a_confidence(tmp_path):

@@ -22,7 +22,7 @@ NOTHING = frozenset({"unlabeled", "unlabelled", "void", "ignore", "_ignore_", "_
 COMMENT = "# "
 TITLES = ("name", "class", "label", "class_name", "class name", "category")  # of the column of names
 CHANNELS = (("r", "red"), ("g", "green"), ("b", "blue"))
-WORDS = re.compile("[a-z]+")
+WORDS = re.compile("[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 BORDER = (224, 224, 192)  # VOC's colour of ignored pixels
 
 Colour = tuple[int, int, int]
@@ -111,12 +111,13 @@ def _lines(path: Path) -> Iterator[tuple[str, str, tuple[str, ...]]]:
 
 def _is_reversed(titles: str) -> bool:
     """Whether titles such as "label:color_bgr:parts" or "b g r name" say that blue comes first."""
-    words = " ".join(WORDS.findall(titles.casefold()))
+    words = " ".join(WORDS.findall(titles)).casefold()
     backward, forward = (
         re.search(rf"\b({joined}|{' '.join(joined)}|{' '.join(names)})\b", words)
         for joined, names in (("bgr", ("blue", "green", "red")), ("rgb", ("red", "green", "blue")))
     )
-    return backward is not None and forward is None
+    names_columns = re.search(r"\b(name|label|colou?r|class)\b", words) is not None
+    return names_columns and backward is not None and forward is None
 
 
 def _csv(path: Path) -> Iterator[tuple[str, str, tuple[str, ...]]]:
@@ -136,14 +137,12 @@ def _csv(path: Path) -> Iterator[tuple[str, str, tuple[str, ...]]]:
 
 
 def _order(titles: list[str], path: Path) -> list[int]:
-    """Places of name, red, green and blue in a row; those of the usual order where no title names a colour."""
-    words = [set(WORDS.findall(title.casefold())) for title in titles]
+    """Places of name, red, green and blue in a row; InputError where the titles do not name them."""
+    words = [{word.casefold() for word in WORDS.findall(title)} for title in titles]
     places = [[place for place, found in enumerate(words) if found & set(names)] for names in CHANNELS]
-    if not any(places) and not _is_reversed(" ".join(titles)):
-        return [0, 1, 2, 3]
     others = [place for place in range(len(titles)) if not any(place in found for found in places)]
-    named = [place for place in others if titles[place].casefold() in TITLES]
-    names = [place for place in named if "name" in words[place]] or named or others
+    named = [place for place in others if words[place] & {"name", "classname"}]
+    names = named or [place for place in others if titles[place].casefold() in TITLES] or others
     if len(names) != 1 or any(len(found) != 1 for found in places):
         raise InputError(f"{path}, line 1: {','.join(titles)!r:.80} does not name the columns name, r, g, b.")
     return [names[0], *(found[0] for found in places)]

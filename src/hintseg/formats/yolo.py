@@ -27,6 +27,7 @@ from hintseg.io.writing import write_text
 SLACK = 0.5  # of the image's side: farther outside, coordinates are no fractions
 SQUARE = 0.05  # cosine of a corner that counts as right
 NEARLY_ALL = 0.9  # of the rows that decide together what rows of four corners are
+TRACKED = 5  # rows, so many of which end alike if they are of one track alone
 LENGTHS = {"detect": (4, 5), "pose": (4, 5), "obb": (4, 5, 8, 9)}  # values of a row by task; odd: with a confidence
 CUT = 1e-4  # of the image's side: that near to its edge, a tool may have cut a corner off
 
@@ -133,12 +134,14 @@ def _add(row: _Row, label: int, turned: bool, described: Description, found: Imp
         raise InputError(f"{row.where}: {count} values after the class are no box with {shape} key points (kpt_shape).")
     elif _is_pose(values):
         raise InputError(f"{row.where}: is a box with key points; write their number as kpt_shape into data.yaml.")
+    if described.task == "segment" and len(values) >= 7 and len(values) % 2 and 0 <= values[-1] <= 1:
+        values.pop()  # the confidence of a prediction
     if (len(values) == 5 or (turned and len(values) == 9)) and not 0 <= values.pop() <= 1:
         raise InputError(f"{row.where}: the last value is no confidence from 0 to 1.")
     if not (len(values) == 4 or (len(values) >= 6 and len(values) % 2 == 0)):
         raise InputError(
-            f"{row.where}: {count} values after the class are neither a box (4) nor a polygon; key points need "
-            "kpt_shape in data.yaml."
+            f"{row.where}: {count} values after the class are neither a box (4) nor a polygon; in data.yaml key "
+            "points need kpt_shape, and a confidence after a polygon 'task: segment'."
         )
     if any(not -SLACK <= value <= 1 + SLACK for value in values):
         raise InputError(f"{row.where}: coordinates are fractions of the image (0 to 1), but one is {max(values):g}.")
@@ -202,6 +205,12 @@ def _require_no_points(rows: list[_Row], described: Description) -> None:
         InputError: they, or boxes with a confidence and a track's number, would be regions that are not there.
     """
     long = [row for row in rows if len(row.values) >= 6]
+    is_track = described.keypoints is None and len(long) >= TRACKED
+    if is_track and all(len(row.values) % 2 == 0 and row.values[-1] == 1 for row in long):
+        raise InputError(
+            f"{long[0].where}: ends in 1, as all {len(long)} polygons do: rows of a track end in a confidence and a "
+            "number; remove these two from every row."
+        )
     if described.task in ("segment", "obb") or described.keypoints is not None or not long:
         return
     is_alike = len({len(row.values) for row in long}) == 1 and not any(_is_pose(row.values) for row in long)

@@ -38,5 +38,5 @@ def parse_yaml(text: str, where: str, *, typed: bool = True) -> Any:
         if sum(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, yaml.SafeLoader)) > MOST_ALIASES:
             raise ValueError(f"more than {MOST_ALIASES} aliases (*name); write the values out")
         return yaml.load(text, _Values if typed else _Texts)
-    except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
+    except (yaml.YAMLError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise InputError(f"{where}: is not valid YAML ({' '.join(str(error).split())[:200]}).") from error

@@ -261,6 +261,21 @@ def test_what_ignored_pixels_show_is_not_absent_where_they_become_unlabeled(exha
     assert absent(folder) == []
 
 
+def test_a_region_round_ones_own_point_of_its_class_is_not_cut(exhaustive, folder):
+    exhaustive.save("b", {"points": [{"label": 1, "x": 20, "y": 20}]})
+    _, taken = imported(exhaustive.client, {"b.json": labelme("b.png", SQUARE)}, "add")
+    assert (taken["cut"], absent(folder)) == (0, [0, 2])
+    assert (scribbles(folder, "b") == 1).sum() == 600
+
+
+def test_what_is_left_out_is_not_absent_if_tags_are_said_to_be_exhaustive_later(tab, folder):
+    tab.save("b", WIDE)
+    imported(tab.client, {"b.json": labelme("b.png", SQUARE)}, "add")
+    description = json.loads((folder / "dataset.json").read_text("utf-8"))
+    (folder / "dataset.json").write_text(json.dumps(description | {"background": None, "tags_exhaustive": True}))
+    assert 1 not in absent(folder)
+
+
 def test_a_point_beside_ones_own_box_is_not_all_that_lies_outside(exhaustive, folder):
     exhaustive.save("b", HORSE)
     imported(

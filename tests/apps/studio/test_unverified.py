@@ -86,3 +86,27 @@ def test_a_deleted_class_leaves_all_others_open_where_it_was(tab, folder, other)
     assert answer.status_code == 200
     assert candidates(folder) == ["sky", "été"]
     assert candidates(folder, "été 1") == ["sky"]
+
+
+@pytest.mark.parametrize("hidden", ["point", "box", "damaged map"])
+def test_what_a_save_leaves_out_since_the_page_cannot_show_it_is_not_absent(tab, folder, hidden):
+    (folder / "dataset.json").write_text(json.dumps({"classes": NAMES, "background": None, "tags_exhaustive": True}))
+    if hidden == "damaged map":
+        write_labels(folder / "scribbles" / "b.png", np.ones((72, 96), np.uint8))
+        (folder / "scribbles" / "b.png").write_bytes((folder / "scribbles" / "b.png").read_bytes()[:50])
+    else:
+        row = [200, 20, 1] if hidden == "point" else [200, 20, 230, 40, 1]
+        name = "points" if hidden == "point" else "boxes"
+        (folder / f"{name}.json").write_text(json.dumps({"b": [row]}))
+    assert tab.save("b", {"points": [{"x": 5, "y": 40, "label": 0}], "regions": []}).status_code == 200
+    assert candidates(folder) == NAMES
+
+
+def test_a_class_is_not_deleted_while_label_maps_are_away(tab, folder):
+    (folder / "masks").mkdir()
+    (folder / "masks" / "b.png").symlink_to(folder / "drive" / "b.png")
+    tab.reload()
+    answer = tab.client.delete(f"/api/classes/{tab.ids[1]}", headers={"If-Match": tab.project["version"]})
+    assert answer.status_code == 422
+    assert "links to files that are not there now" in answer.json()["detail"]
+    assert list(Dataset.open(folder).classes) == NAMES

@@ -529,12 +529,25 @@ def test_a_mask_that_another_program_writes_in_place_has_another_version(tab, fo
     assert version() != before
 
 
-def test_a_folder_in_place_of_a_mask_is_one_sentence(tab, folder):
-    (folder / "masks" / "b.png").mkdir(parents=True)
+@pytest.mark.parametrize("made", [lambda path: path.mkdir(), os.mkfifo, lambda path: path.symlink_to("away.png")])
+def test_what_is_no_map_leaves_the_other_hints_open(tab, folder, made):
+    tab.save("b", STROKE)
+    (folder / "scribbles").mkdir()
+    made(folder / "scribbles" / "b.png")
+    answer = tab.client.get("/api/hints/b")
+    assert len(answer.json()["strokes"]) == 1
+    assert answer.json()["corrections"] == ["scribble map that cannot be read left out"]
+
+
+@pytest.mark.parametrize(("made", "said"), [(lambda path: path.mkdir(), "is a folder"), (os.mkfifo, "is a pipe")])
+def test_what_is_no_file_in_place_of_a_mask_is_one_sentence(tab, folder, made, said):
+    (folder / "masks").mkdir()
+    made(folder / "masks" / "b.png")
     seen = tab.mask_tag("b", "accepted")
+    assert "withdraw" not in tab.client.get("/api/mask/b", params={"source": "accepted"}).json()["detail"]
     answer = tab.client.delete("/api/accept/b", headers={"If-Match": seen})
     assert answer.status_code == 422
-    assert "b.png: cannot be copied" in answer.json()["detail"]
+    assert said in answer.json()["detail"]
 
 
 def test_points_outside_an_image_that_became_smaller_are_told(tab, folder):

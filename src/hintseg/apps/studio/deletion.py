@@ -87,6 +87,11 @@ def _stage(dataset: Dataset, label: int, change: Change) -> None:
         moved[label] = gone
         if doubled := dataset.label_maps[folder].doubled:
             raise InputError(f"{doubled[0]}: is a second label map of its image; remove one of the two first.")
+        if broken := dataset.label_maps[folder].passed_over["broken link"]:
+            raise InputError(
+                f"{folder}/: {broken} label maps are links to files that are not there now, so no class can be taken "
+                "out of them; bring the files back, or remove the links, first."
+            )
         stage_record(dataset, folder, lambda told: _moved_up(told, label + dataset.first_label), staged)
         for key, path in dataset.label_maps[folder].files.items():
             before = _labels(dataset, folder, key)
@@ -106,8 +111,8 @@ def _stage(dataset: Dataset, label: int, change: Change) -> None:
                 )
             target.parent.mkdir(parents=True, exist_ok=True)
             write_labels(target, dataset.coding.encode(labels))
-    if dataset.tags_exhaustive:  # the deleted class may still be there, and nobody says which one it is now
-        left["verified_classes"] |= {key: [] for key in sorted(losing)}
+    # The deleted class may still be there, and nobody says which one it is now.
+    left["verified_classes"] |= {key: [] for key in sorted(losing)}
     for name, table in left.items():
         if tables[name] or table:
             kept = {key: rows for key, rows in table.items() if rows or name == "verified_classes"}

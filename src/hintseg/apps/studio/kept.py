@@ -15,6 +15,7 @@ from hintseg.apps.studio.links import writable
 from hintseg.errors import InputError, RunError
 from hintseg.hints.dataset import Dataset
 from hintseg.io.images import read_image_size
+from hintseg.io.listing import require_no_pipe
 from hintseg.io.reading import read_json
 from hintseg.io.writing import atomic_path
 
@@ -100,12 +101,22 @@ def is_cut(dataset: Dataset, key: str) -> bool:
         return True
 
 
+def hides(dataset: Dataset, key: str) -> bool:
+    """Whether the page shows nothing of some hints of an image, so that its next save leaves them out."""
+    try:
+        return bool(dataset.hints(key, TABLES).outside)
+    except InputError:
+        return True
+
+
 def keep_mask(root: Path, path: Path, folder: str = "masks") -> None:
     """Copy a mask, or another file, that is about to be replaced or withdrawn, into a folder below studio/kept.
 
     Raises:
+        InputError: it is a pipe.
         RunError: it cannot be read or written.
     """
+    require_no_pipe(path)
     try:
         content = path.read_bytes()
     except OSError as error:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hintseg.apps.studio.changes import Change
-from hintseg.apps.studio.drawn import TABLES
+from hintseg.apps.studio.drawn import TABLES, version_of
 from hintseg.apps.studio.kept import has_kept_mask, keep_mask
 from hintseg.apps.studio.tables import Marks, mark
 from hintseg.errors import InputError
@@ -18,6 +18,7 @@ from hintseg.hints.labels import UNLABELED
 from hintseg.hints.model import ImageHints
 from hintseg.io.class_list import with_classes
 from hintseg.io.images import encode_labels, read_image_size
+from hintseg.io.listing import require_no_pipe
 
 FOLDER = "scribbles"
 PNG = b"\x89PNG"
@@ -92,7 +93,11 @@ def stage_map(dataset: Dataset, key: str, labels: NDArray[np.uint8] | None, chan
 
 @lru_cache(maxsize=4096)
 def _digest(path: Path, marks: Marks) -> str:
-    content = path.read_bytes()
+    try:
+        require_no_pipe(path)
+        content = path.read_bytes()
+    except (OSError, InputError):  # reading it says what is wrong
+        return version_of(marks)
     if content.startswith(PNG):
         content = with_classes(content, ())  # their names may change
     return hashlib.sha256(content).hexdigest()[:16]

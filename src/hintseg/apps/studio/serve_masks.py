@@ -37,7 +37,9 @@ def serve_masks(app: FastAPI, project: Project, model: Model, lane: Lane) -> Non
             try:
                 labels = accepted(project, key)
             except InputError as error:  # the version lets pages withdraw what they cannot show
-                told = f"{error} Or withdraw the mask: a copy stays in studio/kept."
+                path = project.dataset.label_path("masks", key)
+                advice = " Or withdraw the mask: a copy stays in studio/kept." if path and path.is_file() else ""
+                told = f"{error}{advice}"
                 raise HTTPException(422, told, {"ETag": f'"{tag}"'}) from error
             if labels is None:
                 raise HTTPException(404, "no mask was accepted for this image")

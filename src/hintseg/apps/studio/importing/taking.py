@@ -190,8 +190,6 @@ def _verified(plan: _Plan, table: dict[str, list[Any]]) -> dict[str, list[Any]]:
     everything = range(len({*range(len(plan.dataset.classes)), *plan.labels}))
     for key in [key for key, pixels in plan.opened if pixels]:
         left[key] |= set(everything)  # ignored pixels may show anything
-    if not plan.dataset.tags_exhaustive:
-        return table
     return table | {key: [row for row in table.get(key, everything) if row not in left[key]] for key in sorted(left)}
 
 
@@ -283,7 +281,9 @@ def _below(maps: Maps, hints: ImageHints, left: Sequence[Hint]) -> Maps:
         points = (*hints.points, *(hint for hint in left if isinstance(hint, Point)))
         strokes = tuple(hint for hint in left if isinstance(hint, Scribble))
         above = drawn(ImageHints({"points": points, "scribbles": strokes}), regions.shape, MAX_CLASSES).labels
-        regions = np.where((inside & ~alike) | (above != UNLABELED), np.uint8(UNLABELED), regions)
+        regions = np.where(
+            (inside & ~alike) | ((above != UNLABELED) & (above != regions)), np.uint8(UNLABELED), regions
+        )
     return {"masks": None, "scribbles": regions}
 
 
