@@ -37,7 +37,8 @@ def save_retrieval(
     dataset = segmenter.dataset()
     palette = label_palette(segmenter.description.colours)
     tiles = [_tile(spotlit(image, mask), WHITE)]
-    tiles += [_neighbour_tile(dataset, one, palette[one.label]) for one in found[:19]]
+    unread = set[str]()
+    tiles += [_neighbour_tile(dataset, one, palette[one.label], unread) for one in found[:19]]
     while len(tiles) % 5:
         tiles.append(np.full((TILE, TILE, 3), 255, dtype=np.uint8))
     rows = [np.hstack(tiles[start : start + 5]) for start in range(0, len(tiles), 5)]
@@ -66,11 +67,15 @@ def spotlit_neighbour(dataset: Dataset, neighbour: Neighbour) -> NDArray[np.uint
     return spotlit(image, mask)
 
 
-def _neighbour_tile(dataset: Dataset, one: Neighbour, frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def _neighbour_tile(
+    dataset: Dataset, one: Neighbour, frame: NDArray[np.uint8], unread: set[str]
+) -> NDArray[np.uint8]:  # fmt: skip
     try:
         return _tile(spotlit_neighbour(dataset, one), frame)
     except InputError as error:
-        log.warning("%s Its tile stays empty.", error)
+        if one.key not in unread:
+            log.warning("%s Its tiles stay empty.", error)
+        unread.add(one.key)
         return _tile(np.full((1, 1, 3), 255, np.uint8), frame)
 
 
