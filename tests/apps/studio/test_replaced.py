@@ -135,6 +135,26 @@ def test_the_next_change_of_an_image_that_became_smaller_saves_what_fits(browser
         expect(page.locator("#saved")).to_have_text("saved")
 
 
+@pytest.mark.slow
+def test_a_notice_of_a_map_that_cannot_be_shown_goes_when_the_map_is_mended(browser, serve, photographs):
+    mapped = photographs / "scribbles" / "astronaut.png"
+    with opened(browser, serve, photographs) as page:
+        add(page, "dog")
+        scribble(page, (0.1, 0.2), (0.6, 0.2))
+        expect(page.locator("#saved")).to_have_text("saved")
+        with Image.open(first(photographs)) as image:
+            size = image.size
+        mapped.parent.mkdir()
+        Image.new("L", size, 0).save(mapped)
+        expect(page.locator("#hint-count")).to_have_text("Hints of this image (2)")
+        content = mapped.read_bytes()
+        mapped.write_bytes(content[:60])
+        expect(page.locator("#info-text")).to_contain_text("scribble map that cannot be read left out")
+        mapped.write_bytes(content)
+        expect(page.locator("#info")).to_be_hidden()
+        expect(page.locator("#hint-count")).to_have_text("Hints of this image (2)")
+
+
 def reduce_image(folder):
     with Image.open(first(folder)) as image:
         smaller = image.resize((image.width * 3 // 4, image.height * 3 // 4))
@@ -222,7 +242,7 @@ def test_a_server_that_hangs_is_told(browser, serve, photographs):
     expect(page.locator("#images [aria-current=true] span")).to_have_text("astronaut")
     server.send_signal(signal.SIGSTOP)
     try:
-        expect(page.locator("#saved")).to_have_text("the server does not answer")
+        expect(page.locator("#saved")).to_have_text("the server does not answer", timeout=60_000)
     finally:
         server.send_signal(signal.SIGCONT)
     expect(page.locator("#saved")).to_have_text("saved")

@@ -22,6 +22,7 @@ from hintseg.apps.studio.drawn import DrawnHints
 from hintseg.apps.studio.project import Project
 
 STROKE = {"strokes": [{"label": 1, "vertices": [[3, 5], [60, 5]], "width": 4}]}
+OTHER_POINT = [{"label": 1, "x": 9, "y": 30}]
 OTHER = {"strokes": [{"label": 2, "vertices": [[9, 30], [60, 30]], "width": 4}]}
 
 
@@ -534,9 +535,17 @@ def test_what_is_no_map_leaves_the_other_hints_open(tab, folder, made):
     tab.save("b", STROKE)
     (folder / "scribbles").mkdir()
     made(folder / "scribbles" / "b.png")
-    answer = tab.client.get("/api/hints/b")
-    assert len(answer.json()["strokes"]) == 1
-    assert answer.json()["corrections"] == ["scribble map that cannot be read left out"]
+    found = tab.open("b")
+    assert len(found["strokes"]) == 1
+    assert found["corrections"] == ["scribble map that is no file that is there left out"]
+    assert tab.save("b", STROKE | {"points": OTHER_POINT, "regions": []}).status_code == 200
+    assert os.path.lexists(folder / "scribbles" / "b.png")
+    region = {"label": tab.ids[1], "runs": [10, 3, 9]}
+    body = {**tab.open("b"), "regions": [region]}
+    body = {name: body[name] for name in ("strokes", "points", "boxes", "regions", "tags")}
+    answer = tab.client.put("/api/hints/b", json=body, headers={"If-Match": tab.versions["b"]})
+    assert answer.status_code == 422
+    assert "scribbles/b.png: is no file that is there" in answer.json()["detail"]
 
 
 @pytest.mark.parametrize(("made", "said"), [(lambda path: path.mkdir(), "is a folder"), (os.mkfifo, "is a pipe")])

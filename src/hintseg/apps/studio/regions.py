@@ -36,12 +36,13 @@ def hints_that_fit(dataset: Dataset, key: str, size: tuple[int, int]) -> ImageHi
     Raises:
         InputError: the others cannot be read.
     """
+    path = dataset.label_path(FOLDER, key)
     try:
         if _fits(dataset, key, size):
             return dataset.hints(key, TABLES, size)
         reason = "is of another size"
     except InputError:
-        reason = "cannot be read"
+        reason = "cannot be read" if path is None or path.is_file() else "is no file that is there"
     found = dataset.hints(key, TABLES, size, maps=False)
     return replace(found, corrections=(*found.corrections, f"scribble map that {reason} left out"))
 
@@ -76,11 +77,16 @@ def stage_map(dataset: Dataset, key: str, labels: NDArray[np.uint8] | None, chan
         labels: (H, W) uint8, `UNLABELED` where nothing is; None: nothing changes.
 
     Raises:
+        InputError: there is something else than a file in its place, such as a link to a disk that is away.
         RunError: it cannot be written.
     """
     if labels is None or is_same(dataset, key, labels):
         return
     root, before = dataset.root, dataset.label_path(FOLDER, key)
+    if before is not None and not before.is_file():
+        if (labels == UNLABELED).all():
+            return  # it stays as it is
+        raise InputError(f"{before}: is no file that is there; bring it back or remove it before you draw regions.")
     if before is not None and not has_kept_mask(root, before):
         keep_mask(root, before)
     name = f"{FOLDER}/{key}.png"

@@ -1,6 +1,6 @@
 // The one image that is open: read whole, and followed when others change its hints.
 
-import { $, arrange, inform, mark } from "./dom.js";
+import { $, arrange, inform, mark, outdate } from "./dom.js";
 import { adopt } from "./editing.js";
 import { only, same } from "./hints.js";
 import { followTheirs, isSending, unsaved, versions, waiting } from "./saving.js";
@@ -50,7 +50,8 @@ async function read(key, signal) {
 // What the files hold and the page cannot show.
 function tellCorrections(key, { corrections }, state) {
   const told = corrections.length || same(only(state), hints.drawn) ? corrections : ["hints outside the image left out"];
-  if (told.length) inform(`Not all hints of “${key}” can be shown: ${told.join(", ")}. Your next change of it saves what is shown; a copy of the rest stays in studio/kept/outside.`, key, `outside ${key}`);
+  if (!told.length) outdate(`outside ${key}`);
+  else inform(`Not all hints of “${key}” can be shown: ${told.join(", ")}. Your next change of it saves what is shown; a copy of the rest stays in studio/kept/outside.`, key, `outside ${key}`);
 }
 
 // The image file itself was written anew: another picture, or one that cannot be read.
