@@ -6,7 +6,7 @@ import json
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
@@ -93,20 +93,25 @@ def drop_held(root: Path, key: str, drawn: DrawnHints) -> None:
             drop(root, key, copy["name"])
 
 
-def is_cut(dataset: Dataset, key: str) -> bool:
-    """Whether hints of an image leave it, so that the page does not show all that the files hold."""
-    try:
-        return bool(dataset.hints(key, TABLES).corrections)
-    except InputError:
-        return True
+class Unshown(NamedTuple):
+    """What the files hold of an image's hints and the page does not show, so that its next save leaves it out.
+
+    Attributes:
+        anything: parts of hints that leave the image, or what follows.
+        classes: whole hints, whose classes may be in the image all the same.
+    """
+
+    anything: bool
+    classes: bool
 
 
-def hides(dataset: Dataset, key: str) -> bool:
-    """Whether the page shows nothing of some hints of an image, so that its next save leaves them out."""
+def unshown(dataset: Dataset, key: str) -> Unshown:
+    """Look into the files for what a page leaves out."""
     try:
-        return bool(dataset.hints(key, TABLES).outside)
+        hints = dataset.hints(key, TABLES)
     except InputError:
-        return True
+        return Unshown(anything=True, classes=True)
+    return Unshown(bool(hints.corrections), bool(hints.outside))
 
 
 def keep_mask(root: Path, path: Path, folder: str = "masks") -> None:

@@ -19,7 +19,7 @@ from hintseg.apps.studio.deletion import Uses, delete_class, uses_of
 from hintseg.apps.studio.drawn import DrawnHints, Rows, version_of
 from hintseg.apps.studio.gathering import gather_images
 from hintseg.apps.studio.identifiers import identify
-from hintseg.apps.studio.kept import drop, drop_held, hides, is_cut, keep, kept
+from hintseg.apps.studio.kept import drop, drop_held, keep, kept, unshown
 from hintseg.apps.studio.links import writable, write_new
 from hintseg.apps.studio.regions import has_regions, hints_that_fit, is_same, map_version, stage_map
 from hintseg.apps.studio.tables import HintTables, Marks, by_number, mark, stage_nothing_known, types_by_image
@@ -267,12 +267,13 @@ class Project:
             held = rows == self._tables.rows(key) and is_same(self.dataset, key, labels)
             if version != self._version(key) and not held:
                 raise self._conflict(key, drawn, 0)
-            with changing(self.root, "outside" if is_cut(self.dataset, key) else "") as change:
+            lacking = unshown(self.dataset, key)
+            with changing(self.root, "outside" if lacking.anything else "") as change:
                 stage_map(self.dataset, key, labels, change)
                 self._tables.stage(key, rows, change)
-                hidden = hides(self.dataset, key)
                 left = any(rows.values()) or has_regions(self.dataset, key, labels) or self.dataset.has_mask(key)
-                stage_nothing_known(self.root, [] if left and not hidden else [key], change, hinted=hidden)
+                unknown = lacking.classes or not left
+                stage_nothing_known(self.root, [key] if unknown else [], change, hinted=lacking.classes)
             drop_held(self.root, key, drawn)
             with suppress(InputError):  # others may be writing by now; who reads it next says so
                 self._reload()
