@@ -87,8 +87,8 @@ def test_a_mask_that_another_tab_accepts_is_shown_as_accepted(tabs, photographs)
     expect(two.locator("#accept")).to_have_text("Accept mask")
 
 
-@pytest.mark.slow
-def test_hints_of_a_class_that_another_tab_deletes_are_named_so(tabs, photographs):
+def tabs_of_which_one_deletes_sky(tabs):
+    """Both knew the classes dog and sky; the second does not know yet."""
     one, two = tabs(2)
     for name in ("dog", "sky"):
         add(one, name)
@@ -98,6 +98,12 @@ def test_hints_of_a_class_that_another_tab_deletes_are_named_so(tabs, photograph
     one.click("#class-ask")
     one.click("#class-delete")
     expect(one.locator("#saved")).to_have_text("class deleted")
+    return one, two
+
+
+@pytest.mark.slow
+def test_hints_of_a_class_that_another_tab_deletes_are_named_so(tabs, photographs):
+    one, two = tabs_of_which_one_deletes_sky(tabs)
     two.locator("#classes .pick").nth(1).click()
     scribble(two, (0.1, 0.2), (0.6, 0.2))
     expect(two.locator("#notice")).to_contain_text("(1 of classes that were deleted, which cannot be added")
@@ -118,15 +124,7 @@ def test_hints_of_a_class_that_another_tab_deletes_are_named_so(tabs, photograph
 
 @pytest.mark.slow
 def test_a_change_of_a_class_that_another_tab_deleted_can_only_be_forgotten(tabs, photographs):
-    one, two = tabs(2)
-    for name in ("dog", "sky"):
-        add(one, name)
-    two.reload()
-    expect(two.locator("#classes li")).to_have_count(2)
-    one.locator("#classes .more").nth(1).click()
-    one.click("#class-ask")
-    one.click("#class-delete")
-    expect(one.locator("#saved")).to_have_text("class deleted")
+    one, two = tabs_of_which_one_deletes_sky(tabs)
     two.locator("#classes .more").nth(1).click()
     two.fill("#class-name", "cloud")
     two.keyboard.press("Enter")
