@@ -124,7 +124,7 @@ def test_hints_of_a_class_that_another_tab_deletes_are_named_so(tabs, photograph
 
 @pytest.mark.slow
 def test_a_change_of_a_class_that_another_tab_deleted_can_only_be_forgotten(tabs, photographs):
-    one, two = tabs_of_which_one_deletes_sky(tabs)
+    _, two = tabs_of_which_one_deletes_sky(tabs)
     two.locator("#classes .more").nth(1).click()
     two.fill("#class-name", "cloud")
     two.keyboard.press("Enter")
