@@ -149,7 +149,7 @@ def test_a_notice_of_a_map_that_cannot_be_shown_goes_when_the_map_is_mended(brow
         expect(page.locator("#hint-count")).to_have_text("Hints of this image (2)")
         content = mapped.read_bytes()
         mapped.write_bytes(content[:60])
-        expect(page.locator("#info-text")).to_contain_text("scribble map that cannot be read left out")
+        expect(page.locator("#info-text")).to_contain_text("scribble map left out, as it cannot be read")
         mapped.write_bytes(content)
         expect(page.locator("#info")).to_be_hidden()
         expect(page.locator("#hint-count")).to_have_text("Hints of this image (2)")

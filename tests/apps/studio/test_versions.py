@@ -483,7 +483,7 @@ def test_regions_of_an_image_of_another_size_are_told_and_go_to_the_copies_with_
     write_image(folder / "images" / "b.png", np.full((36, 48, 3), 90, np.uint8))
     found = tab.open("b")
     assert (found["regions"], found["width"]) == ([], 48)
-    assert found["corrections"] == ["scribble map that is of another size left out"]
+    assert found["corrections"] == ["scribble map left out, as it is of another size"]
     assert (
         tab.save("b", {"strokes": [{"label": 1, "vertices": [[5, 5]], "width": 3}], "regions": []}).status_code == 200
     )
@@ -499,7 +499,7 @@ def test_hints_beside_a_damaged_map_are_shown_and_the_next_change_moves_it_to_th
     path.write_bytes(path.read_bytes()[:50])
     found = tab.open("b")
     assert (len(found["strokes"]), found["regions"]) == (1, [])
-    assert found["corrections"] == ["scribble map that cannot be read left out"]
+    assert found["corrections"] == ["scribble map left out, as it cannot be read"]
     assert tab.save("b", STROKE | OTHER | {"regions": []}).status_code == 200
     assert not path.exists()
     (copy,) = (folder / "studio" / "kept" / "outside").rglob("scribbles/b.png")
@@ -537,7 +537,7 @@ def test_what_is_no_map_leaves_the_other_hints_open(tab, folder, made):
     made(folder / "scribbles" / "b.png")
     found = tab.open("b")
     assert len(found["strokes"]) == 1
-    assert found["corrections"] == ["scribble map that is no file that is there left out"]
+    assert found["corrections"] == ["scribble map left out, as no file is there"]
     assert tab.save("b", STROKE | {"points": OTHER_POINT, "regions": []}).status_code == 200
     assert os.path.lexists(folder / "scribbles" / "b.png")
     region = {"label": tab.ids[1], "runs": [10, 3, 9]}

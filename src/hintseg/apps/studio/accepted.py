@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from hintseg.apps.studio.changes import changing
 from hintseg.apps.studio.conflict import ConflictError
 from hintseg.apps.studio.drawn import MOST_RUNS, version_of
-from hintseg.apps.studio.kept import keep_mask
+from hintseg.apps.studio.kept import keep_file
 from hintseg.apps.studio.links import writable
 from hintseg.apps.studio.project import Project
 from hintseg.apps.studio.regions import stage_map
@@ -35,7 +35,7 @@ def accept(project: Project, key: str, mask: NDArray[np.uint8], is_current: Call
         require(is_current)
         path = writable(project.root, "masks", f"{key}.png")
         if (before := _mask(project, key)) is not None:
-            keep_mask(project.root, before)
+            keep_file(project.root, before)
         write_labels(path, dataset.coding.encode(mask))
         if before is not None and before.exists() and not before.samefile(path):
             before.unlink()
@@ -51,7 +51,7 @@ def withdraw(project: Project, key: str, is_current: Callable[[], bool] = lambda
     with project.locked() as dataset:
         require(is_current)
         if (path := _mask(project, key)) is not None:
-            keep_mask(project.root, path)
+            keep_file(project.root, path)
             with changing(project.root) as change:
                 change.removed.append(path.relative_to(project.root).as_posix())
                 if not any(key in dataset.hint_keys()[name] for name in HINT_TYPES if name != "masks"):
@@ -82,7 +82,7 @@ def edit(project: Project, key: str, is_current: Callable[[], bool] = lambda: Tr
         labels = np.where(ignored, np.uint8(UNLABELED), labels)
         if connected_runs(labels, MOST_RUNS) is None:
             raise InputError(f"{key}: its mask is too fine to be edited here; draw hints, or accept another mask.")
-        keep_mask(project.root, path)
+        keep_file(project.root, path)
         with changing(project.root) as change:
             stage_map(dataset, key, labels, change)
             stage_nothing_known(project.root, [key] if ignored.any() else [], change, hinted=True)

@@ -114,8 +114,8 @@ def unshown(dataset: Dataset, key: str) -> Unshown:
     return Unshown(bool(hints.corrections), bool(hints.outside))
 
 
-def keep_mask(root: Path, path: Path, folder: str = "masks") -> None:
-    """Copy a mask, or another file, that is about to be replaced or withdrawn, into a folder below studio/kept.
+def keep_file(root: Path, path: Path, folder: str = "masks") -> None:
+    """Copy a file that is about to be replaced or withdrawn into a folder below studio/kept.
 
     Raises:
         InputError: it is a pipe.

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from hintseg.apps.studio.changes import Change
 from hintseg.apps.studio.drawn import TABLES, version_of
-from hintseg.apps.studio.kept import has_kept_mask, keep_mask
+from hintseg.apps.studio.kept import has_kept_mask, keep_file
 from hintseg.apps.studio.tables import Marks, mark
 from hintseg.errors import InputError
 from hintseg.hints.dataset import Dataset
@@ -40,11 +40,11 @@ def hints_that_fit(dataset: Dataset, key: str, size: tuple[int, int]) -> ImageHi
     try:
         if _fits(dataset, key, size):
             return dataset.hints(key, TABLES, size)
-        reason = "is of another size"
+        reason = "it is of another size"
     except InputError:
-        reason = "cannot be read" if path is None or path.is_file() else "is no file that is there"
+        reason = "it cannot be read" if path is None or path.is_file() else "no file is there"
     found = dataset.hints(key, TABLES, size, maps=False)
-    return replace(found, corrections=(*found.corrections, f"scribble map that {reason} left out"))
+    return replace(found, corrections=(*found.corrections, f"scribble map left out, as {reason}"))
 
 
 def _fits(dataset: Dataset, key: str, size: tuple[int, ...]) -> bool:
@@ -88,7 +88,7 @@ def stage_map(dataset: Dataset, key: str, labels: NDArray[np.uint8] | None, chan
             return  # it stays as it is
         raise InputError(f"{before}: is no file that is there; bring it back or remove it before you draw regions.")
     if before is not None and not has_kept_mask(root, before):
-        keep_mask(root, before)
+        keep_file(root, before)
     name = f"{FOLDER}/{key}.png"
     is_empty = bool((labels == UNLABELED).all())
     if not is_empty:

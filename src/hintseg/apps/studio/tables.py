@@ -7,7 +7,7 @@ from typing import Any
 
 from hintseg.apps.studio.changes import Change
 from hintseg.apps.studio.drawn import TABLES, Rows
-from hintseg.apps.studio.kept import keep_mask
+from hintseg.apps.studio.kept import keep_file
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.dataset_json import read_table, table_path
 from hintseg.hints.names import plain_name
@@ -84,7 +84,7 @@ def stage_nothing_known(root: Path, keys: Iterable[str], change: Change, *, hint
     emptied: dict[str, list[Any]] = {key: [] for key in keys if hinted or table.get(key)}
     if emptied:
         if (path := table_path(root, "verified_classes")).exists():
-            keep_mask(root, path, "tables")
+            keep_file(root, path, "tables")
         change.write_table(root, "verified_classes", table | emptied)
 
 
