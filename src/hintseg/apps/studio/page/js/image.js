@@ -51,7 +51,7 @@ async function read(key, signal) {
 function tellCorrections(key, { corrections }, state) {
   const told = corrections.length || same(only(state), hints.drawn) ? corrections : ["hints outside the image left out"];
   if (!told.length) outdate(`outside ${key}`);
-  else inform(`Not all hints of “${key}” can be shown: ${told.join("; ")}. Your next change of it saves what is shown; a copy of the rest stays in studio/kept/outside.`, key, `outside ${key}`);
+  else inform(`Not all hints of “${key}” can be shown: ${told.join("; ")}. Your next change of it saves what is shown; what is left out stays where it is, or in studio/kept/outside.`, key, `outside ${key}`);
 }
 
 // The image file itself was written anew: another picture, or one that cannot be read.
