@@ -1,4 +1,4 @@
-# make demo · test · test-all · test-lowest · lint · docs · bench · peers · results · lock · licences · pictures · reference — each sets up what it needs first.
+# make demo · test · test-all · test-lowest · lint · docs · bench · peers · results · lock · licenses · pictures · reference — each sets up what it needs first.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # A file of versions to keep to; continuous integration gives requirements.lock.
 LOCK ?=
 
-.PHONY: setup demo test test-all test-lowest lint docs bench peers results lock licences pictures reference clean
+.PHONY: setup demo test test-all test-lowest lint docs bench peers results lock licenses pictures reference clean
 
 setup: $(VENV)/.setup-done
 
@@ -65,9 +65,9 @@ lock: setup
 	$(BIN)/uv pip compile pyproject.toml --extra dev --extra docs --universal --python-version 3.11 --no-annotate \
 	  --no-emit-index-url --custom-compile-command 'make lock' --upgrade --quiet --output-file requirements.lock
 
-licences: setup
+licenses: setup
 	$(BIN)/python -m pip install --quiet pip-licenses tensorboard
-	$(BIN)/python docs/licences.py $(BIN)/pip-licenses > docs/reference/licences.md
+	$(BIN)/python docs/licenses.py $(BIN)/pip-licenses > docs/reference/licenses.md
 
 bench: setup
 	$(BIN)/python -m benchmarks.speed

@@ -1,4 +1,4 @@
-"""What a given time of labelling buys: for every hint type as many images as that time labels, trained alike.
+"""What a given time of labeling buys: for every hint type as many images as that time labels, trained alike.
 
 Seconds an image are those measured on PASCAL VOC 2012: tags 20.0, points 22.1, scribbles 34.9, full masks 239.7
 (Bearman et al., What's the Point, ECCV 2016); a box takes 7.0 s (Papadopoulos et al., Extreme clicking, ICCV 2017)
@@ -21,7 +21,7 @@ SECONDS_A_BOX = 7.0
 
 
 def affordable(seconds: dict[str, float], budget: float) -> list[str]:
-    """The first images that can be labelled within the budget, in seconds."""
+    """The first images that can be labeled within the budget, in seconds."""
     spent = np.cumsum(list(seconds.values()))
     return list(seconds)[: int(np.searchsorted(spent, budget, side="right"))]
 
@@ -34,7 +34,7 @@ def main() -> None:
     parser.add_argument("--hints", default="tags,boxes,points,scribbles,masks")
     parser.add_argument("--rows", default=ROWS, help="as for benchmarks.accuracy")
     parser.add_argument("--iterations", type=int, help="default: the recipe's")
-    parser.add_argument("--seed", type=int, default=0, help="of the order in which images are labelled")
+    parser.add_argument("--seed", type=int, default=0, help="of the order in which images are labeled")
     parser.add_argument("--name", default="economy", help="of the result file")
     parser.add_argument("--work", type=Path, default=Path("runs/bench"))
     options = parser.parse_args()

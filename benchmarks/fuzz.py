@@ -41,7 +41,7 @@ from hintseg.apps.studio.project import Project
 from hintseg.check import inspect
 from hintseg.config.load import load_recipe
 from hintseg.errors import HintsegError
-from hintseg.formats import label_colours, label_studio
+from hintseg.formats import label_colors, label_studio
 from hintseg.formats.reader import Imported
 from hintseg.formats.registry import FORMATS, import_dataset
 from hintseg.hints.dataset import Dataset
@@ -278,7 +278,7 @@ def readers(folder: Path) -> Iterator[Reader]:
     for letter in "ab":
         images.write_image(exported / "photos" / f"{letter}.jpg", image)
         images.write_labels(exported / "masks" / f"{letter}.png", mask)
-    label_colours.write_labelmap(exported / "labelmap.txt", ["ground", "square", "disc"], label_palette())
+    label_colors.write_labelmap(exported / "labelmap.txt", ["ground", "square", "disc"], label_palette())
 
     def read_png(path: Path) -> None:
         require_import(exported, "png", folder)

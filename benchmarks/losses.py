@@ -20,7 +20,7 @@ LOSSES = {
     "+ dense CRF": "dense_crf",
     "+ entropy": "entropy",
     "+ dense CRF + entropy": "crf_entropy",
-    "+ normalised cut": "normalised_cut",
+    "+ normalized cut": "normalized_cut",
     "+ relationships (SPML)": "spml",
 }
 

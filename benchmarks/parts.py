@@ -59,7 +59,7 @@ def prototypes(ours: bool, scale: float) -> Call:
 
 
 def affinity(ours: bool, scale: float) -> Call:
-    """2 048 segments of 8 images, a tenth of them labelled."""
+    """2 048 segments of 8 images, a tenth of them labeled."""
     import torch
 
     from benchmarks import plain

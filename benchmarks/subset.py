@@ -24,8 +24,8 @@ def subset(
     held_out = source.keys("val") if held_out is None else held_out
     for key in (*train, *held_out):
         link_or_copy(source.paths[key], out / source.paths[key].relative_to(source.root))
-    labelled = [(key, name) for key, names in train.items() for name in names] + [(key, "masks") for key in held_out]
-    for key, name in labelled:
+    labeled = [(key, name) for key, names in train.items() for name in names] + [(key, "masks") for key in held_out]
+    for key, name in labeled:
         if name in ("masks", "scribbles") and (source.root / name / f"{key}.png").exists():
             link_or_copy(source.root / name / f"{key}.png", out / name / f"{key}.png")
     for name in ("tags", "boxes", "points"):

@@ -15,7 +15,7 @@ from docs.figures.tags import draw_poolings, draw_tags
 from PIL import Image
 
 from hintseg import Segmenter
-from hintseg.apps.report.figures import draw_hints, embedding_colours, overlay, region_borders
+from hintseg.apps.report.figures import draw_hints, embedding_colors, overlay, region_borders
 from hintseg.apps.report.run_report import shown_segments, training_figures
 from hintseg.functional.propagation.regions import propagate, propagated_labels
 from hintseg.functional.segments.superpixels import find_superpixels
@@ -105,10 +105,10 @@ def draw_hint_types(out: Path, dataset: Dataset) -> None:
 
 
 def draw_lecture(out: Path, dataset: Dataset) -> None:
-    """Regularisation losses, segments of colours, and what tags say of places."""
+    """Regularisation losses, segments of colors, and what tags say of places."""
     cup, cat = dataset.image("cup"), dataset.image("cat")
     strokes = pseudo_labels(DecodedImage(cup), dataset.hints("cup", ("scribbles",)), len(dataset.classes)).labels
-    draw_gradient(out / "losses-gradient.jpg", cup, strokes, centre=(0.42, 0.45))
+    draw_gradient(out / "losses-gradient.jpg", cup, strokes, center=(0.42, 0.45))
     draw_peakedness(out / "losses-entropy.jpg", cup, strokes)
     draw_clusters(out / "losses-clusters.jpg", dataset.image("astronaut"))
     draw_tags(out / "tags-cues.jpg", {CUP: (cup, IMAGENET["cup"]), CAT: (cat, IMAGENET["cat"])})
@@ -130,7 +130,7 @@ def draw_method(out: Path, segmenter: Segmenter, dataset: Dataset) -> None:
         out / "method-segments.jpg",
         beside(
             region_borders(small, resize_nearest(find_superpixels(image, 200), size)),
-            resize_nearest(embedding_colours(vectors["motorcycle"].numpy()), size),
+            resize_nearest(embedding_colors(vectors["motorcycle"].numpy()), size),
             region_borders(small, resize_nearest(clusters, size)),
         ),
     )

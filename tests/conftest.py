@@ -57,17 +57,17 @@ def golden():
 
 
 def draw_scene(seed: int, size: tuple[int, int] = (72, 96)) -> tuple[np.ndarray, np.ndarray]:
-    """A noisy picture of a red square (1) and a blue disc (2) on grey (0), and its mask."""
+    """A noisy picture of a red square (1) and a blue disc (2) on gray (0), and its mask."""
     random = np.random.default_rng(seed)
     height, width = size
     rows, columns = np.mgrid[:height, :width]
     mask = np.zeros(size, dtype=np.uint8)
     y, x = random.integers(5, height // 3), random.integers(5, width // 3)
     mask[y : y + height // 3, x : x + width // 4] = 1
-    centre = random.integers(height // 2, height - 15), random.integers(width // 2 + 10, width - 20)
-    mask[np.hypot(rows - centre[0], columns - centre[1]) < height // 6] = 2
-    colours = np.array([[120, 120, 120], [200, 50, 40], [40, 60, 200]])
-    image = np.clip(colours[mask] + random.normal(0, 12, (*size, 3)), 0, 255).astype(np.uint8)
+    center = random.integers(height // 2, height - 15), random.integers(width // 2 + 10, width - 20)
+    mask[np.hypot(rows - center[0], columns - center[1]) < height // 6] = 2
+    colors = np.array([[120, 120, 120], [200, 50, 40], [40, 60, 200]])
+    image = np.clip(colors[mask] + random.normal(0, 12, (*size, 3)), 0, 255).astype(np.uint8)
     return image, mask
 
 

@@ -261,7 +261,7 @@ def test_a_subset_has_the_chosen_images_with_the_chosen_hints(scenes, tmp_path):
     assert all(part.has_mask(key) for key in part.keys("val"))
 
 
-def test_what_a_time_of_labelling_buys():
+def test_what_a_time_of_labeling_buys():
     seconds = {"a": 20.0, "b": 40.0, "c": 10.0}
     assert affordable(seconds, 60) == ["a", "b"]
     assert affordable(seconds, 59) == ["a"]

@@ -6,7 +6,7 @@ import torch
 from docs.figures import clusters, losses, retrieval, tags
 
 from hintseg.hints.labels import UNLABELED
-from hintseg.inference.retrieval import Neighbour
+from hintseg.inference.retrieval import Neighbor
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def test_entropy_and_the_bilinear_form_make_predictions_peaked(halves, monkeypat
     monkeypatch.setattr(losses, "SIDE", 32)
     image, labels = losses.reduced(*halves)
     assert set(labels.unique().tolist()) == {0, 1, UNLABELED}
-    image = image * 0 + 100  # one colour: nothing but the strokes tells the halves apart
+    image = image * 0 + 100  # one color: nothing but the strokes tells the halves apart
     blurred = losses.minimised(image, labels, 5.0, 0.0, steps=150)
     between = [
         float(((shares > 0.1) & (shares < 0.9)).float().mean())
@@ -48,7 +48,7 @@ def test_a_step_along_the_arrows_lowers_the_loss(halves, loss):
     assert after < before
 
 
-def test_all_clusterings_find_the_colours(halves, monkeypatch):
+def test_all_clusterings_find_the_colors(halves, monkeypatch):
     monkeypatch.setattr(clusters, "CLUSTERS", 2)
     monkeypatch.setattr(clusters, "SIDE", 16)
     image, _ = halves
@@ -73,9 +73,9 @@ def test_cues_leave_open_what_is_between():
     assert tags.cues(np.array([[0.0, 0.1, 0.2]], np.float32), 3).tolist() == [[0, UNLABELED, 3]]
 
 
-def test_neighbours_come_from_several_images():
-    found = [Neighbour(key, 0, 1 - number / 10, (0, 0, 1, 1)) for number, key in enumerate("aaabbc")]
-    assert [neighbour.key for neighbour in retrieval.apart(found)] == ["a", "a", "b", "b"]
+def test_neighbors_come_from_several_images():
+    found = [Neighbor(key, 0, 1 - number / 10, (0, 0, 1, 1)) for number, key in enumerate("aaabbc")]
+    assert [neighbor.key for neighbor in retrieval.apart(found)] == ["a", "a", "b", "b"]
 
 
 def test_a_tile_shows_its_segment_in_a_frame():

@@ -78,8 +78,8 @@ def test_wrong_configuration_files(tmp_path):
         load_recipe(_written(tmp_path / "bad.yaml", "iterations: 1\niterations: 2\n"))
     with pytest.raises(ConfigError, match="'iterations' stands twice"):
         load_recipe(_written(tmp_path / "bad.json", '{"iterations": 1, "iterations": 2}'))
-    bad.write_text('{"colour": 1}', "utf-8")
-    with pytest.raises(ConfigError, match="colour"):
+    bad.write_text('{"color": 1}', "utf-8")
+    with pytest.raises(ConfigError, match="color"):
         load_recipe(bad)
 
 

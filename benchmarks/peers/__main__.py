@@ -17,7 +17,7 @@ from benchmarks.peers.hintseg_rows import hintseg_row, objective_row
 from benchmarks.peers.nnunet import nnunet
 from benchmarks.peers.one_image import METHODS
 from benchmarks.peers.pixels import forest_on_backbone, forest_on_filters, logistic_on_backbone
-from benchmarks.peers.soft_self_labels import soft_self_labelling
+from benchmarks.peers.soft_self_labels import soft_self_labeling
 from benchmarks.peers.task import Learner, completed, make_task, measured
 from benchmarks.record import write
 from benchmarks.subset import some
@@ -33,7 +33,7 @@ LEARNERS: dict[str, tuple[Learner, str]] = {
     DEFAULT: (hintseg_row("train"), "hintseg"),
     "partial cross-entropy on the same backbone": (objective_row("partial_cross_entropy"), "hintseg"),
     "partial cross-entropy and dense CRF loss on the same backbone": (objective_row("dense_crf"), "hintseg"),
-    "soft self-labelling on the same backbone": (soft_self_labelling, "hintseg"),
+    "soft self-labeling on the same backbone": (soft_self_labeling, "hintseg"),
     "nnU-Net v2, ignore label": (nnunet, "nnunetv2"),
 }
 TIMED = list(LEARNERS)[list(LEARNERS).index(DEFAULT) + 1 :]

@@ -16,7 +16,7 @@ SUPERPIXELS = 1000
 
 
 def by_random_walker(image: Image, labels: Labels, num_classes: int) -> Labels:
-    """scikit-image's random walker on colours."""
+    """scikit-image's random walker on colors."""
     known, places = np.unique(labels[labels != IGNORE_INDEX], return_inverse=True)
     if len(known) < 2:
         return _only(known, labels)
@@ -27,14 +27,14 @@ def by_random_walker(image: Image, labels: Labels, num_classes: int) -> Labels:
 
 
 def by_watershed(image: Image, labels: Labels, num_classes: int) -> Labels:
-    """scikit-image's watershed of the colour gradient, flooded from the hints."""
+    """scikit-image's watershed of the color gradient, flooded from the hints."""
     seeds = np.where(labels == IGNORE_INDEX, 0, labels.astype(np.int64) + 1)
     gradient = sobel(image.astype(np.float64), axis=None) if image.ndim == 2 else _gradient(image)
     return np.asarray(watershed(gradient, seeds) - 1, np.uint8)
 
 
 def by_label_spreading(image: Image, labels: Labels, num_classes: int) -> Labels:
-    """scikit-learn's label spreading over mean colour and position of superpixels."""
+    """scikit-learn's label spreading over mean color and position of superpixels."""
     from sklearn.semi_supervised import LabelSpreading
 
     parts = find_superpixels(image, SUPERPIXELS)

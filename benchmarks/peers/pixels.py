@@ -17,7 +17,7 @@ from hintseg.network.tta import rescaled, to_tensor
 from hintseg.recipes.instant import INSTANT
 
 Features = Callable[[Image], NDArray[np.float32]]  # (H, W, 3) → (h, w, F)
-A_IMAGE = 1000  # labelled pixels of an image that a classifier sees, at most
+A_IMAGE = 1000  # labeled pixels of an image that a classifier sees, at most
 TREES = 100
 
 

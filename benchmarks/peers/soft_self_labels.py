@@ -1,11 +1,11 @@
-"""Soft self-labelling as one more term of the objective [Zhang & Boykov, CVPR 2025, arXiv 2507.01721].
+"""Soft self-labeling as one more term of the objective [Zhang & Boykov, CVPR 2025, arXiv 2507.01721].
 
 A hidden distribution y over classes at every pixel minimises, alternately with the network's σ,
 
     Σ_p −log Σ_k y_p^k σ_p^k  +  λ Σ_pq w_pq · −log(1 − ½‖y_p − y_q‖²),   y one-hot on hints
 
-(collision cross-entropy, log-quadratic Potts between neighbours). An own implementation: y is solved by Adam in every
-batch at the logits' size, w_pq falls with the colour difference, and a third of the iterations is partial
+(collision cross-entropy, log-quadratic Potts between neighbors). An own implementation: y is solved by Adam in every
+batch at the logits' size, w_pq falls with the color difference, and a third of the iterations is partial
 cross-entropy alone, in place of the paper's pretrained start. λ and the term's weight are not the authors'.
 """
 
@@ -82,7 +82,7 @@ def log_quadratic(one: Tensor, other: Tensor) -> Tensor:
 
 
 def edge_weights(image: Tensor) -> tuple[Tensor, Tensor]:
-    """exp(−‖I_p − I_q‖² / 2s²) of horizontal and vertical neighbours, s² the mean of ‖I_p − I_q‖²."""
+    """exp(−‖I_p − I_q‖² / 2s²) of horizontal and vertical neighbors, s² the mean of ‖I_p − I_q‖²."""
     squares = [
         (image[..., 1:] - image[..., :-1]).square().sum(dim=1),
         (image[..., 1:, :] - image[..., :-1, :]).square().sum(dim=1),
@@ -92,7 +92,7 @@ def edge_weights(image: Tensor) -> tuple[Tensor, Tensor]:
     return across, down
 
 
-def soft_self_labelling(task: Task) -> Predict:
+def soft_self_labeling(task: Task) -> Predict:
     """The recipe `plain` with partial cross-entropy and this term, in the task's time."""
     term = TERMS[NAME] = SoftSelfLabels()
     settings = [f"objective.{NAME}.weight={WEIGHT}"]

@@ -18,7 +18,7 @@ class Panel(NamedTuple):
     values: np.ndarray
     limits: tuple[float, float] | None = None
     scale: str = ""
-    colours: str = SEQUENTIAL
+    colors: str = SEQUENTIAL
 
 
 class Histogram(NamedTuple):
@@ -60,10 +60,10 @@ def curves(path: Path, lines: Sequence[Curve], across: str, up: str) -> None:
 
     figure = Figure(figsize=(WIDTH / 2, WIDTH / 3.4), layout="constrained")
     axis = figure.subplots()
-    for line, colour in zip(lines, (ACCENT, "#bf5700", "#2a7d4f", "#6e40aa"), strict=False):
-        axis.errorbar(line.across, line.up, line.spread, label=line.name, color=colour, marker="o", capsize=3)
+    for line, color in zip(lines, (ACCENT, "#bf5700", "#2a7d4f", "#6e40aa"), strict=False):
+        axis.errorbar(line.across, line.up, line.spread, label=line.name, color=color, marker="o", capsize=3)
     axis.legend(frameon=False, fontsize=8)
-    _labelled(axis, across, up)
+    _labeled(axis, across, up)
     axis.set_ylim(0, 100)
     save(figure, path)
 
@@ -89,7 +89,7 @@ def _panel(figure: Any, axis: Any, panel: Panel) -> None:
         axis.imshow(panel.values)
         return
     low, high = panel.limits
-    shown = axis.imshow(panel.values, cmap=panel.colours, vmin=low, vmax=high)
+    shown = axis.imshow(panel.values, cmap=panel.colors, vmin=low, vmax=high)
     bar = figure.colorbar(shown, ax=axis, orientation="horizontal", fraction=0.05, pad=0.03)
     bar.set_label(panel.scale, fontsize=7, color=INK)
     bar.ax.tick_params(labelsize=6, colors=INK)
@@ -100,10 +100,10 @@ def _histogram(axis: Any, drawn: Histogram) -> None:
     values = drawn.values.ravel()
     axis.hist(values, bins=20, range=(0, 1), weights=np.full(values.size, 1 / values.size), color=ACCENT)
     axis.set_ylim(0, 0.7)
-    _labelled(axis, drawn.across, drawn.up)
+    _labeled(axis, drawn.across, drawn.up)
 
 
-def _labelled(axis: Any, across: str, up: str) -> None:
+def _labeled(axis: Any, across: str, up: str) -> None:
     axis.set_xlabel(across, fontsize=8, color=INK)
     axis.set_ylabel(up, fontsize=8, color=INK)
     axis.tick_params(labelsize=7, colors=INK)

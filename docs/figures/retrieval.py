@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from hintseg import Segmenter
 from hintseg.hints.dataset import Dataset
-from hintseg.inference.retrieval import Neighbour, nearest_to_click
+from hintseg.inference.retrieval import Neighbor, nearest_to_click
 from hintseg.io.images import resize_nearest
 from hintseg.network.tta import image_maps, middle_scale
 
-SHOWN, AN_IMAGE = 4, 2  # neighbours of a segment, and at most so many of one image
+SHOWN, AN_IMAGE = 4, 2  # neighbors of a segment, and at most so many of one image
 TILE = 200  # pixels of a side
 AROUND = 2.5  # side of a tile, in sides of the segment
 
@@ -38,18 +38,18 @@ def draw_retrieval(
         rows.append(
             [Panel("of a new image", tile(image, box_of(resize_nearest(mask.astype(np.uint8), image.shape[:2]))))]
         )
-        for neighbour in apart(found):
-            title = f"{neighbour.key}: {segmenter.classes[neighbour.label]}, {neighbour.similarity:.2f}"
-            rows[-1].append(Panel(title, tile(*_place(dataset, neighbour))))
+        for neighbor in apart(found):
+            title = f"{neighbor.key}: {segmenter.classes[neighbor.label]}, {neighbor.similarity:.2f}"
+            rows[-1].append(Panel(title, tile(*_place(dataset, neighbor))))
     panels(path, rows)
 
 
-def apart(found: list[Neighbour]) -> list[Neighbour]:
+def apart(found: list[Neighbor]) -> list[Neighbor]:
     """The nearest segments, at most `AN_IMAGE` of one image, so that more than one context is seen."""
-    chosen: list[Neighbour] = []
-    for neighbour in found:
-        if sum(one.key == neighbour.key for one in chosen) < AN_IMAGE:
-            chosen.append(neighbour)
+    chosen: list[Neighbor] = []
+    for neighbor in found:
+        if sum(one.key == neighbor.key for one in chosen) < AN_IMAGE:
+            chosen.append(neighbor)
     return chosen[:SHOWN]
 
 
@@ -60,7 +60,7 @@ def box_of(mask: NDArray[np.uint8]) -> Box:
 
 
 def tile(image: NDArray[np.uint8], box: Box) -> NDArray[np.uint8]:
-    """A segment's surroundings, TILE × TILE, with a frame around it; grey where the image ends."""
+    """A segment's surroundings, TILE × TILE, with a frame around it; gray where the image ends."""
     x0, y0, x1, y1 = box
     side = max(round(AROUND * max(x1 - x0, y1 - y0)), 120)
     left, top = (x0 + x1 - side) // 2, (y0 + y1 - side) // 2
@@ -69,8 +69,8 @@ def tile(image: NDArray[np.uint8], box: Box) -> NDArray[np.uint8]:
     return cv2.resize(padded[top + side : top + 2 * side, left + side : left + 2 * side], (TILE, TILE))
 
 
-def _place(dataset: Dataset, neighbour: Neighbour) -> tuple[NDArray[np.uint8], Box]:
-    image = dataset.image(neighbour.key)
+def _place(dataset: Dataset, neighbor: Neighbor) -> tuple[NDArray[np.uint8], Box]:
+    image = dataset.image(neighbor.key)
     height, width = image.shape[:2]
-    x0, y0, x1, y1 = neighbour.box
+    x0, y0, x1, y1 = neighbor.box
     return image, (round(x0 * width), round(y0 * height), round(x1 * width), round(y1 * height))

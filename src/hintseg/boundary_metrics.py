@@ -97,7 +97,7 @@ def hausdorff_distance(one: Mask, other: Mask, percentile: float = PERCENTILE) -
         other: (H, W) bool, not empty.
 
     Returns:
-        Pixels between the centres of border pixels; a border pixel has one of its four neighbours outside the mask, or
+        Pixels between the centers of border pixels; a border pixel has one of its four neighbors outside the mask, or
         lies at the border of the image.
     """
     borders = [_band(mask, 1, cv2.MORPH_CROSS) for mask in (one, other)]

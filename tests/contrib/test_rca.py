@@ -77,16 +77,16 @@ def test_first_in_first_out_by_class():
 
 def test_prototypes_are_cluster_means_and_keep_their_places():
     memory = RegionMemoryBank(2, size=50)
-    centres = torch.eye(4)[:3]
+    centers = torch.eye(4)[:3]
     regions = F.normalize(
-        centres.repeat(10, 1)
+        centers.repeat(10, 1)
         + 0.05 * F.normalize(torch.randn(30, 4, generator=torch.Generator().manual_seed(0)), dim=1),
         dim=1,
     )
     memory.push(regions, torch.zeros(30, dtype=torch.int64))
     first = memory.prototypes(torch.zeros(2, 3, 4))
     assert torch.equal(first[1], torch.zeros(3, 4))  # nothing is remembered of this class
-    assert sorted((first[0] @ centres.T).argmax(dim=1).tolist()) == [0, 1, 2]
+    assert sorted((first[0] @ centers.T).argmax(dim=1).tolist()) == [0, 1, 2]
     for prototype in first[0]:
         members = regions[(regions @ first[0].T).argmax(dim=1) == (first[0] @ prototype).argmax()]
         torch.testing.assert_close(prototype, F.normalize(members.sum(dim=0), dim=0))

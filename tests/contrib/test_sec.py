@@ -48,7 +48,7 @@ def test_expansion_without_tags_is_zero_with_a_graph():
     assert float(loss) == 0 == float(shares.grad.abs().sum())
 
 
-def test_constraint_is_zero_at_certainty_and_pulls_towards_colours():
+def test_constraint_is_zero_at_certainty_and_pulls_towards_colors():
     image = torch.zeros(1, 3, 12, 16)
     image[..., 8:] = 220
     certain = torch.zeros(1, 2, 12, 16)
@@ -56,7 +56,7 @@ def test_constraint_is_zero_at_certainty_and_pulls_towards_colours():
     assert float(constraint(certain, image)) == pytest.approx(0, abs=1e-3)
     doubtful = (0.8 * certain + 0.1).requires_grad_()
     with torch.no_grad():
-        doubtful[0, :, 5, 3] = torch.tensor([0.4, 0.6])  # one pixel against all of its colour
+        doubtful[0, :, 5, 3] = torch.tensor([0.4, 0.6])  # one pixel against all of its color
     loss = constraint(doubtful, image)
     loss.backward()
     assert float(loss) > 0

@@ -299,22 +299,22 @@ def test_value_0_of_a_voc_map_is_the_background_whatever_its_label(source, tmp_p
         assert (dataset.mask("a") == labels).all()
 
 
-def test_masks_as_png_have_the_users_colours_and_say_their_names(source, tmp_path):
+def test_masks_as_png_have_the_users_colors_and_say_their_names(source, tmp_path):
     write_labels(tmp_path / "masks" / "a.png", np.tile(np.array([[0, 1]], np.uint8), (HEIGHT, WIDTH // 2)))
     classes = Classes(("cow", "field"), None, ("#0072b2", "#0072b2"))
     export_masks({"a": source / "photos" / "a.jpg"}, tmp_path / "masks", tmp_path / "out", "png", classes)
     pixels = read_image(tmp_path / "out" / "masks" / "a.png")
-    assert pixels[0, :2].tolist() == [[0, 0x72, 0xB2], [0, 0x72, 0xB3]]  # two classes of one colour are told apart
-    assert (tmp_path / "out" / "classes.csv").read_text() == "value,class,colour\n0,cow,#0072b2\n1,field,#0072b3\n"
+    assert pixels[0, :2].tolist() == [[0, 0x72, 0xB2], [0, 0x72, 0xB3]]  # two classes of one color are told apart
+    assert (tmp_path / "out" / "classes.csv").read_text() == "value,class,color\n0,cow,#0072b2\n1,field,#0072b3\n"
 
 
-def test_tasks_name_local_files_and_come_with_their_labelling_page(source, tmp_path):
+def test_tasks_name_local_files_and_come_with_their_labeling_page(source, tmp_path):
     write_labels(tmp_path / "masks" / "a.png", np.zeros((HEIGHT, WIDTH), np.uint8))
     classes = Classes(("cow & calf",), None, ("#0072b2",))
     export_masks({"a": source / "photos" / "a.jpg"}, tmp_path / "masks", tmp_path / "out", "label-studio", classes)
     (task,) = json.loads((tmp_path / "out" / "tasks.json").read_text())
     assert task["data"] == {"image": "/data/local-files/?d=images/a.jpg"}
-    page = ElementTree.fromstring((tmp_path / "out" / "labelling-page.xml").read_text())
+    page = ElementTree.fromstring((tmp_path / "out" / "labeling-page.xml").read_text())
     (result,) = task["predictions"][0]["result"]
     assert page.find(result["type"].replace("brushlabels", "BrushLabels")).get("name") == result["from_name"]
     assert page.find("Image").get("name") == result["to_name"]

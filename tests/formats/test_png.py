@@ -1,4 +1,4 @@
-"""Folders of images and label maps, by index and by colour."""
+"""Folders of images and label maps, by index and by color."""
 
 import shutil
 
@@ -14,7 +14,7 @@ from hintseg.errors import HintsegError, InputError
 from hintseg.formats.registry import import_dataset
 from hintseg.io.images import write_image, write_labels
 
-COLOURS = np.array([(0, 0, 0), (250, 50, 83), (51, 221, 255)], np.uint8)
+COLORS = np.array([(0, 0, 0), (250, 50, 83), (51, 221, 255)], np.uint8)
 LABELMAP = "# label:color_rgb:parts:actions\nbackground:0,0,0::\nsquare:250,50,83::\ndisc:51,221,255::\n"
 
 
@@ -25,18 +25,18 @@ def scenes_of_two():
 
 @pytest.fixture
 def source(tmp_path, scenes_of_two):
-    """As CVAT exports "Segmentation mask 1.1": images, colours of classes, and of objects, which are not wanted."""
+    """As CVAT exports "Segmentation mask 1.1": images, colors of classes, and of objects, which are not wanted."""
     root = tmp_path / "exported"
     (root / "SegmentationClass").mkdir(parents=True)
     for name, (image, mask) in scenes_of_two.items():
         write_image(root / "JPEGImages" / f"{name}.png", image)
-        write_image(root / "SegmentationClass" / f"{name}.png", COLOURS[mask])
-        write_image(root / "SegmentationObject" / f"{name}.png", 255 - COLOURS[mask])
+        write_image(root / "SegmentationClass" / f"{name}.png", COLORS[mask])
+        write_image(root / "SegmentationObject" / f"{name}.png", 255 - COLORS[mask])
     (root / "labelmap.txt").write_text(LABELMAP)
     return root
 
 
-def test_colours_become_classes(source, tmp_path, scenes_of_two):
+def test_colors_become_classes(source, tmp_path, scenes_of_two):
     border = np.array(Image.open(source / "SegmentationClass" / "a.png"))
     border[0] = 224, 224, 192
     write_image(source / "SegmentationClass" / "a.png", border)
@@ -54,12 +54,12 @@ def test_colours_become_classes(source, tmp_path, scenes_of_two):
 
 
 @pytest.mark.parametrize("suffix", ["png", "tif"])
-def test_colours_are_turned_as_images_are(source, tmp_path, scenes_of_two, suffix):
+def test_colors_are_turned_as_images_are(source, tmp_path, scenes_of_two, suffix):
     exif = Image.Exif()
     exif[0x0112] = 3
     _, mask = scenes_of_two["a"]
     (source / "SegmentationClass" / "a.png").unlink()
-    turned = Image.fromarray(np.ascontiguousarray(COLOURS[mask][::-1, ::-1]))
+    turned = Image.fromarray(np.ascontiguousarray(COLORS[mask][::-1, ::-1]))
     turned.save(source / "SegmentationClass" / f"a.{suffix}", exif=exif)
     dataset, _ = import_dataset(source, tmp_path / "data")
     np.testing.assert_array_equal(dataset.mask("a"), mask)
@@ -126,18 +126,18 @@ def test_an_image_of_this_name_in_another_folder_is_another_image(source, tmp_pa
         ("label_colors.txt", "# rgb, not bgr\n0 0 0 background\n255 0 204 square\n51 221 255 disc\n"),
     ],
 )
-def test_the_order_of_colours_is_that_of_their_titles(source, tmp_path, scenes_of_two, name, content):
+def test_the_order_of_colors_is_that_of_their_titles(source, tmp_path, scenes_of_two, name, content):
     (source / "labelmap.txt").unlink()
-    colours = np.array([[0, 0, 0], [255, 0, 204], [51, 221, 255]], np.uint8)
+    colors = np.array([[0, 0, 0], [255, 0, 204], [51, 221, 255]], np.uint8)
     for key, (_, mask) in scenes_of_two.items():
-        write_image(source / "SegmentationClass" / f"{key}.png", colours[mask])
+        write_image(source / "SegmentationClass" / f"{key}.png", colors[mask])
     (source / name).write_text(content)
     dataset, _ = import_dataset(source, tmp_path / "data", "png")
     order = [dataset.classes.index(wanted) for wanted in ("background", "square", "disc")]
     np.testing.assert_array_equal(dataset.mask("a"), np.array(order)[scenes_of_two["a"][1]])
 
 
-def test_titles_that_name_some_colours_only_are_refused(source, tmp_path):
+def test_titles_that_name_some_colors_only_are_refused(source, tmp_path):
     (source / "labelmap.txt").unlink()
     for titles in (
         "name,r,g,x",
@@ -192,7 +192,7 @@ def folder_of(tmp_path, picture, meanings, content, name="SegmentationClass/a.pn
 COW = np.zeros((48, 64), np.uint8)
 COW[10:30, 10:40] = 1
 RGBA = np.where(COW[..., None] == 1, np.array([250, 50, 83, 255]), 0).astype(np.uint8)
-TWO_COLOURS = "background:0,0,0::\ncow:250,50,83::\n"
+TWO_COLORS = "background:0,0,0::\ncow:250,50,83::\n"
 
 
 def palette():
@@ -204,10 +204,10 @@ def palette():
 @pytest.mark.parametrize(
     ("picture", "meanings", "content", "settings"),
     [
-        (Image.fromarray(RGBA), "labelmap.txt", TWO_COLOURS, {}),
-        (Image.fromarray(RGBA[..., :3]), "labelmap.txt", b"\xef\xbb\xbf" + TWO_COLOURS.encode(), {}),
-        (palette(), "labelmap.txt", TWO_COLOURS, {}),
-        (palette(), "labelmap.txt", TWO_COLOURS, {"transparency": 0}),
+        (Image.fromarray(RGBA), "labelmap.txt", TWO_COLORS, {}),
+        (Image.fromarray(RGBA[..., :3]), "labelmap.txt", b"\xef\xbb\xbf" + TWO_COLORS.encode(), {}),
+        (palette(), "labelmap.txt", TWO_COLORS, {}),
+        (palette(), "labelmap.txt", TWO_COLORS, {"transparency": 0}),
         (Image.fromarray(RGBA[..., :3]), "class_dict.csv", "name,r,g,b\nbackground,0,0,0\n\"cow\",250,50,83\n", {}),
         (Image.fromarray(RGBA[..., :3]), "label_colors.txt", "0 0 0\tbackground\r\n250 50 83\tcow\r\n", {}),
         (Image.fromarray(COW), "classes.txt", b"\xef\xbb\xbfbackground\r\ncow\r\n", {}),
@@ -309,7 +309,7 @@ def annotate(path, name, frame, more=""):
 
 
 def test_voc_with_boxes_masks_and_splits(tmp_path):
-    root = folder_of(tmp_path, Image.fromarray(RGBA[..., :3]), "labelmap.txt", TWO_COLOURS)
+    root = folder_of(tmp_path, Image.fromarray(RGBA[..., :3]), "labelmap.txt", TWO_COLORS)
     photograph(root / "images" / "b.jpg")
     for name in "ab":
         annotate(root / "Annotations" / f"{name}.xml", f"{name}.jpg", BOX.format(40, 11))

@@ -69,7 +69,7 @@ def test_as_pycocotools_has_it():
         size = tuple(random.integers(1, 24, 2).tolist())
         vertices = random.uniform(-6, 30, (random.integers(1, 9), 2))
         if trial % 3:
-            vertices = np.round(vertices * 5 / (trial % 3)) / 5  # corners and outlines on centres
+            vertices = np.round(vertices * 5 / (trial % 3)) / 5  # corners and outlines on centers
         np.testing.assert_array_equal(mask_of(size, vertices), as_pycocotools(size, vertices.tolist()))
 
 

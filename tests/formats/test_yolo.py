@@ -7,7 +7,7 @@ from tests.formats.test_reader import photograph
 from hintseg.check import inspect
 from hintseg.errors import InputError
 from hintseg.formats.registry import import_dataset
-from hintseg.formats.writer import Classes, Labelled
+from hintseg.formats.writer import Classes, Labeled
 from hintseg.formats.yolo import write
 
 POSE = "0 0.5 0.5 0.4 0.4 "
@@ -208,7 +208,7 @@ def test_four_corners_that_hintseg_wrote_are_regions_again(tmp_path):
     labels = np.full((48, 64), 255, np.uint8)
     labels[10:20, 10:30] = 0
     image = photograph(tmp_path / "in" / "images" / "a.jpg")
-    write(tmp_path / "in", [Labelled("a.jpg", labels, image)], Classes(("cow",), None))
+    write(tmp_path / "in", [Labeled("a.jpg", labels, image)], Classes(("cow",), None))
     dataset, found = imported(tmp_path / "in")
     assert np.array_equal(dataset.hints("a").scribble_map.labels == 0, labels == 0)
     assert not any("four corners" in note or "task:" in note for note in found.notes)

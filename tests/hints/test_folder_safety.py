@@ -143,8 +143,8 @@ def test_label_maps_in_other_formats(data, name):
 
 
 @pytest.mark.parametrize("bits", [1, 2, 4])
-def test_grey_label_maps_of_few_bits_keep_their_values(tmp_path, bits):
-    """Pillow shows a 4-bit 1 as grey 17."""
+def test_gray_label_maps_of_few_bits_keep_their_values(tmp_path, bits):
+    """Pillow shows a 4-bit 1 as gray 17."""
     import struct
     import zlib
 
@@ -161,7 +161,7 @@ def test_grey_label_maps_of_few_bits_keep_their_values(tmp_path, bits):
 
 
 @pytest.mark.parametrize(("mode", "message"), [("RGB", "one channel"), ("RGBA", "one channel"), ("F", "are fractions")])
-def test_colours_are_no_labels(data, mode, message):
+def test_colors_are_no_labels(data, mode, message):
     name = "masks/a.tif" if mode == "F" else "masks/a.png"
     with pytest.raises(InputError, match=message):
         Dataset.open(data(files={name: saved(0, 1, mode=mode)})).hints("a")

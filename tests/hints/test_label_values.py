@@ -69,7 +69,7 @@ def paletted(palette, **options):
     return save
 
 
-def greys(*levels):
+def grays(*levels):
     return [[level] * 3 for level in levels]
 
 
@@ -121,7 +121,7 @@ def test_samples_of_64_bits_are_named(data):
 
 
 @pytest.mark.parametrize("folder", ["masks", "scribbles"])
-@pytest.mark.parametrize("save", [saved(values(2)), paletted(greys(0, 2, 1))])
+@pytest.mark.parametrize("save", [saved(values(2)), paletted(grays(0, 2, 1))])
 def test_gifs_are_refused(data, imported, folder, save):
     with pytest.raises(InputError, match="programs that write GIFs renumber the colors"):
         data(save, f"{folder}/a.gif", tags_exhaustive=True).hints("a")
@@ -149,7 +149,7 @@ def test_a_gif_under_another_name_is_refused_and_without_dataset_json(data):
         data(saved(values(2), format="GIF"))
 
 
-def test_a_gif_is_imported_by_its_colours(tmp_path):
+def test_a_gif_is_imported_by_its_colors(tmp_path):
     write_image(tmp_path / "maps/images/a.png", np.zeros((*VALUES.shape, 3), np.uint8))
     (tmp_path / "maps/masks").mkdir()
     paletted([[9, 9, 9], [0, 0, 200], [200, 0, 0]])(tmp_path / "maps/masks/a.gif")
@@ -158,19 +158,19 @@ def test_a_gif_is_imported_by_its_colours(tmp_path):
     assert dataset.mask("a")[0].tolist() == [0, 2, 1]
 
 
-@pytest.mark.parametrize("palette", [greys(0, 2, 1), greys(0, 127, 255), greys(2, 1, 0), greys(255, 0, 9)])
-def test_renumbered_greys_are_refused(data, imported, palette):
+@pytest.mark.parametrize("palette", [grays(0, 2, 1), grays(0, 127, 255), grays(2, 1, 0), grays(255, 0, 9)])
+def test_renumbered_grays_are_refused(data, imported, palette):
     with pytest.raises(InputError, match="its palette shows the value"):
         data(paletted(palette), tags_exhaustive=True).hints("a")
     with pytest.raises(InputError, match="its palette shows the value"):
         imported(paletted(palette))
 
 
-def test_renumbered_greys_of_other_formats_are_refused(data):
+def test_renumbered_grays_of_other_formats_are_refused(data):
     for name in ("a.bmp", "a.tif"):
         with pytest.raises(InputError, match="its palette shows the value 1 as the gray 5"):
-            data(paletted(greys(0, 5, 1)), f"masks/{name}", tags_exhaustive=True).hints("a")
-        (data(paletted(greys(0, 1, 2)), f"masks/{name}", tags_exhaustive=True).root / "masks" / name).unlink()
+            data(paletted(grays(0, 5, 1)), f"masks/{name}", tags_exhaustive=True).hints("a")
+        (data(paletted(grays(0, 1, 2)), f"masks/{name}", tags_exhaustive=True).root / "masks" / name).unlink()
 
 
 def test_large_values_are_told_as_they_are(data):
@@ -180,7 +180,7 @@ def test_large_values_are_told_as_they_are(data):
 
 @pytest.mark.parametrize(
     "palette",
-    [greys(*range(256)), greys(0, 1, 2), greys(0, 0, 0), [*greys(0, 128), [9, 0, 0]]],
+    [grays(*range(256)), grays(0, 1, 2), grays(0, 0, 0), [*grays(0, 128), [9, 0, 0]]],
 )
 def test_palettes_that_leave_no_doubt_are_read_by_number(data, palette):
     assert data(paletted(palette), tags_exhaustive=True).mask("a")[0].tolist() == [0, 1, 2]
@@ -189,7 +189,7 @@ def test_palettes_that_leave_no_doubt_are_read_by_number(data, palette):
 def test_black_and_white_are_0_and_1(data):
     def save(path):
         image = Image.fromarray(VALUES % 2, "P")
-        image.putpalette(np.ravel(greys(0, 255)).tolist())
+        image.putpalette(np.ravel(grays(0, 255)).tolist())
         image.save(path)
 
     assert data(save, tags_exhaustive=True).mask("a")[0].tolist() == [0, 1, 0]

@@ -101,12 +101,12 @@ def test_import_takes_255_for_no_class_where_it_is_no_data(exported):
     assert exported(np.where(VALUES == 0, 0, 255), 255, "a\nb\n").mask("a").tolist() == [[0, 255], [255, 255]]
 
 
-def test_import_by_colour_leaves_no_data_ignored_unless_it_is_a_class(exported):
-    colours = np.array([(9, 9, 9), (0, 0, 0), (250, 1, 2)])[VALUES]
-    assert exported(colours, 9, "b:0,0,0::\nc:250,1,2::\n", "labelmap.txt").mask("a").tolist() == [[255, 0], [1, 1]]
+def test_import_by_color_leaves_no_data_ignored_unless_it_is_a_class(exported):
+    colors = np.array([(9, 9, 9), (0, 0, 0), (250, 1, 2)])[VALUES]
+    assert exported(colors, 9, "b:0,0,0::\nc:250,1,2::\n", "labelmap.txt").mask("a").tolist() == [[255, 0], [1, 1]]
 
 
-def test_import_by_colour_refuses_no_data_that_is_a_class(exported):
-    colours = np.array([(9, 9, 9), (0, 0, 0), (250, 1, 2)])[VALUES]
+def test_import_by_color_refuses_no_data_that_is_a_class(exported):
+    colors = np.array([(9, 9, 9), (0, 0, 0), (250, 1, 2)])[VALUES]
     with pytest.raises(InputError, match=r"marks as no data .* what is 'b' in labelmap\.txt"):
-        exported(colours, 0, "a:9,9,9::\nb:0,0,0::\nc:250,1,2::\n", "labelmap.txt")
+        exported(colors, 0, "a:9,9,9::\nb:0,0,0::\nc:250,1,2::\n", "labelmap.txt")

@@ -15,7 +15,7 @@ from PIL import Image
 from tests.drawing import on_blank
 
 from hintseg import train
-from hintseg.apps.report.figures import draw_hints, embedding_colours, overlay, region_borders
+from hintseg.apps.report.figures import draw_hints, embedding_colors, overlay, region_borders
 from hintseg.apps.report.run_report import report_run
 from hintseg.apps.report.scores import shown_scores
 from hintseg.boundary_metrics import BoundaryMetrics
@@ -65,7 +65,7 @@ def noisy_halves():
     return image, torch.stack([left, 0.95 - left, torch.full_like(left, 0.05)])
 
 
-def test_refining_follows_colours_and_leaves_out_improbable_classes():
+def test_refining_follows_colors_and_leaves_out_improbable_classes():
     image, shares = noisy_halves()
     posterior = refined(image, shares)
     assert (posterior[2] == 0).all()
@@ -230,21 +230,21 @@ def test_mirror_averaging_is_symmetric(segmenter):
 
 def test_retrieval_finds_the_segment_itself_first(segmenter, scenes):
     key = scenes.keys("train")[0]
-    mask, found = segmenter.retrieve(scenes.image(key), (30, 20), neighbours=5)
+    mask, found = segmenter.retrieve(scenes.image(key), (30, 20), neighbors=5)
     assert mask[20, 30]
     assert mask.shape == (72, 96)
     assert len(found) == 5
-    similarities = [neighbour.similarity for neighbour in found]
+    similarities = [neighbor.similarity for neighbor in found]
     assert similarities == sorted(similarities, reverse=True)
-    assert all(0 <= edge <= 1 for neighbour in found for edge in neighbour.box)
+    assert all(0 <= edge <= 1 for neighbor in found for edge in neighbor.box)
     with pytest.raises(InputError, match="outside the 96×72 image"):
         segmenter.retrieve(scenes.image(key), (96, 0))
     for at in (None, (3,), ("a", "b")):
         with pytest.raises(InputError, match="a pixel is two numbers, such as"):
             segmenter.retrieve(scenes.image(key), at)
-    for neighbours in (-1, 1.5, "3"):
+    for neighbors in (-1, 1.5, "3"):
         with pytest.raises(InputError, match="whole number from 0"):
-            segmenter.retrieve(scenes.image(key), (3, 3), neighbours)
+            segmenter.retrieve(scenes.image(key), (3, 3), neighbors)
     with pytest.raises(InputError, match="has no image None"):
         segmenter.complete(scenes, None)
     with pytest.raises(ConfigError, match="but this is list"):
@@ -289,9 +289,9 @@ def test_the_report_is_one_page_that_links_nowhere(segmenter, scenes):
     assert "Scores on val" in page
     assert "completed mask" in page
     assert page.count("data:image/jpeg;base64,") >= 20
-    neighbours = page.split("nearest segments among the training images</h2>")[1].split("<h2>")[0]
-    assert neighbours.count("<img") == 2 * 6  # both images of val, each with five neighbours
-    assert all(f"{key}: " in neighbours for key in scenes.keys("val"))
+    neighbors = page.split("nearest segments among the training images</h2>")[1].split("<h2>")[0]
+    assert neighbors.count("<img") == 2 * 6  # both images of val, each with five neighbors
+    assert all(f"{key}: " in neighbors for key in scenes.keys("val"))
     assert "s an iteration" in page
     assert not re.findall(r'(?:src|href)="(?!data:)', page)
     assert "square" in page
@@ -393,9 +393,9 @@ def test_pictures_show_what_they_should():
             overlay(image, wrong)
     assert (draw_hints(image, labels)[2, 2] == label_palette()[1]).all()
     assert (region_borders(image, labels)[2, 2] == (255, 220, 0)).all()
-    colours = embedding_colours(np.random.default_rng(0).normal(size=(8, 5, 7)).astype(np.float32))
-    assert colours.shape == (5, 7, 3)
-    assert colours.max() == 255
+    colors = embedding_colors(np.random.default_rng(0).normal(size=(8, 5, 7)).astype(np.float32))
+    assert colors.shape == (5, 7, 3)
+    assert colors.max() == 255
 
 
 @pytest.mark.parametrize("method", METHODS)

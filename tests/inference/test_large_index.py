@@ -14,9 +14,9 @@ from hintseg.inference.retrieval import SegmentIndex, load_index, save_index
 def drawn(count, seed=0):
     """Prototypes in 40 groups, as classes make them."""
     generator = torch.Generator().manual_seed(seed)
-    centres = torch.randn(40, 16, generator=generator)
+    centers = torch.randn(40, 16, generator=generator)
     groups = torch.arange(count) % 40
-    return F.normalize(centres[groups] + 0.5 * torch.randn(count, 16, generator=generator), dim=1), groups
+    return F.normalize(centers[groups] + 0.5 * torch.randn(count, 16, generator=generator), dim=1), groups
 
 
 def test_nearly_all_of_the_nearest_are_found(tmp_path):

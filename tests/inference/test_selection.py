@@ -16,8 +16,8 @@ TRUTH[:, 10:12] = 1  # thin
 HINTS = np.full(TRUTH.shape, UNLABELED, np.uint8)
 HINTS[4:20:4, 2:30:3] = TRUTH[4:20:4, 2:30:3]
 HINTS[12, 10] = 1
-COLOURED, GREY = np.zeros((2, *TRUTH.shape, 3), np.uint8)
-COLOURED[0, 0] = 1, 2, 3
+COLORED, GRAY = np.zeros((2, *TRUTH.shape, 3), np.uint8)
+COLORED[0, 0] = 1, 2, 3
 
 
 class Says:
@@ -46,7 +46,7 @@ class Says:
     ],
 )
 def test_held_out_hints_decide(refined, plain, expected):
-    chosen = choose_crf(Says(refined, plain), [(COLOURED, HINTS), (GREY, HINTS)])
+    chosen = choose_crf(Says(refined, plain), [(COLORED, HINTS), (GRAY, HINTS)])
     assert chosen.masks == chosen.pseudo_labels == expected
 
 
@@ -56,17 +56,17 @@ def test_held_out_hints_decide(refined, plain, expected):
 )
 def test_images_without_color_get_none_but_may_teach_with_it(refined, plain, taught, caplog):
     caplog.set_level("INFO", "hintseg")
-    assert choose_crf(Says(refined, plain), [(GREY, HINTS)] * 2) == (False, taught)
+    assert choose_crf(Says(refined, plain), [(GRAY, HINTS)] * 2) == (False, taught)
     assert caplog.messages[-1].endswith("without it, as the images have no color") == taught
 
 
 def test_images_without_a_hint_decide_nothing():
     nothing = np.full_like(HINTS, UNLABELED)
-    assert choose_crf(Says(TRUTH, 1 - TRUTH), [(COLOURED, nothing)]) == (True, True)
+    assert choose_crf(Says(TRUTH, 1 - TRUTH), [(COLORED, nothing)]) == (True, True)
     assert choose_crf(Says(TRUTH, 1 - TRUTH), []) == (True, True)
 
 
-@pytest.mark.parametrize(("images", "expected"), [([GREY, GREY], (False, True)), ([GREY, COLOURED], (True, True))])
+@pytest.mark.parametrize(("images", "expected"), [([GRAY, GRAY], (False, True)), ([GRAY, COLORED], (True, True))])
 def test_too_few_images_are_judged_by_their_color(images, expected, caplog):
     with caplog.at_level("INFO", "hintseg"):
         assert crf_without_hints(INSTANT, images) == expected
@@ -75,7 +75,7 @@ def test_too_few_images_are_judged_by_their_color(images, expected, caplog):
 
 
 @pytest.mark.parametrize("recipe", ["instant", "fine-tuned"])
-def test_few_grey_images_get_no_crf(scenes, tmp_path, recipe):
+def test_few_gray_images_get_no_crf(scenes, tmp_path, recipe):
     for path in (scenes.root / "images").iterdir():
         write_image(path, np.repeat(read_image(path)[..., :1], 3, axis=2))
     settings = ["instant.image_side=160", "instant.steps=9", "label_propagation.superpixels=60"]

@@ -1,4 +1,4 @@
-"""The perceptron on labelled pixels."""
+"""The perceptron on labeled pixels."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ import torch.nn.functional as F
 
 from hintseg.config.schema import NetworkConfig
 from hintseg.errors import TrainingError
-from hintseg.instant.head import LabelledPixels, draw_pixels, fit_head, joined_features
+from hintseg.instant.head import LabeledPixels, draw_pixels, fit_head, joined_features
 from hintseg.network.embedder import Embedder
 
 TINY = NetworkConfig(
@@ -15,11 +15,11 @@ TINY = NetworkConfig(
 )  # fmt: skip
 
 
-def test_features_at_cell_centres_are_those_of_the_cells():
+def test_features_at_cell_centers_are_those_of_the_cells():
     levels = [torch.randn(3, 4, 6), torch.randn(2, 4, 6)]
-    centres = torch.tensor([[(x + 0.5) / 6, (y + 0.5) / 4] for y in range(4) for x in range(6)])
+    centers = torch.tensor([[(x + 0.5) / 6, (y + 0.5) / 4] for y in range(4) for x in range(6)])
     expected = torch.cat([F.normalize(level, dim=0).flatten(1).T for level in levels], dim=1)
-    torch.testing.assert_close(joined_features(levels, centres), expected, atol=1e-5, rtol=0)
+    torch.testing.assert_close(joined_features(levels, centers), expected, atol=1e-5, rtol=0)
 
 
 def test_every_class_of_an_image_counts_alike():
@@ -53,7 +53,7 @@ def test_the_head_learns_what_no_line_separates_and_stands_in_the_network():
     network = Embedder(TINY, num_classes=2).eval()
     features = torch.randn(4000, network.decoder.width) * 3 + 1
     labels = ((features[:, 0] > 1) ^ (features[:, 1] > 1)).long()
-    pixels = LabelledPixels(features, labels, torch.ones(4000))
+    pixels = LabeledPixels(features, labels, torch.ones(4000))
     fit_head(network, pixels, 1000, seed=0)
     with torch.no_grad():
         hidden = network.embedding(features.T[None, :, :, None])
@@ -67,6 +67,6 @@ def test_the_head_learns_what_no_line_separates_and_stands_in_the_network():
 
 def test_no_pixel_is_a_sentence():
     network = Embedder(TINY, num_classes=2)
-    none = LabelledPixels(torch.zeros(0, network.decoder.width), torch.zeros(0, dtype=torch.int64), torch.zeros(0))
+    none = LabeledPixels(torch.zeros(0, network.decoder.width), torch.zeros(0, dtype=torch.int64), torch.zeros(0))
     with pytest.raises(TrainingError, match="no labeled pixel"):
         fit_head(network, none, 1, 0)

@@ -16,7 +16,7 @@ from hintseg.io.images import (
     resize_nearest,
     write_labels,
 )
-from hintseg.io.palette import class_colours, parse_colour, voc_palette
+from hintseg.io.palette import class_colors, parse_color, voc_palette
 from hintseg.io.writing import atomic_path, cached_arrays, link_or_copy, read_arrays
 
 
@@ -31,10 +31,10 @@ def save(tmp_path):
     return write
 
 
-def test_grey_rgba_palette_and_one_pixel(save):
-    grey = read_image(save("grey é.png", np.full((3, 4), 77, np.uint8)))
-    assert grey.shape == (3, 4, 3)
-    assert (grey == 77).all()
+def test_gray_rgba_palette_and_one_pixel(save):
+    gray = read_image(save("gray é.png", np.full((3, 4), 77, np.uint8)))
+    assert gray.shape == (3, 4, 3)
+    assert (gray == 77).all()
     see_through = np.zeros((2, 2, 4), np.uint8)
     assert (read_image(save("rgba.png", see_through)) == 255).all()
     assert read_image(save("palette.png", np.full((2, 3, 3), 200, np.uint8), "P")).shape == (2, 3, 3)
@@ -77,22 +77,22 @@ def test_bombs_are_refused_from_the_header(save, monkeypatch):
         read_image(save("big.png", np.zeros((4, 4, 3), np.uint8)))
 
 
-def test_labels_round_trip_and_colour_images_are_refused(tmp_path, save):
+def test_labels_round_trip_and_color_images_are_refused(tmp_path, save):
     labels = np.array([[0, 1, 254, 255]], np.uint8)
     write_labels(tmp_path / "deep" / "labels.png", labels)
     assert (read_labels(tmp_path / "deep" / "labels.png") == labels).all()
     with pytest.raises(InputError, match="one channel"):
-        read_labels(save("colour.png", np.zeros((2, 2, 3), np.uint8)))
+        read_labels(save("color.png", np.zeros((2, 2, 3), np.uint8)))
     with pytest.raises(InputError, match=r"0\.\.255"):
         read_labels(save("deep.png", np.array([[300]], np.uint16)))
 
 
-def test_every_class_has_a_colour_of_its_own_the_first_ones_for_colour_blind_people_too():
+def test_every_class_has_a_color_of_its_own_the_first_ones_for_color_blind_people_too():
     assert voc_palette()[[0, 1, 2, 15]].tolist() == [[0, 0, 0], [128, 0, 0], [0, 128, 0], [192, 128, 128]]
-    colours = class_colours()
-    assert len(set(colours)) == 256
-    assert colours[:2] == ("#0072b2", "#e69f00")
-    first = np.array([parse_colour(colour) for colour in colours[:7]]) / 255
+    colors = class_colors()
+    assert len(set(colors)) == 256
+    assert colors[:2] == ("#0072b2", "#e69f00")
+    first = np.array([parse_color(color) for color in colors[:7]]) / 255
     seen = first @ np.array([[0.17, 0.17, 0], [0.83, 0.83, 0], [0, 0, 1]])  # red and green alike
     apart = np.linalg.norm(seen[:, None] - seen, axis=2) + np.eye(7)
     assert apart.min() > 0.1

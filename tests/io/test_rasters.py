@@ -66,9 +66,9 @@ def test_bands_and_range_say_what_is_shown(tmp_path):
     for place_, band in enumerate((3, 0, 1)):
         expected = ((data[band].astype(np.float64) - 1000) / 2000 * 255).round().clip(0, 255)
         assert np.abs(shown[..., place_] - expected).max() <= 1
-    grey = read_image(path, BandSelection((2,)))
-    assert (grey[..., 0] == grey[..., 1]).all()
-    assert (grey[..., 0] == grey[..., 2]).all()
+    gray = read_image(path, BandSelection((2,)))
+    assert (gray[..., 0] == gray[..., 1]).all()
+    assert (gray[..., 0] == gray[..., 2]).all()
     with pytest.raises(InputError, match=r"has 4 channels, so 'bands' \[4\] cannot be shown"):
         read_image(path, BandSelection((4,)))
 

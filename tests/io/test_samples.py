@@ -74,22 +74,22 @@ def test_a_dark_band_is_not_yet_no_data(tmp_path):
 
 
 def test_alpha_and_masks_say_where_nothing_is(tmp_path):
-    colours = np.random.default_rng(0).integers(0, 256, (48, 64, 3)).astype(np.uint8)
+    colors = np.random.default_rng(0).integers(0, 256, (48, 64, 3)).astype(np.uint8)
     alpha = np.where(HOLE, 0, 255).astype(np.uint8)[..., None]
-    see_through = np.concatenate([colours, alpha], axis=2)
+    see_through = np.concatenate([colors, alpha], axis=2)
     Image.fromarray(see_through).save(tmp_path / "a.png")
     Image.fromarray(see_through).save(tmp_path / "a.tif")
     deep = see_through.astype(np.uint16) * 257
     write(tmp_path / "b.tif", deep, photometric="rgb", extrasamples=["unassalpha"])
-    write(tmp_path / "grey.tif", deep[..., [0, 3]], photometric="minisblack", extrasamples=["unassalpha"])
+    write(tmp_path / "gray.tif", deep[..., [0, 3]], photometric="minisblack", extrasamples=["unassalpha"])
     with tifffile.TiffWriter(tmp_path / "masked.tif") as file:
-        file.write(colours, photometric="rgb")
+        file.write(colors, photometric="rgb")
         file.write(alpha[..., 0] > 0, subfiletype=4, photometric="minisblack")
-    for name in ("a.png", "a.tif", "b.tif", "grey.tif", "masked.tif"):
+    for name in ("a.png", "a.tif", "b.tif", "gray.tif", "masked.tif"):
         decoded = decode_image(tmp_path / name)
         assert (decoded.valid == ~HOLE).all(), name
-    grey = read_image(tmp_path / "grey.tif")
-    assert (grey[..., 0] == grey[..., 2]).all(), "alpha is no colour"
+    gray = read_image(tmp_path / "gray.tif")
+    assert (gray[..., 0] == gray[..., 2]).all(), "alpha is no color"
 
 
 def test_one_bright_pixel_changes_nothing():

@@ -107,14 +107,14 @@ def test_label_maps_lie_where_their_image_lies(tmp_path, elsewhere):
         import_dataset(tmp_path / "data", tmp_path / "out", "png")
 
 
-def test_masks_count_in_label_maps_by_colour(tmp_path):
+def test_masks_count_in_label_maps_by_color(tmp_path):
     valid = np.ones((40, 50), bool)
     valid[:10] = False
-    colours = np.where(valid, 200, 0).astype(np.uint8)
+    colors = np.where(valid, 200, 0).astype(np.uint8)
     for folder in ("images", "masks"):
         (tmp_path / "data" / folder).mkdir(parents=True)
     write_image(tmp_path / "data/images/a.png", np.zeros((40, 50, 3), np.uint8))
-    place(tmp_path / "data/masks/a.tif", np.stack([colours] * 3), Affine(1, 0, 500_000, 0, -1, 5_000_000))
+    place(tmp_path / "data/masks/a.tif", np.stack([colors] * 3), Affine(1, 0, 500_000, 0, -1, 5_000_000))
     with rasterio.open(tmp_path / "data/masks/a.tif", "r+") as file:
         file.write_mask(valid)
     (tmp_path / "data/labelmap.txt").write_text("soil:0,0,0::\nwheat:200,200,200::\n")

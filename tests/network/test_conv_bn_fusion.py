@@ -62,11 +62,11 @@ def test_learned_statistics_count_at_once_and_copies_keep_their_own():
     maps = torch.randn(2, 3, 5, 5)
     for network in (block, twin):
         convolution, norm, _ = network.eval()
-        normalised = nn.functional.batch_norm(
+        normalized = nn.functional.batch_norm(
             nn.functional.conv2d(maps, convolution.weight), norm.running_mean, norm.running_var, norm.weight, norm.bias
         )
         with torch.no_grad():
-            torch.testing.assert_close(network(maps), normalised.relu())
+            torch.testing.assert_close(network(maps), normalized.relu())
     with torch.no_grad():
         assert not torch.allclose(block(maps), twin(maps))
 

@@ -15,7 +15,7 @@ from hintseg.recipes.registry import RECIPES
 NAME = "tf_efficientnet_lite0"
 
 
-def test_the_default_backbone_recognises_a_cat():
+def test_the_default_backbone_recognizes_a_cat():
     from skimage.data import chelsea
     from skimage.transform import resize
 
@@ -25,7 +25,7 @@ def test_the_default_backbone_recognises_a_cat():
     assert network((pixels - 0.5) / 0.5).argmax().item() in (281, 282, 285)  # tabby, tiger cat, Egyptian cat
 
 
-def test_auto_takes_the_packaged_weights_and_their_normalisation(monkeypatch):
+def test_auto_takes_the_packaged_weights_and_their_normalization(monkeypatch):
     """Without network; it is the backbone of a recipe that names no other."""
     monkeypatch.setattr(socket.socket, "connect", lambda self, address: pytest.fail(f"{address} was asked"))
     assert RECIPES["plain"].network.backbone == NAME

@@ -9,7 +9,7 @@ from hintseg.hints.model import ImageHints
 from hintseg.hints.types.boxes import Box
 from hintseg.hints.types.points import Point
 from hintseg.io.samples import DecodedImage
-from hintseg.pseudo_labels.grabcut import MIDDLE, box_centres, box_pixels, box_seeds
+from hintseg.pseudo_labels.grabcut import MIDDLE, box_centers, box_pixels, box_seeds
 from hintseg.pseudo_labels.pipeline import middles, pseudo_labels
 
 
@@ -43,7 +43,7 @@ def test_the_thing_in_a_box_is_found(enlarged):
     assert not found[~inside].any()
     assert thing[found].mean() > 0.98
     assert found[thing].mean() > 0.6
-    middle = box_centres([box], thing.shape) == 3
+    middle = box_centers([box], thing.shape) == 3
     assert thing[middle].mean() < 0.8, "the image is too easy"
 
 
@@ -58,7 +58,7 @@ def test_seeds_are_the_same_every_time():
 def test_without_surroundings_or_a_find_it_is_the_middle():
     image, thing = scene()
     whole = Box(0, 0, 120, 90, 1)
-    assert (box_seeds(image, [whole]) == box_centres([whole], thing.shape)).all()
+    assert (box_seeds(image, [whole]) == box_centers([whole], thing.shape)).all()
     rows, columns = box_pixels(whole, thing.shape, MIDDLE)
     assert (rows.start, rows.stop, columns.start, columns.stop) == (27, 63, 36, 84)
     plain = np.full_like(image, 90)  # what is in the box is like everything else

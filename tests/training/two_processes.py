@@ -16,7 +16,7 @@ from hintseg.training.objective import Objective
 
 TERMS = (
     "partial_cross_entropy", "propagated_cross_entropy", "candidate_classes", "pseudo_label_cross_entropy",
-    "entropy", "dense_crf", "normalised_cut", "tags",
+    "entropy", "dense_crf", "normalized_cut", "tags",
     "annotation", "similarity", "cooccurrence", "affinity",
 )  # fmt: skip
 RECIPE = Recipe(

@@ -36,6 +36,7 @@ TERMS = {
     "spread": "propagated_cross_entropy",
     "allowed": "candidate_classes",
     "completed": "pseudo_label_cross_entropy",
+    "normalised_cut": "normalized_cut",
 }
 TERM_KEYS = {"balance": "class_weight_power"}
 GONE = {

@@ -48,7 +48,7 @@ def constraint(probabilities: Tensor, image: Tensor, where: Tensor | None = None
 
     Args:
         probabilities: (B, C, h, w).
-        image: (B, 3, h, w) colours in [0, 255], same size.
+        image: (B, 3, h, w) colors in [0, 255], same size.
         where: (B, h, w) bool, cells that count; the CRF sees all. None: all.
 
     Returns:
@@ -60,7 +60,7 @@ def constraint(probabilities: Tensor, image: Tensor, where: Tensor | None = None
             [
                 torch.as_tensor(
                     dense_crf(
-                        colours.permute(1, 2, 0),
+                        colors.permute(1, 2, 0),
                         image_probabilities,
                         gaussian_sxy=3 * pixel,
                         bilateral_sxy=80 * pixel,
@@ -68,7 +68,7 @@ def constraint(probabilities: Tensor, image: Tensor, where: Tensor | None = None
                         bilateral_weight=10,
                     )
                 )
-                for colours, image_probabilities in zip(image.float(), probabilities.detach().float(), strict=True)
+                for colors, image_probabilities in zip(image.float(), probabilities.detach().float(), strict=True)
             ]
         ).clamp_min(LEAST)
     divergence = (refined * (refined.log() - probabilities.clamp_min(LEAST).log())).sum(dim=1)

@@ -26,7 +26,7 @@ from hintseg.formats.polygons import Filled, filled_together
 from hintseg.formats.reader import FARTHEST, Imported
 from hintseg.formats.rle import covered, decode_rle, encode_rle, sample_rle
 from hintseg.formats.shapes import declared_size, label_used, note_repeated, rectangle, split_of, turned
-from hintseg.formats.writer import Classes, Labelled, extent
+from hintseg.formats.writer import Classes, Labeled, extent
 from hintseg.hints.labels import IGNORE_INDEX
 from hintseg.hints.types.hint_type import numbers
 from hintseg.io.writing import write_text
@@ -103,12 +103,12 @@ def _ring_area(ring: list[float]) -> float:
     return abs(sum(map(mul, x, y[1:] + y[:1])) - sum(map(mul, y, x[1:] + x[:1]))) / 2
 
 
-def write(out: Path, items: Iterable[Labelled], classes: Classes) -> None:
+def write(out: Path, items: Iterable[Labeled], classes: Classes) -> None:
     """OUT/annotations.json with run lengths."""
     _write(out, items, classes, lambda mask: [(encode_rle(mask), list(extent(mask)), int(mask.sum()))])
 
 
-def write_polygons(out: Path, items: Iterable[Labelled], classes: Classes) -> None:
+def write_polygons(out: Path, items: Iterable[Labeled], classes: Classes) -> None:
     """OUT/annotations.json with polygons."""
 
     def parts(mask: NDArray[np.bool_]) -> Iterator[Part]:
@@ -120,7 +120,7 @@ def write_polygons(out: Path, items: Iterable[Labelled], classes: Classes) -> No
 
 
 def _write(
-    out: Path, items: Iterable[Labelled], classes: Classes, parts: Callable[[NDArray[np.bool_]], Iterable[Part]]
+    out: Path, items: Iterable[Labeled], classes: Classes, parts: Callable[[NDArray[np.bool_]], Iterable[Part]]
 ) -> None:
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []

@@ -30,7 +30,7 @@ from hintseg.formats.shapes import (
     rectangle,
     turned,
 )
-from hintseg.formats.writer import Classes, Labelled, extent
+from hintseg.formats.writer import Classes, Labeled, extent
 from hintseg.hints.dataset_json import as_coordinate
 from hintseg.io.writing import atomic_path
 
@@ -62,7 +62,7 @@ def read(path: Path, found: Imported) -> None:
     _read_tracks(root, path, found)
 
 
-def write(out: Path, items: Iterable[Labelled], classes: Classes) -> None:
+def write(out: Path, items: Iterable[Labeled], classes: Classes) -> None:
     """OUT/annotations.xml."""
     root = Element("annotations")
     SubElement(root, "version").text = "1.1"

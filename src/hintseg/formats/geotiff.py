@@ -5,12 +5,12 @@ from pathlib import Path
 
 from hintseg.errors import InputError
 from hintseg.formats.name_lists import fault
-from hintseg.formats.writer import Classes, Labelled, require_lines
+from hintseg.formats.writer import Classes, Labeled, require_lines
 from hintseg.io.georeference import write_georeferenced
 from hintseg.io.writing import atomic_path, write_text
 
 
-def write(out: Path, items: Iterable[Labelled], classes: Classes) -> None:
+def write(out: Path, items: Iterable[Labeled], classes: Classes) -> None:
     """OUT/KEY.tif, one band of class indices, and OUT/classes.txt with the names in their order.
 
     Raises:
@@ -22,5 +22,5 @@ def write(out: Path, items: Iterable[Labelled], classes: Classes) -> None:
         raise InputError(f"the class names cannot be written into classes.txt, {wrong}")
     for item in items:
         with atomic_path(out / f"{item.key}.tif") as temporary:
-            write_georeferenced(temporary, item.labels, item.image, classes.names, colours=classes.colours)
+            write_georeferenced(temporary, item.labels, item.image, classes.names, colors=classes.colors)
     write_text(out / "classes.txt", "".join(f"{name}\n" for name in classes.names))

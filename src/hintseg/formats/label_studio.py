@@ -5,7 +5,7 @@ Regions of other types (bitmasks, vectors, cuboids) are left out; a tag keeps th
 Of several annotators of an image see `annotators`; of how images are named, `addresses`. Choices are tags where their
 control names classes of shapes, too, or is the only control of a file without shapes; other choices say something
 else ("occluded", "blurred"), as those about one region do. Written, masks are predictions that a person can correct:
-tasks for the labelling page beside them, whose images are local files below a folder images/.
+tasks for the labeling page beside them, whose images are local files below a folder images/.
 """
 
 import json
@@ -26,7 +26,7 @@ from hintseg.formats.brush import decode_brush, encode_brush
 from hintseg.formats.fields import annotations_in, entry, tables
 from hintseg.formats.reader import Imported
 from hintseg.formats.shapes import declared_size, ellipse, rectangle, turned
-from hintseg.formats.writer import Classes, Labelled
+from hintseg.formats.writer import Classes, Labeled
 from hintseg.hints.types.hint_type import numbers
 from hintseg.io.writing import write_text
 
@@ -38,7 +38,7 @@ along, or the project's.
 
 1. Start Label Studio with the variables LABEL_STUDIO_LOCAL_FILES_SERVING_ENABLED=true and
    LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT=<that folder>.
-2. Make a project, and paste labelling-page.xml under Settings, Labeling Interface, Code.
+2. Make a project, and paste labeling-page.xml under Settings, Labeling Interface, Code.
 3. Add <that folder>/images under Settings, Cloud Storage, as source storage of the kind Local files; do not sync it.
 4. Import tasks.json. The masks are predictions: submit each task, corrected or not, to make annotations of them.
 """
@@ -79,8 +79,8 @@ def read(path: Path, found: Imported) -> None:
         found.note(f"{empty} tasks have no annotation in {path.name} (predictions are not read); they are unlabeled.")
 
 
-def write(out: Path, items: Iterable[Labelled], classes: Classes) -> None:
-    """OUT/tasks.json, and OUT/labelling-page.xml and OUT/README.txt, which say how Label Studio shows them."""
+def write(out: Path, items: Iterable[Labeled], classes: Classes) -> None:
+    """OUT/tasks.json, and OUT/labeling-page.xml and OUT/README.txt, which say how Label Studio shows them."""
     tasks = []
     for item in items:
         named = {"from_name": "brush", "to_name": "image"}
@@ -93,7 +93,7 @@ def write(out: Path, items: Iterable[Labelled], classes: Classes) -> None:
             {"data": {"image": LOCAL + quote(f"images/{item.name}")}, "annotations": [], "predictions": [prediction]}
         )
     write_text(out / "tasks.json", json.dumps(tasks, ensure_ascii=False))
-    write_text(out / "labelling-page.xml", _page(classes))
+    write_text(out / "labeling-page.xml", _page(classes))
     write_text(out / "README.txt", README)
 
 
@@ -102,8 +102,8 @@ def _page(classes: Classes) -> str:
     SubElement(page, "Image", name="image", value="$image")
     brush = SubElement(page, "BrushLabels", name="brush", toName="image")
     for label, name in enumerate(classes.names):
-        colour = {"background": classes.colours[label]} if classes.colours else {}
-        SubElement(brush, "Label", {"value": name} | colour)
+        color = {"background": classes.colors[label]} if classes.colors else {}
+        SubElement(brush, "Label", {"value": name} | color)
     return tostring(page, encoding="unicode")
 
 

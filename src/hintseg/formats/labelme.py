@@ -21,7 +21,7 @@ from hintseg.formats.fields import annotations_in, entry
 from hintseg.formats.outlines import outlines
 from hintseg.formats.reader import Imported
 from hintseg.formats.shapes import declared_size, ellipse, placed, rectangle, require_own_file
-from hintseg.formats.writer import Classes, Labelled
+from hintseg.formats.writer import Classes, Labeled
 from hintseg.hints.labels import IGNORE_INDEX
 from hintseg.hints.types.hint_type import numbers
 from hintseg.io.writing import write_text
@@ -132,7 +132,7 @@ def _mask(shape: dict[str, Any], vertices: NDArray[np.float64], size: tuple[int,
     return placed(pixels, left, top, size)
 
 
-def write(out: Path, items: Iterable[Labelled], classes: Classes) -> None:
+def write(out: Path, items: Iterable[Labeled], classes: Classes) -> None:
     """OUT/KEY.json, to lie beside the image, with a polygon for every connected area of a class.
 
     Raises:

@@ -1,9 +1,9 @@
-"""Label maps → masks: index colours, grey values, or colours that `labelmap.txt` and its like name.
+"""Label maps → masks: index colors, gray values, or colors that `labelmap.txt` and its like name.
 
 Maps lie in `SegmentationClass/`, `masks/` or their like, images anywhere else below the same folder under the same
-names. `labelmap.txt` (`name:r,g,b::`, a line each), `class_dict.csv` or `label_colors.txt` say which colour is which
+names. `labelmap.txt` (`name:r,g,b::`, a line each), `class_dict.csv` or `label_colors.txt` say which color is which
 class; without one the values are classes, which `classes.txt` names, one a line. Ignored are 255, what is transparent,
-and what a TIFF marks as no data. Written, masks have the classes' colours, and `labelmap.txt` names them.
+and what a TIFF marks as no data. Written, masks have the classes' colors, and `labelmap.txt` names them.
 """
 
 import csv
@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 from PIL import ImageOps
 
 from hintseg.errors import ConfigError, InputError
-from hintseg.formats import label_colours
+from hintseg.formats import label_colors
 from hintseg.formats.finding import MAPS, files_below
-from hintseg.formats.label_colours import Colour, means_background, means_nothing
+from hintseg.formats.label_colors import Color, means_background, means_nothing
 from hintseg.formats.name_lists import unclear_order
 from hintseg.formats.reader import Imported
 from hintseg.formats.split_lists import read_split_lists
-from hintseg.formats.writer import Classes, Labelled, require_lines
+from hintseg.formats.writer import Classes, Labeled, require_lines
 from hintseg.hints.labels import IGNORE_INDEX, UNLABELED
 from hintseg.io.images import UNSET, read_label_map, upright_mask, write_labels
 from hintseg.io.pillow import is_tiff, opened_image
@@ -32,7 +32,7 @@ from hintseg.io.samples import as_sample
 from hintseg.io.writing import write_text
 
 FOLDERS = ("SegmentationClass", "SegmentationClassPNG", "masks", "labels", "annotations", "mask", "label", "gt")
-SUFFIXES = (".png", ".tif", ".tiff", ".bmp", ".gif")  # the last by colours alone
+SUFFIXES = (".png", ".tif", ".tiff", ".bmp", ".gif")  # the last by colors alone
 LOSSY = (".jpg", ".jpeg", ".jfif", ".webp")
 ENDS = ("_L", "_mask", "_label", "_labels", "_gt")  # of a map's name beside its image's
 OPEN = 0.97  # of all pixels: as much of one value looks like nothing drawn
@@ -51,18 +51,18 @@ def maps_below(root: Path) -> dict[Path, list[Path]]:
 
 def matches(root: Path) -> bool:
     """Whether a folder holds label maps and says what their values mean."""
-    return bool(maps_below(root)) and label_colours.meanings_file(root) is not None
+    return bool(maps_below(root)) and label_colors.meanings_file(root) is not None
 
 
 def read_root(root: Path, found: Imported) -> None:
     """Add every image below `root` that has a label map.
 
     Raises:
-        InputError: no map, maps in two folders, no class names, a value or colour without a name, a map of another
+        InputError: no map, maps in two folders, no class names, a value or color without a name, a map of another
             size than its image, or two maps of one image.
         ConfigError: `found.unlabeled` is no value or class of the maps.
     """
-    folders, meanings = maps_below(root), label_colours.meanings_file(root)
+    folders, meanings = maps_below(root), label_colors.meanings_file(root)
     if not folders:
         raise InputError(f"{root}: has no label maps; looked for {', '.join(SUFFIXES)} files in {', '.join(FOLDERS)}.")
     if len(folders) > 1:
@@ -70,7 +70,7 @@ def read_root(root: Path, found: Imported) -> None:
         raise InputError(f"{root}: holds label maps in {both}; which are meant? Keep one of these folders there.")
     ((folder, paths),) = folders.items()
     if meanings is None:
-        raise InputError(f"{root}: has no class names; looked for {', '.join(label_colours.FILES)}.")
+        raise InputError(f"{root}: has no class names; looked for {', '.join(label_colors.FILES)}.")
     for path in files_below(folder):
         if path.suffix.lower() in LOSSY:
             found.leave_out("label map in a format that changes values (JPEG, WebP)")
@@ -82,14 +82,14 @@ def read_root(root: Path, found: Imported) -> None:
     for key, path in keys.items():
         if found.is_readable(key):
             require_same_place(path, found.images[key])
-    colours = label_colours.read_colours(meanings)
-    if colours is None:
-        names = label_colours.read_values(meanings)
+    colors = label_colors.read_colors(meanings)
+    if colors is None:
+        names = label_colors.read_values(meanings)
         if (sentence := unclear_order(names)) is not None:
             found.note(f"{meanings}: {sentence}")
         _add_by_index(keys, names, meanings, found)
     else:
-        _add_by_colour(keys, colours, meanings, found)
+        _add_by_color(keys, colors, meanings, found)
     for folder in (root, root / "ImageSets" / "Segmentation"):
         read_split_lists(folder, found)
 
@@ -163,13 +163,13 @@ def _first_value(names: list[str], meanings: Path, found: Imported) -> int:
     return first
 
 
-def _add_by_colour(keys: dict[str, Path], colours: list[tuple[str, Colour]], meanings: Path, found: Imported) -> None:
-    if found.unlabeled is not None and found.unlabeled not in (name for name, _ in colours):
+def _add_by_color(keys: dict[str, Path], colors: list[tuple[str, Color]], meanings: Path, found: Imported) -> None:
+    if found.unlabeled is not None and found.unlabeled not in (name for name, _ in colors):
         raise ConfigError(f"--unlabeled: {found.unlabeled!r} is no class of {meanings}; name one, as it has colors.")
-    labels_of = {_code(label_colours.BORDER): IGNORE_INDEX}
-    for name, colour in colours:
+    labels_of = {_code(label_colors.BORDER): IGNORE_INDEX}
+    for name, color in colors:
         nothing = means_nothing(name) or name == found.unlabeled
-        labels_of[_code(colour)] = IGNORE_INDEX if nothing else found.label(name)
+        labels_of[_code(color)] = IGNORE_INDEX if nothing else found.label(name)
     clear = 0
     for key, path in keys.items():
         codes, transparent, nodata = _codes(path)
@@ -183,20 +183,20 @@ def _add_by_colour(keys: dict[str, Path], colours: list[tuple[str, Colour]], mea
         labels = np.full(codes.shape, IGNORE_INDEX, np.uint8)
         for code in np.unique(codes[~transparent]).tolist():
             if code not in labels_of:
-                colour = (code >> 16, code >> 8 & 255, code & 255)
-                raise InputError(f"{path}: has the color {colour}, which {meanings.name} does not name.")
+                color = (code >> 16, code >> 8 & 255, code & 255)
+                raise InputError(f"{path}: has the color {color}, which {meanings.name} does not name.")
             labels[(codes == code) & ~transparent] = labels_of[code]
         found.paint_map(key, labels, str(path))
     if clear:
         found.note(f"what is transparent or marked as no data in {clear} label maps is unlabeled.")
 
 
-def _code(colour: Colour) -> int:
-    return colour[0] << 16 | colour[1] << 8 | colour[2]
+def _code(color: Color) -> int:
+    return color[0] << 16 | color[1] << 8 | color[2]
 
 
 def _codes(path: Path) -> tuple[NDArray[np.int64], NDArray[np.bool_], NDArray[np.bool_]]:
-    """Colour of each pixel as one number, where it is transparent, and where a TIFF says that there is no data."""
+    """Color of each pixel as one number, where it is transparent, and where a TIFF says that there is no data."""
     mask = upright_mask(path, read_header(path)) if is_tiff(path) else None
     with opened_image(path) as image:
         image.load()  # which turns TIFF files upright
@@ -210,21 +210,21 @@ def _codes(path: Path) -> tuple[NDArray[np.int64], NDArray[np.bool_], NDArray[np
     return codes, (pixels[..., 3] == 0) | (False if mask is None else ~mask), nodata
 
 
-def write(out: Path, items: Iterable[Labelled], classes: Classes) -> None:
-    """OUT/masks/KEY.png in the classes' colours, labelmap.txt, and classes.csv with value, name and colour.
+def write(out: Path, items: Iterable[Labeled], classes: Classes) -> None:
+    """OUT/masks/KEY.png in the classes' colors, labelmap.txt, and classes.csv with value, name and color.
 
     Raises:
         InputError: a class name that labelmap.txt cannot hold.
     """
-    require_lines(classes.names, "labelmap.txt", label_colours.COMMENT)
-    palette = label_colours.distinct_palette(classes.colours)
+    require_lines(classes.names, "labelmap.txt", label_colors.COMMENT)
+    palette = label_colors.distinct_palette(classes.colors)
     for item in items:
         labels = np.where(item.labels < UNLABELED, item.labels, np.uint8(IGNORE_INDEX))
         write_labels(out / "masks" / f"{item.key}.png", labels, palette, classes=classes.names)
-    label_colours.write_labelmap(out / "labelmap.txt", classes.names, palette)
+    label_colors.write_labelmap(out / "labelmap.txt", classes.names, palette)
     table = io.StringIO()
     writer = csv.writer(table, lineterminator="\n")
-    writer.writerow(["value", "class", "colour"])
+    writer.writerow(["value", "class", "color"])
     for label, name in enumerate(classes.names):
         writer.writerow([label, name, "#" + "".join(f"{part:02x}" for part in palette[label].tolist())])
     write_text(out / "classes.csv", table.getvalue())

@@ -1,7 +1,7 @@
 """Polygons → masks, and lines cut off at the edge of the image.
 
 Polygons cover the pixels that pycocotools gives them (COCO's `rleFrPoly`): corners are rounded to a fifth of a pixel,
-each side is a chain of such places, and a pixel is inside where its centre is.
+each side is a chain of such places, and a pixel is inside where its center is.
 """
 
 from collections.abc import Iterator, Sequence

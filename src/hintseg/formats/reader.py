@@ -184,7 +184,7 @@ class Imported:
             self.leave_out("stroke outside its image", key, label, None)
 
     def fill(self, key: str, vertices: ArrayLike, label: int, pixels: Filled | None = None) -> bool:
-        """A filled polygon, (N, 2) x, y, of the `pixels` whose centre is inside (`polygons.filled`); whether of any."""
+        """A filled polygon, (N, 2) x, y, of the `pixels` whose center is inside (`polygons.filled`); whether of any."""
         places = self._places(key, vertices)
         if places is None:
             return False

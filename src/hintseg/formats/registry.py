@@ -13,10 +13,10 @@ from hintseg.formats import coco, cvat, geotiff, label_studio, labelme, png, voc
 from hintseg.formats.finding import files_below
 from hintseg.formats.finish import finish, ignore_background_in_boxes
 from hintseg.formats.folder import Progress, require_empty, write_folder
-from hintseg.formats.label_colours import means_background
+from hintseg.formats.label_colors import means_background
 from hintseg.formats.names import is_showable
 from hintseg.formats.reader import Imported
-from hintseg.formats.writer import Classes, Labelled
+from hintseg.formats.writer import Classes, Labeled
 from hintseg.hints.coding import LabelCoding
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.label_maps import list_label_maps, passed_over_label_maps
@@ -45,7 +45,7 @@ FORMATS: dict[str, Format] = {
 }
 FOLDERS = {"yolo": yolo.read_root, "png": png.read_root}  # told by the folder as a whole, not by a file
 NAMES = ("auto", *FORMATS, *FOLDERS)
-WRITERS: dict[str, Callable[[Path, Iterable[Labelled], Classes], None]] = {
+WRITERS: dict[str, Callable[[Path, Iterable[Labeled], Classes], None]] = {
     "png": png.write,
     "coco": coco.write,
     "coco-polygons": coco.write_polygons,
@@ -180,12 +180,12 @@ def export_masks(
         log.warning("%d of %d images have no mask in %s and are left out.", missing, len(images), masks)
     written: list[str] = []
 
-    def items() -> Iterator[Labelled]:
+    def items() -> Iterator[Labeled]:
         for done, (key, (path, mask)) in enumerate(chosen.items()):
             if (labels := _label_map(mask, path, classes, coding)) is None:
                 continue
             written.append(key)
-            yield Labelled(f"{key}{path.suffix}", labels, path)
+            yield Labeled(f"{key}{path.suffix}", labels, path)
             if progress is not None:
                 progress("export", done + 1, len(chosen), {})
 

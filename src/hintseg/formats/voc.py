@@ -11,11 +11,11 @@ import numpy as np
 
 from hintseg.formats import png
 from hintseg.formats.folder import number, read_xml, text
-from hintseg.formats.label_colours import COMMENT, write_labelmap
+from hintseg.formats.label_colors import COMMENT, write_labelmap
 from hintseg.formats.reader import Imported
 from hintseg.formats.shapes import require_own_file
 from hintseg.formats.split_lists import read_split_lists
-from hintseg.formats.writer import Classes, Labelled, require_lines
+from hintseg.formats.writer import Classes, Labeled, require_lines
 from hintseg.hints.labels import IGNORE_INDEX
 from hintseg.io.images import write_labels
 from hintseg.io.palette import voc_palette
@@ -61,8 +61,8 @@ def read_rest(paths: list[Path], found: Imported) -> None:
         read_split_lists(next((folder for folder in sets if folder.is_dir()), base), found)
 
 
-def write(out: Path, items: Iterable[Labelled], classes: Classes) -> None:
-    """OUT/SegmentationClass/*.png in VOC's colours, ImageSets/Segmentation/default.txt and labelmap.txt.
+def write(out: Path, items: Iterable[Labeled], classes: Classes) -> None:
+    """OUT/SegmentationClass/*.png in VOC's colors, ImageSets/Segmentation/default.txt and labelmap.txt.
 
     Value 0, black, is the background class, since every tool takes it for that; without one nothing has it.
 

@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hintseg.errors import InputError
-from hintseg.formats.label_colours import means_nothing
+from hintseg.formats.label_colors import means_nothing
 
 
-class Labelled(NamedTuple):
+class Labeled(NamedTuple):
     """An image's name, its (H, W) uint8 label map, and its file."""
 
     name: str
@@ -25,11 +25,11 @@ class Labelled(NamedTuple):
 
 
 class Classes(NamedTuple):
-    """Names by label; the background's label, or None; "#rrggbb" by label, where somebody chose colours."""
+    """Names by label; the background's label, or None; "#rrggbb" by label, where somebody chose colors."""
 
     names: tuple[str, ...]
     background: int | None
-    colours: tuple[str, ...] = ()
+    colors: tuple[str, ...] = ()
 
     def masks(self, labels: NDArray[np.uint8]) -> Iterator[tuple[int, NDArray[np.bool_]]]:
         """(label, mask) of every class in a label map; ignored pixels belong to none."""

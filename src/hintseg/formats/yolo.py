@@ -18,7 +18,7 @@ from hintseg.formats.finding import files_below
 from hintseg.formats.name_lists import unclear_order
 from hintseg.formats.outlines import outlines
 from hintseg.formats.reader import Imported
-from hintseg.formats.writer import Classes, Labelled
+from hintseg.formats.writer import Classes, Labeled
 from hintseg.formats.yolo_yaml import LISTS, Description, describe, require_same_names, split_members
 from hintseg.hints.dataset_json import as_coordinate
 from hintseg.io.reading import lines_of
@@ -111,12 +111,12 @@ def _rows(path: Path, key: str, described: Description) -> list[_Row]:
 
 def _add_others(folders: set[Path], described: Description, found: Imported) -> None:
     """Images without a label file, and which splits images belong to."""
-    labelled = set(found.images.values())
+    labeled = set(found.images.values())
     members = {split: split_members(described, split, found) for split in described.splits}
     listed = {path for paths in members.values() for path in paths}
     beside = {path for path in found.finder.images if path.parent in folders}
-    keys = {path: found.add_file(path) for path in sorted(labelled | listed | beside)}
-    if alone := len(keys) - len(labelled):
+    keys = {path: found.add_file(path) for path in sorted(labeled | listed | beside)}
+    if alone := len(keys) - len(labeled):
         found.note(f"{alone} images have no label file and stay unlabeled.")
     for split, paths in members.items():
         for path in paths:
@@ -271,7 +271,7 @@ def _corners(row: _Row, found: Imported) -> NDArray[np.float64]:
     return np.array(row.values).reshape(-1, 2) * [width, height]
 
 
-def write(out: Path, items: Iterable[Labelled], classes: Classes) -> None:
+def write(out: Path, items: Iterable[Labeled], classes: Classes) -> None:
     """OUT/labels/KEY.txt with a polygon for every connected area of a class, and data.yaml; images go to OUT/images."""
     import yaml
 

@@ -26,7 +26,7 @@ class LabelCoding:
     Attributes:
         num_classes: how many classes there are.
         ignore_index: value of ignored pixels in masks, beside 255.
-        unlabeled: value of pixels that nobody labelled, in masks and scribbles; None: there is none in masks.
+        unlabeled: value of pixels that nobody labeled, in masks and scribbles; None: there is none in masks.
         first_label: value of the first class.
     """
 

@@ -13,7 +13,7 @@
     tags.json                KEY → [class, …]
     verified_classes.json    KEY → [class, …]: only these are verified; of others nothing is known
     train.txt, val.txt, …    one KEY a line; without train.txt, see `splits`
-    studio/                  what the studio keeps; here only its `colours` are read
+    studio/                  what the studio keeps; here only its `colors` are read
 
 A class is an index or a name from dataset.json. Everything but `images/` is optional. Without
 dataset.json the classes are read off the hints' largest index.
@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 
 from hintseg.errors import InputError
 from hintseg.hints.coding import LabelCoding
-from hintseg.hints.colours import chosen_colours
+from hintseg.hints.colors import chosen_colors
 from hintseg.hints.dataset_json import classes_from_hints, parse_description, read_table, table_path
 from hintseg.hints.keys import by_key, near_key
 from hintseg.hints.label_maps import LabelMaps, broken_link, list_label_maps, require_own_values, require_size
@@ -270,9 +270,9 @@ class Dataset:
         return {plain_name(name): label for label, name in enumerate(self.classes)}
 
     @property
-    def colours(self) -> tuple[str, ...]:
+    def colors(self) -> tuple[str, ...]:
         """ "#rrggbb" of each class, as they are now; nothing where the palette's hold."""
-        return chosen_colours(self.root, self.classes)
+        return chosen_colors(self.root, self.classes)
 
     def save_description(self) -> None:
         """Write dataset.json."""

@@ -12,7 +12,7 @@ import numpy as np
 
 from hintseg.errors import InputError
 from hintseg.io.images import decode_image, valid_samples
-from hintseg.io.pillow import has_deep_colours, is_tiff, opened_image
+from hintseg.io.pillow import has_deep_colors, is_tiff, opened_image
 from hintseg.io.rasters import read_header
 from hintseg.io.samples import BandSelection, DecodedImage, Limits, robust_limits
 from hintseg.io.storage.files import mark_of
@@ -108,7 +108,7 @@ def _deep_type(file: Path) -> str | None:
         with opened_image(file) as image:
             if image.mode == "F":
                 return "float32"
-            return "uint16" if image.mode.startswith("I") or has_deep_colours(image) else None
+            return "uint16" if image.mode.startswith("I") or has_deep_colors(image) else None
     except InputError:  # `check` names it
         return None
 

@@ -1,6 +1,6 @@
 """Nearest segments among many millions: inverted lists of rounded prototypes on disk, then exact cosines.
 
-Lists by nearest of some thousand centres [Sivic and Zisserman 2003; faiss's IVF], four bits a dimension. The index is
+Lists by nearest of some thousand centers [Sivic and Zisserman 2003; faiss's IVF], four bits a dimension. The index is
 mapped into memory: lists that are not looked at stay on disk. It lies in the user's own cache: faiss trusts what it
 reads, so that an index which came with somebody's run folder is never opened.
 """
@@ -20,8 +20,8 @@ from hintseg.io.writing import atomic_path
 
 LARGE = 2_000_000  # segments; with fewer, all are compared
 PROBED = 64  # lists looked at for every query
-CANDIDATES = 20  # of each neighbour wanted, whose exact cosine decides
-SAMPLE = 40  # segments a list, of which the lists' centres are found
+CANDIDATES = 20  # of each neighbor wanted, whose exact cosine decides
+SAMPLE = 40  # segments a list, of which the lists' centers are found
 CHUNK = 500_000
 
 
@@ -72,7 +72,7 @@ def build_index(prototypes: Tensor, path: Path) -> None:
 
     count, dimensions = prototypes.shape
     lists = min(max(int(2 * math.sqrt(count)), 1), max(count // SAMPLE, 1))
-    # Which list a prototype belongs to is looked up in a graph of the centres [Malkov and Yashunin 2018], which wants
+    # Which list a prototype belongs to is looked up in a graph of the centers [Malkov and Yashunin 2018], which wants
     # distances; of unit vectors they are in the order of cosines.
     index = faiss.index_factory(dimensions, f"IVF{lists}_HNSW32,SQ4", faiss.METRIC_L2)
     # Evenly spaced segments are of all images, and the same every time.

@@ -17,7 +17,7 @@ from hintseg.network.embedder import Network, PixelMaps
 from hintseg.network.heads import resize
 from hintseg.network.tta import multi_scale_maps
 
-NEIGHBOURS = 20  # segments that vote [SPML]
+NEIGHBORS = 20  # segments that vote [SPML]
 LEAST = 0.1  # a class that is best nowhere and less probable than this everywhere is left out of the CRF
 
 
@@ -56,7 +56,7 @@ def class_probabilities(
         if look not in seen.votes:
             segments = trained.recipe.segments
             seen.votes[look] = retrieval_probabilities(
-                maps.embeddings, trained.index, (height, width), segments.inference_grid, NEIGHBOURS,
+                maps.embeddings, trained.index, (height, width), segments.inference_grid, NEIGHBORS,
                 len(trained.classes),
             )  # fmt: skip
         votes = seen.votes[look]
@@ -67,7 +67,7 @@ def class_probabilities(
 
 
 def refined(image: NDArray[np.uint8], probabilities: Tensor, stride: int = 1) -> Tensor:
-    """Class probabilities refined by position and colour [Krähenbühl & Koltun 2011; constants of SPML].
+    """Class probabilities refined by position and color [Krähenbühl & Koltun 2011; constants of SPML].
 
     Args:
         image: (H, W, 3) uint8.

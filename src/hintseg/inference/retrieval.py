@@ -52,7 +52,7 @@ class SegmentIndex:
         return nearest_segments(queries, self.prototypes, k) if self.large is None else self.large.nearest(queries, k)
 
 
-class Neighbour(NamedTuple):
+class Neighbor(NamedTuple):
     """A training segment near a query."""
 
     key: str
@@ -160,7 +160,7 @@ def load_index(path: Path, classes: int, images: int) -> SegmentIndex:
 
 
 def retrieval_probabilities(
-    embeddings: Tensor, index: SegmentIndex, size: tuple[int, int], grid: tuple[int, int], neighbours: int,
+    embeddings: Tensor, index: SegmentIndex, size: tuple[int, int], grid: tuple[int, int], neighbors: int,
     num_classes: int,
 ) -> Tensor:  # fmt: skip
     """Fractions of the votes of each segment's nearest training segments: (C, H, W).
@@ -174,28 +174,28 @@ def retrieval_probabilities(
     count = int(clusters.max()) + 1
     vectors = embeddings.permute(1, 2, 0).reshape(clusters.numel(), -1)
     queries = segment_prototypes(vectors, clusters.reshape(-1), count).float().cpu()
-    probabilities = label_fractions(index.labels[index.nearest(queries, neighbours)[1]], num_classes)
+    probabilities = label_fractions(index.labels[index.nearest(queries, neighbors)[1]], num_classes)
     maps = probabilities.to(clusters.device)[clusters].permute(2, 0, 1)
     return F.interpolate(maps[None], size=size, mode="nearest")[0]
 
 
-def require_click(at: tuple[float, float], neighbours: int, width: int, height: int) -> tuple[float, float]:
-    """(x, y) of a pixel of an image; InputError where that is none of it, or where so many neighbours cannot be."""
+def require_click(at: tuple[float, float], neighbors: int, width: int, height: int) -> tuple[float, float]:
+    """(x, y) of a pixel of an image; InputError where that is none of it, or where so many neighbors cannot be."""
     try:
         x, y = map(float, at)
     except (TypeError, ValueError):
         raise InputError(f"a pixel is two numbers, such as (120, 80), but this is {at!r:.80}.") from None
     if not (0 <= x < width and 0 <= y < height):
         raise InputError(f"--at {x:g},{y:g} lies outside the {width}×{height} image.")
-    if not hasattr(neighbours, "__index__") or neighbours < 0:
-        raise InputError(f"the number of neighbors must be a whole number from 0 but is {neighbours!r:.80}.")
+    if not hasattr(neighbors, "__index__") or neighbors < 0:
+        raise InputError(f"the number of neighbors must be a whole number from 0 but is {neighbors!r:.80}.")
     return x, y
 
 
 def nearest_to_click(
     embeddings: Tensor, index: SegmentIndex, keys: tuple[str, ...], at: tuple[float, float], grid: tuple[int, int],
-    neighbours: int,
-) -> tuple[NDArray[np.bool_], list[Neighbour]]:  # fmt: skip
+    neighbors: int,
+) -> tuple[NDArray[np.bool_], list[Neighbor]]:  # fmt: skip
     """The clicked segment's mask (h, w) and its nearest training segments.
 
     Args:
@@ -206,9 +206,9 @@ def nearest_to_click(
     row, column = min(int(at[1] * height), height - 1), min(int(at[0] * width), width - 1)
     clicked = clusters == clusters[row, column]
     query = F.normalize(embeddings[:, clicked].sum(dim=1), dim=0)[None].float().cpu()
-    similarity, rows = index.nearest(query, neighbours)
+    similarity, rows = index.nearest(query, neighbors)
     found = [
-        Neighbour(keys[int(index.images[row])], int(index.labels[row]), float(cosine), tuple(index.boxes[row].tolist()))
+        Neighbor(keys[int(index.images[row])], int(index.labels[row]), float(cosine), tuple(index.boxes[row].tolist()))
         for cosine, row in zip(similarity[0], rows[0].tolist(), strict=True)
     ]
     return clicked.cpu().numpy(), found

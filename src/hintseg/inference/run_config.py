@@ -11,7 +11,7 @@ from hintseg.config.aliases import current_settings
 from hintseg.config.load import validated
 from hintseg.config.schema import Recipe
 from hintseg.errors import ConfigError, HintsegError, InputError, RunError, why
-from hintseg.hints.colours import COLOUR
+from hintseg.hints.colors import COLOR
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.dataset_json import parse_view
 from hintseg.hints.names import require_names
@@ -35,7 +35,7 @@ class RunConfig:
         version: of hintseg.
         view: how the data set's rasters were read; images are read alike.
         largest: longest side of the largest training image, before `data.longest_side` reduced it; 0: not known.
-        colours: "#rrggbb" of each class, where somebody chose them.
+        colors: "#rrggbb" of each class, where somebody chose them.
     """
 
     recipe: Recipe
@@ -47,7 +47,7 @@ class RunConfig:
     version: str
     view: BandSelection = PLAIN
     largest: int = 0
-    colours: tuple[str, ...] = ()
+    colors: tuple[str, ...] = ()
 
     def data_folder(self, run: Path) -> Path:
         """Where the data set lies, as far as a run folder alone may say so: see `storage.addresses.recorded_folder`."""
@@ -135,9 +135,10 @@ def _checked(content: dict[str, Any], path: Path) -> dict[str, Any]:
         raise ValueError("its background is no class")
     if not set(content["hint_types"]) <= set(HINT_TYPES):
         raise ValueError("its hint types are unknown")
-    content["colours"] = tuple(content.get("colours", ()))
-    is_whole = len(content["colours"]) in (0, len(content["classes"]))
-    if not is_whole or not all(map(COLOUR.fullmatch, content["colours"])):
+    earlier = content.pop("colours", ())
+    content["colors"] = tuple(content.get("colors", earlier))
+    is_whole = len(content["colors"]) in (0, len(content["classes"]))
+    if not is_whole or not all(map(COLOR.fullmatch, content["colors"])):
         raise ValueError("its colors must be #rrggbb, one a class")
     content["largest"] = int(content.get("largest", 0))
     if not 0 <= content["largest"] <= MAX_PIXELS:

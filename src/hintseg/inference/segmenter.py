@@ -22,7 +22,7 @@ from hintseg.hints.model import ImageHints
 from hintseg.hints.stretch import lost_contrast
 from hintseg.inference.device import pick_device
 from hintseg.inference.prediction import Seen, check_image, class_probabilities, without_data
-from hintseg.inference.retrieval import Neighbour, SegmentIndex, bank_path, load_index, nearest_to_click, require_click
+from hintseg.inference.retrieval import Neighbor, SegmentIndex, bank_path, load_index, nearest_to_click, require_click
 from hintseg.inference.run_config import RunConfig
 from hintseg.io.images import ImageLike, decode_image, resize_longest_side, resize_nearest
 from hintseg.io.pil_images import decode_array
@@ -261,31 +261,31 @@ class Segmenter:
         return decoded, target._replace(candidate_classes=target.candidate_classes & self.class_map(dataset).shared())
 
     def retrieve(
-        self, image: ImageLike, at: tuple[float, float], neighbours: int = 20
-    ) -> tuple[NDArray[np.bool_], list[Neighbour]]:
+        self, image: ImageLike, at: tuple[float, float], neighbors: int = 20
+    ) -> tuple[NDArray[np.bool_], list[Neighbor]]:
         """The segment at a pixel and the training segments nearest to it.
 
         Args:
             image: see `predict`.
             at: (x, y) in pixels.
-            neighbours: how many.
+            neighbors: how many.
 
         Returns:
-            (H, W) bool mask of the clicked segment, and neighbours, nearest first.
+            (H, W) bool mask of the clicked segment, and neighbors, nearest first.
 
         Raises:
-            InputError: the pixel lies outside the image, or is none; or there can be no such number of neighbours.
+            InputError: the pixel lies outside the image, or is none; or there can be no such number of neighbors.
         """
         image = self._read(image).pixels
         check_image(image)
         height, width = image.shape[:2]
-        x, y = require_click(at, neighbours, width, height)
+        x, y = require_click(at, neighbors, width, height)
         small = resize_longest_side(self.as_in_training(image), _tile_of(self.recipe.inference)[0])
         maps = image_maps(self.network, small, scale=tta.middle_scale(self.recipe.inference.scales))
         segments = self.recipe.segments
         clicked, found = nearest_to_click(
             maps.embeddings, self.index, self.description.keys, ((x + 0.5) / width, (y + 0.5) / height),
-            segments.inference_grid, neighbours,
+            segments.inference_grid, neighbors,
         )  # fmt: skip
         mask = F.interpolate(torch.from_numpy(clicked)[None, None].float(), size=(height, width), mode="nearest")
         return mask[0, 0].numpy() > 0.5, found

@@ -84,7 +84,7 @@ def choose_crf(
 def crf_without_hints(recipe: Recipe, images: Iterable[NDArray[np.uint8]]) -> CrfChoice:
     """Where a dense CRF is used if too few images have hints to hold some out: on masks of color images alone.
 
-    On ACDC (grey) 20 slices taught an instant run that has 51.1 % mean IoU with it and 59.8 without; 20 others, 43.0
+    On ACDC (gray) 20 slices taught an instant run that has 51.1 % mean IoU with it and 59.8 without; 20 others, 43.0
     and 50.7.
 
     Args:

@@ -21,7 +21,7 @@ from hintseg.inference.device import pick_device
 from hintseg.inference.segmenter import Segmenter
 from hintseg.inference.selection import CrfChoice, choose_crf, crf_without_hints, held_out, without_crf
 from hintseg.instant.features import FEATURES_LIMIT, FeatureStore, scale_for
-from hintseg.instant.head import MOST_PIXELS, LabelledPixels, draw_pixels, fit_head, gathered
+from hintseg.instant.head import MOST_PIXELS, LabeledPixels, draw_pixels, fit_head, gathered
 from hintseg.instant.tags import localize_tagged
 from hintseg.io.images import resize_nearest
 from hintseg.io.writing import write_text
@@ -48,7 +48,7 @@ def run_instant(job: Job) -> Segmenter:
 
     Raises:
         RunError: the folder is in use, holds another run, or cannot be written.
-        TrainingError: no pixel is labelled.
+        TrainingError: no pixel is labeled.
     """
     recipe, out = job.recipe, job.out
     description = job.described()
@@ -89,7 +89,7 @@ def at_scale(recipe: Recipe, largest: int) -> Recipe:
 
 
 def start_from_head(network: Embedder, images: TrainingImages, progress: Progress, *, recipe: Recipe) -> MapsOf:
-    """Initialise a network with the head of an instant run on all images but those held out for `selection`.
+    """Initialize a network with the head of an instant run on all images but those held out for `selection`.
 
     Returns:
         The maps of an image by that head.
@@ -125,9 +125,9 @@ def fit_from_hints(
         store.pyramid(images.image(key))
         progress("features", done, total, {})
     localize_tagged(images, store, recipe, progress)
-    labelled = {}
+    labeled = {}
     for done, key in enumerate(images.keys, start=1):
-        labelled[key] = _pixels(store, images, key, images.sample(key).propagated, recipe)
+        labeled[key] = _pixels(store, images, key, images.sample(key).propagated, recipe)
         progress("hints", done, total, {})
     held = held_out(images.localized, recipe.selection.held_out, recipe.seed) if segmenter is not None else frozenset()
     if segmenter is None:  # whoever trains on chooses in the end
@@ -135,11 +135,11 @@ def fit_from_hints(
     elif not held:
         crf = crf_without_hints(recipe, map(images.image, images.keys))
     else:
-        fit_head(network, gathered([labelled[key] for key in images.keys if key not in held]), first, recipe.seed)
+        fit_head(network, gathered([labeled[key] for key in images.keys if key not in held]), first, recipe.seed)
         hinted = ((image, target.labels) for image, target in map(images.target, sorted(held)))
         crf = choose_crf(segmenter, hinted, lambda done: progress("selection", done, len(held), {}))
     progress("fit", 0, 2, {})
-    fit_head(network, gathered(list(labelled.values())), first, recipe.seed)
+    fit_head(network, gathered(list(labeled.values())), first, recipe.seed)
     progress("fit", 1, 2, {})
     parts = []
     for done, key in enumerate(images.keys, start=1):
@@ -174,7 +174,7 @@ def pseudo_labels(
 
 def _pixels(
     store: FeatureStore, images: TrainingImages, key: str, labels: NDArray[np.uint8], recipe: Recipe
-) -> LabelledPixels:
+) -> LabeledPixels:
     config, number = recipe.instant, images.keys.index(key)
     count = min(config.pixels_per_image if config else 1, max(MOST_PIXELS // len(images.keys), 1))
     image, random = images.image(key), np.random.default_rng((recipe.seed, number))

@@ -1,4 +1,4 @@
-"""A perceptron on the features of labelled pixels: drawn from all images, fitted in seconds, put into the network."""
+"""A perceptron on the features of labeled pixels: drawn from all images, fitted in seconds, put into the network."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -16,7 +16,7 @@ MOST_PIXELS = 200_000  # held in memory, about 400 MB of EfficientNet-Lite0's fe
 BATCH_SIZE, LR, WEIGHT_DECAY = 2048, 2e-3, 1e-2
 
 
-class LabelledPixels(NamedTuple):
+class LabeledPixels(NamedTuple):
     """Features of pixels with a known class.
 
     Attributes:
@@ -53,8 +53,8 @@ def joined_features(levels: Sequence[Tensor], places: Tensor) -> Tensor:
 def draw_pixels(
     levels: Sequence[Tensor], labels: NDArray[np.uint8], num_classes: int, count: int,
     extent: tuple[float, float], random: np.random.Generator,
-) -> LabelledPixels:  # fmt: skip
-    """Pixels of one image, as many of every class that is labelled there.
+) -> LabeledPixels:  # fmt: skip
+    """Pixels of one image, as many of every class that is labeled there.
 
     Args:
         levels: (C, h, w) each, of the image.
@@ -75,11 +75,11 @@ def draw_pixels(
     )
     classes = torch.from_numpy(found[picked].astype(np.int64))
     weights = 1 / torch.bincount(classes, minlength=num_classes)[classes].float()
-    return LabelledPixels(joined_features(levels, torch.from_numpy(places.astype(np.float32))), classes, weights)
+    return LabeledPixels(joined_features(levels, torch.from_numpy(places.astype(np.float32))), classes, weights)
 
 
-def fit_head(network: Embedder, pixels: LabelledPixels, steps: int, seed: int, batch_size: int = BATCH_SIZE) -> None:
-    """Fit the network's embedding and classifier to labelled pixels, from a fresh start.
+def fit_head(network: Embedder, pixels: LabeledPixels, steps: int, seed: int, batch_size: int = BATCH_SIZE) -> None:
+    """Fit the network's embedding and classifier to labeled pixels, from a fresh start.
 
     Cross-entropy, AdamW, a learning rate that falls linearly to zero. Features are standardised while the head is
     fitted; the first layer takes that along afterwards.
@@ -134,6 +134,6 @@ def _layers(network: Embedder) -> tuple[nn.Conv2d, nn.Conv2d, nn.Dropout]:
     raise ValueError("the network's head is no perceptron: it needs decoder 'none' and classifier 'hidden'")
 
 
-def gathered(parts: Sequence[LabelledPixels]) -> LabelledPixels:
+def gathered(parts: Sequence[LabeledPixels]) -> LabeledPixels:
     """The pixels of all images."""
-    return LabelledPixels(*(torch.cat(column) for column in zip(*parts, strict=True)))
+    return LabeledPixels(*(torch.cat(column) for column in zip(*parts, strict=True)))

@@ -15,7 +15,7 @@ from hintseg.hints.types.registry import HINT_TYPES
 from hintseg.inference.device import pick_device
 from hintseg.inference.prediction import refined, without_data
 from hintseg.instant.features import FEATURES_LIMIT, FeatureStore, scale_for
-from hintseg.instant.head import LabelledPixels, draw_pixels, fit_head, gathered
+from hintseg.instant.head import LabeledPixels, draw_pixels, fit_head, gathered
 from hintseg.io.images import read_image_size, resize_nearest
 from hintseg.memory_errors import memory_explained
 from hintseg.network.embedder import Embedder
@@ -69,7 +69,7 @@ class Session:
         self.network = Embedder(INSTANT.network, max(len(dataset.classes), 1), self._weights).to(self._device).eval()
         scale = scale_for(max(map(_longest_side, dataset.paths.values()), default=0), INSTANT)
         self.store = FeatureStore(self.cache / "features", self.network, scale, FEATURES_LIMIT)
-        self._pixels: dict[str, LabelledPixels] = {}
+        self._pixels: dict[str, LabeledPixels] = {}
 
     def change(self, dataset: Dataset, keys: Iterable[str]) -> None:
         """Take the data set as it is now.
@@ -87,11 +87,11 @@ class Session:
 
     def prepare(self, key: str) -> None:
         """Compute what is cached of an image, so that a fit or a mask need not wait for it."""
-        self._labelled(key)
+        self._labeled(key)
 
     def fit(self, keys: Iterable[str]) -> bool:
         """Fit the head to the hints of these images; False, and nothing changes, where they label no pixel."""
-        parts = [part for key in keys if len((part := self._labelled(key)).labels)]
+        parts = [part for key in keys if len((part := self._labeled(key)).labels)]
         if parts:
             fit_head(self.network, gathered(parts), STEPS, self.seed, BATCH_SIZE)
         return bool(parts)
@@ -131,8 +131,8 @@ class Session:
     def _images(self, key: str) -> TrainingImages:
         return TrainingImages(self.dataset, (key,), self.hint_types, INSTANT.data, self.cache)
 
-    def _labelled(self, key: str) -> LabelledPixels:
-        """Labelled pixels of an image with their features; kept until its hints change."""
+    def _labeled(self, key: str) -> LabeledPixels:
+        """Labeled pixels of an image with their features; kept until its hints change."""
         if key not in self._pixels:
             images, random = self._images(key), np.random.default_rng(self.seed)
             with memory_explained(key, "reduce the image, or cut it into tiles"):

@@ -141,8 +141,8 @@ def _scores(layer: nn.Linear, cells: Tensor) -> Tensor:
 def _cells(store: FeatureStore, image: NDArray[np.uint8]) -> Tensor:
     """(CELLS², D) features of an even grid."""
     height, width = store.extent(image)
-    centres = (torch.arange(CELLS) + 0.5) / CELLS
-    rows, columns = torch.meshgrid(centres * height, centres * width, indexing="ij")
+    centers = (torch.arange(CELLS) + 0.5) / CELLS
+    rows, columns = torch.meshgrid(centers * height, centers * width, indexing="ij")
     return joined_features(store.pyramid(image), torch.stack([columns.flatten(), rows.flatten()], dim=1))
 
 

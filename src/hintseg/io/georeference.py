@@ -29,7 +29,7 @@ _said = set[str]()  # kinds of warnings
 
 def write_georeferenced(
     path: Path, labels: NDArray[np.uint8], like: Path, classes: Sequence[str] = (), source: str = "",
-    colours: Sequence[str] = (),
+    colors: Sequence[str] = (),
 ) -> None:  # fmt: skip
     """Write a label map as a compressed GeoTIFF where `like` lies; its palette is that of the PNGs, ignored is nodata.
 
@@ -39,7 +39,7 @@ def write_georeferenced(
         like: the image.
         classes: names by label, which the file then says.
         source: mark of the image, which the file then says; see `storage.outputs.marked`.
-        colours: "#rrggbb" by label, where somebody chose them.
+        colors: "#rrggbb" by label, where somebody chose them.
 
     Raises:
         ConfigError: rasterio is not installed.
@@ -62,8 +62,8 @@ def write_georeferenced(
                 target.update_tags(TIFFTAG_SOFTWARE=marked(labels, source))
                 if told := as_description(classes):
                     target.update_tags(TIFFTAG_IMAGEDESCRIPTION=told)
-                palette = label_palette(colours).tolist()
-                target.write_colormap(1, {index: (*colour, 255) for index, colour in enumerate(palette)})
+                palette = label_palette(colors).tolist()
+                target.write_colormap(1, {index: (*color, 255) for index, color in enumerate(palette)})
                 if rpcs is not None:
                     target.rpcs = rpcs
             with memory.open() as written:

@@ -1,6 +1,6 @@
 """Read any image as (H, W, 3) uint8 and write label maps as palette PNGs.
 
-EXIF orientation is applied; grey, RGBA, palette and deep images are converted (`samples` says how). TIFF files that
+EXIF orientation is applied; gray, RGBA, palette and deep images are converted (`samples` says how). TIFF files that
 are no common images are read by `rasters`.
 """
 
@@ -20,15 +20,15 @@ from hintseg.io.class_list import KEY, as_text, parse_classes
 from hintseg.io.label_samples import (
     clear_values,
     fractions,
-    grey_factor,
+    gray_factor,
     require_numbered,
     require_sure_palette,
     sample_type,
 )
 from hintseg.io.listing import IMAGE_SUFFIXES as IMAGE_SUFFIXES
 from hintseg.io.palette import palette_bytes
-from hintseg.io.pillow import decoded, deep_samples, has_deep_colours, is_tiff, opened_image, turned
-from hintseg.io.rasters import COLOUR, NODATA, Header, read_header, read_mask, read_raster, read_samples
+from hintseg.io.pillow import decoded, deep_samples, has_deep_colors, is_tiff, opened_image, turned
+from hintseg.io.rasters import COLOR, NODATA, Header, read_header, read_mask, read_raster, read_samples
 from hintseg.io.samples import PLAIN, BandSelection, DecodedImage, as_sample, require_bands
 from hintseg.io.samples import valid_values as sampled_values
 from hintseg.io.writing import atomic_path
@@ -46,7 +46,7 @@ def read_image(path: Path, view: BandSelection = PLAIN) -> NDArray[np.uint8]:
 
     Args:
         path: an image file in any format of `IMAGE_SUFFIXES`.
-        view: how samples of more than 8 bits, and a TIFF's channels, become colours.
+        view: how samples of more than 8 bits, and a TIFF's channels, become colors.
 
     Returns:
         (H, W, 3) uint8, RGB, upright.
@@ -66,7 +66,7 @@ def decode_image(path: Path, view: BandSelection = PLAIN) -> DecodedImage:
         with opened_image(path) as image:
             return decoded(path, image, view)
     header = read_header(path)
-    if not header.common or (view.stated and header.photometric <= COLOUR):
+    if not header.common or (view.stated and header.photometric <= COLOR):
         raster = read_raster(path, view)
         valid = None if raster.valid is None else turned(raster.valid, header.orientation)
         return DecodedImage(turned(raster.pixels, header.orientation), valid)
@@ -108,7 +108,7 @@ def valid_samples(path: Path, view: BandSelection) -> NDArray[np.float64] | None
         samples = read_samples(path, header) if header.deep else None
     else:
         with opened_image(path) as image:
-            samples = deep_samples(path, image, has_deep_colours(image))
+            samples = deep_samples(path, image, has_deep_colors(image))
     if samples is not None:
         require_bands(path, samples, view)
     return None if samples is None else sampled_values(samples, view, SAMPLED)
@@ -145,7 +145,7 @@ class LabelMap(NamedTuple):
 
 
 def read_labels(path: Path, class_values: Collection[int] = ()) -> NDArray[np.uint8]:
-    """Decode a label map: an index or palette PNG whose grey value or index is the class.
+    """Decode a label map: an index or palette PNG whose gray value or index is the class.
 
     Args:
         path: the file.
@@ -176,7 +176,7 @@ def read_label_map(path: Path) -> LabelMap:
         if image.mode not in ("L", "P", "1", "I", "I;16", "I;16B", "I;16L"):
             raise InputError(
                 f"{path}: a label map must have one channel (gray or palette) but this is {image.mode}; "
-                "save class indices, not colours."
+                "save class indices, not colors."
             )
         if header is not None and header.channels > 1:
             raise InputError(
@@ -184,7 +184,7 @@ def read_label_map(path: Path) -> LabelMap:
             )
         if header is None and (pages := getattr(image, "n_frames", 1)) > 1:
             raise InputError(f"{path}: a label map is one image but this has {pages}; save each as a file of its own.")
-        stretched, tags = grey_factor(image), getattr(image, "tag_v2", {})
+        stretched, tags = gray_factor(image), getattr(image, "tag_v2", {})
         if tags.get(PHOTOMETRIC) == 0:
             raise InputError(
                 f"{path}: is stored inverted (white is 0), which some programs undo and others do not; save it as PNG."
@@ -223,7 +223,7 @@ def write_labels(
     Args:
         path: target file; missing folders are made.
         labels: (H, W) uint8.
-        palette: (256, 3) uint8 colours; default `label_palette()`.
+        palette: (256, 3) uint8 colors; default `label_palette()`.
         quickly: in a third of the time, the file being a sixth larger, for what can be made again after a power cut.
         classes: names by label, which the file then says; for masks that leave their data set.
     """

@@ -36,7 +36,7 @@ def fractions(path: Path) -> InputError:
 
 
 def require_numbered(path: Path, image: Image.Image) -> None:
-    """Refuse formats that change values, and those whose writers renumber colours.
+    """Refuse formats that change values, and those whose writers renumber colors.
 
     Raises:
         InputError: by its content, whatever its name says, it is a GIF, JPEG, JPEG 2000, AVIF or WebP.
@@ -54,24 +54,24 @@ def require_numbered(path: Path, image: Image.Image) -> None:
 
 
 def require_sure_palette(path: Path, palette: bytes, values: NDArray[np.uint8]) -> None:
-    """Refuse a palette of greys in another order: the class may be the grey or its number in the palette.
+    """Refuse a palette of grays in another order: the class may be the gray or its number in the palette.
 
-    Black and white, in this order, are 0 and 1, as in an image of one bit. Where greys repeat or are missing, they
+    Black and white, in this order, are 0 and 1, as in an image of one bit. Where grays repeat or are missing, they
     were never meant.
 
     Raises:
-        InputError: greys that are not their own numbers.
+        InputError: grays that are not their own numbers.
     """
-    colours = np.frombuffer(palette[: len(palette) // 3 * 3], np.uint8).reshape(-1, 3)
+    colors = np.frombuffer(palette[: len(palette) // 3 * 3], np.uint8).reshape(-1, 3)
     used = np.flatnonzero(np.bincount(values.ravel(), minlength=1))
-    if (colours != colours[:, :1]).any() or used[-1:] >= len(colours):
+    if (colors != colors[:, :1]).any() or used[-1:] >= len(colors):
         return
-    greys = colours[used, 0]
-    if (greys == used).all() or len(set(greys.tolist())) < len(greys) or colours[:2, 0].tolist() == [0, 255]:
+    grays = colors[used, 0]
+    if (grays == used).all() or len(set(grays.tolist())) < len(grays) or colors[:2, 0].tolist() == [0, 255]:
         return
-    number, grey = next((int(n), int(g)) for n, g in zip(used, greys, strict=True) if n != g)
+    number, gray = next((int(n), int(g)) for n, g in zip(used, grays, strict=True) if n != g)
     raise InputError(
-        f"{path}: its palette shows the value {number} as the gray {grey}, so it is unclear which of the two is the "
+        f"{path}: its palette shows the value {number} as the gray {gray}, so it is unclear which of the two is the "
         "class; save it as an 8-bit gray PNG whose gray is the class."
     )
 
@@ -84,8 +84,8 @@ def clear_values(image: Image.Image) -> tuple[int, ...]:
     return (told,) if isinstance(told, int) else ()
 
 
-def grey_factor(image: Image.Image) -> int:
-    """By what Pillow multiplies grey values of 2 or 4 bits; call it before the pixels are loaded."""
+def gray_factor(image: Image.Image) -> int:
+    """By what Pillow multiplies gray values of 2 or 4 bits; call it before the pixels are loaded."""
     tiles = getattr(image, "tile", ())
     coding = tiles[0][3] if tiles else None
     bits = coding[0] if isinstance(coding, tuple) and coding else coding

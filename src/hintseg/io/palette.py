@@ -1,4 +1,4 @@
-"""The colours of classes: on the page, in indexed images, in reports."""
+"""The colors of classes: on the page, in indexed images, in reports."""
 
 import colorsys
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-# Okabe and Ito's colours, which colour-blind people tell apart.
+# Okabe and Ito's colors, which color-blind people tell apart.
 DISTINCT = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#f0e442", "#d55e00", "#56b4e9")
 NO_CLASS = {254: (192, 192, 160), 255: (224, 224, 192)}  # unlabeled, and ignored as VOC shows it
 
@@ -18,27 +18,27 @@ def label_palette(chosen: Sequence[str] = ()) -> NDArray[np.uint8]:
     Args:
         chosen: "#rrggbb" of the first labels, in place of these.
     """
-    colours = np.zeros((256, 3), np.uint8)
+    colors = np.zeros((256, 3), np.uint8)
     for label, written in enumerate(DISTINCT):
-        colours[label] = parse_colour(written)
+        colors[label] = parse_color(written)
     for number, label in enumerate(range(len(DISTINCT), 256)):
         parts = colorsys.hls_to_rgb(0.618034 * number % 1, (0.35, 0.65, 0.5)[number % 3], (0.9, 0.6)[number % 2])
-        colours[label] = [round(255 * part) for part in parts]
+        colors[label] = [round(255 * part) for part in parts]
     for label, written in enumerate(chosen):
-        colours[label] = parse_colour(written)
+        colors[label] = parse_color(written)
     for value, samples in NO_CLASS.items():
-        colours[value] = samples
-    return colours
+        colors[value] = samples
+    return colors
 
 
 def voc_palette() -> NDArray[np.uint8]:
-    """(256, 3) uint8: the bit-interleaved PASCAL VOC colour map."""
+    """(256, 3) uint8: the bit-interleaved PASCAL VOC color map."""
     index = np.arange(256)
-    colours = np.zeros((256, 3), dtype=np.uint8)
+    colors = np.zeros((256, 3), dtype=np.uint8)
     for bit in range(8):
         for channel in range(3):
-            colours[:, channel] |= (((index >> (3 * bit + channel)) & 1) << (7 - bit)).astype(np.uint8)
-    return colours
+            colors[:, channel] |= (((index >> (3 * bit + channel)) & 1) << (7 - bit)).astype(np.uint8)
+    return colors
 
 
 @cache
@@ -48,11 +48,11 @@ def palette_bytes() -> bytes:
 
 
 @cache
-def class_colours() -> tuple[str, ...]:
+def class_colors() -> tuple[str, ...]:
     """ "#rrggbb" of each label."""
-    return tuple("#" + bytes(colour.tolist()).hex() for colour in label_palette())
+    return tuple("#" + bytes(color.tolist()).hex() for color in label_palette())
 
 
-def parse_colour(colour: str) -> tuple[int, int, int]:
+def parse_color(color: str) -> tuple[int, int, int]:
     """ "#rrggbb" → bytes."""
-    return int(colour[1:3], 16), int(colour[3:5], 16), int(colour[5:7], 16)
+    return int(color[1:3], 16), int(color[3:5], 16), int(color[5:7], 16)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from hintseg.errors import InputError, why
-from hintseg.io.pillow import has_deep_colours, identified, on_white
+from hintseg.io.pillow import has_deep_colors, identified, on_white
 from hintseg.io.rasters import NODATA, read_header, read_mask
 from hintseg.io.samples import DecodedImage
 
@@ -49,8 +49,8 @@ def _lost(image: Any, path: Path | None) -> str | None:
         plain = np.max(tags.get(BITS, 1)) <= 8 and np.isin(tags.get(SAMPLE_FORMAT, 1), PLAIN_FORMATS).all()
         masked = path is not None and header is not None and read_mask(path, header) is not None
         return "other samples than 0 to 255" if not plain else "a no-data mark" if NODATA in tags or masked else None
-    deep = has_deep_colours(image)
+    deep = has_deep_colors(image)
     if path is not None and image.format in DEEP and not deep:
         with path.open("rb") as file:
-            deep = has_deep_colours(identified(path, file))
+            deep = has_deep_colors(identified(path, file))
     return "other samples than 0 to 255" if deep else None

@@ -89,9 +89,9 @@ def decoded(
         nodata: sample of 8 bits that means "no data" where all bands have it.
         opaque: (H, W), upright; false where there is nothing.
     """
-    coloured = has_deep_colours(image)
+    colored = has_deep_colors(image)
     orientation = image.getexif().get(0x0112, 1)  # loads the pixels of a PNG
-    if (deep := deep_samples(path, image, coloured)) is not None:
+    if (deep := deep_samples(path, image, colored)) is not None:
         require_bands(path, deep, view)
         pixels, valid = shown(deep, view)
         return DecodedImage(turned(pixels, orientation), None if valid is None else turned(valid, orientation))
@@ -100,8 +100,8 @@ def decoded(
     valid = np.ones(upright.size[::-1], np.bool_) if opaque is None else opaque.copy()
     if nodata is not None and upright.mode in ("L", "RGB", "P", "RGBA", "LA"):
         values = np.asarray(upright).reshape(*valid.shape, -1)
-        colours = 3 if values.shape[2] >= 3 else 1
-        valid &= (values[..., :colours] != nodata).any(axis=2)
+        colors = 3 if values.shape[2] >= 3 else 1
+        valid &= (values[..., :colors] != nodata).any(axis=2)
     pixels, visible = on_white(upright)
     if visible is not None:
         valid &= visible
@@ -117,8 +117,8 @@ def on_white(image: Image.Image) -> tuple[NDArray[np.uint8], NDArray[np.bool_] |
     return np.array(_rgb(Image.alpha_composite(white, rgba))), np.asarray(rgba.getchannel("A")) > 0
 
 
-def has_deep_colours(image: Image.Image) -> bool:
-    """Whether colours have more than 8 bits; to be asked before the pixels are loaded, when Pillow forgets it."""
+def has_deep_colors(image: Image.Image) -> bool:
+    """Whether colors have more than 8 bits; to be asked before the pixels are loaded, when Pillow forgets it."""
     if image.format not in ("PNG", "PPM", "JPEG2000") or image.mode not in ("RGB", "RGBA", "LA"):
         return False
     if image.format != "JPEG2000":
@@ -144,22 +144,22 @@ def has_bands(path: Path) -> bool:
         if is_tiff(path):
             return True
         with opened_image(path) as image:
-            return has_deep_colours(image)
+            return has_deep_colors(image)
     except InputError:
         return True
 
 
-def deep_samples(path: Path, image: Image.Image, coloured: bool) -> Samples | None:
+def deep_samples(path: Path, image: Image.Image, colored: bool) -> Samples | None:
     """The samples of an opened image that has more than 8 bits, as stored; None for others.
 
     Args:
-        coloured: see `has_deep_colours`.
+        colored: see `has_deep_colors`.
     """
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
-        grey = np.asarray(image)
+        gray = np.asarray(image)
         key = image.info.get("transparency")
-        return Samples(grey[..., None], 1, nodata=key if isinstance(key, int) else None)
-    if not coloured:
+        return Samples(gray[..., None], 1, nodata=key if isinstance(key, int) else None)
+    if not colored:
         return None
     import cv2
 
@@ -169,8 +169,8 @@ def deep_samples(path: Path, image: Image.Image, coloured: bool) -> Samples | No
         raise InputError(f"{path}: cannot be decoded; the file is truncated or damaged.")
     if values.ndim == 2:
         return Samples(values[..., None], 1)
-    colours, opaque = values[..., 2::-1], values[..., 3] > 0 if values.shape[2] == 4 else None
-    return Samples(colours, 3, opaque=opaque)
+    colors, opaque = values[..., 2::-1], values[..., 3] > 0 if values.shape[2] == 4 else None
+    return Samples(colors, 3, opaque=opaque)
 
 
 def turned(pixels: NDArray[Any], orientation: int) -> NDArray[Any]:

@@ -20,7 +20,7 @@ from hintseg.io.tiff_files import opened_tiff, require_bounded
 
 GDAL_DRIVERS = ("GTiff", "JPEG", "PNG", "WEBP", "BMP", "GIF", "JP2OpenJPEG", "PNM")  # of `listing.IMAGE_SUFFIXES`
 ALPHA = (1, 2)  # kinds of TIFF's extra samples that mean transparency
-GREY, COLOUR, PALETTE, INKS = (0, 1), 2, 3, 5  # kinds of TIFF's photometric interpretation; white is zero in the first
+GRAY, COLOR, PALETTE, INKS = (0, 1), 2, 3, 5  # kinds of TIFF's photometric interpretation; white is zero in the first
 MIXED = {6: "YCbCr", 8: "CIELab"}  # which Pillow converts
 NODATA, ORIENTATION, INK_SET = 42113, 274, 332  # tags
 REDUCED, MASK = 1, 4  # bits of a page's subfile type
@@ -34,7 +34,7 @@ class Header(NamedTuple):
     Attributes:
         size: (height, width) as stored.
         orientation: 1 … 8, as in EXIF.
-        common: whether Pillow shows it as it is: 8 bits or fewer, in a usual colour space.
+        common: whether Pillow shows it as it is: 8 bits or fewer, in a usual color space.
         deep: whether its samples have to be stretched.
         nodata: sample that means "no data".
         photometric, alpha: see above.
@@ -76,17 +76,17 @@ def read_header(path: Path) -> Header:
             raise InputError(f"{path}: its samples are no real numbers ({kind}); save it with 8 or 16 bits.")
         tags = {number: page.tags[number].value for number in (NODATA, ORIENTATION, INK_SET) if number in page.tags}
         shallow = bits <= 8 and series.axes in ("YX", "YXS") and kind in (np.uint8, np.bool_)
-        colours, orientation = samples - len(alpha), tags.get(ORIENTATION, 1)
+        colors, orientation = samples - len(alpha), tags.get(ORIENTATION, 1)
         if photometric in MIXED and not shallow:
             raise InputError(f"{path}: {MIXED[photometric]} of this kind cannot be read; save it as RGB.")
-        if photometric == INKS and (colours != 4 or tags.get(INK_SET, 1) != 1):
-            raise InputError(f"{path}: its {colours} inks are not CMYK; save it as RGB.")
-        displayable = (colours in (1, 3) and photometric in (*GREY, COLOUR)) or photometric in (PALETTE, INKS, *MIXED)
+        if photometric == INKS and (colors != 4 or tags.get(INK_SET, 1) != 1):
+            raise InputError(f"{path}: its {colors} inks are not CMYK; save it as RGB.")
+        displayable = (colors in (1, 3) and photometric in (*GRAY, COLOR)) or photometric in (PALETTE, INKS, *MIXED)
         return Header(
             size=_size(series),
             orientation=orientation if orientation in range(1, 9) else 1,
             common=shallow and displayable and all(alpha),
-            deep=photometric in (*GREY, COLOUR) and kind not in (np.uint8, np.bool_),
+            deep=photometric in (*GRAY, COLOR) and kind not in (np.uint8, np.bool_),
             nodata=as_sample(tags.get(NODATA), kind),
             photometric=photometric,
             alpha=alpha,
@@ -108,17 +108,17 @@ def read_raster(path: Path, view: BandSelection = PLAIN) -> DecodedImage:
 
 
 def read_samples(path: Path, header: Header) -> Samples:
-    """What a TIFF holds, as stored; palettes and inks as the colours that they mean."""
+    """What a TIFF holds, as stored; palettes and inks as the colors that they mean."""
     values, colormap = _values(path)
     if header.photometric == PALETTE and colormap is not None:
         return Samples(_from_palette(path, values[..., 0], colormap), 3, opaque=_opaque(path, header, values))
     if header.photometric == INKS:
         return Samples(_from_inks(path, values), 3, opaque=_opaque(path, header, values))
-    colours = max(values.shape[2] - len(header.alpha), 1)
+    colors = max(values.shape[2] - len(header.alpha), 1)
     # Extra samples that are no transparency are channels as good as any.
-    colours = values.shape[2] if not any(header.alpha) else colours
+    colors = values.shape[2] if not any(header.alpha) else colors
     opaque = _opaque(path, header, values)
-    return Samples(values, colours, header.nodata, opaque, inverted=header.photometric == 0)
+    return Samples(values, colors, header.nodata, opaque, inverted=header.photometric == 0)
 
 
 def mask_beside(path: Path) -> Path | None:
@@ -166,14 +166,14 @@ def _opaque(path: Path, header: Header, values: NDArray[Any]) -> NDArray[np.bool
 
 def _from_palette(path: Path, index: NDArray[Any], colormap: NDArray[np.uint16]) -> NDArray[np.uint8]:
     # Its entries have 16 bits; some programs fill the lower eight alone.
-    colours = (colormap >> 8 if colormap.max() > 255 else colormap).astype(np.uint8).T
-    if index.max(initial=0) >= len(colours):
+    colors = (colormap >> 8 if colormap.max() > 255 else colormap).astype(np.uint8).T
+    if index.max(initial=0) >= len(colors):
         raise InputError(f"{path}: uses colors that its palette lacks; save it as RGB.")
-    return np.ascontiguousarray(colours)[index]
+    return np.ascontiguousarray(colors)[index]
 
 
 def _from_inks(path: Path, values: NDArray[Any]) -> NDArray[np.uint8]:
-    """CMYK as the same colours give in a JPEG."""
+    """CMYK as the same colors give in a JPEG."""
     from PIL import Image
 
     if values.dtype not in (np.uint8, np.uint16) or values.shape[2] < 4:

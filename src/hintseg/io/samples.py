@@ -61,14 +61,14 @@ class Samples(NamedTuple):
 
     Attributes:
         values: (H, W, bands).
-        colours: how many of the first bands are colours; others are alpha.
+        colors: how many of the first bands are colors; others are alpha.
         nodata: sample that means "no data".
         opaque: (H, W) bool, false where a mask or alpha says that there is nothing; None: everywhere.
         inverted: whether small samples are bright.
     """
 
     values: NDArray[Any]
-    colours: int
+    colors: int
     nodata: float | None = None
     opaque: NDArray[np.bool_] | None = None
     inverted: bool = False
@@ -160,7 +160,7 @@ def require_bands(path: Path, samples: Samples, view: BandSelection) -> None:
 
 
 def _bands(samples: Samples, view: BandSelection) -> list[int]:
-    return list(view.bands) or list(range(min(samples.colours, 3)))
+    return list(view.bands) or list(range(min(samples.colors, 3)))
 
 
 def _there(part: NDArray[Any], nodata: float | None) -> NDArray[np.bool_] | None:

@@ -25,7 +25,7 @@ class Backbone(nn.Module):
         channels: of each returned map.
         strides: of each returned map, input pixels per cell.
         multiple: height and width of the input must be multiples of this.
-        mean, std: (3,) input normalisation of the pretrained weights, for values in [0, 1].
+        mean, std: (3,) input normalization of the pretrained weights, for values in [0, 1].
     """
 
     def __init__(self, name: str, output_stride: int = 16, weights: str = WEIGHTS_NONE) -> None:
@@ -64,7 +64,7 @@ class Backbone(nn.Module):
         fold_norms(self.body, torch.linspace(-1, 1, 3 * side**2).view(1, 3, side, side))
 
     def forward(self, images: Tensor) -> list[Tensor]:
-        """(B, 3, H, W) normalised images → maps (B, channels[i], H / strides[i], W / strides[i])."""
+        """(B, 3, H, W) normalized images → maps (B, channels[i], H / strides[i], W / strides[i])."""
         maps: list[Tensor] = self.body(images)
         return maps
 

@@ -23,13 +23,13 @@ PLAIN = (nn.Conv2d, PhasedDepthwise)
 
 def fold(convolution: nn.Conv2d, norm: _BatchNorm) -> None:
     """Let `convolution` apply `norm`, which must be all that reads its maps. Each gets a `forward` of its own."""
-    convolution.forward = partial(_convolve_and_normalise, convolution, norm)  # type: ignore[method-assign]
-    norm.forward = partial(_normalise_unless_folded, norm)  # type: ignore[method-assign]
+    convolution.forward = partial(_convolve_and_normalize, convolution, norm)  # type: ignore[method-assign]
+    norm.forward = partial(_normalize_unless_folded, norm)  # type: ignore[method-assign]
 
 
 def is_folded(module: nn.Module) -> bool:
     """Whether it is a convolution or a batch norm of `fold`."""
-    return getattr(vars(module).get("forward"), "func", None) in (_convolve_and_normalise, _normalise_unless_folded)
+    return getattr(vars(module).get("forward"), "func", None) in (_convolve_and_normalize, _normalize_unless_folded)
 
 
 def unfold(network: nn.Module) -> None:
@@ -38,7 +38,7 @@ def unfold(network: nn.Module) -> None:
         del module.forward
 
 
-def _convolve_and_normalise(convolution: nn.Conv2d, norm: _BatchNorm, maps: Tensor) -> Tensor:
+def _convolve_and_normalize(convolution: nn.Conv2d, norm: _BatchNorm, maps: Tensor) -> Tensor:
     if not _folds(norm, maps):
         return type(convolution).forward(convolution, maps)
     if norm.running_mean is None or norm.running_var is None:
@@ -51,7 +51,7 @@ def _convolve_and_normalise(convolution: nn.Conv2d, norm: _BatchNorm, maps: Tens
     )
 
 
-def _normalise_unless_folded(norm: _BatchNorm, maps: Tensor) -> Tensor:
+def _normalize_unless_folded(norm: _BatchNorm, maps: Tensor) -> Tensor:
     if not _folds(norm, maps):
         result: Tensor = type(norm).forward(norm, maps)
         return result

@@ -92,9 +92,9 @@ class Embedder(nn.Module):
         return self.read(self.pyramid(images), images.shape[-2:])
 
     def pyramid(self, images: Tensor) -> list[Tensor]:
-        """The backbone's maps of normalised, padded images."""
-        normalised = (images.to(self.mean.dtype) - self.mean) / self.std
-        padded = padded_to(normalised, self.backbone.multiple)
+        """The backbone's maps of normalized, padded images."""
+        normalized = (images.to(self.mean.dtype) - self.mean) / self.std
+        padded = padded_to(normalized, self.backbone.multiple)
         return self.backbone(padded.contiguous(memory_format=torch.channels_last))
 
     def read(self, pyramid: list[Tensor], size: Sequence[int]) -> PixelMaps:

@@ -14,7 +14,7 @@ from hintseg.network.conv_bn_fusion import fold
 
 
 def conv_bn_relu(inputs: int, outputs: int, kernel: int = 1, groups: int = 1) -> nn.Sequential:
-    """Convolution without bias, batch normalisation, ReLU; keeps the size."""
+    """Convolution without bias, batch normalization, ReLU; keeps the size."""
     convolution = nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, groups=groups, bias=False)
     norm = nn.BatchNorm2d(outputs)
     fold(convolution, norm)
@@ -22,7 +22,7 @@ def conv_bn_relu(inputs: int, outputs: int, kernel: int = 1, groups: int = 1) ->
 
 
 def separable(inputs: int, outputs: int) -> nn.Sequential:
-    """Depthwise 3×3 then pointwise convolution, each with batch normalisation and ReLU."""
+    """Depthwise 3×3 then pointwise convolution, each with batch normalization and ReLU."""
     return nn.Sequential(conv_bn_relu(inputs, inputs, 3, groups=inputs), conv_bn_relu(inputs, outputs))
 
 
@@ -67,7 +67,7 @@ class LightDecoder(nn.Module):
 
 
 class DilatedSum(nn.Module):
-    """Sum of four dilated 3×3 convolutions, no normalisation, no ReLU, then ×2 [SPML, DeepLab v2]."""
+    """Sum of four dilated 3×3 convolutions, no normalization, no ReLU, then ×2 [SPML, DeepLab v2]."""
 
     def __init__(self, channels: Sequence[int], strides: Sequence[int], width: int = 64) -> None:
         super().__init__()
@@ -92,7 +92,7 @@ class PyramidPooling(nn.Module):
         self.stride = max(strides[-1] // 2, 1)
         inputs = channels[-1]
         self.cells = (1, 2, 3, 6)
-        # No batch normalisation after the 1-cell pool of a single image: its variance is undefined.
+        # No batch normalization after the 1-cell pool of a single image: its variance is undefined.
         self.pools = nn.ModuleList(
             nn.Sequential(
                 nn.Conv2d(inputs, inputs // 4, 1, bias=True), nn.GroupNorm(1, inputs // 4), nn.ReLU(inplace=True)

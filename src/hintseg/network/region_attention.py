@@ -1,6 +1,6 @@
 """Pixels read prototypes of remembered regions: the other part of RCA [Zhou et al., CVPR 2022].
 
-The attention is normalised as in the paper (the release leaves the softmax out).
+The attention is normalized as in the paper (the release leaves the softmax out).
 """
 
 import math

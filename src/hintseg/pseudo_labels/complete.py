@@ -104,7 +104,7 @@ def _as_large_as_expected(
 
 
 def balanced(scores: Tensor, power: float, expected: NDArray[np.floating]) -> Tensor:
-    """(T, h, w) probabilities, each class divided by its mean over the image to `power`, normalised.
+    """(T, h, w) probabilities, each class divided by its mean over the image to `power`, normalized.
 
     The mean counts in parts of what is `expected` of the class, (T,).
 
@@ -117,7 +117,7 @@ def balanced(scores: Tensor, power: float, expected: NDArray[np.floating]) -> Te
 
 
 def _only(scores: Tensor, where: Tensor) -> Tensor:
-    """Scores of the classes possible at each cell, normalised."""
+    """Scores of the classes possible at each cell, normalized."""
     kept = (scores + 1e-6) * where
     return kept / kept.sum(dim=0, keepdim=True).clamp_min(1e-12)
 

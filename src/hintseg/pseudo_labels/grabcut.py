@@ -41,7 +41,7 @@ def box_seeds(image: NDArray[np.uint8], boxes: Iterable[Box]) -> NDArray[np.uint
     return seeds
 
 
-def box_centres(boxes: Iterable[Box], size: tuple[int, int]) -> NDArray[np.uint8]:
+def box_centers(boxes: Iterable[Box], size: tuple[int, int]) -> NDArray[np.uint8]:
     """`box_seeds` without an image: the middle of every box."""
     seeds = np.full(size, UNLABELED, np.uint8)
     for box in _largest_first(boxes):
@@ -80,12 +80,12 @@ def _largest_first(boxes: Iterable[Box]) -> list[Box]:
 
 
 def box_pixels(box: Box, size: Sequence[int], fraction: float) -> tuple[slice, slice]:
-    """Rows and columns of a box shrunk, or grown, about its centre; at least one pixel."""
+    """Rows and columns of a box shrunk, or grown, about its center; at least one pixel."""
     slices = []
     for low, high, length in ((box.y0, box.y1, size[0]), (box.x0, box.x1, size[1])):
-        centre, half = (low + high) / 2, fraction * (high - low) / 2
-        first = int(np.clip(np.floor(centre - half), 0, length - 1))
-        slices.append(slice(first, int(np.clip(np.ceil(centre + half), first + 1, length))))
+        center, half = (low + high) / 2, fraction * (high - low) / 2
+        first = int(np.clip(np.floor(center - half), 0, length - 1))
+        slices.append(slice(first, int(np.clip(np.ceil(center + half), first + 1, length))))
     return slices[0], slices[1]
 
 

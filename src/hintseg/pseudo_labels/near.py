@@ -10,7 +10,7 @@ REACH = 0.05  # of an image's longer side
 
 
 def near_hints(labels: NDArray[np.uint8], num_classes: int) -> NDArray[np.bool_]:
-    """(H, W): pixels at most `REACH` from one that is labelled.
+    """(H, W): pixels at most `REACH` from one that is labeled.
 
     Args:
         labels: (H, W) uint8; values ≥ num_classes are no labels.

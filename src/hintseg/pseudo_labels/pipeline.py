@@ -24,7 +24,7 @@ from hintseg.hints.model import ImageHints
 from hintseg.hints.types.boxes import Box
 from hintseg.hints.types.registry import HINT_TYPES
 from hintseg.io.samples import DecodedImage
-from hintseg.pseudo_labels.grabcut import box_centres, box_pixels, box_seeds
+from hintseg.pseudo_labels.grabcut import box_centers, box_pixels, box_seeds
 from hintseg.pseudo_labels.target import PseudoLabels
 
 BoxSeeds = Callable[[NDArray[np.uint8], Sequence[Box]], NDArray[np.uint8]]
@@ -61,7 +61,7 @@ def hint_labels(dataset: Dataset, key: str) -> NDArray[np.uint8]:
 
 def middles(image: NDArray[np.uint8], boxes: Sequence[Box]) -> NDArray[np.uint8]:
     """In place of `box_seeds`: the middle of every box, whatever the image shows there."""
-    return box_centres(boxes, image.shape[:2])
+    return box_centers(boxes, image.shape[:2])
 
 
 def drawn(hints: ImageHints, size: tuple[int, int], num_classes: int, point_radius: int = 3) -> PseudoLabels:

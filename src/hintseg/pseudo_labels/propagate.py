@@ -81,7 +81,7 @@ def propagate_without_training(
 
     Raises:
         ConfigError: unknown method.
-        InputError: no pixel is labelled, or image and labels do not fit each other.
+        InputError: no pixel is labeled, or image and labels do not fit each other.
     """
     if method not in METHODS:
         raise unknown_name("completion method", method, METHODS)

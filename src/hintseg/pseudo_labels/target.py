@@ -61,7 +61,7 @@ class PseudoLabels(NamedTuple):
 def reduce_to(
     image: NDArray[np.uint8], labels: NDArray[np.uint8], longest_side: int
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Shrink image and labels together; thin strokes survive because labelled pixels win their cell."""
+    """Shrink image and labels together; thin strokes survive because labeled pixels win their cell."""
     small = resize_longest_side(image, longest_side)
     if small is image:
         return image, labels

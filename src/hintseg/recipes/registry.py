@@ -35,7 +35,7 @@ OBJECTIVES: dict[str, dict[str, TermConfig]] = {
         "dense_crf": TermConfig(weight=0.5),
         "entropy": TermConfig(weight=0.1),
     },
-    "normalised_cut": {"partial_cross_entropy": _PCE, "normalised_cut": TermConfig(weight=0.1)},
+    "normalized_cut": {"partial_cross_entropy": _PCE, "normalized_cut": TermConfig(weight=0.1)},
     "kernel_cut": {"partial_cross_entropy": _PCE, "kernel_cut": TermConfig(weight=0.1)},
     "propagated_cross_entropy": {"partial_cross_entropy": _PCE, "propagated_cross_entropy": TermConfig(weight=1.0)},
     "sec": {

@@ -1,4 +1,4 @@
-"""One decoded image → one random crop, scaled, mirrored and recoloured."""
+"""One decoded image → one random crop, scaled, mirrored and recolored."""
 
 from typing import Any, NamedTuple
 
@@ -58,7 +58,7 @@ class Crop(NamedTuple):
 
 
 def augment(sample: Sample, soft: SoftMask | None, config: DataConfig, random: np.random.Generator) -> Crop:
-    """A random window, scaled to the crop's side, mirrored and recoloured.
+    """A random window, scaled to the crop's side, mirrored and recolored.
 
     The window's corners are multiples of `SOFT_STRIDE`, so that soft masks stay aligned.
     """
@@ -89,7 +89,7 @@ def augment(sample: Sample, soft: SoftMask | None, config: DataConfig, random: n
             for array in (image[:, ::-1], labels[:, ::-1], regions[:, ::-1], propagated[:, ::-1], target[:, :, ::-1])
         )
     return Crop(
-        recolour(image, config, random),
+        recolor(image, config, random),
         labels,
         regions.astype(np.int32),
         sample.candidate_classes,
@@ -99,14 +99,14 @@ def augment(sample: Sample, soft: SoftMask | None, config: DataConfig, random: n
     )
 
 
-def recolour(image: NDArray[np.uint8], config: DataConfig, random: np.random.Generator) -> NDArray[np.uint8]:
+def recolor(image: NDArray[np.uint8], config: DataConfig, random: np.random.Generator) -> NDArray[np.uint8]:
     """Random brightness, contrast and saturation."""
     if config.color_jitter > 0:
         brightness, contrast, saturation = 1 + config.color_jitter * random.uniform(-1, 1, 3)
         values = image.astype(np.float32)
-        grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)[..., None].astype(np.float32)
-        values = grey + (values - grey) * np.float32(saturation)
-        mean = np.float32(grey.mean())
+        gray = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)[..., None].astype(np.float32)
+        values = gray + (values - gray) * np.float32(saturation)
+        mean = np.float32(gray.mean())
         values = (mean + (values - mean) * np.float32(contrast)) * np.float32(brightness)
         image = np.clip(values, 0, 255).astype(np.uint8)
     return image

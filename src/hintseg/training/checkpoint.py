@@ -18,7 +18,7 @@ VERSION = 2
 
 
 def save_checkpoint(path: Path, state: TrainingState, fingerprint: str, history: list[dict[str, float]]) -> None:
-    """Write network, averages, optimiser, memory and position.
+    """Write network, averages, optimizer, memory and position.
 
     Args:
         fingerprint: of recipe and data; a run resumes only with the same one.

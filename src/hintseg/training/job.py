@@ -64,7 +64,7 @@ class Job:
         dataset = self.dataset
         return RunConfig(
             self.recipe, dataset.classes, dataset.background, dataset.address or str(dataset.root.resolve()),
-            self.hint_types, self.keys, self.version, dataset.shown, self.largest, dataset.colours,
+            self.hint_types, self.keys, self.version, dataset.shown, self.largest, dataset.colors,
         )  # fmt: skip
 
     def images(self, superpixels: int) -> TrainingImages:

@@ -143,7 +143,7 @@ class StepValues:
 
 
 def train_step(state: TrainingState, batch: TrainingBatch, recipe: Recipe, fabric: Fabric) -> StepValues:
-    """One optimiser step, which a GPU may still be at when this returns."""
+    """One optimizer step, which a GPU may still be at when this returns."""
     optimizer = recipe.optimizer
     set_learning_rate(
         state.optimizer,

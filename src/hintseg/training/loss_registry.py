@@ -11,7 +11,7 @@ from hintseg.contrib.rca import RegionMemoryBank, class_regions, regional_contra
 from hintseg.contrib.sec import constraint, expansion
 from hintseg.functional.losses.candidate_classes import candidate_class_loss
 from hintseg.functional.losses.entropy import entropy
-from hintseg.functional.losses.normalised_cut import kernel_cut_loss, normalised_cut_loss
+from hintseg.functional.losses.normalized_cut import kernel_cut_loss, normalized_cut_loss
 from hintseg.functional.losses.partial_cross_entropy import partial_cross_entropy
 from hintseg.functional.losses.potts import dense_crf_loss, grid_potts_loss
 from hintseg.functional.losses.precision import at_least_float32
@@ -26,7 +26,7 @@ class TermInputs(NamedTuple):
 
     Attributes:
         maps: embeddings and logits of the batch.
-        image: (B, 3, h, w) float colours in [0, 255] at the logits' size.
+        image: (B, 3, h, w) float colors in [0, 255] at the logits' size.
         labels: (B, H, W) int64 weak labels at the crop's size.
         propagated: (B, h, w) int64 propagated labels at the logits' size (nearest).
         cells: (B, h, w) uint8 weak labels at the logits' size (nearest).
@@ -37,7 +37,7 @@ class TermInputs(NamedTuple):
         background: its class, if the data set has one.
         regions: of earlier batches, by class; a term may add this batch's.
         class_weight_power: of this term, see `TermConfig`.
-        labelled: pixels that this term's cross-entropy reads, where it is known.
+        labeled: pixels that this term's cross-entropy reads, where it is known.
     """
 
     maps: PixelMaps
@@ -52,7 +52,7 @@ class TermInputs(NamedTuple):
     background: int | None
     regions: RegionMemoryBank
     class_weight_power: float = 0.0
-    labelled: int | None = None
+    labeled: int | None = None
 
     @property
     def inside(self) -> Tensor:
@@ -89,8 +89,8 @@ def _regions(inputs: TermInputs) -> Tensor:
     return loss
 
 
-def labelled(inputs: TermInputs) -> Tensor:
-    """(B, C) bool: classes that a cut may count, those labelled in the crop."""
+def labeled(inputs: TermInputs) -> Tensor:
+    """(B, C) bool: classes that a cut may count, those labeled in the crop."""
     classes = inputs.candidate_classes.shape[1]
     found = torch.zeros(len(inputs.labels), classes + 1, dtype=torch.bool, device=inputs.labels.device)
     found.scatter_(1, inputs.labels.flatten(1).clamp_max(classes), True)
@@ -104,9 +104,9 @@ READ: dict[str, Callable[[TermInputs], Tensor]] = {
 }
 
 TERMS: dict[str, Term] = {
-    "partial_cross_entropy": lambda x: partial_cross_entropy(x.maps.logits, x.labels, x.class_weight_power, x.labelled),
+    "partial_cross_entropy": lambda x: partial_cross_entropy(x.maps.logits, x.labels, x.class_weight_power, x.labeled),
     "propagated_cross_entropy": lambda x: partial_cross_entropy(
-        x.maps.logits, x.propagated, x.class_weight_power, x.labelled
+        x.maps.logits, x.propagated, x.class_weight_power, x.labeled
     ),
     "entropy": lambda x: entropy(x.maps.logits, x.cells == UNLABELED),
     "candidate_classes": lambda x: candidate_class_loss(x.maps.logits, x.candidate_classes, x.inside),
@@ -117,6 +117,6 @@ TERMS: dict[str, Term] = {
     "expand": lambda x: expansion(x.probabilities, x.present_classes, ~x.candidate_classes, x.background, x.inside),
     "constrain": lambda x: constraint(x.probabilities, x.image, x.inside),
     "regions": _regions,
-    "normalised_cut": lambda x: normalised_cut_loss(x.probabilities, x.image, labelled(x), x.inside),
-    "kernel_cut": lambda x: kernel_cut_loss(x.probabilities, x.image, labelled(x), x.inside),
+    "normalized_cut": lambda x: normalized_cut_loss(x.probabilities, x.image, labeled(x), x.inside),
+    "kernel_cut": lambda x: kernel_cut_loss(x.probabilities, x.image, labeled(x), x.inside),
 }

@@ -8,7 +8,7 @@ from hintseg.config.schema import Recipe, TermConfig
 from hintseg.contrib.rca import RegionMemoryBank
 from hintseg.errors import unknown_name
 from hintseg.functional.losses.contrast import pixel_to_segment_loss
-from hintseg.functional.losses.partial_cross_entropy import is_labelled
+from hintseg.functional.losses.partial_cross_entropy import is_labeled
 from hintseg.functional.relations.registry import RELATIONS
 from hintseg.functional.segments.batch import SegmentedBatch, UncountedBatch, split_batch
 from hintseg.functional.segments.memory_bank import MemoryBank
@@ -70,10 +70,10 @@ class Objective:
             self.background,
             self.regions,
         )
-        labelled, segmented = self._counted(inputs, split, active)
+        labeled, segmented = self._counted(inputs, split, active)
         values = {
             name: TERMS[name](
-                inputs._replace(class_weight_power=term.class_weight_power or 0.0, labelled=labelled.get(name))
+                inputs._replace(class_weight_power=term.class_weight_power or 0.0, labeled=labeled.get(name))
             )
             for name, term in active.items()
             if name in TERMS
@@ -88,13 +88,13 @@ class Objective:
     def _counted(
         self, inputs: TermInputs, split: UncountedBatch | None, active: dict[str, TermConfig]
     ) -> tuple[dict[str, int], SegmentedBatch | None]:
-        """Labelled pixels of every cross-entropy, and the batch with as many segments as it has.
+        """Labeled pixels of every cross-entropy, and the batch with as many segments as it has.
 
         All numbers that decide the size of a tensor are asked for together, after everything that does not need them is
         under way: until then a GPU's host is far ahead of it.
         """
         terms = [name for name in READ if name in active]
-        asked = [is_labelled(READ[name](inputs), self.num_classes).sum()[None] for name in terms]
+        asked = [is_labeled(READ[name](inputs), self.num_classes).sum()[None] for name in terms]
         if split is not None:
             asked.append(split.counts)
         found = torch.cat(asked).tolist() if asked else []
@@ -132,13 +132,13 @@ class Objective:
         if embeddings.shape[-1] > side:
             embeddings = F.normalize(F.adaptive_avg_pool2d(embeddings, side), dim=1, eps=1e-12)
         side = embeddings.shape[-1]
-        colours = F.interpolate(batch.image.float(), size=(side, side), mode="area") / 127.5 - 1
+        colors = F.interpolate(batch.image.float(), size=(side, side), mode="area") / 127.5 - 1
         regions = F.interpolate(batch.regions[:, None].float(), size=(side, side), mode="nearest")[:, 0].long()
         return split_batch(
             embeddings,
             cell_labels(batch.propagated if uses_propagated_labels(self.recipe) else batch.labels, side),
             regions,
-            colours,
+            colors,
             self._foreground(batch.present_classes),
             num_classes=self.num_classes,
             ignore_index=IGNORE_INDEX,
@@ -147,10 +147,10 @@ class Objective:
 
 
 def cell_labels(labels: Tensor, side: int) -> Tensor:
-    """Weak labels of cells: a cell takes the label its labelled pixels agree on.
+    """Weak labels of cells: a cell takes the label its labeled pixels agree on.
 
-    Nearest sampling would lose most of a three-pixel stroke; a cell whose labelled pixels disagree stays
-    unlabeled, one without any labelled pixel is ignored only where its centre is.
+    Nearest sampling would lose most of a three-pixel stroke; a cell whose labeled pixels disagree stays
+    unlabeled, one without any labeled pixel is ignored only where its center is.
 
     Args:
         labels: (B, S, S) uint8.
@@ -163,6 +163,6 @@ def cell_labels(labels: Tensor, side: int) -> Tensor:
     known = values < UNLABELED
     highest = F.adaptive_max_pool2d(values.masked_fill(~known, -1), side)[:, 0]
     lowest = -F.adaptive_max_pool2d((-values).masked_fill(~known, -1000), side)[:, 0]
-    centre = F.interpolate(values, size=(side, side), mode="nearest")[:, 0]
-    blank = torch.where(centre == IGNORE_INDEX, IGNORE_INDEX, UNLABELED).to(torch.int64)
+    center = F.interpolate(values, size=(side, side), mode="nearest")[:, 0]
+    blank = torch.where(center == IGNORE_INDEX, IGNORE_INDEX, UNLABELED).to(torch.int64)
     return torch.where((highest >= 0) & (highest == lowest), highest.long(), blank)

@@ -24,8 +24,8 @@ def synchronise_batchnorm(network: nn.Module, fabric: Fabric) -> None:
         _convert(network)
         return
     for module in network.modules():
-        if isinstance(module, _BatchNorm) and getattr(module.forward, "func", None) is not _normalised:
-            module.forward = partial(_normalised, module, module.forward)  # type: ignore[method-assign]
+        if isinstance(module, _BatchNorm) and getattr(module.forward, "func", None) is not _normalized:
+            module.forward = partial(_normalized, module, module.forward)  # type: ignore[method-assign]
 
 
 def _convert(network: nn.Module) -> None:
@@ -53,16 +53,16 @@ class _Mean(torch.autograd.Function):
         return _Mean.forward(ctx, gradient)
 
 
-def _normalised(norm: _BatchNorm, plain: Callable[[Tensor], Tensor], maps: Tensor) -> Tensor:
+def _normalized(norm: _BatchNorm, plain: Callable[[Tensor], Tensor], maps: Tensor) -> Tensor:
     """While training by statistics of all processes' images, of which each has equally many; else as `plain` does."""
     if not norm.training:
         return plain(maps)
     everywhere = (0, *range(2, maps.ndim))
     mean = _Mean.apply(maps.mean(everywhere, keepdim=True))
-    centred = maps - mean
-    variance = _Mean.apply(centred.square().mean(everywhere, keepdim=True))
+    centered = maps - mean
+    variance = _Mean.apply(centered.square().mean(everywhere, keepdim=True))
     _update(norm, mean.detach().flatten(), variance.detach().flatten(), maps.numel() // maps.shape[1])
-    result: Tensor = centred * (variance + norm.eps).rsqrt()
+    result: Tensor = centered * (variance + norm.eps).rsqrt()
     if norm.affine:
         result = result * _broadcast(norm.weight, maps.ndim) + _broadcast(norm.bias, maps.ndim)
     for then in ("drop", "act"):  # timm's batch norm does these, too

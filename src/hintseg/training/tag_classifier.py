@@ -149,7 +149,7 @@ def tagged_probabilities(
 
     Args:
         scores: (C, h, w) logits.
-        pixels: whether the network also learned from labelled pixels; then its softmax is worth more than
+        pixels: whether the network also learned from labeled pixels; then its softmax is worth more than
             its activations.
     """
     classes = np.flatnonzero(target.candidate_classes)

@@ -69,7 +69,7 @@ def test_the_whole_journey(hintseg, scenes, trained, tmp_path):
     assert np.array(content["confusion"]).sum() == content["pixels"] == 2 * 72 * 96
 
     photograph = photographs / "scene 4 ä.png"
-    code, out, _ = hintseg("retrieve", trained, photograph, "--at", "20,20", "--neighbours", 3)
+    code, out, _ = hintseg("retrieve", trained, photograph, "--at", "20,20", "--neighbors", 3)
     assert code == 0
     assert out.startswith("similarity, class and image of the nearest training segments:\n")
     assert len(json.loads((trained / "retrieval" / "scene 4 ä.json").read_text("utf-8"))) == 3
@@ -80,7 +80,7 @@ def test_the_whole_journey(hintseg, scenes, trained, tmp_path):
 
 @pytest.mark.parametrize("damage", [lambda path: path.write_bytes(path.read_bytes()[:60]), lambda path: path.unlink()])
 def test_a_training_image_that_cannot_be_read_is_an_empty_tile(hintseg, trained, scenes, damage, caplog):
-    clicked = ("retrieve", trained, scenes.path("scene 4 ä"), "--at", "20,20", "--neighbours", 9)
+    clicked = ("retrieve", trained, scenes.path("scene 4 ä"), "--at", "20,20", "--neighbors", 9)
     assert hintseg(*clicked)[0] == 0
     listing = trained / "retrieval" / "scene 4 ä.json"
     nearest = json.loads(listing.read_text("utf-8"))[0]["key"]

@@ -46,7 +46,7 @@ def test_names_are_data_on_a_page(tmp_path):
     wicked = '<script>alert("x")</script>'
     write_page(
         path, "run.html", wicked, [wicked], summary=wicked, evaluations=[], training=[wicked], predictions=[],
-        neighbours=[], charts=[], seconds=None, configuration=wicked,
+        neighbors=[], charts=[], seconds=None, configuration=wicked,
     )  # fmt: skip
     text = path.read_text("utf-8")
     assert "<script" not in text

@@ -38,10 +38,10 @@ def test_a_photograph_has_three(channels, folder):
     assert blue.max() < 10
 
 
-def test_a_grey_one_has_one(channels, folder):
+def test_a_gray_one_has_one(channels, folder):
     Image.fromarray(np.full((20, 30), 77, np.uint8)).save(folder / "c.png")
-    (grey,) = channels("c")
-    np.testing.assert_allclose(grey, 77, atol=3)
+    (gray,) = channels("c")
+    np.testing.assert_allclose(gray, 77, atol=3)
 
 
 def test_a_microscopes_channels_are_stretched_one_by_one(channels, folder):

@@ -1,4 +1,4 @@
-"""Classes that are added, renamed, moved, coloured and deleted: every hint stays with its class."""
+"""Classes that are added, renamed, moved, colored and deleted: every hint stays with its class."""
 
 import io
 import json
@@ -45,26 +45,26 @@ def delete(tab, label):
     return tab.client.delete(f"/api/classes/{tab.ids[label]}", headers={"If-Match": version})
 
 
-def test_order_and_colour_are_kept_and_move_no_hint(tab, start, folder):
+def test_order_and_color_are_kept_and_move_no_hint(tab, start, folder):
     tab.save("b", DRAWN)
     before = (folder / "scribbles.json").read_text("utf-8")
     ids = tab.ids
     assert put(tab, order=[ids[2], ids[0]]).status_code == 200
-    coloured = [{"id": one, "name": name} for one, name in zip(ids, ("sky", "roof", "été"), strict=True)]
-    coloured[1]["colour"] = "#123456"
-    assert put(tab, classes=coloured).status_code == 200
+    colored = [{"id": one, "name": name} for one, name in zip(ids, ("sky", "roof", "été"), strict=True)]
+    colored[1]["color"] = "#123456"
+    assert put(tab, classes=colored).status_code == 200
     shown = start().get("/api/project").json()["classes"]
     assert [one["place"] for one in shown] == [1, 2, 0]
-    assert shown[1]["colour"] == "#123456"
+    assert shown[1]["color"] == "#123456"
     assert (folder / "scribbles.json").read_text("utf-8") == before
     mask = np.asarray(Image.open(io.BytesIO(tab.client.get("/api/mask/b").content)))
-    assert {tuple(colour) for colour in mask[..., :3].reshape(-1, 3)} >= {(0x12, 0x34, 0x56)}
+    assert {tuple(color) for color in mask[..., :3].reshape(-1, 3)} >= {(0x12, 0x34, 0x56)}
 
 
-@pytest.mark.parametrize("colour", ["red", "#12345", "#12345g", "#fff;}*"])
-def test_what_is_no_colour_is_refused(tab, colour):
+@pytest.mark.parametrize("color", ["red", "#12345", "#12345g", "#fff;}*"])
+def test_what_is_no_color_is_refused(tab, color):
     classes = [{"id": one, "name": name} for one, name in zip(tab.ids, "abc", strict=True)]
-    classes[0]["colour"] = colour
+    classes[0]["color"] = color
     assert put(tab, classes=classes).status_code == 422
     assert tab.reload()["classes"][0]["name"] == "sky"
 
@@ -274,19 +274,19 @@ def test_tags_still_teach_after_a_class_was_added(tab, folder):
     assert set(unlocalized(images)) == set(keys)
 
 
-def test_classes_keep_their_colours_when_one_before_them_is_deleted(tab, start):
+def test_classes_keep_their_colors_when_one_before_them_is_deleted(tab, start):
     tab.reload()
-    before = {one["name"]: one["colour"] for one in tab.reload()["classes"]}
+    before = {one["name"]: one["color"] for one in tab.reload()["classes"]}
     assert delete(tab, 0).status_code == 200
-    left = {one["name"]: one["colour"] for one in start().get("/api/project").json()["classes"]}
-    assert left == {name: colour for name, colour in before.items() if name in left}
+    left = {one["name"]: one["color"] for one in start().get("/api/project").json()["classes"]}
+    assert left == {name: color for name, color in before.items() if name in left}
     tab.ids = [one["id"] for one in tab.reload()["classes"]]
     classes = [{"id": one["id"], "name": one["name"]} for one in tab.reload()["classes"]]
     assert put(tab, classes=[*classes, {"id": None, "name": "new"}]).status_code == 200
     for name in "xyz":
-        colours = [one["colour"] for one in tab.reload()["classes"]]
-        assert colours[:2] == list(left.values())
-        assert len(set(colours)) == len(colours)
+        colors = [one["color"] for one in tab.reload()["classes"]]
+        assert colors[:2] == list(left.values())
+        assert len(set(colors)) == len(colors)
         classes = [{"id": one["id"], "name": one["name"]} for one in tab.reload()["classes"]]
         assert put(tab, classes=[*classes, {"id": None, "name": name}]).status_code == 200
-        assert [one["colour"] for one in tab.reload()["classes"]][: len(colours)] == colours
+        assert [one["color"] for one in tab.reload()["classes"]][: len(colors)] == colors

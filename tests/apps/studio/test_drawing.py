@@ -101,7 +101,7 @@ def test_a_polygon_is_filled_and_undone_in_one_step(page, photographs):
     expect(page.locator("#hint-count")).to_have_text("Hints of this image (0)")
 
 
-MASK_COLOURS = """(({ mask }) => {
+MASK_COLORS = """(({ mask }) => {
   if (!mask) return 0;
   const pen = new OffscreenCanvas(mask.width, mask.height).getContext("2d");
   pen.drawImage(mask, 0, 0);
@@ -123,7 +123,7 @@ def test_an_area_of_the_mask_is_filled(page, photographs):
         page.keyboard.press(key)
         scribble(page, (0.1, height), (0.9, height))
     expect(page.locator("#source")).to_have_text("from this image's hints alone")
-    eventually(lambda: shown(page, MASK_COLOURS) == 2)  # the mask of both strokes
+    eventually(lambda: shown(page, MASK_COLORS) == 2)  # the mask of both strokes
     page.route("**/api/mask/**", lambda route: None)  # a filled area changes the mask: that of the first click stays
     page.keyboard.press("f")
     page.mouse.click(*hand.at(0.1, 0.22))

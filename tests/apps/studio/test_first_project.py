@@ -93,10 +93,10 @@ def classes_of_mask(page):
         pen.drawImage(state.view.mask, 0, 0);
         const { data } = pen.getImageData(0, 0, state.view.width, state.view.height), counts = {};
         for (let at = 0; at < data.length; at += 4) {
-          const colour = "#" + [...data.slice(at, at + 3)].map((part) => part.toString(16).padStart(2, "0")).join("");
-          counts[colour] = (counts[colour] ?? 0) + 1;
+          const color = "#" + [...data.slice(at, at + 3)].map((part) => part.toString(16).padStart(2, "0")).join("");
+          counts[color] = (counts[color] ?? 0) + 1;
         }
-        return state.project.classes.map(({ name, colour }) => [name, counts[colour] ?? 0]);
+        return state.project.classes.map(({ name, color }) => [name, counts[color] ?? 0]);
       })()""",
     )
     return {name: count / (SIZE[0] * SIZE[1]) for name, count in found}

@@ -97,7 +97,7 @@ def test_from_photographs_to_masks(browser, serve, photographs, tmp_path):
         for stroke in demo_strokes("cat", name):
             hand.draw(*stroke)
 
-    # Train, watch, look at a segment's neighbours, accept, export.
+    # Train, watch, look at a segment's neighbors, accept, export.
     page.click("#train")
     expect(page.locator("#progress")).to_be_visible()
     if SCREENSHOTS:
@@ -115,10 +115,10 @@ def test_from_photographs_to_masks(browser, serve, photographs, tmp_path):
         page.locator("#images button", has_text="cat").click()
     held[0].continue_()
     page.unroute("**/api/nearest/cat*")
-    expect(page.locator("#neighbours button").first).to_be_visible()
+    expect(page.locator("#neighbors button").first).to_be_visible()
     with page.expect_response("**/api/mask/cat*"):
         page.locator("#images button", has_text="cat").click()
-    expect(page.locator("#neighbours button").first).to_be_visible()
+    expect(page.locator("#neighbors button").first).to_be_visible()
     expect(page.locator("#source")).to_contain_text("mask of run-001")
     shoot(page, "studio-look")
     page.click("#accept")

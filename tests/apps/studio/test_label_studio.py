@@ -30,7 +30,7 @@ from fastapi.testclient import TestClient
 from hintseg.apps.studio.backend import Backend, create_backend
 from hintseg.apps.studio.fetch import require_harmless
 from hintseg.apps.studio.label_studio import LabelStudio
-from hintseg.apps.studio.labelling import control_tag, regions
+from hintseg.apps.studio.labeling import control_tag, regions
 
 BROWSER = next((path for name in ("chromium", "google-chrome", "chrome") if (path := shutil.which(name))), None)
 SCREENSHOTS = os.environ.get("HINTSEG_SCREENSHOTS")
@@ -459,7 +459,7 @@ def test_training_leaves_out_what_cannot_be_read_and_says_so(predicting):
     assert [path.name[:7] for path in (backend.folder / "data-001" / "images").iterdir()] == ["task-1-"]
     with pytest.raises(InputError, match="task 2: gone"):
         backend.train(tasks[1:], two)
-    with pytest.raises(InputError, match="name 2 images; the labelling page"):
+    with pytest.raises(InputError, match="name 2 images; the labeling page"):
         backend.train(tasks[:1])
     other = [{**part, "to_name": "other"} for part in annotation(1)]
     backend.train([{**tasks[0], "annotations": [{"result": [*annotation(0), *other]}]}], two)
@@ -570,7 +570,7 @@ def _journey(call, service):
     health = lambda: json.load(urllib.request.urlopen(f"{service}/health"))  # noqa: E731
     _until(lambda: health()["version"] != "untrained" or "error" in health(), 300)
     assert health()["version"] == "data-001", health()
-    # Opening a task in the labelling page asks the model for its prediction.
+    # Opening a task in the labeling page asks the model for its prediction.
     call("PATCH", f"/api/ml/{connected['id']}", {"url": service, "project": project, "title": "hintseg"})
     call("POST", f"/api/dm/actions?id=retrieve_tasks_predictions&project={project}",
          {"selectedItems": {"all": True, "excluded": []}})  # fmt: skip

@@ -17,7 +17,7 @@ from hintseg.apps.studio.trainer import Model, Trainer
 from hintseg.errors import RunError
 from hintseg.instant import features
 from hintseg.instant.session import Session
-from hintseg.io.palette import class_colours, parse_colour
+from hintseg.io.palette import class_colors, parse_color
 from hintseg.simulate.hints import simulate_points
 
 
@@ -37,8 +37,8 @@ def labels_of(tab, key):
     answer = tab.client.get(f"/api/mask/{key}")
     assert answer.status_code == 200, answer.text
     pixels = np.asarray(Image.open(io.BytesIO(answer.content)))[..., :3].astype(int)
-    colours = np.array([parse_colour(colour) for colour in class_colours()])
-    return np.abs(pixels[:, :, None] - colours).sum(axis=3).argmin(axis=2)
+    colors = np.array([parse_color(color) for color in class_colors()])
+    return np.abs(pixels[:, :, None] - colors).sum(axis=3).argmin(axis=2)
 
 
 def points_on(tab, key, labels=(0, 1, 2)):

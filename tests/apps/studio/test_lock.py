@@ -145,7 +145,8 @@ def test_check_and_train_work_on_an_open_folder(scenes, tiny, tmp_path):
         ("classes.json", '{"cow": "0123abcd"}', True),
         ("classes.json", '{"cow": "#ff0000"}', False),
         ("classes.json", '["cow"]', False),
-        ("appearance.json", '{"order": [], "colours": {}}', True),
+        ("appearance.json", '{"order": [], "colors": {}}', True),
+        ("appearance.json", '{"order": [], "colours": {}}', True),  # of an earlier version
         ("server.lock", "{}", True),
         ("server.lock", '{"pid": 1, "host": "a"}', False),
         (

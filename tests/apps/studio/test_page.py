@@ -26,7 +26,7 @@ def names(page):
 
 
 @pytest.mark.slow
-def test_classes_are_moved_coloured_hidden_and_deleted(page, photographs):
+def test_classes_are_moved_colored_hidden_and_deleted(page, photographs):
     for name in ("dog", "tree", "sky"):
         add(page, name)
         expect(page.locator("#classes .pick b", has_text=name)).to_be_visible()
@@ -46,17 +46,17 @@ def test_classes_are_moved_coloured_hidden_and_deleted(page, photographs):
     page.keyboard.press("1")
     expect(page.locator("#classes .pick[aria-pressed=true]")).to_have_text("sky")
 
-    # Renamed and coloured at once; not to the name of another class.
+    # Renamed and colored at once; not to the name of another class.
     page.locator("#classes .more").nth(2).click()
     page.fill("#class-name", "sky")
     page.click("#class-form button.main")
     expect(page.locator("#class-uses")).to_contain_text("“sky” is another class already")
     page.fill("#class-name", "bush")
-    page.locator("#class-colour").fill("#ff00ff")
+    page.locator("#class-color").fill("#ff00ff")
     page.click("#class-form button.main")
     eventually(lambda: names(page) == ["sky", "dog", "bush"])
-    colour = "getComputedStyle(document.querySelectorAll('#classes .swatch')[2]).backgroundColor"
-    eventually(lambda: page.evaluate(colour) == "rgb(255, 0, 255)")
+    color = "getComputedStyle(document.querySelectorAll('#classes .swatch')[2]).backgroundColor"
+    eventually(lambda: page.evaluate(color) == "rgb(255, 0, 255)")
     eventually(lambda: stored(photographs) == ["bush"])
 
     # Hidden, with its strokes.
@@ -293,13 +293,13 @@ def test_what_is_not_saved_is_said_until_it_is(page, photographs, tmp_path):
     page.unroute("**/api/hints/astronaut")
     scribble(page, (0.1, 0.5), (0.6, 0.5))
     expect(page.locator("#saved")).to_have_text("saved")
-    # An accepted mask can be taken away; classes that change elsewhere colour the mask anew.
+    # An accepted mask can be taken away; classes that change elsewhere color the mask anew.
     expect(page.locator("#source")).to_have_text("from this image's hints alone")
     page.click("#accept")
     expect(page.locator("#accept")).to_have_attribute("title", re.compile("^take the accepted mask away"))
     change = """async () => {
         const found = await (await fetch("/api/project")).json();
-        const body = { classes: found.classes.map(({ id, name }) => ({ id, name, colour: "#ff00ff" })), background: null };
+        const body = { classes: found.classes.map(({ id, name }) => ({ id, name, color: "#ff00ff" })), background: null };
         await fetch("/api/classes", { method: "PUT", headers: { "If-Match": found.version, "Content-Type": "application/json" }, body: JSON.stringify(body) });
     }"""  # noqa: E501
     with page.expect_response("**/api/mask/astronaut*"):

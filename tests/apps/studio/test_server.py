@@ -31,7 +31,7 @@ from hintseg.apps.studio.run_record import RunRecord
 from hintseg.apps.studio.server import create_app, serve
 from hintseg.apps.studio.trainer import Model, Trainer
 from hintseg.formats.registry import WRITERS
-from hintseg.io.palette import class_colours
+from hintseg.io.palette import class_colors
 from hintseg.pseudo_labels.propagate import complete_key
 
 DRAWN = {
@@ -121,7 +121,7 @@ def test_classes_are_renamed_and_added_but_never_lost(tab, folder):
     assert not Dataset.open(folder).tags_exhaustive
     answer = tab.classes(["sky", "wall", "été", "x"], complete=True)
     assert answer.json()["complete"] is Dataset.open(folder).tags_exhaustive is True
-    assert len(set(class_colours())) == len(class_colours())
+    assert len(set(class_colors())) == len(class_colors())
 
 
 def test_a_port_that_is_taken_is_said():
@@ -248,7 +248,7 @@ def test_training_without_hints_and_with_bad_weights_says_what_is_wrong(folder):
 
 
 @pytest.mark.slow
-def test_training_gives_masks_uncertainty_neighbours_and_exports(scenes, tiny):
+def test_training_gives_masks_uncertainty_neighbors_and_exports(scenes, tiny):
     project = Project.open(scenes.root)
     client = TestClient(create_app(project, Trainer(project, "none", tuple(tiny))))
     assert client.post("/api/train", json={"effort": "quick"}).json()["training"]
@@ -261,7 +261,7 @@ def test_training_gives_masks_uncertainty_neighbours_and_exports(scenes, tiny):
         assert client.get(f"/api/mask/{name}").status_code == 200
     found = client.get(f"/api/nearest/{key}", params={"x": 30, "y": 20}).json()
     assert found["outline"]
-    assert found["neighbours"]
+    assert found["neighbors"]
     deadline = time.monotonic() + 60
     while len(client.get("/api/state").json()["uncertain"]) < 5 and time.monotonic() < deadline:
         time.sleep(0.2)
@@ -387,10 +387,10 @@ def test_no_mask_is_exported_under_another_class_name(tab, monkeypatch):
     assert "export again" in answer.json()["detail"]
 
 
-def test_an_exported_png_says_its_classes_in_the_users_colours(tab):
+def test_an_exported_png_says_its_classes_in_the_users_colors(tab):
     tab.save("b", DRAWN)
-    colours = [{"id": one, "name": name} for one, name in zip(tab.ids, ("sky", "roof", "été"), strict=True)]
-    body = {"classes": [{**colours[0], "colour": "#123456"}, *colours[1:]], "background": tab.ids[0]}
+    colors = [{"id": one, "name": name} for one, name in zip(tab.ids, ("sky", "roof", "été"), strict=True)]
+    body = {"classes": [{**colors[0], "color": "#123456"}, *colors[1:]], "background": tab.ids[0]}
     assert tab.client.put("/api/classes", json=body, headers={"If-Match": tab.project["version"]}).status_code == 200
     packed = zipfile.ZipFile(io.BytesIO(tab.client.get("/api/export").content))
     assert set(packed.namelist()) == {"classes.csv", "labelmap.txt", "masks/b.png"}

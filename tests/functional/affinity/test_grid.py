@@ -1,11 +1,11 @@
-"""Grid neighbours against the double loop of their definition."""
+"""Grid neighbors against the double loop of their definition."""
 
 import math
 
 import pytest
 import torch
 
-from hintseg.functional.affinity.grid import GridNeighbours
+from hintseg.functional.affinity.grid import GridNeighbors
 
 
 def slow_matrix(image):
@@ -32,11 +32,11 @@ def slow_matrix(image):
 
 
 @pytest.mark.parametrize("size", [(3, 4), (1, 5), (4, 1)])
-def test_grid_neighbours_by_definition(size):
+def test_grid_neighbors_by_definition(size):
     generator = torch.Generator().manual_seed(0)
     images = torch.randn(2, 3, *size, generator=generator, dtype=torch.float64)
     values = torch.randn(2, 2, size[0] * size[1], generator=generator, dtype=torch.float64)
-    grid = GridNeighbours(images)
+    grid = GridNeighbors(images)
     for number, image in enumerate(images):
         matrix = slow_matrix(image)
         torch.testing.assert_close(grid.apply(values)[number], values[number] @ matrix)
@@ -44,5 +44,5 @@ def test_grid_neighbours_by_definition(size):
 
 
 def test_flat_images():
-    degree = GridNeighbours(torch.zeros(1, 3, 2, 2)).degree()
+    degree = GridNeighbors(torch.zeros(1, 3, 2, 2)).degree()
     torch.testing.assert_close(degree, torch.full((1, 4), 2 + 1 / math.sqrt(2)))

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from hintseg.functional.affinity.gaussian import DenseGaussian
 from hintseg.functional.losses.candidate_classes import candidate_class_loss
 from hintseg.functional.losses.entropy import entropy
-from hintseg.functional.losses.normalised_cut import kernel_cut_loss, normalised_cut, normalised_cut_loss
+from hintseg.functional.losses.normalized_cut import kernel_cut_loss, normalized_cut, normalized_cut_loss
 from hintseg.functional.losses.partial_cross_entropy import class_weights, partial_cross_entropy
 from hintseg.functional.losses.potts import dense_crf_loss, grid_potts_loss, potts
 from hintseg.functional.losses.soft_cross_entropy import soft_cross_entropy
@@ -175,7 +175,7 @@ def test_quadratic_potts_is_bilinear_less_the_gini_entropy():
     torch.testing.assert_close(potts(probabilities, affinity, quadratic=True) / 2, difference)
 
 
-def test_dense_crf_loss_prefers_borders_along_colours():
+def test_dense_crf_loss_prefers_borders_along_colors():
     image = torch.zeros(1, 3, 16, 16)
     image[..., 8:] = 200
     along = torch.zeros(1, 2, 16, 16)
@@ -185,7 +185,7 @@ def test_dense_crf_loss_prefers_borders_along_colours():
     assert float(dense_crf_loss(across, image)) > 0.1
 
 
-def test_normalised_cut_by_its_definition_and_gradient():
+def test_normalized_cut_by_its_definition_and_gradient():
     features = torch.randn(2, 6, 3, generator=torch.Generator().manual_seed(4), dtype=torch.float64)
     affinity = DenseGaussian(features, keep=True, include_self=False)
     probabilities = random_logits(2, 3, 6).softmax(dim=1)
@@ -200,17 +200,17 @@ def test_normalised_cut_by_its_definition_and_gradient():
             if counted[image, label]:
                 cuts.append(float(inside @ weights @ (1 - inside) / (weights.sum(dim=1) @ inside)))
         means.append(sum(cuts) / len(cuts))
-    assert float(normalised_cut(probabilities, affinity, counted)) == pytest.approx(sum(means) / 2, rel=1e-9)
+    assert float(normalized_cut(probabilities, affinity, counted)) == pytest.approx(sum(means) / 2, rel=1e-9)
     leaf = probabilities.detach().requires_grad_()
-    assert torch.autograd.gradcheck(lambda s: normalised_cut(s, affinity, counted), (leaf,))
-    nothing = normalised_cut(leaf, affinity, torch.zeros_like(counted))
+    assert torch.autograd.gradcheck(lambda s: normalized_cut(s, affinity, counted), (leaf,))
+    nothing = normalized_cut(leaf, affinity, torch.zeros_like(counted))
     nothing.backward()
     assert float(nothing) == 0 == float(leaf.grad.abs().sum())
 
 
-@pytest.mark.parametrize("loss", [dense_crf_loss, grid_potts_loss, normalised_cut_loss, kernel_cut_loss])
+@pytest.mark.parametrize("loss", [dense_crf_loss, grid_potts_loss, normalized_cut_loss, kernel_cut_loss])
 def test_losses_on_maps(loss):
-    """Gradients agree with finite differences; borders along colours cost less than borders across them."""
+    """Gradients agree with finite differences; borders along colors cost less than borders across them."""
     image = torch.zeros(1, 3, 6, 8, dtype=torch.float64)
     image[..., 4:] = 200
     probabilities = random_logits(1, 2, 6, 8).softmax(dim=1).detach().requires_grad_()
@@ -223,7 +223,7 @@ def test_losses_on_maps(loss):
     assert torch.isfinite(halved)
 
 
-@pytest.mark.parametrize("loss", [dense_crf_loss, grid_potts_loss, normalised_cut_loss, kernel_cut_loss])
+@pytest.mark.parametrize("loss", [dense_crf_loss, grid_potts_loss, normalized_cut_loss, kernel_cut_loss])
 @pytest.mark.parametrize("size", [(6, 8), (40, 64)])
 def test_what_pads_a_crop_does_not_count(loss, size):
     """Cells of the reduced grid included: at 64 pixels they hold two by two."""

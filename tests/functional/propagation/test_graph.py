@@ -6,7 +6,7 @@ import torch
 
 from hintseg.errors import ConfigError
 from hintseg.functional.propagation.graph import harmonic, local_global_consistency, markov_walk
-from hintseg.functional.propagation.normalised_cut import kernel_kmeans, spectral_embedding
+from hintseg.functional.propagation.normalized_cut import kernel_kmeans, spectral_embedding
 from hintseg.functional.propagation.regions import METHODS, propagate, propagated_labels, region_affinity
 
 
@@ -14,37 +14,37 @@ def random_graph(nodes=12, classes=3, seed=0):
     generator = torch.Generator().manual_seed(seed)
     points = torch.randn(nodes, 2, generator=generator, dtype=torch.float64)
     weights = torch.exp(-torch.cdist(points, points).square())
-    labelled = torch.zeros(nodes, dtype=torch.bool)
-    labelled[[0, 3, 7]] = True
+    labeled = torch.zeros(nodes, dtype=torch.bool)
+    labeled[[0, 3, 7]] = True
     seeds = torch.zeros(nodes, classes, dtype=torch.float64)
     seeds[0, 0] = seeds[3, 1] = 1
     seeds[7] = torch.tensor([0.25, 0.0, 0.75])
-    return weights, seeds, labelled
+    return weights, seeds, labeled
 
 
 @pytest.mark.parametrize("leak", [0.0, 0.01, 1.0])
 def test_harmonic_is_the_fixed_point_of_averaging(leak):
-    weights, seeds, labelled = random_graph()
+    weights, seeds, labeled = random_graph()
     step = weights.clone().fill_diagonal_(0)
     step /= step.sum(dim=1, keepdim=True) * (1 + leak)
     scores = seeds.clone()
     for _ in range(5000):
-        scores = torch.where(labelled[:, None], seeds, step @ scores)
-    result = harmonic(weights, seeds, labelled, leak)
+        scores = torch.where(labeled[:, None], seeds, step @ scores)
+    result = harmonic(weights, seeds, labeled, leak)
     torch.testing.assert_close(result, scores, atol=1e-7, rtol=0)
     if leak == 0:
         torch.testing.assert_close(result.sum(dim=1), torch.ones(12, dtype=torch.float64), atol=1e-6, rtol=0)
     else:
-        assert (result[~labelled].sum(dim=1) < 1 / (1 + leak) + 1e-9).all()
+        assert (result[~labeled].sum(dim=1) < 1 / (1 + leak) + 1e-9).all()
 
 
 def test_harmonic_corner_cases():
-    weights, seeds, labelled = random_graph()
-    everything = torch.ones_like(labelled)
+    weights, seeds, labeled = random_graph()
+    everything = torch.ones_like(labeled)
     assert torch.equal(harmonic(weights, seeds, everything), seeds)
     assert torch.equal(harmonic(weights, seeds, ~everything), torch.zeros_like(seeds))
     apart = torch.block_diag(weights, torch.ones(2, 2, dtype=torch.float64))
-    result = harmonic(apart, torch.cat([seeds, seeds[:2]]), torch.cat([labelled, torch.tensor([False, False])]))
+    result = harmonic(apart, torch.cat([seeds, seeds[:2]]), torch.cat([labeled, torch.tensor([False, False])]))
     assert result[-2:].abs().max() < 1e-9
 
 
@@ -83,28 +83,28 @@ def test_spectral_embedding_solves_the_generalised_problem():
         spectral_embedding(weights, 12)
 
 
-def energy(weights, assignment, clusters, normalised):
+def energy(weights, assignment, clusters, normalized):
     total = 0.0
     for label in range(clusters):
         inside = (assignment == label).double()
-        mass = inside @ weights.sum(dim=1) if normalised else inside.sum()
+        mass = inside @ weights.sum(dim=1) if normalized else inside.sum()
         if mass > 0:
             total -= float(inside @ weights @ inside / mass)
     return total
 
 
-@pytest.mark.parametrize("normalised", [True, False])
+@pytest.mark.parametrize("normalized", [True, False])
 @pytest.mark.parametrize("seed", range(5))
-def test_kernel_kmeans_descends_and_keeps_what_is_fixed(normalised, seed):
-    weights, _, labelled = random_graph(20, seed=seed)
-    labelled = torch.nn.functional.pad(labelled[:12], (0, 8))
+def test_kernel_kmeans_descends_and_keeps_what_is_fixed(normalized, seed):
+    weights, _, labeled = random_graph(20, seed=seed)
+    labeled = torch.nn.functional.pad(labeled[:12], (0, 8))
     start = torch.randint(0, 3, (20,), generator=torch.Generator().manual_seed(seed))
-    before = energy(weights, start, 3, normalised)
+    before = energy(weights, start, 3, normalized)
     for rounds in range(1, 5):
-        result = kernel_kmeans(weights, start, 3, labelled, normalised=normalised, iterations=rounds)
-        after = energy(weights, result, 3, normalised)
+        result = kernel_kmeans(weights, start, 3, labeled, normalized=normalized, iterations=rounds)
+        after = energy(weights, result, 3, normalized)
         assert after <= before + 1e-9
-        assert torch.equal(result[labelled], start[labelled])
+        assert torch.equal(result[labeled], start[labeled])
         before = after
 
 
@@ -129,7 +129,7 @@ def test_region_affinity_by_hand():
     image, _, regions = halves()
     weights = region_affinity(image, regions)
     torch.testing.assert_close(weights, weights.T)
-    # Neighbours of one colour touch without a contour: e^-½(8/32/0.1)² + e^0.
+    # Neighbors of one color touch without a contour: e^-½(8/32/0.1)² + e^0.
     near = np.exp(-0.5 * (8 / 32 / 0.1) ** 2) + 1
     assert float(weights[0, 1]) == pytest.approx(near, abs=1e-3)
     assert float(weights[1, 2]) < 0.01
@@ -138,7 +138,7 @@ def test_region_affinity_by_hand():
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_hints_spread_to_regions_of_their_colour(method):
+def test_hints_spread_to_regions_of_their_color(method):
     image, labels, regions = halves()
     shares = propagate(image, labels, regions, 3, method)
     np.testing.assert_allclose(shares.sum(axis=1), 1, atol=1e-6)

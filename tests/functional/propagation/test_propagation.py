@@ -7,7 +7,7 @@ import torch.nn.functional as F
 
 from hintseg.errors import InputError
 from hintseg.functional.affinity import gaussian
-from hintseg.functional.affinity.gaussian import DenseGaussian, position_colour_features
+from hintseg.functional.affinity.gaussian import DenseGaussian, position_color_features
 from hintseg.functional.affinity.lattice import PermutohedralLattice
 from hintseg.functional.propagation import random_walk as walk_module
 from hintseg.functional.propagation.dense_crf import dense_crf
@@ -59,13 +59,13 @@ def slow_crf(image, probabilities, iterations, kernels):
     """Mean field by O(N²) sums, kernel by kernel."""
     classes, height, width = probabilities.shape
     rows, columns = np.mgrid[:height, :width].reshape(2, -1).astype(np.float64)
-    colours = image.reshape(-1, 3).astype(np.float64)
+    colors = image.reshape(-1, 3).astype(np.float64)
     unary = np.log(np.clip(probabilities.reshape(classes, -1), 1e-5, 1))
     matrices = []
     for weight, sxy, srgb in kernels:
         square = ((rows[:, None] - rows) ** 2 + (columns[:, None] - columns) ** 2) / sxy**2
         if srgb is not None:
-            square = square + ((colours[:, None] - colours) ** 2).sum(axis=2) / srgb**2
+            square = square + ((colors[:, None] - colors) ** 2).sum(axis=2) / srgb**2
         kernel = np.exp(-0.5 * square)
         scale = 1 / np.sqrt(kernel.sum(axis=1))
         matrices.append(weight * scale[:, None] * kernel * scale)
@@ -141,12 +141,12 @@ def test_dense_gaussian_blocks_equal_the_kept_matrix(monkeypatch):
 def test_lattice_approximates_the_exact_filter():
     random = torch.Generator().manual_seed(0)
     image = torch.rand(1, 3, 20, 24, generator=random) * 40
-    features = position_colour_features(image, 5.0, 30.0)
+    features = position_color_features(image, 5.0, 30.0)
     values = torch.rand(480, 2, generator=random)
     exact = DenseGaussian(features).apply(values.T[None])[0].T
     rough = PermutohedralLattice(features[0]).filter(values)
     ones = torch.ones(480, 1)
-    # Up to the lattice's gain, which normalisation removes.
+    # Up to the lattice's gain, which normalization removes.
     mean_exact = exact / DenseGaussian(features).degree()[0][:, None]
     mean_rough = rough / PermutohedralLattice(features[0]).filter(ones)
     assert (mean_exact - mean_rough).abs().max() < 0.05

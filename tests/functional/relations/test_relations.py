@@ -15,20 +15,20 @@ from hintseg.functional.segments.batch import split_batch
 from hintseg.functional.segments.memory_bank import MemoryBank
 
 
-def build(images=2, tags=None, seed=0, extra_unlabeled=False, labelled=True):
+def build(images=2, tags=None, seed=0, extra_unlabeled=False, labeled=True):
     random = torch.Generator().manual_seed(seed)
     maps = F.normalize(torch.randn(images, 5, 8, 8, generator=random, dtype=torch.float64), dim=1).requires_grad_()
     labels = torch.full((images, 8, 8), 254)
-    if labelled:
+    if labeled:
         labels[:, :2, :2] = 0
         labels[:, 5:7, 5:7] = 1
     regions = torch.randint(3, (images, 8, 8), generator=random)
     if extra_unlabeled:
         regions[labels == 254] += 3 * torch.randint(2, (int((labels == 254).sum()),), generator=random)
     tags = torch.ones(images, 3, dtype=torch.bool) if tags is None else tags
-    colours = torch.rand(images, 3, 8, 8, generator=random) * 2 - 1
+    colors = torch.rand(images, 3, 8, 8, generator=random) * 2 - 1
     return split_batch(
-        maps, labels, regions, colours, tags, num_classes=3, ignore_index=255, grid=(2, 2), iterations=2
+        maps, labels, regions, colors, tags, num_classes=3, ignore_index=255, grid=(2, 2), iterations=2
     ).counted()
 
 
@@ -41,14 +41,14 @@ def value(relation, concentration=6.0):
 def test_annotation_ignores_unlabeled_segments():
     plain, more = build(), build(extra_unlabeled=True)
     assert len(more.prototypes) > len(plain.prototypes)
-    # Another partition of unlabeled pixels leaves labelled segments, and so the value, as they are.
+    # Another partition of unlabeled pixels leaves labeled segments, and so the value, as they are.
     torch.testing.assert_close(value(annotation(plain, MemoryBank(0))), value(annotation(more, MemoryBank(0))))
     relation = annotation(plain, MemoryBank(0))
     assert set(relation.pixel_labels.tolist()) == {0, 1}
     assert torch.equal(relation.prototype_labels[relation.segment_of_pixel], relation.pixel_labels)
 
 
-def test_annotation_reads_labelled_segments_of_the_memory():
+def test_annotation_reads_labeled_segments_of_the_memory():
     memory = MemoryBank(1)
     memory.push(build(seed=1))
     with_memory, without = annotation(build(), memory), annotation(build(), MemoryBank(0))
@@ -57,7 +57,7 @@ def test_annotation_reads_labelled_segments_of_the_memory():
 
 
 def test_annotation_without_labels_is_zero():
-    loss = value(annotation(build(labelled=False), MemoryBank(0)))
+    loss = value(annotation(build(labeled=False), MemoryBank(0)))
     loss.backward()
     assert float(loss) == 0.0
 

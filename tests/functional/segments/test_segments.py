@@ -108,9 +108,9 @@ def test_as_many_segments_as_differ_in_image_cluster_label_or_region(images, gri
     maps = F.normalize(torch.randn(images, 4, 12, 12, generator=random), dim=1)
     labels = torch.tensor([0, 1, 254, 255])[torch.randint(4, (images, 12, 12), generator=random)]
     regions = torch.randint(3, (images, 12, 12), generator=random)
-    tags, colours = torch.ones(images, 2, dtype=torch.bool), torch.zeros(images, 3, 12, 12)
+    tags, colors = torch.ones(images, 2, dtype=torch.bool), torch.zeros(images, 3, 12, 12)
     batch = split_batch(
-        maps, labels, regions, colours, tags, num_classes=2, ignore_index=255, grid=grid, iterations=2
+        maps, labels, regions, colors, tags, num_classes=2, ignore_index=255, grid=grid, iterations=2
     ).counted()
     start = grid_clusters(12, 12, grid).reshape(1, -1).expand(images, -1)
     located = with_location(maps.permute(0, 2, 3, 1)).flatten(1, 2)
@@ -127,22 +127,22 @@ def test_as_many_segments_as_differ_in_image_cluster_label_or_region(images, gri
     assert batch.segment_of_pixel.bincount().tolist() == counts
 
 
-def test_rows_of_what_is_labelled_and_of_what_has_a_tag():
+def test_rows_of_what_is_labeled_and_of_what_has_a_tag():
     batch = make_batch(ignored_column=0, tags=[[False, False, False], [False, False, True]])
 
     def rows(mask):
         return [row for row, chosen in enumerate(mask.tolist()) if chosen]
 
-    assert batch.labelled_pixels.tolist() == rows(batch.label_of_pixel < 3)
-    assert batch.labelled_segments.tolist() == rows(batch.label_of_segment < 3)
+    assert batch.labeled_pixels.tolist() == rows(batch.label_of_pixel < 3)
+    assert batch.labeled_segments.tolist() == rows(batch.label_of_segment < 3)
     assert batch.tagged_pixels.tolist() == rows(batch.image_of_pixel == 1)
     assert batch.tagged_segments.tolist() == rows(batch.image_of_segment == 1)
-    assert len(batch.labelled_pixels) == 2
+    assert len(batch.labeled_pixels) == 2
     memory = MemoryBank(3)
     for each in (batch, make_batch(1), batch):
         memory.push(each)
     held = memory.segments()
-    assert held.labelled.tolist() == rows(held.labels < 3)
+    assert held.labeled.tolist() == rows(held.labels < 3)
     assert held.tagged.tolist() == rows(held.tags.any(dim=1))
 
 

@@ -36,7 +36,7 @@ def complete_masks(
         RunError: the output cannot be written, or must not be.
     """
     weights = "" if segmenter is None else digest(segmenter.run / "weights.safetensors")
-    output = Output(out, classes=dataset.classes, colours=dataset.colours)
+    output = Output(out, classes=dataset.classes, colors=dataset.colors)
     require_outside(output.folder, dataset.label_folders)
     images = [InputImage(str(dataset.paths[key]), key) for key in keys if key in dataset.paths]
     # Without a run all deep images decide together how each is shown.

@@ -68,14 +68,14 @@ class Output:
             shard for every batch, with name, source, mask (PNG bytes) and error.
         classes: names by label, kept beside the masks and in soft probabilities.
         soft: also write probabilities as NAME.npz.
-        colours: "#rrggbb" by label, where somebody chose them.
+        colors: "#rrggbb" by label, where somebody chose them.
     """
 
     folder: str
     kind: Kind = "png"
     classes: tuple[str, ...] = ()
     soft: bool = False
-    colours: tuple[str, ...] = ()
+    colors: tuple[str, ...] = ()
 
     @property
     def suffix(self) -> str:
@@ -223,7 +223,7 @@ class Output:
                     archive.comment = MARK.encode()
         with new_file(self._mask(name)) as temporary:
             if self.kind == "geotiff" and path is not None:
-                write_georeferenced(temporary, made.labels, path, self.classes, source, self.colours)
+                write_georeferenced(temporary, made.labels, path, self.classes, source, self.colors)
             else:
                 told = marked(made.labels, source)
                 temporary.write_bytes(self._encoded(made.labels, told))
@@ -240,7 +240,7 @@ class Output:
         return None
 
     def _encoded(self, labels: NDArray[np.uint8], told: str) -> bytes:
-        return encode_labels(labels, label_palette(self.colours), told, classes=self.classes)
+        return encode_labels(labels, label_palette(self.colors), told, classes=self.classes)
 
     def _mask(self, name: str) -> str:
         return below(self.folder, name + self.suffix)

@@ -28,7 +28,9 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-EARLIER_OPTIONS = {"--photographs": "--images", "--unlabelled": "--unlabeled"}  # each works for one release
+EARLIER_OPTIONS = {  # each works for one release
+    "--photographs": "--images", "--unlabelled": "--unlabeled", "--neighbours": "--neighbors",
+}  # fmt: skip
 COMMANDS = (
     check, import_, train, compare, complete, predict, evaluate, retrieve, suggest, report, export, measure, simulate,
     prepare, recipe, demo, studio, label_studio,

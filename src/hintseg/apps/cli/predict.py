@@ -115,7 +115,7 @@ def predict(
     config = _inference(
         segmenter, method=method, scales=scales, longest_side=longest_side, flip=flip, crf=crf,
     )  # fmt: skip
-    output = Output(out, kind, segmenter.classes, soft, segmenter.description.colours)
+    output = Output(out, kind, segmenter.classes, soft, segmenter.description.colors)
     with sole_writer(out):
         wanted = pending(found, output, maker_of(segmenter, config), resume, overwrite, clear=engine == "ray")
         if engine == "ray":

@@ -15,7 +15,7 @@ def retrieve(
     run: Run,
     source: Annotated[str, typer.Argument(metavar="IMAGE", help="Image file or its URL.", show_default=False)],
     at: Annotated[str, typer.Option(help="Pixel whose segment is looked up, as x,y.")],
-    neighbours: Annotated[int, typer.Option(min=1, help="Number of neighbors.")] = 20,
+    neighbors: Annotated[int, typer.Option(min=1, help="Number of neighbors.")] = 20,
     out: Annotated[
         Path | None, typer.Option(parser=local_path, metavar="FOLDER", help="Output folder; default RUN/retrieval.")
     ] = None,
@@ -45,11 +45,11 @@ def retrieve(
         require_result(target / f"{path.stem}.json", out is None or overwrite)
         segmenter = Segmenter.open(folder, device, data=data)
         image = segmenter.decode_image(path).pixels
-        mask, found = segmenter.retrieve(image, (x, y), neighbours)
+        mask, found = segmenter.retrieve(image, (x, y), neighbors)
         drawing, listing = save_retrieval(segmenter, image, mask, found, target, path.stem)
     say("similarity, class and image of the nearest training segments:")
-    for neighbour in found[:5]:
-        say(f"{neighbour.similarity:.3f}  {segmenter.classes[neighbour.label]}  {neighbour.key}")
+    for neighbor in found[:5]:
+        say(f"{neighbor.similarity:.3f}  {segmenter.classes[neighbor.label]}  {neighbor.key}")
     say(f"{drawing}\n{listing}")
 
 
@@ -142,7 +142,7 @@ def export(
     from hintseg.formats.registry import export_masks
     from hintseg.formats.writer import Classes
     from hintseg.hints.classes import match_classes
-    from hintseg.hints.colours import by_name
+    from hintseg.hints.colors import by_name
     from hintseg.inference.run_config import RunConfig
     from hintseg.io.storage.files import below
     from hintseg.io.storage.mirror import fetch, published
@@ -161,9 +161,9 @@ def export(
     home = None if (chosen / MADE_BY).exists() else data_set_of_masks(chosen)
     coding = None if home is None else home.coding
     background = next((own for own, label in found.run_label.items() if label == described.background), None)
-    colours = by_name(dict(zip((home or described).classes, (home or described).colours, strict=False)), found.own)
+    colors = by_name(dict(zip((home or described).classes, (home or described).colors, strict=False)), found.own)
     with published(out) as target, progress_bar() as show:
-        written = export_masks(files, chosen, target, format_, Classes(found.own, background, colours), show, coding)
+        written = export_masks(files, chosen, target, format_, Classes(found.own, background, colors), show, coding)
     say(f"{written} masks in {out}")
 
 

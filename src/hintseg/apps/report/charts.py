@@ -73,7 +73,7 @@ def curves(path: Path) -> tuple[list[Chart], float | None]:
 
 
 def chart(name: str, points: Sequence[tuple[int, float]]) -> Chart:
-    """Means of neighbouring points, over axes that begin at zero where nothing is negative."""
+    """Means of neighboring points, over axes that begin at zero where nothing is negative."""
     window = max(len(points) // POINTS, 1)
     steps, means = zip(
         *(

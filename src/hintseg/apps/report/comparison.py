@@ -26,7 +26,7 @@ def write_comparison(
     rows = [figure_row(shown) for shown in compared(segmenters, dataset, split, images)]
     columns = list(table[0]) if table else []
     write_page(
-        path, "comparison.html", "hintseg compare", dataset.classes, dataset.colours,
+        path, "comparison.html", "hintseg compare", dataset.classes, dataset.colors,
         table=table, columns=columns, rows=rows, split=split,
     )  # fmt: skip
 
@@ -43,10 +43,10 @@ def compared(
         shown = [(image, key)]
         if hints.localized():
             labels = pseudo_labels(decoded, hints, len(dataset.classes)).seeds
-            shown.append((draw_hints(image, labels, dataset.colours), "hints"))
+            shown.append((draw_hints(image, labels, dataset.colors), "hints"))
         for row, segmenter in segmenters.items():
             mask = segmenter.class_map(dataset).own_labels(segmenter.predict_decoded(segmenter.decoded(dataset, key)))
-            shown.append((overlay(image, mask, dataset.colours), row))
+            shown.append((overlay(image, mask, dataset.colors), row))
         if truth is not None:
-            shown.append((overlay(image, truth, dataset.colours), "truth"))
+            shown.append((overlay(image, truth, dataset.colors), "truth"))
         yield shown

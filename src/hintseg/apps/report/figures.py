@@ -13,26 +13,26 @@ RgbImage = NDArray[np.uint8]
 OPACITY = 0.6
 
 
-def overlay(image: RgbImage, labels: NDArray[np.uint8], colours: Sequence[str] = ()) -> RgbImage:
-    """Masks in class colours over the grey image; ignored and unlabeled pixels stay grey.
+def overlay(image: RgbImage, labels: NDArray[np.uint8], colors: Sequence[str] = ()) -> RgbImage:
+    """Masks in class colors over the gray image; ignored and unlabeled pixels stay gray.
 
     Args:
-        colours: "#rrggbb" by label, where somebody chose them; so in all figures.
+        colors: "#rrggbb" by label, where somebody chose them; so in all figures.
     """
     require_labels_of(image, labels)
-    grey = np.repeat(image.mean(axis=2, keepdims=True), 3, axis=2)
-    painted = label_palette(colours)[labels].astype(np.float64)
+    gray = np.repeat(image.mean(axis=2, keepdims=True), 3, axis=2)
+    painted = label_palette(colors)[labels].astype(np.float64)
     known = (labels < UNLABELED)[..., None]
-    mixed = np.where(known, (1 - OPACITY) * grey + OPACITY * painted, grey)
+    mixed = np.where(known, (1 - OPACITY) * gray + OPACITY * painted, gray)
     return _with_contours(mixed.astype(np.uint8), labels)
 
 
-def draw_hints(image: RgbImage, labels: NDArray[np.uint8], colours: Sequence[str] = ()) -> RgbImage:
-    """Hinted pixels in full class colours over the pale image, thickened so that they can be seen."""
+def draw_hints(image: RgbImage, labels: NDArray[np.uint8], colors: Sequence[str] = ()) -> RgbImage:
+    """Hinted pixels in full class colors over the pale image, thickened so that they can be seen."""
     import cv2
 
     require_labels_of(image, labels)
-    palette = label_palette(colours)
+    palette = label_palette(colors)
     pale = (0.55 * image + 0.45 * 255).astype(np.uint8)
     for label in np.unique(labels[labels < UNLABELED]).tolist():
         drawn = (labels == label).astype(np.uint8)
@@ -50,15 +50,15 @@ def region_borders(image: RgbImage, regions: NDArray[np.integer]) -> RgbImage:
     return marked
 
 
-def embedding_colours(embeddings: NDArray[np.float32]) -> RgbImage:
+def embedding_colors(embeddings: NDArray[np.float32]) -> RgbImage:
     """The three principal components of an (D, h, w) embedding map as red, green and blue."""
     dim, height, width = embeddings.shape
     vectors = embeddings.reshape(dim, -1).T.astype(np.float64)
-    centred = vectors - vectors.mean(axis=0)
-    _, _, axes = np.linalg.svd(centred, full_matrices=False)
+    centered = vectors - vectors.mean(axis=0)
+    _, _, axes = np.linalg.svd(centered, full_matrices=False)
     # The sign of a principal axis is arbitrary; fix it so that images can be compared.
     signs = np.sign(axes[np.arange(len(axes)), np.abs(axes).argmax(axis=1)])
-    components = centred @ (axes * signs[:, None])[:3].T
+    components = centered @ (axes * signs[:, None])[:3].T
     components = np.pad(components, ((0, 0), (0, 3 - components.shape[1])))  # fewer pixels than axes
     low, high = np.percentile(components, [2, 98], axis=0)
     scaled = np.clip((components - low) / np.maximum(high - low, 1e-9), 0, 1)

@@ -45,11 +45,11 @@ def require_page(path: Path) -> None:
 
 
 def write_page(
-    path: Path, template: str, title: str, classes: Sequence[str], colours: Sequence[str] = (), **content: Any
+    path: Path, template: str, title: str, classes: Sequence[str], colors: Sequence[str] = (), **content: Any
 ) -> None:
     """Fill a template of this package; what it holds is escaped. RunError as of `require_page`."""
     require_page(path)
-    text = _environment().get_template(template).render(title=title, legend=_legend(classes, colours), **content)
+    text = _environment().get_template(template).render(title=title, legend=_legend(classes, colors), **content)
     write_text(path, text)
 
 
@@ -72,9 +72,9 @@ def _environment() -> Environment:
     return environment
 
 
-def _legend(classes: Sequence[str], colours: Sequence[str]) -> list[tuple[str, str]]:
-    """Every class with its colour."""
-    palette = label_palette(colours)
+def _legend(classes: Sequence[str], colors: Sequence[str]) -> list[tuple[str, str]]:
+    """Every class with its color."""
+    palette = label_palette(colors)
     return [(name, ",".join(map(str, palette[label]))) for label, name in enumerate(classes)]
 
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from hintseg.errors import InputError
 from hintseg.hints.dataset import Dataset
-from hintseg.inference.retrieval import Neighbour
+from hintseg.inference.retrieval import Neighbor
 from hintseg.inference.segmenter import Segmenter
 from hintseg.io.images import resize_longest_side, write_image
 from hintseg.io.palette import label_palette
@@ -25,7 +25,7 @@ def save_retrieval(
     segmenter: Segmenter,
     image: NDArray[np.uint8],
     mask: NDArray[np.bool_],
-    found: list[Neighbour],
+    found: list[Neighbor],
     out: Path,
     name: str,
 ) -> tuple[Path, Path]:
@@ -35,10 +35,10 @@ def save_retrieval(
         InputError: the data set of the training images has moved.
     """
     dataset = segmenter.dataset()
-    palette = label_palette(segmenter.description.colours)
+    palette = label_palette(segmenter.description.colors)
     tiles = [_tile(spotlit(image, mask), WHITE)]
     unread = set[str]()
-    tiles += [_neighbour_tile(dataset, one, palette[one.label], unread) for one in found[:19]]
+    tiles += [_neighbor_tile(dataset, one, palette[one.label], unread) for one in found[:19]]
     while len(tiles) % 5:
         tiles.append(np.full((TILE, TILE, 3), 255, dtype=np.uint8))
     rows = [np.hstack(tiles[start : start + 5]) for start in range(0, len(tiles), 5)]
@@ -56,22 +56,22 @@ def spotlit(image: NDArray[np.uint8], mask: NDArray[np.bool_]) -> NDArray[np.uin
     return np.where(mask[..., None], image, image // 3)
 
 
-def spotlit_neighbour(dataset: Dataset, neighbour: Neighbour) -> NDArray[np.uint8]:
+def spotlit_neighbor(dataset: Dataset, neighbor: Neighbor) -> NDArray[np.uint8]:
     """A training image, dark outside the box of one of its segments; InputError where the image has moved."""
-    image = dataset.image(neighbour.key)
+    image = dataset.image(neighbor.key)
     height, width = image.shape[:2]
-    sides = zip(neighbour.box, (width, height, width, height), strict=True)
+    sides = zip(neighbor.box, (width, height, width, height), strict=True)
     x0, y0, x1, y1 = (round(fraction * side) for fraction, side in sides)
     mask = np.zeros((height, width), np.bool_)
     mask[y0:y1, x0:x1] = True
     return spotlit(image, mask)
 
 
-def _neighbour_tile(
-    dataset: Dataset, one: Neighbour, frame: NDArray[np.uint8], unread: set[str]
+def _neighbor_tile(
+    dataset: Dataset, one: Neighbor, frame: NDArray[np.uint8], unread: set[str]
 ) -> NDArray[np.uint8]:  # fmt: skip
     try:
-        return _tile(spotlit_neighbour(dataset, one), frame)
+        return _tile(spotlit_neighbor(dataset, one), frame)
     except InputError as error:
         if one.key not in unread:
             log.warning("%s Its tiles stay empty.", error)

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hintseg.apps.report.charts import curves
-from hintseg.apps.report.figures import RgbImage, draw_hints, embedding_colours, overlay, region_borders
+from hintseg.apps.report.figures import RgbImage, draw_hints, embedding_colors, overlay, region_borders
 from hintseg.apps.report.page import Figure, Row, figure_row, require_page, write_page
-from hintseg.apps.report.retrieval import spotlit, spotlit_neighbour
+from hintseg.apps.report.retrieval import spotlit, spotlit_neighbor
 from hintseg.apps.report.scores import kept_evaluations, shown_scores
 from hintseg.errors import HintsegError, InputError
 from hintseg.functional.shapes import deepest
@@ -26,7 +26,7 @@ from hintseg.network.tta import image_maps, middle_scale
 from hintseg.pseudo_labels.pipeline import pseudo_labels
 
 SHOWN = 6
-RETRIEVED = 3  # images of which a segment's neighbours are shown
+RETRIEVED = 3  # images of which a segment's neighbors are shown
 
 
 def report_run(segmenter: Segmenter, evaluated: Evaluation | None = None, dataset: Dataset | None = None) -> Path:
@@ -81,14 +81,14 @@ def write_report(
     rows = {
         "training": _rows(training, lambda key: figure_row(training_figures(segmenter, dataset, key))),
         "predictions": _rows(others, predicted),
-        "neighbours": [],
+        "neighbors": [],
     }
     if (home := known_home(segmenter)) is not None:
         some = list(predictions)[:RETRIEVED]
-        rows["neighbours"] = _rows(some, lambda key: _retrieval_row(segmenter, dataset, key, predictions[key], home))
+        rows["neighbors"] = _rows(some, lambda key: _retrieval_row(segmenter, dataset, key, predictions[key], home))
     charts, seconds = curves(segmenter.run / "metrics.csv")
     write_page(
-        path, "run.html", title, dataset.classes, dataset.colours, summary=_summary(segmenter, home), charts=charts,
+        path, "run.html", title, dataset.classes, dataset.colors, summary=_summary(segmenter, home), charts=charts,
         seconds=seconds, evaluations=[shown_scores(result) for result in evaluations],
         configuration=segmenter.recipe.model_dump_json(indent=1), **rows,
     )  # fmt: skip
@@ -129,13 +129,13 @@ def training_figures(segmenter: Segmenter, dataset: Dataset, key: str) -> list[t
     scale = middle_scale(segmenter.recipe.inference.scales)
     maps = image_maps(segmenter.network, segmenter.as_in_training(image), scale=scale)
     segments = resize_nearest(shown_segments(segmenter, maps.embeddings), image.shape[:2])
-    colours = resize_nearest(embedding_colours(maps.embeddings.cpu().numpy()), image.shape[:2])
+    colors = resize_nearest(embedding_colors(maps.embeddings.cpu().numpy()), image.shape[:2])
     return [
         (image, key),
-        (draw_hints(image, labels, dataset.colours), "hints"),
+        (draw_hints(image, labels, dataset.colors), "hints"),
         (region_borders(image, segments), "segments"),
-        (colours, "embedding (three principal axes)"),
-        (overlay(image, segmenter.complete(dataset, key), dataset.colours), "completed mask"),
+        (colors, "embedding (three principal axes)"),
+        (overlay(image, segmenter.complete(dataset, key), dataset.colors), "completed mask"),
     ]
 
 
@@ -147,10 +147,10 @@ def shown_segments(segmenter: Segmenter, embeddings: Tensor) -> NDArray[np.uint1
 
 def _prediction_row(dataset: Dataset, key: str, prediction: NDArray[np.uint8]) -> list[Figure]:
     image = dataset.image(key)
-    captioned = [(image, key), (overlay(image, prediction, dataset.colours), "prediction")]
+    captioned = [(image, key), (overlay(image, prediction, dataset.colors), "prediction")]
     truth = dataset.mask(key)
     if truth is not None:
-        captioned.append((overlay(image, truth, dataset.colours), "truth"))
+        captioned.append((overlay(image, truth, dataset.colors), "truth"))
     return figure_row(captioned)
 
 
@@ -174,7 +174,7 @@ def _retrieval_row(
     mask, found = segmenter.retrieve(image, (x, y), 5)
     captioned = [(spotlit(image, mask), f"{key}: {segmenter.classes[int(counts.argmax())]}?")]
     captioned += [
-        (spotlit_neighbour(home, one), f"{one.key}: {segmenter.classes[one.label]}, {one.similarity:.2f}")
+        (spotlit_neighbor(home, one), f"{one.key}: {segmenter.classes[one.label]}, {one.similarity:.2f}")
         for one in found
     ]
     return figure_row(captioned)

@@ -8,21 +8,21 @@ from typing import Self
 
 from hintseg.apps.studio.links import writable
 from hintseg.errors import InputError
-from hintseg.hints.colours import APPEARANCE, COLOUR, read_appearance, with_palette
+from hintseg.hints.colors import APPEARANCE, COLOR, read_appearance, with_palette
 from hintseg.io.writing import atomic_path
 
 
 @dataclass(frozen=True)
 class Appearance:
-    """Colours and order that somebody chose.
+    """Colors and order that somebody chose.
 
     Attributes:
         order: identifiers of classes as the page lists them; others follow by label.
-        colours: identifier → "#rrggbb"; others have the palette's.
+        colors: identifier → "#rrggbb"; others have the palette's.
     """
 
     order: tuple[str, ...] = ()
-    colours: Mapping[str, str] = field(default_factory=dict)
+    colors: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def load(cls, root: Path) -> Self:
@@ -36,34 +36,34 @@ class Appearance:
             RunError: it cannot be written.
         """
         with atomic_path(writable(root, *APPEARANCE.split("/"))) as temporary:
-            temporary.write_text(json.dumps({"order": self.order, "colours": self.colours}, indent=1), "utf-8")
+            temporary.write_text(json.dumps({"order": self.order, "colors": self.colors}, indent=1), "utf-8")
 
     def changed(
-        self, identifiers: Sequence[str], order: Sequence[str] | None, colours: Mapping[str, str]
+        self, identifiers: Sequence[str], order: Sequence[str] | None, colors: Mapping[str, str]
     ) -> "Appearance":
-        """With another order, or other colours of some classes.
+        """With another order, or other colors of some classes.
 
         Raises:
-            InputError: a class that does not exist or is named twice, or no colour.
+            InputError: a class that does not exist or is named twice, or no color.
         """
-        for one, colour in colours.items():
-            if one not in identifiers or not COLOUR.fullmatch(colour):
+        for one, color in colors.items():
+            if one not in identifiers or not COLOR.fullmatch(color):
                 raise InputError(
-                    f"{colour!r:.20} of class {one!r:.20}: give a class of the table and a color as #rrggbb."
+                    f"{color!r:.20} of class {one!r:.20}: give a class of the table and a color as #rrggbb."
                 )
         if order is not None and (len(set(order)) < len(order) or not set(order) <= set(identifiers)):
             raise InputError("the order of the classes must name classes of the table, each once.")
-        before = dict(zip(identifiers, self.colours_of(identifiers), strict=True)) if colours else self.colours
-        return Appearance(self.order if order is None else tuple(order), {**before, **colours})
+        before = dict(zip(identifiers, self.colors_of(identifiers), strict=True)) if colors else self.colors
+        return Appearance(self.order if order is None else tuple(order), {**before, **colors})
 
-    def colours_of(self, identifiers: Sequence[str]) -> list[str]:
-        """A colour for each class."""
-        return with_palette([self.colours.get(one) for one in identifiers])
+    def colors_of(self, identifiers: Sequence[str]) -> list[str]:
+        """A color for each class."""
+        return with_palette([self.colors.get(one) for one in identifiers])
 
     def without(self, gone: str, identifiers: Sequence[str]) -> "Appearance":
-        """As it is after a class went: the others keep the colours that they had by their numbers."""
-        shown = dict(zip(identifiers, self.colours_of(identifiers), strict=True))
-        return Appearance(self.order, {one: colour for one, colour in shown.items() if one != gone})
+        """As it is after a class went: the others keep the colors that they had by their numbers."""
+        shown = dict(zip(identifiers, self.colors_of(identifiers), strict=True))
+        return Appearance(self.order, {one: color for one, color in shown.items() if one != gone})
 
     def places_of(self, identifiers: Sequence[str]) -> list[int]:
         """The place of each class in the page's list."""

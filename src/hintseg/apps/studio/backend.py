@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from hintseg.apps.studio.guard import Guard, explain_errors
 from hintseg.apps.studio.label_studio import LabelStudio
-from hintseg.apps.studio.labelling import annotations_of, control_tag, control_tags, image_fields, regions
+from hintseg.apps.studio.labeling import annotations_of, control_tag, control_tags, image_fields, regions
 from hintseg.apps.studio.project import Project
 from hintseg.apps.studio.run_record import newest_run
 from hintseg.apps.studio.task_images import kept_image
@@ -80,7 +80,7 @@ class Backend:
         """Write the annotated tasks as a data set and start a run on it.
 
         Args:
-            config: of the labelling page; needed where tasks name several images.
+            config: of the labeling page; needed where tasks name several images.
 
         Raises:
             HintsegError: a run is training, no image can be fetched, or nothing is annotated.
@@ -258,7 +258,7 @@ def _page_names(classes: Sequence[str], labels: Iterable[str]) -> dict[int, str]
 
 
 def _page(backend: Backend, project: int) -> str:
-    """The labelling configuration, or none where it cannot be had: then tasks with several images are refused."""
+    """The labeling configuration, or none where it cannot be had: then tasks with several images are refused."""
     try:
         return backend.studio.page(project)
     except InputError as error:

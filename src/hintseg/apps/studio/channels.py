@@ -7,7 +7,7 @@ from hintseg.errors import InputError
 from hintseg.hints.dataset import Dataset
 from hintseg.io.images import decode_image
 from hintseg.io.pillow import is_tiff
-from hintseg.io.rasters import COLOUR, read_header, read_samples
+from hintseg.io.rasters import COLOR, read_header, read_samples
 from hintseg.io.samples import BandSelection
 
 
@@ -19,13 +19,13 @@ def count_channels(dataset: Dataset, key: str) -> int:
     """
     path = dataset.path(key)
     if _has_channels(dataset, key):
-        return read_samples(path, read_header(path)).colours
+        return read_samples(path, read_header(path)).colors
     shown = dataset.image(key)
     return 1 if (shown == shown[..., :1]).all() else 3
 
 
 def channel_image(dataset: Dataset, key: str, channel: int) -> NDArray[np.uint8]:
-    """(H, W, 3) uint8 grey: a channel, from 0; one of more than 8 bits is stretched by itself.
+    """(H, W, 3) uint8 gray: a channel, from 0; one of more than 8 bits is stretched by itself.
 
     Raises:
         InputError: no such image or channel, or it cannot be read.
@@ -40,4 +40,4 @@ def channel_image(dataset: Dataset, key: str, channel: int) -> NDArray[np.uint8]
 def _has_channels(dataset: Dataset, key: str) -> bool:
     """Whether the file's samples are channels, and no palette or inks."""
     path = dataset.path(key)
-    return is_tiff(path) and read_header(path).photometric <= COLOUR
+    return is_tiff(path) and read_header(path).photometric <= COLOR

@@ -69,8 +69,8 @@ def _classes(project: Project, identifiers: tuple[str, ...]) -> Classes:
     with project.locked() as dataset:
         if project.identifiers[: len(identifiers)] != identifiers:
             raise InputError("a class was deleted while the masks were made; export again.")
-        colours = tuple(project.appearance.colours_of(project.identifiers))
-        return Classes(tuple(dataset.classes), dataset.background, colours)
+        colors = tuple(project.appearance.colors_of(project.identifiers))
+        return Classes(tuple(dataset.classes), dataset.background, colors)
 
 
 def _write_masks(project: Project, model: Model, masks: Path, progress: Progress) -> list[str]:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hintseg.apps.studio.links import writable
-from hintseg.hints.colours import IDENTIFIERS, read_identifiers
+from hintseg.hints.colors import IDENTIFIERS, read_identifiers
 from hintseg.io.writing import atomic_path
 
 

@@ -64,7 +64,7 @@ class LabelStudio:
         return tasks
 
     def page(self, project: int) -> str:
-        """The labelling configuration of a project.
+        """The labeling configuration of a project.
 
         Raises:
             InputError: as `get`, or the answer has none.
@@ -72,7 +72,7 @@ class LabelStudio:
         path = f"api/projects/{project}"
         found = _json(self._get(path, LARGEST_DOWNLOAD, TIMEOUT), urljoin(self.address, path))
         if not isinstance(found, dict) or not isinstance(found.get("label_config"), str):
-            raise InputError(f"{self.address}: project {project} has no labelling configuration.")
+            raise InputError(f"{self.address}: project {project} has no labeling configuration.")
         return found["label_config"]
 
     def _get(self, url: str, largest: int, seconds: float) -> bytes:

@@ -86,7 +86,7 @@ def _is_own(path: Path) -> bool:
     if path.name == "classes.json":
         return all(isinstance(one, str) and IDENTIFIER.fullmatch(one) for one in content.values())
     if path.name == "appearance.json":
-        return content.keys() == {"order", "colours"}
+        return content.keys() in ({"order", "colors"}, {"order", "colours"})
     return RunRecord.load(path.parent, path.stem) is not None
 
 

@@ -25,7 +25,7 @@ from hintseg.apps.studio.regions import has_regions, hints_that_fit, is_same, ma
 from hintseg.apps.studio.tables import HintTables, Marks, by_number, mark, stage_nothing_known, types_by_image
 from hintseg.apps.studio.uploads import decoded_upload
 from hintseg.errors import InputError
-from hintseg.hints.colours import APPEARANCE
+from hintseg.hints.colors import APPEARANCE
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.dataset_json import read_table, table_path
 from hintseg.hints.layout import require_sound
@@ -44,7 +44,7 @@ class Project:
         root: the folder.
         dataset: as it is now; a new object after every change, so that nothing stale is cached.
         identifiers: of the classes, by label.
-        appearance: their colours, and the order in which the page lists them.
+        appearance: their colors, and the order in which the page lists them.
         marks: change with the folder's tables and listings.
     """
 
@@ -121,7 +121,7 @@ class Project:
         return version_of(found[1:3])
 
     def describe(self) -> dict[str, Any]:
-        """Classes with colours, images with their hint types, and `orphans`, hints whose image is gone."""
+        """Classes with colors, images with their hint types, and `orphans`, hints whose image is gone."""
         with self._lock:
             self._reload()
             images = [{"key": key, "hint_types": names} for key, names in types_by_image(self.dataset).items()]
@@ -133,10 +133,10 @@ class Project:
         """The class table and its version."""
         with self._lock:
             dataset, identifiers, appearance = self.dataset, self.identifiers, self.appearance
-        colours, places = appearance.colours_of(identifiers), appearance.places_of(identifiers)
-        rows = zip(identifiers, dataset.classes, colours, places, strict=True)
+        colors, places = appearance.colors_of(identifiers), appearance.places_of(identifiers)
+        rows = zip(identifiers, dataset.classes, colors, places, strict=True)
         found = {
-            "classes": [dict(zip(("id", "name", "colour", "place"), row, strict=True)) for row in rows],
+            "classes": [dict(zip(("id", "name", "color", "place"), row, strict=True)) for row in rows],
             "background": None if dataset.background is None else identifiers[dataset.background],
             "complete": dataset.tags_exhaustive,
         }
@@ -144,7 +144,7 @@ class Project:
 
     def set_classes(
         self, classes: Sequence[tuple[str | None, str]], background: str | None, complete: bool | None, version: str,
-        order: Sequence[str] | None = None, colours: Mapping[str, str] | None = None,
+        order: Sequence[str] | None = None, colors: Mapping[str, str] | None = None,
     ) -> None:  # fmt: skip
         """Rename classes and add new ones; existing ones keep their number, since files hold it.
 
@@ -154,7 +154,7 @@ class Project:
             complete: `tags_exhaustive` of the folder format; None leaves it as it is.
             version: of the table that this replaces.
             order: identifiers as the page lists them; None leaves it as it is.
-            colours: identifier → "#rrggbb", of classes that change theirs.
+            colors: identifier → "#rrggbb", of classes that change theirs.
 
         Raises:
             ConflictError: the table is another one by now.
@@ -166,7 +166,7 @@ class Project:
             names = checked_names(classes, self.identifiers)
             if background is not None and background not in self.identifiers:
                 raise InputError(f"background {background} is no class.")
-            appearance = self.appearance.changed(self.identifiers, order, colours or {})
+            appearance = self.appearance.changed(self.identifiers, order, colors or {})
             complete = self.dataset.tags_exhaustive if complete is None else complete
             place = None if background is None else self.labels[background]
             write_classes(self.dataset, self.identifiers, names, place, complete)

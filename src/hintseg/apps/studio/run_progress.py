@@ -10,7 +10,7 @@ from hintseg.training.progress import FILE
 STAGES = {
     "check": "reading hints", "decode": "reading images", "features": "computing features",
     "tags": "locating ticked classes", "hints": "propagating labels", "selection": "choosing how masks are refined",
-    "fit": "fitting", "pseudo-labels": "labelling training images", "train": "training",
+    "fit": "fitting", "pseudo-labels": "labeling training images", "train": "training",
     "complete": "completing masks", "memory": "building the memory bank",
 }  # fmt: skip
 # Which part of a run is over when a stage begins, in their order; measured on two cores.

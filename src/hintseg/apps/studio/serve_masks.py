@@ -19,7 +19,7 @@ from hintseg.apps.studio.trainer import Model
 from hintseg.apps.studio.uncertainty import heat
 from hintseg.errors import InputError
 from hintseg.io.images import resize_nearest
-from hintseg.io.palette import parse_colour
+from hintseg.io.palette import parse_color
 
 LONGEST_SHOWN = 2048  # larger images are shown reduced; hints keep the image's own pixels
 
@@ -32,7 +32,7 @@ def serve_masks(app: FastAPI, project: Project, model: Model, lane: Lane) -> Non
         def found() -> Response:
             if source == "model":
                 tag = model.tag(key)
-                return image_response(coloured(model.mask(key), project), tag)
+                return image_response(colored(model.mask(key), project), tag)
             tag = accepted_tag(project, key)
             try:
                 labels = accepted(project, key)
@@ -43,7 +43,7 @@ def serve_masks(app: FastAPI, project: Project, model: Model, lane: Lane) -> Non
                 raise HTTPException(422, told, {"ETag": f'"{tag}"'}) from error
             if labels is None:
                 raise HTTPException(404, "no mask was accepted for this image")
-            return image_response(coloured(labels, project), tag)
+            return image_response(colored(labels, project), tag)
 
         return await lane.run(request, found)
 
@@ -71,16 +71,16 @@ def serve_masks(app: FastAPI, project: Project, model: Model, lane: Lane) -> Non
         found = project.dataset.hints(key, ("scribbles",)).scribble_map
         if found is None:
             raise HTTPException(404, "this image has no scribble map")
-        return image_response(coloured(found.labels, project))
+        return image_response(colored(found.labels, project))
 
     @app.get("/api/nearest/{key:path}")
     async def nearest(request: Request, key: str, x: float, y: float) -> dict[str, Any]:
         found = await lane.run(request, lambda: model.nearest(key, (x, y)))
         if found is None:
             raise HTTPException(422, "train first: there are no training segments to compare with yet")
-        segment, neighbours = found
+        segment, neighbors = found
         outline = cv2.findContours(segment.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)[0]
-        return {"outline": [part[:, 0].tolist() for part in outline], "neighbours": neighbours}
+        return {"outline": [part[:, 0].tolist() for part in outline], "neighbors": neighbors}
 
 
 def serve_acceptance(app: FastAPI, project: Project, model: Model, lane: Lane) -> None:
@@ -109,13 +109,13 @@ def serve_acceptance(app: FastAPI, project: Project, model: Model, lane: Lane) -
         return {"accepted": project.dataset.has_mask(key), "ignored": ignored}
 
 
-def coloured(labels: NDArray[np.uint8], project: Project) -> NDArray[np.uint8]:
+def colored(labels: NDArray[np.uint8], project: Project) -> NDArray[np.uint8]:
     """(H, W) labels → (h, w, 4), transparent where there is none."""
     scale = min(1.0, LONGEST_SHOWN / max(labels.shape))
     small = resize_nearest(labels, (max(round(labels.shape[0] * scale), 1), max(round(labels.shape[1] * scale), 1)))
     table = np.zeros((256, 4), np.uint8)
-    for label, colour in enumerate(project.appearance.colours_of(project.identifiers)):
-        table[label] = (*parse_colour(colour), 255)
+    for label, color in enumerate(project.appearance.colors_of(project.identifiers)):
+        table[label] = (*parse_color(color), 255)
     return table[small]
 
 

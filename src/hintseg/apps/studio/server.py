@@ -53,7 +53,7 @@ class NamedClass(Body):
 
     id: ClassId | None = None
     name: str = Field(max_length=1000)
-    colour: str | None = Field(None, max_length=7)
+    color: str | None = Field(None, max_length=7)
 
 
 class ClassTable(Body):
@@ -147,8 +147,8 @@ def _serve_hints(app: FastAPI, project: Project, model: Model, trainer: Trainer)
     @app.put("/api/classes")
     def classes(body: ClassTable, if_match: IfMatch = None) -> dict[str, Any]:
         named = [(one.id, one.name) for one in body.classes]
-        colours = {one.id: one.colour for one in body.classes if one.id is not None and one.colour is not None}
-        project.set_classes(named, body.background, body.complete, required_version(if_match), body.order, colours)
+        colors = {one.id: one.color for one in body.classes if one.id is not None and one.color is not None}
+        project.set_classes(named, body.background, body.complete, required_version(if_match), body.order, colors)
         return project.describe()
 
     @app.get("/api/classes/{identifier}")

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from hintseg.apps.studio.label_studio import LabelStudio
-from hintseg.apps.studio.labelling import image_address, image_suffix, unsigned
+from hintseg.apps.studio.labeling import image_address, image_suffix, unsigned
 from hintseg.errors import InputError
 from hintseg.io.images import read_image
 from hintseg.io.writing import atomic_path
@@ -19,7 +19,7 @@ def kept_image(folder: Path, studio: LabelStudio, task: dict[str, Any], field: s
     """The task's image below FOLDER/photographs, fetched once for every address.
 
     Args:
-        field: of its data that the labelling page shows; None: the only one that can be an image.
+        field: of its data that the labeling page shows; None: the only one that can be an image.
         again: fetch it even so, since another image may lie behind the address by now; if it cannot be, the kept one
             stays, with a warning.
 

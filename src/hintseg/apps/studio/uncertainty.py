@@ -54,5 +54,5 @@ def most_uncertain(
 def heat(uncertainty: NDArray[np.floating]) -> NDArray[np.uint8]:
     """(h, w, 4): transparent where the model is certain, then purple, red and yellow."""
     values = np.clip(uncertainty * 255, 0, 255).astype(np.uint8)
-    colours = cv2.cvtColor(cv2.applyColorMap(values, cv2.COLORMAP_INFERNO), cv2.COLOR_BGR2RGB)
-    return np.dstack([colours, np.clip(values.astype(int) * 2, 0, 230).astype(np.uint8)])
+    colors = cv2.cvtColor(cv2.applyColorMap(values, cv2.COLORMAP_INFERNO), cv2.COLOR_BGR2RGB)
+    return np.dstack([colors, np.clip(values.astype(int) * 2, 0, 230).astype(np.uint8)])

@@ -1,4 +1,4 @@
-"""The dense Gaussian over position and colour, exact: w_pq = exp(−½ ‖f_p − f_q‖²).
+"""The dense Gaussian over position and color, exact: w_pq = exp(−½ ‖f_p − f_q‖²).
 
 Every pixel meets every other, in blocks of rows: memory is linear in the pixels, time quadratic.
 Small images (reduced resolution) may keep the matrix for repeated products.
@@ -9,21 +9,21 @@ import torch.nn.functional as F
 from torch import Tensor
 
 BLOCK_ELEMENTS = 16_000_000
-# Bandwidths of regularisation losses: of position, as a fraction of the longer side, and of colour [RLoss: 100 px of
+# Bandwidths of regularisation losses: of position, as a fraction of the longer side, and of color [RLoss: 100 px of
 # 513, and 15]; and the longer side, in cells, of the grid where their O(cells⁴) sums are taken.
 SXY, SRGB, CELLS = 0.2, 15.0, 32
 
 
-def position_colour_features(image: Tensor, sxy: float, srgb: float | None) -> Tensor:
-    """(B, 3, H, W) colours → (B, H·W, 5) features (x / sxy, y / sxy, rgb / srgb); srgb None leaves colour out."""
+def position_color_features(image: Tensor, sxy: float, srgb: float | None) -> Tensor:
+    """(B, 3, H, W) colors → (B, H·W, 5) features (x / sxy, y / sxy, rgb / srgb); srgb None leaves color out."""
     batch, channels, height, width = image.shape
     rows = torch.arange(height, dtype=image.dtype, device=image.device) / sxy
     columns = torch.arange(width, dtype=image.dtype, device=image.device) / sxy
     place = torch.stack(torch.meshgrid(rows, columns, indexing="ij")[::-1], dim=-1).expand(batch, -1, -1, -1)
     if srgb is None:
         return place.reshape(batch, height * width, 2)
-    colour = image.permute(0, 2, 3, 1) / srgb
-    return torch.cat([place, colour], dim=-1).reshape(batch, height * width, 2 + channels)
+    color = image.permute(0, 2, 3, 1) / srgb
+    return torch.cat([place, color], dim=-1).reshape(batch, height * width, 2 + channels)
 
 
 class DenseGaussian:
@@ -33,7 +33,7 @@ class DenseGaussian:
         features: (B, N, F), already divided by the bandwidths.
         keep: hold the (B, N, N) matrix, for repeated products at reduced resolution.
         include_self: w_pp = 1 (as lattice filters have it) or 0.
-        where: (B, N) bool, pixels that count; the others have no neighbour. None: all.
+        where: (B, N) bool, pixels that count; the others have no neighbor. None: all.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class DenseGaussian:
 def reduced_gaussian(
     probabilities: Tensor, image: Tensor, where: Tensor | None = None
 ) -> tuple[Tensor, DenseGaussian]:  # fmt: skip
-    """Soft masks and their dense Gaussian over position and colour, at a size where O(N²) is cheap.
+    """Soft masks and their dense Gaussian over position and color, at a size where O(N²) is cheap.
 
     Args:
         probabilities: (B, C, H, W).
@@ -99,6 +99,6 @@ def reduced_gaussian(
         longer = max(size)
     if probabilities.dtype in (torch.float16, torch.bfloat16):
         probabilities = probabilities.float()
-    features = position_colour_features(image.detach().to(probabilities.dtype), SXY * longer, SRGB)
+    features = position_color_features(image.detach().to(probabilities.dtype), SXY * longer, SRGB)
     where = None if where is None else where.flatten(1)
     return probabilities.flatten(2), DenseGaussian(features, keep=True, include_self=False, where=where)

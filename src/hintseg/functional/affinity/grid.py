@@ -1,4 +1,4 @@
-"""Neighbours on the pixel grid: w_pq = exp(−‖I_p − I_q‖² / 2σ²) / dist(p, q) [Boykov & Jolly 2001]."""
+"""Neighbors on the pixel grid: w_pq = exp(−‖I_p − I_q‖² / 2σ²) / dist(p, q) [Boykov & Jolly 2001]."""
 
 import torch
 from torch import Tensor
@@ -7,12 +7,12 @@ from torch import Tensor
 DIRECTIONS = ((0, 1), (1, 0), (1, 1), (1, -1))
 
 
-class GridNeighbours:
-    """W between 8 neighbours; memory and time linear in the pixels. σ² is an image's mean of ‖I_p − I_q‖² over them.
+class GridNeighbors:
+    """W between 8 neighbors; memory and time linear in the pixels. σ² is an image's mean of ‖I_p − I_q‖² over them.
 
     Args:
-        image: (B, 3, H, W) colours; receives no gradient.
-        where: (B, H, W) bool, pixels that count; the others have no neighbour. None: all.
+        image: (B, 3, H, W) colors; receives no gradient.
+        where: (B, H, W) bool, pixels that count; the others have no neighbor. None: all.
     """
 
     def __init__(self, image: Tensor, where: Tensor | None = None) -> None:
@@ -48,7 +48,7 @@ class GridNeighbours:
         return self.apply(ones)[:, 0]
 
     def _windows(self, direction: tuple[int, int]) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
-        """The pixels that have a neighbour in this direction, and those neighbours."""
+        """The pixels that have a neighbor in this direction, and those neighbors."""
         rows, columns = direction
         upper, lower = slice(0, self.height - rows), slice(rows, self.height)
         if columns >= 0:

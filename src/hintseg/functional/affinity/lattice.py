@@ -2,7 +2,7 @@
 
 Points are splatted onto the vertices of the permutohedral lattice, blurred along its d + 1 directions and
 sliced back [Adams, Baek, Davis, "Fast high-dimensional filtering using the permutohedral lattice", 2010].
-Vertices are found by sorting packed integer keys, their neighbours by a hash table, and all sums are embedding bags:
+Vertices are found by sorting packed integer keys, their neighbors by a hash table, and all sums are embedding bags:
 tensor operations on any device. A CPU works in blocks, so that the next operation finds its input in the cache.
 """
 
@@ -47,7 +47,7 @@ class PermutohedralLattice:
         # field stands for missing vertices: its sums are empty.
         starts = F.pad(counts.cumsum(0), (1, 0)).int()
         self._splat = ((order // (dim + 1)).int(), barycentric.view(-1).index_select(0, order), starts)
-        self._blurs = _neighbours(vertices, strides)
+        self._blurs = _neighbors(vertices, strides)
         self._blur_weights = barycentric.new_tensor([1, 0.5, 0.5]).repeat(len(starts), 1)
         self._slice = (vertex_of_corner.view(pixels, dim + 1), barycentric.div_(1 + 2.0**-dim))
         self._fields: list[Tensor] = []
@@ -64,7 +64,7 @@ class PermutohedralLattice:
         for corners, barycentric in zip(*(part.split(length) for part in self._slice), strict=True):
             yield _sums(field, corners, barycentric)
 
-    def normalised(self) -> "PermutohedralLattice":
+    def normalized(self) -> "PermutohedralLattice":
         """D^−½ W D^−½ with D = diag(W 1); changes this lattice."""
         (pixel_of_corner, weights, _), (_, barycentric) = self._splat, self._slice
         scale = self.filter(barycentric.new_ones(barycentric.shape[0], 1)).add_(1e-20).rsqrt_()
@@ -76,8 +76,8 @@ class PermutohedralLattice:
         """The vertices' field, (V + 1, C)."""
         outs = self._outs(values)
         field = _sums(values, *self._splat, out=outs[0])
-        for turn, neighbours in enumerate(self._blurs, 1):
-            field = _sums(field, neighbours, self._blur_weights, out=outs[turn % 2])
+        for turn, neighbors in enumerate(self._blurs, 1):
+            field = _sums(field, neighbors, self._blur_weights, out=outs[turn % 2])
         return field
 
     def _outs(self, values: Tensor) -> Sequence[Tensor | None]:
@@ -112,7 +112,7 @@ def _sums(
     return out
 
 
-def _neighbours(vertices: Tensor, strides: Sequence[int]) -> list[Tensor]:
+def _neighbors(vertices: Tensor, strides: Sequence[int]) -> list[Tensor]:
     """Rows (V + 1, 3) of every vertex, the one before it and the one after it along each direction; V: missing."""
     corners, number = len(strides) + 1, len(vertices)
     here = torch.arange(number + 1, dtype=torch.int32, device=vertices.device)
@@ -184,7 +184,7 @@ def _cells(elevated: Tensor) -> tuple[Tensor, list[int]]:
     """The lowest cell (d,) of d + 1 coordinates' length, and how many there are, along every axis but the last.
 
     A point's nearest remainder-0 point lies at most one cell from where it is rounded to, its simplex's corners reach
-    one further, their neighbours another.
+    one further, their neighbors another.
     """
     corners = elevated.shape[1]
     lowest = torch.round(elevated.amin(dim=0)[:-1] / corners).long() - 3

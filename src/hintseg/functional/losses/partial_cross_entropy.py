@@ -1,4 +1,4 @@
-"""Cross-entropy over labelled pixels only."""
+"""Cross-entropy over labeled pixels only."""
 
 import torch
 import torch.nn.functional as F
@@ -7,47 +7,47 @@ from torch import Tensor
 from hintseg.functional.losses.precision import at_least_float32
 from hintseg.functional.segments.masked_selection import rows_where
 
-DENSE = 0.3  # a labelled pixel on its own costs three times what it costs where all are enlarged
+DENSE = 0.3  # a labeled pixel on its own costs three times what it costs where all are enlarged
 
 
 def partial_cross_entropy(
     logits: Tensor, labels: Tensor, class_weight_power: float = 0.0, count: int | None = None
 ) -> Tensor:
-    """Mean of −log softmax(logits)_p[y_p] over labelled pixels p, weighed by `class_weights`.
+    """Mean of −log softmax(logits)_p[y_p] over labeled pixels p, weighed by `class_weights`.
 
-    Logits are bilinearly enlarged to the label map's size. Where hints are few, only at the labelled pixels, and
+    Logits are bilinearly enlarged to the label map's size. Where hints are few, only at the labeled pixels, and
     the enlarged tensor is never held.
 
     Args:
         logits: (B, C, h, w).
-        labels: (B, H, W) int64; values outside [0, C) are not labelled.
+        labels: (B, H, W) int64; values outside [0, C) are not labeled.
         class_weight_power: p, each of a class's n pixels weighs n^−p; 0: every pixel weighs the same.
-        count: how many pixels are labelled (`is_labelled`); None asks, for which a GPU has to be waited.
+        count: how many pixels are labeled (`is_labeled`); None asks, for which a GPU has to be waited.
 
     Returns:
-        (); 0 with a graph where no pixel is labelled.
+        (); 0 with a graph where no pixel is labeled.
     """
     num_classes, size = logits.shape[1], (labels.shape[1], labels.shape[2])
-    labelled = is_labelled(labels, num_classes)
+    labeled = is_labeled(labels, num_classes)
     if count is None:
-        count = int(labelled.sum())
+        count = int(labeled.sum())
     if count == 0:
         return logits.sum() * 0
-    logits, classes = at_least_float32(logits), labels.masked_fill(~labelled, num_classes)
+    logits, classes = at_least_float32(logits), labels.masked_fill(~labeled, num_classes)
     weights = None
     if class_weight_power > 0:
         # As bincount, which makes a GPU wait.
-        pixels = classes.new_zeros(num_classes + 1).scatter_add_(0, classes.flatten(), labelled.flatten().long())
+        pixels = classes.new_zeros(num_classes + 1).scatter_add_(0, classes.flatten(), labeled.flatten().long())
         weights = class_weights(pixels[:num_classes], class_weight_power).to(logits)
     if count < DENSE * labels.numel():
-        rows = rows_where(labelled.flatten(), count)
+        rows = rows_where(labeled.flatten(), count)
         return F.cross_entropy(sample_bilinear(logits, rows, size), classes.flatten()[rows], weights)
     if logits.shape[-2:] != size:
         logits = F.interpolate(logits, size=size, mode="bilinear", align_corners=False)
     return F.cross_entropy(logits, classes, weights, ignore_index=num_classes)
 
 
-def is_labelled(labels: Tensor, num_classes: int) -> Tensor:
+def is_labeled(labels: Tensor, num_classes: int) -> Tensor:
     """Which of `labels` are in [0, C)."""
     return (labels >= 0) & (labels < num_classes)
 

@@ -11,12 +11,12 @@ Source: [RLoss] eq. 4–6.
 from torch import Tensor
 
 from hintseg.functional.affinity.gaussian import reduced_gaussian
-from hintseg.functional.affinity.grid import GridNeighbours
+from hintseg.functional.affinity.grid import GridNeighbors
 from hintseg.functional.affinity.operator import Pairwise
 
 
 def potts(probabilities: Tensor, affinity: Pairwise, *, quadratic: bool = False) -> Tensor:
-    """Normalised Potts energy.
+    """Normalized Potts energy.
 
     Args:
         probabilities: (B, C, N), summing to one over C.
@@ -34,7 +34,7 @@ def potts(probabilities: Tensor, affinity: Pairwise, *, quadratic: bool = False)
 
 
 def grid_potts_loss(probabilities: Tensor, image: Tensor, where: Tensor | None = None) -> Tensor:
-    """Quadratic Potts energy between neighbouring pixels [RLoss; lecture notes of Y. Boykov].
+    """Quadratic Potts energy between neighboring pixels [RLoss; lecture notes of Y. Boykov].
 
     Args:
         probabilities: (B, C, H, W), summing to one over C.
@@ -44,14 +44,14 @@ def grid_potts_loss(probabilities: Tensor, image: Tensor, where: Tensor | None =
     Returns:
         () in [0, 2].
     """
-    affinity = GridNeighbours(image.to(probabilities.dtype), where)
+    affinity = GridNeighbors(image.to(probabilities.dtype), where)
     return potts(probabilities.flatten(2), affinity, quadratic=True)
 
 
 def dense_crf_loss(probabilities: Tensor, image: Tensor, where: Tensor | None = None) -> Tensor:
     """The dense-CRF loss: bilinear Potts energy under the dense Gaussian [RLoss], exact at reduced resolution.
 
-    Args: as of `grid_potts_loss`; the image's colours are in [0, 255].
+    Args: as of `grid_potts_loss`; the image's colors are in [0, 255].
 
     Returns:
         () in [0, 1].

@@ -2,7 +2,7 @@
 
     Q ← softmax( log P + Σ_m w_m K̃_m Q ),   K̃ = D^−½ K D^−½,  D = diag(K 1)
 
-with two kernels: Gaussian over position, and bilateral over position and colour. The Potts compatibility
+with two kernels: Gaussian over position, and bilateral over position and color. The Potts compatibility
 is folded into the sign. Filters are permutohedral lattices; `exact` takes the O(N²) sums instead.
 Differs from the common implementation in running on any device and in linear memory when exact.
 """
@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hintseg.functional.affinity.gaussian import DenseGaussian, position_colour_features
+from hintseg.functional.affinity.gaussian import DenseGaussian, position_color_features
 from hintseg.functional.affinity.lattice import PermutohedralLattice, block_rows
 
 # (N, C) → its filtered rows in blocks of `block_rows`; reads everything before the first block.
@@ -35,14 +35,14 @@ def dense_crf(
     *,
     exact: bool = False,
 ) -> Tensor | NDArray[np.floating]:
-    """Refine class probabilities by position and colour.
+    """Refine class probabilities by position and color.
 
     Args:
-        image: (H, W, 3) colours in [0, 255].
+        image: (H, W, 3) colors in [0, 255].
         probabilities: (C, H, W), clipped to [1e-5, 1].
         iterations: mean-field rounds.
         gaussian_sxy, bilateral_sxy: bandwidths in pixels.
-        bilateral_srgb: bandwidth of colour.
+        bilateral_srgb: bandwidth of color.
         gaussian_weight, bilateral_weight: w_m. Defaults are [SPML]'s.
         exact: quadratic sums instead of lattices; for small images and for checking.
 
@@ -55,13 +55,13 @@ def dense_crf(
     values = torch.as_tensor(probabilities)
     if tuple(image.shape[:2]) != tuple(values.shape[1:]) or image.shape[-1] != 3:
         raise ValueError(f"image {tuple(image.shape)} does not fit probabilities {tuple(values.shape)}")
-    colours = torch.as_tensor(image).to(device=values.device).permute(2, 0, 1)[None].to(torch.float32)
+    colors = torch.as_tensor(image).to(device=values.device).permute(2, 0, 1)[None].to(torch.float32)
     classes, height, width = values.shape
     unary = values.reshape(classes, -1).T.to(torch.float32).contiguous().clamp(1e-5, 1).log_()  # (N, C)
     weights = (gaussian_weight, bilateral_weight)
     filters = (
-        _normalised(position_colour_features(colours, gaussian_sxy, None)[0], exact),
-        _normalised(position_colour_features(colours, bilateral_sxy, bilateral_srgb)[0], exact),
+        _normalized(position_color_features(colors, gaussian_sxy, None)[0], exact),
+        _normalized(position_color_features(colors, bilateral_sxy, bilateral_srgb)[0], exact),
     )
     posterior = _softmax(unary).contiguous()
     length = block_rows(unary)
@@ -78,8 +78,8 @@ def dense_crf(
 
 def coarse_crf(image: NDArray[np.uint8], probabilities: Tensor, stride: float) -> Tensor:
     """`dense_crf` of (C, h, w) probabilities on an (H, W, 3) image that is made as small, `stride` times."""
-    colours = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1).float()
-    small = F.adaptive_avg_pool2d(colours, (probabilities.shape[1], probabilities.shape[2]))
+    colors = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1).float()
+    small = F.adaptive_avg_pool2d(colors, (probabilities.shape[1], probabilities.shape[2]))
     return torch.as_tensor(dense_crf(small.permute(1, 2, 0), probabilities, bilateral_sxy=67 / stride))
 
 
@@ -90,9 +90,9 @@ def _softmax(energy: Tensor) -> Tensor:
     return energy.softmax(dim=1)
 
 
-def _normalised(features: Tensor, exact: bool) -> Filter:
+def _normalized(features: Tensor, exact: bool) -> Filter:
     if not exact:
-        return PermutohedralLattice(features).normalised().blocks
+        return PermutohedralLattice(features).normalized().blocks
     gaussian = DenseGaussian(features[None])
     kernel: Callable[[Tensor], Tensor] = lambda values: gaussian.apply(values.T[None])[0].T  # noqa: E731
     scale = kernel(features.new_ones(features.shape[0], 1)).add_(1e-20).rsqrt()

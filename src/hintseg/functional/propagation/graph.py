@@ -7,30 +7,30 @@ import torch
 from torch import Tensor
 
 
-def harmonic(affinity: Tensor, seeds: Tensor, labelled: Tensor, leak: float = 0.0) -> Tensor:
+def harmonic(affinity: Tensor, seeds: Tensor, labeled: Tensor, leak: float = 0.0) -> Tensor:
     """f_u = ((1 + leak) D_uu − W_uu)⁻¹ W_ul f_l [Zhu, Ghahramani & Lafferty, ICML 2003, with leak 0].
 
-    f is where a random walk meets its first labelled node. With a leak it may end before: a node far from all labelled
+    f is where a random walk meets its first labeled node. With a leak it may end before: a node far from all labeled
     ones, in steps, then gets little of any class.
 
     Args:
         affinity: (N, N) W; its diagonal does not matter.
-        seeds: (N, C) scores, read where labelled.
-        labelled: (N,) bool, nodes that keep their scores.
+        seeds: (N, C) scores, read where labeled.
+        labeled: (N,) bool, nodes that keep their scores.
         leak: chance of a step to end the walk, as a fraction of all its other ways; ≥ 0.
 
     Returns:
-        (N, C); rows of labelled nodes are their seeds. Nodes that no labelled node reaches get zeros.
+        (N, C); rows of labeled nodes are their seeds. Nodes that no labeled node reaches get zeros.
     """
     weights = affinity - torch.diag(affinity.diagonal())
-    free = ~labelled
-    result = torch.where(labelled[:, None], seeds, torch.zeros_like(seeds))
-    if not free.any() or not labelled.any():
+    free = ~labeled
+    result = torch.where(labeled[:, None], seeds, torch.zeros_like(seeds))
+    if not free.any() or not labeled.any():
         return result
     laplacian = torch.diag((1 + leak) * weights[free].sum(dim=1)) - weights[free][:, free]
-    # A trace of leakage keeps parts without any labelled node solvable, at zero.
+    # A trace of leakage keeps parts without any labeled node solvable, at zero.
     laplacian.diagonal().add_(1e-10 * weights.abs().amax().clamp_min(1e-30))
-    result[free] = _solve(laplacian, weights[free][:, labelled] @ seeds[labelled])
+    result[free] = _solve(laplacian, weights[free][:, labeled] @ seeds[labeled])
     return result
 
 
@@ -46,7 +46,7 @@ def local_global_consistency(affinity: Tensor, seeds: Tensor, alpha: float = 0.9
     Args:
         affinity: (N, N) W; its diagonal is taken as zero.
         seeds: (N, C) Y, zero rows where nothing is known.
-        alpha: fraction of a node's score that comes from its neighbours, in [0, 1).
+        alpha: fraction of a node's score that comes from its neighbors, in [0, 1).
 
     Returns:
         (N, C) scores.
@@ -63,7 +63,7 @@ def local_global_consistency(affinity: Tensor, seeds: Tensor, alpha: float = 0.9
 
 
 def markov_walk(affinity: Tensor, seeds: Tensor, steps: int = 64) -> Tensor:
-    """Seeds · T^steps with T = W, columns normalised [SPML's propagation, on any affinity].
+    """Seeds · T^steps with T = W, columns normalized [SPML's propagation, on any affinity].
 
     Args:
         affinity: (N, N) W, diagonal included.

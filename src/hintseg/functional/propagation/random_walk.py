@@ -1,6 +1,6 @@
 """Seeds walk over the affinity of embeddings inside one image [SPML, release].
 
-    A_ij = exp(κ (v_i·v_j − 1))^exponent;  T = A with columns normalised;  result = seeds · T^(2^doublings)
+    A_ij = exp(κ (v_i·v_j − 1))^exponent;  T = A with columns normalized;  result = seeds · T^(2^doublings)
 
 T^(2^n) is taken as 2^n products with the seeds, not as n squarings of an (N, N) matrix: far cheaper.
 """
@@ -17,7 +17,7 @@ def random_walk(
     """Propagate class scores along similar embeddings.
 
     Args:
-        embedding_map: (H, W, D), unit length (normalised again here).
+        embedding_map: (H, W, D), unit length (normalized again here).
         seeds: (C, H, W) scores.
         concentration: κ.
         exponent: element-wise power of the affinity.

@@ -1,6 +1,6 @@
 """Hints propagated over one image with no network: superpixels are nodes, hints are seeds.
 
-Two superpixels are alike where their colours (mean and deviation in CIELAB) and places are, and where
+Two superpixels are alike where their colors (mean and deviation in CIELAB) and places are, and where
 they touch without a contour between them. A harmonic function [Zhu et al. 2003] then gives every
 superpixel a probability of each hinted class, and its highest probability is a measure of confidence.
 """
@@ -12,15 +12,15 @@ from torch import Tensor
 
 from hintseg.errors import unknown_name
 from hintseg.functional.propagation.graph import harmonic, local_global_consistency, markov_walk
-from hintseg.functional.propagation.normalised_cut import kernel_kmeans
-from hintseg.functional.segments.superpixels import colour_gradient
+from hintseg.functional.propagation.normalized_cut import kernel_kmeans
+from hintseg.functional.segments.superpixels import color_gradient
 
 METHODS = ("harmonic", "lgc", "random_walk", "ncut")
 LEAK = 2e-4  # where classes may be in the image without a localized hint
 
 
 def region_affinity(
-    image: NDArray[np.uint8], regions: NDArray[np.integer], *, colour: float = 2.0, texture: float = 3.0,
+    image: NDArray[np.uint8], regions: NDArray[np.integer], *, color: float = 2.0, texture: float = 3.0,
     place: float = 0.1, contour: float = 0.05,
 ) -> Tensor:  # fmt: skip
     """W between the superpixels of an image.
@@ -28,8 +28,8 @@ def region_affinity(
     Args:
         image: (H, W, 3) uint8 RGB.
         regions: (H, W) ids 0 … N − 1, none missing.
-        colour: bandwidth of the mean colour, CIELAB units.
-        texture: bandwidth of the colours' standard deviation, CIELAB units.
+        color: bandwidth of the mean color, CIELAB units.
+        texture: bandwidth of the colors' standard deviation, CIELAB units.
         place: bandwidth of the centroid, as a fraction of the longer side.
         contour: bandwidth of the mean gradient (0 … 1) along a common border.
 
@@ -53,9 +53,9 @@ def region_affinity(
     average = mean(lab)
     deviation = np.sqrt(np.maximum(mean(lab.astype(np.float64) ** 2) - average**2, 0))
     centroid = mean(np.moveaxis(np.indices(regions.shape), 0, -1) / max(regions.shape))
-    features = torch.from_numpy(np.concatenate([average / colour, deviation / texture, centroid / place], axis=1))
+    features = torch.from_numpy(np.concatenate([average / color, deviation / texture, centroid / place], axis=1))
     weights = torch.exp(-0.5 * torch.cdist(features, features).square())
-    borders = np.exp(-_border_strength(colour_gradient(image), regions, count) / contour)
+    borders = np.exp(-_border_strength(color_gradient(image), regions, count) / contour)
     return weights + torch.from_numpy(borders)
 
 
@@ -106,13 +106,13 @@ def propagate(
     counts = np.zeros((count, num_classes))
     known = labels < num_classes
     np.add.at(counts, (regions[known], labels[known]), 1)
-    labelled = counts.sum(axis=1) > 0
-    if not labelled.any():
+    labeled = counts.sum(axis=1) > 0
+    if not labeled.any():
         return np.zeros((count, num_classes), np.float32)
     classes = np.flatnonzero(counts.any(axis=0))
     probabilities = counts[:, classes] / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     weights = region_affinity(image, regions)
-    seeds, fixed = torch.from_numpy(probabilities), torch.from_numpy(labelled)
+    seeds, fixed = torch.from_numpy(probabilities), torch.from_numpy(labeled)
     if method == "lgc":
         scores = local_global_consistency(weights, seeds)
         scores = scores / scores.sum(dim=0)
@@ -148,7 +148,7 @@ def propagated_labels(
         possible: (C, H, W) bool, where each class may be; probabilities are taken among those.
 
     Returns:
-        (H, W) uint8: `labels` with pixels filled. Labelled pixels keep their label, ignored ones (255) stay so.
+        (H, W) uint8: `labels` with pixels filled. Labeled pixels keep their label, ignored ones (255) stay so.
     """
     if labels.shape != regions.shape:
         raise ValueError(f"labels have shape {labels.shape} but regions {regions.shape}")

@@ -8,14 +8,14 @@ from hintseg.functional.segments.memory_bank import MemoryBank
 
 
 def annotation(batch: SegmentedBatch, bank: MemoryBank, limit: int = 0) -> Relation:
-    """Labelled pixels against labelled segments of the batch and the memory bank; nobody else takes part."""
-    segments = batch.labelled_segments
-    pixels = batch.labelled_pixels[spaced(len(batch.labelled_pixels), limit)]
+    """Labeled pixels against labeled segments of the batch and the memory bank; nobody else takes part."""
+    segments = batch.labeled_segments
+    pixels = batch.labeled_pixels[spaced(len(batch.labeled_pixels), limit)]
     new_row = torch.full_like(batch.label_of_segment, -1)
     new_row[segments] = torch.arange(len(segments), device=new_row.device)
     prototypes, labels = batch.prototypes.index_select(0, segments), batch.label_of_segment[segments]
     if (remembered := bank.segments()) is not None:
-        known = remembered.labelled
+        known = remembered.labeled
         prototypes = torch.cat([prototypes, remembered.prototypes[known].to(prototypes.dtype)])
         labels = torch.cat([labels, remembered.labels[known]])
     return Relation(

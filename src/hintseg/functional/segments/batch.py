@@ -21,13 +21,13 @@ class SegmentedBatch(NamedTuple):
     Attributes:
         embeddings: (N, D) unit, with gradient.
         located: (N, D + 2) unit embeddings with location, with gradient.
-        surroundings: (N, 5) location and colour of each pixel, no gradient.
+        surroundings: (N, 5) location and color of each pixel, no gradient.
         label_of_pixel: (N,) int64; values ≥ `num_classes` mean unlabeled.
         segment_of_pixel, image_of_pixel: (N,) int64.
         prototypes: (K, D) unit, with gradient.
         located_prototypes: (K, D + 2) unit, with gradient.
         label_of_segment, region_of_segment, image_of_segment: (K,) int64.
-        labelled_pixels, labelled_segments: int64 rows of those that have a label.
+        labeled_pixels, labeled_segments: int64 rows of those that have a label.
         tagged_pixels, tagged_segments: int64 rows of those whose image has a tag.
         tags_of_image: (B, T) bool foreground tags.
         num_classes: classes that labels can name.
@@ -44,8 +44,8 @@ class SegmentedBatch(NamedTuple):
     label_of_segment: Tensor
     region_of_segment: Tensor
     image_of_segment: Tensor
-    labelled_pixels: Tensor
-    labelled_segments: Tensor
+    labeled_pixels: Tensor
+    labeled_segments: Tensor
     tagged_pixels: Tensor
     tagged_segments: Tensor
     tags_of_image: Tensor
@@ -58,12 +58,12 @@ class UncountedBatch(NamedTuple):
     Attributes:
         maps: (B, h, w, D) unit embeddings, with gradient.
         located: (B, h, w, D + 2) the same with location.
-        surroundings: (B, h, w, 5) location and colour.
+        surroundings: (B, h, w, 5) location and color.
         image, label, segment_of_pixel: (B · h · w,) int64.
         label_of_segment, region_of_segment, image_of_segment: (B · h · w,) int64, of which the first ones are meant.
-        inside, labelled_pixels, tagged_pixels, labelled_segments, tagged_segments: (B · h · w + 1,) int64 rows, as
+        inside, labeled_pixels, tagged_pixels, labeled_segments, tagged_segments: (B · h · w + 1,) int64 rows, as
             `rows_in_front` gives them; the second and third among those inside.
-        counts: (6,) int64, how many pixels are inside, labelled, tagged, and how many segments there are, labelled,
+        counts: (6,) int64, how many pixels are inside, labeled, tagged, and how many segments there are, labeled,
             tagged.
         tags_of_image: (B, T) bool.
         num_classes: classes that labels can name.
@@ -79,9 +79,9 @@ class UncountedBatch(NamedTuple):
     region_of_segment: Tensor
     image_of_segment: Tensor
     inside: Tensor
-    labelled_pixels: Tensor
+    labeled_pixels: Tensor
     tagged_pixels: Tensor
-    labelled_segments: Tensor
+    labeled_segments: Tensor
     tagged_segments: Tensor
     counts: Tensor
     tags_of_image: Tensor
@@ -95,7 +95,7 @@ class UncountedBatch(NamedTuple):
         """
         if counts is None:
             counts = self.counts.tolist()
-        pixels, labelled, tagged, count, labelled_segments, tagged_segments = counts
+        pixels, labeled, tagged, count, labeled_segments, tagged_segments = counts
         keep = self.inside[:pixels]
         # The gradient of plain indexing sorts its rows on a GPU; these are all different.
         embeddings = self.maps.reshape(-1, self.maps.shape[-1]).index_select(0, keep)
@@ -113,9 +113,9 @@ class UncountedBatch(NamedTuple):
             label_of_segment=self.label_of_segment[:count],
             region_of_segment=self.region_of_segment[:count],
             image_of_segment=self.image_of_segment[:count],
-            labelled_pixels=self.labelled_pixels[:labelled],
+            labeled_pixels=self.labeled_pixels[:labeled],
             tagged_pixels=self.tagged_pixels[:tagged],
-            labelled_segments=self.labelled_segments[:labelled_segments],
+            labeled_segments=self.labeled_segments[:labeled_segments],
             tagged_segments=self.tagged_segments[:tagged_segments],
             tags_of_image=self.tags_of_image,
             num_classes=self.num_classes,
@@ -126,7 +126,7 @@ def split_batch(
     embedding_maps: Tensor,
     labels: Tensor,
     regions: Tensor,
-    colours: Tensor,
+    colors: Tensor,
     tags_of_image: Tensor,
     *,
     num_classes: int,
@@ -140,7 +140,7 @@ def split_batch(
         embedding_maps: (B, D, h, w) unit embeddings.
         labels: (B, h, w) int64: a class, any larger value up to 255 for unlabeled, `ignore_index` for ignored ones.
         regions: (B, h, w) int64 superpixel ids from 0, less than 2¹⁷.
-        colours: (B, 3, h, w) in [−1, 1].
+        colors: (B, 3, h, w) in [−1, 1].
         tags_of_image: (B, T) bool.
     """
     maps = embedding_maps.permute(0, 2, 3, 1)  # (B, h, w, D)
@@ -158,14 +158,14 @@ def split_batch(
     numbered = number_segments(combine(((~inside).long(), image, clusters, label, regions.reshape(-1)), sizes))
     _, image_of_segment, _, label_of_segment, region_of_segment = parts(numbered.key_of_segment, sizes)
     segment = numbered.key_of_segment < math.prod(sizes[1:])  # not ignored, and not `NOBODY`
-    labelled, tagged = inside & (label < num_classes), inside & has_tag[image]
-    labelled_segment, tagged_segment = segment & (label_of_segment < num_classes), segment & has_tag[image_of_segment]
+    labeled, tagged = inside & (label < num_classes), inside & has_tag[image]
+    labeled_segment, tagged_segment = segment & (label_of_segment < num_classes), segment & has_tag[image_of_segment]
     row = inside.cumsum(0) - 1
-    masks = (inside, labelled, tagged, segment, labelled_segment, tagged_segment)
+    masks = (inside, labeled, tagged, segment, labeled_segment, tagged_segment)
     return UncountedBatch(
         maps=maps,
         located=located,
-        surroundings=torch.cat([location, colours.permute(0, 2, 3, 1).to(location.dtype)], dim=-1),
+        surroundings=torch.cat([location, colors.permute(0, 2, 3, 1).to(location.dtype)], dim=-1),
         image=image,
         label=label,
         segment_of_pixel=numbered.segment_of_pixel,
@@ -173,9 +173,9 @@ def split_batch(
         region_of_segment=region_of_segment,
         image_of_segment=image_of_segment,
         inside=rows_in_front(inside),
-        labelled_pixels=rows_in_front(labelled, row),
+        labeled_pixels=rows_in_front(labeled, row),
         tagged_pixels=rows_in_front(tagged, row),
-        labelled_segments=rows_in_front(labelled_segment),
+        labeled_segments=rows_in_front(labeled_segment),
         tagged_segments=rows_in_front(tagged_segment),
         counts=torch.stack([mask.sum() for mask in masks]),
         tags_of_image=tags_of_image,

@@ -21,7 +21,7 @@ ROUNDS = 10  # of mean and assignment [SPML, SegSort]
 def spherical_kmeans(features: Tensor, clusters: Tensor, iterations: int, num_clusters: int | None = None) -> Tensor:
     """Assign unit vectors to the nearest mean direction, `iterations` times.
 
-        mean_k = normalise(Σ_{i in k} f_i);   k(i) = argmax_k f_i · mean_k
+        mean_k = normalize(Σ_{i in k} f_i);   k(i) = argmax_k f_i · mean_k
 
     A cluster that loses all its members keeps the zero vector, whose similarity is 0.
 
@@ -100,7 +100,7 @@ def _largest(similarity: Tensor) -> Tensor:
     """(B, K, N) → (B, N) int64 row of the largest, the first of equals.
 
     On a CPU a pooling layer does it sixteen times faster than `argmax`, which reduces one column at a time: pooling
-    keeps neighbouring columns, as its channels, in one vector register.
+    keeps neighboring columns, as its channels, in one vector register.
     """
     batch, rows, columns = similarity.shape
     if similarity.device.type != "cpu":
@@ -127,7 +127,7 @@ def location_features(height: int, width: int, like: Tensor) -> Tensor:
 
 
 def with_location(embedding_maps: Tensor) -> Tensor:
-    """Concatenate the location and normalise again: (B, H, W, D) unit → (B, H, W, D + 2) unit."""
+    """Concatenate the location and normalize again: (B, H, W, D) unit → (B, H, W, D + 2) unit."""
     batch, height, width, _ = embedding_maps.shape
     location = location_features(height, width, embedding_maps).expand(batch, -1, -1, -1)
     return F.normalize(torch.cat([embedding_maps, location], dim=-1), dim=-1, eps=1e-12)

@@ -16,13 +16,13 @@ class RememberedSegments(NamedTuple):
         prototypes: (M, D) unit, no gradient.
         labels: (M,) int64.
         tags: (M, T) bool, of the segment's image.
-        labelled, tagged: int64 rows of those that have a label, a tag.
+        labeled, tagged: int64 rows of those that have a label, a tag.
     """
 
     prototypes: Tensor
     labels: Tensor
     tags: Tensor
-    labelled: Tensor
+    labeled: Tensor
     tagged: Tensor
 
 
@@ -40,7 +40,7 @@ class MemoryBank:
             return self._together
         starts = itertools.accumulate((len(entry.labels) for entry in self._queue), initial=0)
         shifted = [
-            entry._replace(labelled=entry.labelled + start, tagged=entry.tagged + start)
+            entry._replace(labeled=entry.labeled + start, tagged=entry.tagged + start)
             for entry, start in zip(self._queue, starts, strict=False)
         ]
         self._together = RememberedSegments(*(torch.cat(column) for column in zip(*shifted, strict=True)))
@@ -53,7 +53,7 @@ class MemoryBank:
         tags = batch.tags_of_image[batch.image_of_segment]
         self._queue.append(
             RememberedSegments(
-                batch.prototypes.detach(), batch.label_of_segment, tags, batch.labelled_segments, batch.tagged_segments
+                batch.prototypes.detach(), batch.label_of_segment, tags, batch.labeled_segments, batch.tagged_segments
             )
         )
         del self._queue[: -self.batches]

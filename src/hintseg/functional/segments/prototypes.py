@@ -98,7 +98,7 @@ def number_segments(combined: Tensor) -> Numbered:
 
 
 def segment_prototypes(embeddings: Tensor, segment_of_pixel: Tensor, num_segments: int) -> Tensor:
-    """Normalised sum of each segment's embeddings, with gradient.
+    """Normalized sum of each segment's embeddings, with gradient.
 
     The sum's length carries no information, so means and sums give the same prototype.
 

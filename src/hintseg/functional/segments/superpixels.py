@@ -17,7 +17,7 @@ def find_superpixels(
     Args:
         image: (H, W, 3) uint8 RGB.
         regions: about how many.
-        contours: (H, W) boundary strength; default is the colour gradient in CIELAB.
+        contours: (H, W) boundary strength; default is the color gradient in CIELAB.
 
     Returns:
         (H, W) uint16 ids 0, 1, … in row-major order of first appearance.
@@ -34,11 +34,11 @@ def partitions(
         raise ValueError(f"contours have shape {contours.shape} but the image is {height}×{width}")
     if min(height, width) < 3:
         return [np.zeros((height, width), dtype=np.uint16) for _ in counts]
-    found = _oriented_watershed(colour_gradient(image) if contours is None else contours, counts)
+    found = _oriented_watershed(color_gradient(image) if contours is None else contours, counts)
     return [_renumbered(labels) for labels in found]
 
 
-def colour_gradient(image: NDArray[np.uint8]) -> NDArray[np.float32]:
+def color_gradient(image: NDArray[np.uint8]) -> NDArray[np.float32]:
     """(H, W) gradient magnitude of the smoothed image in CIELAB, from 0 to 1."""
     import cv2
 

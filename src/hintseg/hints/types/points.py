@@ -73,7 +73,7 @@ def _contested(points: Sequence[Point]) -> set[tuple[int, int]]:
 
 @cache
 def _rings(radius: int) -> list[NDArray[np.int64]]:
-    """(N, 2) offsets (row, column) of a disc's pixels by their distance from its centre, the farthest first."""
+    """(N, 2) offsets (row, column) of a disc's pixels by their distance from its center, the farthest first."""
     offsets = np.array(
         [(row, column) for row in range(-radius, radius + 1) for column in range(-radius, radius + 1)], np.int64
     )

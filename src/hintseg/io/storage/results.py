@@ -1,4 +1,4 @@
-"""Results: evaluation, suggestions, neighbours as JSON, areas as CSV; one may replace another, and nothing else."""
+"""Results: evaluation, suggestions, neighbors as JSON, areas as CSV; one may replace another, and nothing else."""
 
 import json
 from pathlib import Path

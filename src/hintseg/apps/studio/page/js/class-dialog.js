@@ -1,4 +1,4 @@
-// One class: its name, colour and place, and its end, which says first what goes with it.
+// One class: its name, color and place, and its end, which says first what goes with it.
 
 import { $, attempt, mark } from "./dom.js";
 import { plural } from "./hints.js";
@@ -12,11 +12,11 @@ import { saveClasses } from "./table.js";
 let open = null; // identifier of the class that the dialog is about
 
 export function editClass(id) {
-  const { name, colour } = classOf(id);
+  const { name, color } = classOf(id);
   open = id;
   $("class-title").textContent = `Class “${name}”`;
   $("class-name").value = name;
-  $("class-colour").value = colour;
+  $("class-color").value = color;
   $("class-uses").textContent = "";
   $("class-delete").disabled = true; // until it was said what goes with this class
   $("class-dialog").showModal();
@@ -24,15 +24,15 @@ export function editClass(id) {
 
 $("class-form").onsubmit = attempt(async (event) => {
   event.preventDefault();
-  const entry = classOf(open), [name, colour] = [$("class-name").value.trim(), $("class-colour").value];
+  const entry = classOf(open), [name, color] = [$("class-name").value.trim(), $("class-color").value];
   if (project.classes.some((other) => other.id !== open && other.name === name)) {
     $("class-uses").textContent = `“${name}” is another class already; choose another name.`;
     return $("class-name").focus();
   }
   if (!entry || !name) return $("class-dialog").close();
-  const change = { id: open, before: entry.name, ...(name !== entry.name && { name }), ...(colour !== entry.colour && { colour }) };
+  const change = { id: open, before: entry.name, ...(name !== entry.name && { name }), ...(color !== entry.color && { color }) };
   try {
-    if (change.name || change.colour) await saveClasses({ change });
+    if (change.name || change.color) await saveClasses({ change });
   } catch (error) {
     $("class-uses").textContent = error.message; // the page's own line lies behind the dialog
     return;

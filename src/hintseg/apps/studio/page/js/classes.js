@@ -18,9 +18,9 @@ function tick({ id, name }, used) {
   return box;
 }
 
-function pick({ id, name, colour }, index) {
+function pick({ id, name, color }, index) {
   const swatch = element("span", { className: "swatch" });
-  swatch.style.background = colour;
+  swatch.style.background = color;
   const button = element("button", {
     className: "pick", title: `${name}${index < 9 ? ` (key ${index + 1})` : ""}`,
     onclick: () => choose(id), ondblclick: () => editClass(id),

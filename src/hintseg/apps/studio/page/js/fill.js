@@ -16,7 +16,7 @@ export function addRegion(label, runs) {
   edit((state) => { state.regions = all; });
 }
 
-// The pixels of the mask that hang together with one and have its colour.
+// The pixels of the mask that hang together with one and have its color.
 function area(pixels, width, from) {
   const found = new Uint8Array(pixels.length), waiting = [from], wanted = pixels[from];
   found[from] = 1;

@@ -2,14 +2,14 @@
 
 import { $, element } from "./dom.js";
 import { edit } from "./editing.js";
-import { classOf, colour, emit, hints, on, view } from "./state.js";
+import { classOf, color, emit, hints, on, view } from "./state.js";
 
 const NAMES = { strokes: "stroke", points: "point", boxes: "box", regions: "region" };
 const MOST = 300; // rows; more are counted
 
 function row(type, index, hint) {
   const swatch = element("span", { className: "swatch" });
-  swatch.style.background = colour(hint.label);
+  swatch.style.background = color(hint.label);
   const name = `${NAMES[type]}, ${classOf(hint.label)?.name ?? "?"}`;
   const remove = element("button", { className: "small", textContent: "×", title: `delete this ${name}` });
   remove.setAttribute("aria-label", remove.title);

@@ -2,7 +2,7 @@
 
 import { $ } from "./dom.js";
 import { painted, regionsPicture } from "./regions.js";
-import { brushWidth, colour, hand, view } from "./state.js";
+import { brushWidth, color, hand, view } from "./state.js";
 
 const pen = $("canvas").getContext("2d");
 
@@ -22,15 +22,15 @@ export function paintHints(state) {
   for (const stroke of state.strokes) {
     path(stroke.vertices.map(([x, y]) => [x + 0.5, y + 0.5]));
     pen.lineWidth = stroke.width + 2 / view.scale; pen.strokeStyle = "#fff"; pen.stroke();
-    pen.lineWidth = stroke.width; pen.strokeStyle = colour(stroke.label); pen.stroke();
+    pen.lineWidth = stroke.width; pen.strokeStyle = color(stroke.label); pen.stroke();
   }
   for (const box of state.boxes) {
     pen.strokeStyle = "#fff"; pen.lineWidth = 4 / view.scale; pen.strokeRect(box.x0, box.y0, box.x1 - box.x0, box.y1 - box.y0);
-    pen.strokeStyle = colour(box.label); pen.lineWidth = 2 / view.scale; pen.strokeRect(box.x0, box.y0, box.x1 - box.x0, box.y1 - box.y0);
+    pen.strokeStyle = color(box.label); pen.lineWidth = 2 / view.scale; pen.strokeRect(box.x0, box.y0, box.x1 - box.x0, box.y1 - box.y0);
   }
   for (const point of state.points) {
     pen.beginPath(); pen.arc(point.x + 0.5, point.y + 0.5, 6 / view.scale, 0, 7);
-    pen.fillStyle = colour(point.label); pen.fill();
+    pen.fillStyle = color(point.label); pen.fill();
     pen.strokeStyle = "#fff"; pen.lineWidth = 2 / view.scale; pen.stroke();
   }
 }
@@ -55,7 +55,7 @@ export function paintHighlight({ vertices, width, x, y, x0, y0, x1, y1, runs }) 
 export function paintCursor([x, y]) {
   pen.beginPath(); pen.arc(x, y, brushWidth() / 2, 0, 7);
   pen.lineWidth = 3 / view.scale; pen.strokeStyle = "#000"; pen.stroke();
-  pen.lineWidth = 1.5 / view.scale; pen.strokeStyle = hand.tool === "rub" ? "#fff" : colour(hand.label); pen.stroke();
+  pen.lineWidth = 1.5 / view.scale; pen.strokeStyle = hand.tool === "rub" ? "#fff" : color(hand.label); pen.stroke();
 }
 
 // Where keys draw.

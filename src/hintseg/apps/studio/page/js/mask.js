@@ -6,7 +6,7 @@ import { follow } from "./image.js";
 import { noteTypes, readProject } from "./project.js";
 import { allSaved, markSaved } from "./saving.js";
 import { address, ask, askJson, instead } from "./server.js";
-import { classOf, colour, emit, hints, imageOf, on, project, view } from "./state.js";
+import { classOf, color, emit, hints, imageOf, on, project, view } from "./state.js";
 
 // Which mask there is to ask for: "accepted", "model", or none yet.
 function source() {
@@ -30,15 +30,15 @@ function without(text, failed = "", tag = null) {
   emit("view");
 }
 
-// The mask without the classes that are hidden, which the colour of a pixel tells.
+// The mask without the classes that are hidden, which the color of a pixel tells.
 function hideClasses() {
   view.shown = null;
-  const colours = new Set([...view.hidden].map(colour));
-  if (!view.mask || !colours.size) return;
+  const colors = new Set([...view.hidden].map(color));
+  if (!view.mask || !colors.size) return;
   const copy = new OffscreenCanvas(view.mask.width, view.mask.height), pen = copy.getContext("2d");
   pen.drawImage(view.mask, 0, 0);
   const pixels = pen.getImageData(0, 0, copy.width, copy.height), { data } = pixels;
-  const numbers = new Set([...colours].map((text) => parseInt(text.slice(1), 16)));
+  const numbers = new Set([...colors].map((text) => parseInt(text.slice(1), 16)));
   for (let at = 0; at < data.length; at += 4) if (numbers.has((data[at] << 16) | (data[at + 1] << 8) | data[at + 2])) data[at + 3] = 0;
   pen.putImageData(pixels, 0, 0);
   view.shown = copy;

@@ -2,15 +2,15 @@
 // threes of row, first column and end in one flat list, which is never changed but replaced.
 
 import { threes } from "./hints.js";
-import { colour, view } from "./state.js";
+import { color, view } from "./state.js";
 
 let known = { parts: [], picture: null };
 
-// One picture of them all, made anew when one of them or its colour changes.
+// One picture of them all, made anew when one of them or its color changes.
 export function regionsPicture(regions) {
-  const parts = regions.flatMap(({ label, runs }) => [runs, colour(label)]);
+  const parts = regions.flatMap(({ label, runs }) => [runs, color(label)]);
   if (parts.length === known.parts.length && parts.every((part, place) => part === known.parts[place])) return known.picture;
-  known = { parts, picture: painted(regions.map(({ label, runs }) => [runs, colour(label)])) };
+  known = { parts, picture: painted(regions.map(({ label, runs }) => [runs, color(label)])) };
   return known.picture;
 }
 

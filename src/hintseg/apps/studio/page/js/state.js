@@ -14,7 +14,7 @@ export const brushWidth = () => Math.min(Math.max(Math.round(hand.brush / view.s
 
 // As the page lists them; files number them otherwise.
 export const listed = () => [...project.classes].sort((one, other) => one.place - other.place);
-export const colour = (id) => classOf(id)?.colour ?? "#888";
+export const color = (id) => classOf(id)?.color ?? "#888";
 export const isShown = (hint) => !view.hidden.has(hint.label);
 export const imageOf = (key) => project.images.find((entry) => entry.key === key);
 

@@ -9,10 +9,10 @@ let late = null; // { change, before }: the change that came too late
 
 export const isLate = () => late !== null;
 
-// A change is one of: add a name, change a class's name or colour, move a class, choose the background, say that every
+// A change is one of: add a name, change a class's name or color, move a class, choose the background, say that every
 // class is named.
 function changed(table, { add, change, move, ...rest }) {
-  const classes = table.classes.map(({ id, name }) => (id === change?.id ? { id, name: change.name ?? name, colour: change.colour ?? null } : { id, name }));
+  const classes = table.classes.map(({ id, name }) => (id === change?.id ? { id, name: change.name ?? name, color: change.color ?? null } : { id, name }));
   if (add && !classes.some((entry) => entry.name === add)) classes.push({ id: null, name: add });
   return { classes, background: table.background, complete: table.complete, ...(move && { order: moved(move) }), ...rest };
 }
@@ -51,7 +51,7 @@ async function saveChange(change) {
   if (change.add && !late) hand.label = project.classes.find((entry) => entry.name === change.add)?.id ?? hand.label;
   emit("classes");
   emit("notice");
-  if (change.change?.colour) emit("mask");
+  if (change.change?.color) emit("mask");
 }
 
 function said({ add, change, move, complete, background }) {

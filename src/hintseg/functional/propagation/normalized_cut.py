@@ -1,4 +1,4 @@
-"""Normalised cut of one image's graph [Shi & Malik 2000], by eigenvectors and by weighted kernel k-means.
+"""Normalized cut of one image's graph [Shi & Malik 2000], by eigenvectors and by weighted kernel k-means.
 
     NC(S) = Σ_k S_kᵀ W (1 − S_k) / dᵀ S_k = K − Σ_k S_kᵀ W S_k / dᵀ S_k
 
@@ -33,11 +33,11 @@ def spectral_embedding(affinity: Tensor, vectors: int) -> Tensor:
 
 def kernel_kmeans(
     affinity: Tensor, assignment: Tensor, num_clusters: int, fixed: Tensor | None = None, *,
-    normalised: bool = True, iterations: int = 50,
+    normalized: bool = True, iterations: int = 50,
 ) -> Tensor:  # fmt: skip
-    """Descend on the normalised cut (or average association) from a given assignment.
+    """Descend on the normalized cut (or average association) from a given assignment.
 
-    Each round moves every free node to the cluster whose centre in feature space is nearest; the diagonal
+    Each round moves every free node to the cluster whose center in feature space is nearest; the diagonal
     of the kernel is raised until it is positive semi-definite, so that no round can increase the energy.
 
     Args:
@@ -45,13 +45,13 @@ def kernel_kmeans(
         assignment: (N,) int64 start, in [0, num_clusters).
         num_clusters: K; clusters may be or become empty.
         fixed: (N,) bool nodes that keep their cluster, e.g. hinted ones.
-        normalised: weights d (normalised cut), else 1 (average association).
+        normalized: weights d (normalized cut), else 1 (average association).
         iterations: most rounds.
 
     Returns:
         (N,) int64.
     """
-    weights = affinity.sum(dim=1).clamp_min(1e-30) if normalised else torch.ones_like(affinity[0])
+    weights = affinity.sum(dim=1).clamp_min(1e-30) if normalized else torch.ones_like(affinity[0])
     kernel = affinity / weights[:, None] / weights
     scale = weights.sqrt()
     lowest = float(torch.linalg.eigvalsh(scale[:, None] * kernel * scale)[0])
@@ -60,9 +60,9 @@ def kernel_kmeans(
     for _ in range(iterations):
         members = torch.nn.functional.one_hot(assignment, num_clusters).to(kernel.dtype) * weights[:, None]
         mass = members.sum(dim=0)
-        to_centre = kernel @ members / mass.clamp_min(1e-30)  # φ_p · centre_k
-        squares = (members * to_centre).sum(dim=0) / mass.clamp_min(1e-30)  # ‖centre_k‖²
-        distance = (squares - 2 * to_centre).masked_fill(mass == 0, torch.inf)
+        to_center = kernel @ members / mass.clamp_min(1e-30)  # φ_p · center_k
+        squares = (members * to_center).sum(dim=0) / mass.clamp_min(1e-30)  # ‖center_k‖²
+        distance = (squares - 2 * to_center).masked_fill(mass == 0, torch.inf)
         nearest = distance.argmin(dim=1)
         # Ties keep their cluster, so that the descent ends.
         own = distance.gather(1, assignment[:, None])[:, 0]

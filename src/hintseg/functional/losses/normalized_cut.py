@@ -1,4 +1,4 @@
-"""Normalised cut of a soft segmentation [NCut; Tang et al., "Normalized cut loss", CVPR 2018], and kernel cut.
+"""Normalized cut of a soft segmentation [NCut; Tang et al., "Normalized cut loss", CVPR 2018], and kernel cut.
 
     Σ_k S_kᵀ W (1 − S_k) / dᵀ S_k  =  K − Σ_k S_kᵀ W S_k / dᵀ S_k
 
@@ -14,8 +14,8 @@ from hintseg.functional.affinity.operator import Pairwise
 from hintseg.functional.losses.potts import potts
 
 
-def normalised_cut(probabilities: Tensor, affinity: Pairwise, classes: Tensor | None = None) -> Tensor:
-    """Mean over images and classes of each class's normalised cut.
+def normalized_cut(probabilities: Tensor, affinity: Pairwise, classes: Tensor | None = None) -> Tensor:
+    """Mean over images and classes of each class's normalized cut.
 
     Args:
         probabilities: (B, C, N).
@@ -35,10 +35,10 @@ def normalised_cut(probabilities: Tensor, affinity: Pairwise, classes: Tensor | 
     return per_image.mean()
 
 
-def normalised_cut_loss(
+def normalized_cut_loss(
     probabilities: Tensor, image: Tensor, classes: Tensor | None = None, where: Tensor | None = None
 ) -> Tensor:
-    """Normalised cut under the dense Gaussian, exact at reduced resolution.
+    """Normalized cut under the dense Gaussian, exact at reduced resolution.
 
     Args:
         probabilities: (B, C, H, W).
@@ -49,12 +49,12 @@ def normalised_cut_loss(
     Returns:
         () in [0, 1].
     """
-    return normalised_cut(*reduced_gaussian(probabilities, image, where), classes)
+    return normalized_cut(*reduced_gaussian(probabilities, image, where), classes)
 
 
 def kernel_cut_loss(
     probabilities: Tensor, image: Tensor, classes: Tensor | None = None, where: Tensor | None = None
 ) -> Tensor:
-    """Normalised cut plus the bilinear Potts energy under the same affinity; arguments as above."""
+    """Normalized cut plus the bilinear Potts energy under the same affinity; arguments as above."""
     reduced, affinity = reduced_gaussian(probabilities, image, where)
-    return normalised_cut(reduced, affinity, classes) + potts(reduced, affinity)
+    return normalized_cut(reduced, affinity, classes) + potts(reduced, affinity)

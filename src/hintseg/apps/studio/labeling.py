@@ -1,4 +1,4 @@
-"""Label Studio's labelling page: which tag takes masks, which field of a task holds its image, and masks as results."""
+"""Label Studio's labeling page: which tag takes masks, which field of a task holds its image, and masks as results."""
 
 from pathlib import PurePosixPath
 from typing import Any
@@ -30,8 +30,8 @@ def control_tags(config: str) -> list[dict[str, Any]]:
         InputError: not XML, or the page has neither.
     """
     if len(config) > LARGEST_PAGE:
-        raise InputError(f"the labelling configuration is longer than {LARGEST_PAGE} letters.")
-    root = parse_xml(config.encode("utf-8", "replace"), "the labelling configuration")
+        raise InputError(f"the labeling configuration is longer than {LARGEST_PAGE} letters.")
+    root = parse_xml(config.encode("utf-8", "replace"), "the labeling configuration")
     fields = image_fields(config)
     found: dict[str, dict[str, Any]] = {}
     for kind in ("BrushLabels", "PolygonLabels"):
@@ -42,7 +42,7 @@ def control_tags(config: str) -> list[dict[str, Any]]:
                 "field": fields.get(to_name), "labels": {str(label.get("value")) for label in element.iter("Label")},
             })  # fmt: skip
     if not found:
-        raise InputError("the labelling configuration has neither BrushLabels nor PolygonLabels to put masks into.")
+        raise InputError("the labeling configuration has neither BrushLabels nor PolygonLabels to put masks into.")
     return list(found.values())
 
 
@@ -57,7 +57,7 @@ def image_fields(config: str) -> dict[str, str]:
     Raises:
         InputError: not XML.
     """
-    root = parse_xml(config.encode("utf-8", "replace"), "the labelling configuration")
+    root = parse_xml(config.encode("utf-8", "replace"), "the labeling configuration")
     return {
         str(element.get("name")): str(element.get("value") or element.get("valueList") or "").strip().lstrip("$")
         for element in root.iter("Image")
@@ -86,7 +86,7 @@ def image_address(task: dict[str, Any], field: str | None) -> str:
     images = [value for value in texts if image_suffix(value)]
     images = images or [value for value in texts if value.startswith(("/", "http://", "https://"))]
     if len(images) != 1:
-        raise InputError(f"{named}: its data name {len(images)} images; the labelling page must say which is shown.")
+        raise InputError(f"{named}: its data name {len(images)} images; the labeling page must say which is shown.")
     return images[0]
 
 

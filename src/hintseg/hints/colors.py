@@ -1,4 +1,4 @@
-"""Colours of classes that somebody chose in the studio: appearance.json there, by the identifiers of classes.json.
+"""Colors of classes that somebody chose in the studio: appearance.json there, by the identifiers of classes.json.
 
 What shows masks of the data set reads them here; what is absent or damaged chooses none.
 """
@@ -8,12 +8,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from hintseg.errors import InputError
-from hintseg.io.palette import class_colours
+from hintseg.io.palette import class_colors
 from hintseg.io.reading import read_json
 
 IDENTIFIERS = "studio/classes.json"
 APPEARANCE = "studio/appearance.json"
-COLOUR = re.compile("#[0-9a-f]{6}")
+COLOR = re.compile("#[0-9a-f]{6}")
 
 
 def read_identifiers(root: Path) -> dict[str, str]:
@@ -32,19 +32,20 @@ def read_appearance(root: Path) -> tuple[tuple[str, ...], dict[str, str]]:
     try:
         content = read_json(root / APPEARANCE)
         order = tuple(one for one in content["order"] if isinstance(one, str))
-        return order, {one: colour for one, colour in content["colours"].items() if COLOUR.fullmatch(colour)}
+        chosen = content["colors" if "colors" in content else "colours"]  # the latter is the key of earlier versions
+        return order, {one: color for one, color in chosen.items() if COLOR.fullmatch(color)}
     except (InputError, KeyError, TypeError, AttributeError):
         return (), {}
 
 
-def chosen_colours(root: Path, names: Sequence[str]) -> tuple[str, ...]:
-    """ "#rrggbb" of each class; nothing where no class has a colour of its own."""
-    colours = read_appearance(root)[1]
-    return by_name({name: colours[one] for name, one in read_identifiers(root).items() if one in colours}, names)
+def chosen_colors(root: Path, names: Sequence[str]) -> tuple[str, ...]:
+    """ "#rrggbb" of each class; nothing where no class has a color of its own."""
+    colors = read_appearance(root)[1]
+    return by_name({name: colors[one] for name, one in read_identifiers(root).items() if one in colors}, names)
 
 
 def by_name(chosen: Mapping[str, str], names: Sequence[str]) -> tuple[str, ...]:
-    """Colours chosen for classes of these names, the palette's for others; nothing where none is chosen.
+    """Colors chosen for classes of these names, the palette's for others; nothing where none is chosen.
 
     Args:
         chosen: name → "#rrggbb".
@@ -57,10 +58,10 @@ def by_name(chosen: Mapping[str, str], names: Sequence[str]) -> tuple[str, ...]:
 
 def with_palette(chosen: Sequence[str | None]) -> list[str]:
     """ "#rrggbb" of each class: the one that was chosen, else the palette's of its number; where another class has that
-    one, the first that none has. Classes that are added behind change no colour."""
-    palette, used, colours = class_colours(), set(chosen), []
+    one, the first that none has. Classes that are added behind change no color."""
+    palette, used, colors = class_colors(), set(chosen), []
     for label, one in enumerate(chosen):
-        free = (colour for colour in (palette[label], *palette) if colour not in used)
-        colours.append(one or next(free, palette[label]))
-        used.add(colours[-1])
-    return colours
+        free = (color for color in (palette[label], *palette) if color not in used)
+        colors.append(one or next(free, palette[label]))
+        used.add(colors[-1])
+    return colors

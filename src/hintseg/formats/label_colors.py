@@ -1,4 +1,4 @@
-"""What the values or colours of label maps mean, as tools write it beside them."""
+"""What the values or colors of label maps mean, as tools write it beside them."""
 
 import csv
 import re
@@ -10,22 +10,22 @@ from numpy.typing import NDArray
 
 from hintseg.errors import InputError
 from hintseg.formats.name_lists import read_names
-from hintseg.io.palette import label_palette, parse_colour
+from hintseg.io.palette import label_palette, parse_color
 from hintseg.io.reading import lines_of
 from hintseg.io.writing import write_text
 
-COLOURS = ("labelmap.txt", "class_dict.csv", "class_dict_seg.csv", "label_colors.txt")
+COLORS = ("labelmap.txt", "class_dict.csv", "class_dict_seg.csv", "label_colors.txt")
 NAMES = ("classes.txt", "class_names.txt")
-FILES = (*COLOURS, *NAMES)
+FILES = (*COLORS, *NAMES)
 BACKGROUND = frozenset({"background", "_background_", "__background__", "bg"})
 NOTHING = frozenset({"unlabeled", "unlabelled", "void", "ignore", "_ignore_", "__ignore__"})
 COMMENT = "# "
 TITLES = ("name", "class", "label", "class_name", "class name", "category")  # of the column of names
 CHANNELS = (("r", "red"), ("g", "green"), ("b", "blue"))
 WORDS = re.compile("[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
-BORDER = (224, 224, 192)  # VOC's colour of ignored pixels
+BORDER = (224, 224, 192)  # VOC's color of ignored pixels
 
-Colour = tuple[int, int, int]
+Color = tuple[int, int, int]
 
 
 def means_nothing(name: str) -> bool:
@@ -43,23 +43,23 @@ def meanings_file(root: Path) -> Path | None:
     return next((root / name for name in FILES if (root / name).is_file()), None)
 
 
-def read_colours(path: Path) -> list[tuple[str, Colour]] | None:
-    """(name, colour) of each class; None where the file names values, see `read_names`.
+def read_colors(path: Path) -> list[tuple[str, Color]] | None:
+    """(name, color) of each class; None where the file names values, see `read_names`.
 
     Raises:
-        InputError: a malformed line, or a colour of two classes.
+        InputError: a malformed line, or a color of two classes.
     """
     if path.name in NAMES:
         return None
     rows = _csv(path) if path.suffix == ".csv" else _lines(path)
-    classes: dict[Colour, str] = {}
+    classes: dict[Color, str] = {}
     for where, name, values in rows:
-        colour = (int(values[0]), int(values[1]), int(values[2]))
-        if max(colour) > 255:
-            raise InputError(f"{where}: {colour} is no color; each value is at most 255.")
-        if classes.setdefault(colour, name) != name:
-            raise InputError(f"{where}: the color {colour} is of {classes[colour]!r} already.")
-    return [(name, colour) for colour, name in classes.items()]
+        color = (int(values[0]), int(values[1]), int(values[2]))
+        if max(color) > 255:
+            raise InputError(f"{where}: {color} is no color; each value is at most 255.")
+        if classes.setdefault(color, name) != name:
+            raise InputError(f"{where}: the color {color} is of {classes[color]!r} already.")
+    return [(name, color) for color, name in classes.items()]
 
 
 def read_values(path: Path) -> list[str]:
@@ -67,20 +67,20 @@ def read_values(path: Path) -> list[str]:
     return read_names(path)
 
 
-def distinct_palette(colours: Sequence[str]) -> NDArray[np.uint8]:
-    """(256, 3) uint8: `label_palette` with the chosen colours; of equal ones the later is changed by a shade.
+def distinct_palette(colors: Sequence[str]) -> NDArray[np.uint8]:
+    """(256, 3) uint8: `label_palette` with the chosen colors; of equal ones the later is changed by a shade.
 
     Args:
-        colours: "#rrggbb" by label.
+        colors: "#rrggbb" by label.
     """
     palette = label_palette()
     taken = {BORDER}
-    for label, text in enumerate(colours):
-        colour = parse_colour(text)
-        while colour in taken:
-            colour = (*colour[:2], (colour[2] + 1) % 256)
-        taken.add(colour)
-        palette[label] = colour
+    for label, text in enumerate(colors):
+        color = parse_color(text)
+        while color in taken:
+            color = (*color[:2], (color[2] + 1) % 256)
+        taken.add(color)
+        palette[label] = color
     return palette
 
 
