@@ -89,6 +89,15 @@ def test_values_of_label_maps(data, entries, folder, values, labels):
     assert Dataset.open(root).coding == dataset.coding
 
 
+def test_what_values_mean_is_said_where_they_are_not_the_usual_ones(data):
+    dataset = Dataset.open(data())
+    assert dataset.coding.described(dataset.classes) == ""
+    dataset = Dataset.open(data(ignore_index=100))
+    assert (
+        dataset.coding.described(dataset.classes) == "in label maps 0 is 'sky', 1 is 'cow', 2 is 'dog', 100 is ignored"
+    )
+
+
 @pytest.mark.parametrize(
     ("entries", "message"),
     [

@@ -2,10 +2,12 @@
 
 import os
 
+import numpy as np
 import pytest
 
 from hintseg.errors import InputError
 from hintseg.hints.dataset import Dataset
+from hintseg.io.images import write_image
 from hintseg.simulate import dataset as simulated
 from hintseg.simulate.dataset import simulate_dataset
 
@@ -28,6 +30,16 @@ def test_a_linked_file_from_elsewhere_comes_along_only_as_a_list(scenes, tmp_pat
     with pytest.raises(InputError, match=r"notes.txt: is a link to a file outside"):
         simulate_dataset(scenes, tmp_path / "other")
     assert not (tmp_path / "other").exists()
+
+
+def test_contours_come_along(scenes, tmp_path):
+    key = scenes.keys("train")[0]
+    contours = np.linspace(0, 255, 72 * 96).reshape(72, 96).astype(np.uint8)
+    write_image(scenes.root / "contours" / f"{key}.png", contours)
+    simulate_dataset(Dataset.open(scenes.root), tmp_path / "out")
+    made = Dataset.open(tmp_path / "out")
+    assert made.contours(key).tolist() == Dataset.open(scenes.root).contours(key).tolist()
+    assert made.contours(scenes.keys("train")[1]) is None
 
 
 def test_stopped_halfway_it_is_unfinished(scenes, tmp_path, monkeypatch):

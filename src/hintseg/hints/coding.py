@@ -133,7 +133,7 @@ class LabelCoding:
 
     def described(self, classes: Sequence[str]) -> str:
         """A sentence about what values mean; empty where they are class indices and 255."""
-        if not self.first_label and self.ignore_index and self.unlabeled is None:
+        if not self.first_label and self.ignore_index == IGNORE_INDEX and self.unlabeled is None:
             return ""
         means = {self.first_label + label: repr(name) for label, name in enumerate(classes[:5])}
         means[self.ignore_index] = "ignored"

@@ -70,9 +70,11 @@ def _write_hints(dataset: Dataset, out: Path, style: str, coverage: float, split
 
 
 def _link_rest(dataset: Dataset, out: Path, keys: Set[str]) -> None:
-    """All images, and the masks of those that got no hints."""
-    for path in dataset.paths.values():
+    """All images with their contours, and the masks of those that got no hints."""
+    for key, path in dataset.paths.items():
         link_or_copy(path, out / path.relative_to(dataset.root))
+        if (contours := dataset.label_path("contours", key)) is not None:
+            link_or_copy(contours, out / contours.relative_to(dataset.root))
     for key in dataset.paths.keys() - keys:
         if (mask_path := dataset.label_path("masks", key)) is not None:
             link_or_copy(mask_path, out / mask_path.relative_to(dataset.root))

@@ -130,7 +130,7 @@ def test_completing_without_training(hintseg, scenes, tmp_path):
     assert "is a data set, not a run; add --method harmonic" in err
     code, _, err = hintseg("complete", scenes.root, "--method", "magic", "--out", tmp_path / "a")
     assert code == 2
-    assert "crf, harmonic, lgc, ncut, random_walk" in err
+    assert "crf, harmonic, lgc, ncut, network, random_walk" in err
     code, out, err = hintseg("complete", scenes.root, "--method", "lgc", "--hints", "tags", "--out", tmp_path / "b")
     assert code == 2
     assert "no pixel is hinted" in err
@@ -165,6 +165,19 @@ def test_suggestions(hintseg, trained, scenes, tmp_path):
     assert "uncertain pixels" in out + err
     suggestions = json.loads((tmp_path / "next.json").read_text("utf-8"))
     assert [set(row) for row in suggestions] == [{"key", "x", "y", "uncertainty", "worth", "classes"}] * 2
+    code, _, err = hintseg("suggest", trained, scenes.root, "--data", tmp_path)
+    assert (code, "give one data set" in err) == (2, True)
+
+
+def test_a_run_does_not_complete_from_other_hint_types(hintseg, trained, tmp_path):
+    code, _, err = hintseg("complete", trained, "--hints", "points", "--out", tmp_path / "out")
+    assert (code, "a run completes from what it trained on" in err) == (2, True)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_recipe_file_is_a_local_file(hintseg, scenes, tmp_path):
+    code, _, err = hintseg("train", scenes.root, "--config", "s3://bucket/recipe.yaml", "--out", tmp_path / "run")
+    assert (code, "local" in err) == (2, True)
 
 
 def test_comparing_objectives(hintseg, scenes, tiny, tmp_path):

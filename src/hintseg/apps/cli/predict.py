@@ -43,7 +43,13 @@ def complete(
     from hintseg.io.storage.files import below, exists
     from hintseg.pseudo_labels.propagate import METHODS
 
+    if method not in ("network", *METHODS):
+        raise unknown_name("completion method", method, ("network", *METHODS))
     is_run = exists(below(run, "run.json"))
+    if is_run and hints is not None:
+        raise InputError(
+            "--hints chooses among those of a data set; a run completes from what it trained on: leave it out."
+        )
     if method == "network" and not is_run and (exists(below(run, "dataset.json")) or Path(run, "images").is_dir()):
         raise InputError(f"{run}: is a data set, not a run; add --method harmonic, or train on it and give the run.")
     if method == "network" or is_run:
@@ -56,8 +62,6 @@ def complete(
     else:
         segmenter, dataset, hint_types = None, Dataset.open(run), parse_hint_types(hints)
         keys = dataset.keys(split or "train")
-    if method not in ("network", *METHODS):
-        raise unknown_name("completion method", method, METHODS)
     # A data set's own folder masks/ holds the truth.
     target = out or below(run, "masks" if segmenter is not None else f"masks-{method}")
     trained = segmenter if method == "network" else None

@@ -82,6 +82,8 @@ def suggest(
     from hintseg.io.storage.mirror import published
     from hintseg.io.storage.results import require_result, write_result
 
+    if None not in (data, home) and data != home:
+        raise InputError(f"both {data} and --data {home} are given; give one data set.")
     data = home if data is None else data
     with published(run) as folder, progress_bar() as show:
         require_result(out or folder / "suggestions.json", out is None or overwrite)

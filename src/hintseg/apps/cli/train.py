@@ -40,7 +40,10 @@ def train(
     precision: Precision = "32-true",
     split: Annotated[str, typer.Option(help="Split to train on.")] = "train",
     validate: Annotated[str | None, typer.Option(help="Split with masks to measure at every checkpoint.")] = None,
-    config: Annotated[Path | None, typer.Option(help="Recipe file (JSON or YAML), in place of a named one.")] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(parser=local_path, metavar="FILE", help="Recipe file (JSON or YAML), in place of a named one."),
+    ] = None,
     set_: Settings = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted run.")] = False,
     on_error: Annotated[str, typer.Option(help="refuse or skip images that cannot be read.")] = "refuse",

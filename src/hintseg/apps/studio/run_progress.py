@@ -8,18 +8,18 @@ from typing import Any
 from hintseg.training.progress import FILE
 
 STAGES = {
-    "check": "reading hints", "decode": "reading images", "features": "computing features",
-    "tags": "locating ticked classes", "hints": "propagating labels", "selection": "choosing how masks are refined",
+    "decode": "reading images", "features": "computing features",
+    "tags": "locating tagged classes", "hints": "propagating labels", "selection": "choosing how masks are refined",
     "fit": "fitting", "pseudo-labels": "labeling training images", "train": "training",
     "complete": "completing masks", "memory": "building the memory bank",
 }  # fmt: skip
 # Which part of a run is over when a stage begins, in their order; measured on two cores.
 INSTANT = {
-    "check": 0.02, "features": 0.1, "tags": 0.35, "hints": 0.4, "selection": 0.5, "fit": 0.6, "pseudo-labels": 0.7,
+    "features": 0.02, "tags": 0.35, "hints": 0.4, "selection": 0.5, "fit": 0.6, "pseudo-labels": 0.7,
     "memory": 0.9,
 }  # fmt: skip
 FULL = {
-    "check": 0.01, "decode": 0.02, "features": 0.03, "tags": 0.06, "hints": 0.08, "fit": 0.1, "pseudo-labels": 0.11,
+    "decode": 0.01, "features": 0.03, "tags": 0.06, "hints": 0.08, "fit": 0.1, "pseudo-labels": 0.11,
     "train": 0.12, "complete": 0.9, "memory": 0.95,
 }  # fmt: skip
 SOONEST = 0.1  # part of a run before which nothing is said of the rest
