@@ -10,7 +10,6 @@ from hintseg.config.schema import DEFAULT_BACKBONE
 from hintseg.errors import ConfigError, WeightsError, unknown_name
 from hintseg.io.storage.mirror import fetch
 from hintseg.network.conv_bn_fusion import fold_norms
-from hintseg.network.phased_convolution import phase_depthwise
 from hintseg.network.weights import packaged_file, read_packaged
 
 WEIGHTS_AUTO = "auto"
@@ -43,7 +42,6 @@ class Backbone(nn.Module):
         """
         super().__init__()
         self.body = _create(name, output_stride)
-        phase_depthwise(self.body)
         info: Any = self.body.feature_info
         self.channels: list[int] = [int(count) for count in info.channels()]
         self.strides: list[int] = [int(stride) for stride in info.reduction()]

@@ -14,11 +14,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
-from hintseg.network.phased_convolution import PhasedDepthwise
-
 log = logging.getLogger("hintseg")
-
-PLAIN = (nn.Conv2d, PhasedDepthwise)
 
 
 def fold(convolution: nn.Conv2d, norm: _BatchNorm) -> None:
@@ -109,7 +105,7 @@ def _pairs(body: nn.Module, example: Tensor) -> tuple[list[tuple[nn.Conv2d, _Bat
     found: dict[nn.Conv2d, list[_BatchNorm]] = {}
 
     def speak(module: nn.Conv2d, _: object, maps: Tensor) -> None:
-        if type(module) in PLAIN and module.padding_mode == "zeros":  # others do more to their weights or maps
+        if type(module) is nn.Conv2d and module.padding_mode == "zeros":  # others do more to their weights or maps
             said[id(maps)] = module, maps, maps._version  # the tensor is kept, so that no other gets its id
 
     def listen(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
