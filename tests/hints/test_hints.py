@@ -266,8 +266,14 @@ def test_simulating_a_data_set(scenes, tmp_path):
         simulate_dataset(scenes, tmp_path / "other", style="zigzag")
 
 
+def without_tables(dataset):
+    for path in dataset.root.glob("*s.json"):
+        path.unlink()
+
+
 def test_an_image_that_one_class_would_take_whole_is_said(scenes):
     key, other = scenes.keys("train")[:2]
+    without_tables(scenes)
     (scenes.root / "points.json").write_text(json.dumps({key: [[3, 3, 1]], other: [[3, 3, 1], [30, 30, 0]]}))
     dataset = dataclasses.replace(Dataset.open(scenes.root), background=None)
     (said,) = [one for one in inspect(dataset, [key, other], ("points",)).warnings if "only one class" in one]
@@ -351,6 +357,7 @@ def test_tags_alone_teach_where_they_are_complete(scenes):
 def test_classes_that_nobody_looked_for_stay_open(scenes):
     key, other = scenes.keys("train")[:2]
     names = scenes.classes
+    without_tables(scenes)
     (scenes.root / "tags.json").write_text(json.dumps({key: [names[1]], other: []}))
     (scenes.root / "verified_classes.json").write_text(json.dumps({key: [names[1], 2], other: [names[1]]}))
     scenes = Dataset.open(scenes.root)
@@ -363,6 +370,18 @@ def test_classes_that_nobody_looked_for_stay_open(scenes):
     (scenes.root / "verified_classes.json").write_text(json.dumps({key: ["unicorn"]}))
     with pytest.raises(InputError, match=r"verified_classes\.json, image .*'unicorn' is no class"):
         Dataset.open(scenes.root).hints(key)
+
+
+def test_classes_that_hints_of_other_types_name_are_not_absent(scenes):
+    key = scenes.keys("train")[0]
+    for name, rows in {"points": [[5, 5, 1]], "tags": [2], "boxes": []}.items():
+        (scenes.root / f"{name}.json").write_text(json.dumps({key: rows}))
+    (scenes.root / "dataset.json").write_text(json.dumps({"classes": ["a", "b", "c", "d"], "background": None}))
+    shutil.rmtree(scenes.root / "scribbles")
+    found = Dataset.open(scenes.root)
+    assert found.hints(key, ("points",)).absent(4).tolist() == [True, False, False, True]
+    (scenes.root / "tags.json").write_text(json.dumps({key: ["unicorn"]}))
+    assert not Dataset.open(scenes.root).hints(key, ("points",)).absent(4).any()
 
 
 def test_earlier_names_are_read_for_good(scenes):

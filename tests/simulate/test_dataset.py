@@ -1,5 +1,6 @@
 """What comes along when hints are simulated, and what does not."""
 
+import json
 import os
 
 import numpy as np
@@ -40,6 +41,15 @@ def test_contours_come_along(scenes, tmp_path):
     made = Dataset.open(tmp_path / "out")
     assert made.contours(key).tolist() == Dataset.open(scenes.root).contours(key).tolist()
     assert made.contours(scenes.keys("train")[1]) is None
+
+
+def test_what_is_verified_comes_along(scenes, tmp_path):
+    key = scenes.keys("train")[0]
+    (scenes.root / "verified_classes.json").write_text(json.dumps({key: [1]}))
+    simulate_dataset(Dataset.open(scenes.root), tmp_path / "out")
+    made = Dataset.open(tmp_path / "out")
+    assert made.hints(key).verified_classes == {1}
+    assert made.hints(scenes.keys("train")[1]).verified_classes is None
 
 
 def test_stopped_halfway_it_is_unfinished(scenes, tmp_path, monkeypatch):

@@ -19,7 +19,6 @@ A class is an index or a name from dataset.json. Everything but `images/` is opt
 dataset.json the classes are read off the hints' largest index.
 """
 
-import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -33,7 +32,7 @@ from numpy.typing import NDArray
 from hintseg.errors import InputError
 from hintseg.hints.coding import LabelCoding
 from hintseg.hints.colors import chosen_colors
-from hintseg.hints.dataset_json import classes_from_hints, parse_description, read_table, table_path
+from hintseg.hints.dataset_json import classes_from_hints, parse_description, read_table, table_path, write_description
 from hintseg.hints.keys import by_key, near_key
 from hintseg.hints.label_maps import LabelMaps, broken_link, list_label_maps, require_own_values, require_size
 from hintseg.hints.labels import IGNORE_INDEX
@@ -51,7 +50,6 @@ from hintseg.io.places import require_same_place
 from hintseg.io.samples import PLAIN, BandSelection, DecodedImage
 from hintseg.io.storage.addresses import is_remote, local_path
 from hintseg.io.storage.mirror import Progress, fetch
-from hintseg.io.writing import write_text
 from hintseg.memory_errors import memory_explained
 
 
@@ -223,14 +221,11 @@ class Dataset:
             for name in HINT_TYPES
             if name in chosen
         }
+        outside.update(*(self._named(name, key, known) for name in HINT_TYPES if name not in chosen))
         return ImageHints(
-            by_type,
-            tags_exhaustive=self.tags_exhaustive,
-            background=self.background,
-            verified_classes=self._verified_classes(key),
-            outside=frozenset(outside),
-            corrections=tuple(corrections),
-        )
+            by_type, self.tags_exhaustive, self.background, self._verified_classes(key), frozenset(outside),
+            tuple(corrections),
+        )  # fmt: skip
 
     def _hints(
         self, name: str, key: str, size: Callable[[], tuple[int, int]], correct: Callable[[str], None],
@@ -257,6 +252,15 @@ class Dataset:
             found.append(hint_type.label_map(labels))
         return tuple(found)
 
+    def _named(self, name: str, key: str, size: Callable[[], tuple[int, int]]) -> set[int]:
+        """Classes that a table names which is not used; all where a row cannot be read."""
+        named = set[int]()
+        try:
+            found = self._hints(name, key, size, lambda what: None, named, False)
+        except InputError:
+            return set(range(len(self.classes)))
+        return named.union(*(hint.named() for hint in found))
+
     def label(self, value: object, where: str) -> int:
         """A class given as index or name → index; InputError where there is no such class."""
         if isinstance(value, str) and (label := self._label_of.get(plain_name(value))) is not None:
@@ -276,15 +280,12 @@ class Dataset:
 
     def save_description(self) -> None:
         """Write dataset.json."""
-        content: dict[str, Any] = {
-            "classes": list(self.classes), "ignore_index": self.ignore_index, "background": self.background,
-            "tags_exhaustive": self.tags_exhaustive,
-        }  # fmt: skip
+        content = {name: getattr(self, name) for name in ("classes", "ignore_index", "background", "tags_exhaustive")}
         if self.unlabeled is not None or self.first_label:
             content |= {"unlabeled": self.unlabeled, "first_label": self.first_label}
         if self.view.stated:
-            content |= {"bands": list(self.view.bands) or None, "range": self.view.limits}
-        write_text(self.root / "dataset.json", json.dumps(content, indent=1, ensure_ascii=False))
+            content |= {"bands": self.view.bands or None, "range": self.view.limits}
+        write_description(self.root, content)
 
     def _verified_classes(self, key: str) -> frozenset[int] | None:
         rows = self._tables["verified_classes"].get(key)
@@ -296,11 +297,10 @@ class Dataset:
         return {name: read_table(self.root / f"{name}.json") for name in (*with_tables(), "verified_classes")}
 
     def hint_keys(self) -> dict[str, frozenset[str]]:
-        """Name of each hint table → keys it names, known images or not."""
-        named = {name: frozenset(table) for name, table in self._tables.items()}
-        for folder in with_label_maps():
-            named[folder] = named.get(folder, frozenset()) | self.label_maps[folder].files.keys()
-        return named
+        """Name of each hint table → keys it has rows of, known images or not."""
+        named = {name: frozenset(key for key, rows in table.items() if rows) for name, table in self._tables.items()}
+        maps = {folder: self.label_maps[folder].files.keys() for folder in with_label_maps()}
+        return named | {folder: named.get(folder, frozenset()) | keys for folder, keys in maps.items()}
 
     def _label_map(
         self,

@@ -1,5 +1,7 @@
 """dataset.json and the hint tables: JSON read with errors that name file, image and value."""
 
+import json
+from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ from hintseg.io.listing import MADE_BY, composed
 from hintseg.io.reading import read_json as read_json
 from hintseg.io.reading import read_text as read_text
 from hintseg.io.samples import BandSelection
+from hintseg.io.writing import write_text
 
 # Data sets outlive programs: what earlier ones wrote is read for good.
 EARLIER = {"void": "ignore_index", "unlabelled": "unlabeled", "tags_complete": "tags_exhaustive"}
@@ -81,6 +84,11 @@ def read_description(path: Path) -> dict[str, Any]:
         if earlier in content and name in content:
             raise InputError(f"{path}: {earlier!r} is the earlier name of {name!r}; keep one of the two.")
     return {EARLIER.get(str(name), str(name)): value for name, value in content.items()}
+
+
+def write_description(root: Path, content: Mapping[str, Any]) -> None:
+    """Write ROOT/dataset.json."""
+    write_text(root / "dataset.json", json.dumps(content, indent=1, ensure_ascii=False))
 
 
 def parse_description(path: Path) -> dict[str, Any]:

@@ -27,7 +27,7 @@ class ImageHints:
         tags_exhaustive: whether a class that no hint names is absent from the image.
         background: the class of everything else, which needs no hint to be present.
         verified_classes: the only classes whose absence from the hints says anything; None: all classes.
-        outside: classes of hints that lie outside the image, which may be in it all the same.
+        outside: classes of hints that lie outside the image or are not used, which may be in it all the same.
         corrections: what was done to hints that leave the image, each as often as it was done.
     """
 

@@ -73,7 +73,7 @@ def all_localized(images: TrainingImages) -> bool:
     localized: set[int] = set()
     named: set[int] = set()
     for key in images.keys:
-        hints = images.dataset.hints(key, images.hint_types)
+        hints = images.hints(key)
         localized |= hints.localized()
         named |= hints.classes()
     return named <= localized

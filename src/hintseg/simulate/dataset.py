@@ -10,6 +10,7 @@ from typing import Any, cast, get_args
 from hintseg.errors import InputError, unknown_name
 from hintseg.formats.folder import require_empty
 from hintseg.hints.dataset import Dataset
+from hintseg.hints.dataset_json import table_path
 from hintseg.io.images import write_labels
 from hintseg.io.listing import require_file
 from hintseg.io.staging import being_made
@@ -41,6 +42,8 @@ def simulate_dataset(
         _link_rest(dataset, out, frozenset(dataset.keys(split)))
         for path in lists:
             shutil.copyfile(path, out / path.name)
+        if (verified := table_path(dataset.root, "verified_classes")).exists():
+            shutil.copyfile(verified, out / verified.name)
         replace(dataset, root=out).save_description()
     return made
 

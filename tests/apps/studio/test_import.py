@@ -66,9 +66,9 @@ def packed(files):
     return content.getvalue()
 
 
-def png(side=60):
+def png(width=60, height=60):
     content = io.BytesIO()
-    Image.fromarray(np.full((side, side, 3), 90, np.uint8)).save(content, "PNG")
+    Image.fromarray(np.full((height, width, 3), 90, np.uint8)).save(content, "PNG")
     return content.getvalue()
 
 
@@ -131,7 +131,7 @@ def test_runs_that_leave_the_image_are_refused(tab, runs):
     assert answer.status_code == 422
 
 
-@pytest.mark.parametrize("existing", ["keep", "add", "replace"])
+@pytest.mark.parametrize("existing", ["keep", "replace"])
 def test_what_the_user_drew_is_overwritten_only_when_asked(tab, folder, existing):
     drawn = {"points": [{"label": 0, "x": 3, "y": 4}], "tags": [2]}
     assert tab.save("b", drawn).status_code == 200
@@ -148,57 +148,6 @@ def test_what_the_user_drew_is_overwritten_only_when_asked(tab, folder, existing
         assert copy == {"b": [[3.0, 4.0, 0]]}
 
 
-def test_added_regions_lie_below_the_users(tab, folder):
-    imported(tab.client, {"b.json": labelme("b.png", SQUARE)})
-    imported(
-        tab.client,
-        {"b.json": labelme("b.png", {**SQUARE, "label": "sky", "points": [[0, 0], [50, 0], [50, 40]]})},
-        "add",
-    )
-    labels = scribbles(folder, "b")
-    assert (labels[10:30, 10:40] == 1).all()
-    assert labels[2, 20] == 0
-
-
-@pytest.mark.parametrize("wish", [{}, {"background": "grass"}])
-def test_what_is_added_lies_below_points_strokes_and_boxes(tab, folder, wish):
-    drawn = {
-        "points": [{"label": 2, "x": 20, "y": 20}],
-        "boxes": [{"label": 2, "x0": 60, "y0": 40, "x1": 80, "y1": 60}],
-        "strokes": [{"label": 2, "vertices": [[2, 50], [30, 50]], "width": 3}],
-    }
-    assert tab.save("b", drawn).status_code == 200
-    imported(tab.client, {"b.json": labelme("b.png", SQUARE)}, "add", **wish)
-    dataset = Dataset.open(folder)
-    labels = hint_labels(dataset, "b")
-    assert [labels[20, 20], labels[50, 20], labels[50, 70]] == [2, 2, UNLABELED]
-    assert labels[28, 38] == 1
-    assert dataset.mask("b") is None
-
-
-def test_ignored_pixels_of_a_mask_that_becomes_regions_are_told(tab, folder):
-    assert tab.save("b", {"points": [{"label": 2, "x": 60, "y": 60}]}).status_code == 200
-    ignored = {**SQUARE, "label": "__ignore__", "points": [[50, 5], [60, 5], [60, 15], [50, 15]]}
-    _, taken = imported(tab.client, {"b.json": labelme("b.png", SQUARE, ignored)}, "add", background="grass")
-    assert taken["opened"] == 100
-    assert scribbles(folder, "b")[10, 55] == UNLABELED
-
-
-def test_points_and_strokes_that_lie_on_the_users_are_left_out_and_counted(tab, folder):
-    drawn = {
-        "points": [{"label": 2, "x": 20, "y": 20}],
-        "strokes": [{"label": 2, "vertices": [[2, 50], [30, 50]], "width": 3}],
-    }
-    assert tab.save("b", drawn).status_code == 200
-    over = {"label": "roof", "shape_type": "linestrip", "points": [[5, 40], [5, 60]]}
-    beside = {"label": "roof", "shape_type": "linestrip", "points": [[60, 40], [60, 60]]}
-    on_point = {"label": "roof", "shape_type": "point", "points": [[21, 20]]}
-    _, taken = imported(tab.client, {"b.json": labelme("b.png", over, beside, on_point)}, "add")
-    assert taken["covered"] == 2
-    labels = hint_labels(Dataset.open(folder), "b")
-    assert [labels[20, 20], labels[50, 5], labels[50, 60], labels[42, 5]] == [2, 2, 1, UNLABELED]
-
-
 @pytest.fixture
 def exhaustive(tab, folder):
     """No class is the background, and classes that no hint names are absent."""
@@ -212,77 +161,48 @@ def absent(folder, key="b"):
     return np.flatnonzero(dataset.hints(key).absent(len(dataset.classes))).tolist()
 
 
-HORSE = {"boxes": [{"label": 2, "x0": 5, "y0": 5, "x1": 60, "y1": 40}]}
+TWO = {
+    "images": [
+        {"id": number, "file_name": name, "width": 96, "height": 72} for number, name in enumerate(("b.png", "new.png"))
+    ],
+    "categories": [{"id": 1, "name": "roof"}, {"id": 2, "name": "cow"}],
+    "annotations": [{"id": 1, "image_id": 0, "category_id": 2, "bbox": [5, 5, 30, 20]}],
+}
 
 
-def test_a_region_in_ones_own_box_of_its_class_is_taken(exhaustive, folder):
-    exhaustive.save("b", HORSE)
-    _, taken = imported(exhaustive.client, {"b.json": labelme("b.png", {**SQUARE, "label": "été"})}, "add")
-    assert taken["cut"] == 0
-    assert (scribbles(folder, "b") == 2).sum() == 600
+def test_of_a_new_image_without_annotations_nothing_is_known(exhaustive, folder):
+    imported(exhaustive.client, {"a.json": json.dumps(TWO).encode(), "new.png": png(96, 72)})
+    dataset = Dataset.open(folder)
+    assert "new" in dataset.paths
+    assert absent(folder, "new") == []
 
 
-@pytest.mark.parametrize(("left", "kept"), [(10, 0), (50, 400)])
-def test_a_region_in_ones_own_box_of_another_class_is_told_and_its_class_is_not_absent(exhaustive, folder, left, kept):
-    exhaustive.save("b", HORSE)
-    moved = {**SQUARE, "points": [[left + x, y] for x, y in ((0, 10), (30, 10), (30, 30), (0, 30))]}
-    _, taken = imported(exhaustive.client, {"b.json": labelme("b.png", moved)}, "add")
-    assert taken["cut"] == 1
-    assert (scribbles(folder, "b") == 1).sum() == kept
-    assert 1 not in absent(folder)
+@pytest.mark.parametrize("rows", [{"tags.json": []}, {"points.json": []}, {"scribbles.json": []}])
+def test_an_empty_list_is_no_hint(exhaustive, folder, rows):
+    for name, row in rows.items():
+        (folder / name).write_text(json.dumps({"été 1": row}), "utf-8")
+    report, taken = imported(exhaustive.client, {"b.json": labelme("b.png", {**SQUARE, "label": "cow"})})
+    assert absent(folder, "été 1") == []
+    report, taken = imported(exhaustive.client, {"é.json": labelme("été 1.png", SQUARE)})
+    assert (report["hinted"], taken["taken"]) == ([], 1)
 
 
-WIDE = {"strokes": [{"label": 2, "vertices": [[0, 20], [60, 20]], "width": 40}]}
-ON_IT = {**SQUARE, "points": [[20, 20]], "shape_type": "point"}
+def test_an_empty_label_map_is_no_hint(exhaustive, folder):
+    write_labels(folder / "scribbles/été 1.png", np.full((72, 96), 255, np.uint8))
+    exhaustive.save("b", {"tags": [0]})
+    exhaustive.classes(["sky", "roof", "été", "cow"], complete=True)
+    assert (absent(folder, "été 1"), absent(folder, "b")) == ([], [1, 2])
 
 
-@pytest.mark.parametrize(("shape", "told"), [(SQUARE, "cut"), (ON_IT, "covered")], ids=["region", "point"])
-def test_a_class_that_is_left_out_wholly_is_not_absent(exhaustive, folder, shape, told):
-    exhaustive.save("b", WIDE)
-    _, taken = imported(exhaustive.client, {"b.json": labelme("b.png", shape)}, "add")
-    assert taken[told] == 1
-    assert absent(folder) == [0]
-
-
-def test_a_region_below_a_stroke_that_was_left_out_is_not_of_its_own_class_there(exhaustive, folder):
-    exhaustive.save("b", {"points": [{"label": 2, "x": 20, "y": 20}]})
-    stroke = {"label": "sky", "shape_type": "linestrip", "points": [[12, 20], [38, 20]]}
-    _, taken = imported(exhaustive.client, {"b.json": labelme("b.png", SQUARE, stroke)}, "add")
-    assert taken["covered"] == 1
-    labels = hint_labels(Dataset.open(folder), "b")
-    assert [labels[20, 30], labels[20, 20], labels[27, 30]] == [UNLABELED, 2, 1]
-    assert absent(folder) == []
-
-
-def test_what_ignored_pixels_show_is_not_absent_where_they_become_unlabeled(exhaustive, folder):
-    exhaustive.save("b", {"points": [{"label": 2, "x": 60, "y": 60}]})
-    ignored = {**SQUARE, "label": "__ignore__", "points": [[50, 5], [60, 5], [60, 15], [50, 15]]}
-    imported(exhaustive.client, {"b.json": labelme("b.png", SQUARE, ignored)}, "add", background="grass")
-    assert absent(folder) == []
-
-
-def test_a_region_round_ones_own_point_of_its_class_is_not_cut(exhaustive, folder):
-    exhaustive.save("b", {"points": [{"label": 1, "x": 20, "y": 20}]})
-    _, taken = imported(exhaustive.client, {"b.json": labelme("b.png", SQUARE)}, "add")
-    assert (taken["cut"], absent(folder)) == (0, [0, 2])
-    assert (scribbles(folder, "b") == 1).sum() == 600
-
-
-def test_what_is_left_out_is_not_absent_if_tags_are_said_to_be_exhaustive_later(tab, folder):
-    tab.save("b", WIDE)
-    imported(tab.client, {"b.json": labelme("b.png", SQUARE)}, "add")
-    description = json.loads((folder / "dataset.json").read_text("utf-8"))
-    (folder / "dataset.json").write_text(json.dumps(description | {"background": None, "tags_exhaustive": True}))
-    assert 1 not in absent(folder)
-
-
-def test_a_point_beside_ones_own_box_is_not_all_that_lies_outside(exhaustive, folder):
-    exhaustive.save("b", HORSE)
-    imported(
-        exhaustive.client, {"b.json": labelme("b.png", {**SQUARE, "points": [[80, 60]], "shape_type": "point"})}, "add"
-    )
-    labels = hint_labels(Dataset.open(folder), "b")
-    assert [labels[60, 80], labels[60, 10]] == [1, UNLABELED]
+def test_images_that_keep_their_hints_keep_what_boxes_mean(exhaustive, folder):
+    exhaustive.save("b", {"boxes": [{"label": 2, "x0": 5, "y0": 5, "x1": 60, "y1": 40}]})
+    outside = hint_labels(Dataset.open(folder), "b") == UNLABELED
+    assert outside.sum() == 72 * 96 - 55 * 35
+    imported(exhaustive.client, {"é.json": labelme("été 1.png", SQUARE)}, background="grass")
+    dataset = Dataset.open(folder)
+    assert dataset.background is None
+    assert (hint_labels(dataset, "b")[outside] == UNLABELED).all()
+    assert (scribbles(folder, "été 1") is None) == (dataset.mask("été 1") is not None)
 
 
 def test_an_image_of_which_classes_are_verified_alone_is_kept(tab, folder):
@@ -349,7 +269,7 @@ def test_a_new_image_takes_no_hints_of_an_earlier_one_of_its_name(tab, folder, p
     assert answer.status_code == 422
     assert "n.png: the project holds hints of an earlier image" in answer.json()["detail"]
     files = {"n.png": png(), "n.json": labelme("n.png", SQUARE).replace(b"72", b"60").replace(b"96", b"60")}
-    report, _ = imported(tab.client, files, "add")
+    report, _ = imported(tab.client, files)
     assert report["new"] == 0
     assert report["lost"] == {"image whose name belongs to hints of an image that is gone": 1}
     assert "n" not in Dataset.open(folder).paths

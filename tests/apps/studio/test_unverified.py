@@ -60,9 +60,14 @@ def test_what_is_verified_of_an_image_that_has_other_hints_stays(grown, folder):
     assert rows(folder) == {"b": [], "été 1": [1]}
 
 
-def test_a_mask_that_is_withdrawn_leaves_all_classes_open(grown, folder):
+@pytest.mark.parametrize("empty", ["", "list", "label map"])
+def test_a_mask_that_is_withdrawn_leaves_all_classes_open(grown, folder, empty):
     write_labels(folder / "masks" / "b.png", np.ones((72, 96), np.uint8))
     grown.save("b", {})
+    if empty == "list":
+        (folder / "scribbles.json").write_text('{"b": []}', "utf-8")
+    elif empty:
+        write_labels(folder / "scribbles" / "b.png", np.full((72, 96), 255, np.uint8))
     assert rows(folder) == {"b": [0, 1, 2]}  # the mask is there
     seen = grown.mask_tag("b", "accepted")
     assert grown.client.delete("/api/accept/b", headers={"If-Match": seen}).json() == {"accepted": False}

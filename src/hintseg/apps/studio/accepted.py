@@ -14,7 +14,7 @@ from hintseg.apps.studio.links import writable
 from hintseg.apps.studio.project import Project
 from hintseg.apps.studio.regions import stage_map
 from hintseg.apps.studio.runs import connected_runs
-from hintseg.apps.studio.tables import mark, stage_nothing_known
+from hintseg.apps.studio.tables import hinted_keys, mark, stage_nothing_known
 from hintseg.errors import InputError
 from hintseg.hints.labels import IGNORE_INDEX, UNLABELED
 from hintseg.hints.types.registry import HINT_TYPES
@@ -54,7 +54,7 @@ def withdraw(project: Project, key: str, is_current: Callable[[], bool] = lambda
             keep_file(project.root, path)
             with changing(project.root) as change:
                 change.removed.append(path.relative_to(project.root).as_posix())
-                if not any(key in dataset.hint_keys()[name] for name in HINT_TYPES if name != "masks"):
+                if not hinted_keys(dataset, frozenset([key]), HINT_TYPES.keys() - {"masks"}):
                     stage_nothing_known(project.root, [key], change)
     return project.dataset.has_mask(key)
 

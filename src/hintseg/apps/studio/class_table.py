@@ -12,11 +12,11 @@ from typing import Any
 
 from hintseg.apps.studio.changes import Change, changing
 from hintseg.apps.studio.identifiers import remember
-from hintseg.apps.studio.tables import NUMBERED, with_names
+from hintseg.apps.studio.tables import NUMBERED, hinted_keys, with_names
 from hintseg.errors import InputError
 from hintseg.hints.coding import parse_coding
 from hintseg.hints.dataset import Dataset
-from hintseg.hints.dataset_json import read_description, read_table
+from hintseg.hints.dataset_json import read_description, read_table, write_description
 from hintseg.hints.label_maps import LabelMaps, misplaced
 from hintseg.hints.names import is_unnamed, plain_name
 from hintseg.io.class_list import KEY, with_classes
@@ -84,7 +84,7 @@ def stage_record(dataset: Dataset, folder: str, changed: Callable[[list[Any]], l
 
 def _write(root: Path, identifiers: Sequence[str], names: Sequence[str], content: dict[str, Any]) -> None:
     remember(root, identifiers, names)
-    write_text(root / "dataset.json", json.dumps(content, indent=1, ensure_ascii=False))
+    write_description(root, content)
 
 
 def _told(record: dict[str, Any]) -> list[Any]:
@@ -109,8 +109,7 @@ def _unverified(dataset: Dataset, count: int) -> dict[str, list[int]]:
     """Rows of verified_classes.json: in images that have hints, nobody has verified classes that are new."""
     if count == len(dataset.classes) or not dataset.classes:
         return {}
-    hinted = {key for keys in dataset.hint_keys().values() for key in keys}
-    return {key: list(range(len(dataset.classes))) for key in sorted(hinted)}
+    return {key: list(range(len(dataset.classes))) for key in sorted(hinted_keys(dataset))}
 
 
 def _stage_tables(dataset: Dataset, names: Sequence[str], added: dict[str, list[int]], change: Change) -> None:

@@ -1,6 +1,5 @@
 """Deleting a class: files number classes by position, so that all that follow it move up, in every file at once."""
 
-import json
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,11 +10,10 @@ from hintseg.apps.studio.drawn import TABLES
 from hintseg.apps.studio.tables import CLASS_OF, NUMBERED, numbered
 from hintseg.errors import InputError
 from hintseg.hints.dataset import Dataset
-from hintseg.hints.dataset_json import read_description, read_table
+from hintseg.hints.dataset_json import read_description, read_table, write_description
 from hintseg.hints.labels import IGNORE_INDEX, UNLABELED
 from hintseg.hints.types.registry import HINT_TYPES
 from hintseg.io.images import write_labels
-from hintseg.io.writing import write_text
 
 
 class Uses(NamedTuple):
@@ -123,10 +121,7 @@ def _stage(dataset: Dataset, label: int, change: Change) -> None:
     background = dataset.background
     if background is not None:
         background = None if background == label else background - (background > label)
-    write_text(
-        staged / "dataset.json",
-        json.dumps(content | {"classes": names, "background": background}, indent=1, ensure_ascii=False),
-    )
+    write_description(staged, content | {"classes": names, "background": background})
 
 
 def _moved_up(told: list[Any], value: int) -> list[Any]:

@@ -293,8 +293,8 @@ class Project:
 
     def _holds_hints(self, key: str) -> bool:
         """Whether there are hints or label maps of that name; `uploads.orphaned` asks it of all names at once."""
-        listed = any(self._tables.rows(key).values()) or key in read_table(self.root / "verified_classes.json")
-        return listed or any(self.dataset.label_path(folder, key) is not None for folder in self.dataset.label_maps)
+        listed = (*self._tables.rows(key).values(), read_table(self.root / "verified_classes.json").get(key))
+        return any(listed) or any(self.dataset.label_path(folder, key) for folder in self.dataset.label_maps)
 
     def add_image(self, name: str, content: bytes) -> str:
         """Store an uploaded image under its name and return its key.

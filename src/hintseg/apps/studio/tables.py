@@ -1,13 +1,14 @@
 """The hint tables of a folder that other programs write, too."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from hintseg.apps.studio.changes import Change
 from hintseg.apps.studio.drawn import TABLES, Rows
 from hintseg.apps.studio.kept import keep_file
+from hintseg.errors import InputError
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.dataset_json import read_table, table_path
 from hintseg.hints.names import plain_name
@@ -68,6 +69,29 @@ def types_by_image(dataset: Dataset) -> dict[str, list[str]]:
     """Key → its hint types, of all images."""
     named = dataset.hint_keys()
     return {key: [name for name in HINT_TYPES if key in named[name]] for key in dataset.keys(None)}
+
+
+def hinted_keys(
+    dataset: Dataset, among: frozenset[str] | None = None, types: Collection[str] = tuple(HINT_TYPES)
+) -> set[str]:
+    """Keys with a hint, which an empty list or an empty label map is not; so have those that cannot be read.
+
+    Args:
+        among: only these; None: all, also of images that are gone.
+        types: hint types that count.
+    """
+    named = dataset.hint_keys()
+    listed = frozenset[str]().union(*(named[name] for name in types))
+    return {key for key in (listed if among is None else listed & among) if _is_hinted(dataset, key, types)}
+
+
+def _is_hinted(dataset: Dataset, key: str, types: Collection[str]) -> bool:
+    if key not in dataset.paths:
+        return True
+    try:
+        return bool(dataset.hints(key, types, maps=False).types() or dataset.hints(key, types).types())
+    except InputError:
+        return True
 
 
 def stage_nothing_known(root: Path, keys: Iterable[str], change: Change, *, hinted: bool = False) -> None:

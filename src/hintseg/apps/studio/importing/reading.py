@@ -11,6 +11,7 @@ from unicodedata import normalize
 from hintseg.apps.studio.drawn import version_of
 from hintseg.apps.studio.importing.upload import Upload, is_same_file
 from hintseg.apps.studio.project import Project
+from hintseg.apps.studio.tables import hinted_keys
 from hintseg.apps.studio.uploads import orphaned
 from hintseg.errors import HintsegError, InputError
 from hintseg.formats.registry import import_dataset
@@ -60,9 +61,9 @@ class Read:
 
     def hinted(self, project: Project) -> list[str]:
         """The project's keys of images that it has hints, a mask or verified classes of already."""
-        named = project.dataset.hint_keys()
-        own = set().union(*(named[name] for name in HINT_TYPES), read_table(project.root / "verified_classes.json"))
-        return sorted(key for key in self.keys.values() if key in own)
+        dataset, verified = project.dataset, read_table(project.root / "verified_classes.json")
+        taken = frozenset(self.keys.values())
+        return sorted(hinted_keys(dataset, taken) | {key for key in taken if verified.get(key)})
 
     def taken(self, project: Project) -> list[str]:
         """New keys that the project has an image of by now."""

@@ -1,7 +1,5 @@
 """Taking what was read into the project: all of it or nothing, and nothing of the user's unasked."""
 
-import json
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
@@ -10,45 +8,33 @@ from numpy.typing import NDArray
 
 from hintseg.apps.studio.changes import Change, changing
 from hintseg.apps.studio.class_names import checked_names
-from hintseg.apps.studio.class_table import require_placed
+from hintseg.apps.studio.class_table import FOLDERS, require_placed
 from hintseg.apps.studio.conflict import ConflictError
-from hintseg.apps.studio.drawn import TABLES, in_pixel
+from hintseg.apps.studio.drawn import in_pixel
 from hintseg.apps.studio.importing.reading import Read
 from hintseg.apps.studio.project import Project
-from hintseg.apps.studio.tables import CLASS_OF, numbered
+from hintseg.apps.studio.tables import CLASS_OF, NUMBERED, hinted_keys, numbered
 from hintseg.errors import InputError
 from hintseg.hints.coding import LabelCoding, parse_coding
 from hintseg.hints.dataset import Dataset
-from hintseg.hints.dataset_json import read_description, read_table
-from hintseg.hints.labels import IGNORE_INDEX, MAX_CLASSES, UNLABELED
-from hintseg.hints.model import ImageHints
-from hintseg.hints.types.hint_type import Hint
-from hintseg.hints.types.points import Point
-from hintseg.hints.types.scribbles import Scribble
+from hintseg.hints.dataset_json import read_description, read_table, write_description
 from hintseg.io.images import read_image_size, write_labels
-from hintseg.io.writing import link_or_copy, write_text
-from hintseg.pseudo_labels.grabcut import box_pixels
-from hintseg.pseudo_labels.pipeline import drawn
+from hintseg.io.writing import link_or_copy
 
-Existing = Literal["keep", "add", "replace"]
-POINT_RADIUS = 3  # pixels; that of training
+Existing = Literal["keep", "replace"]
 EDGE = 0.1  # pixels that a vertex keeps from the right and lower edges, on which it would lie outside
-Maps = dict[str, NDArray[np.uint8] | None]
-MAPS = {"scribbles": UNLABELED, "masks": IGNORE_INDEX}  # what a label map leaves open
 
 
 def take(project: Project, read: Read, existing: Existing, version: str) -> dict[str, Any]:
     """Bring annotations into the project.
 
     Args:
-        existing: what becomes of an image that has hints or a mask already: "keep" leaves it as it is, "add" puts
-            new hints beside its own, which lie on top, "replace" takes the imported ones instead.
+        existing: what becomes of an image that has hints or a mask already: "keep" leaves it as it is, "replace" takes
+            the imported ones instead.
         version: of what the project holds of these images, as `Read.version`.
 
     Returns:
-        images taken, images kept, how many points and strokes were left out as they lay on the user's hints of other
-        classes, in how many images parts of regions were, how many ignored pixels became unlabeled as their masks
-        became regions, and where copies of changed files lie; None: nothing was changed.
+        images taken, images kept, and where copies of changed files lie; None: nothing was changed.
 
     Raises:
         ConflictError: the project is another one by now.
@@ -70,19 +56,17 @@ def take(project: Project, read: Read, existing: Existing, version: str) -> dict
             known[label] if label in known else names.index(name) for label, name in enumerate(read.dataset.classes)
         ]
         with changing(project.root, "imports") as change:
-            coding = _stage_description(dataset, read, names, labels, change)
-            replaced = hinted if existing == "replace" else set()
-            plan = _Plan(dataset, read, keys, replaced, labels, coding, change, [], defaultdict(set), [])
+            stays = bool(hinted_keys(dataset) - set(keys.values()))
+            coding = _stage_description(dataset, read, names, labels, stays, change)
+            plan = _Plan(dataset, read, keys, labels, coding, change)
             _stage_images(plan)
-            for name in TABLES:
+            for name in NUMBERED:
                 _stage_table(plan, name)
             _stage_label_maps(plan)
-            _stage_table(plan, "verified_classes")
     copied = (project.root / change.copies).is_dir()
     return {
         "taken": len(keys), "kept": len(read.keys) - len(keys), "keys": sorted(keys.values()),
-        "copy": change.copies if copied else None, "covered": len(plan.covered), "cut": len(plan.left),
-        "opened": sum(pixels for _, pixels in plan.opened),
+        "copy": change.copies if copied else None,
     }  # fmt: skip
 
 
@@ -93,38 +77,34 @@ class _Plan(NamedTuple):
         dataset: the project's.
         read: what is imported.
         keys: imported key → the project's.
-        replaced: the project's keys whose hints go.
         labels: the project's label by imported label.
         coding: of the project's label maps from now on.
-        covered: the project's key and the hint, of each point or stroke that was left out below the user's.
-        left: the project's key → labels of imported regions of which a part was left out below the user's hints.
-        opened: the project's key and the ignored pixels of each mask that became regions, which cannot say so.
     """
 
     dataset: Dataset
     read: Read
     keys: Mapping[str, str]
-    replaced: set[str]
     labels: Sequence[int]
     coding: LabelCoding
     change: Change
-    covered: list[tuple[str, Hint]]
-    left: dict[str, set[int]]
-    opened: list[tuple[str, int]]
 
 
 def _stage_description(
-    dataset: Dataset, read: Read, names: list[str], labels: Sequence[int], change: Change
+    dataset: Dataset, read: Read, names: list[str], labels: Sequence[int], stays: bool, change: Change
 ) -> LabelCoding:
-    """dataset.json with the classes that come in, where it changes."""
+    """dataset.json with the classes that come in, where it changes.
+
+    Args:
+        stays: whether images keep hints of their own, which another background would give another meaning.
+    """
     path, background = dataset.root / "dataset.json", dataset.background
     content: dict[str, Any] = read_description(path) if path.exists() else {"ignore_index": dataset.ignore_index}
     coding = LabelCoding(len(names), **parse_coding(content, len(names), path))
-    if background is None and read.dataset.background is not None and (read.names_background or not dataset.classes):
-        background = labels[read.dataset.background]
+    if background is None and not stays and read.dataset.background is not None:
+        background = labels[read.dataset.background] if read.names_background or not dataset.classes else None
     changed = {"classes": names, "background": background, "tags_exhaustive": dataset.tags_exhaustive}
     if not path.exists() or (names, background) != (list(dataset.classes), dataset.background):
-        write_text(change.staged / "dataset.json", json.dumps(content | changed, indent=1, ensure_ascii=False))
+        write_description(change.staged, content | changed)
     return coding
 
 
@@ -137,73 +117,29 @@ def _stage_images(plan: _Plan) -> None:
 
 def _stage_table(plan: _Plan, name: str) -> None:
     own = read_table(plan.dataset.root / f"{name}.json")
-    table = {key: rows for key, rows in own.items() if key not in plan.replaced}
-    imported = read_table(plan.read.dataset.root / f"{name}.json")
-    for key, rows in imported.items():
+    taken = set(plan.keys.values())
+    table = {key: rows for key, rows in own.items() if key not in taken}
+    for key, rows in read_table(plan.read.dataset.root / f"{name}.json").items():
         if key in plan.keys:
             size = read_image_size(plan.read.dataset.path(key))
-            mine = table.get(plan.keys[key], [])
-            found = [_row(name, row, plan.labels, size) for row in rows]
-            found = [row for row in found if row not in mine]
-            table[plan.keys[key]] = mine + _apart(found, name, plan, plan.keys[key], size)
+            table[plan.keys[key]] = [_row(name, row, plan.labels, size) for row in rows]
     if name == "verified_classes":
-        table = _verified(plan, _unverified(plan) | table)
+        table = _unverified(plan) | table
     if table != own:
         plan.change.write_table(plan.dataset.root, name, table)
 
 
-def _apart(rows: list[Any], name: str, plan: _Plan, own: str, size: tuple[int, int]) -> list[Any]:
-    """Imported rows without points and strokes that lie on what the user drew of other classes; these are counted."""
-    if name not in ("points", "scribbles") or own not in plan.dataset.paths or own in plan.replaced:
-        return rows
-    below = drawn(plan.dataset.hints(own), size, MAX_CLASSES).labels
-    apart = [row for row in rows if not _lies_on_others(row, name, below)]
-    plan.covered.extend((own, _hint(row, name)) for row in rows if row not in apart)
-    return apart
-
-
-def _hint(row: Sequence[Any], name: str) -> Point | Scribble:
-    return Point(*row) if name == "points" else Scribble(tuple(map(tuple, row[1])), row[0], *map(int, row[2:]))
-
-
-def _lies_on_others(row: Sequence[Any], name: str, below: NDArray[np.uint8]) -> bool:
-    """Whether a point or stroke touches a label of another class, of which only the part round it is looked at."""
-    is_point = name == "points"
-    places = np.array([row[:2]] if is_point else row[1], np.float64)
-    reach = POINT_RADIUS if is_point else int(row[2]) if len(row) > 2 else Scribble.width
-    low = np.maximum(places.min(axis=0).astype(np.int64) - reach, 0)
-    right, bottom = places.max(axis=0).astype(np.int64) + reach + 2
-    part = below[low[1] : bottom, low[0] : right]
-    moved = [(x, y) for x, y in (places - low).tolist()]
-    hint: Hint = Point(*moved[0], row[2]) if is_point else Scribble(tuple(moved), row[0], reach)
-    above = drawn(ImageHints({name: (hint,)}), part.shape, MAX_CLASSES, POINT_RADIUS).labels
-    return bool(((above < UNLABELED) & (part < UNLABELED) & (above != part)).any())
-
-
-def _verified(plan: _Plan, table: dict[str, list[Any]]) -> dict[str, list[Any]]:
-    """The table without what was left out: of these classes more is in the images than the project says."""
-    left: dict[str, set[int]] = defaultdict(set)
-    for key, labels in plan.left.items():
-        left[key] |= labels
-    for key, hint in plan.covered:
-        left[key] |= hint.named()
-    everything = range(len({*range(len(plan.dataset.classes)), *plan.labels}))
-    for key in [key for key, pixels in plan.opened if pixels]:
-        left[key] |= set(everything)  # ignored pixels may show anything
-    return table | {key: [row for row in table.get(key, everything) if row not in left[key]] for key in sorted(left)}
-
-
 def _unverified(plan: _Plan) -> dict[str, list[int]]:
-    """Rows of verified_classes.json: nobody verified the project's classes in new images, nor the other way."""
+    """Rows of verified_classes.json: nobody verified imported classes in the project's images, nor its in the others.
+
+    An image without a hint gets none: of it nothing is known.
+    """
     if not plan.dataset.tags_exhaustive:
         return {}
-    own, theirs, rows = set(range(len(plan.dataset.classes))), set(plan.labels), {}
-    hinted = {key for keys in plan.dataset.hint_keys().values() for key in keys} - plan.replaced
-    for key in sorted(hinted | set(plan.keys.values())):
-        verified_classes = (own if key in hinted else set()) | (theirs if key in plan.keys.values() else set())
-        if verified_classes != own | theirs:
-            rows[key] = sorted(verified_classes)
-    return rows
+    own, theirs = set(range(len(plan.dataset.classes))), set(plan.labels)
+    rows = dict.fromkeys(hinted_keys(plan.dataset) - set(plan.keys.values()), own)
+    rows |= {plan.keys[key]: theirs for key in hinted_keys(plan.read.dataset) & plan.keys.keys()}
+    return {key: sorted(labels) for key, labels in sorted(rows.items()) if labels != own | theirs}
 
 
 def _row(name: str, row: Any, labels: Sequence[int], size: tuple[int, int]) -> Any:
@@ -224,67 +160,13 @@ def _stage_label_maps(plan: _Plan) -> None:
     table = np.arange(256, dtype=np.uint8)
     table[: len(plan.labels)] = plan.labels
     for key, own in plan.keys.items():
-        stays = own in plan.dataset.paths and own not in plan.replaced
-        hints = plan.dataset.hints(own) if stays else ImageHints()
-        maps = {folder: _label_map(plan.read.dataset, folder, key) for folder in MAPS}
-        maps = {folder: None if one is None else table[one] for folder, one in maps.items()}
-        theirs = [one for one in maps.values() if one is not None]
-        below, together = _below(maps, hints, [hint for key, hint in plan.covered if key == own]), dict[str, Any]()
-        if maps["masks"] is not None and below["masks"] is None:
-            plan.opened.append((own, int((maps["masks"] == IGNORE_INDEX).sum())))
-        maps = below
-        for folder, nothing in MAPS.items():
-            before, found = plan.dataset.label_path(folder, own) if own in plan.dataset.paths else None, maps[folder]
-            mine = _label_map(plan.dataset, folder, own) if before is not None and stays else None
-            if found is not None and mine is not None:  # the user's lie on top; a mask says all that there is to say
-                found = np.where(mine == nothing, found, mine) if folder == "scribbles" else mine
-            together[folder] = mine if found is None else found
-            target, goes = f"{folder}/{own}.png", mine is None and found is None
-            if found is not None and found is not mine:
-                write_labels(plan.change.staged / target, plan.coding.encode(found), quickly=True)
-                goes = before != plan.dataset.root / target
-            if before is not None and goes:
+        for folder in FOLDERS:
+            before = plan.dataset.label_path(folder, own) if own in plan.dataset.paths else None
+            target, labels = f"{folder}/{own}.png", _label_map(plan.read.dataset, folder, key)
+            if labels is not None:
+                write_labels(plan.change.staged / target, plan.coding.encode(table[labels]), quickly=True)
+            if before is not None and (labels is None or before != plan.dataset.root / target):
                 plan.change.removed.append(before.relative_to(plan.dataset.root).as_posix())
-        if stays and theirs and (lost := _hidden(theirs, together, hints)):
-            plan.left[own] |= lost
-
-
-def _hidden(theirs: Sequence[NDArray[np.uint8]], together: Maps, hints: ImageHints) -> set[int]:
-    """Labels of imported regions of which something is hidden by the label maps from now on or the user's strokes."""
-    strokes = drawn(ImageHints({"scribbles": hints.scribbles}), theirs[0].shape[:2], MAX_CLASSES).labels
-    seen = strokes if together["scribbles"] is None else np.where(strokes == UNLABELED, together["scribbles"], strokes)
-    if (mask := together["masks"]) is not None:
-        seen = np.where(mask < UNLABELED, mask, seen)
-    return {int(label) for one in theirs for label in np.unique(one[(one < UNLABELED) & (one != seen)])}
-
-
-def _below(maps: Maps, hints: ImageHints, left: Sequence[Hint]) -> Maps:
-    """Imported label maps as they lie below what the user drew, over which they would be drawn otherwise.
-
-    A mask becomes regions, which strokes correct; regions leave out the user's points and boxes of other classes.
-
-    Args:
-        left: imported points and strokes that were left out; the regions below them are not of their own class there.
-    """
-    mask, regions = maps["masks"], maps["scribbles"]
-    if not (hints.boxes or hints.points or hints.scribbles or hints.scribble_map) or hints.mask is not None:
-        return maps
-    if mask is not None:
-        below = np.where(mask == IGNORE_INDEX, np.uint8(UNLABELED), mask)
-        regions = below if regions is None else np.where(regions == UNLABELED, below, regions)
-    if regions is not None:
-        inside, alike = np.zeros(regions.shape, np.bool_), np.zeros(regions.shape, np.bool_)
-        for box in hints.boxes:
-            place = box_pixels(box, regions.shape, 1.0)
-            inside[place] = True
-            alike[place] |= regions[place] == box.label
-        points = (*hints.points, *(hint for hint in left if isinstance(hint, Point)))
-        strokes = tuple(hint for hint in left if isinstance(hint, Scribble))
-        above = drawn(ImageHints({"points": points, "scribbles": strokes}), regions.shape, MAX_CLASSES).labels
-        regions = np.where(
-            (inside & ~alike) | ((above != UNLABELED) & (above != regions)), np.uint8(UNLABELED), regions
-        )
-    return {"masks": None, "scribbles": regions}
 
 
 def _label_map(dataset: Dataset, folder: str, key: str) -> NDArray[np.uint8] | None:
