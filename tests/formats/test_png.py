@@ -368,3 +368,27 @@ def test_label_maps_in_two_folders_are_refused_by_name(source, tmp_path, other):
     (source / other).mkdir()
     (source / other / "a.txt").write_text("0 0.5 0.5 0.1 0.1")
     assert import_dataset(source, tmp_path / "data", "png")[0].has_mask("a")
+
+
+def binary(root, names):
+    photograph(root / "images" / "a.png", 8, 4)
+    write_labels(root / "masks" / "a.png", np.repeat([[0, 0, 0, 255]], 2, axis=1).repeat(4, axis=0).astype(np.uint8))
+    (root / "classes.txt").write_text("".join(f"{name}\n" for name in names))
+    return root
+
+
+def test_of_0_and_255_one_name_says_not_which(tmp_path):
+    root = binary(tmp_path / "in", ["cow"])
+    with pytest.raises(InputError, match=r"masks: its label maps hold only 0 and 255, but classes.txt names one class"):
+        import_dataset(root, tmp_path / "out", "png")
+    dataset, _ = import_dataset(root, tmp_path / "out", "png", unlabeled="0")
+    assert dataset.classes == ("cow",)
+    assert dataset.mask("a")[0].tolist() == [255] * 6 + [0] * 2
+
+
+def test_the_list_of_labelme_counts_from_minus_one(tmp_path):
+    root = binary(tmp_path / "in", ["__ignore__", "_background_", "cow", "dog"])
+    write_labels(root / "masks" / "a.png", np.repeat([[0, 1, 2, 255]], 2, axis=1).repeat(4, axis=0).astype(np.uint8))
+    dataset, _ = import_dataset(root, tmp_path / "out", "png")
+    assert dataset.classes == ("_background_", "cow", "dog")
+    assert dataset.mask("a")[0].tolist() == [0, 0, 1, 1, 2, 2, 255, 255]

@@ -610,6 +610,27 @@ def test_frames_of_a_video(root):
         import_dataset(root, root.parent / "again")
 
 
+def test_a_class_between_the_key_frames_of_its_track_is_not_absent(root):
+    def box(frame):
+        return f'<box frame="{frame}" outside="0" xtl="2" ytl="2" xbr="9" ybr="9"/>'
+
+    for frame in (0, 1, 2):
+        add_image(root / "images" / f"frame_{frame:06d}.png")
+    cvat(root, f'<track label="cow">{box(0)}{box(2)}</track><track label="dog">{box(0)}{box(1)}{box(2)}</track>')
+    dataset, found = import_dataset(root, root.parent / "out")
+    assert found.lost["track between its key frames"] == 1
+    assert not dataset.hints("frame_000001").absent(2).any()
+
+
+@pytest.mark.parametrize("field", ["task_id", "subset"])
+def test_an_image_of_two_tasks_is_two_images(root, field):
+    add_image(root / "images" / "a.png")
+    image = f'<image id="{{0}}" name="a.png" {field}="t{{0}}" width="{WIDTH}" height="{HEIGHT}"></image>'
+    cvat(root, image.format(0) + image.format(1))
+    with pytest.raises(InputError, match=r"a.png.*: is listed in two tasks or subsets"):
+        import_dataset(root, root.parent / "out")
+
+
 def test_frames_of_two_videos_are_not_taken_for_one(root):
     add_image(root / "images" / "frame_000000.png")
     cvat(root, '<track id="0" label="cow"><box frame="0" xtl="10" ytl="10" xbr="14" ybr="14"/></track>')
@@ -894,6 +915,14 @@ def test_of_cocos_regions_the_smaller_is_seen(tmp_path):
     (source / "c.json").write_text(coco_of(["1.png"], rows))
     _, found = import_dataset(source, tmp_path / "out")
     assert np.bincount(found.regions["1"].ravel(), minlength=2)[:2].tolist() == [100, 1500]
+
+
+def test_objects_that_were_deleted_in_labelme_of_mit_are_gone(tmp_path):
+    add_image(tmp_path / "in" / "a.png")
+    deleted = "<object><name>dog</name><deleted>1</deleted></object>"
+    cow = "<object><name>cow</name><deleted>0</deleted></object>"
+    (tmp_path / "in" / "a.xml").write_text(f"<annotation><filename>a.png</filename>{deleted}{cow}</annotation>")
+    assert import_dataset(tmp_path / "in", tmp_path / "out")[0].classes == ("cow",)
 
 
 def test_two_voc_files_about_one_image_are_refused_and_an_object_without_box_is_counted(tmp_path):

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hintseg.errors import InputError, why
+from hintseg.formats import lvis
 from hintseg.formats.fields import annotations_in, entry, required_id, tables
 from hintseg.formats.frames import Frame
 from hintseg.formats.outlines import outlines
@@ -55,6 +56,7 @@ def read(path: Path, found: Imported) -> None:
     named = {number: str(category["name"]) for number, category in names.items()}
     rows = [_row(annotation, named, f"{path}, annotations[{row}]") for row, annotation in enumerate(annotations)]
     label_used(found, path, named.values(), {name for _, name in rows})
+    lvis.add_file_names(content["images"])
     images = _by_id(content, "images", "file_name", path)
     unknown = next((row for row, (image, _) in enumerate(rows) if image not in images), None)
     if unknown is not None:
@@ -63,6 +65,7 @@ def read(path: Path, found: Imported) -> None:
         )
     keys = _add_images(images, found, path)
     _note_rectangles(annotations, path, found)
+    lvis.read_verified(images, keys, named, rows, found, path)
     empty = len(keys.keys() - {image for image, _ in rows})
     if empty:
         found.note(f"{empty} images have no annotation in {path.name}; they are unlabeled.")

@@ -10,6 +10,7 @@ Written, every class of an image is one mask, the background's too.
 import re
 from collections import defaultdict
 from collections.abc import Iterable
+from itertools import pairwise
 from pathlib import Path
 from xml.etree.ElementTree import Element, SubElement, tostring
 
@@ -49,16 +50,23 @@ def read(path: Path, found: Imported) -> None:
     used |= {track.get("label") or "" for track in root.iter("track")}
     listed = [name.text or "" for name in root.iterfind("meta//labels/label/name")]
     label_used(found, path, [name for name in listed if name], used - {""})
-    keys = []
+    keys: dict[str, tuple[str | None, str | None]] = {}
+    repeated = []
     for image in root.iter("image"):
         where = f"{path}, image {image.get('name')!r}"
         size = declared_size(image.get("height"), image.get("width"), where)
         key = found.add_image(_attribute(image, "name", where), path, size)
-        keys.append(key)
+        repeated.append(key)
+        place = image.get("task_id"), image.get("subset")
+        if keys.setdefault(key, place) != place:
+            raise InputError(
+                f"{where}: is listed in two tasks or subsets, which are two images, but there is only "
+                f"{found.images[key]}; add the missing image, or export every task by itself."
+            )
         if (subset := image.get("subset")) and subset.lower() != "default":
             found.split(SPLITS.get(subset.lower(), re.sub(r"[^\w.-]+", "_", subset)), key)
         _add_shapes([(shape, shape.get("label")) for shape in image], key, found, where)
-    note_repeated(found, keys, path)
+    note_repeated(found, repeated, path)
     _read_tracks(root, path, found)
 
 
@@ -91,11 +99,16 @@ def _read_tracks(root: Element, path: Path, found: Imported) -> None:
             "every task by itself."
         )
     frames: dict[int, list[Shape]] = defaultdict(list)
+    between: dict[str, set[int]] = defaultdict(set)  # frames of which a track gives no shape, though it goes on
     for track in root.iter("track"):
         where = f"{path}, track {track.get('id')}"
         for shape in track:
             if shape.get("outside") != "1":
                 frames[int(_number(shape, "frame", where))].append((shape, track.get("label")))
+        shown = sorted((int(_number(shape, "frame", where)), shape.get("outside") != "1") for shape in track)
+        for (frame, is_shown), (following, _) in pairwise(shown):
+            if is_shown:
+                between[track.get("label") or ""] |= set(range(frame + 1, following))
     size = next(iter(root.iterfind("meta//original_size")), None)
     declared = None if size is None else declared_size(size.findtext("height"), size.findtext("width"), str(path))
     for number, shapes in sorted(frames.items()):
@@ -112,6 +125,8 @@ def _read_tracks(root: Element, path: Path, found: Imported) -> None:
                 f"{path}: is about the same frame as {earlier} ({found.images[key]}); import one video at a time."
             )
         _add_shapes(shapes, key, found, where)
+        for name in [name for name, gaps in between.items() if name and number in gaps]:
+            found.leave_out("track between its key frames", key, found.label(name))
     if frames:
         found.note(f"{path.name} is about a video: only frames for which it lists a shape were taken.")
 

@@ -10,7 +10,7 @@ from typing import Any
 from hintseg.errors import InputError
 from hintseg.formats.names import is_showable, shortest_keys
 from hintseg.formats.reader import Imported
-from hintseg.formats.shapes import split_of
+from hintseg.formats.shapes import split_by_folders, split_of
 from hintseg.hints.fractions import FractionCounts
 from hintseg.hints.labels import IGNORE_INDEX
 from hintseg.hints.names import names_alike, plain_name
@@ -53,6 +53,7 @@ def finish(found: Imported) -> None:
             "give it one name in the annotations, and import these again."
         )
     _note_fractions(found)
+    split_by_folders(found)
     names = shortest_keys(found.images)
     for key in names.values():
         if not is_showable(key):
@@ -110,7 +111,9 @@ def _note_unverified(found: Imported) -> None:
         if all(found.listed.get(where) for where in own):
             left = everywhere - {plain_name(name) for where in own for name in found.listed[where]}
             if left & labels.keys():
-                found.verified_classes[key] = [label for name, label in labels.items() if name not in left]
+                known = found.verified_classes.get(key, labels.values())
+                verified = {label for name, label in labels.items() if name not in left}
+                found.verified_classes[key] = sorted(verified.intersection(known))
     if found.verified_classes:
         found.note(
             f"{len(found.verified_classes)} of {len(found.images)} images come from annotation files that list only "

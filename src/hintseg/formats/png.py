@@ -131,12 +131,16 @@ def _add_by_index(keys: dict[str, Path], names: list[str], meanings: Path, found
             f"{path}: has the value {strange[0]}, but {meanings.name} names {known[0]}..{known[-1]} (255 is ignored); "
             "where 0 means that nothing was drawn, import with --unlabeled 0."
         )
-    ignored_is_class = (
-        len(names) == 2 and counts[IGNORE_INDEX] and not counts[1:IGNORE_INDEX].any() and not says_ignored
-    )
-    if ignored_is_class and found.unlabeled is None:
-        table[IGNORE_INDEX] = found.label(names[1])
-        found.note(f"the label maps hold only 0 and 255; 255 is read as {names[1]!r}.")
+    is_binary = bool(counts[IGNORE_INDEX]) and not counts[1:IGNORE_INDEX].any() and not says_ignored
+    if is_binary and len(names) == 1 and counts[0] and found.unlabeled != "0":
+        raise InputError(
+            f"{next(iter(keys.values())).parent}: its label maps hold only 0 and 255, but {meanings.name} names one "
+            "class, so it is unclear which of the two it is; name 'background' before it, or import with "
+            "--unlabeled 0 if 0 means that nothing was drawn."
+        )
+    if is_binary and (len(names), found.unlabeled) in ((2, None), (1, "0")):
+        table[IGNORE_INDEX] = found.label(names[-1])
+        found.note(f"the label maps hold only 0 and 255; 255 is read as {names[-1]!r}.")
     elif counts[0] > (OPEN if means_background(names[0]) else 0.5) * counts.sum() and found.unlabeled is None:
         found.note(
             f"{counts[0] / counts.sum():.0%} of the label maps is 0, read as {names[0]!r}; where 0 means that nothing "
@@ -152,6 +156,8 @@ def _first_value(names: list[str], meanings: Path, found: Imported) -> int:
         raise InputError(f"{meanings}: names no class.")
     if found.unlabeled is not None and found.unlabeled.isdecimal() and found.unlabeled not in names:
         found.unlabeled = str(int(found.unlabeled))  # not "00"
+    if [name.casefold() for name in names[:2]] == ["__ignore__", "_background_"]:
+        return -1  # LabelMe's labels.txt, whose background has the value 0
     first = int(found.unlabeled == "0" and not (means_nothing(names[0]) or means_background(names[0])))
     if first:
         found.note(f"0 is unlabeled, so that {names[0]!r}, the first name of {meanings.name}, is the value 1.")

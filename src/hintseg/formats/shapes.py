@@ -77,6 +77,19 @@ def split_of(path: Path, root: Path) -> str | None:
     return None
 
 
+def split_by_folders(found: Imported) -> None:
+    """Hold out images in folders called val, test, … where nothing else says which images belong to which split."""
+    folders = {key: path.relative_to(found.root).parts[:-1] for key, path in found.images.items() if not found.splits}
+    named = {key: [SPLITS[part.lower()] for part in parts if part.lower() in SPLITS] for key, parts in folders.items()}
+    splits = {key: words[-1] if words else "train" for key, words in named.items()}
+    counts = Counter(splits.values())
+    if len(counts) > 1:
+        for key, split in splits.items():
+            found.split(split, key)
+        told = ", ".join(f"{name} {count}" for name, count in sorted(counts.items()))
+        found.note(f"images belong to the splits that their folders name: {told}.")
+
+
 def label_used(found: Imported, path: Path, names: Iterable[str], used: set[str]) -> None:
     """Make classes of those names of a file's list that its annotations use; of all where there are no annotations.
 

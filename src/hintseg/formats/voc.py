@@ -40,7 +40,8 @@ def read(path: Path, found: Imported) -> None:
     key = found.add_image(name, path, declared)
     require_own_file(found, key, path, "<filename>")
     for element in root.iter("object"):
-        _add(element, key, found, path)
+        if (element.findtext("deleted") or "").strip() != "1":  # LabelMe of MIT keeps what was deleted
+            _add(element, key, found, path)
 
 
 def read_rest(paths: list[Path], found: Imported) -> None:

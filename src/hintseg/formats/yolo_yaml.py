@@ -54,8 +54,20 @@ def describe(root: Path) -> Description | None:
             return _description(path, content, root)
     for path in (folder / name for name in LISTS for folder in (root, root / "labels")):
         if path.is_file():
-            return Description(path, dict(enumerate(read_names(path))))
+            return Description(path, dict(enumerate(read_names(path))), splits=_lists_of_data_files(root))
     return None
+
+
+def _lists_of_data_files(root: Path) -> dict[str, list[Path]]:
+    """Split → its lists, as Darknet's obj.data names them: "train = data/train.txt"."""
+    splits: dict[str, list[Path]] = {}
+    for path in sorted(root.glob("*.data")):
+        for line in lines_of(path):
+            name, _, place = (part.strip() for part in line.partition("="))
+            target = _below(root, "", place) if name.lower() in SPLITS and place else None
+            if target is not None:
+                splits.setdefault(SPLITS[name.lower()], []).append(target)
+    return splits
 
 
 def require_same_names(described: Description, paths: Iterable[Path]) -> None:
