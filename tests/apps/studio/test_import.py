@@ -198,9 +198,9 @@ def test_images_that_keep_their_hints_keep_what_boxes_mean(exhaustive, folder):
     exhaustive.save("b", {"boxes": [{"label": 2, "x0": 5, "y0": 5, "x1": 60, "y1": 40}]})
     outside = hint_labels(Dataset.open(folder), "b") == UNLABELED
     assert outside.sum() == 72 * 96 - 55 * 35
-    imported(exhaustive.client, {"é.json": labelme("été 1.png", SQUARE)}, background="grass")
+    _, taken = imported(exhaustive.client, {"é.json": labelme("été 1.png", SQUARE)}, background="grass")
     dataset = Dataset.open(folder)
-    assert dataset.background is None
+    assert (taken["not_background"], dataset.background) == ("grass", None)
     assert (hint_labels(dataset, "b")[outside] == UNLABELED).all()
     assert (scribbles(folder, "été 1") is None) == (dataset.mask("été 1") is not None)
 

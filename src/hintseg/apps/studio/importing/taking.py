@@ -34,7 +34,8 @@ def take(project: Project, read: Read, existing: Existing, version: str) -> dict
         version: of what the project holds of these images, as `Read.version`.
 
     Returns:
-        images taken, images kept, and where copies of changed files lie; None: nothing was changed.
+        images taken, images kept, where copies of changed files lie (None: nothing was changed), and the class that was
+        said to be the background but is not the project's, since images keep hints of their own.
 
     Raises:
         ConflictError: the project is another one by now.
@@ -64,9 +65,10 @@ def take(project: Project, read: Read, existing: Existing, version: str) -> dict
                 _stage_table(plan, name)
             _stage_label_maps(plan)
     copied = (project.root / change.copies).is_dir()
+    rest = read.dataset.background if stays and read.names_background and dataset.background is None else None
     return {
         "taken": len(keys), "kept": len(read.keys) - len(keys), "keys": sorted(keys.values()),
-        "copy": change.copies if copied else None,
+        "copy": change.copies if copied else None, "not_background": None if rest is None else names[labels[rest]],
     }  # fmt: skip
 
 
