@@ -1,13 +1,11 @@
 """The training loop."""
 
 import math
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from lightning_fabric import Fabric
-from torch import Tensor
 
 from hintseg.config.schema import Recipe
 from hintseg.errors import TrainingError
@@ -29,7 +27,6 @@ from hintseg.training.optimizer import AveragedWeights, build_optimizer, learnin
 from hintseg.training.sync_batchnorm import synchronise_batchnorm
 
 RENEW_EVERY = 20
-AHEAD = {"cuda": 1}  # steps given to a device before the host looks at what an earlier one came to
 
 Report = Callable[[int, dict[str, float]], None]
 
@@ -89,61 +86,29 @@ def train_steps(
     batches = TrainingBatches(images, recipe.data, recipe.iterations, recipe.seed, soft, places)
     state.network.train()
     freeze_batchnorm(state.network, recipe.network.freeze_batchnorm)
-    unread: deque[tuple[int, Tensor, StepValues]] = deque()
-
-    def read(left: int) -> None:
-        while len(unread) > left:
-            step, numbers, values = unread.popleft()
-            try:
-                found = values.read()
-            except FloatingPointError as error:
-                shown = ", ".join(images.keys[number] for number in numbers.tolist())
-                raise TrainingError(
-                    f"Training became unstable at iteration {step}: the loss is not finite ({error}; images {shown}). "
-                    "Train anew into another --out with a lower optimizer.lr, or with --precision 32-true."
-                ) from error
-            if report is not None:
-                report(step, found)
-
     for batch in loader(batches, state.step, stop, recipe.data.num_workers):
-        numbers = batch.number
         batch = TrainingBatch(*(tensor.to(fabric.device, non_blocking=True) for tensor in batch))
-        unread.append((state.step, numbers, train_step(state, batch, recipe, fabric)))
+        try:
+            found = train_step(state, batch, recipe, fabric)
+        except FloatingPointError as error:
+            shown = ", ".join(images.keys[number] for number in batch.number.tolist())
+            raise TrainingError(
+                f"Training became unstable at iteration {state.step}: the loss is not finite ({error}; images "
+                f"{shown}). Train anew into another --out with a lower optimizer.lr, or with --precision 32-true."
+            ) from error
+        if report is not None:
+            report(state.step, found)
         state.step += 1
-        read(AHEAD.get(fabric.device.type, 0))
         if interruption is not None and interrupted(fabric, interruption):
             break
-    read(0)
 
 
-class StepValues:
-    """What the terms of a step came to, on its way from the device."""
+def train_step(state: TrainingState, batch: TrainingBatch, recipe: Recipe, fabric: Fabric) -> dict[str, float]:
+    """One optimizer step: the value of every term, and `total`.
 
-    def __init__(self, values: dict[str, Tensor], total: Tensor) -> None:
-        self._names = [*values, "total"]
-        found = torch.stack([*values.values(), total.detach()])
-        self._found = found.to("cpu", non_blocking=found.is_cuda)
-        self._there = torch.cuda.Event() if found.is_cuda else None
-        if self._there is not None:
-            self._there.record(torch.cuda.current_stream(found.device))
-
-    def read(self) -> dict[str, float]:
-        """The value of every term, and `total`; waits until the step has come so far.
-
-        Raises:
-            FloatingPointError: the total is not finite; says the value of every term.
-        """
-        if self._there is not None:
-            self._there.synchronize()
-        found = dict(zip(self._names, self._found.tolist(), strict=True))
-        if not math.isfinite(found["total"]):
-            parts = [f"{name} {value:g}" for name, value in found.items() if name != "total"]
-            raise FloatingPointError(", ".join(parts))
-        return found
-
-
-def train_step(state: TrainingState, batch: TrainingBatch, recipe: Recipe, fabric: Fabric) -> StepValues:
-    """One optimizer step, which a GPU may still be at when this returns."""
+    Raises:
+        FloatingPointError: the total is not finite; says the value of every term.
+    """
     optimizer = recipe.optimizer
     set_learning_rate(
         state.optimizer,
@@ -163,7 +128,11 @@ def train_step(state: TrainingState, batch: TrainingBatch, recipe: Recipe, fabri
     fabric.strategy.optimizer_step(state.optimizer)
     renew_prototypes(state)
     state.average.update(state.network)
-    return StepValues(values, total)
+    found = torch.stack([*values.values(), total.detach()]).tolist()  # together: a GPU is waited for once
+    named = dict(zip(values, found[:-1], strict=True))
+    if not math.isfinite(found[-1]):
+        raise FloatingPointError(", ".join(f"{name} {value:g}" for name, value in named.items()))
+    return named | {"total": found[-1]}
 
 
 @torch.no_grad()

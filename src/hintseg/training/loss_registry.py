@@ -37,7 +37,6 @@ class TermInputs(NamedTuple):
         background: its class, if the data set has one.
         regions: of earlier batches, by class; a term may add this batch's.
         class_weight_power: of this term, see `TermConfig`.
-        labeled: pixels that this term's cross-entropy reads, where it is known.
     """
 
     maps: PixelMaps
@@ -52,7 +51,6 @@ class TermInputs(NamedTuple):
     background: int | None
     regions: RegionMemoryBank
     class_weight_power: float = 0.0
-    labeled: int | None = None
 
     @property
     def inside(self) -> Tensor:
@@ -97,17 +95,9 @@ def labeled(inputs: TermInputs) -> Tensor:
     return found[:, :classes]
 
 
-# Labels that these cross-entropies read, of which it can be known beforehand how many there are.
-READ: dict[str, Callable[[TermInputs], Tensor]] = {
-    "partial_cross_entropy": lambda inputs: inputs.labels,
-    "propagated_cross_entropy": lambda inputs: inputs.propagated,
-}
-
 TERMS: dict[str, Term] = {
-    "partial_cross_entropy": lambda x: partial_cross_entropy(x.maps.logits, x.labels, x.class_weight_power, x.labeled),
-    "propagated_cross_entropy": lambda x: partial_cross_entropy(
-        x.maps.logits, x.propagated, x.class_weight_power, x.labeled
-    ),
+    "partial_cross_entropy": lambda x: partial_cross_entropy(x.maps.logits, x.labels, x.class_weight_power),
+    "propagated_cross_entropy": lambda x: partial_cross_entropy(x.maps.logits, x.propagated, x.class_weight_power),
     "entropy": lambda x: entropy(x.maps.logits, x.cells == UNLABELED),
     "candidate_classes": lambda x: candidate_class_loss(x.maps.logits, x.candidate_classes, x.inside),
     "pseudo_label_cross_entropy": _completed,

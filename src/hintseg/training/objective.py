@@ -8,14 +8,13 @@ from hintseg.config.schema import Recipe, TermConfig
 from hintseg.contrib.rca import RegionMemoryBank
 from hintseg.errors import unknown_name
 from hintseg.functional.losses.contrast import pixel_to_segment_loss
-from hintseg.functional.losses.partial_cross_entropy import is_labeled
 from hintseg.functional.relations.registry import RELATIONS
-from hintseg.functional.segments.batch import SegmentedBatch, UncountedBatch, split_batch
+from hintseg.functional.segments.batch import SegmentedBatch, split_batch
 from hintseg.functional.segments.memory_bank import MemoryBank
 from hintseg.hints.labels import IGNORE_INDEX, UNLABELED
 from hintseg.network.embedder import PixelMaps
 from hintseg.training.batches import TrainingBatch
-from hintseg.training.loss_registry import READ, TERMS, TermInputs
+from hintseg.training.loss_registry import TERMS, TermInputs
 
 CONCENTRATION = 10.0  # where a relationship names none
 
@@ -54,7 +53,6 @@ class Objective:
     def __call__(self, maps: PixelMaps, batch: TrainingBatch) -> tuple[Tensor, dict[str, Tensor]]:
         """Total loss with a graph, and the detached value of each term."""
         active = {name: term for name, term in self.recipe.objective.items() if term.weight > 0}
-        split = self.split(maps, batch) if any(name in RELATIONS for name in active) else None
         size = maps.logits.shape[-2:]
         propagated = F.interpolate(batch.propagated[:, None], size=size, mode="nearest")[:, 0].long()
         inputs = TermInputs(
@@ -70,36 +68,17 @@ class Objective:
             self.background,
             self.regions,
         )
-        labeled, segmented = self._counted(inputs, split, active)
         values = {
-            name: TERMS[name](
-                inputs._replace(class_weight_power=term.class_weight_power or 0.0, labeled=labeled.get(name))
-            )
+            name: TERMS[name](inputs._replace(class_weight_power=term.class_weight_power or 0.0))
             for name, term in active.items()
             if name in TERMS
         }
-        if segmented is not None:
-            values |= self._relationships(segmented, active)
+        if any(name in RELATIONS for name in active):
+            values |= self._relationships(self.split(maps, batch), active)
         total = maps.logits.sum() * 0
         for name, value in values.items():
             total = total + active[name].weight * value
         return total, {name: value.detach() for name, value in values.items()}
-
-    def _counted(
-        self, inputs: TermInputs, split: UncountedBatch | None, active: dict[str, TermConfig]
-    ) -> tuple[dict[str, int], SegmentedBatch | None]:
-        """Labeled pixels of every cross-entropy, and the batch with as many segments as it has.
-
-        All numbers that decide the size of a tensor are asked for together, after everything that does not need them is
-        under way: until then a GPU's host is far ahead of it.
-        """
-        terms = [name for name in READ if name in active]
-        asked = [is_labeled(READ[name](inputs), self.num_classes).sum()[None] for name in terms]
-        if split is not None:
-            asked.append(split.counts)
-        found = torch.cat(asked).tolist() if asked else []
-        segmented = None if split is None else split.counted(found[len(terms) :])
-        return dict(zip(terms, found, strict=False)), segmented
 
     def _foreground(self, present: Tensor) -> Tensor:
         """(B, C) → (B, T): without the background's column."""
@@ -124,7 +103,7 @@ class Objective:
         self.memory.push(segmented)
         return values
 
-    def split(self, maps: PixelMaps, batch: TrainingBatch) -> UncountedBatch:
+    def split(self, maps: PixelMaps, batch: TrainingBatch) -> SegmentedBatch:
         """A batch split into segments at the recipe's stride."""
         crop = batch.labels.shape[-1]
         side = max(crop // self.recipe.segments.stride, 1)

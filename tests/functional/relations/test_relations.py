@@ -27,9 +27,7 @@ def build(images=2, tags=None, seed=0, extra_unlabeled=False, labeled=True):
         regions[labels == 254] += 3 * torch.randint(2, (int((labels == 254).sum()),), generator=random)
     tags = torch.ones(images, 3, dtype=torch.bool) if tags is None else tags
     colors = torch.rand(images, 3, 8, 8, generator=random) * 2 - 1
-    return split_batch(
-        maps, labels, regions, colors, tags, num_classes=3, ignore_index=255, grid=(2, 2), iterations=2
-    ).counted()
+    return split_batch(maps, labels, regions, colors, tags, num_classes=3, ignore_index=255, grid=(2, 2), iterations=2)
 
 
 def value(relation, concentration=6.0):
@@ -162,7 +160,7 @@ def test_every_relationship_has_a_gradient_and_can_be_sampled(name):
         ignore_index=255,
         grid=(2, 2),
         iterations=2,
-    ).counted()
+    )
     whole, relation = RELATIONS[name](batch, MemoryBank(0), 0), RELATIONS[name](batch, MemoryBank(0), 20)
     pixels = spaced(len(whole.pixel_embeddings), 20)
     assert len(relation.pixel_embeddings) <= 20

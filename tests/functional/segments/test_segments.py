@@ -7,11 +7,8 @@ import torch.nn.functional as F
 
 from hintseg.functional.segments.batch import split_batch
 from hintseg.functional.segments.kmeans import grid_clusters, spherical_kmeans, with_location
-from hintseg.functional.segments.masked_selection import rows_in_front, rows_where
 from hintseg.functional.segments.memory_bank import MemoryBank
 from hintseg.functional.segments.prototypes import (
-    NOBODY,
-    number_segments,
     segment_prototypes,
     split_segments,
 )
@@ -47,22 +44,6 @@ def test_split_refuses_what_it_cannot_hold():
     assert split_segments(torch.zeros(0, dtype=torch.int64)).keys_of_segment.shape == (0, 1)
 
 
-def test_segments_are_numbered_as_unique_does_and_nobody_counts_them():
-    keys = torch.randint(2**40, (9,), generator=torch.Generator().manual_seed(0))[torch.randint(9, (50,))]
-    unique, inverse = torch.unique(keys, return_inverse=True)
-    numbered = number_segments(keys)
-    assert torch.equal(numbered.segment_of_pixel, inverse)
-    assert torch.equal(numbered.key_of_segment[: len(unique)], unique)
-    assert (numbered.key_of_segment[len(unique) :] == NOBODY).all()
-
-
-@pytest.mark.parametrize("share", [0, 0.3, 1])
-def test_rows_of_a_mask_without_counting_them(share):
-    mask = torch.rand(40, generator=torch.Generator().manual_seed(0)) < share
-    expected = [row for row, chosen in enumerate(mask.tolist()) if chosen]
-    assert rows_where(mask, len(expected)).tolist() == rows_in_front(mask)[: len(expected)].tolist() == expected
-
-
 def test_prototypes_by_loop_with_gradient():
     random = torch.Generator().manual_seed(1)
     embeddings = F.normalize(torch.randn(20, 4, generator=random, dtype=torch.float64), dim=1).requires_grad_()
@@ -88,7 +69,7 @@ def make_batch(seed=0, ignored_column=None, tags=((True, False, False), (False, 
     return split_batch(
         maps, labels, regions, torch.zeros(2, 3, 8, 8), torch.tensor(tags),
         num_classes=3, ignore_index=255, grid=(2, 2), iterations=3,
-    ).counted()  # fmt: skip
+    )  # fmt: skip
 
 
 def test_segments_never_mix_labels_regions_or_images():
@@ -109,9 +90,7 @@ def test_as_many_segments_as_differ_in_image_cluster_label_or_region(images, gri
     labels = torch.tensor([0, 1, 254, 255])[torch.randint(4, (images, 12, 12), generator=random)]
     regions = torch.randint(3, (images, 12, 12), generator=random)
     tags, colors = torch.ones(images, 2, dtype=torch.bool), torch.zeros(images, 3, 12, 12)
-    batch = split_batch(
-        maps, labels, regions, colors, tags, num_classes=2, ignore_index=255, grid=grid, iterations=2
-    ).counted()
+    batch = split_batch(maps, labels, regions, colors, tags, num_classes=2, ignore_index=255, grid=grid, iterations=2)
     start = grid_clusters(12, 12, grid).reshape(1, -1).expand(images, -1)
     located = with_location(maps.permute(0, 2, 3, 1)).flatten(1, 2)
     clusters = spherical_kmeans(located, start, 2).reshape(labels.shape)

@@ -5,14 +5,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from hintseg.functional.losses.precision import at_least_float32
-from hintseg.functional.segments.masked_selection import rows_where
 
 DENSE = 0.3  # a labeled pixel on its own costs three times what it costs where all are enlarged
 
 
-def partial_cross_entropy(
-    logits: Tensor, labels: Tensor, class_weight_power: float = 0.0, count: int | None = None
-) -> Tensor:
+def partial_cross_entropy(logits: Tensor, labels: Tensor, class_weight_power: float = 0.0) -> Tensor:
     """Mean of −log softmax(logits)_p[y_p] over labeled pixels p, weighed by `class_weights`.
 
     Logits are bilinearly enlarged to the label map's size. Where hints are few, only at the labeled pixels, and
@@ -22,34 +19,26 @@ def partial_cross_entropy(
         logits: (B, C, h, w).
         labels: (B, H, W) int64; values outside [0, C) are not labeled.
         class_weight_power: p, each of a class's n pixels weighs n^−p; 0: every pixel weighs the same.
-        count: how many pixels are labeled (`is_labeled`); None asks, for which a GPU has to be waited.
 
     Returns:
         (); 0 with a graph where no pixel is labeled.
     """
     num_classes, size = logits.shape[1], (labels.shape[1], labels.shape[2])
-    labeled = is_labeled(labels, num_classes)
-    if count is None:
-        count = int(labeled.sum())
+    labeled = (labels >= 0) & (labels < num_classes)
+    count = int(labeled.sum())
     if count == 0:
         return logits.sum() * 0
     logits, classes = at_least_float32(logits), labels.masked_fill(~labeled, num_classes)
     weights = None
     if class_weight_power > 0:
-        # As bincount, which makes a GPU wait.
-        pixels = classes.new_zeros(num_classes + 1).scatter_add_(0, classes.flatten(), labeled.flatten().long())
-        weights = class_weights(pixels[:num_classes], class_weight_power).to(logits)
+        pixels = classes.flatten().bincount(minlength=num_classes + 1)[:num_classes]
+        weights = class_weights(pixels, class_weight_power).to(logits)
     if count < DENSE * labels.numel():
-        rows = rows_where(labeled.flatten(), count)
+        rows = labeled.flatten().nonzero()[:, 0]
         return F.cross_entropy(sample_bilinear(logits, rows, size), classes.flatten()[rows], weights)
     if logits.shape[-2:] != size:
         logits = F.interpolate(logits, size=size, mode="bilinear", align_corners=False)
     return F.cross_entropy(logits, classes, weights, ignore_index=num_classes)
-
-
-def is_labeled(labels: Tensor, num_classes: int) -> Tensor:
-    """Which of `labels` are in [0, C)."""
-    return (labels >= 0) & (labels < num_classes)
 
 
 def class_weights(pixels: Tensor, class_weight_power: float) -> Tensor:
