@@ -131,13 +131,13 @@ def looking(ours: bool, scale: float) -> Call:
     """The default network looks at a photograph of 400 × 272; plain: batch norms by themselves."""
     import torch
 
-    from hintseg.network.conv_bn_fusion import unfold
+    from hintseg.network.conv_bn_fusion import unfuse
     from hintseg.network.embedder import Embedder
     from hintseg.recipes.fine_tuned import FINE_TUNED
 
     network = Embedder(FINE_TUNED.network, 21).to(_device()).to(memory_format=torch.channels_last).eval()
     if not ours:
-        unfold(network)
+        unfuse(network)
     image = torch.rand(1, 3, 400, int(272 * scale), device=_device()) * 255
     return torch.inference_mode()(lambda: network(image))
 

@@ -105,7 +105,7 @@ def draw_hint_types(out: Path, dataset: Dataset) -> None:
 
 
 def draw_lecture(out: Path, dataset: Dataset) -> None:
-    """Regularisation losses, segments of colors, and what tags say of places."""
+    """Regularization losses, segments of colors, and what tags say of places."""
     cup, cat = dataset.image("cup"), dataset.image("cat")
     strokes = pseudo_labels(DecodedImage(cup), dataset.hints("cup", ("scribbles",)), len(dataset.classes)).labels
     draw_gradient(out / "losses-gradient.jpg", cup, strokes, center=(0.42, 0.45))

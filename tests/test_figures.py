@@ -24,13 +24,13 @@ def test_entropy_and_the_bilinear_form_make_predictions_peaked(halves, monkeypat
     image, labels = losses.reduced(*halves)
     assert set(labels.unique().tolist()) == {0, 1, UNLABELED}
     image = image * 0 + 100  # one color: nothing but the strokes tells the halves apart
-    blurred = losses.minimised(image, labels, 5.0, 0.0, steps=150)
+    blurred = losses.minimized(image, labels, 5.0, 0.0, steps=150)
     between = [
         float(((shares > 0.1) & (shares < 0.9)).float().mean())
         for shares in (
             blurred,
-            losses.minimised(image, labels, 5.0, 0.3, steps=150),
-            losses.minimised(image, labels, 5.0, 0.0, quadratic=False, steps=150),
+            losses.minimized(image, labels, 5.0, 0.3, steps=150),
+            losses.minimized(image, labels, 5.0, 0.0, quadratic=False, steps=150),
         )
     ]
     assert between[0] > 2 * max(between[1:])

@@ -32,7 +32,7 @@ def forest_on_backbone(task: Task) -> Predict:
 
 
 def logistic_on_backbone(task: Task) -> Predict:
-    """The frozen backbone's feature maps; logistic regression on standardised features."""
+    """The frozen backbone's feature maps; logistic regression on standardized features."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler

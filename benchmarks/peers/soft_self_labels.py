@@ -1,6 +1,6 @@
 """Soft self-labeling as one more term of the objective [Zhang & Boykov, CVPR 2025, arXiv 2507.01721].
 
-A hidden distribution y over classes at every pixel minimises, alternately with the network's σ,
+A hidden distribution y over classes at every pixel minimizes, alternately with the network's σ,
 
     Σ_p −log Σ_k y_p^k σ_p^k  +  λ Σ_pq w_pq · −log(1 − ½‖y_p − y_q‖²),   y one-hot on hints
 

@@ -1,6 +1,6 @@
-"""The regularisation losses on a photograph: where they push a prediction, and what they make of one without a network.
+"""The regularization losses on a photograph: where they push a prediction, and what they make of one without a network.
 
-Figures of the lecture "Weakly-supervised segmentation": the gradient of the regularisation loss, and peakedness.
+Figures of the lecture "Weakly-supervised segmentation": the gradient of the regularization loss, and peakedness.
 """
 
 from collections.abc import Callable
@@ -54,9 +54,9 @@ def descent(logits: Tensor, image: Tensor, loss: Regulariser) -> Tensor:
     return -gradient[0, 1] / gradient[0, 1].abs().max().clamp_min(1e-12)
 
 
-def minimised(image: Tensor, labels: Tensor, potts_weight: float, entropy_weight: float, *, quadratic: bool = True,
+def minimized(image: Tensor, labels: Tensor, potts_weight: float, entropy_weight: float, *, quadratic: bool = True,
               steps: int = 400) -> Tensor:  # fmt: skip
-    """(h, w) probabilities of class 1 that minimise partial cross-entropy, Potts and entropy, pixel by pixel."""
+    """(h, w) probabilities of class 1 that minimize partial cross-entropy, Potts and entropy, pixel by pixel."""
     logits, affinity = torch.zeros(1, 2, *labels.shape[1:], requires_grad=True), GridNeighbors(image)
     optimizer = torch.optim.Adam([logits], lr=0.1)
     for step in range(steps):
@@ -97,9 +97,9 @@ def draw_peakedness(path: Path, image: NDArray[np.uint8], labels: NDArray[np.uin
     """What hints and Potts make, quadratic, with entropy and bilinear; and how their probabilities are distributed."""
     colors, hints = reduced(image, labels)
     found = {
-        "quadratic Potts": minimised(colors, hints, 5.0, 0.0),
-        "quadratic Potts + entropy": minimised(colors, hints, 5.0, 0.3),
-        "bilinear Potts": minimised(colors, hints, 5.0, 0.0, quadratic=False),
+        "quadratic Potts": minimized(colors, hints, 5.0, 0.0),
+        "quadratic Potts + entropy": minimized(colors, hints, 5.0, 0.3),
+        "bilinear Potts": minimized(colors, hints, 5.0, 0.0, quadratic=False),
     }
     maps = [Panel(name, values.numpy(), (0, 1), "probability of the object") for name, values in found.items()]
     counts = [Histogram("probability of the object", "fraction of pixels", values.numpy()) for values in found.values()]

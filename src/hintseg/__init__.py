@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from hintseg import functional as functional
     from hintseg.api import train as train
     from hintseg.apps.cli.progress import progress_bar as progress_bar
-    from hintseg.apps.demo.photographs import write_demo as write_demo
+    from hintseg.apps.demo.images import write_demo as write_demo
     from hintseg.apps.report.figures import draw_hints as draw_hints
     from hintseg.apps.report.figures import overlay as overlay
     from hintseg.errors import HintsegError as HintsegError
@@ -36,7 +36,7 @@ _HOME = {
     "overlay": "hintseg.apps.report.figures",
     "progress_bar": "hintseg.apps.cli.progress",
     "train": "hintseg.api",
-    "write_demo": "hintseg.apps.demo.photographs",
+    "write_demo": "hintseg.apps.demo.images",
 }
 
 __all__ = [

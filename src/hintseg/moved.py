@@ -42,6 +42,9 @@ MOVED = {f"hintseg.{name}": f"hintseg.{room}.{name}" for room, names in _INTO.it
     "hintseg.relations.by_name": "hintseg.functional.relations.registry",
     "hintseg.segments.oversegment": "hintseg.functional.segments.superpixels",
     "hintseg.segments.memory": "hintseg.functional.segments.memory_bank",
+    "hintseg.losses.normalised_cut": "hintseg.functional.losses.normalized_cut",
+    "hintseg.propagation.normalised_cut": "hintseg.functional.propagation.normalized_cut",
+    "hintseg.demo.photographs": "hintseg.apps.demo.images",
     "hintseg.losses.dense_crf": "hintseg.functional.losses.potts",
     "hintseg.losses.grid_potts": "hintseg.functional.losses.potts",
     "hintseg.losses.allowed": "hintseg.functional.losses.candidate_classes",
@@ -57,6 +60,7 @@ MOVED = {f"hintseg.{name}": f"hintseg.{room}.{name}" for room, names in _INTO.it
 RENAMED = {
     "find_photographs": "find_images",
     "evaluate_ways": "evaluate_configs",
+    "normalised_cut": "normalized_cut",
     "reduced": "resize_longest_side",
     "repeated": "resize_nearest",
     "hints_over": "draw_hints",

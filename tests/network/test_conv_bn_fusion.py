@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from hintseg.network.backbone import Backbone
-from hintseg.network.conv_bn_fusion import fold, fold_norms, is_folded, unfold
+from hintseg.network.conv_bn_fusion import fuse, fuse_norms, is_fused, unfuse
 from hintseg.network.heads import conv_bn_relu
 
 
@@ -35,9 +35,9 @@ NETWORKS = [
 def test_networks_say_the_same_and_learn_the_same(name):
     backbone = shaken(Backbone(name)).double()  # rectifiers that round-off switches have other gradients
     plain = copy.deepcopy(backbone)
-    unfold(plain)
-    assert not any(map(is_folded, plain.modules()))
-    assert sum(map(is_folded, backbone.modules())) > 6
+    unfuse(plain)
+    assert not any(map(is_fused, plain.modules()))
+    assert sum(map(is_fused, backbone.modules())) > 6
     assert list(backbone.state_dict()) == list(plain.state_dict())
     images = torch.randn(2, 3, 64, 96, dtype=torch.float64).requires_grad_()
     with torch.no_grad():
@@ -109,9 +109,9 @@ def test_only_what_the_norm_alone_reads_is_folded(body, count):
     before = {name: value.clone() for name, value in body.state_dict().items()}
     images = torch.randn(1, 3, 8, 8)
     plain = shaken(copy.deepcopy(body)).eval()(images)
-    fold_norms(body, images)
+    fuse_norms(body, images)
     assert body.training
-    assert sum(map(is_folded, body.modules())) == 2 * count
+    assert sum(map(is_fused, body.modules())) == 2 * count
     for name, value in body.state_dict().items():
         torch.testing.assert_close(value, before[name], rtol=0, atol=0)
     with torch.no_grad():
@@ -122,10 +122,10 @@ def test_only_what_the_norm_alone_reads_is_folded(body, count):
 
 def test_a_network_that_refuses_the_example_stays_as_it_is():
     body = Body(nn.Identity())
-    fold_norms(body, torch.zeros(1, 3, 1, 1))  # smaller than its filter
-    assert not is_folded(body.one)
-    fold(body.one, body.norm_one)
-    assert is_folded(body.one)
-    assert is_folded(body.norm_one)
-    unfold(body)
-    assert not any(map(is_folded, body.modules()))
+    fuse_norms(body, torch.zeros(1, 3, 1, 1))  # smaller than its filter
+    assert not is_fused(body.one)
+    fuse(body.one, body.norm_one)
+    assert is_fused(body.one)
+    assert is_fused(body.norm_one)
+    unfuse(body)
+    assert not any(map(is_fused, body.modules()))

@@ -38,7 +38,7 @@ def test_heads_and_who_trains_the_backbone(decoder, classifier):
     assert reached == (classifier != "detached")
 
 
-def test_output_stride_is_honoured():
+def test_output_stride_is_honored():
     assert Backbone("test_resnet", 8).strides[-1] == 8
     assert Backbone("mobilenetv2_100", 16).strides == [2, 4, 8, 16, 16]
 

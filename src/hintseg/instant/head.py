@@ -81,7 +81,7 @@ def draw_pixels(
 def fit_head(network: Embedder, pixels: LabeledPixels, steps: int, seed: int, batch_size: int = BATCH_SIZE) -> None:
     """Fit the network's embedding and classifier to labeled pixels, from a fresh start.
 
-    Cross-entropy, AdamW, a learning rate that falls linearly to zero. Features are standardised while the head is
+    Cross-entropy, AdamW, a learning rate that falls linearly to zero. Features are standardized while the head is
     fitted; the first layer takes that along afterwards.
 
     Args:

@@ -1,7 +1,7 @@
 """Where the classes are that images are only known to contain, by a linear layer on frozen features.
 
 Multiple-instance learning first: an image's score of a class is the log-sum-exp of its cells' [Pinheiro & Collobert,
-CVPR 2015]. Then expectation-maximisation over the candidate classes of every cell [as EM-Adapt, Papandreou et al.,
+CVPR 2015]. Then expectation-maximization over the candidate classes of every cell [as EM-Adapt, Papandreou et al.,
 ICCV 2015, does with a network].
 """
 
@@ -28,7 +28,7 @@ log = logging.getLogger("hintseg")
 
 CELLS = 14  # along each side of an image
 STEPS, BATCH, LR = 60, 48, 5e-3  # of multiple-instance learning; with more the scores retreat to a few pixels
-ROUNDS, ROUND_STEPS, ROUND_BATCH, SHARPER = 3, 300, 2048, 1.5  # of expectation-maximisation
+ROUNDS, ROUND_STEPS, ROUND_BATCH, SHARPER = 3, 300, 2048, 1.5  # of expectation-maximization
 
 
 def localize_tagged(
@@ -54,7 +54,7 @@ def localize_tagged(
     ]
     for number in range(ROUNDS):
         progress("tags", number, ROUNDS, {})
-        layer = _maximised(cells, probabilities, targets, recipe.seed + number)
+        layer = _maximized(cells, probabilities, targets, recipe.seed + number)
         probabilities = [
             _candidate_probabilities(layer, own, targets[key][1], background, recipe)
             for key, own in zip(keys, cells, strict=True)
@@ -83,7 +83,7 @@ def multiple_instance_layer(cells: Tensor, present: Tensor, absent: Tensor, seed
     """A linear layer whose log-mean-exp over an image's cells tells the image's tags.
 
     Args:
-        cells: (N, P, D) standardised features.
+        cells: (N, P, D) standardized features.
         present, absent: (N, C) bool; of a class that is neither nothing is known.
     """
     torch.manual_seed(seed)
@@ -100,7 +100,7 @@ def multiple_instance_layer(cells: Tensor, present: Tensor, absent: Tensor, seed
     return layer
 
 
-def _maximised(
+def _maximized(
     cells: Tensor, probabilities: list[Tensor], targets: dict[str, tuple[NDArray[np.uint8], PseudoLabels]], seed: int
 ) -> nn.Linear:
     """A linear layer fitted to soft labels: the probabilities of the classes that each image may hold, sharpened."""

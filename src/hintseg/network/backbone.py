@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from hintseg.config.schema import DEFAULT_BACKBONE
 from hintseg.errors import ConfigError, WeightsError, unknown_name
 from hintseg.io.storage.mirror import fetch
-from hintseg.network.conv_bn_fusion import fold_norms
+from hintseg.network.conv_bn_fusion import fuse_norms
 from hintseg.network.weights import packaged_file, read_packaged
 
 WEIGHTS_AUTO = "auto"
@@ -59,7 +59,7 @@ class Backbone(nn.Module):
             path = fetch(weights)
             _fit(self.body, read_state(path), str(path), name)
         side = 2 * self.multiple
-        fold_norms(self.body, torch.linspace(-1, 1, 3 * side**2).view(1, 3, side, side))
+        fuse_norms(self.body, torch.linspace(-1, 1, 3 * side**2).view(1, 3, side, side))
 
     def forward(self, images: Tensor) -> list[Tensor]:
         """(B, 3, H, W) normalized images → maps (B, channels[i], H / strides[i], W / strides[i])."""

@@ -17,25 +17,25 @@ from torch.nn.utils.fusion import fuse_conv_bn_weights
 log = logging.getLogger("hintseg")
 
 
-def fold(convolution: nn.Conv2d, norm: _BatchNorm) -> None:
+def fuse(convolution: nn.Conv2d, norm: _BatchNorm) -> None:
     """Let `convolution` apply `norm`, which must be all that reads its maps. Each gets a `forward` of its own."""
     convolution.forward = partial(_convolve_and_normalize, convolution, norm)  # type: ignore[method-assign]
-    norm.forward = partial(_normalize_unless_folded, norm)  # type: ignore[method-assign]
+    norm.forward = partial(_normalize_unless_fused, norm)  # type: ignore[method-assign]
 
 
-def is_folded(module: nn.Module) -> bool:
-    """Whether it is a convolution or a batch norm of `fold`."""
-    return getattr(vars(module).get("forward"), "func", None) in (_convolve_and_normalize, _normalize_unless_folded)
+def is_fused(module: nn.Module) -> bool:
+    """Whether it is a convolution or a batch norm of `fuse`."""
+    return getattr(vars(module).get("forward"), "func", None) in (_convolve_and_normalize, _normalize_unless_fused)
 
 
-def unfold(network: nn.Module) -> None:
-    """Give the modules of a network the `forward` again that they had before `fold`."""
-    for module in filter(is_folded, network.modules()):
+def unfuse(network: nn.Module) -> None:
+    """Give the modules of a network the `forward` again that they had before `fuse`."""
+    for module in filter(is_fused, network.modules()):
         del module.forward
 
 
 def _convolve_and_normalize(convolution: nn.Conv2d, norm: _BatchNorm, maps: Tensor) -> Tensor:
-    if not _folds(norm, maps):
+    if not _fuses(norm, maps):
         return type(convolution).forward(convolution, maps)
     if norm.running_mean is None or norm.running_var is None:
         raise RuntimeError("this batch norm keeps no statistics")
@@ -47,8 +47,8 @@ def _convolve_and_normalize(convolution: nn.Conv2d, norm: _BatchNorm, maps: Tens
     )
 
 
-def _normalize_unless_folded(norm: _BatchNorm, maps: Tensor) -> Tensor:
-    if not _folds(norm, maps):
+def _normalize_unless_fused(norm: _BatchNorm, maps: Tensor) -> Tensor:
+    if not _fuses(norm, maps):
         result: Tensor = type(norm).forward(norm, maps)
         return result
     for then in ("drop", "act"):  # timm's batch norm does these, too
@@ -56,15 +56,15 @@ def _normalize_unless_folded(norm: _BatchNorm, maps: Tensor) -> Tensor:
     return maps
 
 
-def _folds(norm: _BatchNorm, maps: Tensor) -> bool:
-    """On a GPU what it takes to fold costs more than the sweep."""
+def _fuses(norm: _BatchNorm, maps: Tensor) -> bool:
+    """On a GPU what it takes to fuse costs more than the sweep."""
     return not norm.training and not torch.is_grad_enabled() and maps.device.type == "cpu"
 
 
-def fold_norms(body: nn.Module, example: Tensor) -> None:
-    """Fold every batch norm of a network that alone reads what a convolution says, as it came.
+def fuse_norms(body: nn.Module, example: Tensor) -> None:
+    """Fuse every batch norm of a network that alone reads what a convolution says, as it came.
 
-    Nothing is folded where the network takes no such example, or would say anything else of it.
+    Nothing is fused where the network takes no such example, or would say anything else of it.
 
     Args:
         example: (1, 3, H, W).
@@ -83,16 +83,16 @@ def fold_norms(body: nn.Module, example: Tensor) -> None:
                         value.copy_(torch.linspace(0.5 + 0.1 * number, 1.5, len(value)))
             pairs, before = _pairs(body, example)
             for convolution, norm in pairs:
-                fold(convolution, norm)
+                fuse(convolution, norm)
             same = all(_alike(one, other) for one, other in zip(before, body(example), strict=True))
-    except Exception:  # networks refuse an example in many ways, and do without folding
+    except Exception:  # networks refuse an example in many ways, and do without fusing
         log.debug("batch norms of %s stay as they are", type(body).__name__, exc_info=True)
     finally:
         for norm, state in zip(norms, states, strict=True):
             norm.load_state_dict(state)
         body.train(training)
         if not same:
-            unfold(body)
+            unfuse(body)
 
 
 def _alike(one: Tensor, other: Tensor) -> bool:

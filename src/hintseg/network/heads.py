@@ -10,14 +10,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from hintseg.network.conv_bn_fusion import fold
+from hintseg.network.conv_bn_fusion import fuse
 
 
 def conv_bn_relu(inputs: int, outputs: int, kernel: int = 1, groups: int = 1) -> nn.Sequential:
     """Convolution without bias, batch normalization, ReLU; keeps the size."""
     convolution = nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, groups=groups, bias=False)
     norm = nn.BatchNorm2d(outputs)
-    fold(convolution, norm)
+    fuse(convolution, norm)
     return nn.Sequential(convolution, norm, nn.ReLU(inplace=True))
 
 

@@ -37,7 +37,7 @@ def save_checkpoint(path: Path, state: TrainingState, fingerprint: str, history:
         "average": state.average.network.state_dict(),
         "average_steps": state.average.steps,
         "optimizer": state.optimizer.state_dict(),
-        "memory": state.objective.memory.state(),
+        "memory": state.objective.memory_bank.state(),
         "regions": state.objective.regions.state(),
         "history": history,
     }
@@ -99,14 +99,14 @@ def restore(content: dict[str, Any], state: TrainingState) -> list[dict[str, flo
     state.average.steps = content["average_steps"]
     state.optimizer.load_state_dict(content["optimizer"])
     device = state.network.mean.device
-    state.objective.memory.load_state(content["memory"], device)
+    state.objective.memory_bank.load_state(content["memory"], device)
     state.objective.regions.load_state(content["regions"], device)
     state.step = content["step"]
     for parameter, kept in state.optimizer.state.items():
         for value in kept.values():
             if torch.is_tensor(value) and value.dim() > 0 and value.shape != parameter.shape:
                 raise ValueError(f"{tuple(value.shape)} for a parameter of {tuple(parameter.shape)}")
-    remembered = state.objective.memory.segments()
+    remembered = state.objective.memory_bank.segments()
     if remembered is not None and remembered.prototypes.shape != (len(remembered.labels), state.network.dim):
         raise ValueError(f"{tuple(remembered.prototypes.shape)} for the remembered segments")
     history: list[dict[str, float]] = content["history"]

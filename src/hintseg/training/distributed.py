@@ -146,7 +146,7 @@ def interrupted(fabric: Fabric, interruption: Interruption) -> bool:
 
 
 def disconnect(fabric: Fabric) -> None:
-    """Nothing more is said between processes: close the connections together, instead of whenever each one ends."""
+    """Destroy the process group on all ranks together, instead of whenever each one ends."""
     if fabric.world_size > 1:
         fabric.barrier()
         dist.destroy_process_group()

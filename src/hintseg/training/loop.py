@@ -24,7 +24,7 @@ from hintseg.training.interrupt import Interruption
 from hintseg.training.loading import loader
 from hintseg.training.objective import Objective
 from hintseg.training.optimizer import AveragedWeights, build_optimizer, learning_rate_factor, set_learning_rate
-from hintseg.training.sync_batchnorm import synchronise_batchnorm
+from hintseg.training.sync_batchnorm import synchronize_batchnorm
 
 RENEW_EVERY = 20
 
@@ -53,7 +53,7 @@ def new_state(
     network: Embedder, recipe: Recipe, background: int | None, fabric: Fabric, start: int = 0, stop: int | None = None
 ) -> TrainingState:
     """State before the first step of a stage, on the fabric's device; `stop` None: the recipe's last iteration."""
-    synchronise_batchnorm(network, fabric)
+    synchronize_batchnorm(network, fabric)
     network.to(fabric.device)
     network.to(memory_format=torch.channels_last)
     with fabric.autocast():

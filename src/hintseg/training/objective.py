@@ -47,7 +47,7 @@ class Objective:
         self.recipe = recipe
         self.num_classes = num_classes
         self.background = background
-        self.memory = MemoryBank(recipe.segments.memory_bank)
+        self.memory_bank = MemoryBank(recipe.segments.memory_bank)
         self.regions = RegionMemoryBank(num_classes)
 
     def __call__(self, maps: PixelMaps, batch: TrainingBatch) -> tuple[Tensor, dict[str, Tensor]]:
@@ -91,7 +91,7 @@ class Objective:
         for name, relation in RELATIONS.items():
             if name not in active:
                 continue
-            who = relation(segmented, self.memory, self.recipe.segments.max_pixels)
+            who = relation(segmented, self.memory_bank, self.recipe.segments.max_pixels)
             pixels, prototypes = who.pixel_embeddings, who.prototypes
             if self.coarse and pixels.is_cuda:
                 pixels, prototypes = pixels.bfloat16(), prototypes.bfloat16()
@@ -100,7 +100,7 @@ class Objective:
                 active[name].concentration or CONCENTRATION, pixel_group=who.pixel_group,
                 prototype_group=who.prototype_group,
             )  # fmt: skip
-        self.memory.push(segmented)
+        self.memory_bank.push(segmented)
         return values
 
     def split(self, maps: PixelMaps, batch: TrainingBatch) -> SegmentedBatch:

@@ -13,10 +13,10 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from hintseg.network.conv_bn_fusion import unfold
+from hintseg.network.conv_bn_fusion import unfuse
 
 
-def synchronise_batchnorm(network: nn.Module, fabric: Fabric) -> None:
+def synchronize_batchnorm(network: nn.Module, fabric: Fabric) -> None:
     """Let batch norm that learns see the whole batch; names of weights stay as they are."""
     if fabric.world_size == 1:
         return
@@ -32,7 +32,7 @@ def _convert(network: nn.Module) -> None:
     """PyTorch's own, one by one: timm would take the activation from those that are converted already."""
     from timm.layers import convert_sync_batchnorm
 
-    unfold(network)  # other modules come into the place of those that convolutions know
+    unfuse(network)  # other modules come into the place of those that convolutions know
     for parent in list(network.modules()):
         for name, child in list(parent.named_children()):
             if isinstance(child, _BatchNorm) and not isinstance(child, nn.SyncBatchNorm):

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from hintseg.apps.demo.photographs import TRAINING
+from hintseg.apps.demo.images import TRAINING
 
 playwright = pytest.importorskip("playwright.sync_api")
 expect = playwright.expect

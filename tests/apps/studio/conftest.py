@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from hintseg.apps.demo.photographs import write_demo
+from hintseg.apps.demo.images import write_demo
 from hintseg.io.images import read_image, write_image
 
 pytest.importorskip("fastapi")

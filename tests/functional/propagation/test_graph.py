@@ -67,7 +67,7 @@ def test_markov_walk_is_a_matrix_power():
     torch.testing.assert_close(markov_walk(weights, seeds, 5), (seeds.T @ torch.matrix_power(transition, 5)).T)
 
 
-def test_spectral_embedding_solves_the_generalised_problem():
+def test_spectral_embedding_solves_the_generalized_problem():
     weights, _, _ = random_graph()
     degree = weights.sum(dim=1)
     vectors = spectral_embedding(weights, 3)

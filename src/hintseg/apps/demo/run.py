@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from hintseg.api import train
-from hintseg.apps.demo.photographs import HELD_OUT, TRAINING, write_demo
+from hintseg.apps.demo.images import HELD_OUT, TRAINING, write_demo
 from hintseg.apps.report.run_report import write_report
 from hintseg.training.progress import Progress
 

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 BLOCK_ELEMENTS = 16_000_000
-# Bandwidths of regularisation losses: of position, as a fraction of the longer side, and of color [RLoss: 100 px of
+# Bandwidths of regularization losses: of position, as a fraction of the longer side, and of color [RLoss: 100 px of
 # 513, and 15]; and the longer side, in cells, of the grid where their O(cells⁴) sums are taken.
 SXY, SRGB, CELLS = 0.2, 15.0, 32
 

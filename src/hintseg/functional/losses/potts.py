@@ -1,4 +1,4 @@
-"""Potts regularisation of a soft segmentation: under any affinity, the pixel grid's, and the dense Gaussian's.
+"""Potts regularization of a soft segmentation: under any affinity, the pixel grid's, and the dense Gaussian's.
 
     bilinear   Σ_pq w_pq (1 − σ_p·σ_q)  = 1ᵀd − Σ_k S_kᵀ W S_k
     quadratic  Σ_pq w_pq ‖σ_p − σ_q‖²   = 2 Σ_k ( dᵀ(S_k∘S_k) − S_kᵀ W S_k )

@@ -1,4 +1,4 @@
-"""SegmentMemory: segments of the last batches, without gradient [SPML sec. 3.2]."""
+"""MemoryBank: segments of the last batches, without gradient [SPML sec. 3.2]."""
 
 import itertools
 from typing import NamedTuple

@@ -1,6 +1,6 @@
 """The demonstration's data set."""
 
-from hintseg.apps.demo.photographs import TRAINING, write_demo
+from hintseg.apps.demo.images import TRAINING, write_demo
 from hintseg.hints.dataset import Dataset
 
 
