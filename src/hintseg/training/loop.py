@@ -151,5 +151,6 @@ def freeze_batchnorm(network: Embedder, keep: bool) -> None:
     """
     norms = torch.nn.modules.batchnorm._BatchNorm
     for name, module in network.named_modules():
-        if isinstance(module, norms) and (not module.weight.requires_grad or (keep and name.startswith("backbone."))):
+        frozen = not all(parameter.requires_grad for parameter in module.parameters(recurse=False))
+        if isinstance(module, norms) and (frozen or (keep and name.startswith("backbone."))):
             module.eval()

@@ -12,7 +12,8 @@ import cv2
 from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
 
-from hintseg.errors import HintsegError, why
+from hintseg.errors import HintsegError, InputError, why
+from hintseg.io.reading import parse_json
 from hintseg.memory_errors import is_exhausted
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -214,12 +215,14 @@ def check_json(content: bytes) -> None:
         Refused: no UTF-8 or JSON, keys twice, numbers that are not finite, half of a surrogate pair, or nested deeply.
     """
     try:
-        level = [json.loads(content.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_not_finite)]
+        level = [parse_json(content.decode("utf-8"), "the body")]
         json.dumps(level, ensure_ascii=False, allow_nan=False).encode("utf-8")
     except UnicodeError as error:
         raise Refused(400, "the body is no UTF-8 text or holds half of a surrogate pair.") from error
+    except InputError as error:
+        raise Refused(400, str(error)) from error
     except (ValueError, RecursionError) as error:
-        raise Refused(400, f"the body is no JSON that can be read ({why(error)}).") from error
+        raise Refused(400, f"the body: is not valid JSON ({why(error)}).") from error
     for _ in range(DEEPEST):
         level = [
             child
@@ -287,14 +290,3 @@ def _given(request: Request) -> list[str | None]:
 
 def _same(given: str | None, token: str) -> bool:
     return given is not None and secrets.compare_digest(given.encode("utf-8", "replace"), token.encode())
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise ValueError("a key is there twice")
-    return found
-
-
-def _not_finite(name: str) -> None:
-    raise ValueError(f"{name} is no number")
