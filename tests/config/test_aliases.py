@@ -190,8 +190,8 @@ def test_settings_that_are_gone_are_left_out_or_refused(tmp_path, caplog):
 
 
 def test_a_section_is_assigned_by_its_old_name_with_old_and_new_settings():
-    old = override(Recipe(), ['stage_two={"kind": "fresh", "start": 0.25}'])
-    assert old == override(Recipe(), ['self_training={"mode": "fresh", "start": 0.25}'])
-    assert old.self_training.mode == "fresh"
+    old = override(Recipe(), ['stage_two={"kind": "classifier", "start": 0.25}'])
+    assert old == override(Recipe(), ['self_training={"mode": "classifier", "start": 0.25}'])
+    assert old.self_training.mode == "classifier"
     with pytest.raises(ConfigError, match="there is no such setting"):
-        override(Recipe(), ['stage_two={"sort": "fresh"}'])
+        override(Recipe(), ['stage_two={"sort": "classifier"}'])

@@ -33,7 +33,12 @@ def test_what_is_shown_gives_back_the_recipe(name, mode):
 @pytest.mark.parametrize("name", sorted(leaves(Recipe().everything())))
 def test_a_setting_with_another_value_is_always_shown(name):
     others = {"network.decoder": "none", "network.classifier": "detached", "optimizer.name": "sgd", "instant": {}}
-    others |= {"tags.pooling": "max", "self_training.mode": "fresh", "inference.method": "knn", "network.backbone": "a"}
+    others |= {
+        "tags.pooling": "max",
+        "self_training.mode": "classifier",
+        "inference.method": "knn",
+        "network.backbone": "a",
+    }
     others |= {"segments.grid": [3, 3], "data.scale_range": [1, 2], "inference.scales": [2], "name": "a"}
     others |= {"network.output_stride": 8, "data.crop_size": 64, "inference.tile": 200}
     section, _, key = name.rpartition(".")

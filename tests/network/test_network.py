@@ -29,7 +29,7 @@ def test_any_family_gives_unit_embeddings_for_any_size(name, stride):
 
 
 @pytest.mark.parametrize("decoder", ["light", "dilated", "pyramid"])
-@pytest.mark.parametrize("classifier", ["joint", "embedding", "detached"])
+@pytest.mark.parametrize("classifier", ["joint", "detached"])
 def test_heads_and_who_trains_the_backbone(decoder, classifier):
     config = SMALL.model_copy(update={"decoder": decoder, "classifier": classifier, "freeze_stride": 0})
     network = Embedder(config, num_classes=3).train()

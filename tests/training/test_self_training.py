@@ -21,7 +21,7 @@ from hintseg.training.loss_registry import TERMS, TermInputs
 from hintseg.training.self_training import remembered_segments
 
 
-@pytest.mark.parametrize("kind", ["none", "joint", "classifier", "fresh"])
+@pytest.mark.parametrize("kind", ["none", "joint", "classifier"])
 def test_stage_two_kinds_and_their_resume(run, scenes, kind, tmp_path, interrupted, same_weights, completed):
     settings = [
         *completed,
@@ -37,7 +37,9 @@ def test_stage_two_kinds_and_their_resume(run, scenes, kind, tmp_path, interrupt
     assert same_weights("a", "b")
 
 
-@pytest.mark.parametrize(("kind", "shares"), [("joint", (1, 3 / 4, 2 / 4, 1 / 4)), ("fresh", (1, 1 / 2, 1, 1 / 2))])
+@pytest.mark.parametrize(
+    ("kind", "shares"), [("joint", (1, 3 / 4, 2 / 4, 1 / 4)), ("classifier", (1, 1 / 2, 1, 1 / 2))]
+)
 def test_a_separate_stage_has_a_learning_rate_of_its_own(run, monkeypatch, kind, shares, completed):
     seen = []
     monkeypatch.setattr(loop, "set_learning_rate", lambda optimizer, factor: seen.append(factor))

@@ -44,10 +44,10 @@ class NetworkConfig(_Section):
     )
     decoder_channels: int = Field(128, ge=8, le=8192, description="Output channels of the decoder.")
     embedding_dim: int = Field(64, ge=2, le=8192, description="Length of a pixel embedding.")
-    classifier: Literal["joint", "embedding", "detached", "hidden"] = Field(
+    classifier: Literal["joint", "detached", "hidden"] = Field(
         "joint",
-        description="Input of the classifier: decoder features (joint), the unit embedding, the detached embedding (as "
-        "in the paper), or the embedding before normalization (hidden). Default: hidden without a decoder, else joint.",
+        description="Input of the classifier: decoder features (joint), the detached unit embedding (as in the paper), "
+        "or the embedding before normalization (hidden). Default: hidden without a decoder, else joint.",
     )
     dropout: Fraction = Field(0.1, description="Dropout rate before the classifier's last layer.")
     freeze_stride: int = Field(4, ge=0, description="Freeze backbone stages up to this stride; 0 freezes none.")
@@ -171,10 +171,10 @@ class CompletionConfig(_Section):
 class SelfTrainingConfig(_Section):
     """Training on pseudo-labels, the completed masks of training images."""
 
-    mode: Literal["none", "joint", "classifier", "fresh"] = Field(
+    mode: Literal["none", "joint", "classifier"] = Field(
         "none",
         description="none; joint: continue with pseudo-labels as one more term; classifier: freeze the embedding and "
-        "train a new classifier on them (as in the paper); fresh: train a new network on them.",
+        "train a new classifier on them (as in the paper).",
     )
     start: Fraction = Field(0.5, description="Fraction of the iterations after which pseudo-labels are made.")
 

@@ -54,9 +54,8 @@ class Embedder(nn.Module):
     def __init__(self, config: NetworkConfig, num_classes: int, weights: str = "none") -> None:
         super().__init__()
         self.num_classes = num_classes
-        self.classifier_reads_embedding = config.classifier in ("embedding", "detached")
+        self.classifier_reads_embedding = config.classifier == "detached"
         self.classifier_reads_hidden = config.classifier == "hidden"
-        self.classifier_detached = config.classifier == "detached"
         self.backbone = Backbone(config.backbone, config.output_stride, weights)
         self.decoder = DECODERS[config.decoder](self.backbone.channels, self.backbone.strides, config.decoder_channels)
         self.stride = self.decoder.stride
@@ -113,16 +112,13 @@ class Embedder(nn.Module):
     def with_new_classifier(self, dropout: float) -> "Embedder":
         """A frozen copy with a fresh classifier on the embedding [SPML, stage 2]."""
         twin = copy.deepcopy(self).requires_grad_(False)
-        twin.classifier_reads_embedding = twin.classifier_detached = True
+        twin.classifier_reads_embedding = True
         twin.classifier = embedding_classifier(self.dim, self.num_classes, dropout).to(self.mean.device)
         return twin
 
     def classify(self, features: Tensor, embeddings: Tensor) -> Tensor:
         """Logits from features or hidden units (B, width, h, w) and unit embeddings (B, D, h, w)."""
-        source = features
-        if self.classifier_reads_embedding:
-            source = embeddings.detach() if self.classifier_detached else embeddings
-        logits: Tensor = self.classifier(source)
+        logits: Tensor = self.classifier(embeddings.detach() if self.classifier_reads_embedding else features)
         return logits.float()
 
 

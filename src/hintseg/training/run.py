@@ -16,7 +16,6 @@ from hintseg.inference.run_config import RunConfig
 from hintseg.inference.segmenter import Segmenter
 from hintseg.inference.selection import choose_crf, crf_without_hints, held_out, without_crf
 from hintseg.io.writing import write_text
-from hintseg.network.embedder import Embedder
 from hintseg.network.tta import image_maps, middle_scale
 from hintseg.pseudo_labels.complete import completion_maps
 from hintseg.training.augment import SoftMask
@@ -39,8 +38,8 @@ DROPOUT = 0.65  # of a new classifier [SPML, stage 2]
 
 
 def is_separate(recipe: Recipe) -> bool:
-    """Whether another network, or another classifier, learns from pseudo-labels, with a learning rate of its own."""
-    return recipe.self_training.mode in ("classifier", "fresh")
+    """Whether another classifier learns from pseudo-labels, with a learning rate of its own."""
+    return recipe.self_training.mode == "classifier"
 
 
 def completion_step(recipe: Recipe) -> int | None:
@@ -88,7 +87,7 @@ class Run:
             content = read_checkpoint(self.checkpoint, self.fingerprint)
             with damage_explained(self.checkpoint):
                 if content["start"] > 0:
-                    self._begin_second_network(content["start"])
+                    self._begin_second_classifier(content["start"])
                 self.history = restore(content, self.state)
             log.info("resumed at iteration %d", self.state.step)
         completion, last = completion_step(self.recipe), self.recipe.iterations
@@ -102,7 +101,7 @@ class Run:
             if completion is not None and past and soft is None:
                 soft = self._completed(completion)
             if completion is not None and past and is_separate(self.recipe) and self.state.start == 0:
-                self._begin_second_network(completion)
+                self._begin_second_classifier(completion)
             self._train_until(min(step for step in stops if step > self.state.step), soft)
         if self.held_out:
             self._select()
@@ -128,14 +127,11 @@ class Run:
         image, target = self.images.target(key)
         return image, target.labels
 
-    def _begin_second_network(self, step: int) -> None:
-        """A new classifier on the frozen embedding, or a new network, towards pseudo-labels alone."""
+    def _begin_second_classifier(self, step: int) -> None:
+        """A new classifier on the frozen embedding, towards pseudo-labels alone."""
         torch.manual_seed(self.recipe.seed + 1)
-        if self.recipe.self_training.mode == "classifier":
-            network = self.state.average.network.with_new_classifier(DROPOUT)
-            network.classifier.requires_grad_(True)
-        else:
-            network = Embedder(self.recipe.network, self.images.num_classes, self.job.weights)
+        network = self.state.average.network.with_new_classifier(DROPOUT)
+        network.classifier.requires_grad_(True)
         towards_masks = self.recipe.model_copy(
             update={"objective": {"pseudo_label_cross_entropy": TermConfig(weight=1.0)}}
         )
