@@ -389,6 +389,7 @@ def test_of_0_and_255_one_name_says_not_which(tmp_path):
 def test_the_list_of_labelme_counts_from_minus_one(tmp_path):
     root = binary(tmp_path / "in", ["__ignore__", "_background_", "cow", "dog"])
     write_labels(root / "masks" / "a.png", np.repeat([[0, 1, 2, 255]], 2, axis=1).repeat(4, axis=0).astype(np.uint8))
-    dataset, _ = import_dataset(root, tmp_path / "out", "png")
+    dataset, found = import_dataset(root, tmp_path / "out", "png")
+    assert not any("__ignore__" in note for note in found.notes)
     assert dataset.classes == ("_background_", "cow", "dog")
     assert dataset.mask("a")[0].tolist() == [0, 0, 1, 1, 2, 2, 255, 255]

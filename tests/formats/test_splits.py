@@ -74,3 +74,21 @@ def test_lists_that_darknets_data_file_names(tmp_path):
     (root / "obj.data").write_text("classes = 1\ntrain = data/train.txt\nvalid = data/valid.txt\nbackup = backup/\n")
     dataset, _ = import_dataset(root, tmp_path / "out")
     assert (dataset.keys("train"), dataset.keys("val")) == (("a",), ("b",))
+
+
+def test_folders_complete_what_a_list_says(tmp_path):
+    root = tmp_path / "in"
+    for split, name in (("train", "a"), ("val", "b"), ("test", "c")):
+        photograph(root / split / f"{name}.jpg", 64, 48)
+    image = '<image id="{}" name="{}" subset="{}" width="64" height="48"><tag label="cow"/></image>'
+    named = (("train/a.jpg", "default"), ("val/b.jpg", "default"), ("test/c.jpg", "Test"))
+    body = "".join(image.format(number, name, subset) for number, (name, subset) in enumerate(named))
+    (root / "annotations.xml").write_text(f"<annotations><version>1.1</version>{body}</annotations>")
+    dataset, _ = import_dataset(root, tmp_path / "out")
+    assert [dataset.keys(split) for split in ("train", "val", "test")] == [("a",), ("b",), ("c",)]
+
+
+def test_another_file_called_data_is_nothing_to_yolo(tmp_path):
+    yolo(tmp_path / "in", "train", "a")
+    (tmp_path / "in" / "sensor.data").write_bytes(b"\xff\xfe\x00\x81")
+    assert import_dataset(tmp_path / "in", tmp_path / "out")[0].keys() == ("a",)

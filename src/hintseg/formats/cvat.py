@@ -99,7 +99,7 @@ def _read_tracks(root: Element, path: Path, found: Imported) -> None:
             "every task by itself."
         )
     frames: dict[int, list[Shape]] = defaultdict(list)
-    between: dict[str, set[int]] = defaultdict(set)  # frames of which a track gives no shape, though it goes on
+    between: list[tuple[str, int, int]] = []  # frames between which a track gives no shape, though it goes on
     for track in root.iter("track"):
         where = f"{path}, track {track.get('id')}"
         for shape in track:
@@ -108,7 +108,7 @@ def _read_tracks(root: Element, path: Path, found: Imported) -> None:
         shown = sorted((int(_number(shape, "frame", where)), shape.get("outside") != "1") for shape in track)
         for (frame, is_shown), (following, _) in pairwise(shown):
             if is_shown:
-                between[track.get("label") or ""] |= set(range(frame + 1, following))
+                between.append((track.get("label") or "", frame, following))
     size = next(iter(root.iterfind("meta//original_size")), None)
     declared = None if size is None else declared_size(size.findtext("height"), size.findtext("width"), str(path))
     for number, shapes in sorted(frames.items()):
@@ -125,7 +125,7 @@ def _read_tracks(root: Element, path: Path, found: Imported) -> None:
                 f"{path}: is about the same frame as {earlier} ({found.images[key]}); import one video at a time."
             )
         _add_shapes(shapes, key, found, where)
-        for name in [name for name, gaps in between.items() if name and number in gaps]:
+        for name in {name for name, first, last in between if name and first < number < last}:
             found.leave_out("track between its key frames", key, found.label(name))
     if frames:
         found.note(f"{path.name} is about a video: only frames for which it lists a shape were taken.")

@@ -141,10 +141,10 @@ def _add_by_index(keys: dict[str, Path], names: list[str], meanings: Path, found
     if is_binary and (len(names), found.unlabeled) in ((2, None), (1, "0")):
         table[IGNORE_INDEX] = found.label(names[-1])
         found.note(f"the label maps hold only 0 and 255; 255 is read as {names[-1]!r}.")
-    elif counts[0] > (OPEN if means_background(names[0]) else 0.5) * counts.sum() and found.unlabeled is None:
+    elif counts[0] > (OPEN if means_background(names[-first]) else 0.5) * counts.sum() and found.unlabeled is None:
         found.note(
-            f"{counts[0] / counts.sum():.0%} of the label maps is 0, read as {names[0]!r}; where 0 means that nothing "
-            "was drawn, import with --unlabeled 0."
+            f"{counts[0] / counts.sum():.0%} of the label maps is 0, read as {names[-first]!r}; where 0 means that "
+            "nothing was drawn, import with --unlabeled 0."
         )
     for key, labels in maps.items():
         found.paint_map(key, table[labels], str(keys[key]))

@@ -15,6 +15,7 @@ from hintseg.hints.dataset_json import as_coordinate
 
 SPLITS = {
     "train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "test",
+    "testing": "test",
 }  # fmt: skip
 CORNERS = 64  # of the polygon that stands for an ellipse
 
@@ -78,12 +79,13 @@ def split_of(path: Path, root: Path) -> str | None:
 
 
 def split_by_folders(found: Imported) -> None:
-    """Hold out images in folders called val, test, … where nothing else says which images belong to which split."""
-    folders = {key: path.relative_to(found.root).parts[:-1] for key, path in found.images.items() if not found.splits}
+    """Images in folders called train, val or test belong to these splits, where nothing else says to which they do."""
+    listed = set().union(*found.splits.values())
+    folders = {key: path.relative_to(found.root).parts[:-1] for key, path in found.images.items() if key not in listed}
     named = {key: [SPLITS[part.lower()] for part in parts if part.lower() in SPLITS] for key, parts in folders.items()}
-    splits = {key: words[-1] if words else "train" for key, words in named.items()}
+    splits = {key: words[-1] if words else "train" for key, words in named.items() if words or not listed}
     counts = Counter(splits.values())
-    if len(counts) > 1:
+    if len(counts) > 1 or (counts and listed):
         for key, split in splits.items():
             found.split(split, key)
         told = ", ".join(f"{name} {count}" for name, count in sorted(counts.items()))

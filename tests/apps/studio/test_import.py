@@ -11,7 +11,6 @@ from PIL import Image
 from hintseg.apps.studio.accepted import accepted_tag
 from hintseg.formats.registry import WRITERS
 from hintseg.hints.dataset import Dataset
-from hintseg.hints.labels import UNLABELED
 from hintseg.io.images import read_image, write_image, write_labels
 
 pytest.importorskip("fastapi")
@@ -22,7 +21,6 @@ from hintseg.apps.studio.importing import serve, taking, upload
 from hintseg.apps.studio.project import Project
 from hintseg.apps.studio.server import create_app
 from hintseg.apps.studio.trainer import Trainer
-from hintseg.pseudo_labels.pipeline import hint_labels
 
 SQUARE = {"label": "roof", "points": [[10, 10], [40, 10], [40, 30], [10, 30]], "shape_type": "polygon"}
 
@@ -194,15 +192,46 @@ def test_an_empty_label_map_is_no_hint(exhaustive, folder):
     assert (absent(folder, "été 1"), absent(folder, "b")) == ([], [1, 2])
 
 
-def test_images_that_keep_their_hints_keep_what_boxes_mean(exhaustive, folder):
+def test_a_background_that_would_change_what_hints_mean_is_refused(tab, exhaustive, folder):
+    files = {"é.json": labelme("été 1.png", SQUARE)}
     exhaustive.save("b", {"boxes": [{"label": 2, "x0": 5, "y0": 5, "x1": 60, "y1": 40}]})
-    outside = hint_labels(Dataset.open(folder), "b") == UNLABELED
-    assert outside.sum() == 72 * 96 - 55 * 35
-    _, taken = imported(exhaustive.client, {"é.json": labelme("été 1.png", SQUARE)}, background="grass")
+    _, answer = read(tab.client, files, background="grass")
+    assert answer.status_code == 422
+    assert "the project has no background, and images have hints" in answer.json()["detail"]
+    tab.reload()
+    assert tab.classes(["sky", "roof", "été"], 0, complete=True).status_code == 200
+    _, answer = read(tab.client, files, background="grass")
+    assert "is not the project's background, which is 'sky'" in answer.json()["detail"]
+    _, taken = imported(tab.client, files, background="Sky")
+    assert (taken["not_background"], Dataset.open(folder).background) == (None, 0)
+
+
+def maps_with_background():
+    mask = io.BytesIO()
+    Image.fromarray(np.repeat(np.array([[0, 1]], np.uint8), 48, axis=1).repeat(72, axis=0)).save(mask, "PNG")
+    return {"masks/b.png": mask.getvalue(), "classes.txt": b"background\ncow\n"}
+
+
+@pytest.mark.parametrize("hinted", [False, True])
+def test_the_background_of_imported_maps(exhaustive, folder, hinted):
+    if hinted:
+        exhaustive.save("été 1", {"points": [{"label": 1, "x": 5, "y": 5}]})
+    _, taken = imported(exhaustive.client, maps_with_background())
     dataset = Dataset.open(folder)
-    assert (taken["not_background"], dataset.background) == ("grass", None)
-    assert (hint_labels(dataset, "b")[outside] == UNLABELED).all()
-    assert (scribbles(folder, "été 1") is None) == (dataset.mask("été 1") is not None)
+    label = dataset.classes.index("background")
+    assert (taken["not_background"], dataset.background) == (("background", None) if hinted else (None, label))
+    assert label not in absent(folder, "été 1")
+
+
+def test_an_empty_label_map_takes_nothing(tab, folder):
+    tab.save("b", {"points": [{"label": 1, "x": 5, "y": 5}]})
+    empty = io.BytesIO()
+    Image.fromarray(np.full((72, 96), 255, np.uint8)).save(empty, "PNG")
+    files = maps_with_background()
+    files = {"masks/b.png": empty.getvalue(), "masks/été 1.png": files["masks/b.png"], "classes.txt": b"roof\ncow\n"}
+    _, taken = imported(tab.client, files, "replace")
+    assert taken["keys"] == ["été 1"]
+    assert Dataset.open(folder).hints("b").points
 
 
 def test_an_image_of_which_classes_are_verified_alone_is_kept(tab, folder):

@@ -115,3 +115,17 @@ def test_a_class_is_not_deleted_while_label_maps_are_away(tab, folder):
     assert answer.status_code == 422
     assert "links to files that are not there now" in answer.json()["detail"]
     assert list(Dataset.open(folder).classes) == NAMES
+
+
+@pytest.mark.parametrize("other", [None, 2])
+def test_a_class_that_is_the_background_no_more_is_not_absent(tab, folder, other):
+    assert tab.classes(NAMES, 0, complete=True).status_code == 200
+    tab.save("b", STROKE)
+    tab.save("été 1", STROKE)
+    assert tab.classes([*NAMES, "cow"], 0, complete=True).status_code == 200
+    assert rows(folder)["b"] == [0, 1, 2]
+    assert tab.classes([*NAMES, "cow"], other, complete=True).status_code == 200
+    assert candidates(folder) == (["sky", "roof", "cow"] if other is None else ["sky", "roof", "été", "cow"])
+    assert candidates(folder, "été 1") == candidates(folder)
+    assert tab.classes([*NAMES, "cow"], 0, complete=True).status_code == 200
+    assert "sky" in candidates(folder)

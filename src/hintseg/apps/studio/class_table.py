@@ -50,12 +50,13 @@ def write_classes(
     content |= {"classes": names, "background": background, "tags_exhaustive": complete}
     require_placed(dataset, names)
     identifiers = (*identifiers, *(secrets.token_hex(4) for _ in names[len(identifiers) :]))
-    added = _unverified(dataset, len(names)) if complete else {}
-    if tuple(names[: len(dataset.classes)]) == dataset.classes and not added:
+    former = dataset.background if background != dataset.background else None
+    added = _unverified(dataset, len(names), former) if complete else {}
+    if tuple(names[: len(dataset.classes)]) == dataset.classes and not added and former is None:
         _write(dataset.root, identifiers, names, content)
         return
     with changing(dataset.root) as change:
-        _stage_tables(dataset, names, added, change)
+        _stage_tables(dataset, names, added, former, change)
         for folder in FOLDERS if tuple(names[: len(dataset.classes)]) != dataset.classes else ():
             _stage_label_maps(dataset, dataset.label_maps[folder], names, change.staged)
             stage_record(dataset, folder, lambda told: _renamed(dataset, told, names), change.staged)
@@ -105,19 +106,27 @@ def _plain(name: str) -> str:
     return plain_name(name).casefold()
 
 
-def _unverified(dataset: Dataset, count: int) -> dict[str, list[int]]:
-    """Rows of verified_classes.json: in images that have hints, nobody has verified classes that are new."""
-    if count == len(dataset.classes) or not dataset.classes:
+def _unverified(dataset: Dataset, count: int, former: int | None) -> dict[str, list[int]]:
+    """Rows of verified_classes.json: in images that have hints, nobody has verified new classes.
+
+    Nor the former background, which needed no hint to be there.
+    """
+    known = [label for label in range(len(dataset.classes)) if label != former]
+    if (count == len(dataset.classes) and former is None) or not dataset.classes:
         return {}
-    return {key: list(range(len(dataset.classes))) for key in sorted(hinted_keys(dataset))}
+    return dict.fromkeys(sorted(hinted_keys(dataset)), known)
 
 
-def _stage_tables(dataset: Dataset, names: Sequence[str], added: dict[str, list[int]], change: Change) -> None:
+def _stage_tables(
+    dataset: Dataset, names: Sequence[str], added: dict[str, list[int]], former: int | None, change: Change
+) -> None:
     new = {plain_name(old): name for old, name in zip(dataset.classes, names, strict=False)}
     for name in NUMBERED:
         before = read_table(dataset.root / f"{name}.json")
         after = {key: [with_names(name, row, new) for row in rows] for key, rows in before.items()}
-        after = added | after if name == "verified_classes" else after
+        if name == "verified_classes":
+            unsaid = () if former is None else (former, names[former])
+            after = added | {key: [row for row in rows if row not in unsaid] for key, rows in after.items()}
         if after != before:
             change.write_table(dataset.root, name, after)
 

@@ -11,13 +11,14 @@ from unicodedata import normalize
 from hintseg.apps.studio.drawn import version_of
 from hintseg.apps.studio.importing.upload import Upload, is_same_file
 from hintseg.apps.studio.project import Project
-from hintseg.apps.studio.tables import hinted_keys
+from hintseg.apps.studio.tables import hinted_keys, mark
 from hintseg.apps.studio.uploads import orphaned
 from hintseg.errors import HintsegError, InputError
 from hintseg.formats.registry import import_dataset
 from hintseg.hints.classes import same_names
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.dataset_json import read_table
+from hintseg.hints.names import plain_name
 from hintseg.hints.types.registry import HINT_TYPES
 
 Progress = Callable[[str, int, int, dict[str, float]], None]
@@ -38,7 +39,6 @@ class Read:
         new: those of them that the project has no image of, as the project will call them.
         lost: what is left out → how often.
         notes: sentences about what was changed.
-        names_background: whether the user said which class is the background.
         counts: hint type → how many images have some.
     """
 
@@ -47,7 +47,6 @@ class Read:
     new: frozenset[str]
     lost: Counter[str]
     notes: tuple[str, ...]
-    names_background: bool
     counts: Mapping[str, int]
 
     def labels(self, project: Project) -> dict[int, int]:
@@ -74,7 +73,8 @@ class Read:
         """Changes with what the project holds of all that the import would change."""
         dataset = project.dataset
         known = [key for key in self.keys.values() if key in dataset.paths]
-        held = {key: [project.hints_version(key), dataset.has_mask(key)] for key in known}
+        masks = {key: dataset.label_path("masks", key) for key in known}
+        held = {key: [project.hints_version(key), path and mark(path)] for key, path in masks.items()}
         return version_of([project.table()["version"], held])
 
     def report(self, project: Project) -> dict[str, Any]:
@@ -99,6 +99,7 @@ def read_upload(
     Raises:
         HintsegError: as `import_dataset`; paths are those of the files as they were chosen.
     """
+    _require_background(project, background)
     shutil.rmtree(upload.out, ignore_errors=True)
     source = upload.prepare(project.dataset)
     try:
@@ -111,10 +112,29 @@ def read_upload(
         lost["list of images that are held out (val, test)"] = len(held_out)
     named = dataset.hint_keys()
     counts = {name: len(named[name] & keys.keys()) for name in HINT_TYPES}
-    hinted = set().union(*(named[name] for name in HINT_TYPES))
+    hinted = hinted_keys(dataset)
     keys = {key: own for key, own in keys.items() if key in hinted or own in new}  # others are the project's own
     notes = tuple(_in_words_of_the_page(sentence, upload) for sentence in found.notes)
-    return Read(dataset, keys, frozenset(new), lost, notes, bool(background), counts)
+    return Read(dataset, keys, frozenset(new), lost, notes, counts)
+
+
+def _require_background(project: Project, name: str) -> None:
+    """Refuse a background that only the imported images would have, or that changes what hints mean: InputError."""
+    dataset = project.dataset
+    own = None if dataset.background is None else dataset.classes[dataset.background]
+    if not name or (own is not None and plain_name(own).casefold() == plain_name(name).casefold()):
+        return
+    if own is not None:
+        raise InputError(
+            f"{name!r:.80} is not the project's background, which is {own!r:.80}; leave the field “class of all that "
+            "no region covers” empty, or choose another background under Classes first."
+        )
+    if hinted_keys(dataset):
+        raise InputError(
+            f"the project has no background, and images have hints, to which {name!r:.80} would give another meaning; "
+            "choose it as the background under Classes first, or leave the field “class of all that no region covers” "
+            "empty."
+        )
 
 
 def _matched(

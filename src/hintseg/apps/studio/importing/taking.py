@@ -34,8 +34,8 @@ def take(project: Project, read: Read, existing: Existing, version: str) -> dict
         version: of what the project holds of these images, as `Read.version`.
 
     Returns:
-        images taken, images kept, where copies of changed files lie (None: nothing was changed), and the class that was
-        said to be the background but is not the project's, since images keep hints of their own.
+        images taken, images kept, where copies of changed files lie (None: nothing was changed), and the import's
+        background where it is not the project's.
 
     Raises:
         ConflictError: the project is another one by now.
@@ -58,17 +58,16 @@ def take(project: Project, read: Read, existing: Existing, version: str) -> dict
         ]
         with changing(project.root, "imports") as change:
             stays = bool(hinted_keys(dataset) - set(keys.values()))
-            coding = _stage_description(dataset, read, names, labels, stays, change)
-            plan = _Plan(dataset, read, keys, labels, coding, change)
+            coding, rest = _stage_description(dataset, read, names, labels, stays, change)
+            plan = _Plan(dataset, read, keys, labels, rest, coding, change)
             _stage_images(plan)
             for name in NUMBERED:
                 _stage_table(plan, name)
             _stage_label_maps(plan)
     copied = (project.root / change.copies).is_dir()
-    rest = read.dataset.background if stays and read.names_background and dataset.background is None else None
     return {
         "taken": len(keys), "kept": len(read.keys) - len(keys), "keys": sorted(keys.values()),
-        "copy": change.copies if copied else None, "not_background": None if rest is None else names[labels[rest]],
+        "copy": change.copies if copied else None, "not_background": None if rest is None else names[rest],
     }  # fmt: skip
 
 
@@ -80,6 +79,7 @@ class _Plan(NamedTuple):
         read: what is imported.
         keys: imported key → the project's.
         labels: the project's label by imported label.
+        rest: label of the import's background where it is not the project's.
         coding: of the project's label maps from now on.
     """
 
@@ -87,14 +87,15 @@ class _Plan(NamedTuple):
     read: Read
     keys: Mapping[str, str]
     labels: Sequence[int]
+    rest: int | None
     coding: LabelCoding
     change: Change
 
 
 def _stage_description(
     dataset: Dataset, read: Read, names: list[str], labels: Sequence[int], stays: bool, change: Change
-) -> LabelCoding:
-    """dataset.json with the classes that come in, where it changes.
+) -> tuple[LabelCoding, int | None]:
+    """dataset.json with the classes that come in, where it changes; the import's background if it is not the project's.
 
     Args:
         stays: whether images keep hints of their own, which another background would give another meaning.
@@ -102,12 +103,12 @@ def _stage_description(
     path, background = dataset.root / "dataset.json", dataset.background
     content: dict[str, Any] = read_description(path) if path.exists() else {"ignore_index": dataset.ignore_index}
     coding = LabelCoding(len(names), **parse_coding(content, len(names), path))
-    if background is None and not stays and read.dataset.background is not None:
-        background = labels[read.dataset.background] if read.names_background or not dataset.classes else None
+    rest = None if read.dataset.background is None else labels[read.dataset.background]
+    background = rest if background is None and not stays else background
     changed = {"classes": names, "background": background, "tags_exhaustive": dataset.tags_exhaustive}
     if not path.exists() or (names, background) != (list(dataset.classes), dataset.background):
         write_description(change.staged, content | changed)
-    return coding
+    return coding, None if rest == background else rest
 
 
 def _stage_images(plan: _Plan) -> None:
@@ -134,14 +135,14 @@ def _stage_table(plan: _Plan, name: str) -> None:
 def _unverified(plan: _Plan) -> dict[str, list[int]]:
     """Rows of verified_classes.json: nobody verified imported classes in the project's images, nor its in the others.
 
-    An image without a hint gets none: of it nothing is known.
+    An image without a hint gets none: of it nothing is known. The import's background needed no hint to be there.
     """
     if not plan.dataset.tags_exhaustive:
         return {}
-    own, theirs = set(range(len(plan.dataset.classes))), set(plan.labels)
+    own, theirs = set(range(len(plan.dataset.classes))), set(plan.labels) - {plan.rest}
     rows = dict.fromkeys(hinted_keys(plan.dataset) - set(plan.keys.values()), own)
     rows |= {plan.keys[key]: theirs for key in hinted_keys(plan.read.dataset) & plan.keys.keys()}
-    return {key: sorted(labels) for key, labels in sorted(rows.items()) if labels != own | theirs}
+    return {key: sorted(labels) for key, labels in sorted(rows.items()) if labels != own | set(plan.labels)}
 
 
 def _row(name: str, row: Any, labels: Sequence[int], size: tuple[int, int]) -> Any:

@@ -98,7 +98,7 @@ async function takeAll(signal) {
   if (!signal.aborted) { current = null; $("import-dialog").close(); }
   take(found);
   const kept = found.kept ? ` ${number(found.kept, "image")} with hints ${found.kept === 1 ? "was" : "were"} kept as ${found.kept === 1 ? "it is" : "they are"}.` : "";
-  inform(`${found.taken ? `Imported: ${number(found.taken, "image")} with their hints.` : "Nothing was imported."}${kept}${found.not_background ? ` “${found.not_background}” is no background class yet, since images keep hints that it would give another meaning: choose it under Background.` : ""}${found.copy ? ` A copy of the changed files lies in ${found.copy}.` : ""}`);
+  inform(`${found.taken ? `Imported: ${number(found.taken, "image")} with their hints.` : "Nothing was imported."}${kept}${found.not_background ? ` “${found.not_background}” is the background of what was imported, but not of the project: choose it under Background if it should be.` : ""}${found.copy ? ` A copy of the changed files lies in ${found.copy}.` : ""}`);
   if (view.key) await follow(); else if (project.images.length) await openFirst();
   markSaved(); // what follows from an import was not changed elsewhere
   emit("mask");
