@@ -7,6 +7,8 @@ import pytest
 from tests.formats.test_reader import photograph
 
 from hintseg.errors import InputError
+from hintseg.formats import coco
+from hintseg.formats.reader import Imported
 from hintseg.formats.registry import import_dataset
 
 CATEGORIES = [{"id": number, "name": name} for number, name in enumerate(("cow", "dog", "cat", "hen"), start=1)]
@@ -48,3 +50,10 @@ def test_a_class_that_is_not_annotated_whole_is_not_verified(tmp_path):
 def test_lists_of_no_category_are_refused(tmp_path, ids):
     with pytest.raises(InputError, match="neg_category_ids"):
         imported(tmp_path, neg_category_ids=ids)
+
+
+def test_a_file_without_images_is_refused(tmp_path):
+    content = {"annotations": [], "categories": CATEGORIES}
+    (tmp_path / "a.json").write_text(json.dumps(content))
+    with pytest.raises(InputError, match="the field 'images' is missing"):
+        coco.read(tmp_path / "a.json", Imported(tmp_path))

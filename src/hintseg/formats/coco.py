@@ -56,7 +56,7 @@ def read(path: Path, found: Imported) -> None:
     named = {number: str(category["name"]) for number, category in names.items()}
     rows = [_row(annotation, named, f"{path}, annotations[{row}]") for row, annotation in enumerate(annotations)]
     label_used(found, path, named.values(), {name for _, name in rows})
-    lvis.add_file_names(content["images"])
+    lvis.add_file_names(content.get("images"))
     images = _by_id(content, "images", "file_name", path)
     unknown = next((row for row, (image, _) in enumerate(rows) if image not in images), None)
     if unknown is not None:
