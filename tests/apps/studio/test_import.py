@@ -185,10 +185,18 @@ def test_an_empty_list_is_no_hint(exhaustive, folder, rows):
     assert (report["hinted"], taken["taken"]) == ([], 1)
 
 
-def test_an_empty_label_map_is_no_hint(exhaustive, folder):
+@pytest.mark.parametrize("gone", [False, True])
+def test_an_empty_label_map_is_no_hint(exhaustive, folder, gone):
     write_labels(folder / "scribbles/été 1.png", np.full((72, 96), 255, np.uint8))
     exhaustive.save("b", {"tags": [0]})
-    exhaustive.classes(["sky", "roof", "été", "cow"], complete=True)
+    image = folder / "été 1.png"
+    image = image if image.exists() else folder / "images" / image.name
+    content = image.read_bytes()
+    if gone:
+        image.unlink()
+    exhaustive.reload()
+    assert exhaustive.classes(["sky", "roof", "été", "cow"], complete=True).status_code == 200
+    image.write_bytes(content)
     assert (absent(folder, "été 1"), absent(folder, "b")) == ([], [1, 2])
 
 

@@ -11,8 +11,9 @@ from hintseg.apps.studio.kept import keep_file
 from hintseg.errors import InputError
 from hintseg.hints.dataset import Dataset
 from hintseg.hints.dataset_json import read_table, table_path
+from hintseg.hints.labels import UNLABELED
 from hintseg.hints.names import plain_name
-from hintseg.hints.types.registry import HINT_TYPES
+from hintseg.hints.types.registry import HINT_TYPES, with_label_maps, with_tables
 
 CLASS_OF = {"scribbles": 0, "points": -1, "boxes": -1}  # place of the class in a table's row
 NUMBERED = (*TABLES, "verified_classes")  # tables whose rows name or number classes
@@ -74,7 +75,7 @@ def types_by_image(dataset: Dataset) -> dict[str, list[str]]:
 def hinted_keys(
     dataset: Dataset, among: frozenset[str] | None = None, types: Collection[str] = tuple(HINT_TYPES)
 ) -> set[str]:
-    """Keys with a hint, which an empty list or an empty label map is not; so have those that cannot be read.
+    """Keys with a hint, which an empty list or an empty label map is not; what cannot be read counts as one.
 
     Args:
         among: only these; None: all, also of images that are gone.
@@ -86,10 +87,22 @@ def hinted_keys(
 
 
 def _is_hinted(dataset: Dataset, key: str, types: Collection[str]) -> bool:
-    if key not in dataset.paths:
+    if key in dataset.paths:
+        try:
+            return bool(dataset.hints(key, types, maps=False).types() or dataset.hints(key, types).types())
+        except InputError:
+            pass
+    if any(read_table(dataset.root / f"{name}.json").get(key) for name in with_tables() if name in types):
         return True
+    paths = (dataset.label_path(folder, key) for folder in with_label_maps() if folder in types)
+    return any(path is not None and _is_drawn(dataset, path) for path in paths)
+
+
+def _is_drawn(dataset: Dataset, path: Path) -> bool:
+    """Whether a label map whose image is not at hand says anything; so does one that cannot be read."""
     try:
-        return bool(dataset.hints(key, types, maps=False).types() or dataset.hints(key, types).types())
+        values = dataset.coding.read(path, dataset.classes)
+        return bool((dataset.coding.decode(values, dense=False, path=path) < UNLABELED).any())
     except InputError:
         return True
 
