@@ -393,3 +393,13 @@ def test_the_list_of_labelme_counts_from_minus_one(tmp_path):
     assert not any("__ignore__" in note for note in found.notes)
     assert dataset.classes == ("_background_", "cow", "dog")
     assert dataset.mask("a")[0].tolist() == [0, 0, 1, 1, 2, 2, 255, 255]
+
+
+@pytest.mark.parametrize(
+    ("names", "values"),
+    [(["cow", "void"], [0, 255]), (["background", "void"], [0, 255]), (["__ignore__", "_background_"], [0, 255])],
+)
+def test_of_0_and_255_the_latter_stays_ignored_where_the_second_name_means_nothing(tmp_path, names, values):
+    dataset, _ = import_dataset(binary(tmp_path / "in", names), tmp_path / "out", "png")
+    assert np.unique(dataset.mask("a")).tolist() == values
+    assert len(dataset.classes) == 1

@@ -45,16 +45,18 @@ def test_folders_name_splits(tmp_path, write):
         write(tmp_path / "in", split, name)
     dataset, found = import_dataset(tmp_path / "in", tmp_path / "out")
     assert [dataset.keys(split) for split in ("train", "val", "test")] == [("a",), ("b",), ("c",)]
-    assert "images belong to the splits that their folders name: test 1, train 1, val 1." in found.notes
+    assert "images are held out, as their folders say: 1 test, 1 val." in found.notes
 
 
-@pytest.mark.parametrize("folders", [("train", "train/north"), ("field", "contest"), ("test flight", "field")])
+@pytest.mark.parametrize(
+    "folders", [("train", "north"), ("field", "contest"), ("test flight", "field"), ("val", "test")]
+)
 def test_other_folders_name_none(tmp_path, folders):
     for folder, name in zip(folders, "ab", strict=True):
         labelme(tmp_path / "in", folder, name)
     dataset, found = import_dataset(tmp_path / "in", tmp_path / "out")
     assert dataset.splits == ()
-    assert not any("splits" in note for note in found.notes)
+    assert not any("held out" in note for note in found.notes)
 
 
 def test_an_image_beside_held_out_ones_is_trained_on(tmp_path):
@@ -76,16 +78,28 @@ def test_lists_that_darknets_data_file_names(tmp_path):
     assert (dataset.keys("train"), dataset.keys("val")) == (("a",), ("b",))
 
 
-def test_folders_complete_what_a_list_says(tmp_path):
-    root = tmp_path / "in"
-    for split, name in (("train", "a"), ("val", "b"), ("test", "c")):
-        photograph(root / split / f"{name}.jpg", 64, 48)
-    image = '<image id="{}" name="{}" subset="{}" width="64" height="48"><tag label="cow"/></image>'
-    named = (("train/a.jpg", "default"), ("val/b.jpg", "default"), ("test/c.jpg", "Test"))
-    body = "".join(image.format(number, name, subset) for number, (name, subset) in enumerate(named))
+def tagged(root, **subsets):
+    """CVAT's file about images in folders, by a name without suffix, with their subset."""
+    image = '<image id="{}" name="{}.jpg" subset="{}" width="64" height="48"><tag label="cow"/></image>'
+    for name in subsets:
+        photograph(root / f"{name.replace('_', '/')}.jpg", 64, 48)
+    parts = enumerate((name.replace("_", "/"), subset) for name, subset in subsets.items())
+    body = "".join(image.format(number, *part) for number, part in parts)
     (root / "annotations.xml").write_text(f"<annotations><version>1.1</version>{body}</annotations>")
-    dataset, _ = import_dataset(root, tmp_path / "out")
-    assert [dataset.keys(split) for split in ("train", "val", "test")] == [("a",), ("b",), ("c",)]
+
+
+@pytest.mark.parametrize(
+    ("subsets", "splits"),
+    [
+        ({"train_a": "", "val_b": "", "test_c": "Test"}, {"train": "a", "val": "b", "test": "c"}),
+        ({"north_a": "", "north_b": "", "train_c": "", "south_d": "Validation"}, {"train": "abc", "val": "d"}),
+        ({"train_a": "Train", "train_b": "", "val_c": "", "val_d": "Val"}, {"train": "a", "val": "cd"}),
+    ],
+)
+def test_folders_hold_out_what_no_list_names(tmp_path, subsets, splits):
+    tagged(tmp_path / "in", **subsets)
+    dataset, _ = import_dataset(tmp_path / "in", tmp_path / "out")
+    assert {name: "".join(sorted(dataset.keys(name))) for name in splits} == splits
 
 
 def test_another_file_called_data_is_nothing_to_yolo(tmp_path):

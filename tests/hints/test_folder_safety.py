@@ -374,3 +374,11 @@ def test_check_says_which_split_cannot_be_read(tmp_path):
     (tmp_path / "notes.txt").write_bytes(b"\xff")
     assert any("train.txt: is UTF-16 text" in said for said in inspect(Dataset.open(tmp_path), ["a"]).warnings)
     assert not any("notes.txt" in said for said in inspect(Dataset.open(tmp_path), ["a"]).warnings)
+
+
+def test_hinted_images_of_no_split_are_said(data):
+    files = {"train.txt": "a\n", "points.json": {"a": [[1, 1, 0]], "b": [[1, 1, 1]]}}
+    root = data(("a.png", "b.png", "c.png"), files)
+    assert "lists these images with hints or masks: 1, first 'b';" in warnings_of(root)
+    (root / "val.txt").write_text("b\n")
+    assert "no split" not in warnings_of(root)

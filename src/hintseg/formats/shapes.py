@@ -78,18 +78,22 @@ def split_of(path: Path, root: Path) -> str | None:
     return None
 
 
-def split_by_folders(found: Imported) -> None:
-    """Images in folders called train, val or test belong to these splits, where nothing else says to which they do."""
+def hold_out_by_folders(found: Imported) -> None:
+    """Images that no list names and that lie in a folder called val or test are held out, unless all would be.
+
+    All others are trained on, unless a list named train says otherwise.
+    """
     listed = set().union(*found.splits.values())
-    folders = {key: path.relative_to(found.root).parts[:-1] for key, path in found.images.items() if key not in listed}
-    named = {key: [SPLITS[part.lower()] for part in parts if part.lower() in SPLITS] for key, parts in folders.items()}
-    splits = {key: words[-1] if words else "train" for key, words in named.items() if words or not listed}
-    counts = Counter(splits.values())
-    if len(counts) > 1 or (counts and listed):
-        for key, split in splits.items():
+    held_out = {}
+    for key, path in found.images.items():
+        words = [SPLITS[part.lower()] for part in path.relative_to(found.root).parts[:-1] if part.lower() in SPLITS]
+        if key not in listed and words and words[-1] != "train":
+            held_out[key] = words[-1]
+    if 0 < len(held_out) < len(found.images):
+        for key, split in held_out.items():
             found.split(split, key)
-        told = ", ".join(f"{name} {count}" for name, count in sorted(counts.items()))
-        found.note(f"images belong to the splits that their folders name: {told}.")
+        told = ", ".join(f"{count} {name}" for name, count in sorted(Counter(held_out.values()).items()))
+        found.note(f"images are held out, as their folders say: {told}.")
 
 
 def label_used(found: Imported, path: Path, names: Iterable[str], used: set[str]) -> None:

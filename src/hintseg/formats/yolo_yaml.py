@@ -61,12 +61,12 @@ def describe(root: Path) -> Description | None:
 def _lists_of_data_files(root: Path) -> dict[str, list[Path]]:
     """Split → its lists, as Darknet's obj.data names them: "train = data/train.txt"."""
     splits: dict[str, list[Path]] = {}
-    for path in filter(Path.is_file, (root / name for name in ("obj.data", "coco.data", "voc.data"))):
-        for line in lines_of(path):
-            name, _, place = (part.strip() for part in line.partition("="))
-            target = _below(root, "", place) if name.lower() in SPLITS and place else None
-            if target is not None:
-                splits.setdefault(SPLITS[name.lower()], []).append(target)
+    path = next((path for name in ("obj", "coco", "voc") if (path := root / f"{name}.data").is_file()), None)
+    for line in lines_of(path) if path is not None else ():
+        name, _, place = (part.strip() for part in line.partition("#")[0].partition("="))
+        target = _below(root, "", place) if name.lower() in SPLITS and place else None
+        if target is not None:
+            splits.setdefault(SPLITS[name.lower()], []).append(target)
     return splits
 
 

@@ -121,6 +121,7 @@ def _of_bands(dataset: Dataset) -> Iterator[str]:
 
 
 def _of_splits(dataset: Dataset) -> Iterator[str]:
+    listed = set[str]()
     for split in dataset.splits:
         try:
             keys = dataset.keys(split)
@@ -128,10 +129,17 @@ def _of_splits(dataset: Dataset) -> Iterator[str]:
             if split in COMMON_SPLITS:  # else it may be no list of images
                 yield str(error)
             continue
+        listed.update(keys)
         lost = [key for key in keys if key not in dataset.paths]
         if lost and (split in COMMON_SPLITS or len(lost) < len(keys)):
             near = near_key(lost[0], dataset.paths)
             yield f"{split}.txt: {_entries(len(lost))} no image, first {lost[0]!r:.80}{near}."
+    hinted = dataset.paths.keys() & set[str]().union(*dataset.hint_keys().values())
+    if "train" in dataset.splits and (left := sorted(hinted - listed)):
+        yield (
+            f"no split (train.txt, val.txt, …) lists these images with hints or masks: {len(left)}, first "
+            f"{left[0]!r:.80}; nothing is trained or measured on them."
+        )
     for one, other in combinations(COMMON_SPLITS, 2):
         if other in dataset.splits and (one == "train" or one in dataset.splits):
             yield from _of_two_splits(dataset, one, other)
