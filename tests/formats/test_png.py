@@ -403,3 +403,10 @@ def test_of_0_and_255_the_latter_stays_ignored_where_the_second_name_means_nothi
     dataset, _ = import_dataset(binary(tmp_path / "in", names), tmp_path / "out", "png")
     assert np.unique(dataset.mask("a")).tolist() == values
     assert len(dataset.classes) == 1
+
+
+@pytest.mark.parametrize("names", [["background", "cow"], ["void", "cow"]])
+def test_of_0_and_255_the_latter_is_the_class_where_0_is_unlabeled(tmp_path, names):
+    dataset, _ = import_dataset(binary(tmp_path / "in", names), tmp_path / "out", "png", unlabeled="0")
+    assert dataset.classes == ("cow",)
+    assert dataset.mask("a")[0].tolist() == [255] * 6 + [0] * 2

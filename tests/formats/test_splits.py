@@ -59,6 +59,13 @@ def test_other_folders_name_none(tmp_path, folders):
     assert not any("held out" in note for note in found.notes)
 
 
+def test_years_of_folders_do_not_count(tmp_path):
+    maps(tmp_path / "in", "train2017", "a")
+    maps(tmp_path / "in", "val2017", "b")
+    dataset, _ = import_dataset(tmp_path / "in", tmp_path / "out")
+    assert (dataset.keys("train"), dataset.keys("val")) == (("a",), ("b",))
+
+
 def test_an_image_beside_held_out_ones_is_trained_on(tmp_path):
     labelme(tmp_path / "in", ".", "a")
     labelme(tmp_path / "in", "val", "b")

@@ -138,8 +138,9 @@ def _add_by_index(keys: dict[str, Path], names: list[str], meanings: Path, found
             "class, so it is unclear which of the two it is; name 'background' before it, or import with "
             "--unlabeled 0 if 0 means that nothing was drawn."
         )
-    is_object = first >= 0 and not means_nothing(names[-1])
-    if is_binary and is_object and (len(names), found.unlabeled) in ((2, None), (1, "0")):
+    others = names[1 - first :] if first >= 0 else []  # of the values from 1
+    is_object = len(others) == 1 and not means_nothing(others[0]) and found.unlabeled in (None, "0")
+    if is_binary and is_object:
         table[IGNORE_INDEX] = found.label(names[-1])
         found.note(f"the label maps hold only 0 and 255; 255 is read as {names[-1]!r}.")
     elif counts[0] > (OPEN if means_background(names[-first]) else 0.5) * counts.sum() and found.unlabeled is None:

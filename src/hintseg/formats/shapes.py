@@ -17,6 +17,7 @@ SPLITS = {
     "train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "test",
     "testing": "test",
 }  # fmt: skip
+YEAR = re.compile(r"(19|20)\d\d$")  # COCO's folders are called val2017
 CORNERS = 64  # of the polygon that stands for an ellipse
 
 
@@ -86,7 +87,8 @@ def hold_out_by_folders(found: Imported) -> None:
     listed = set().union(*found.splits.values())
     held_out = {}
     for key, path in found.images.items():
-        words = [SPLITS[part.lower()] for part in path.relative_to(found.root).parts[:-1] if part.lower() in SPLITS]
+        parts = (YEAR.sub("", part.lower()) for part in path.relative_to(found.root).parts[:-1])
+        words = [SPLITS[part] for part in parts if part in SPLITS]
         if key not in listed and words and words[-1] != "train":
             held_out[key] = words[-1]
     if 0 < len(held_out) < len(found.images):

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -83,19 +84,20 @@ def hinted_keys(
     """
     named = dataset.hint_keys()
     listed = frozenset[str]().union(*(named[name] for name in types))
-    return {key for key in (listed if among is None else listed & among) if _is_hinted(dataset, key, types)}
+    rows = cache(lambda: [read_table(dataset.root / f"{name}.json") for name in with_tables() if name in types])
 
+    def is_hinted(key: str) -> bool:
+        if key in dataset.paths:
+            try:
+                return bool(dataset.hints(key, types, maps=False).types() or dataset.hints(key, types).types())
+            except InputError:
+                pass
+        if any(table.get(key) for table in rows()):
+            return True
+        paths = (dataset.label_path(folder, key) for folder in with_label_maps() if folder in types)
+        return any(path is not None and _is_drawn(dataset, path) for path in paths)
 
-def _is_hinted(dataset: Dataset, key: str, types: Collection[str]) -> bool:
-    if key in dataset.paths:
-        try:
-            return bool(dataset.hints(key, types, maps=False).types() or dataset.hints(key, types).types())
-        except InputError:
-            pass
-    if any(read_table(dataset.root / f"{name}.json").get(key) for name in with_tables() if name in types):
-        return True
-    paths = (dataset.label_path(folder, key) for folder in with_label_maps() if folder in types)
-    return any(path is not None and _is_drawn(dataset, path) for path in paths)
+    return set(filter(is_hinted, listed if among is None else listed & among))
 
 
 def _is_drawn(dataset: Dataset, path: Path) -> bool:
