@@ -386,6 +386,17 @@ def test_of_0_and_255_one_name_says_not_which(tmp_path):
     assert dataset.mask("a")[0].tolist() == [255] * 6 + [0] * 2
 
 
+@pytest.mark.parametrize("names", [["road", "sky"], ["cow", "background"]])
+def test_of_0_and_255_two_names_that_are_no_background_say_not_which(tmp_path, names):
+    root = binary(tmp_path / "in", names)
+    with pytest.raises(
+        InputError, match=rf"names 0 '{names[0]}', so it is unclear whether 255 is '{names[1]}'"
+    ):
+        import_dataset(root, tmp_path / "out", "png")
+    dataset, _ = import_dataset(root, tmp_path / "out", "png", unlabeled="255")
+    assert dataset.mask("a")[0].tolist() == [0] * 6 + [255] * 2
+
+
 def test_the_list_of_labelme_counts_from_minus_one(tmp_path):
     root = binary(tmp_path / "in", ["__ignore__", "_background_", "cow", "dog"])
     write_labels(root / "masks" / "a.png", np.repeat([[0, 1, 2, 255]], 2, axis=1).repeat(4, axis=0).astype(np.uint8))

@@ -45,7 +45,7 @@ def test_folders_name_splits(tmp_path, write):
         write(tmp_path / "in", split, name)
     dataset, found = import_dataset(tmp_path / "in", tmp_path / "out")
     assert [dataset.keys(split) for split in ("train", "val", "test")] == [("a",), ("b",), ("c",)]
-    assert "images are held out, as their folders say: 1 test, 1 val." in found.notes
+    assert "images are held out, as the names of their folders or annotation files say: 1 test, 1 val." in found.notes
 
 
 @pytest.mark.parametrize(
@@ -59,9 +59,10 @@ def test_other_folders_name_none(tmp_path, folders):
     assert not any("held out" in note for note in found.notes)
 
 
-def test_years_of_folders_do_not_count(tmp_path):
+@pytest.mark.parametrize("folder", ["val2017", "valid_2017", "val 2017", "val-images", "ValSet", "annotations_val"])
+def test_years_and_words_that_say_nothing_do_not_count(tmp_path, folder):
     maps(tmp_path / "in", "train2017", "a")
-    maps(tmp_path / "in", "val2017", "b")
+    maps(tmp_path / "in", folder, "b")
     dataset, _ = import_dataset(tmp_path / "in", tmp_path / "out")
     assert (dataset.keys("train"), dataset.keys("val")) == (("a",), ("b",))
 
@@ -113,3 +114,118 @@ def test_another_file_called_data_is_nothing_to_yolo(tmp_path):
     yolo(tmp_path / "in", "train", "a")
     (tmp_path / "in" / "sensor.data").write_bytes(b"\xff\xfe\x00\x81")
     assert import_dataset(tmp_path / "in", tmp_path / "out")[0].keys() == ("a",)
+
+
+def boxes_of_coco(path, *names):
+    images = [{"id": row, "file_name": f"{name}.jpg", "width": 64, "height": 48} for row, name in enumerate(names)]
+    boxes = [{"id": row, "image_id": row, "category_id": 1, "bbox": [5, 5, 20, 20]} for row in range(len(names))]
+    path.write_text(json.dumps({"images": images, "categories": [{"id": 1, "name": "cow"}], "annotations": boxes}))
+
+
+def boxes_of_label_studio(path, *names):
+    value = {"x": 10, "y": 10, "width": 30, "height": 30, "rotation": 0, "rectanglelabels": ["cow"]}
+    drawn = {"type": "rectanglelabels", "from_name": "l", "original_width": 64, "original_height": 48, "value": value}
+    tasks = [
+        {"id": row, "data": {"image": f"{name}.jpg"}, "annotations": [{"result": [drawn]}]}
+        for row, name in enumerate(names)
+    ]
+    path.write_text(json.dumps(tasks))
+
+
+def boxes_of_cvat(path, *names):
+    box = '<box label="cow" xtl="5" ytl="5" xbr="20" ybr="20"/>'
+    image = f'<image id="{{}}" name="{{}}.jpg" width="64" height="48">{box}</image>'
+    body = "".join(image.format(row, name) for row, name in enumerate(names))
+    path.write_text(f"<annotations><version>1.1</version>{body}</annotations>")
+
+
+TOOLS = pytest.mark.parametrize(
+    ("write", "suffix"), [(boxes_of_coco, "json"), (boxes_of_label_studio, "json"), (boxes_of_cvat, "xml")]
+)
+
+
+def together(root, *names):
+    for name in names:
+        photograph(root / "images" / f"{name}.jpg", 64, 48)
+
+
+@TOOLS
+@pytest.mark.parametrize("name", ["val", "instances_val2017", "Validation", "val-holdout_3"])
+def test_names_of_annotation_files_name_splits(tmp_path, write, suffix, name):
+    together(tmp_path / "in", *"abcd")
+    write(tmp_path / "in" / f"rest.{suffix}", "a", "b")
+    write(tmp_path / "in" / f"{name}.{suffix}", "c", "d")
+    dataset, found = import_dataset(tmp_path / "in", tmp_path / "out")
+    assert dataset.keys("train") == ("a", "b")
+    assert any("2 val" in note for note in found.notes)
+
+
+@TOOLS
+def test_folders_of_annotation_files_name_splits(tmp_path, write, suffix):
+    together(tmp_path / "in", *"abcd")
+    for split, names in (("train", "ab"), ("val", "cd")):
+        (tmp_path / "in" / split).mkdir()
+        write(tmp_path / "in" / split / f"annotations.{suffix}", *names)
+    dataset, _ = import_dataset(tmp_path / "in", tmp_path / "out")
+    assert (dataset.keys("train"), dataset.keys("val")) == (("a", "b"), ("c", "d"))
+
+
+@TOOLS
+@pytest.mark.parametrize("place", [".", "splits", "ImageSets/Main", "images"])
+def test_lists_count_before_names(tmp_path, write, suffix, place):
+    together(tmp_path / "in", *"abcd")
+    write(tmp_path / "in" / f"test.{suffix}", *"abcd")
+    (tmp_path / "in" / place).mkdir(parents=True, exist_ok=True)
+    (tmp_path / "in" / place / "train.txt").write_text("a\nb\n")
+    (tmp_path / "in" / place / "Val.txt").write_text("images/c.jpg\nd\n")
+    dataset, _ = import_dataset(tmp_path / "in", tmp_path / "out")
+    assert {name: dataset.keys(name) for name in dataset.splits} == {"train": ("a", "b"), "val": ("c", "d")}
+
+
+def test_lists_in_two_folders_are_told(tmp_path):
+    together(tmp_path / "in", *"ab")
+    boxes_of_coco(tmp_path / "in" / "annotations.json", "a", "b")
+    for folder, name in (("one", "a"), ("other", "b")):
+        (tmp_path / "in" / folder).mkdir()
+        (tmp_path / "in" / folder / "val.txt").write_text(f"{name}\n")
+    dataset, found = import_dataset(tmp_path / "in", tmp_path / "out")
+    assert dataset.splits == ()
+    assert any("2 folders" in note and "not read" in note for note in found.notes)
+
+
+def test_images_called_like_splits_hold_nothing_out(tmp_path):
+    for name in ("test_1", "val", "a"):
+        labelme(tmp_path / "in", ".", name)
+        yolo(tmp_path / "other", ".", name)
+    for name in ("in", "other"):
+        dataset, _ = import_dataset(tmp_path / name, tmp_path / f"out of {name}")
+        assert dataset.splits == ()
+
+
+@pytest.mark.parametrize("place", ["splits/missing.txt", "splits/val.csv"])
+def test_a_split_of_yolo_that_is_not_there_is_told(tmp_path, place):
+    yolo(tmp_path / "in", ".", "a")
+    (tmp_path / "in" / "splits").mkdir()
+    (tmp_path / "in" / "splits" / "val.csv").write_text("a.jpg\n")
+    (tmp_path / "in" / "data.yaml").write_text(f"train: images\nval: {place}\nnames: [cow]\n")
+    _, found = import_dataset(tmp_path / "in", tmp_path / "out")
+    assert any(f"'{place}'" in note and "no folder and no .txt list" in note for note in found.notes)
+
+
+def test_images_of_two_splits_are_told(tmp_path):
+    for folder, name in (("train", "a"), ("val", "b")):
+        yolo(tmp_path / "in", folder, name)
+    (tmp_path / "in" / "data.yaml").write_text("train: images\nval: images/val\nnames: [cow]\n")
+    _, found = import_dataset(tmp_path / "in", tmp_path / "out")
+    assert "1 images of val are in train, too, and trained on; list them once." in found.notes
+
+
+def test_classes_of_another_project_are_not_absent(tmp_path):
+    together(tmp_path / "in", "a", "b")
+    boxes_of_label_studio(tmp_path / "in" / "cows.json", "a")
+    boxes_of_label_studio(tmp_path / "in" / "dogs.json", "b")
+    text = (tmp_path / "in" / "dogs.json").read_text()
+    (tmp_path / "in" / "dogs.json").write_text(text.replace("cow", "dog"))
+    dataset, _ = import_dataset(tmp_path / "in", tmp_path / "out")
+    for key in "ab":
+        assert not dataset.hints(key).absent(2).any()

@@ -41,9 +41,7 @@ def put(folder, name):
         ("Masks", "masks"),
         ("contour", "contours"),
         ("Train.txt", "train.txt"),
-        ("VALID.txt", "valid.txt"),
-        ("held-out.txt", "held_out.txt"),
-        ("eval.txt", "val.txt"),
+        ("train2017.txt", "train.txt"),
     ],
 )
 def test_a_misspelt_name_is_told(folder, name, meant):
@@ -80,10 +78,20 @@ def test_other_names_are_nobodys_mistake(folder, name):
     assert not list(misspelt(folder))
 
 
-def test_a_split_for_evaluation_beside_one_for_validation_is_meant(folder):
-    for name in ("val.txt", "eval.txt"):
-        put(folder, name)
+@pytest.mark.parametrize("name", ["Val.txt", "VALID.txt", "held-out.txt", "eval.txt", "val2017.txt", "test_list.txt"])
+def test_other_names_of_held_out_splits_are_understood(folder, name):
+    for key in "bc":
+        write_image(folder / "images" / f"{key}.png", np.zeros((9, 9, 3), np.uint8))
+    (folder / name).write_text("b\n")
     assert not list(misspelt(folder))
+    assert Dataset.open(folder).keys("train") == ("a", "c")
+
+
+@pytest.mark.parametrize("name", ["test1.txt", "testimony.txt", "notes.txt", "train_val.txt", "north_test.txt"])
+def test_lists_of_other_names_hold_nothing_out(folder, name):
+    write_image(folder / "images" / "b.png", np.zeros((9, 9, 3), np.uint8))
+    (folder / name).write_text("a\n")
+    assert Dataset.open(folder).keys("train") == ("a", "b")
 
 
 def test_a_folder_without_a_description_says_so_too(folder):

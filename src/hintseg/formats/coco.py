@@ -26,7 +26,7 @@ from hintseg.formats.outlines import outlines
 from hintseg.formats.polygons import Filled, filled_together
 from hintseg.formats.reader import FARTHEST, Imported
 from hintseg.formats.rle import covered, decode_rle, encode_rle, sample_rle
-from hintseg.formats.shapes import declared_size, label_used, note_repeated, rectangle, split_of, turned
+from hintseg.formats.shapes import declared_size, label_used, note_repeated, rectangle, turned
 from hintseg.formats.writer import Classes, Labeled, extent
 from hintseg.hints.labels import IGNORE_INDEX
 from hintseg.hints.types.hint_type import numbers
@@ -174,13 +174,10 @@ def _row(annotation: dict[str, Any], categories: dict[str, str], where: str) -> 
 
 
 def _add_images(images: dict[str, dict[str, Any]], found: Imported, path: Path) -> dict[str, str]:
-    split = split_of(path, found.root)
     keys = {}
     for number, image in images.items():
         size = declared_size(image.get("height"), image.get("width"), f"{path}, image {number}")
         keys[number] = found.add_image(image["file_name"], path, size)
-        if split is not None:
-            found.split(split, keys[number])
     note_repeated(found, keys.values(), path)
     return keys
 

@@ -21,18 +21,10 @@ from hintseg.errors import InputError
 from hintseg.formats.folder import read_xml
 from hintseg.formats.reader import Imported
 from hintseg.formats.rle import run_lengths
-from hintseg.formats.shapes import (
-    SPLITS,
-    declared_size,
-    ellipse,
-    label_used,
-    note_repeated,
-    placed,
-    rectangle,
-    turned,
-)
+from hintseg.formats.shapes import declared_size, ellipse, label_used, note_repeated, placed, rectangle, turned
 from hintseg.formats.writer import Classes, Labeled, extent
 from hintseg.hints.dataset_json import as_coordinate
+from hintseg.hints.splits import split_among, words_of
 from hintseg.io.writing import atomic_path
 
 Shape = tuple[Element, str | None]  # and the name of its class
@@ -64,7 +56,7 @@ def read(path: Path, found: Imported) -> None:
                 f"{found.images[key]}; add the missing image, or export every task by itself."
             )
         if (subset := image.get("subset")) and subset.lower() != "default":
-            found.split(SPLITS.get(subset.lower(), re.sub(r"[^\w.-]+", "_", subset)), key)
+            found.split(split_among(words_of(subset)) or re.sub(r"[^\w.-]+", "_", subset), key)
         _add_shapes([(shape, shape.get("label")) for shape in image], key, found, where)
     note_repeated(found, repeated, path)
     _read_tracks(root, path, found)

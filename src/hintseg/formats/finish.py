@@ -10,7 +10,7 @@ from typing import Any
 from hintseg.errors import InputError
 from hintseg.formats.names import is_showable, shortest_keys
 from hintseg.formats.reader import Imported
-from hintseg.formats.shapes import hold_out_by_folders, split_of
+from hintseg.formats.splits import find_splits, split_of
 from hintseg.hints.fractions import FractionCounts
 from hintseg.hints.labels import IGNORE_INDEX
 from hintseg.hints.names import names_alike, plain_name
@@ -53,7 +53,7 @@ def finish(found: Imported) -> None:
             "give it one name in the annotations, and import these again."
         )
     _note_fractions(found)
-    hold_out_by_folders(found)
+    find_splits(found)
     names = shortest_keys(found.images)
     for key in names.values():
         if not is_showable(key):

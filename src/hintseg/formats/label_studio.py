@@ -70,7 +70,8 @@ def read(path: Path, found: Imported) -> None:
     if tasks and "data" not in tasks[0] and "annotation_id" in tasks[0]:
         raise InputError(f"{path}: is Label Studio's JSON-MIN, which leaves out what is needed; export as JSON.")
     done = [_annotations(task, f"{path}, task {task.get('id', row)}") for row, task in enumerate(tasks)]
-    controls = _tag_controls(result for annotations in done for results in annotations for result in results)
+    controls, used = _tag_controls(result for annotations in done for results in annotations for result in results)
+    found.listed[path] = sorted(used)  # another file may be of a project with other classes
     addresses = Addresses(path, found)
     for row, (task, annotations) in enumerate(zip(tasks, done, strict=True)):
         _read_task(task, annotations, controls, addresses, found, f"{path}, task {task.get('id', row)}")
@@ -125,8 +126,8 @@ def _annotations(task: dict[str, Any], where: str) -> list[list[dict[str, Any]]]
     ]
 
 
-def _tag_controls(results: Iterable[dict[str, Any]]) -> set[str]:
-    """Names of the controls whose choices are classes of images."""
+def _tag_controls(results: Iterable[dict[str, Any]]) -> tuple[set[str], set[str]]:
+    """Names of the controls whose choices are classes of images, and of all classes."""
     classes: set[str] = set()
     choices: dict[str, set[str]] = defaultdict(set)
     for result in results:
@@ -135,9 +136,9 @@ def _tag_controls(results: Iterable[dict[str, Any]]) -> set[str]:
             choices[str(result.get("from_name"))] |= _names(value, "choices")
         elif isinstance(value, dict):
             classes |= {name for kind in _kinds(result) for name in _names(value, kind) if _is_region(result)}
-    if not classes:
-        return set(choices) if len(choices) == 1 else set()
-    return {control for control, names in choices.items() if names & classes}
+    alone = not classes and len(choices) == 1
+    controls = {control for control, names in choices.items() if alone or names & classes}
+    return controls, classes.union(*(choices[control] for control in controls))
 
 
 def _names(value: dict[str, Any], kind: str) -> set[str]:

@@ -21,7 +21,7 @@ from hintseg.formats.finding import MAPS, files_below
 from hintseg.formats.label_colors import Color, means_background, means_nothing
 from hintseg.formats.name_lists import unclear_order
 from hintseg.formats.reader import Imported
-from hintseg.formats.split_lists import read_split_lists
+from hintseg.formats.splits import read_split_lists
 from hintseg.formats.writer import Classes, Labeled, require_lines
 from hintseg.hints.labels import IGNORE_INDEX, UNLABELED
 from hintseg.io.images import UNSET, read_label_map, upright_mask, write_labels
@@ -140,6 +140,12 @@ def _add_by_index(keys: dict[str, Path], names: list[str], meanings: Path, found
         )
     others = names[1 - first :] if first >= 0 else []  # of the values from 1
     is_object = len(others) == 1 and not means_nothing(others[0]) and found.unlabeled in (None, "0")
+    if is_binary and is_object and not found.unlabeled and not (means_background(names[0]) or means_nothing(names[0])):
+        raise InputError(
+            f"{next(iter(keys.values())).parent}: its label maps hold only 0 and 255, but {meanings.name} names 0 "
+            f"{names[0]!r}, so it is unclear whether 255 is {names[1]!r}; write 1 instead of 255 if it is, and import "
+            "with --unlabeled 255 if nothing was drawn there."
+        )
     if is_binary and is_object:
         table[IGNORE_INDEX] = found.label(names[-1])
         found.note(f"the label maps hold only 0 and 255; 255 is read as {names[-1]!r}.")

@@ -1,6 +1,5 @@
 """What several readers share: sizes that are declared, turned rectangles, ellipses, and names of no class."""
 
-import re
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -13,11 +12,6 @@ from hintseg.formats.reader import Imported
 from hintseg.formats.rle import MOST_CELLS
 from hintseg.hints.dataset_json import as_coordinate
 
-SPLITS = {
-    "train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "test",
-    "testing": "test",
-}  # fmt: skip
-YEAR = re.compile(r"(19|20)\d\d$")  # COCO's folders are called val2017
 CORNERS = 64  # of the polygon that stands for an ellipse
 
 
@@ -67,35 +61,6 @@ def placed(mask: NDArray[np.bool_], left: int, top: int, size: tuple[int, int]) 
     there = whole[max(top, 0) : max(top + height, 0), max(left, 0) : max(left + width, 0)]
     there[:] = mask[max(-top, 0) :, max(-left, 0) :][: there.shape[0], : there.shape[1]]
     return whole
-
-
-def split_of(path: Path, root: Path) -> str | None:
-    """The split that a file's name, or else its folder's, says: `instances_val2017.json`, `valid/labels.json`."""
-    below = path.relative_to(root) if path.is_relative_to(root) else Path(path.name)
-    for part in (below.stem, *(folder.name for folder in below.parents)):
-        named = {SPLITS[word] for word in re.findall("[a-z]+", part.lower()) if word in SPLITS}
-        if len(named) == 1:
-            return named.pop()
-    return None
-
-
-def hold_out_by_folders(found: Imported) -> None:
-    """Images that no list names and that lie in a folder called val or test are held out, unless all would be.
-
-    All others are trained on, unless a list named train says otherwise.
-    """
-    listed = set().union(*found.splits.values())
-    held_out = {}
-    for key, path in found.images.items():
-        parts = (YEAR.sub("", part.lower()) for part in path.relative_to(found.root).parts[:-1])
-        words = [SPLITS[part] for part in parts if part in SPLITS]
-        if key not in listed and words and words[-1] != "train":
-            held_out[key] = words[-1]
-    if 0 < len(held_out) < len(found.images):
-        for key, split in held_out.items():
-            found.split(split, key)
-        told = ", ".join(f"{count} {name}" for name, count in sorted(Counter(held_out.values()).items()))
-        found.note(f"images are held out, as their folders say: {told}.")
 
 
 def label_used(found: Imported, path: Path, names: Iterable[str], used: set[str]) -> None:

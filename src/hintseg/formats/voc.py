@@ -14,7 +14,7 @@ from hintseg.formats.folder import number, read_xml, text
 from hintseg.formats.label_colors import COMMENT, write_labelmap
 from hintseg.formats.reader import Imported
 from hintseg.formats.shapes import require_own_file
-from hintseg.formats.split_lists import read_split_lists
+from hintseg.formats.splits import read_split_lists
 from hintseg.formats.writer import Classes, Labeled, require_lines
 from hintseg.hints.labels import IGNORE_INDEX
 from hintseg.io.images import write_labels

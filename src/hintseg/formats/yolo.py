@@ -121,6 +121,12 @@ def _add_others(folders: set[Path], described: Description, found: Imported) -> 
     for split, paths in members.items():
         for path in paths:
             found.split(split, keys[path])
+    for split, places in described.absent.items():
+        for place in places:
+            found.note(
+                f"{described.path}: the images of {split}, {place!r:.200}, are no folder and no .txt list below "
+                f"{found.root}; list them in {split}.txt of the data set."
+            )
 
 
 def _add(row: _Row, label: int, turned: bool, described: Description, found: Imported) -> None:

@@ -10,7 +10,7 @@ from hintseg.errors import InputError
 from hintseg.formats.finding import parts_of
 from hintseg.formats.name_lists import read_names
 from hintseg.formats.reader import Imported
-from hintseg.formats.shapes import SPLITS
+from hintseg.hints.splits import MEANINGS
 from hintseg.io.reading import lines_of, read_text
 
 LISTS = ("classes.txt", "obj.names", "predefined_classes.txt")
@@ -27,6 +27,7 @@ class Description:
         keypoints: (number, values each: 2 or 3) of pose labels, or None.
         task: "obb" or "segment" where it says so.
         splits: name → folders or lists of images, below the data set's folder.
+        absent: name → folders or lists that are not there.
         lists: the lists among them.
     """
 
@@ -35,6 +36,7 @@ class Description:
     keypoints: tuple[int, int] | None = None
     task: str = ""
     splits: dict[str, list[Path]] = field(default_factory=dict)
+    absent: dict[str, list[str]] = field(default_factory=dict)
 
     @property
     def values(self) -> int:
@@ -54,20 +56,20 @@ def describe(root: Path) -> Description | None:
             return _description(path, content, root)
     for path in (folder / name for name in LISTS for folder in (root, root / "labels")):
         if path.is_file():
-            return Description(path, dict(enumerate(read_names(path))), splits=_lists_of_data_files(root))
+            splits, absent = _found(_lists_of_data_files(root), root, "")
+            return Description(path, dict(enumerate(read_names(path))), splits=splits, absent=absent)
     return None
 
 
-def _lists_of_data_files(root: Path) -> dict[str, list[Path]]:
+def _lists_of_data_files(root: Path) -> dict[str, list[str]]:
     """Split → its lists, as Darknet's obj.data names them: "train = data/train.txt"."""
-    splits: dict[str, list[Path]] = {}
+    places: dict[str, list[str]] = {}
     path = next((path for name in ("obj", "coco", "voc") if (path := root / f"{name}.data").is_file()), None)
     for line in lines_of(path) if path is not None else ():
         name, _, place = (part.strip() for part in line.partition("#")[0].partition("="))
-        target = _below(root, "", place) if name.lower() in SPLITS and place else None
-        if target is not None:
-            splits.setdefault(SPLITS[name.lower()], []).append(target)
-    return splits
+        if name.lower() in MEANINGS and place:
+            places.setdefault(MEANINGS[name.lower()], []).append(place)
+    return places
 
 
 def require_same_names(described: Description, paths: Iterable[Path]) -> None:
@@ -116,19 +118,18 @@ def _read_yaml(path: Path) -> dict[str, Any]:
 
 
 def _description(path: Path, content: dict[str, Any], root: Path) -> Description:
-    splits: dict[str, list[Path]] = {}
-    for entry, split in SPLITS.items():
+    places: dict[str, list[str]] = {}
+    for entry, split in MEANINGS.items():
         given = content.get(entry)
         for place in given if isinstance(given, list) else [given]:
             if isinstance(place, str) and place.strip():
-                target = _below(root, str(content.get("path") or ""), place)
-                if target is not None:
-                    splits.setdefault(split, []).append(target)
+                places.setdefault(split, []).append(place)
+    splits, absent = _found(places, root, str(content.get("path") or ""))
     names, count = _names(path, content["names"]), content.get("nc")
     said = str(count).strip().removesuffix(".0")
     if said not in ("None", "", "null", "~") and not (said.isdecimal() and int(said) == len(names)):
         raise InputError(f"{path}: 'nc' is {count!r:.40}, but 'names' has {len(names)}; correct one of the two.")
-    return Description(path, names, _keypoints(path, content), str(content.get("task")), splits)
+    return Description(path, names, _keypoints(path, content), str(content.get("task")), splits, absent)
 
 
 def _names(path: Path, names: object) -> dict[int, str]:
@@ -156,6 +157,21 @@ def _keypoints(path: Path, content: dict[str, Any]) -> tuple[int, int] | None:
     if not (0 < count < MOST_CLASSES and each in (2, 3)):
         raise InputError(f"{path}: 'kpt_shape' must be [number of points, 2 or 3] but is {shape!r:.80}.")
     return count, each
+
+
+def _found(
+    places: dict[str, list[str]], root: Path, base: str
+) -> tuple[dict[str, list[Path]], dict[str, list[str]]]:  # fmt: skip
+    """Of the folders and lists that a description names, those that are there, and those that are not."""
+    splits: dict[str, list[Path]] = {}
+    absent: dict[str, list[str]] = {}
+    for split, named in places.items():
+        for place in named:
+            if (target := _below(root, base, place)) is not None:
+                splits.setdefault(split, []).append(target)
+            else:
+                absent.setdefault(split, []).append(place)
+    return splits, absent
 
 
 def _below(root: Path, base: str, place: str) -> Path | None:

@@ -4,14 +4,12 @@ from collections.abc import Iterator
 from difflib import get_close_matches
 from pathlib import Path
 
-from hintseg.hints.splits import HELD_OUT
+from hintseg.hints.splits import split_named
 from hintseg.hints.types.registry import with_label_maps, with_tables
 
 FOLDERS = (*with_label_maps(), "contours")
 EARLIER_FILES = {"verified_classes.json": "looked_for.json"}  # which are read where there is no other
 FILES = ("dataset.json", *(f"{name}.json" for name in with_tables()), *EARLIER_FILES, *EARLIER_FILES.values())
-SPLITS = tuple(f"{name}.txt" for name in ("train", *HELD_OUT))  # any other name is a split, too; of these case decides
-EVALUATION = ("eval.txt", "evaluation.txt")  # whose images would be trained on
 ALIKE = 0.85  # of `difflib`, where 1 is the same: "box.json" is meant, "masks-crf" is not
 
 
@@ -30,12 +28,9 @@ def misspelt(root: Path) -> Iterator[str]:
 def _meant(path: Path) -> str | None:
     """The name that is read, where a file or folder has almost this one."""
     known = FOLDERS if path.is_dir() else FILES
-    all_train = not (path.parent / "train.txt").exists()  # that no known split holds out
     name = path.name.lower().replace("-", "_").replace(" ", "_")
     if path.name in known:
         return None
-    if path.is_file() and path.name not in SPLITS and name in SPLITS and (path.name.lower() == name or all_train):
-        return name
-    if path.is_file() and name in EVALUATION and all_train and not (path.parent / "val.txt").exists():
-        return "val.txt"
+    if path.suffix == ".txt" and split_named(path.stem) == "train" and not (path.parent / "train.txt").exists():
+        return "train.txt"  # without which all images are trained on but those of other splits
     return next(iter(get_close_matches(name, known, n=1, cutoff=ALIKE)), None)

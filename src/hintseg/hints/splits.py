@@ -1,6 +1,7 @@
-"""Splits of a data set: NAME.txt lists the keys of its images, one a line."""
+"""Splits of a data set: NAME.txt lists the keys of its images, one a line; and what names of splits mean."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from hintseg.errors import InputError
@@ -8,7 +9,45 @@ from hintseg.hints.keys import key_of
 from hintseg.io.listing import composed
 from hintseg.io.reading import read_text
 
+MEANINGS = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("val", "valid", "validation", "validate", "minival", "dev", "eval", "evaluation"), "val"),
+    **dict.fromkeys(("test", "testing"), "test"),
+    **dict.fromkeys(("heldout", "holdout"), "held_out"),
+}
+# Words that stand beside such a one in names of folders and lists.
+BESIDE = {
+    *("annotation", "annotations", "coco", "data", "dataset", "file", "files", "gt", "id", "ids", "image", "images"),
+    *("img", "imgs", "instances", "json", "label", "labels", "list", "mask", "masks", "obj", "set", "split", "subset"),
+}
+YEAR = re.compile(r"(19|20)\d\d")
 HELD_OUT = ("val", "valid", "validation", "dev", "test", "held_out")  # whose images nothing trains on unless told to
+
+
+def split_named(name: str) -> str | None:
+    """The split that a name means, whose case, year and words such as "images" say nothing: `Val_2017`, `test set`."""
+    words = words_of(name)
+    numbers = re.findall(r"\d+", name)
+    if all(map(YEAR.fullmatch, numbers)) and set(words) <= MEANINGS.keys() | BESIDE:
+        return split_among(words)
+    return None
+
+
+def split_among(words: Sequence[str]) -> str | None:
+    """The split that one of some words means; None where none does, or one "train" and another not."""
+    named = {MEANINGS[word]: None for word in words if word in MEANINGS}
+    return None if "train" in named and len(named) > 1 else next(iter(named), None)
+
+
+def words_of(name: str) -> list[str]:
+    """The words of a name in small letters, without numbers: "TestSet", "held-out" → test, set, heldout."""
+    parted = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", re.sub(r"(?i)(held|hold)[\W_]?(out)", r"\1\2", name))
+    return [word.lower() for word in re.findall(r"[^\W\d_]+", parted)]
+
+
+def is_held_out(split: str) -> bool:
+    """Whether nothing trains on a split's images unless told to."""
+    return split in HELD_OUT or split_named(split) not in (None, "train")
 
 
 def split_keys(root: Path, split: str, paths: Mapping[str, Path], known: tuple[str, ...]) -> tuple[str, ...]:
@@ -27,7 +66,7 @@ def split_keys(root: Path, split: str, paths: Mapping[str, Path], known: tuple[s
         raise InputError(f"{split!r:.80}: is no name of a split of {root}; known: {', '.join(known) or 'none'}.")
     path = root / f"{split}.txt"
     if split == "train" and not path.exists():
-        held_out = {key for name in HELD_OUT if name in known for key in _listed(root / f"{name}.txt", paths)}
+        held_out = {key for name in known if is_held_out(name) for key in _listed(root / f"{name}.txt", paths)}
         return tuple(key for key in paths if key not in held_out) or tuple(paths)
     if not path.exists():
         raise InputError(

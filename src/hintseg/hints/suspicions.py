@@ -15,7 +15,7 @@ from hintseg.hints.labels import IGNORE_INDEX, UNLABELED
 from hintseg.hints.misspelt import misspelt
 from hintseg.hints.model import ImageHints
 from hintseg.hints.names import is_background_name, is_ignored_name, names_alike
-from hintseg.hints.splits import HELD_OUT
+from hintseg.hints.splits import HELD_OUT, is_held_out
 from hintseg.io.pillow import has_bands
 
 COMMON_SPLITS = ("train", *HELD_OUT)
@@ -140,9 +140,9 @@ def _of_splits(dataset: Dataset) -> Iterator[str]:
             f"no split (train.txt, val.txt, …) lists these images with hints or masks: {len(left)}, first "
             f"{left[0]!r:.80}; nothing is trained or measured on them."
         )
-    for one, other in combinations(COMMON_SPLITS, 2):
-        if other in dataset.splits and (one == "train" or one in dataset.splits):
-            yield from _of_two_splits(dataset, one, other)
+    held_out = filter(is_held_out, reversed(dataset.splits))  # val before test
+    for one, other in combinations(("train", *held_out), 2):
+        yield from _of_two_splits(dataset, one, other)
 
 
 def _of_two_splits(dataset: Dataset, one: str, other: str) -> Iterator[str]:

@@ -1,0 +1,110 @@
+"""Splits that annotations say: by lists (`train.txt`, an image a line), by names of annotation files or of folders."""
+
+import re
+from collections import Counter, defaultdict
+from pathlib import Path
+
+from hintseg.formats.reader import Imported
+from hintseg.hints.splits import split_among, split_named, words_of
+from hintseg.io.reading import lines_of
+
+MAPS = frozenset({"segmentationclass", "masks"})  # folders of label maps, in small letters
+
+
+def read_split_lists(folder: Path, found: Imported) -> None:
+    """Add the splits that text files of a folder list; images that were not read are counted and said."""
+    for path in sorted(folder.glob("*.txt")):
+        _read_list(path, found)
+
+
+def find_splits(found: Imported) -> None:
+    """Add the splits of images of which the format says none: of lists below `root`, then of names.
+
+    The name of a file about several images counts before the folder of an image, and this before that of a file.
+    Folders hold images out, unless they would hold out all; what is not held out is trained on.
+    """
+    if not found.splits:
+        _read_lists_below(found)
+    listed = set().union(*found.splits.values())
+    files: dict[str, list[Path]] = defaultdict(list)
+    several = Counter(where for where, _ in found.said)
+    for where, key in found.said:
+        files[key].append(where)
+    by_folder: dict[str, str] = {}
+    for key, path in found.images.items():
+        if key in listed:
+            continue
+        # A file about one image may be called like it, whatever that says.
+        about = [where for where in files[key] if several[where] > 1 or not where.stem.startswith(path.stem)]
+        by_file = next(filter(None, (split_among(words_of(where.stem)) for where in about)), None)
+        if by_file is not None:
+            found.split(by_file, key)
+        elif split := next(filter(None, (_split_of_folders(where, found.root) for where in (path, *files[key]))), None):
+            by_folder[key] = split
+    held_out = {key: split for key, split in by_folder.items() if split != "train"}
+    if len(held_out) < len(found.images):
+        for key, split in held_out.items():
+            found.split(split, key)
+    counts = {name: len(set(keys) - listed) for name, keys in found.splits.items() if name != "train"}
+    if told := ", ".join(f"{count} {name}" for name, count in sorted(counts.items()) if count):
+        found.note(f"images are held out, as the names of their folders or annotation files say: {told}.")
+    for name, keys in found.splits.items():
+        if name != "train" and (shared := set(keys) & set(found.splits.get("train", ()))):
+            found.note(f"{len(shared)} images of {name} are in train, too, and trained on; list them once.")
+
+
+def split_of(path: Path, root: Path) -> str | None:
+    """The split that a file's name, or else its folder's, says: `instances_val2017.json`, `valid/labels.json`."""
+    below = path.relative_to(root) if path.is_relative_to(root) else Path(path.name)
+    names = (below.stem, *(folder.name for folder in below.parents))
+    return next(filter(None, (split_among(words_of(name)) for name in names)), None)
+
+
+def _split_of_folders(path: Path, root: Path) -> str | None:
+    """The split that the innermost folder says which says one."""
+    folders = reversed(path.relative_to(root).parts[:-1]) if path.is_relative_to(root) else ()
+    return next(filter(None, map(split_named, folders)), None)
+
+
+def _read_lists_below(found: Imported) -> None:
+    """Read the lists of one folder; where several folders have some, none is read, and a note says so."""
+    stems = {path.stem for path in found.images.values()}
+    named = [path for path in found.finder.files if path.suffix.lower() == ".txt" and split_named(path.stem)]
+    lists = [path for path in named if path.stem not in stems or not _is_label_file(path)]
+    folders = sorted({path.parent for path in lists})
+    if len(folders) > 1:
+        found.note(
+            f"lists of splits lie in {len(folders)} folders ({', '.join(map(str, folders[:3]))}) and are not read; "
+            "keep those of one folder, or write train.txt and val.txt into the data set."
+        )
+    for path in lists if len(folders) == 1 else ():
+        _read_list(path, found)
+
+
+def _is_label_file(path: Path) -> bool:
+    """Whether a text file is YOLO's, of boxes or polygons."""
+    return any(re.fullmatch(r"\s*\d+(\s+[-+.\deE]+){4,}\s*", line) for line in lines_of(path))
+
+
+def _read_list(path: Path, found: Imported) -> None:
+    split = split_named(path.stem)
+    if split is None:
+        return
+    keys = {path: key for key, path in found.images.items()}
+    missing = 0
+    for line in filter(None, map(str.strip, lines_of(path))):
+        image = _image(line, path, found)
+        if image in keys:
+            found.split(split, keys[image])
+        else:
+            missing += 1
+    if missing:
+        found.note(f"{path}: {missing} of the images listed are not among the annotated ones.")
+
+
+def _image(line: str, path: Path, found: Imported) -> Path | None:
+    """A name, or one followed by numbers or the name of its label map."""
+    for name in dict.fromkeys((line, line.split()[0])):
+        if (image := found.finder.find(name, path, without=MAPS)) is not None:
+            return image
+    return None
