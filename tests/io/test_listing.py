@@ -42,6 +42,7 @@ def mixed(tmp_path):
     (folder / "one.tif").symlink_to("link/z.png")
     (folder / "sub" / "round").symlink_to(folder)
     (folder / "lost.png").symlink_to("nowhere.png")
+    (folder / "circle.png").symlink_to("circle.png")
     os.mkfifo(folder / "pipe.png")
     return folder
 
@@ -49,15 +50,15 @@ def mixed(tmp_path):
 def test_images_are_listed_and_others_counted(mixed):
     images, passed_over = list_images(mixed)
     assert list(images) == ["B.PNG", "a.jpg", "c.gif", "e.jp2", "f.avif", "link/z.png", "one.tif", "sub/d.jfif"]
-    assert passed_over == {".heic": 2, "": 1, "broken link": 1, "pipe or device": 1}
-    assert passed_over_sentence("photos", passed_over).startswith("photos: 5 files were not read (2 .heic, ")
+    assert passed_over == {".heic": 2, "": 1, "broken link": 2, "pipe or device": 1}
+    assert passed_over_sentence("photos", passed_over).startswith("photos: 6 files were not read (2 ")
     assert passed_over_sentence("photos", passed_over.__class__()) == ""
 
 
 def test_predict_finds_the_same_and_says_what_it_passed_over(mixed, caplog):
     names = [photograph.name for photograph in find_images([mixed])]
     assert names == ["B", "a", "c", "e", "f", "link/z", "one", "sub/d"]
-    assert "5 files were not read" in caplog.text
+    assert "6 files were not read" in caplog.text
 
 
 def test_check_names_what_it_passes_over(scenes):

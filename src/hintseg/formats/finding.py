@@ -16,6 +16,7 @@ from urllib.parse import unquote
 
 from hintseg.errors import InputError
 from hintseg.io.images import IMAGE_SUFFIXES
+from hintseg.io.listing import or_false
 
 PLACES = ("", "images", "JPEGImages", "img")
 MAPS = frozenset({
@@ -39,10 +40,10 @@ def files_below(root: Path) -> list[Path]:
             for entry in entries:
                 if entry.name.startswith("."):
                     continue
-                if entry.is_dir():
+                if or_false(entry.is_dir):
                     # Linked ones last: of two ways to a folder the one without a link counts.
                     waiting.insert(0 if entry.is_symlink() else len(waiting), entry.path)
-                elif entry.is_file():
+                elif or_false(entry.is_file):
                     found.append(entry.path)
     # As paths are sorted, which takes longer.
     return [Path(name) for name in sorted(found, key=lambda name: os.path.normcase(name).split(os.sep))]

@@ -236,7 +236,7 @@ class Dataset:
         if hint_type.parse is not None:
             where = f"{self.root / name}.json, image {key}"
             label = partial(self.label, where=where)
-            for values in self._tables[name].get(key, ()):
+            for values in self.tables[name].get(key, ()):
                 hint = hint_type.parse(Row(values, where, label, size, correct))
                 if hint is None:
                     outside.add(label(hint_type.label_of(values)))
@@ -288,17 +288,18 @@ class Dataset:
         write_description(self.root, content)
 
     def _verified_classes(self, key: str) -> frozenset[int] | None:
-        rows = self._tables["verified_classes"].get(key)
+        rows = self.tables["verified_classes"].get(key)
         where = f"{table_path(self.root, 'verified_classes')}, image {key}"
         return None if rows is None else frozenset(self.label(row, where) for row in rows)
 
     @cached_property
-    def _tables(self) -> dict[str, dict[str, list[Any]]]:
+    def tables(self) -> dict[str, dict[str, list[Any]]]:
+        """Hint table → KEY → rows, as they were when first asked for; InputError where one cannot be read."""
         return {name: read_table(self.root / f"{name}.json") for name in (*with_tables(), "verified_classes")}
 
     def hint_keys(self) -> dict[str, frozenset[str]]:
         """Name of each hint table → keys it has rows of, known images or not."""
-        named = {name: frozenset(key for key, rows in table.items() if rows) for name, table in self._tables.items()}
+        named = {name: frozenset(key for key, rows in table.items() if rows) for name, table in self.tables.items()}
         maps = {folder: self.label_maps[folder].files.keys() for folder in with_label_maps()}
         return named | {folder: named.get(folder, frozenset()) | keys for folder, keys in maps.items()}
 

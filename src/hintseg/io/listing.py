@@ -5,7 +5,7 @@ import os
 import stat
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path, PurePath
 from typing import NamedTuple
 
@@ -137,10 +137,18 @@ def _files(folder: Path, above: frozenset[tuple[int, int]], out: Path | None) ->
     for entry in entries:
         if entry.name.startswith("."):
             continue
-        if entry.is_dir():
+        if or_false(entry.is_dir):
             yield from _files(Path(entry.path), above | {here}, out)
         else:
             yield Path(entry.path)
+
+
+def or_false(look: Callable[[], bool]) -> bool:
+    """What an entry of a folder says it is; a link that leads in circles is nothing."""
+    try:
+        return look()
+    except OSError:
+        return False
 
 
 def _same(one: Path, other: Path) -> bool:

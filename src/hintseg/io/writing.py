@@ -55,7 +55,7 @@ def atomic_path(path: Path, durable: bool = True) -> Iterator[Path]:
         # Now, since safetensors makes the file anew, readable by its owner alone.
         os.chmod(temporary, 0o666 & ~_umask())
         if durable:
-            _flush(temporary)
+            flush(temporary)
         os.replace(temporary, path)
     except OSError as error:
         raise RunError(
@@ -74,7 +74,7 @@ def atomic_path(path: Path, durable: bool = True) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def _flush(path: Path) -> None:
+def flush(path: Path) -> None:
     """Bring a file to the disk: one that is renamed before it is there may be empty after a power cut."""
     handle = os.open(path, os.O_RDWR)
     try:

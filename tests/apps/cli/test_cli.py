@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from importlib.metadata import version
@@ -173,6 +174,16 @@ def test_a_run_does_not_complete_from_other_hint_types(hintseg, trained, tmp_pat
     code, _, err = hintseg("complete", trained, "--hints", "points", "--out", tmp_path / "out")
     assert (code, "a run completes from what it trained on" in err) == (2, True)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_run_completes_the_training_images_of_another_data_set(hintseg, trained, scenes, tmp_path):
+    shutil.copytree(scenes.root, tmp_path / "moved")
+    kept, *held_out = scenes.keys()
+    (tmp_path / "moved" / "train.txt").unlink(missing_ok=True)
+    (tmp_path / "moved" / "val.txt").write_text("".join(f"{key}\n" for key in held_out), "utf-8")
+    code, _, err = hintseg("complete", trained, "--data", tmp_path / "moved", "--out", tmp_path / "out")
+    assert code == 0, err
+    assert [path.stem for path in (tmp_path / "out").glob("*.png")] == [kept]
 
 
 def test_a_recipe_file_is_a_local_file(hintseg, scenes, tmp_path):

@@ -188,11 +188,11 @@ def test_uploads_are_checked(client, folder):
     assert len(list((folder / "images").iterdir())) == 3
 
 
-def test_an_upload_that_is_too_large_is_refused(client, monkeypatch):
-    monkeypatch.setattr("hintseg.apps.studio.server.LARGEST_UPLOAD", 1000)
-    answer = client.post("/api/images", params={"name": "big.png"}, content=b"x" * 2001)
-    assert answer.status_code == 422
-    assert "big.png" in answer.json()["detail"]
+def test_an_upload_that_is_too_large_is_refused(start, monkeypatch):
+    monkeypatch.setattr("hintseg.apps.studio.server.LARGEST_UPLOAD", 2**20)
+    answer = start().post("/api/images", params={"name": "big.png"}, content=b"x" * (2**20 + 1))
+    assert answer.status_code == 413
+    assert answer.json()["detail"] == "this is larger than 1 MiB; copy files into the folder instead."
 
 
 def test_other_sites_and_other_names_are_refused(client):

@@ -109,6 +109,42 @@ def test_a_save_that_is_done_is_not_refused_for_what_others_are_writing(tab, fol
     assert strokes(folder) == []
 
 
+def test_what_others_write_while_an_image_is_opened_is_not_overwritten(tab, folder, monkeypatch):
+    def fitting(*args):
+        found = read(*args)
+        (folder / "points.json").write_text(json.dumps({"b": [[9, 30, 1]]}))
+        return found
+
+    read = project.hints_that_fit
+    monkeypatch.setattr(project, "hints_that_fit", fitting)
+    tab.open("b")
+    monkeypatch.setattr(project, "hints_that_fit", read)
+    assert tab.save("b", STROKE).status_code == 409
+    assert Dataset.open(folder).hints("b").points
+
+
+def test_all_of_a_change_is_on_the_disk_before_any_of_it_moves(tab, folder, monkeypatch):
+    seen = []
+
+    def flushed(handle):
+        seen.append(os.fstat(handle).st_ino)
+        fsync(handle)
+
+    def moved(path, target):
+        if os.fspath(path).startswith(str(folder / "studio" / "deleting")):
+            assert os.stat(path).st_ino in seen, path
+        replace(path, target)
+
+    fsync, replace = os.fsync, os.replace
+    monkeypatch.setattr(os, "fsync", flushed)
+    monkeypatch.setattr(os, "replace", moved)
+    boxes = [{"label": 1, "x0": 3, "y0": 3, "x1": 20, "y1": 20}]
+    assert tab.save("b", {"points": OTHER_POINT, "boxes": boxes, "tags": [1]}).status_code == 200
+    assert len(seen) >= 3
+    version = tab.reload()["version"]
+    assert tab.client.delete(f"/api/classes/{tab.ids[1]}", headers={"If-Match": version}).status_code == 200
+
+
 @pytest.mark.parametrize("path", ["/api/hints/b", "/api/classes", "/api/accept/b"])
 def test_a_version_is_required(tab, path):
     call = tab.client.post if "accept" in path else tab.client.put

@@ -56,7 +56,7 @@ def complete(
         segmenter = Segmenter.open(run, device)
         dataset = segmenter.dataset() if data is None else Dataset.open(data)
         own = data is None or dataset.address == segmenter.description.data
-        keys = segmenter.description.keys if split is None and own else dataset.keys(split)
+        keys = segmenter.description.keys if split is None and own else dataset.keys(split or "train")
         hint_types = segmenter.description.hint_types
         segmenter.class_map(dataset)  # refused before anything is written
     else:

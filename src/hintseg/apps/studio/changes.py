@@ -21,7 +21,7 @@ from hintseg.apps.studio.links import writable
 from hintseg.errors import InputError, RunError
 from hintseg.hints.dataset_json import table_path
 from hintseg.io.reading import read_json
-from hintseg.io.writing import atomic_path, write_text
+from hintseg.io.writing import atomic_path, flush, write_text
 
 FOLDER, READY = "deleting", "ready"
 
@@ -42,7 +42,7 @@ class Change:
 
     def write_table(self, root: Path, name: str, table: Mapping[str, Any]) -> None:
         """Stage a hint table; a file of its earlier name goes."""
-        write_text(self.staged / f"{name}.json", json.dumps(table, ensure_ascii=False))
+        self.write(f"{name}.json", json.dumps(table, ensure_ascii=False).encode())
         if (before := table_path(root, name)).name != f"{name}.json":
             self.removed.append(before.name)
 
@@ -77,6 +77,9 @@ def changing(root: Path, kind: str = "") -> Iterator[Change]:
                 kept = writable(root, *change.copies.split("/"), *part.split("/"))
                 kept.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(target, kept)
+                flush(kept)
+        for part in changed:
+            flush(staged / part)  # else a power cut leaves it empty in the place of a file that was whole
         if len(changed) + len(change.removed) > 1:
             write_text(staged / READY, json.dumps({"removed": change.removed}))
         else:

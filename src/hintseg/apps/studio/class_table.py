@@ -23,7 +23,6 @@ from hintseg.io.class_list import KEY, with_classes
 from hintseg.io.images import classes_of_label_map
 from hintseg.io.reading import json_object
 from hintseg.io.storage.outputs import MADE_BY
-from hintseg.io.writing import write_text
 
 FOLDERS = ("masks", "scribbles")
 
@@ -58,8 +57,8 @@ def write_classes(
     with changing(dataset.root) as change:
         _stage_tables(dataset, names, added, former, change)
         for folder in FOLDERS if tuple(names[: len(dataset.classes)]) != dataset.classes else ():
-            _stage_label_maps(dataset, dataset.label_maps[folder], names, change.staged)
-            stage_record(dataset, folder, lambda told: _renamed(dataset, told, names), change.staged)
+            _stage_label_maps(dataset, dataset.label_maps[folder], names, change)
+            stage_record(dataset, folder, lambda told: _renamed(dataset, told, names), change)
         _write(change.staged, identifiers, names, content)
 
 
@@ -75,12 +74,13 @@ def require_placed(dataset: Dataset, names: Sequence[str]) -> None:
             )
 
 
-def stage_record(dataset: Dataset, folder: str, changed: Callable[[list[Any]], list[Any]], staged: Path) -> None:
+def stage_record(dataset: Dataset, folder: str, changed: Callable[[list[Any]], list[Any]], change: Change) -> None:
     """Change what the record of a folder of masks says of their classes: names by value."""
     record = json_object(dataset.root / folder / MADE_BY)
     told = _told(record)
     if (after := changed(told)) != told:
-        write_text(staged / folder / MADE_BY, json.dumps(record | {"classes": after}, ensure_ascii=False))
+        content = json.dumps(record | {"classes": after}, ensure_ascii=False)
+        change.write(f"{folder}/{MADE_BY}", content.encode())
 
 
 def _write(root: Path, identifiers: Sequence[str], names: Sequence[str], content: dict[str, Any]) -> None:
@@ -131,7 +131,7 @@ def _stage_tables(
             change.write_table(dataset.root, name, after)
 
 
-def _stage_label_maps(dataset: Dataset, found: LabelMaps, names: Sequence[str], staged: Path) -> None:
+def _stage_label_maps(dataset: Dataset, found: LabelMaps, names: Sequence[str], change: Change) -> None:
     for path in (*found.files.values(), *found.doubled):
         content = path.read_bytes()
         told = classes_of_label_map(path) if KEY.encode() in content else ()
@@ -141,6 +141,4 @@ def _stage_label_maps(dataset: Dataset, found: LabelMaps, names: Sequence[str], 
             raise InputError(
                 f"{path}: names the class itself and is no PNG, so that the studio cannot rename it there; convert it."
             )
-        target = staged / path.relative_to(dataset.root)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(with_classes(content, after))
+        change.write(path.relative_to(dataset.root).as_posix(), with_classes(content, after))

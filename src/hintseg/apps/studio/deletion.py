@@ -90,7 +90,7 @@ def _stage(dataset: Dataset, label: int, change: Change) -> None:
                 f"{folder}/: {broken} label maps are links to files that are not there now, so no class can be taken "
                 "out of them; bring the files back, or remove the links, first."
             )
-        stage_record(dataset, folder, lambda told: _moved_up(told, label + dataset.first_label), staged)
+        stage_record(dataset, folder, lambda told: _moved_up(told, label + dataset.first_label), change)
         for key, path in dataset.label_maps[folder].files.items():
             before = _labels(dataset, folder, key)
             if before is None:  # once mended, its values would be other classes
@@ -107,7 +107,6 @@ def _stage(dataset: Dataset, label: int, change: Change) -> None:
                 raise InputError(
                     f"{path}: is no PNG, so that the studio cannot take a class out of it; convert it first."
                 )
-            target.parent.mkdir(parents=True, exist_ok=True)
             write_labels(target, dataset.coding.encode(labels))
     # The deleted class may still be there, and nobody says which one it is now.
     left["verified_classes"] |= {key: [] for key in sorted(losing)}

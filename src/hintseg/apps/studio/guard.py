@@ -169,7 +169,7 @@ class _Body:
 
     def _require(self, size: int) -> None:
         if size > self._largest:
-            raise Refused(413, f"the body is larger than {self._largest // 2**20} MiB.")
+            raise Refused(413, f"this is larger than {self._largest // 2**20} MiB; copy files into the folder instead.")
 
 
 def new_token(host: str) -> str | None:

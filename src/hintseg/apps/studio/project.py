@@ -2,7 +2,6 @@
 
 import logging
 import threading
-import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -16,18 +15,18 @@ from hintseg.apps.studio.class_names import checked_names
 from hintseg.apps.studio.class_table import write_classes
 from hintseg.apps.studio.conflict import ConflictError
 from hintseg.apps.studio.deletion import Uses, delete_class, uses_of
-from hintseg.apps.studio.drawn import DrawnHints, Rows, version_of
+from hintseg.apps.studio.drawn import TABLES, DrawnHints, Rows, version_of
 from hintseg.apps.studio.gathering import gather_images
 from hintseg.apps.studio.identifiers import identify
 from hintseg.apps.studio.kept import drop, drop_held, keep, kept, unshown
 from hintseg.apps.studio.links import writable, write_new
 from hintseg.apps.studio.regions import has_regions, hints_that_fit, is_same, map_version, stage_map
-from hintseg.apps.studio.tables import HintTables, Marks, by_number, mark, stage_nothing_known, types_by_image
-from hintseg.apps.studio.uploads import decoded_upload
+from hintseg.apps.studio.tables import Marks, by_number, mark, rows_of, stage_nothing_known, stage_rows, types_by_image
+from hintseg.apps.studio.uploads import decoded_upload, orphaned
 from hintseg.errors import InputError
 from hintseg.hints.colors import APPEARANCE
 from hintseg.hints.dataset import Dataset
-from hintseg.hints.dataset_json import read_table, table_path
+from hintseg.hints.dataset_json import table_path
 from hintseg.hints.layout import require_sound
 from hintseg.io.images import read_image_size
 
@@ -54,7 +53,6 @@ class Project:
         self.identifiers: tuple[str, ...] = ()
         self.appearance = Appearance()
         self._lock = threading.RLock()
-        self._tables = HintTables(root)
         self.marks: Marks = ()
         self._reload()
 
@@ -86,9 +84,9 @@ class Project:
                 self._reload()
 
     def _marked(self) -> Marks:
-        files = [self.root / name for name in ("images", "masks", "scribbles", "dataset.json")]
-        files.append(table_path(self.root, "verified_classes"))
-        return (*map(mark, [*files, self.root / APPEARANCE]), *self._tables.marks())
+        names = ("images", "masks", "scribbles", "dataset.json", APPEARANCE, *(f"{name}.json" for name in TABLES))
+        files = [self.root / name for name in names]
+        return tuple(map(mark, [*files, table_path(self.root, "verified_classes")]))
 
     def _reload(self) -> None:
         finish_change(self.root)
@@ -170,7 +168,6 @@ class Project:
             complete = self.dataset.tags_exhaustive if complete is None else complete
             place = None if background is None else self.labels[background]
             write_classes(self.dataset, self.identifiers, names, place, complete)
-            self._tables.forget()
             if appearance != self.appearance:
                 appearance.save(self.root)
 
@@ -203,7 +200,6 @@ class Project:
             appearance = self.appearance.without(identifier, self.identifiers)
             copy = delete_class(dataset, label)
             appearance.save(self.root)
-            self._tables.forget()
         return copy
 
     def _label(self, identifier: str) -> int:
@@ -221,8 +217,8 @@ class Project:
         with self._lock:
             self.refresh()
             height, width = read_image_size(self.dataset.path(key))
-            found = hints_that_fit(self.dataset, key, (height, width))
-            version, identifiers = self.hints_version(key), self.identifiers
+            version = self.hints_version(key)  # first: what others write now is refused as newer, not lost
+            found, identifiers = hints_that_fit(self.dataset, key, (height, width)), self.identifiers
         try:
             drawn = DrawnHints.of(found, identifiers)
         except ValidationError as error:
@@ -240,7 +236,10 @@ class Project:
             return self._version(key)
 
     def _version(self, key: str, rows: Rows | None = None) -> str:
-        rows, labels = by_number(rows or self._tables.rows(key), self.dataset.classes), map_version(self.dataset, key)
+        rows, labels = (
+            by_number(rows or rows_of(self.dataset, key), self.dataset.classes),
+            map_version(self.dataset, key),
+        )
         return version_of(rows if labels is None else [rows, labels])
 
     def save_hints(self, key: str, drawn: DrawnHints, version: str) -> str:
@@ -260,17 +259,16 @@ class Project:
             self._reload()
             height, width = read_image_size(self.dataset.path(key))
             drawn.require_inside(width, height)
-            self._tables.forget()
             if missing := drawn.identifiers() - set(self.identifiers):
                 raise self._conflict(key, drawn, len(missing))
             rows, labels = drawn.rows(self.labels), drawn.painted((height, width), self.labels)
-            held = rows == self._tables.rows(key) and is_same(self.dataset, key, labels)
+            held = rows == rows_of(self.dataset, key) and is_same(self.dataset, key, labels)
             if version != self._version(key) and not held:
                 raise self._conflict(key, drawn, 0)
             lacking = unshown(self.dataset, key)
             with changing(self.root, "outside" if lacking.anything else "") as change:
                 stage_map(self.dataset, key, labels, change)
-                self._tables.stage(key, rows, change)
+                stage_rows(self.root, key, rows, change)
                 left = any(rows.values()) or has_regions(self.dataset, key, labels) or self.dataset.has_mask(key)
                 unknown = lacking.classes or not left
                 stage_nothing_known(self.root, [key] if unknown else [], change, hinted=lacking.classes)
@@ -291,11 +289,6 @@ class Project:
         with self._lock:
             drop(self.root, key, name)
 
-    def _holds_hints(self, key: str) -> bool:
-        """Whether there are hints or label maps of that name; `uploads.orphaned` asks it of all names at once."""
-        listed = (*self._tables.rows(key).values(), read_table(self.root / "verified_classes.json").get(key))
-        return any(listed) or any(self.dataset.label_path(folder, key) for folder in self.dataset.label_maps)
-
     def add_image(self, name: str, content: bytes) -> str:
         """Store an uploaded image under its name and return its key.
 
@@ -307,9 +300,9 @@ class Project:
         key, target = Path(plain).stem, writable(self.root, "images", plain)
         with self._lock:
             self._reload()
-            if key in {unicodedata.normalize("NFC", known) for known in self.dataset.paths}:
+            if key in self.dataset.paths:
                 raise InputError(f"{name}: an image of this name is there already; rename it.")
-            if self._holds_hints(key):
+            if orphaned(self.dataset, [key]):
                 raise InputError(
                     f"{name}: the project holds hints of an earlier image of this name; rename the image, or copy it "
                     "into the folder images/ if they are its own."

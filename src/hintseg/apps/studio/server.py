@@ -194,14 +194,8 @@ def _serve_images(app: FastAPI, project: Project, lanes: dict[str, Lane]) -> Non
 
     @app.post("/api/images")
     async def upload(request: Request, name: str) -> dict[str, str]:
-        content = bytearray()
-        async for part in request.stream():
-            content += part
-            if len(content) > LARGEST_UPLOAD:
-                raise InputError(
-                    f"{name}: is larger than {LARGEST_UPLOAD // 2**20} MiB; copy it into the folder images/ instead."
-                )
-        return {"key": await lanes["uploads"].run(request, lambda: project.add_image(name, bytes(content)))}
+        content = await request.body()
+        return {"key": await lanes["uploads"].run(request, lambda: project.add_image(name, content))}
 
     @app.get("/api/image/{key:path}")
     async def image(request: Request, key: str, side: int = LONGEST_SHOWN, channel: Channel = None) -> Response:
@@ -246,10 +240,13 @@ def _serve_training(app: FastAPI, project: Project, model: Model, trainer: Train
 
     @app.get("/api/export")
     async def export(request: Request, writer: str = "png", images: bool = False) -> Response:
-        try:
-            return await lane.run(request, lambda: archive(project, model, writer, images, note))
-        finally:
-            note("", 0, 0)
+        def made() -> Response:
+            try:
+                return archive(project, model, writer, images, note)
+            finally:
+                note("", 0, 0)  # not before its turn, when another's is noted
+
+        return await lane.run(request, made)
 
     @app.get("/api/exporting")
     def exporting() -> dict[str, Any]:

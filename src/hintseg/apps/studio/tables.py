@@ -1,6 +1,5 @@
 """The hint tables of a folder that other programs write, too."""
 
-import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -21,50 +20,23 @@ NUMBERED = (*TABLES, "verified_classes")  # tables whose rows name or number cla
 Marks = tuple[tuple[int, ...], ...]
 
 
-class HintTables:
-    """scribbles.json, points.json, boxes.json and tags.json; kept in memory until somebody writes them."""
+def rows_of(dataset: Dataset, key: str) -> Rows:
+    """Table → what it holds of one image; InputError where one cannot be read."""
+    return {name: dataset.tables[name].get(key, []) for name in TABLES}
 
-    def __init__(self, root: Path) -> None:
-        self._root = root
-        self._marks: Marks | None = None
-        self._tables: dict[str, dict[str, list[Any]]] = {}
 
-    def rows(self, key: str) -> Rows:
-        """Table → what it holds of one image.
+def stage_rows(root: Path, key: str, rows: Rows, change: Change) -> None:
+    """Let a change write the tables that hold something else of an image.
 
-        Raises:
-            InputError: a table cannot be read.
-        """
-        marks = self.marks()
-        if marks != self._marks:
-            self._tables, self._marks = self._read(), marks
-        return {name: self._tables[name].get(key, []) for name in TABLES}
-
-    def marks(self) -> Marks:
-        """Changes when a table is written."""
-        return tuple(mark(self._root / f"{name}.json") for name in TABLES)
-
-    def forget(self) -> None:
-        """Read the files themselves the next time, whatever their times say."""
-        self._marks = None
-
-    def stage(self, key: str, rows: Rows, change: Change) -> None:
-        """Let a change write the tables that differ.
-
-        Raises:
-            InputError: a table cannot be read.
-            RunError: it cannot be written.
-        """
-        for name, table in self._read().items():
-            if table.get(key, []) == rows[name]:
-                continue
+    Raises:
+        InputError: a table cannot be read.
+        RunError: it cannot be written.
+    """
+    for name in TABLES:
+        table = read_table(root / f"{name}.json")  # anew: others write it, too
+        if table.get(key, []) != rows[name]:
             table.pop(key, None)
-            if rows[name]:
-                table[key] = rows[name]
-            change.write(f"{name}.json", json.dumps(table, ensure_ascii=False).encode())
-
-    def _read(self) -> dict[str, dict[str, list[Any]]]:
-        return {name: read_table(self._root / f"{name}.json") for name in TABLES}
+            change.write_table(root, name, table | ({key: rows[name]} if rows[name] else {}))
 
 
 def types_by_image(dataset: Dataset) -> dict[str, list[str]]:

@@ -3,6 +3,7 @@
 import re
 import tempfile
 import unicodedata
+from collections.abc import Iterable
 from pathlib import Path
 
 from hintseg.errors import InputError
@@ -33,11 +34,12 @@ def decoded_upload(name: str, content: bytes) -> str:
     return plain
 
 
-def orphaned(dataset: Dataset) -> frozenset[str]:
-    """Keys of hints and label maps whose image is gone, which an image of that name would get.
+def orphaned(dataset: Dataset, keys: Iterable[str]) -> set[str]:
+    """Those keys without an image that have hints or label maps, which an image of that name would get.
 
     Raises:
         InputError: a table of hints cannot be read.
     """
-    named = frozenset[str]().union(*dataset.hint_keys().values(), dataset.label_maps["contours"].files)
-    return named - dataset.paths.keys()
+    named = frozenset[str]().union(*dataset.hint_keys().values())
+    mapped = {key for key in keys if any(dataset.label_path(folder, key) for folder in dataset.label_maps)}
+    return (mapped | named.intersection(keys)) - dataset.paths.keys()

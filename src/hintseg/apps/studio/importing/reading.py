@@ -144,7 +144,7 @@ def _matched(
 
     Left out are images whose name another image has, or had that is gone while its hints are there.
     """
-    orphans = orphaned(project.dataset)
+    orphans = orphaned(project.dataset, [normalize("NFC", key) for key in sources])
     known = {_name(key): key for key in project.dataset.paths}
     keys: dict[str, str] = {}
     new: set[str] = set()
