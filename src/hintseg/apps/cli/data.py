@@ -21,9 +21,7 @@ def check(
 
     Example: hintseg check DATA
     """
-    from rich.table import Table
-
-    from hintseg.apps.cli.progress import console, progress_bar
+    from hintseg.apps.cli.progress import progress_bar
     from hintseg.check import inspect
     from hintseg.hints.dataset import Dataset
     from hintseg.hints.types.registry import parse_hint_types
@@ -33,10 +31,9 @@ def check(
         dataset = Dataset.open(data, show)
         keys = dataset.keys(split)
         found = inspect(dataset, keys, hint_types, lambda done: show("check", done, len(keys), {}))
-    table = Table("class", "images", "hinted pixels")
-    for label, name in enumerate(dataset.classes):
-        table.add_row(name, str(found.images_of_class[label]), str(found.hinted_pixels[label]))
-    console.print(table)
+    numbers = enumerate(dataset.classes)
+    rows = ((name, found.images_of_class[label], found.hinted_pixels[label]) for label, name in numbers)
+    print_table(("class", "images", "hinted pixels"), rows)
     counts = ", ".join(f"{name} in {count}" for name, count in found.hint_types.items()) or "none"
     say(f"{found.images} images, {len(found.usable)} readable; hints: {counts}")
     say(f"{dataset.passed_over.total()} files under images/ not read")

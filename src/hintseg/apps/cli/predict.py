@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from hintseg.apps.cli import options
-from hintseg.apps.cli.terminal import plain, say
+from hintseg.apps.cli.terminal import print_table, say
 from hintseg.errors import ConfigError, InputError, unknown_name
 from hintseg.io.storage.outputs import sole_writer
 
@@ -155,9 +155,7 @@ def evaluate(
 
     Example: hintseg evaluate runs/a DATA --split val
     """
-    from rich.table import Table
-
-    from hintseg.apps.cli.progress import console, progress_bar
+    from hintseg.apps.cli.progress import progress_bar
     from hintseg.apps.report.run_report import report_run
     from hintseg.apps.report.scores import shown_scores
     from hintseg.boundary_metrics import BoundaryMetrics
@@ -192,10 +190,7 @@ def evaluate(
         target = write_result(out or folder / f"evaluation-{split}.json", content, out is None or overwrite)
         page = report_run(segmenter, result, dataset) if is_writable(folder) else f"none, as {folder} cannot be written"
     shown = shown_scores(result)
-    table = Table("class", *shown.columns)
-    for name, values in shown.rows:
-        table.add_row(plain(name), *values)
-    console.print(table)
+    print_table(("class", *shown.columns), ((name, *values) for name, values in shown.rows))
     say(f"mean IoU {100 * shown.mean_iou:.2f} %, pixel accuracy {100 * shown.pixel_accuracy:.2f} %")
     say(f"{target}\nReport: {page}")
     if wrong:

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from hintseg.apps.cli.options import Data, Device, OutFile, Overwrite, Run
-from hintseg.apps.cli.terminal import plain, say
+from hintseg.apps.cli.terminal import print_table, say
 from hintseg.errors import InputError
 from hintseg.io.storage.addresses import local_path
 
@@ -72,9 +72,7 @@ def suggest(
 
     Example: hintseg suggest runs/a --count 10
     """
-    from rich.table import Table
-
-    from hintseg.apps.cli.progress import console, progress_bar
+    from hintseg.apps.cli.progress import progress_bar
     from hintseg.check import inspect
     from hintseg.hints.dataset import Dataset
     from hintseg.inference.segmenter import Segmenter
@@ -96,11 +94,10 @@ def suggest(
         )[:count]
         content = [suggestion._asdict() for suggestion in found]
         target = write_result(out or folder / "suggestions.json", content, out is None or overwrite)
-    table = Table("image", "click at x, y", "uncertain pixels", "likely")
-    for suggestion in found:
-        likely = ", ".join(f"{name} {fraction:.0%}" for name, fraction in suggestion.classes)
-        table.add_row(plain(suggestion.key), f"{suggestion.x}, {suggestion.y}", f"{suggestion.uncertainty:.0f}", likely)
-    console.print(table)
+    likely = (", ".join(f"{name} {part:.0%}" for name, part in one.classes) for one in found)
+    places = ((one.key, f"{one.x}, {one.y}", round(one.uncertainty)) for one in found)
+    rows = ((*place, said) for place, said in zip(places, likely, strict=True))
+    print_table(("image", "click at x, y", "uncertain pixels", "likely"), rows)
     for sentence in [*inspected.warnings, *inspected.errors]:
         say(f"warning: {sentence}")
     say(target)

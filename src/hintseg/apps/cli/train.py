@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from hintseg.apps.cli.options import DataSet, Device, Hints, Precision, Settings, Weights
-from hintseg.apps.cli.terminal import say
+from hintseg.apps.cli.terminal import print_table, say
 from hintseg.distributed import first_process
 from hintseg.errors import InputError
 from hintseg.io.storage.addresses import local_path
@@ -100,9 +100,7 @@ def compare(
 
     Example: hintseg compare DATA --objectives partial_cross_entropy,spml --seeds 3
     """
-    from rich.table import Table
-
-    from hintseg.apps.cli.progress import console, progress_bar
+    from hintseg.apps.cli.progress import progress_bar
     from hintseg.apps.compare import compare as run
     from hintseg.apps.compare import parse_rows, summary
     from hintseg.hints.dataset import Dataset
@@ -114,8 +112,5 @@ def compare(
             precision=precision, completed=completed, progress=show,
         )  # fmt: skip
     lines = summary(results)
-    table = Table(*lines[0])
-    for line in lines:
-        table.add_row(*line.values())
-    console.print(table)
+    print_table(tuple(lines[0]), (tuple(line.values()) for line in lines))
     say(f"{out / 'compare.json'}\n{out / 'compare.html'}")

@@ -9,7 +9,7 @@ from typing import Self
 from hintseg.apps.studio.links import writable
 from hintseg.errors import InputError
 from hintseg.hints.colors import APPEARANCE, COLOR, read_appearance, with_palette
-from hintseg.io.writing import atomic_path
+from hintseg.io.writing import write_text
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,9 @@ class Appearance:
         Raises:
             RunError: it cannot be written.
         """
-        with atomic_path(writable(root, *APPEARANCE.split("/"))) as temporary:
-            temporary.write_text(json.dumps({"order": self.order, "colors": self.colors}, indent=1), "utf-8")
+        write_text(
+            writable(root, *APPEARANCE.split("/")), json.dumps({"order": self.order, "colors": self.colors}, indent=1)
+        )
 
     def changed(
         self, identifiers: Sequence[str], order: Sequence[str] | None, colors: Mapping[str, str]

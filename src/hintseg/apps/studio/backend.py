@@ -29,7 +29,7 @@ from hintseg.hints.classes import same_names
 from hintseg.inference.prediction import without_data
 from hintseg.inference.segmenter import Segmenter
 from hintseg.io.samples import DecodedImage
-from hintseg.io.writing import atomic_path
+from hintseg.io.writing import write_text
 from hintseg.memory_errors import memory_explained
 
 LARGEST_REQUEST = 64 * 2**20
@@ -106,8 +106,7 @@ class Backend:
 
     def _start(self, tasks: list[dict[str, Any]]) -> None:
         listing = self.folder / "photographs" / "hintseg-tasks.json"
-        with atomic_path(listing) as temporary:
-            temporary.write_text(json.dumps(tasks), "utf-8")
+        write_text(listing, json.dumps(tasks))
         numbers = [int(path.name[5:]) for path in self.folder.glob("data-*") if path.name[5:].isdecimal()]
         out = self.folder / f"data-{1 + max(numbers, default=0):03d}"
         import_dataset(listing, out, "label-studio", self.background)

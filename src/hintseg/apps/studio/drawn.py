@@ -4,7 +4,7 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Protocol, Self
+from typing import Annotated, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,48 +27,44 @@ ClassId = Annotated[str, Field(min_length=1, max_length=64)]
 Rows = dict[str, list[Any]]
 
 
-class Placed(Protocol):
-    """A hint with a class and a place."""
-
-    label: str
-
-
 class Body(BaseModel):
     """What a page sends; an unknown field is refused, as what is misspelt would count as empty."""
 
     model_config = ConfigDict(extra="forbid")
 
 
-class Stroke(Body):
-    """One scribble."""
+class Placed(Body):
+    """A hint with a class and a place."""
 
     label: ClassId
+
+
+class Stroke(Placed):
+    """One scribble."""
+
     vertices: list[Pixel] = Field(min_length=1, max_length=20_000)
     width: int = Field(5, ge=1, le=200)
 
 
-class DrawnPoint(Body):
+class DrawnPoint(Placed):
     """One click."""
 
-    label: ClassId
     x: float
     y: float
 
 
-class DrawnBox(Body):
+class DrawnBox(Placed):
     """One object's extent, ends exclusive."""
 
-    label: ClassId
     x0: float
     y0: float
     x1: float
     y1: float
 
 
-class Region(Body):
+class Region(Placed):
     """A filled area: runs of pixels, each as row, first column and the column after its last, in one flat list."""
 
-    label: ClassId
     runs: list[Coordinate] = Field(min_length=3, max_length=3 * MOST_RUNS)
 
 

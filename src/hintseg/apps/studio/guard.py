@@ -6,6 +6,7 @@ import json
 import re
 import secrets
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from contextlib import suppress
 from typing import Any
 
 import cv2
@@ -267,12 +268,10 @@ async def _answer(refused: Refused, field: str, receive: Receive, send: Send) ->
     await send({"type": "http.response.start", "status": refused.status, "headers": headers})
     await send({"type": "http.response.body", "body": response.body, "more_body": True})
     if refused.status == 413:
-        try:
+        with suppress(TimeoutError):
             async with asyncio.timeout(LINGER):
                 while (await receive()).get("more_body", False):
                     pass
-        except TimeoutError:
-            pass
     await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
@@ -281,10 +280,8 @@ def _given(request: Request) -> list[str | None]:
     kind, _, coded = request.headers.get("authorization", "").partition(" ")
     password = None
     if kind.lower() == "basic":
-        try:
+        with suppress(ValueError):
             password = base64.b64decode(coded, validate=True).decode("utf-8", "replace").partition(":")[2]
-        except ValueError:
-            password = None
     return [request.query_params.get("token"), request.cookies.get(COOKIE), password]
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from hintseg.apps.studio.links import writable
 from hintseg.hints.colors import IDENTIFIERS, read_identifiers
-from hintseg.io.writing import atomic_path
+from hintseg.io.writing import write_text
 
 
 def identify(root: Path, names: Sequence[str]) -> tuple[str, ...]:
@@ -35,5 +35,4 @@ def remember(root: Path, identifiers: Sequence[str], names: Sequence[str], known
     table = dict(zip(names, identifiers, strict=True))
     if table == (read_identifiers(root) if known is None else known):
         return
-    with atomic_path(writable(root, *IDENTIFIERS.split("/"))) as temporary:
-        temporary.write_text(json.dumps(table, indent=1, ensure_ascii=False), "utf-8")
+    write_text(writable(root, *IDENTIFIERS.split("/")), json.dumps(table, indent=1, ensure_ascii=False))

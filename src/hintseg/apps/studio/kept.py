@@ -17,7 +17,7 @@ from hintseg.hints.dataset import Dataset
 from hintseg.io.images import read_image_size
 from hintseg.io.listing import require_no_pipe
 from hintseg.io.reading import read_json
-from hintseg.io.writing import atomic_path
+from hintseg.io.writing import atomic_path, write_text
 
 NAME = 40  # characters of an image's name in that of a copy; file systems take 255 bytes
 
@@ -56,8 +56,7 @@ def _write(root: Path, key: str, drawn: DrawnHints, names: dict[str, str], *belo
         "image": key, "time": datetime.now(UTC).isoformat(timespec="seconds"),
         "classes": {one: names.get(one) for one in sorted(drawn.identifiers())}, "hints": drawn.model_dump(),
     }  # fmt: skip
-    with atomic_path(writable(root, "studio", "kept", *below, name)) as temporary:
-        temporary.write_text(json.dumps(content, ensure_ascii=False, indent=1), "utf-8")
+    write_text(writable(root, "studio", "kept", *below, name), json.dumps(content, ensure_ascii=False, indent=1))
     return name
 
 

@@ -3,6 +3,7 @@
 from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit, urlunsplit
+from xml.etree.ElementTree import Element
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,10 +30,8 @@ def control_tags(config: str) -> list[dict[str, Any]]:
     Raises:
         InputError: not XML, or the page has neither.
     """
-    if len(config) > LARGEST_PAGE:
-        raise InputError(f"the labeling configuration is longer than {LARGEST_PAGE} letters.")
-    root = parse_xml(config.encode("utf-8", "replace"), "the labeling configuration")
-    fields = image_fields(config)
+    root = _parsed(config)
+    fields = _fields(root)
     found: dict[str, dict[str, Any]] = {}
     for kind in ("BrushLabels", "PolygonLabels"):
         for element in root.iter(kind):
@@ -55,9 +54,18 @@ def image_fields(config: str) -> dict[str, str]:
     """Name of an image tag → the field of a task's data that it shows.
 
     Raises:
-        InputError: not XML.
+        InputError: too long, or not XML.
     """
-    root = parse_xml(config.encode("utf-8", "replace"), "the labeling configuration")
+    return _fields(_parsed(config))
+
+
+def _parsed(config: str) -> Element:
+    if len(config) > LARGEST_PAGE:
+        raise InputError(f"the labeling configuration is longer than {LARGEST_PAGE} letters.")
+    return parse_xml(config.encode("utf-8", "replace"), "the labeling configuration")
+
+
+def _fields(root: Element) -> dict[str, str]:
     return {
         str(element.get("name")): str(element.get("value") or element.get("valueList") or "").strip().lstrip("$")
         for element in root.iter("Image")

@@ -17,7 +17,7 @@ from hintseg.errors import HintsegError, InputError, RunError
 from hintseg.inference.retrieval import bank_path
 from hintseg.inference.run_config import RunConfig
 from hintseg.io.reading import read_json
-from hintseg.io.writing import atomic_path
+from hintseg.io.writing import write_text
 
 
 @dataclass(frozen=True)
@@ -68,8 +68,7 @@ class RunRecord:
         Raises:
             RunError: it cannot be written.
         """
-        with atomic_path(writable(root, "studio", f"{self.run}.json")) as temporary:
-            temporary.write_text(json.dumps(self.__dict__, indent=1), "utf-8")
+        write_text(writable(root, "studio", f"{self.run}.json"), json.dumps(self.__dict__, indent=1))
 
     def runs(self) -> bool:
         """Whether its process still runs on this machine."""
