@@ -33,7 +33,8 @@ def finish(found: Imported) -> None:
         found.leave_out("image that cannot be read")
         found.note(reason)
         del found.images[key]
-    files = Counter(key for _, key in found.said if key in found.regions.keys() - found.whole)
+    drawn = found.regions.keys() - found.whole
+    files = Counter(key for _, key in found.said if key in drawn)
     if several := sum(count > 1 for count in files.values()):
         found.note(
             f"{several} images are in several annotation files; where their regions overlap, the later one counts."
