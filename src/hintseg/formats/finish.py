@@ -115,9 +115,9 @@ def _note_unverified(found: Imported) -> None:
                 known = found.verified_classes.get(key, labels.values())
                 verified = {label for name, label in labels.items() if name not in left}
                 found.verified_classes[key] = sorted(verified.intersection(known))
-    if found.verified_classes:
+    if count := len(found.verified_classes.keys() & found.images.keys()):
         found.note(
-            f"{len(found.verified_classes)} of {len(found.images)} images come from annotation files that list only "
+            f"{count} of {len(found.images)} images come from annotation files that list only "
             "some classes; of the others it is not said whether they are in these images."
         )
 
