@@ -39,6 +39,10 @@ def entry(content: object, name: str, kind: type | tuple[type, ...], where: str)
 
 
 def required_id(content: object, name: str, where: str) -> str:
-    """An id of JSON as text, so that 7, 7.0 and "7" are one; InputError where it is neither text nor a number."""
-    value = entry(content, name, (int, str, float), where)
+    """`as_id` of a field; InputError where it is neither text nor a number."""
+    return as_id(entry(content, name, (int, str, float), where))
+
+
+def as_id(value: object) -> str:
+    """An id of JSON as text, so that 7, 7.0 and "7" are one."""
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
