@@ -10,7 +10,7 @@ from xml.etree.ElementTree import Element
 import numpy as np
 
 from hintseg.formats import png
-from hintseg.formats.folder import number, read_xml, text
+from hintseg.formats.fields import number, read_xml, text
 from hintseg.formats.label_colors import COMMENT, write_labelmap
 from hintseg.formats.reader import Imported
 from hintseg.formats.shapes import rectangle, require_own_file, turned

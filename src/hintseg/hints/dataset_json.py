@@ -30,14 +30,6 @@ ENTRIES = (
 )  # fmt: skip
 
 
-def as_coordinate(text: str) -> float:
-    """A number that a coordinate can be; ValueError where it is none."""
-    value = float(text)
-    if not abs(value) < LARGEST:
-        raise ValueError(f"{text} is no coordinate")
-    return value
-
-
 def table_path(root: Path, name: str) -> Path:
     """ROOT/NAME.json, or the file of its earlier name where there is only that; InputError where there are both."""
     path, earlier = root / f"{name}.json", root / EARLIER_FILES.get(f"{name}.json", "")
