@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,6 @@ from hintseg.io.staging import holds_something
 from hintseg.io.storage.addresses import local_path
 from hintseg.io.storage.outputs import require_no_part
 from hintseg.io.writing import link_or_copy, write_text
-
-Progress = Callable[[str, int, int, dict[str, float]], None]
 
 
 def find(root: Path, *candidates: str) -> Path | None:
