@@ -12,7 +12,8 @@ from hintseg.errors import InputError
 from hintseg.hints.coding import parse_coding
 from hintseg.hints.label_maps import list_label_maps
 from hintseg.hints.labels import IGNORE_INDEX, MAX_CLASSES, UNLABELED
-from hintseg.hints.misspelt import EARLIER_FILES, FILES, FOLDERS, misspelt
+from hintseg.hints.layout import EARLIER_FILES, FILES, FOLDERS
+from hintseg.hints.misspelt import misspelt
 from hintseg.hints.names import plain_name, require_names
 from hintseg.hints.types.hint_type import LARGEST
 from hintseg.hints.types.registry import HINT_TYPES, with_label_maps, with_tables
