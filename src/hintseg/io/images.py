@@ -27,7 +27,7 @@ from hintseg.io.label_samples import (
 )
 from hintseg.io.listing import IMAGE_SUFFIXES as IMAGE_SUFFIXES
 from hintseg.io.palette import palette_bytes
-from hintseg.io.pillow import decoded, deep_samples, has_deep_colors, is_tiff, opened_image, turned
+from hintseg.io.pillow import ORIENTATION, decoded, deep_samples, has_deep_colors, is_tiff, opened_image, turned
 from hintseg.io.rasters import COLOR, NODATA, Header, read_header, read_mask, read_raster, read_samples
 from hintseg.io.samples import PLAIN, BandSelection, DecodedImage, as_sample, require_bands
 from hintseg.io.samples import valid_values as sampled_values
@@ -89,7 +89,7 @@ def read_image_size(path: Path) -> tuple[int, int]:
         return header.size if header.orientation < 5 else header.size[::-1]
     with opened_image(path) as image:
         width, height = image.size
-        return (width, height) if image.getexif().get(0x0112, 1) in (5, 6, 7, 8) else (height, width)
+        return (width, height) if image.getexif().get(ORIENTATION, 1) in (5, 6, 7, 8) else (height, width)
 
 
 def read_orientation(path: Path) -> int:
@@ -97,7 +97,7 @@ def read_orientation(path: Path) -> int:
     if is_tiff(path):
         return read_header(path).orientation
     with opened_image(path) as image:
-        found = image.getexif().get(0x0112, 1)
+        found = image.getexif().get(ORIENTATION, 1)
         return found if found in range(1, 9) else 1
 
 
