@@ -96,7 +96,7 @@ def decoded(
     if (deep := deep_samples(path, image, colored)) is not None:
         require_bands(path, deep, view)
         pixels, valid = shown(deep, view)
-        return DecodedImage(turned(pixels, orientation), None if valid is None else turned(valid, orientation))
+        return DecodedImage(oriented(pixels, orientation), None if valid is None else oriented(valid, orientation))
     image.load()
     upright = ImageOps.exif_transpose(image) if orientation in range(2, 9) else image
     valid = np.ones(upright.size[::-1], np.bool_) if opaque is None else opaque.copy()
@@ -175,7 +175,7 @@ def deep_samples(path: Path, image: Image.Image, colored: bool) -> Samples | Non
     return Samples(colors, 3, opaque=opaque)
 
 
-def turned(pixels: NDArray[Any], orientation: int) -> NDArray[Any]:
+def oriented(pixels: NDArray[Any], orientation: int) -> NDArray[Any]:
     """(H, W, …) as an EXIF orientation says."""
     if orientation in (5, 6, 7, 8):
         pixels = pixels.swapaxes(0, 1)  # 5
