@@ -19,7 +19,7 @@ from hintseg.errors import ConfigError, InputError
 from hintseg.formats import label_colors
 from hintseg.formats.finding import MAPS, files_below
 from hintseg.formats.label_colors import Color, means_background, means_nothing
-from hintseg.formats.name_lists import unclear_order
+from hintseg.formats.name_lists import read_names, unclear_order
 from hintseg.formats.reader import Imported
 from hintseg.formats.splits import read_split_lists
 from hintseg.formats.writer import Classes, Labeled, require_lines
@@ -85,7 +85,7 @@ def read_root(root: Path, found: Imported) -> None:
             require_same_place(path, found.images[key])
     colors = label_colors.read_colors(meanings)
     if colors is None:
-        names = label_colors.read_values(meanings)
+        names = read_names(meanings)
         if (sentence := unclear_order(names)) is not None:
             found.note(f"{meanings}: {sentence}")
         _add_by_index(keys, names, meanings, found)

@@ -19,8 +19,7 @@ from hintseg.hints.types.hint_type import LARGEST
 from hintseg.hints.types.registry import HINT_TYPES, with_label_maps, with_tables
 from hintseg.io.images import read_labels
 from hintseg.io.listing import MADE_BY, composed
-from hintseg.io.reading import read_json as read_json
-from hintseg.io.reading import read_text as read_text
+from hintseg.io.reading import read_json
 from hintseg.io.samples import BandSelection
 from hintseg.io.writing import write_text
 
