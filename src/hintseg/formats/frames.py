@@ -75,6 +75,7 @@ class Frame:
 
 def _nearest(wanted: int, there: int) -> NDArray[np.int64]:
     """Which of `there` places each of `wanted` ones repeats or keeps, as `resize_nearest` has it."""
+    # That would take a time that depends on `there`, which a file may declare as it likes.
     places = np.floor(np.arange(wanted) * (1 / (wanted / there))).astype(np.int64)
     return places.clip(0, there - 1)
 
