@@ -17,13 +17,13 @@ from hintseg.hints.dataset import Dataset
 from hintseg.hints.types.registry import parse_hint_types
 from hintseg.inference.segmenter import Segmenter
 from hintseg.instant.fit import at_scale, run_instant, start_from_head
-from hintseg.io.storage.mirror import published
+from hintseg.io.storage.mirror import Progress, published
 from hintseg.recipes.fine_tuned import FINE_TUNED
 from hintseg.recipes.instant import INSTANT
 from hintseg.recipes.plain import PLAIN
 from hintseg.recipes.registry import OBJECTIVE_SETTINGS, OBJECTIVES, RECIPES
 from hintseg.training.job import Job
-from hintseg.training.progress import Progress, noted
+from hintseg.training.progress import noted
 from hintseg.training.stages import run_training
 from hintseg.version import __version__
 

@@ -279,7 +279,7 @@ def test_masks_of_every_kind_of_label_map_are_exported(source, tmp_path, caplog,
     assert export_masks(photographs, tmp_path / "masks", tmp_path / "out", "png", Classes(("x", "y"), None)) == 2
     assert (read_labels(tmp_path / "out" / "masks" / "a.png") == labels).all()
     assert "1 of 3 images have no mask in " in caplog.text
-    assert "1 files were not read (1 .jpg)" in caplog.text
+    assert "1 file was not read (1 .jpg)" in caplog.text
 
 
 @pytest.mark.parametrize("named", ["voc", "png", "auto"])

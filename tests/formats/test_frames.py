@@ -10,7 +10,7 @@ from hintseg.formats import coco, rle
 from hintseg.formats.frames import Frame
 from hintseg.formats.registry import import_dataset
 from hintseg.formats.rle import encode_rle, sample_rle
-from hintseg.io.images import read_labels, write_image
+from hintseg.io.images import read_labels, resize_nearest, write_image
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -21,6 +21,15 @@ def test_a_sampled_mask_is_the_unpacked_one(size, declared, orientation):
     frame = Frame(size, declared, orientation)
     sampled = sample_rle(encode_rle(mask), declared, *frame.shown())
     assert (sampled == (frame.moved_map(mask.astype(np.uint8)) > 0)).all()
+
+
+def test_pixels_are_sampled_as_maps_are_resized():
+    random = np.random.default_rng(0)
+    for _ in range(300):
+        size, declared = (tuple(sides) for sides in random.integers(1, 3000, (2, 2)).tolist())
+        rows, columns = Frame(size, declared).shown()
+        assert (rows == resize_nearest(np.arange(declared[0], dtype=np.int32)[:, None], (size[0], 1))).all()
+        assert (columns == resize_nearest(np.arange(declared[1], dtype=np.int32)[None], (1, size[1]))).all()
 
 
 def annotated(root, segmentation, declared, count=1):

@@ -46,6 +46,11 @@ def test_a_class_that_is_not_annotated_whole_is_not_verified(tmp_path):
     assert {dataset.classes[label] for label in dataset.hints("a").verified_classes} == {"dog"}
 
 
+@pytest.mark.parametrize("number", [3, 3.0, "3"])
+def test_an_id_is_one_however_it_is_written(tmp_path, number):
+    assert absent(imported(tmp_path, neg_category_ids=[number])) == {"cat"}
+
+
 @pytest.mark.parametrize("ids", [[9], "x"])
 def test_lists_of_no_category_are_refused(tmp_path, ids):
     with pytest.raises(InputError, match="neg_category_ids"):

@@ -289,6 +289,18 @@ def test_an_image_that_cannot_be_read_costs_itself(tmp_path):
         finish(alone)
 
 
+def test_images_that_cannot_be_read_do_not_count_among_those_of_some_classes(tmp_path):
+    found = found_in(tmp_path, "a.png", "b.png", "c.png")
+    (tmp_path / "b.png").write_bytes(b"version https://git-lfs.github.com/spec/v1\n")
+    for name, listed in (("a", "cow"), ("b", "cow"), ("c", "dog")):
+        where = tmp_path / f"{name}.json"
+        found.add_image(f"{name}.png", where)
+        found.listed[where] = [listed]
+        found.label(listed)
+    finish(found)
+    assert any(note.startswith("2 of 2 images come from annotation files that list only some") for note in found.notes)
+
+
 @pytest.mark.parametrize("name", ["", "a/b", "..", "a b\n"])
 def test_names_of_splits(tmp_path, name):
     found = Imported(tmp_path)

@@ -180,7 +180,7 @@ def test_label_maps_that_are_not_read_are_named(data):
     files = {"masks/a.png": saved(0, 1), "masks/a.tif": saved(1), "masks/b.jpg": saved(1), "masks/c.npy": b""}
     found = warnings_of(data(files=files))
     assert "2 files were not read (1 .npy, 1 .jpg)" in found
-    assert "first 'a.tif': its image has another label map" in found
+    assert "masks/: 1 file was not read, first 'a.tif': its image has another label map" in found
 
 
 @pytest.mark.parametrize(

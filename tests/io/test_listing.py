@@ -4,6 +4,7 @@ import os
 import socket
 import subprocess
 import sys
+from collections import Counter
 from functools import partial
 
 import numpy as np
@@ -52,7 +53,9 @@ def test_images_are_listed_and_others_counted(mixed):
     assert list(images) == ["B.PNG", "a.jpg", "c.gif", "e.jp2", "f.avif", "link/z.png", "one.tif", "sub/d.jfif"]
     assert passed_over == {".heic": 2, "": 1, "broken link": 2, "pipe or device": 1}
     assert passed_over_sentence("photos", passed_over).startswith("photos: 6 files were not read (2 ")
-    assert passed_over_sentence("photos", passed_over.__class__()) == ""
+    assert passed_over_sentence("photos", Counter()) == ""
+    one = passed_over_sentence("masks/", Counter({".npy": 1}), (".png", ".tif"), "label maps")
+    assert one == "masks/: 1 file was not read (1 .npy); label maps end in .png, .tif."
 
 
 def test_predict_finds_the_same_and_says_what_it_passed_over(mixed, caplog):

@@ -23,11 +23,11 @@ from hintseg.hints.types.registry import parse_hint_types
 from hintseg.inference.evaluation import evaluate_configs
 from hintseg.inference.segmenter import Segmenter
 from hintseg.io.reading import json_object
+from hintseg.io.storage.mirror import Progress
 from hintseg.io.storage.outputs import claim_folder
 from hintseg.io.storage.results import require_result, write_result
 from hintseg.io.writing import write_text
 from hintseg.metrics import ConfusionMatrix
-from hintseg.training.progress import Progress
 
 HEADS = {  # of the table, by field of `Result`
     "mean_iou": "softmax", "knn": "knn", "softmax_knn": "softmax+knn", "with_crf": "softmax+knn+CRF",

@@ -6,7 +6,7 @@ Of a class of which something is left out it is known no more than that it may b
 as absent.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -17,11 +17,14 @@ from hintseg.formats.reader import Imported
 from hintseg.hints.labels import IGNORE_INDEX, UNLABELED
 from hintseg.hints.types import points, scribbles
 from hintseg.hints.types.points import Point
+from hintseg.hints.types.registry import HINT_TYPES
 from hintseg.hints.types.scribbles import Scribble
 
 NEAR = 3  # pixels round a point in which another class contradicts it, as far as points are drawn
 SAME = 0.5  # intersection over union from which two boxes are of one object
-LABEL_OF_ROW = {"boxes": 4, "points": 2, "scribbles": 0}  # where the class stands in a row
+LABEL_OF_ROW: dict[str, Callable[[Any], Any]] = {
+    name: HINT_TYPES[name].label_of for name in ("boxes", "points", "scribbles")
+}
 
 
 def sheet(found: Imported) -> Imported:
@@ -47,17 +50,17 @@ def merge(found: Imported, key: str, drawn: list[Imported]) -> None:
     for number, one in enumerate(drawn):
         others = [other for other in drawn if other is not one]
         beside = [labels for index, labels in enumerate(maps) if index != number]
-        for table, place in LABEL_OF_ROW.items():
+        for table, label_of in LABEL_OF_ROW.items():
             rows = getattr(one, table).get(key, [])
-            named = [row for row in rows if row[place] in agreed]
+            named = [row for row in rows if label_of(row) in agreed]
             kept = [row for row in named if not _is_contradicted(table, row, key, others, beside)]
             if kept:
                 getattr(found, table).setdefault(key, []).extend(kept)
             for row in rows:
                 if row not in kept:
-                    found.mark_incomplete(key, row[place])
-                    if row[place] in agreed:
-                        found.add_tag(key, row[place])
+                    found.mark_incomplete(key, label_of(row))
+                    if label_of(row) in agreed:
+                        found.add_tag(key, label_of(row))
             if len(named) < len(rows):
                 found.leave_out(f"annotator's {table} of a class that another did not name")
             if len(kept) < len(named):
@@ -77,7 +80,7 @@ def _named(one: Imported, key: str) -> set[int]:
 
 def _drawn(one: Imported, key: str) -> set[int]:
     """Classes of shapes."""
-    rows = {row[place] for table, place in LABEL_OF_ROW.items() for row in getattr(one, table).get(key, ())}
+    rows = {label_of(row) for table, label_of in LABEL_OF_ROW.items() for row in getattr(one, table).get(key, ())}
     regions = set(np.unique(one.regions[key]).tolist()) if key in one.regions else set()
     return rows | (regions - {UNLABELED, IGNORE_INDEX})
 
@@ -107,7 +110,7 @@ def _is_contradicted(
         return any(box[4] != row[4] and _overlap(row, box) >= SAME for box in likest)
     drawn = np.full(beside[0].shape, UNLABELED, np.uint8) if beside else np.zeros((0, 0), np.uint8)
     _draw(table, [row], drawn)
-    here, label = drawn != UNLABELED, row[LABEL_OF_ROW[table]]
+    here, label = drawn != UNLABELED, LABEL_OF_ROW[table](row)
     return any(((labels[here] < UNLABELED) & (labels[here] != label)).any() for labels in beside)
 
 

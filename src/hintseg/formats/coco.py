@@ -94,9 +94,7 @@ def _area(annotation: dict[str, Any]) -> float:
             if isinstance(area, int | float) and 0 < area < 1e18:
                 return float(area)
             return float(covered(segmentation))
-        rings = segmentation if isinstance(segmentation, list) else []
-        rings = rings if rings and isinstance(rings[0], list) else [rings]
-        return sum(_ring_area(ring) for ring in rings)
+        return sum(map(_ring_area, _rings(annotation)))
     except (IndexError, TypeError, ValueError, OverflowError):
         return 0.0  # what is wrong is said where it is drawn
 
@@ -231,7 +229,7 @@ def _add(
         elif visible > 1:
             found.add_point(key, x, y, label)
     if is_box and not annotation.get("bbox"):
-        ring = numbers(_only_ring(annotation), None, f"{where}, segmentation")
+        ring = numbers(_rings(annotation)[0], None, f"{where}, segmentation")
         found.add_rotated_box(key, np.array(ring).reshape(-1, 2), label)
     elif annotation.get("bbox") and not drawn:
         x, y, width, height = numbers(annotation["bbox"], 4, f"{where}, bbox")
@@ -248,15 +246,10 @@ def _add(
         found.mark_incomplete(key, label)  # it is not said where: perhaps outside all boxes
 
 
-def _only_ring(annotation: dict[str, Any]) -> Any:
-    """The ring of a segmentation of one; other segmentations as they are."""
-    rings = annotation.get("segmentation")
-    return rings[0] if isinstance(rings, list) and len(rings) == 1 else rings
-
-
 def _is_upright_rectangle(annotation: dict[str, Any]) -> bool:
     """Whether its one polygon has the four corners of its own extent, and nothing else."""
-    polygon = _only_ring(annotation)
+    rings = _rings(annotation)
+    polygon = rings[0] if len(rings) == 1 else None
     if not isinstance(polygon, list) or len(polygon) not in (8, 10):
         return False
     if not all(isinstance(value, int | float) for value in polygon):

@@ -18,13 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hintseg.errors import InputError
-from hintseg.formats.folder import read_xml
+from hintseg.formats.fields import read_xml
 from hintseg.formats.reader import Imported
 from hintseg.formats.rle import run_lengths
 from hintseg.formats.shapes import declared_size, ellipse, label_used, note_repeated, placed, rectangle, turned
 from hintseg.formats.writer import Classes, Labeled, extent
-from hintseg.hints.dataset_json import as_coordinate
 from hintseg.hints.splits import split_among, words_of
+from hintseg.hints.types.hint_type import as_coordinate
 from hintseg.io.writing import atomic_path
 
 Shape = tuple[Element, str | None]  # and the name of its class

@@ -1,6 +1,5 @@
 """The end of an import: images that cannot be read leave, and all others get the shortest keys."""
 
-from collections import Counter, defaultdict
 from functools import cache
 from itertools import chain
 from math import ceil
@@ -10,7 +9,7 @@ from typing import Any
 from hintseg.errors import InputError
 from hintseg.formats.names import is_showable, shortest_keys
 from hintseg.formats.reader import Imported
-from hintseg.formats.splits import find_splits, split_of
+from hintseg.formats.splits import files_by_image, find_splits, split_of
 from hintseg.hints.fractions import FractionCounts
 from hintseg.hints.labels import IGNORE_INDEX
 from hintseg.hints.names import names_alike, plain_name
@@ -33,8 +32,8 @@ def finish(found: Imported) -> None:
         found.leave_out("image that cannot be read")
         found.note(reason)
         del found.images[key]
-    files = Counter(key for _, key in found.said if key in found.regions.keys() - found.whole)
-    if several := sum(count > 1 for count in files.values()):
+    drawn = found.regions.keys() - found.whole
+    if several := sum(len(files) > 1 for key, files in files_by_image(found).items() if key in drawn):
         found.note(
             f"{several} images are in several annotation files; where their regions overlap, the later one counts."
         )
@@ -102,21 +101,18 @@ def _note_unused(found: Imported) -> None:
 
 def _note_unverified(found: Imported) -> None:
     """Classes that an annotation file does not list are not verified in its images."""
-    files: dict[str, list[Path]] = defaultdict(list)
-    for where, key in found.said:
-        files[key].append(where)
     labels = {plain_name(name): label for label, name in enumerate(found.classes)}
     everywhere = {plain_name(name) for names in found.listed.values() for name in names}
-    for key, own in files.items():
+    for key, own in files_by_image(found).items():
         if all(found.listed.get(where) for where in own):
             left = everywhere - {plain_name(name) for where in own for name in found.listed[where]}
             if left & labels.keys():
                 known = found.verified_classes.get(key, labels.values())
                 verified = {label for name, label in labels.items() if name not in left}
                 found.verified_classes[key] = sorted(verified.intersection(known))
-    if found.verified_classes:
+    if count := len(found.verified_classes.keys() & found.images.keys()):
         found.note(
-            f"{len(found.verified_classes)} of {len(found.images)} images come from annotation files that list only "
+            f"{count} of {len(found.images)} images come from annotation files that list only "
             "some classes; of the others it is not said whether they are in these images."
         )
 
@@ -165,11 +161,8 @@ def _not_there(found: Imported, name: str, key: str) -> InputError:
 
 def _require_one_place(found: Imported) -> None:
     """Refuse an image that annotation files of two splits name, or one beside it and one of another folder."""
-    naming: dict[str, list[Path]] = defaultdict(list)
-    for where, key in found.said:
-        naming[key].append(where)
     splits = {where: split_of(where, found.root) for where in {where for where, _ in found.said}}
-    for key, files in naming.items():
+    for key, files in files_by_image(found).items():
         first, *others = sorted(files, key=lambda where: splits[where] is None)
         for other in others:
             if len({splits[first], splits[other]} - {None}) > 1 or _is_foreign(found.images[key], first, other):

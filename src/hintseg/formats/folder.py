@@ -2,24 +2,17 @@
 
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
 
 from hintseg.errors import InputError
 from hintseg.hints.dataset import Dataset
-from hintseg.hints.dataset_json import as_coordinate
-from hintseg.io.listing import require_no_pipe
-from hintseg.io.reading import lines_of, parse_xml
+from hintseg.io.reading import lines_of
 from hintseg.io.staging import holds_something
 from hintseg.io.storage.addresses import local_path
-from hintseg.io.storage.files import mark_of
 from hintseg.io.storage.outputs import require_no_part
 from hintseg.io.writing import link_or_copy, write_text
-
-Progress = Callable[[str, int, int, dict[str, float]], None]
 
 
 def find(root: Path, *candidates: str) -> Path | None:
@@ -38,40 +31,6 @@ def required(root: Path, what: str, *candidates: str) -> Path:
 def read_lines(path: Path) -> list[str]:
     """First word of every line that is not empty."""
     return [line.split()[0] for line in lines_of(path) if line.strip()]
-
-
-def read_xml(path: Path) -> ElementTree.Element:
-    """Root of an XML file without entities of its own; it must not be changed.
-
-    Several formats look in turn whether a file is theirs; it is parsed once for them.
-
-    Raises:
-        InputError: not XML, or it declares entities.
-    """
-    require_no_pipe(path)
-    return _parsed(path, mark_of(path))
-
-
-@lru_cache(maxsize=1)
-def _parsed(path: Path, mark: str) -> ElementTree.Element:
-    return parse_xml(path.read_bytes(), str(path))
-
-
-def text(element: ElementTree.Element, tag: str, path: Path) -> str:
-    """Text of the first child `tag`; InputError where there is none."""
-    value = element.findtext(tag)
-    if value is None or not value.strip():
-        raise InputError(f"{path}: an element <{element.tag}> has no <{tag}>.")
-    return value.strip()
-
-
-def number(element: ElementTree.Element, tag: str, path: Path) -> float:
-    """The child `tag` as a number; InputError where there is none, or it is none."""
-    value = text(element, tag, path)
-    try:
-        return as_coordinate(value)
-    except ValueError:
-        raise InputError(f"{path}: <{tag}> is {value!r}, not a number.") from None
 
 
 def require_empty(out: Path) -> None:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from hintseg.errors import InputError
 from hintseg.io.images import read_orientation, resize_nearest
-from hintseg.io.pillow import turned
+from hintseg.io.pillow import oriented
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Frame:
 
     def moved_map(self, labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """A label map of the declared size as one of the image's."""
-        return labels if self.is_identity else resize_nearest(turned(labels, self.orientation), self.size)
+        return labels if self.is_identity else resize_nearest(oriented(labels, self.orientation), self.size)
 
     def shown(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Row and column of the declared map that each pixel of the image shows, as `moved_map` chooses them."""
@@ -75,6 +75,7 @@ class Frame:
 
 def _nearest(wanted: int, there: int) -> NDArray[np.int64]:
     """Which of `there` places each of `wanted` ones repeats or keeps, as `resize_nearest` has it."""
+    # That would take a time that depends on `there`, which a file may declare as it likes.
     places = np.floor(np.arange(wanted) * (1 / (wanted / there))).astype(np.int64)
     return places.clip(0, there - 1)
 

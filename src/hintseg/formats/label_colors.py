@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hintseg.errors import InputError
-from hintseg.formats.name_lists import read_names
 from hintseg.io.palette import label_palette, parse_color
 from hintseg.io.reading import lines_of
 from hintseg.io.writing import write_text
@@ -44,7 +43,7 @@ def meanings_file(root: Path) -> Path | None:
 
 
 def read_colors(path: Path) -> list[tuple[str, Color]] | None:
-    """(name, color) of each class; None where the file names values, see `read_names`.
+    """(name, color) of each class; None where the file names values, see `name_lists.read_names`.
 
     Raises:
         InputError: a malformed line, or a color of two classes.
@@ -60,11 +59,6 @@ def read_colors(path: Path) -> list[tuple[str, Color]] | None:
         if classes.setdefault(color, name) != name:
             raise InputError(f"{where}: the color {color} is of {classes[color]!r} already.")
     return [(name, color) for color, name in classes.items()]
-
-
-def read_values(path: Path) -> list[str]:
-    """Names in order of their values."""
-    return read_names(path)
 
 
 def distinct_palette(colors: Sequence[str]) -> NDArray[np.uint8]:

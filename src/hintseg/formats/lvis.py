@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from hintseg.errors import InputError
-from hintseg.formats.fields import entry
+from hintseg.formats.fields import as_id, entry
 from hintseg.formats.reader import Imported
 
 NEGATIVE, INCOMPLETE = "neg_category_ids", "not_exhaustive_category_ids"
@@ -51,7 +51,7 @@ def read_verified(
 def _names(image: dict[str, Any], field: str, named: dict[str, str], where: str) -> set[str]:
     if image.get(field) is None:
         return set()
-    ids = [str(one) for one in entry(image, field, list, where)]
+    ids = [as_id(one) for one in entry(image, field, list, where)]
     strange = [one for one in ids if one not in named]
     if strange:
         raise InputError(f"{where}: the field {field!r} has {strange[0]:.40}, which no category has.")

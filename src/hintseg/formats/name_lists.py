@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from hintseg.errors import InputError
-from hintseg.hints.dataset_json import read_text
+from hintseg.io.reading import read_text
 
 COMMENTS = ("#", "//", ";", "--")
 WORD = r"(?:id|index|name|class|label|category|value|number|colou?r|r\W+g\W+b|red\W+green\W+blue)"

@@ -4,12 +4,12 @@ from collections.abc import Iterable
 from os.path import commonpath, dirname
 from unicodedata import category
 
-HIDDEN = frozenset({"Cc", "Cs", "Zl", "Zp"})  # kinds of letters: control, surrogates, ends of lines
+from hintseg.hints.names import REFUSED
 
 
 def is_showable(name: str) -> bool:
     """Whether a name is not empty and all its letters can be shown and written."""
-    return bool(name.strip()) and not any(category(letter) in HIDDEN for letter in name)
+    return bool(name.strip()) and not any(category(letter) in REFUSED for letter in name)
 
 
 def shortest_keys(keys: Iterable[str]) -> dict[str, str]:

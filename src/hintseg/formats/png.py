@@ -19,10 +19,11 @@ from hintseg.errors import ConfigError, InputError
 from hintseg.formats import label_colors
 from hintseg.formats.finding import MAPS, files_below
 from hintseg.formats.label_colors import Color, means_background, means_nothing
-from hintseg.formats.name_lists import unclear_order
+from hintseg.formats.name_lists import read_names, unclear_order
 from hintseg.formats.reader import Imported
 from hintseg.formats.splits import read_split_lists
 from hintseg.formats.writer import Classes, Labeled, require_lines
+from hintseg.hints.label_maps import LABEL_SUFFIXES
 from hintseg.hints.labels import IGNORE_INDEX, UNLABELED
 from hintseg.io.images import UNSET, read_label_map, upright_mask, write_labels
 from hintseg.io.pillow import is_tiff, opened_image
@@ -32,7 +33,6 @@ from hintseg.io.samples import as_sample
 from hintseg.io.writing import write_text
 
 FOLDERS = ("SegmentationClass", "SegmentationClassPNG", "masks", "labels", "annotations", "mask", "label", "gt")
-SUFFIXES = (".png", ".tif", ".tiff", ".bmp", ".gif")  # the last by colors alone
 LOSSY = (".jpg", ".jpeg", ".jfif", ".webp")
 ENDS = ("_L", "_mask", "_label", "_labels", "_gt")  # of a map's name beside its image's
 OPEN = 0.97  # of all pixels: as much of one value looks like nothing drawn
@@ -44,7 +44,7 @@ def maps_below(root: Path) -> dict[Path, list[Path]]:
     for name in FOLDERS:
         folder = root / name
         paths = files_below(folder) if folder.is_dir() and not any(map(folder.samefile, found)) else []
-        if maps := [path for path in paths if path.suffix.lower() in SUFFIXES]:
+        if maps := [path for path in paths if path.suffix.lower() in LABEL_SUFFIXES]:
             found[folder] = maps
     return found
 
@@ -64,7 +64,8 @@ def read_root(root: Path, found: Imported) -> None:
     """
     folders, meanings = maps_below(root), label_colors.meanings_file(root)
     if not folders:
-        raise InputError(f"{root}: has no label maps; looked for {', '.join(SUFFIXES)} files in {', '.join(FOLDERS)}.")
+        suffixes = ", ".join(LABEL_SUFFIXES)
+        raise InputError(f"{root}: has no label maps; looked for {suffixes} files in {', '.join(FOLDERS)}.")
     if len(folders) > 1:
         both = " and ".join(f"{folder.name}/" for folder in folders)
         raise InputError(f"{root}: holds label maps in {both}; which are meant? Keep one of these folders there.")
@@ -84,7 +85,7 @@ def read_root(root: Path, found: Imported) -> None:
             require_same_place(path, found.images[key])
     colors = label_colors.read_colors(meanings)
     if colors is None:
-        names = label_colors.read_values(meanings)
+        names = read_names(meanings)
         if (sentence := unclear_order(names)) is not None:
             found.note(f"{meanings}: {sentence}")
         _add_by_index(keys, names, meanings, found)

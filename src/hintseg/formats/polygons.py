@@ -64,7 +64,7 @@ def filled(size: tuple[int, int], vertices: NDArray[np.floating]) -> Filled:
 def filled_together(
     sizes: Sequence[tuple[int, int]], polygons: Sequence[NDArray[np.floating]]
 ) -> list[Filled] | None:  # fmt: skip
-    """`filled` for several polygons, (height, width) and vertices of each: small ones take a fifth of the time.
+    """`filled` for several polygons, (height, width) and vertices of each: small ones take less than half the time.
 
     None where they are large, and better filled one by one.
     """

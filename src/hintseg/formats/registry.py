@@ -12,7 +12,7 @@ from hintseg.errors import ConfigError, InputError, unknown_name
 from hintseg.formats import coco, cvat, geotiff, label_studio, labelme, png, voc, yolo
 from hintseg.formats.finding import files_below
 from hintseg.formats.finish import finish, ignore_background_in_boxes
-from hintseg.formats.folder import Progress, require_empty, write_folder
+from hintseg.formats.folder import require_empty, write_folder
 from hintseg.formats.label_colors import means_background
 from hintseg.formats.names import is_showable
 from hintseg.formats.reader import Imported
@@ -24,6 +24,7 @@ from hintseg.hints.labels import IGNORE_INDEX, UNLABELED
 from hintseg.io.images import read_image_size, write_labels
 from hintseg.io.listing import composed
 from hintseg.io.staging import being_made
+from hintseg.io.storage.mirror import Progress
 
 log = logging.getLogger("hintseg")
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from hintseg.errors import InputError
 from hintseg.formats.reader import Imported
 from hintseg.formats.rle import MOST_CELLS
-from hintseg.hints.dataset_json import as_coordinate
+from hintseg.hints.types.hint_type import as_coordinate
 
 CORNERS = 64  # of the polygon that stands for an ellipse
 

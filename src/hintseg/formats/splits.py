@@ -26,10 +26,8 @@ def find_splits(found: Imported) -> None:
     if not found.splits:
         _read_lists_below(found)
     listed = set().union(*found.splits.values())
-    files: dict[str, list[Path]] = defaultdict(list)
+    files = files_by_image(found)
     several = Counter(where for where, _ in found.said)
-    for where, key in found.said:
-        files[key].append(where)
     by_folder: dict[str, str] = {}
     for key, path in found.images.items():
         if key in listed:
@@ -51,6 +49,14 @@ def find_splits(found: Imported) -> None:
     for name, keys in found.splits.items():
         if name != "train" and (shared := set(keys) & set(found.splits.get("train", ()))):
             found.note(f"{len(shared)} images of {name} are in train, too, and trained on; list them once.")
+
+
+def files_by_image(found: Imported) -> defaultdict[str, list[Path]]:
+    """KEY → the annotation files that name it."""
+    files: defaultdict[str, list[Path]] = defaultdict(list)
+    for where, key in found.said:
+        files[key].append(where)
+    return files
 
 
 def split_of(path: Path, root: Path) -> str | None:

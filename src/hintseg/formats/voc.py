@@ -10,10 +10,10 @@ from xml.etree.ElementTree import Element
 import numpy as np
 
 from hintseg.formats import png
-from hintseg.formats.folder import number, read_xml, text
+from hintseg.formats.fields import number, read_xml, text
 from hintseg.formats.label_colors import COMMENT, write_labelmap
 from hintseg.formats.reader import Imported
-from hintseg.formats.shapes import require_own_file
+from hintseg.formats.shapes import rectangle, require_own_file, turned
 from hintseg.formats.splits import read_split_lists
 from hintseg.formats.writer import Classes, Labeled, require_lines
 from hintseg.hints.labels import IGNORE_INDEX
@@ -92,12 +92,11 @@ def _values(classes: Classes) -> list[int]:
 
 def _add(element: Element, key: str, found: Imported, path: Path) -> None:
     label = found.label(text(element, "name", path))
-    frame, turned = element.find("bndbox"), element.find("robndbox")
-    if turned is not None:
-        x, y, w, h, angle = (number(turned, tag, path) for tag in ("cx", "cy", "w", "h", "angle"))
-        sides = np.array([[-w, -h], [w, -h], [w, h], [-w, h]]) / 2
-        turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
-        found.add_rotated_box(key, sides @ turn + np.array([x, y]), label)
+    frame, rotated = element.find("bndbox"), element.find("robndbox")
+    if rotated is not None:
+        x, y, w, h, angle = (number(rotated, tag, path) for tag in ("cx", "cy", "w", "h", "angle"))
+        corners = rectangle(x - w / 2, y - h / 2, x + w / 2, y + h / 2)
+        found.add_rotated_box(key, turned(corners, (x, y), float(np.degrees(angle))), label)
     elif frame is not None:
         x0, x1, y0, y1 = (number(frame, tag, path) for tag in ("xmin", "xmax", "ymin", "ymax"))
         found.add_box(key, min(x0, x1) - 1, min(y0, y1) - 1, max(x0, x1), max(y0, y1), label)

@@ -20,7 +20,7 @@ from hintseg.formats.outlines import outlines
 from hintseg.formats.reader import Imported
 from hintseg.formats.writer import Classes, Labeled
 from hintseg.formats.yolo_yaml import LISTS, Description, describe, require_same_names, split_members
-from hintseg.hints.dataset_json import as_coordinate
+from hintseg.hints.types.hint_type import as_coordinate
 from hintseg.io.reading import lines_of
 from hintseg.io.writing import write_text
 

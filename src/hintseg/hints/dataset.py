@@ -36,8 +36,7 @@ from hintseg.hints.dataset_json import classes_from_hints, parse_description, re
 from hintseg.hints.keys import by_key, near_key
 from hintseg.hints.label_maps import LabelMaps, broken_link, list_label_maps, require_own_values, require_size
 from hintseg.hints.labels import IGNORE_INDEX
-from hintseg.hints.layout import require_sound
-from hintseg.hints.misspelt import FOLDERS
+from hintseg.hints.layout import FOLDERS, require_sound
 from hintseg.hints.model import ImageHints
 from hintseg.hints.names import no_class, plain_name
 from hintseg.hints.splits import split_keys

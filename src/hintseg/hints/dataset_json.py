@@ -12,14 +12,14 @@ from hintseg.errors import InputError
 from hintseg.hints.coding import parse_coding
 from hintseg.hints.label_maps import list_label_maps
 from hintseg.hints.labels import IGNORE_INDEX, MAX_CLASSES, UNLABELED
-from hintseg.hints.misspelt import EARLIER_FILES, FILES, FOLDERS, misspelt
+from hintseg.hints.layout import EARLIER_FILES, FILES, FOLDERS
+from hintseg.hints.misspelt import misspelt
 from hintseg.hints.names import plain_name, require_names
 from hintseg.hints.types.hint_type import LARGEST
 from hintseg.hints.types.registry import HINT_TYPES, with_label_maps, with_tables
 from hintseg.io.images import read_labels
 from hintseg.io.listing import MADE_BY, composed
-from hintseg.io.reading import read_json as read_json
-from hintseg.io.reading import read_text as read_text
+from hintseg.io.reading import read_json
 from hintseg.io.samples import BandSelection
 from hintseg.io.writing import write_text
 
@@ -28,14 +28,6 @@ EARLIER = {"void": "ignore_index", "unlabelled": "unlabeled", "tags_complete": "
 ENTRIES = (
     "classes", "background", "ignore_index", "unlabeled", "first_label", "tags_exhaustive", "bands", "range",
 )  # fmt: skip
-
-
-def as_coordinate(text: str) -> float:
-    """A number that a coordinate can be; ValueError where it is none."""
-    value = float(text)
-    if not abs(value) < LARGEST:
-        raise ValueError(f"{text} is no coordinate")
-    return value
 
 
 def table_path(root: Path, name: str) -> Path:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from hintseg.errors import InputError
 from hintseg.hints.keys import without_suffix
-from hintseg.io.listing import MADE_BY, composed, list_images
+from hintseg.io.listing import MADE_BY, composed, list_images, not_read, passed_over_sentence
 from hintseg.io.reading import read_json
 
 # Formats that keep every value, and GIF, which is refused by name; the first one is looked for first.
@@ -85,16 +85,10 @@ def passed_over_label_maps(folder: str, found: LabelMaps) -> list[str]:
     """Sentences about files that were not looked at."""
     said = []
     if found.passed_over:
-        kinds = ", ".join(f"{count} {suffix or 'without suffix'}" for suffix, count in found.passed_over.most_common(8))
-        said.append(
-            f"{folder}/: {found.passed_over.total()} files were not read ({kinds}); "
-            f"label maps end in {', '.join(LABEL_SUFFIXES[:-1])}."
-        )
+        said.append(passed_over_sentence(f"{folder}/", found.passed_over, LABEL_SUFFIXES[:-1], "label maps"))
     if found.doubled:
         first = found.doubled[0].name
-        said.append(
-            f"{folder}/: {len(found.doubled)} files were not read, first {first!r}: its image has another label map."
-        )
+        said.append(f"{folder}/: {not_read(len(found.doubled))}, first {first!r}: its image has another label map.")
     return said
 
 

@@ -5,10 +5,13 @@ import time
 from pathlib import Path
 
 from hintseg.errors import InputError
-from hintseg.hints.misspelt import FILES, FOLDERS
 from hintseg.hints.splits import HELD_OUT
+from hintseg.hints.types.registry import with_label_maps, with_tables
 from hintseg.io.staging import require_finished
 
+FOLDERS = (*with_label_maps(), "contours")
+EARLIER_FILES = {"verified_classes.json": "looked_for.json"}  # which are read where there is no other
+FILES = ("dataset.json", *(f"{name}.json" for name in with_tables()), *EARLIER_FILES, *EARLIER_FILES.values())
 SPLITS = tuple(f"{name}.txt" for name in ("train", *HELD_OUT))
 DELETING = "studio/deleting/ready"  # the studio's mark of files that are on their way to their places
 PAUSES = (0.02, 0.1, 0.4)  # seconds in which a studio that is running ends a change

@@ -4,12 +4,9 @@ from collections.abc import Iterator
 from difflib import get_close_matches
 from pathlib import Path
 
+from hintseg.hints.layout import FILES, FOLDERS
 from hintseg.hints.splits import split_named
-from hintseg.hints.types.registry import with_label_maps, with_tables
 
-FOLDERS = (*with_label_maps(), "contours")
-EARLIER_FILES = {"verified_classes.json": "looked_for.json"}  # which are read where there is no other
-FILES = ("dataset.json", *(f"{name}.json" for name in with_tables()), *EARLIER_FILES, *EARLIER_FILES.values())
 ALIKE = 0.85  # of `difflib`, where 1 is the same: "box.json" is meant, "masks-crf" is not
 
 

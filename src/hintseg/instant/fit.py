@@ -24,6 +24,7 @@ from hintseg.instant.features import FEATURES_LIMIT, FeatureStore, scale_for
 from hintseg.instant.head import MOST_PIXELS, LabeledPixels, draw_pixels, fit_head, gathered
 from hintseg.instant.tags import localize_tagged
 from hintseg.io.images import resize_nearest
+from hintseg.io.storage.mirror import Progress
 from hintseg.io.writing import write_text
 from hintseg.memory_errors import memory_explained
 from hintseg.network.embedder import Embedder
@@ -32,7 +33,6 @@ from hintseg.pseudo_labels.complete import complete_image
 from hintseg.training.data import TrainingImages
 from hintseg.training.inputs import agree_on_inputs, run_inputs
 from hintseg.training.job import Job, finish
-from hintseg.training.progress import Progress
 from hintseg.training.run_folder import own_folder
 from hintseg.training.self_training import MapsOf, remembered_segments
 

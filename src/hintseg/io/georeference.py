@@ -13,7 +13,7 @@ from hintseg.errors import ConfigError, InputError
 from hintseg.io.class_list import as_description
 from hintseg.io.images import read_orientation
 from hintseg.io.palette import label_palette
-from hintseg.io.pillow import turned
+from hintseg.io.pillow import oriented
 from hintseg.io.rasters import open_with_gdal, require_rasterio
 from hintseg.io.storage.outputs import marked
 
@@ -51,7 +51,7 @@ def write_georeferenced(
         warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
         placed, rpcs = _place(rasterio, like)
         # The place is that of the pixels as they are stored.
-        labels = turned(labels, UNTURNED.get(orientation, orientation))
+        labels = oriented(labels, UNTURNED.get(orientation, orientation))
         profile = {
             "driver": "GTiff", "height": labels.shape[0], "width": labels.shape[1], "count": 1, "dtype": "uint8",
             "compress": "deflate", "tiled": True, "nodata": NODATA, **placed,

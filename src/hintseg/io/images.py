@@ -27,7 +27,7 @@ from hintseg.io.label_samples import (
 )
 from hintseg.io.listing import IMAGE_SUFFIXES as IMAGE_SUFFIXES
 from hintseg.io.palette import palette_bytes
-from hintseg.io.pillow import decoded, deep_samples, has_deep_colors, is_tiff, opened_image, turned
+from hintseg.io.pillow import ORIENTATION, decoded, deep_samples, has_deep_colors, is_tiff, opened_image, oriented
 from hintseg.io.rasters import COLOR, NODATA, Header, read_header, read_mask, read_raster, read_samples
 from hintseg.io.samples import PLAIN, BandSelection, DecodedImage, as_sample, require_bands
 from hintseg.io.samples import valid_values as sampled_values
@@ -68,8 +68,8 @@ def decode_image(path: Path, view: BandSelection = PLAIN) -> DecodedImage:
     header = read_header(path)
     if not header.common or (view.stated and header.photometric <= COLOR):
         raster = read_raster(path, view)
-        valid = None if raster.valid is None else turned(raster.valid, header.orientation)
-        return DecodedImage(turned(raster.pixels, header.orientation), valid)
+        valid = None if raster.valid is None else oriented(raster.valid, header.orientation)
+        return DecodedImage(oriented(raster.pixels, header.orientation), valid)
     mask = upright_mask(path, header)
     with opened_image(path) as image:
         nodata = 255 - header.nodata if header.nodata is not None and header.photometric == 0 else header.nodata
@@ -79,7 +79,7 @@ def decode_image(path: Path, view: BandSelection = PLAIN) -> DecodedImage:
 def upright_mask(path: Path, header: Header) -> NDArray[np.bool_] | None:
     """(H, W) where the mask of a TIFF, in or beside it, says that there is an image; None where there is no mask."""
     mask = read_mask(path, header)
-    return None if mask is None else turned(mask, header.orientation)
+    return None if mask is None else oriented(mask, header.orientation)
 
 
 def read_image_size(path: Path) -> tuple[int, int]:
@@ -89,7 +89,7 @@ def read_image_size(path: Path) -> tuple[int, int]:
         return header.size if header.orientation < 5 else header.size[::-1]
     with opened_image(path) as image:
         width, height = image.size
-        return (width, height) if image.getexif().get(0x0112, 1) in (5, 6, 7, 8) else (height, width)
+        return (width, height) if image.getexif().get(ORIENTATION, 1) in (5, 6, 7, 8) else (height, width)
 
 
 def read_orientation(path: Path) -> int:
@@ -97,7 +97,7 @@ def read_orientation(path: Path) -> int:
     if is_tiff(path):
         return read_header(path).orientation
     with opened_image(path) as image:
-        found = image.getexif().get(0x0112, 1)
+        found = image.getexif().get(ORIENTATION, 1)
         return found if found in range(1, 9) else 1
 
 

@@ -5,7 +5,7 @@ import os
 import stat
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path, PurePath
 from typing import NamedTuple
 
@@ -60,15 +60,24 @@ def list_images(folder: Path, out: Path | None = None) -> Listing:
     return Listing(dict(sorted(images.items())), passed_over)
 
 
-def passed_over_sentence(folder: str | Path, passed_over: Counter[str]) -> str:
-    """What is said of files that were not read; empty where there are none."""
-    if not (count := passed_over.total()):
+def passed_over_sentence(
+    folder: str | Path, passed_over: Counter[str], suffixes: Sequence[str] = IMAGE_SUFFIXES, what: str = "images"
+) -> str:
+    """What is said of files that were not read; empty where there are none.
+
+    Args:
+        suffixes: of files that are read.
+        what: what these are called.
+    """
+    if not passed_over:
         return ""
     kinds = ", ".join(f"{number} {suffix or 'without suffix'}" for suffix, number in passed_over.most_common(8))
-    return (
-        f"{folder}: {count} {'files were' if count > 1 else 'file was'} not read ({kinds}); "
-        f"images end in {', '.join(IMAGE_SUFFIXES)}."
-    )
+    return f"{folder}: {not_read(passed_over.total())} ({kinds}); {what} end in {', '.join(suffixes)}."
+
+
+def not_read(count: int) -> str:
+    """That so many files were not read."""
+    return f"{count} {'files were' if count > 1 else 'file was'} not read"
 
 
 def is_image_name(name: str) -> bool:

@@ -9,12 +9,11 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from hintseg.errors import InputError, why
-from hintseg.io.pillow import has_deep_colors, identified, on_white
+from hintseg.io.pillow import DEEP, has_deep_colors, identified, on_white
 from hintseg.io.rasters import NODATA, read_header, read_mask
 from hintseg.io.samples import DecodedImage
 
 BITS, SAMPLE_FORMAT = 258, 339  # tags of a TIFF
-DEEP = ("PNG", "PPM", "JPEG2000")  # which Pillow reduces to 8 bits
 PLAIN_FORMATS = (1, 4)  # unsigned, or not said
 
 

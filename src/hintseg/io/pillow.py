@@ -16,7 +16,9 @@ from hintseg.io.samples import BandSelection, DecodedImage, Samples, require_ban
 
 FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "WEBP", "GIF", "AVIF", "JPEG2000", "PPM")
 MAX_PIXELS = 400_000_000  # 20 000 × 20 000; above this a file is more likely a bomb than an image
+DEEP = ("PNG", "PPM", "JPEG2000")  # which Pillow reduces to 8 bits
 ANIMATED = ("GIF", "PNG", "WEBP", "AVIF")  # a JPEG of several images (MPO) shows its first
+ORIENTATION = 0x0112  # tag of EXIF, and of TIFF
 TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 
@@ -90,11 +92,11 @@ def decoded(
         opaque: (H, W), upright; false where there is nothing.
     """
     colored = has_deep_colors(image)
-    orientation = image.getexif().get(0x0112, 1)  # loads the pixels of a PNG
+    orientation = image.getexif().get(ORIENTATION, 1)  # loads the pixels of a PNG
     if (deep := deep_samples(path, image, colored)) is not None:
         require_bands(path, deep, view)
         pixels, valid = shown(deep, view)
-        return DecodedImage(turned(pixels, orientation), None if valid is None else turned(valid, orientation))
+        return DecodedImage(oriented(pixels, orientation), None if valid is None else oriented(valid, orientation))
     image.load()
     upright = ImageOps.exif_transpose(image) if orientation in range(2, 9) else image
     valid = np.ones(upright.size[::-1], np.bool_) if opaque is None else opaque.copy()
@@ -119,7 +121,7 @@ def on_white(image: Image.Image) -> tuple[NDArray[np.uint8], NDArray[np.bool_] |
 
 def has_deep_colors(image: Image.Image) -> bool:
     """Whether colors have more than 8 bits; to be asked before the pixels are loaded, when Pillow forgets it."""
-    if image.format not in ("PNG", "PPM", "JPEG2000") or image.mode not in ("RGB", "RGBA", "LA"):
+    if image.format not in DEEP or image.mode not in ("RGB", "RGBA", "LA"):
         return False
     if image.format != "JPEG2000":
         tile = getattr(image, "tile", None)
@@ -173,7 +175,7 @@ def deep_samples(path: Path, image: Image.Image, colored: bool) -> Samples | Non
     return Samples(colors, 3, opaque=opaque)
 
 
-def turned(pixels: NDArray[Any], orientation: int) -> NDArray[Any]:
+def oriented(pixels: NDArray[Any], orientation: int) -> NDArray[Any]:
     """(H, W, …) as an EXIF orientation says."""
     if orientation in (5, 6, 7, 8):
         pixels = pixels.swapaxes(0, 1)  # 5

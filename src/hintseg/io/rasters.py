@@ -15,14 +15,15 @@ from numpy.typing import NDArray
 
 from hintseg.errors import ConfigError, InputError, why
 from hintseg.io import pillow
-from hintseg.io.samples import PLAIN, BandSelection, DecodedImage, Samples, as_sample, require_bands, shown
+from hintseg.io.pillow import ORIENTATION
+from hintseg.io.samples import PLAIN, BandSelection, DecodedImage, Samples, as_sample, is_deep, require_bands, shown
 from hintseg.io.tiff_files import opened_tiff, require_bounded
 
 GDAL_DRIVERS = ("GTiff", "JPEG", "PNG", "WEBP", "BMP", "GIF", "JP2OpenJPEG", "PNM")  # of `listing.IMAGE_SUFFIXES`
 ALPHA = (1, 2)  # kinds of TIFF's extra samples that mean transparency
 GRAY, COLOR, PALETTE, INKS = (0, 1), 2, 3, 5  # kinds of TIFF's photometric interpretation; white is zero in the first
 MIXED = {6: "YCbCr", 8: "CIELab"}  # which Pillow converts
-NODATA, ORIENTATION, INK_SET = 42113, 274, 332  # tags
+NODATA, INK_SET = 42113, 332  # tags
 REDUCED, MASK = 1, 4  # bits of a page's subfile type
 ASIDE = ("Thumbnail", "Label", "Macro", "Overview", "Map")  # series that scanners add to the image
 MAX_BYTES = 6 * 2**30  # of decoded samples; above this a file is more likely a bomb than an image
@@ -75,7 +76,7 @@ def read_header(path: Path) -> Header:
         if kind is None or kind.kind not in "iufb":
             raise InputError(f"{path}: its samples are no real numbers ({kind}); save it with 8 or 16 bits.")
         tags = {number: page.tags[number].value for number in (NODATA, ORIENTATION, INK_SET) if number in page.tags}
-        shallow = bits <= 8 and series.axes in ("YX", "YXS") and kind in (np.uint8, np.bool_)
+        shallow = bits <= 8 and series.axes in ("YX", "YXS") and not is_deep(kind)
         colors, orientation = samples - len(alpha), tags.get(ORIENTATION, 1)
         if photometric in MIXED and not shallow:
             raise InputError(f"{path}: {MIXED[photometric]} of this kind cannot be read; save it as RGB.")
@@ -86,7 +87,7 @@ def read_header(path: Path) -> Header:
             size=_size(series),
             orientation=orientation if orientation in range(1, 9) else 1,
             common=shallow and displayable and all(alpha),
-            deep=photometric in (*GRAY, COLOR) and kind not in (np.uint8, np.bool_),
+            deep=photometric in (*GRAY, COLOR) and is_deep(kind),
             nodata=as_sample(tags.get(NODATA), kind),
             photometric=photometric,
             alpha=alpha,

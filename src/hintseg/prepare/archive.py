@@ -9,7 +9,7 @@ from pathlib import Path
 from unicodedata import category
 
 from hintseg.errors import InputError
-from hintseg.formats.names import HIDDEN
+from hintseg.hints.names import REFUSED
 from hintseg.io.images import read_image_size
 from hintseg.io.listing import require_file
 
@@ -26,7 +26,7 @@ def plain_key(name: object, where: object) -> str:
         not isinstance(name, str)
         or not 0 < len(name) <= LONGEST
         or re.search(r'^\.|[/\\:*?"<>|]|[ .]$', name)  # some mean a folder, a drive or a device on other systems
-        or any(category(letter) in HIDDEN for letter in name)
+        or any(category(letter) in REFUSED for letter in name)
     ):
         raise InputError(
             f"{where}: {name!r:.80} is no plain file name (one without folders, '..' and drives); the archive is "

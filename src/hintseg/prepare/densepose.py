@@ -15,14 +15,15 @@ from numpy.typing import NDArray
 
 from hintseg.errors import InputError, why
 from hintseg.formats.fields import entry, required_id, tables
-from hintseg.formats.folder import Progress, find, require_empty, required, write_folder
+from hintseg.formats.folder import find, require_empty, required, write_folder
 from hintseg.formats.rle import decode_polygons, decode_rle
 from hintseg.hints.dataset import Dataset
-from hintseg.hints.dataset_json import read_json
 from hintseg.hints.labels import IGNORE_INDEX
 from hintseg.hints.types.hint_type import numbers
 from hintseg.io.images import resize_nearest, write_labels
+from hintseg.io.reading import read_json
 from hintseg.io.staging import being_made
+from hintseg.io.storage.mirror import Progress
 from hintseg.prepare.archive import Archive, plain_key, require_size
 
 CLASSES = (

@@ -18,24 +18,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hintseg.errors import InputError, unknown_name
-from hintseg.formats.fields import entry, tables
-from hintseg.formats.folder import (
-    Progress,
-    find,
-    number,
-    read_lines,
-    read_xml,
-    require_empty,
-    required,
-    text,
-    write_folder,
-)
+from hintseg.formats.fields import entry, number, read_xml, tables, text
+from hintseg.formats.folder import find, read_lines, require_empty, required, write_folder
 from hintseg.hints.dataset import Dataset
-from hintseg.hints.dataset_json import read_json
 from hintseg.hints.types.hint_type import numbers
 from hintseg.io.images import read_image_size, write_labels
 from hintseg.io.listing import require_file
+from hintseg.io.reading import read_json
 from hintseg.io.staging import being_made
+from hintseg.io.storage.mirror import Progress
 from hintseg.io.writing import link_or_copy
 from hintseg.prepare.archive import Archive, plain_key, require_size
 

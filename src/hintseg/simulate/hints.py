@@ -14,6 +14,7 @@ from hintseg.functional.shapes import distance_to_border
 from hintseg.hints.labels import UNLABELED
 from hintseg.hints.types.boxes import Box
 from hintseg.hints.types.points import Point
+from hintseg.hints.types.scribbles import Scribble, draw_stroke
 from hintseg.hints.types.tags import Tag
 
 Style = Literal["skeleton", "interior", "border"]
@@ -44,10 +45,8 @@ def simulate_scribbles(
         keep = max(round(len(path) * min(max(coverage, 0.0), 1.0)), 1)
         start = (len(path) - keep) // 2
         stroke = np.zeros(mask.shape, dtype=np.uint8)
-        vertices = path[start : start + keep, ::-1].reshape(-1, 1, 2).astype(np.int32)
-        # A line of one vertex would not be drawn.
-        vertices = np.concatenate([vertices, vertices[-1:]])
-        cv2.polylines(stroke, [vertices], isClosed=False, color=1, thickness=width)
+        vertices = tuple(map(tuple, path[start : start + keep, ::-1].tolist()))
+        draw_stroke(Scribble(vertices, label, width), stroke)
         result[stroke.astype(bool) & region] = label
     return result
 

@@ -14,10 +14,10 @@ from hintseg.config.schema import Recipe
 from hintseg.hints.dataset import Dataset
 from hintseg.inference.retrieval import MEMORY_BANK, SegmentIndex, save_index
 from hintseg.inference.run_config import RunConfig
+from hintseg.io.storage.mirror import Progress
 from hintseg.io.writing import write_text
 from hintseg.network.embedder import Embedder
 from hintseg.training.data import TrainingImages
-from hintseg.training.progress import Progress
 from hintseg.training.run_folder import save_network
 
 log = logging.getLogger("hintseg")

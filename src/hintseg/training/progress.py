@@ -2,16 +2,14 @@
 
 import json
 import time
-from collections.abc import Callable
 from pathlib import Path
 
+from hintseg.io.storage.mirror import Progress
 from hintseg.io.storage.outputs import MADE_BY
 from hintseg.io.writing import write_text
 
 FILE = "progress.json"
 EVERY = 0.5  # seconds between two notes of one stage
-
-Progress = Callable[[str, int, int, dict[str, float]], None]
 
 
 def noted(folder: Path, progress: Progress | None = None) -> Progress:

@@ -9,6 +9,7 @@ from lightning_fabric import Fabric
 
 from hintseg.errors import TrainingError
 from hintseg.inference.segmenter import Segmenter
+from hintseg.io.storage.mirror import Progress
 from hintseg.io.writing import write_text
 from hintseg.memory_errors import memory_explained
 from hintseg.network.embedder import Embedder
@@ -18,7 +19,6 @@ from hintseg.training.inputs import HintWatch, agree_on_inputs, first_process_de
 from hintseg.training.job import Job
 from hintseg.training.loop import new_state
 from hintseg.training.objective import require_known_terms, uses_propagated_labels
-from hintseg.training.progress import Progress
 from hintseg.training.run import Run, completion_step, is_separate
 from hintseg.training.self_training import MapsOf
 from hintseg.training.tag_classifier import localize_tags

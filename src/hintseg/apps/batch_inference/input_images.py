@@ -10,7 +10,7 @@ from hintseg.errors import InputError
 from hintseg.io.listing import MADE_BY, is_image_name, list_images, passed_over_sentence
 from hintseg.io.storage.addresses import is_remote, local_path
 from hintseg.io.storage.files import below, list_files
-from hintseg.io.storage.outputs import is_made_here, without_outputs
+from hintseg.io.storage.outputs import is_made_here
 
 log = logging.getLogger("hintseg")
 
@@ -75,5 +75,10 @@ def _remote(address: str, out: str | None) -> list[tuple[str, PurePosixPath]]:
         return [(address, PurePosixPath(PurePosixPath(address).name))]
     inside = out is not None and out.startswith(address.rstrip("/") + "/")
     own = PurePosixPath(out[len(address.rstrip("/")) + 1 :]) if out is not None and inside else None
-    names = without_outputs([PurePosixPath(name) for name in list_files(address)], PurePosixPath("."), own)
-    return [(below(address, str(name)), name) for name in names if is_image_name(name.name)]
+    names = [PurePosixPath(name) for name in list_files(address)]
+    made = {name.parent for name in names if name.name == MADE_BY} | ({own} if own is not None else set())
+    made.discard(PurePosixPath("."))  # the folder itself, since the user named it
+    for folder in sorted(made):
+        log.warning("%s: is left out; hintseg writes its masks there.", folder)
+    kept = [name for name in names if is_image_name(name.name) and made.isdisjoint(name.parents)]
+    return [(below(address, str(name)), name) for name in kept]

@@ -5,7 +5,7 @@ from pathlib import Path
 from hintseg.api import train
 from hintseg.apps.demo.images import HELD_OUT, TRAINING, write_demo
 from hintseg.apps.report.run_report import write_report
-from hintseg.training.progress import Progress
+from hintseg.io.storage.mirror import Progress
 
 
 def run_demo(out: Path, seed: int = 0, progress: Progress | None = None) -> Path:

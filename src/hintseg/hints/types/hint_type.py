@@ -88,3 +88,11 @@ def numbers(values: object, count: int | None, where: str) -> list[float]:
         wrong = next(value for value in values if type(value) not in KINDS or not abs(value) < LARGEST)
         raise InputError(f"{where}: {wrong!r:.80} is no number that a coordinate can be.")
     return list(map(float, values))
+
+
+def as_coordinate(text: str) -> float:
+    """A number that a coordinate can be; ValueError where it is none."""
+    value = float(text)
+    if not abs(value) < LARGEST:
+        raise ValueError(f"{text} is no coordinate")
+    return value

@@ -24,8 +24,7 @@ class Mask:
 def draw(masks: Sequence[Mask], labels: NDArray[np.uint8], radius: int) -> None:
     """A dense mask overrides everything where it says something."""
     for mask in masks:
-        there = mask.labels != UNLABELED
-        labels[there] = mask.labels[there]
+        np.copyto(labels, mask.labels, where=mask.labels != UNLABELED)
 
 
 MASKS = HintType(label_map=Mask, dense=True, draw=draw)

@@ -68,23 +68,23 @@ def draw(scribbles: Sequence[Scribble | ScribbleMap], labels: NDArray[np.uint8],
     """The image, and strokes over it, which correct it; strokes of different classes are ignored where they cross."""
     for scribble in scribbles:
         if isinstance(scribble, ScribbleMap):
-            there = scribble.labels != UNLABELED
-            labels[there] = scribble.labels[there]
+            np.copyto(labels, scribble.labels, where=scribble.labels != UNLABELED)
     drawn = np.full(labels.shape, UNLABELED, dtype=np.uint8)
     strokes = [scribble for scribble in scribbles if isinstance(scribble, Scribble)]
     for label in sorted({stroke.label for stroke in strokes}):
         plane = np.zeros(labels.shape, dtype=np.uint8)
         for stroke in strokes:
             if stroke.label == label:
-                _draw_stroke(stroke, plane)
+                draw_stroke(stroke, plane)
         here = plane.astype(bool)
         conflict = here & (drawn != UNLABELED)
         drawn[here] = label
         drawn[conflict] = IGNORE_INDEX
-    labels[drawn != UNLABELED] = drawn[drawn != UNLABELED]
+    np.copyto(labels, drawn, where=drawn != UNLABELED)
 
 
-def _draw_stroke(stroke: Scribble, plane: NDArray[np.uint8]) -> None:
+def draw_stroke(stroke: Scribble, plane: NDArray[np.uint8]) -> None:
+    """A stroke's pixels become 1."""
     import cv2
 
     vertices = np.round(np.array(stroke.vertices)).astype(np.int32).reshape(-1, 1, 2)

@@ -30,12 +30,12 @@ from hintseg.io.storage.files import (
     list_files,
     mark,
     mark_of,
-    new_file,
     opened,
     require_writable,
     retry,
     upload,
 )
+from hintseg.io.writing import atomic_path, write_text
 
 Progress = Callable[[str, int, int, dict[str, float]], None]
 log = logging.getLogger(__name__)
@@ -203,8 +203,7 @@ def _bring(address: str, files: dict[str, str], folder: Path, progress: Progress
 
     def bring(name: str) -> None:
         target = Path(below(str(folder), name))
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with new_file(str(target)) as temporary:
+        with atomic_path(target) as temporary:
             source = below(address, name) if address.startswith(WEB) else f"{root.rstrip('/')}/{name}"
             retry(lambda: system.get_file(source, str(temporary)), f"{address}/{name}")
         known[name] = _Note(files[name], _checksum(target))
@@ -244,8 +243,7 @@ def _write_notes(folder: Path, notes: dict[str, _Note]) -> None:
 
 
 def _write_json(path: Path, marks: Mapping[str, object]) -> None:
-    with new_file(str(path)) as temporary:
-        temporary.write_text(json.dumps(marks), "utf-8")
+    write_text(path, json.dumps(marks))
 
 
 def _unsent(folder: Path) -> Path:

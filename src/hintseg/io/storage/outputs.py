@@ -7,15 +7,13 @@ the field, label maps hold a checksum of their pixels in it, too. A folder of ou
 """
 
 import hashlib
-import logging
 import os
 import re
 import tempfile
 import zlib
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
-from pathlib import Path, PurePath
-from typing import TypeVar
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,8 +32,6 @@ from hintseg.io.writing import write_text
 MARK = "made by hintseg"
 ENDS = 8192  # bytes at either end of a file among which the mark is
 PNG_END = b"IEND\xaeB`\x82"
-P = TypeVar("P", bound=PurePath)
-log = logging.getLogger(__name__)
 
 
 def marked(labels: NDArray[np.uint8], source: str = "") -> str:
@@ -72,23 +68,6 @@ def is_cut(ends: bytes) -> bool:
         ends: its first and last bytes.
     """
     return not ends.strip(b"\0") or (ends.startswith(b"\x89PNG") and PNG_END not in ends)
-
-
-def without_outputs(paths: Iterable[P], root: P, out: P | None = None) -> list[P]:
-    """Files below a folder, without those in sub-folders that hintseg made; hidden files must be among them.
-
-    Args:
-        root: the folder; that it is one of outputs itself changes nothing, since the user named it.
-        out: a further folder to leave out.
-    """
-    paths = list(paths)
-    made = {path.parent for path in paths if path.name == MADE_BY} | ({out} if out is not None else set())
-    made = {folder for folder in made if root in folder.parents}
-    if not made:
-        return paths
-    for folder in sorted(made):
-        log.warning("%s: is left out; hintseg writes its masks there.", folder)
-    return [path for path in paths if made.isdisjoint(path.parents)]
 
 
 @contextmanager

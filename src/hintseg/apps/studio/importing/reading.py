@@ -2,7 +2,7 @@
 
 import shutil
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,8 @@ from hintseg.hints.dataset import Dataset
 from hintseg.hints.dataset_json import read_table
 from hintseg.hints.names import plain_name
 from hintseg.hints.types.registry import HINT_TYPES
+from hintseg.io.storage.mirror import Progress
 
-Progress = Callable[[str, int, int, dict[str, float]], None]
 # What the command line calls its options, and what the page calls them.
 OPTIONS = {
     "--format": "the field “format”", "--unlabeled": "the field “unlabeled value”",
