@@ -64,3 +64,18 @@ def test_a_supplied_contour_map_guides_the_superpixels(scenes, tiny):
     write_image(scenes.root / "contours" / f"{key}.png", contours[:5])
     with pytest.raises(InputError, match=r"contours.*is 96×5"):
         scenes.contours(key)
+
+
+def test_seeds_found_in_some_images_are_known_to_all(scenes, tiny):
+    config = choose_recipe(weights="none", settings=tiny).data
+    images = TrainingImages(scenes, scenes.keys("train"), ("tags",), config)
+    some = images.only(images.keys[:2])
+    shape = images.sample(images.keys[0]).labels.shape
+    assert (images.sample(images.keys[0]).propagated == UNLABELED).all()
+    some.set_seeds({images.keys[0]: np.full(shape, 1, np.uint8)})
+    for which in (some, images):
+        assert (which.sample(images.keys[0]).propagated == 1).all()
+    images.set_seeds({images.keys[1]: np.full(shape, 2, np.uint8)})
+    for which in (some, images):
+        assert (which.sample(images.keys[0]).propagated == UNLABELED).all()
+        assert (which.sample(images.keys[1]).propagated == 2).all()

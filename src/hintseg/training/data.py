@@ -69,9 +69,10 @@ class TrainingImages:
 
     def set_seeds(self, seeds: dict[str, NDArray[np.uint8]]) -> None:
         """Probable labels to propagate from, by key, at the reduced size; in place of hints and of earlier ones."""
-        changed = self._seeds.keys() | seeds.keys()
-        self._seeds = seeds
-        self._samples = {key: sample for key, sample in self._samples.items() if key not in changed}
+        for key in self._seeds.keys() | seeds.keys():
+            self._samples.pop(key, None)
+        self._seeds.clear()  # in place: `only` shares them
+        self._seeds.update(seeds)
 
     def only(self, keys: Collection[str]) -> "TrainingImages":
         """Some of these images; what is known of them is shared."""
