@@ -1,8 +1,10 @@
 """A frozen backbone's feature maps of every image, computed once and kept on disk."""
 
 import hashlib
+import os
 import re
 import zlib
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -113,6 +115,8 @@ class FeatureStore:
         except (OSError, SafetensorError):
             return None
         self._checked.add(path)
+        with suppress(OSError):  # somebody else's, or removed meanwhile
+            os.utime(path)  # used now: see `_make_room`
         return levels
 
     def _files(self) -> list[Path]:
