@@ -6,17 +6,16 @@ The path of the data, worker processes, cores and how often a checkpoint is writ
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from lightning_fabric import Fabric
 
 from hintseg.config.aliases import METHODS, TERMS, current_name, gone_changes
 from hintseg.config.explain import leaves
-from hintseg.errors import HintsegError, RunError, why
+from hintseg.errors import RunError, why
 from hintseg.hints.dataset_json import hint_files
 from hintseg.inference.run_config import RunConfig
 from hintseg.io.listing import require_no_pipe
@@ -129,18 +128,7 @@ def agree_on_inputs(out: Path, inputs: RunInputs) -> str:
     return name
 
 
-def first_process_decides(fabric: Fabric, work: Callable[[], str]) -> str:
-    """What `work` gives in the first process, or its RunError, in all of them."""
-    found, problem = "", None
-    if fabric.is_global_zero:
-        try:
-            found = work()
-        except HintsegError as error:
-            problem = str(error)
-    found, problem = fabric.broadcast((found, problem))
-    if problem is not None:
-        raise RunError(problem)
-    return found
+
 
 
 def _settings(description: RunConfig) -> dict[str, Any]:

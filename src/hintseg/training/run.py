@@ -21,7 +21,7 @@ from hintseg.pseudo_labels.complete import completion_maps
 from hintseg.training.augment import SoftMask
 from hintseg.training.checkpoint import damage_explained, read_checkpoint, restore, save_checkpoint
 from hintseg.training.data import TrainingImages
-from hintseg.training.distributed import interrupted
+from hintseg.training.distributed import first_process_decides, interrupted
 from hintseg.training.inputs import HintWatch
 from hintseg.training.interrupt import Interruption
 from hintseg.training.job import Job, finish
@@ -110,18 +110,20 @@ class Run:
 
     def _select(self) -> None:
         """Choose the post-processing by the images held out, which teach from now on; as before after a resume."""
+        if first_process_decides(self.fabric, self._chosen_crf) != self.recipe.inference.crf:
+            self.recipe = without_crf(self.recipe)
+        self.held_out = frozenset()
+
+    def _chosen_crf(self) -> bool:
         path = self.out / "selection.json"
-        if not path.exists() and self.fabric.is_global_zero:
+        if not path.exists():
             segmenter = Segmenter(self.state.average.network, self.description, self.out)
             chosen = choose_crf(
                 segmenter, (self._hinted(key) for key in sorted(self.held_out)),
                 lambda done: self._progress("selection", done, len(self.held_out)),
             )  # fmt: skip
             write_text(path, json.dumps({"crf": chosen.masks}))
-        self.fabric.barrier()
-        if json.loads(path.read_text("utf-8"))["crf"] != self.recipe.inference.crf:
-            self.recipe = without_crf(self.recipe)
-        self.held_out = frozenset()
+        return bool(json.loads(path.read_text("utf-8"))["crf"])
 
     def _hinted(self, key: str) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         image, target = self.images.target(key)
@@ -162,16 +164,18 @@ class Run:
             until = min((self.state.step // every + 1) * every, stop)
             with self.interruption:
                 train_steps(self.state, images, self.recipe, until, self.fabric, soft, report, self.interruption)
-                if self.fabric.is_global_zero:
-                    self._validate()
-                    save_checkpoint(self.checkpoint, self.state, self.fingerprint, self.history)
-                    write_metrics(self.out, self.history)
-                self.fabric.barrier()
+                first_process_decides(self.fabric, self._keep)
                 stop_all = interrupted(self.fabric, self.interruption)
             if stop_all:
                 self.interruption.obey()
             if self.fabric.is_global_zero:
                 write_tensorboard(self.out, self.history, first)
+
+    def _keep(self) -> None:
+        """A checkpoint, and what is measured with it."""
+        self._validate()
+        save_checkpoint(self.checkpoint, self.state, self.fingerprint, self.history)
+        write_metrics(self.out, self.history)
 
     def _validate(self) -> None:
         """Mean IoU of the averaged network's softmax beside the last iteration's losses."""

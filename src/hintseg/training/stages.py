@@ -13,8 +13,8 @@ from hintseg.io.writing import write_text
 from hintseg.memory_errors import memory_explained
 from hintseg.network.embedder import Embedder
 from hintseg.training.data import TrainingImages
-from hintseg.training.distributed import disconnect, images_a_process, make_fabric, run_folder
-from hintseg.training.inputs import HintWatch, agree_on_inputs, first_process_decides, run_inputs
+from hintseg.training.distributed import disconnect, first_process_decides, images_a_process, make_fabric, run_folder
+from hintseg.training.inputs import HintWatch, agree_on_inputs, run_inputs
 from hintseg.training.job import Job
 from hintseg.training.loop import new_state
 from hintseg.training.objective import require_known_terms, uses_propagated_labels
@@ -77,9 +77,13 @@ def _begin(job: Job, fabric: Fabric, start: Start | None) -> Run:
     watch = HintWatch(job.dataset.root, fabric.is_global_zero)
     images = job.images(recipe.label_propagation.superpixels if propagates else 0)
     inputs = run_inputs(job, description, network, job.precision, fabric.device.type)
-    fingerprint = first_process_decides(fabric, lambda: agree_on_inputs(job.out, inputs))
-    if fabric.is_global_zero and not (job.out / "run.json").exists():
-        write_text(job.out / "run.json", description.dump())
+    def agreed() -> str:
+        name = agree_on_inputs(job.out, inputs)
+        if not (job.out / "run.json").exists():
+            write_text(job.out / "run.json", description.dump())
+        return name
+
+    fingerprint = first_process_decides(fabric, agreed)
     maps_of = None
     with memory_explained("training", ADVICE, TrainingError):
         if start is None:

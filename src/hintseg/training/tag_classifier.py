@@ -33,7 +33,7 @@ from hintseg.pseudo_labels.target import PseudoLabels
 from hintseg.training.augment import SOFT_STRIDE
 from hintseg.training.checkpoint import read_checkpoint, restore, save_checkpoint
 from hintseg.training.data import TrainingImages
-from hintseg.training.distributed import shared_work
+from hintseg.training.distributed import first_process_decides, shared_work
 from hintseg.training.job import Job
 from hintseg.training.loading import decode
 from hintseg.training.loop import new_state, train_steps
@@ -97,9 +97,7 @@ def _train_on_tags(
     while state.step < own.iterations:
         stop = min((state.step // own.checkpoint_every + 1) * own.checkpoint_every, own.iterations)
         train_steps(state, images, own, stop, fabric, None, report)
-        if fabric.is_global_zero:
-            save_checkpoint(path, state, fingerprint, history)
-        fabric.barrier()
+        first_process_decides(fabric, lambda: save_checkpoint(path, state, fingerprint, history))
     return state.average.network
 
 
