@@ -2,8 +2,10 @@
 
 import json
 import math
+import signal
 
 import numpy as np
+import pytest
 import torch
 
 from hintseg.api import choose_recipe
@@ -22,6 +24,21 @@ def test_tags_alone_train_and_resume(run, tmp_path, scenes, interrupted, same_we
         interrupted(f"b{number}", 2, stage, hints="tags")
         run(f"b{number}", hints="tags", resume=True)
         assert same_weights("a", f"b{number}")
+
+
+@pytest.mark.parametrize(("number", "error"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit)])
+def test_a_signal_waits_for_the_step_and_its_checkpoint(run, tmp_path, same_weights, number, error):
+    def interrupt(stage, done, total, values):
+        if stage == "tags" and done == 3:
+            signal.raise_signal(number)
+
+    options = {"hints": "tags", "settings": ["checkpoint_every=1000"]}
+    with pytest.raises(error):
+        run("parts", progress=interrupt, **options)
+    assert torch.load(tmp_path / "parts" / "tags.pt", weights_only=True)["step"] == 3
+    run("parts", resume=True, **options)
+    run("whole", **options)
+    assert same_weights("whole", "parts")
 
 
 def test_tags_that_name_every_class_still_give_a_memory_bank(run, scenes):

@@ -128,9 +128,6 @@ def agree_on_inputs(out: Path, inputs: RunInputs) -> str:
     return name
 
 
-
-
-
 def _settings(description: RunConfig) -> dict[str, Any]:
     recipe = leaves(description.recipe.everything())
     kept = {name: value for name, value in recipe if name not in NOT_COMPARED}

@@ -21,12 +21,12 @@ from hintseg.pseudo_labels.complete import completion_maps
 from hintseg.training.augment import SoftMask
 from hintseg.training.checkpoint import damage_explained, read_checkpoint, restore, save_checkpoint
 from hintseg.training.data import TrainingImages
-from hintseg.training.distributed import first_process_decides, interrupted
+from hintseg.training.distributed import first_process_decides
 from hintseg.training.inputs import HintWatch
 from hintseg.training.interrupt import Interruption
 from hintseg.training.job import Job, finish
 from hintseg.training.loading import decode
-from hintseg.training.loop import TrainingState, new_state, train_steps
+from hintseg.training.loop import TrainingState, new_state, train_until
 from hintseg.training.run_folder import write_metrics, write_tensorboard
 from hintseg.training.self_training import MapsOf, remembered_segments, soft_pseudo_labels
 
@@ -60,7 +60,7 @@ class Run:
 
     def __init__(
         self, job: Job, description: RunConfig, images: TrainingImages, state: TrainingState, fabric: Fabric,
-        fingerprint: str, watch: HintWatch, first_maps: MapsOf | None = None,
+        fingerprint: str, watch: HintWatch, interruption: Interruption, first_maps: MapsOf | None = None,
     ) -> None:  # fmt: skip
         self.job = job
         self.out = job.out
@@ -75,7 +75,7 @@ class Run:
         self.history: list[dict[str, float]] = []
         self.warned: set[str] = set()
         self.checkpoint = job.out / "checkpoint.pt"
-        self.interruption = Interruption()
+        self.interruption = interruption
         self.held_out = frozenset[str]()
         if (fraction := self.recipe.selection.held_out) > 0:
             self.held_out = held_out(images.localized, fraction, self.recipe.seed)
@@ -159,23 +159,17 @@ class Run:
 
         images = self.images.only([key for key in self.images.keys if key not in self.held_out])
         decode(self.images, self.recipe.data.num_workers, partial(self._progress, "decode"))
-        every = self.recipe.checkpoint_every
-        while self.state.step < stop:
-            until = min((self.state.step // every + 1) * every, stop)
-            with self.interruption:
-                train_steps(self.state, images, self.recipe, until, self.fabric, soft, report, self.interruption)
-                first_process_decides(self.fabric, self._keep)
-                stop_all = interrupted(self.fabric, self.interruption)
-            if stop_all:
-                self.interruption.obey()
-            if self.fabric.is_global_zero:
-                write_tensorboard(self.out, self.history, first)
+        train_until(
+            stop, self.state, images, self.recipe, self.fabric, self.interruption, report, partial(self._keep, first),
+            soft,
+        )  # fmt: skip
 
-    def _keep(self) -> None:
-        """A checkpoint, and what is measured with it."""
+    def _keep(self, first: int) -> None:
+        """A checkpoint, and what was measured since the iteration `first`."""
         self._validate()
         save_checkpoint(self.checkpoint, self.state, self.fingerprint, self.history)
         write_metrics(self.out, self.history)
+        write_tensorboard(self.out, self.history, first)
 
     def _validate(self) -> None:
         """Mean IoU of the averaged network's softmax beside the last iteration's losses."""

@@ -33,10 +33,11 @@ from hintseg.pseudo_labels.target import PseudoLabels
 from hintseg.training.augment import SOFT_STRIDE
 from hintseg.training.checkpoint import read_checkpoint, restore, save_checkpoint
 from hintseg.training.data import TrainingImages
-from hintseg.training.distributed import first_process_decides, shared_work
+from hintseg.training.distributed import shared_work
+from hintseg.training.interrupt import Interruption
 from hintseg.training.job import Job
 from hintseg.training.loading import decode
-from hintseg.training.loop import new_state, train_steps
+from hintseg.training.loop import new_state, train_until
 
 log = logging.getLogger("hintseg")
 LOG_EVERY = 20
@@ -44,7 +45,9 @@ SCALES = (1.0, 1.5)  # of the activation maps, with mirror images
 CONFIDENCE = 0.8  # minimum probability of a seed, after a dense CRF
 
 
-def localize_tags(job: Job, network: Embedder, images: TrainingImages, fabric: Fabric, fingerprint: str) -> None:
+def localize_tags(
+    job: Job, network: Embedder, images: TrainingImages, fabric: Fabric, fingerprint: str, interruption: Interruption
+) -> None:
     """Train `network` on tags and set seeds in `images`; nothing where every class has a localized hint.
 
     `tags.pt` and `seeds/` are written to the run folder, and read back when resuming.
@@ -55,7 +58,9 @@ def localize_tags(job: Job, network: Embedder, images: TrainingImages, fabric: F
     keys, recipe = unlocalized(images), job.recipe
     if not keys or recipe.tags.iterations == 0:
         return
-    trained = _train_on_tags(job, network, images, fabric, fingerprint, len(keys))
+    said = "%d images have classes without a localized hint: %d iterations on tags first"
+    log.info(said, len(keys), recipe.tags.iterations)
+    trained = _train_on_tags(job, network, images, fabric, fingerprint, interruption)
     pixels = any((images.sample(key).labels < UNLABELED).any() for key in images.keys)
 
     def found(key: str, path: Path) -> NDArray[np.uint8]:
@@ -69,17 +74,14 @@ def localize_tags(job: Job, network: Embedder, images: TrainingImages, fabric: F
 
 
 def _train_on_tags(
-    job: Job, network: Embedder, images: TrainingImages, fabric: Fabric, fingerprint: str, count: int
+    job: Job, network: Embedder, images: TrainingImages, fabric: Fabric, fingerprint: str, interruption: Interruption
 ) -> Embedder:
-    """The network with the averaged weights, for `count` images to be seeded."""
-    recipe = job.recipe
-    iterations = recipe.tags.iterations
-    log.info("%d images have classes without a localized hint: %d iterations on tags first", count, iterations)
+    """The network with the averaged weights."""
+    recipe, none = job.recipe, SelfTrainingConfig(mode="none")
     terms = {name: TermConfig(weight=1.0) for name in ("tags", "partial_cross_entropy", "propagated_cross_entropy")}
     if (propagated := recipe.objective.get("propagated_cross_entropy")) is not None:
         terms["propagated_cross_entropy"] = propagated.model_copy(update={"weight": 1.0})
-    changes = {"iterations": iterations, "objective": terms, "self_training": SelfTrainingConfig(mode="none")}
-    own = recipe.model_copy(update=changes)
+    own = recipe.model_copy(update={"iterations": recipe.tags.iterations, "objective": terms, "self_training": none})
     state = new_state(network, own, images.dataset.background, fabric)
     history: list[dict[str, float]] = []
     path = job.out / "tags.pt"
@@ -94,10 +96,10 @@ def _train_on_tags(
 
     if state.step < own.iterations:
         decode(images, own.data.num_workers, lambda done, total: job.progress("decode", done, total, {}))
-    while state.step < own.iterations:
-        stop = min((state.step // own.checkpoint_every + 1) * own.checkpoint_every, own.iterations)
-        train_steps(state, images, own, stop, fabric, None, report)
-        first_process_decides(fabric, lambda: save_checkpoint(path, state, fingerprint, history))
+    train_until(
+        own.iterations, state, images, own, fabric, interruption, report,
+        lambda: save_checkpoint(path, state, fingerprint, history),
+    )  # fmt: skip
     return state.average.network
 
 
