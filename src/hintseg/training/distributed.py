@@ -120,14 +120,14 @@ def images_a_process(fabric: Fabric, batch: int) -> int:
 
 def whole_batch(fabric: Fabric, batch: TrainingBatch) -> TrainingBatch:
     """The images and hints of all processes, in the order of the batch."""
-    return TrainingBatch(*(torch.cat(_everyones(fabric, tensor)) for tensor in batch))
+    return TrainingBatch(*(_everyones(fabric, tensor).flatten(0, 1) for tensor in batch))
 
 
 def whole_maps(fabric: Fabric, maps: PixelMaps) -> PixelMaps:
     """The maps of all processes; this process's own have a gradient."""
     columns = []
     for own in maps:
-        parts = _everyones(fabric, own.detach())
+        parts = list(_everyones(fabric, own))
         parts[fabric.global_rank] = own
         columns.append(torch.cat(parts))
     return PixelMaps(*columns)
@@ -165,8 +165,5 @@ def disconnect(fabric: Fabric) -> None:
         dist.destroy_process_group()
 
 
-def _everyones(fabric: Fabric, tensor: Tensor) -> list[Tensor]:
-    own = tensor.contiguous()
-    parts = [torch.empty_like(own) for _ in range(fabric.world_size)]
-    dist.all_gather(parts, own)
-    return parts
+def _everyones(fabric: Fabric, tensor: Tensor) -> Tensor:
+    return fabric.all_gather(tensor)  # type: ignore[return-value]
