@@ -18,8 +18,7 @@ from torch import Tensor, nn
 from hintseg.config.schema import Recipe
 from hintseg.instant.features import FeatureStore
 from hintseg.instant.head import descend, joined_features
-from hintseg.pseudo_labels.cam import expected_fractions
-from hintseg.pseudo_labels.complete import balanced
+from hintseg.pseudo_labels.cam import balanced, expected_fractions
 from hintseg.pseudo_labels.target import PseudoLabels
 from hintseg.training.data import TrainingImages
 from hintseg.training.tag_classifier import image_seeds, tagged_probabilities, unlocalized

@@ -18,7 +18,7 @@ from hintseg.hints.types.boxes import Box
 from hintseg.network.embedder import Network, PixelMaps
 from hintseg.network.heads import resize
 from hintseg.network.tta import image_maps, middle_scale
-from hintseg.pseudo_labels.cam import expected_fractions
+from hintseg.pseudo_labels.cam import balanced, expected_fractions
 from hintseg.pseudo_labels.grabcut import box_pixels, resized_boxes
 from hintseg.pseudo_labels.target import PseudoLabels
 
@@ -101,19 +101,6 @@ def _as_large_as_expected(
     """Classes that are certainly there raised to what they may cover; one that only may be there is not."""
     there = target.present_classes[classes] | (classes == background)
     return balanced(scores, power, expected_fractions(classes, background)) if there.all() else scores
-
-
-def balanced(scores: Tensor, power: float, expected: NDArray[np.floating]) -> Tensor:
-    """(T, h, w) probabilities, each class divided by its mean over the image to `power`, normalized.
-
-    The mean counts in parts of what is `expected` of the class, (T,).
-
-    Tags say that a class is there and not how large it is, and a network that learned from tags alone lets what covers
-    much of an image take what lies in it; [EM-Adapt, Papandreou et al., ICCV 2015] raises the present classes likewise.
-    """
-    totals = torch.as_tensor(expected, dtype=scores.dtype, device=scores.device)[:, None, None]
-    raised = scores / (scores.mean(dim=(1, 2), keepdim=True).clamp_min(1e-6) / totals) ** power
-    return raised / raised.sum(dim=0, keepdim=True).clamp_min(1e-12)
 
 
 def _only(scores: Tensor, where: Tensor) -> Tensor:

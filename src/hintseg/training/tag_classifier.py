@@ -22,13 +22,13 @@ from hintseg.network.embedder import Embedder
 from hintseg.network.heads import resize
 from hintseg.network.tta import to_tensor
 from hintseg.pseudo_labels.cam import (
+    LEVEL,
     activations,
-    balanced_probabilities,
+    balanced,
     boundary_prior_odds,
     expected_fractions,
     seeds,
 )
-from hintseg.pseudo_labels.complete import balanced
 from hintseg.pseudo_labels.target import PseudoLabels
 from hintseg.training.augment import SOFT_STRIDE
 from hintseg.training.checkpoint import read_checkpoint, restore, save_checkpoint
@@ -157,8 +157,10 @@ def tagged_probabilities(
         return scores[classes].softmax(dim=0)
     power = recipe.tags.background_score_power
     if power is None:
-        found = balanced_probabilities(scores.numpy(), target.candidate_classes, background)
-        activation_maps = np.sqrt(found[classes])  # overconfident
+        values = scores[classes].double()
+        values[classes == background] = LEVEL
+        found = balanced(values.softmax(dim=0), 1.0, expected_fractions(classes, background)).float()
+        activation_maps = np.sqrt(found.numpy())  # overconfident
         activation_maps[classes == background] *= boundary_prior_odds(
             activation_maps.shape[1:], recipe.tags.boundary_prior
         )
