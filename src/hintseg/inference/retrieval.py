@@ -8,6 +8,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
+from scipy.ndimage import find_objects
 from torch import Tensor
 
 from hintseg.errors import InputError, RunError
@@ -87,17 +88,9 @@ def index_image(
     count = split.keys_of_segment.shape[0]
     vectors = embeddings.permute(1, 2, 0).reshape(height * width, -1)
     prototypes = segment_prototypes(vectors, split.segment_of_pixel, count)
-    rows = torch.arange(height).repeat_interleave(width).float()
-    columns = torch.arange(width).repeat(height).float()
-    boxes = torch.stack(
-        [
-            _reduce(columns, split.segment_of_pixel, count, "amin") / width,
-            _reduce(rows, split.segment_of_pixel, count, "amin") / height,
-            (_reduce(columns, split.segment_of_pixel, count, "amax") + 1) / width,
-            (_reduce(rows, split.segment_of_pixel, count, "amax") + 1) / height,
-        ],
-        dim=1,
-    )
+    spans = find_objects(split.segment_of_pixel.reshape(height, width).numpy() + 1)
+    edges = [(across.start, down.start, across.stop, down.stop) for down, across in spans]
+    boxes = torch.tensor(edges).float() / torch.tensor([width, height, width, height])
     label_of_segment = split.keys_of_segment[:, 1]
     known = label_of_segment < num_classes
     images = torch.full((int(known.sum()),), image, dtype=torch.int64)
@@ -212,7 +205,3 @@ def nearest_to_click(
         for cosine, row in zip(similarity[0], rows[0].tolist(), strict=True)
     ]
     return clicked.cpu().numpy(), found
-
-
-def _reduce(values: Tensor, groups: Tensor, count: int, how: str) -> Tensor:
-    return torch.zeros(count).scatter_reduce_(0, groups, values, reduce=how, include_self=False)
