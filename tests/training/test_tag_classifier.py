@@ -47,11 +47,13 @@ def test_tags_that_name_every_class_still_give_a_memory_bank(run, scenes):
     assert set(run(hints="tags").index.images.tolist()) == set(range(4))
 
 
-def test_only_images_with_unplaced_classes_need_seeds(scenes, tiny):
+def test_only_images_with_unplaced_classes_need_seeds(scenes, tiny, tmp_path):
     config = choose_recipe(weights="none", settings=tiny).data
 
     def needed(*hint_types):
-        return unlocalized(TrainingImages(Dataset.open(scenes.root), scenes.keys("train"), hint_types, config))
+        return unlocalized(
+            TrainingImages(Dataset.open(scenes.root), scenes.keys("train"), hint_types, config, tmp_path)
+        )
 
     assert needed("scribbles") == []
     assert needed("boxes") == []
@@ -94,7 +96,7 @@ def test_a_tagged_background_has_the_border():
     assert shares[2, 4] < 0.5 < 0.65 < shares[0].min()
 
 
-def test_seeds_of_tags_beside_pixels_are_balanced(scenes, tiny, monkeypatch):
+def test_seeds_of_tags_beside_pixels_are_balanced(scenes, tiny, tmp_path, monkeypatch):
     scores = torch.zeros(3, 8, 8)
     scores[0], scores[1], scores[2, :, 7:] = 6, -20, 5  # on the right a disc is almost as likely as the ground
     monkeypatch.setattr(tag_classifier, "pixel_scores", lambda network, image: scores)
@@ -103,7 +105,9 @@ def test_seeds_of_tags_beside_pixels_are_balanced(scenes, tiny, monkeypatch):
 
     def discs(hint_types, balance):
         recipe = choose_recipe(weights="none", settings=[*tiny, f"completion.class_prior_power={balance}"])
-        images = TrainingImages(Dataset.open(scenes.root), scenes.keys("train"), hint_types, recipe.data)
+        images = TrainingImages(
+            Dataset.open(scenes.root), scenes.keys("train"), hint_types, recipe.data, tmp_path / "cache"
+        )
         found = tag_classifier._find(None, images, images.keys[0], recipe, True)
         return (found[:, found.shape[1] * 15 // 16 :] == 2).mean()
 

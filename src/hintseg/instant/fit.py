@@ -95,10 +95,7 @@ def start_from_head(network: Embedder, images: TrainingImages, progress: Progres
         The maps of an image by that head.
     """
     network.eval()
-    folder = images.cache
-    if folder is None:
-        raise ValueError("features need a folder")
-    store = _features(folder, network, recipe)
+    store = _features(images.cache, network, recipe)
     held = held_out(images.localized, recipe.selection.held_out, recipe.seed)
     fit_from_hints(network, images.only([key for key in images.keys if key not in held]), store, recipe, progress)
     return store.maps
