@@ -51,7 +51,9 @@ class FeatureStore:
         self.scale = scale
         self.limit = limit
         self._levels = network.decoder.count if isinstance(network.decoder, UnitPyramid) else 0
-        self._backbone = _digest(network)
+        digest = network.backbone.digest()
+        digest.update(torch.cat([network.mean, network.std]).cpu().numpy().tobytes())
+        self._backbone = digest.hexdigest()
         self._held = sum(path.stat().st_size for path in self._files())
         self._checked: set[Path] = set()
 
@@ -131,15 +133,6 @@ class FeatureStore:
             if path != kept:
                 self._held -= path.stat().st_size
                 path.unlink(missing_ok=True)
-
-
-def _digest(network: Embedder) -> str:
-    told = hashlib.sha256()
-    for name, tensor in network.backbone.state_dict().items():
-        told.update(name.encode())
-        told.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().data)
-    told.update(torch.cat([network.mean, network.std]).cpu().numpy().tobytes())
-    return told.hexdigest()
 
 
 def _checksum(levels: list[Tensor]) -> int:

@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from hintseg.config.aliases import METHODS, TERMS, current_name, gone_changes
 from hintseg.config.explain import leaves
 from hintseg.errors import RunError, why
@@ -102,7 +100,7 @@ class HintWatch:
 
 def run_inputs(job: Job, description: RunConfig, network: Embedder, precision: str, device: str) -> RunInputs:
     """The inputs of a run that is about to start, with the network before its first step on a kind of device."""
-    content = job.weights if job.weights == WEIGHTS_NONE else _weights_digest(network)
+    content = job.weights if job.weights == WEIGHTS_NONE else network.backbone.digest().hexdigest()[:16]
     settings = _settings(description) | {
         "tags_exhaustive": job.dataset.tags_exhaustive, "precision": precision, "device": device,
         "the content of the backbone's weights": content,
@@ -161,14 +159,6 @@ def _current(settings: Mapping[str, Any]) -> dict[str, Any]:
     found[TERM_LIST] = [TERMS.get(name, name) for name in found[TERM_LIST]]
     found["inference.method"] = METHODS.get(found["inference.method"], found["inference.method"])
     return found
-
-
-def _weights_digest(network: Embedder) -> str:
-    digest = hashlib.sha256()
-    for name, tensor in network.backbone.state_dict().items():
-        digest.update(name.encode())
-        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
-    return digest.hexdigest()[:16]
 
 
 def _changed_keys(before: Mapping[str, str], now: Mapping[str, str]) -> Iterator[str]:
