@@ -20,7 +20,7 @@ from hintseg.inference.large_index import LargeIndex
 from hintseg.io.listing import require_no_pipe
 from hintseg.io.storage.mirror import cache_folder
 from hintseg.io.writing import atomic_path
-from hintseg.network.heads import resize
+from hintseg.network.heads import coarse_size, resize
 
 MEMORY_BANK, EARLIER_MEMORY_BANK = "memory_bank.safetensors", "memory.safetensors"
 FIELDS = ("prototypes", "labels", "images", "boxes")
@@ -161,8 +161,7 @@ def retrieval_probabilities(
     Embeddings are enlarged to half the image's size before they are clustered, so that borders are finer
     than the network's cells.
     """
-    fine = [max(side // 2, 1) for side in size]
-    embeddings = F.normalize(resize(embeddings[None], fine)[0], dim=0, eps=1e-12)
+    embeddings = F.normalize(resize(embeddings[None], coarse_size(size, 2))[0], dim=0, eps=1e-12)
     clusters = image_segments(embeddings, grid)
     count = int(clusters.max()) + 1
     vectors = embeddings.permute(1, 2, 0).reshape(clusters.numel(), -1)

@@ -19,7 +19,7 @@ from hintseg.functional.propagation.dense_crf import coarse_crf
 from hintseg.hints.labels import UNLABELED
 from hintseg.io.writing import cached_arrays
 from hintseg.network.embedder import Embedder
-from hintseg.network.heads import resize
+from hintseg.network.heads import coarse_size, resize
 from hintseg.network.tta import to_tensor
 from hintseg.pseudo_labels.cam import (
     LEVEL,
@@ -128,7 +128,6 @@ def unlocalized(images: TrainingImages) -> list[str]:
 @torch.no_grad()
 def pixel_scores(network: Embedder, image: NDArray[np.uint8]) -> Tensor:
     """(C, h, w) logits averaged over scales and mirror images, at `SOFT_STRIDE`."""
-    size = (max(image.shape[0] // SOFT_STRIDE, 1), max(image.shape[1] // SOFT_STRIDE, 1))
     pixels = to_tensor(image, network)
     total = torch.zeros((), device=pixels.device)
     for scale in SCALES:
@@ -138,7 +137,7 @@ def pixel_scores(network: Embedder, image: NDArray[np.uint8]) -> Tensor:
         for mirrored in (False, True):
             logits = network(resized.flip(3) if mirrored else resized).logits
             logits = logits.flip(3) if mirrored else logits
-            total = total + resize(logits, size)[0]
+            total = total + resize(logits, coarse_size(image.shape[:2], SOFT_STRIDE))[0]
     return (total / (2 * len(SCALES))).cpu()
 
 
