@@ -14,7 +14,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from hintseg.config.schema import Recipe
+from hintseg.config.schema import InstantConfig, Recipe
 from hintseg.io.writing import atomic_path
 from hintseg.network.embedder import Embedder, PixelMaps
 from hintseg.network.heads import UnitPyramid
@@ -25,12 +25,17 @@ FEATURES_LIMIT = 20 * 10**9  # bytes of cached features
 NAME = re.compile("[0-9a-f]{32}")
 
 
-def scale_for(largest: int, recipe: Recipe) -> float:
-    """The scale at which the backbone sees images whose largest has sides up to `largest` pixels; 0: unknown."""
+def instant_config(recipe: Recipe) -> InstantConfig:
+    """The section of a recipe that the instant engine reads."""
     if recipe.instant is None:
         raise ValueError("the recipe has no section 'instant'")
+    return recipe.instant
+
+
+def scale_for(largest: int, recipe: Recipe) -> float:
+    """The scale at which the backbone sees images whose largest has sides up to `largest` pixels; 0: unknown."""
     side = min(largest or recipe.data.longest_side, recipe.data.longest_side)
-    return round(recipe.instant.image_side / side, 3)
+    return round(instant_config(recipe).image_side / side, 3)
 
 
 class FeatureStore:
