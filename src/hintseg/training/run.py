@@ -73,7 +73,7 @@ class Run:
         self.watch = watch
         self.first_maps = first_maps
         self.history: list[dict[str, float]] = []
-        self.warned: set[str] = set()
+        self.segmenter = Segmenter(state.average.network, description, job.out)
         self.checkpoint = job.out / "checkpoint.pt"
         self.interruption = interruption
         self.held_out = frozenset[str]()
@@ -117,9 +117,8 @@ class Run:
     def _chosen_crf(self) -> bool:
         path = self.out / "selection.json"
         if not path.exists():
-            segmenter = Segmenter(self.state.average.network, self.description, self.out)
             chosen = choose_crf(
-                segmenter, (self._hinted(key) for key in sorted(self.held_out)),
+                self.segmenter, (self._hinted(key) for key in sorted(self.held_out)),
                 lambda done: self._progress("selection", done, len(self.held_out)),
             )  # fmt: skip
             write_text(path, json.dumps({"crf": chosen.masks}))
@@ -138,6 +137,7 @@ class Run:
             update={"objective": {"pseudo_label_cross_entropy": TermConfig(weight=1.0)}}
         )
         self.state = new_state(network, towards_masks, self.images.dataset.background, self.fabric, start=step)
+        self.segmenter.network = self.state.average.network
 
     def network_config(self) -> NetworkConfig:
         """What the final network is made of."""
@@ -176,16 +176,13 @@ class Run:
         split = self.job.validate
         if split is None or self.state.step != self.history[-1]["iteration"] + 1:
             return
-        segmenter = Segmenter(self.state.average.network, self.description, self.out)
-        softmax = segmenter.with_inference(method="softmax", crf=False)
-        matrix, _ = evaluate_split(segmenter, self.images.dataset, split, softmax, wrong=self._warn_once)
+        softmax = self.segmenter.with_inference(method="softmax", crf=False)
+        matrix, _ = evaluate_split(self.segmenter, self.images.dataset, split, softmax, wrong=self._left_out)
         self.history[-1][f"mean_iou_{split}"] = matrix.scores().mean_iou
         log.info("mean IoU of %s: %.4f", split, matrix.scores().mean_iou)
 
-    def _warn_once(self, sentence: str) -> None:
-        if sentence not in self.warned:
-            self.warned.add(sentence)
-            log.warning("%s It is left out of the validation.", sentence)
+    def _left_out(self, sentence: str) -> None:
+        self.segmenter.warn_once(f"{sentence} It is left out of the validation.")
 
     def _completed(self, step: int) -> dict[str, SoftMask]:
         """Soft masks made with the averaged weights of `step`; made now unless they lie on disk.
