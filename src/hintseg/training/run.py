@@ -141,9 +141,7 @@ class Run:
 
     def network_config(self) -> NetworkConfig:
         """What the final network is made of."""
-        if self.recipe.self_training.mode != "classifier":
-            return self.recipe.network
-        changes = {"classifier": "detached", "dropout": DROPOUT}
+        changes = {"classifier": "detached", "dropout": DROPOUT} if is_separate(self.recipe) else {}
         return self.recipe.network.model_copy(update=changes)
 
     def _train_until(self, stop: int, soft: dict[str, SoftMask] | None) -> None:
