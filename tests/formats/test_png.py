@@ -389,9 +389,7 @@ def test_of_0_and_255_one_name_says_not_which(tmp_path):
 @pytest.mark.parametrize("names", [["road", "sky"], ["cow", "background"]])
 def test_of_0_and_255_two_names_that_are_no_background_say_not_which(tmp_path, names):
     root = binary(tmp_path / "in", names)
-    with pytest.raises(
-        InputError, match=rf"names 0 '{names[0]}', so it is unclear whether 255 is '{names[1]}'"
-    ):
+    with pytest.raises(InputError, match=rf"names 0 '{names[0]}', so it is unclear whether 255 is '{names[1]}'"):
         import_dataset(root, tmp_path / "out", "png")
     dataset, _ = import_dataset(root, tmp_path / "out", "png", unlabeled="255")
     assert dataset.mask("a")[0].tolist() == [0] * 6 + [255] * 2
