@@ -29,8 +29,7 @@ def by_random_walker(image: Image, labels: Labels, num_classes: int) -> Labels:
 def by_watershed(image: Image, labels: Labels, num_classes: int) -> Labels:
     """scikit-image's watershed of the color gradient, flooded from the hints."""
     seeds = np.where(labels == IGNORE_INDEX, 0, labels.astype(np.int64) + 1)
-    gradient = sobel(image.astype(np.float64), axis=None) if image.ndim == 2 else _gradient(image)
-    return np.asarray(watershed(gradient, seeds) - 1, np.uint8)
+    return np.asarray(watershed(_gradient(image), seeds) - 1, np.uint8)
 
 
 def by_label_spreading(image: Image, labels: Labels, num_classes: int) -> Labels:

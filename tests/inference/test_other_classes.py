@@ -17,6 +17,7 @@ from hintseg.apps.studio.backend import _page_names
 from hintseg.errors import InputError, RunError
 from hintseg.hints.dataset import Dataset
 from hintseg.inference.evaluation import evaluate_split, evaluation
+from hintseg.inference.segmenter import Segmenter
 from hintseg.inference.suggest import suggest
 from hintseg.io.images import read_labels, write_labels
 
@@ -214,3 +215,6 @@ def test_what_is_left_out_of_the_truth_is_said(segmenter, scenes, caplog):
     told = [record.getMessage() for record in caplog.records]
     assert sum("label maps whose transparent pixels are taken as ignored or unlabeled: 1" in said for said in told) == 1
     assert sum("have no mask, left out" in said for said in told) == 1
+    caplog.clear()
+    evaluate_split(Segmenter(segmenter.network, segmenter.description, segmenter.run), scenes, "val")
+    assert caplog.text.count("have no mask, left out") == 1, "whoever opens the run anew is told, too"

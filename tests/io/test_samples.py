@@ -184,7 +184,7 @@ def test_a_run_shows_new_images_as_those_of_its_data_set(tmp_path, tiny):
     assert (mask[~HOLE] < 2).all()
     assert (segmenter.complete(dataset, "0")[HOLE] == 255).all(), "a hint there is no label"
     assert (segmenter.decoded(dataset, "0").pixels == dataset.image("0")).all()
-    _, target = TrainingImages(dataset, dataset.keys(None), ("points",), DataConfig()).target("0")
+    _, target = TrainingImages(dataset, dataset.keys(None), ("points",), DataConfig(), tmp_path / "cache").target("0")
     assert (target.labels[HOLE] == IGNORE_INDEX).all(), "training ignores it"
     assert (target.labels[~HOLE] != IGNORE_INDEX).all()
     for key in dataset.keys(None):

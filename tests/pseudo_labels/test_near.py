@@ -37,9 +37,7 @@ def test_a_superpixel_that_two_classes_touch_is_nobodys():
     assert (touched(labels, np.zeros(SIZE, np.int64), 2) == 2).all()
 
 
-def test_without_superpixels_or_hints_nothing_is_reached():
-    labels = click(10, 10, 0)
-    assert (touched(labels, None, 2) == 0).sum() == 1
+def test_without_hints_nothing_is_reached():
     nothing = np.full(SIZE, UNLABELED, np.uint8)
     assert not near_hints(nothing, 2).any()
     assert (touched(nothing, np.zeros(SIZE, np.int64), 2) == 2).all()

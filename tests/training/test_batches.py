@@ -13,10 +13,10 @@ from hintseg.training.data import TrainingImages
 from hintseg.training.loading import decode, loader
 
 
-def test_rare_images_with_placed_hints_are_drawn_more_often(scenes):
+def test_rare_images_with_placed_hints_are_drawn_more_often(scenes, tmp_path):
     keys = scenes.keys("train")
     (scenes.root / "points.json").write_text(json.dumps({keys[2]: [[5, 6, 0]]}))
-    images = TrainingImages(Dataset.open(scenes.root), keys, ("tags", "points"), DataConfig())
+    images = TrainingImages(Dataset.open(scenes.root), keys, ("tags", "points"), DataConfig(), tmp_path / "cache")
 
     def drawn(images, count):
         batches = TrainingBatches(images, DataConfig(), 9, 0, None)
@@ -25,15 +25,16 @@ def test_rare_images_with_placed_hints_are_drawn_more_often(scenes):
     half = drawn(images, 12)
     assert half[1::2] == [keys[2]] * 6
     assert sorted(half[0::2]) == sorted(2 * [keys[0], keys[1], keys[3]]), "the others come in turn"
-    plain = drawn(TrainingImages(scenes, keys, ("scribbles",), DataConfig()), 8)
+    plain = drawn(TrainingImages(scenes, keys, ("scribbles",), DataConfig(), tmp_path / "cache"), 8)
     assert sorted(plain[:4]) == sorted(plain[4:]) == sorted(keys)
 
 
-def test_batches_depend_on_seed_and_step_alone(scenes, tiny):
+def test_batches_depend_on_seed_and_step_alone(scenes, tiny, tmp_path):
     config = choose_recipe(weights="none", settings=tiny).data
-    images = TrainingImages(scenes, scenes.keys("train"), ("scribbles",), config)
-    one = TrainingBatches(images, config, 6, 0, None)
-    again = TrainingBatches(TrainingImages(scenes, scenes.keys("train"), ("scribbles",), config), config, 6, 0, None)
+    images, others = (
+        TrainingImages(scenes, scenes.keys("train"), ("scribbles",), config, tmp_path / "cache") for _ in range(2)
+    )
+    one, again = (TrainingBatches(which, config, 6, 0, None) for which in (images, others))
     for mine, theirs in zip(one[4], again[4], strict=True):
         assert torch.equal(mine, theirs)
     assert not torch.equal(one[4].image, TrainingBatches(images, config, 6, 1, None)[4].image)
@@ -43,10 +44,10 @@ def test_batches_depend_on_seed_and_step_alone(scenes, tiny):
     assert sorted(first_epoch) == sorted(scenes.keys("train"))
 
 
-def test_images_are_decoded_once_by_all_loader_processes(scenes, tiny, monkeypatch):
+def test_images_are_decoded_once_by_all_loader_processes(scenes, tiny, tmp_path, monkeypatch):
     config = choose_recipe(weights="none", settings=tiny).data
     keys = scenes.keys("train")
-    images, alone = (TrainingImages(scenes, keys, ("scribbles",), config) for _ in range(2))
+    images, alone = (TrainingImages(scenes, keys, ("scribbles",), config, tmp_path / "cache") for _ in range(2))
     decode(images, 0, lambda *_: None)
     assert images.missing() == list(keys)
     done = []

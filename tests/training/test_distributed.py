@@ -16,9 +16,9 @@ from safetensors.torch import load_file
 from tests.training.two_processes import TERMS
 
 from hintseg import train
-from hintseg.errors import ConfigError
+from hintseg.errors import ConfigError, RunError, TrainingError
 from hintseg.hints.labels import UNLABELED
-from hintseg.training.distributed import interrupted
+from hintseg.training.distributed import first_process_decides, interrupted
 from hintseg.training.interrupt import Interruption
 from hintseg.training.run_folder import locked
 
@@ -148,6 +148,42 @@ def test_a_signal_that_comes_while_processes_agree_is_not_lost():
     assert not interrupted(fabric, interruption)  # the other process does not know yet
     assert interruption.signal == signal.SIGTERM
     assert interrupted(fabric, interruption)
+
+
+@pytest.mark.parametrize("error", [TrainingError("unstable"), MemoryError()])
+def test_what_the_first_process_cannot_do_ends_all(error):
+    sent = []
+
+    class Process:
+        def __init__(self, first):
+            self.is_global_zero = first
+
+        def broadcast(self, told):
+            sent.append(told)
+            return sent[0]
+
+    def fail():
+        raise error
+
+    with pytest.raises(type(error)):
+        first_process_decides(Process(first=True), fail)
+    with pytest.raises(RunError, match=str(error) or "MemoryError"):
+        first_process_decides(Process(first=False), fail)
+    sent.clear()
+    assert [first_process_decides(Process(first), lambda: 7) for first in (True, False)] == [7, 7]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("hints", ["scribbles", "tags"])
+def test_a_checkpoint_that_cannot_be_written_ends_all(scenes, tiny, tmp_path, hints):
+    for name in ("checkpoint.pt", "tags.pt"):
+        (tmp_path / "run" / name).mkdir(parents=True)
+    (tmp_path / "run" / ".made-by.json").write_text("{}")
+    options = command(scenes, tmp_path / "run", [*tiny, "data.batch_size=4"], 2, 3, "--hints", hints)
+    done = subprocess.run(options, env=ENVIRONMENT, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 2
+    assert ".pt: writing failed" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_wrong_numbers_of_devices_stop_before_training(scenes, tiny, tmp_path):

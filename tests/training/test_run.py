@@ -63,6 +63,17 @@ def test_validation_joins_the_metrics_and_changes_nothing(run, tmp_path, scenes,
         run("other", validate="train")
 
 
+def test_what_the_validation_lacks_is_said_once_a_run(run, scenes, caplog, tmp_path):
+    first = scenes.keys("val")[0]
+    (scenes.root / "masks" / f"{first}.png").unlink()
+    for name in ("a", "b"):
+        caplog.clear()
+        run(name, validate="val", settings=["self_training.mode=classifier", "self_training.start=0.6"])
+        assert caplog.text.count("1 of 2 images of 'val' have no mask, left out") == 1
+        rows = csv.DictReader((tmp_path / name / "metrics.csv").read_text("utf-8").splitlines())
+        assert sum(bool(row["mean_iou_val"]) for row in rows) > 1
+
+
 def test_training_learns_the_scenes(scenes, tiny, tmp_path):
     segmenter = train(
         scenes, "points,scribbles", tmp_path / "run", weights="none", device="cpu", iterations=150,

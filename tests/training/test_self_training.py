@@ -49,9 +49,11 @@ def test_a_separate_stage_has_a_learning_rate_of_its_own(run, monkeypatch, kind,
     assert seen == pytest.approx(shares)
 
 
-def test_ignored_pixels_are_not_taught_by_completed_masks_and_its_segments_do_not_vote(scenes, tiny, monkeypatch):
+def test_ignored_pixels_are_not_taught_by_completed_masks_and_its_segments_do_not_vote(
+    scenes, tiny, tmp_path, monkeypatch
+):
     recipe = choose_recipe(weights="none", settings=tiny)
-    images = TrainingImages(scenes, scenes.keys("train"), ("scribbles",), recipe.data)
+    images = TrainingImages(scenes, scenes.keys("train"), ("scribbles",), recipe.data, tmp_path / "cache")
     network = Embedder(recipe.network, 3, "none").eval()
     first, *others = images.keys
 
@@ -96,7 +98,7 @@ def test_complete_gives_exactly_the_masks_that_training_used(run, scenes, hint_t
 
     record("training", self_training), record("user", inference_segmenter)
     recipe, description = segmenter.recipe, segmenter.description
-    images = TrainingImages(scenes, description.keys, description.hint_types, recipe.data)
+    images = TrainingImages(scenes, description.keys, description.hint_types, recipe.data, tmp_path / "cache")
     maps_of = partial(completion_maps, segmenter.network, recipe.inference)
     fabric = make_fabric("cpu", "32-true", 1)
     masks = self_training.soft_pseudo_labels(images, recipe, maps_of, tmp_path / "masks", fabric, lambda *_: None)

@@ -2,8 +2,10 @@
 
 import json
 import math
+import signal
 
 import numpy as np
+import pytest
 import torch
 
 from hintseg.api import choose_recipe
@@ -24,17 +26,34 @@ def test_tags_alone_train_and_resume(run, tmp_path, scenes, interrupted, same_we
         assert same_weights("a", f"b{number}")
 
 
+@pytest.mark.parametrize(("number", "error"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit)])
+def test_a_signal_waits_for_the_step_and_its_checkpoint(run, tmp_path, same_weights, number, error):
+    def interrupt(stage, done, total, values):
+        if stage == "tags" and done == 3:
+            signal.raise_signal(number)
+
+    options = {"hints": "tags", "settings": ["checkpoint_every=1000"]}
+    with pytest.raises(error):
+        run("parts", progress=interrupt, **options)
+    assert torch.load(tmp_path / "parts" / "tags.pt", weights_only=True)["step"] == 3
+    run("parts", resume=True, **options)
+    run("whole", **options)
+    assert same_weights("whole", "parts")
+
+
 def test_tags_that_name_every_class_still_give_a_memory_bank(run, scenes):
     tags = {key: ["ground", "square", "disc"] for key in scenes.keys("train")}
     (scenes.root / "tags.json").write_text(json.dumps(tags), "utf-8")
     assert set(run(hints="tags").index.images.tolist()) == set(range(4))
 
 
-def test_only_images_with_unplaced_classes_need_seeds(scenes, tiny):
+def test_only_images_with_unplaced_classes_need_seeds(scenes, tiny, tmp_path):
     config = choose_recipe(weights="none", settings=tiny).data
 
     def needed(*hint_types):
-        return unlocalized(TrainingImages(Dataset.open(scenes.root), scenes.keys("train"), hint_types, config))
+        return unlocalized(
+            TrainingImages(Dataset.open(scenes.root), scenes.keys("train"), hint_types, config, tmp_path)
+        )
 
     assert needed("scribbles") == []
     assert needed("boxes") == []
@@ -77,7 +96,7 @@ def test_a_tagged_background_has_the_border():
     assert shares[2, 4] < 0.5 < 0.65 < shares[0].min()
 
 
-def test_seeds_of_tags_beside_pixels_are_balanced(scenes, tiny, monkeypatch):
+def test_seeds_of_tags_beside_pixels_are_balanced(scenes, tiny, tmp_path, monkeypatch):
     scores = torch.zeros(3, 8, 8)
     scores[0], scores[1], scores[2, :, 7:] = 6, -20, 5  # on the right a disc is almost as likely as the ground
     monkeypatch.setattr(tag_classifier, "pixel_scores", lambda network, image: scores)
@@ -86,7 +105,9 @@ def test_seeds_of_tags_beside_pixels_are_balanced(scenes, tiny, monkeypatch):
 
     def discs(hint_types, balance):
         recipe = choose_recipe(weights="none", settings=[*tiny, f"completion.class_prior_power={balance}"])
-        images = TrainingImages(Dataset.open(scenes.root), scenes.keys("train"), hint_types, recipe.data)
+        images = TrainingImages(
+            Dataset.open(scenes.root), scenes.keys("train"), hint_types, recipe.data, tmp_path / "cache"
+        )
         found = tag_classifier._find(None, images, images.keys[0], recipe, True)
         return (found[:, found.shape[1] * 15 // 16 :] == 2).mean()
 

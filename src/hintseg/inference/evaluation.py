@@ -4,7 +4,6 @@ import logging
 import math
 from collections import Counter
 from collections.abc import Callable, Sequence
-from functools import cache
 from typing import Any
 
 from numpy.typing import NDArray
@@ -77,7 +76,8 @@ def evaluate_configs(
     matrices = [ConfusionMatrix(len(dataset.classes), IGNORE_INDEX) for _ in configs]
     images: list[list[tuple[str, float]]] = [[] for _ in configs]
     if len(keys) < len(listed):
-        _warn(f"{dataset.root}: {len(listed) - len(keys)} of {len(listed)} images of {split!r} have no mask, left out.")
+        left_out = f"{len(listed) - len(keys)} of {len(listed)} images of {split!r} have no mask, left out."
+        segmenter.warn_once(f"{dataset.root}: {left_out}")
     done_to = Counter[str]()
     for number, key in enumerate(keys):
         corrections = list[str]()
@@ -106,7 +106,7 @@ def evaluate_configs(
             progress(number + 1, len(keys))
         done_to.update(corrections)
     for what, count in done_to.items():
-        _warn(f"{dataset.root}: {what}: {count}.")
+        segmenter.warn_once(f"{dataset.root}: {what}: {count}.")
     if not images[0]:
         raise InputError(
             f"{dataset.root}: none of the {len(keys)} images of split {split!r} could be evaluated; the warnings above "
@@ -114,12 +114,6 @@ def evaluate_configs(
         )
     sort = [sorted(scored, key=lambda entry: entry[1]) for scored in images]
     return list(zip(matrices, sort, strict=True))
-
-
-@cache
-def _warn(sentence: str) -> None:
-    """Once, however often a split is measured."""
-    log.warning("%s", sentence)
 
 
 def _tell(classes: ClassMap) -> None:

@@ -7,7 +7,6 @@ reads, so that an index which came with somebody's run folder is never opened.
 
 import hashlib
 import math
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -78,15 +77,10 @@ def build_index(prototypes: Tensor, path: Path) -> None:
     # Evenly spaced segments are of all images, and the same every time.
     step = max(count // (SAMPLE * lists), 1)
     index.train(np.ascontiguousarray(prototypes[::step].numpy()))
-    for chunk in _chunks(prototypes):
-        index.add(chunk)
+    for chunk in prototypes.split(CHUNK):
+        index.add(np.ascontiguousarray(chunk.numpy()))
     with atomic_path(path) as temporary:
         faiss.write_index(index, str(temporary))
-
-
-def _chunks(prototypes: Tensor) -> Iterator[np.ndarray]:
-    for start in range(0, prototypes.shape[0], CHUNK):
-        yield np.ascontiguousarray(prototypes[start : start + CHUNK].numpy())
 
 
 def _opened(path: Path) -> Any:

@@ -14,7 +14,7 @@ from hintseg.functional.propagation.dense_crf import coarse_crf
 from hintseg.hints.labels import IGNORE_INDEX
 from hintseg.inference.retrieval import SegmentIndex, retrieval_probabilities
 from hintseg.network.embedder import Network, PixelMaps
-from hintseg.network.heads import resize
+from hintseg.network.heads import coarse_size, resize
 from hintseg.network.tta import multi_scale_maps
 
 NEIGHBORS = 20  # segments that vote [SPML]
@@ -81,8 +81,8 @@ def refined(image: NDArray[np.uint8], probabilities: Tensor, stride: int = 1) ->
     chosen = probabilities.amax(dim=(1, 2)) >= LEAST
     chosen[probabilities.argmax(dim=0).unique()] = True
     kept = torch.nonzero(chosen).flatten()
-    size = (max(height // stride, 1), max(width // stride, 1))
-    posterior = coarse_crf(image, F.adaptive_avg_pool2d(probabilities[kept], size), stride)
+    coarse = F.adaptive_avg_pool2d(probabilities[kept], coarse_size((height, width), stride))
+    posterior = coarse_crf(image, coarse, stride)
     result = torch.zeros_like(probabilities)
     result[kept] = resize(posterior[None], (height, width))[0]
     return result

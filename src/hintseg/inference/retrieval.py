@@ -8,6 +8,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
+from scipy.ndimage import find_objects
 from torch import Tensor
 
 from hintseg.errors import InputError, RunError
@@ -19,7 +20,7 @@ from hintseg.inference.large_index import LargeIndex
 from hintseg.io.listing import require_no_pipe
 from hintseg.io.storage.mirror import cache_folder
 from hintseg.io.writing import atomic_path
-from hintseg.network.heads import resize
+from hintseg.network.heads import coarse_size, resize
 
 MEMORY_BANK, EARLIER_MEMORY_BANK = "memory_bank.safetensors", "memory.safetensors"
 FIELDS = ("prototypes", "labels", "images", "boxes")
@@ -87,17 +88,9 @@ def index_image(
     count = split.keys_of_segment.shape[0]
     vectors = embeddings.permute(1, 2, 0).reshape(height * width, -1)
     prototypes = segment_prototypes(vectors, split.segment_of_pixel, count)
-    rows = torch.arange(height).repeat_interleave(width).float()
-    columns = torch.arange(width).repeat(height).float()
-    boxes = torch.stack(
-        [
-            _reduce(columns, split.segment_of_pixel, count, "amin") / width,
-            _reduce(rows, split.segment_of_pixel, count, "amin") / height,
-            (_reduce(columns, split.segment_of_pixel, count, "amax") + 1) / width,
-            (_reduce(rows, split.segment_of_pixel, count, "amax") + 1) / height,
-        ],
-        dim=1,
-    )
+    spans = find_objects(split.segment_of_pixel.reshape(height, width).numpy() + 1)
+    edges = [(across.start, down.start, across.stop, down.stop) for down, across in spans]
+    boxes = torch.tensor(edges).float() / torch.tensor([width, height, width, height])
     label_of_segment = split.keys_of_segment[:, 1]
     known = label_of_segment < num_classes
     images = torch.full((int(known.sum()),), image, dtype=torch.int64)
@@ -168,8 +161,7 @@ def retrieval_probabilities(
     Embeddings are enlarged to half the image's size before they are clustered, so that borders are finer
     than the network's cells.
     """
-    fine = [max(side // 2, 1) for side in size]
-    embeddings = F.normalize(resize(embeddings[None], fine)[0], dim=0, eps=1e-12)
+    embeddings = F.normalize(resize(embeddings[None], coarse_size(size, 2))[0], dim=0, eps=1e-12)
     clusters = image_segments(embeddings, grid)
     count = int(clusters.max()) + 1
     vectors = embeddings.permute(1, 2, 0).reshape(clusters.numel(), -1)
@@ -212,7 +204,3 @@ def nearest_to_click(
         for cosine, row in zip(similarity[0], rows[0].tolist(), strict=True)
     ]
     return clicked.cpu().numpy(), found
-
-
-def _reduce(values: Tensor, groups: Tensor, count: int, how: str) -> Tensor:
-    return torch.zeros(count).scatter_reduce_(0, groups, values, reduce=how, include_self=False)

@@ -59,8 +59,7 @@ class Segmenter:
         self.recipe = description.recipe
         self.classes = description.classes
         self.data: Dataset | str | Path | None = None  # of training, as the caller names it
-        self._size_warned = self._contrast_warned = self._bands_warned = False
-        self._told: set[str] = set()
+        self._warned: set[str] = set()
 
     @classmethod
     def open(
@@ -112,20 +111,25 @@ class Segmenter:
 
     def _shown(self, path: Path, view: BandSelection) -> DecodedImage:
         decoded = decode_image(path, view)
-        if view.bands and not self._bands_warned and not has_bands(path):
-            self._bands_warned = True
-            said = "%s is shown as it is, not by the channels %s of the run; further ones are not named."
-            log.warning(said, path.name, list(view.bands), extra={"once": "bands"})
-        if not self._contrast_warned and lost_contrast(path, view, decoded):
-            self._contrast_warned = True
+        if view.bands and "bands" not in self._warned and not has_bands(path):
+            channels = f"not by the channels {list(view.bands)} of the run; further ones are not named."
+            self.warn_once(f"{path.name} is shown as it is, {channels}", "bands")
+        if "contrast" not in self._warned and lost_contrast(path, view, decoded):
             whose, advice = "the run", "convert it to the scale of the training images"
             if view.limits is not None:
                 whose, advice = "the stated range", 'correct "range" in dataset.json'
-            log.warning(
-                "%s has almost no contrast after the stretch of %s, so its mask means little. Unless it is empty, %s. "
-                "Further ones are not named.", path.name, whose, advice, extra={"once": "contrast"},
-            )  # fmt: skip
+            self.warn_once(
+                f"{path.name} has almost no contrast after the stretch of {whose}, so its mask means little. Unless it "
+                f"is empty, {advice}. Further ones are not named.",
+                "contrast",
+            )
         return decoded
+
+    def warn_once(self, sentence: str, kind: str = "") -> None:
+        """Log a warning unless this segmenter gave one of its kind; without a kind, the same."""
+        if (once := kind or sentence) not in self._warned:
+            self._warned.add(once)
+            log.warning("%s", sentence, extra={"once": once})
 
     def predict_decoded(self, decoded: DecodedImage, config: InferenceConfig | None = None) -> NDArray[np.uint8]:
         """(H, W) uint8 class indices, `IGNORE_INDEX` where the image holds no data; see `predict`."""
@@ -188,14 +192,13 @@ class Segmenter:
 
     def _warn_of_size(self, side: int) -> None:
         largest = self.description.largest
-        if self._size_warned or not 0 < 2 * largest < side or largest > self.recipe.data.longest_side:
-            return
-        self._size_warned = True
-        log.warning(
-            "An image of %d pixels is segmented in full size, but training saw no more than %d. That is right for a "
-            "map of which it saw pieces. If larger images show the same, only finer, reduce them: --longest-side %d.",
-            side, largest, largest, extra={"once": "size"},
-        )  # fmt: skip
+        if 0 < 2 * largest < side and largest <= self.recipe.data.longest_side:
+            self.warn_once(
+                f"An image of {side} pixels is segmented in full size, but training saw no more than {largest}. That "
+                "is right for a map of which it saw pieces. If larger images show the same, only finer, reduce them: "
+                f"--longest-side {largest}.",
+                "size",
+            )
 
     def probabilities(self, image: ImageLike, config: InferenceConfig | None = None) -> NDArray[np.float32]:
         """(C, H, W) float32 class probabilities; see `predict`. Holds all classes of the whole image in memory."""
@@ -227,9 +230,7 @@ class Segmenter:
             learned_background=self.description.background,
         )  # fmt: skip
         for note in found.notes:
-            if note not in self._told:
-                self._told.add(note)
-                log.warning("%s", note)
+            self.warn_once(note)
         return found
 
     def hints(self, dataset: Dataset, key: str, hint_types: Sequence[str] | None = None) -> ImageHints:

@@ -1,8 +1,10 @@
 """A frozen backbone's feature maps of every image, computed once and kept on disk."""
 
 import hashlib
+import os
 import re
 import zlib
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +14,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from hintseg.config.schema import Recipe
+from hintseg.config.schema import InstantConfig, Recipe
 from hintseg.io.writing import atomic_path
 from hintseg.network.embedder import Embedder, PixelMaps
 from hintseg.network.heads import UnitPyramid
@@ -23,12 +25,17 @@ FEATURES_LIMIT = 20 * 10**9  # bytes of cached features
 NAME = re.compile("[0-9a-f]{32}")
 
 
-def scale_for(largest: int, recipe: Recipe) -> float:
-    """The scale at which the backbone sees images whose largest has sides up to `largest` pixels; 0: unknown."""
+def instant_config(recipe: Recipe) -> InstantConfig:
+    """The section of a recipe that the instant engine reads."""
     if recipe.instant is None:
         raise ValueError("the recipe has no section 'instant'")
+    return recipe.instant
+
+
+def scale_for(largest: int, recipe: Recipe) -> float:
+    """The scale at which the backbone sees images whose largest has sides up to `largest` pixels; 0: unknown."""
     side = min(largest or recipe.data.longest_side, recipe.data.longest_side)
-    return round(recipe.instant.image_side / side, 3)
+    return round(instant_config(recipe).image_side / side, 3)
 
 
 class FeatureStore:
@@ -49,7 +56,9 @@ class FeatureStore:
         self.scale = scale
         self.limit = limit
         self._levels = network.decoder.count if isinstance(network.decoder, UnitPyramid) else 0
-        self._backbone = _digest(network)
+        digest = network.backbone.digest()
+        digest.update(torch.cat([network.mean, network.std]).cpu().numpy().tobytes())
+        self._backbone = digest.hexdigest()
         self._held = sum(path.stat().st_size for path in self._files())
         self._checked: set[Path] = set()
 
@@ -113,6 +122,8 @@ class FeatureStore:
         except (OSError, SafetensorError):
             return None
         self._checked.add(path)
+        with suppress(OSError):  # somebody else's, or removed meanwhile
+            os.utime(path)  # used now: see `_make_room`
         return levels
 
     def _files(self) -> list[Path]:
@@ -127,15 +138,6 @@ class FeatureStore:
             if path != kept:
                 self._held -= path.stat().st_size
                 path.unlink(missing_ok=True)
-
-
-def _digest(network: Embedder) -> str:
-    told = hashlib.sha256()
-    for name, tensor in network.backbone.state_dict().items():
-        told.update(name.encode())
-        told.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().data)
-    told.update(torch.cat([network.mean, network.std]).cpu().numpy().tobytes())
-    return told.hexdigest()
 
 
 def _checksum(levels: list[Tensor]) -> int:

@@ -20,7 +20,7 @@ from hintseg.hints.labels import IGNORE_INDEX, UNLABELED
 from hintseg.inference.device import pick_device
 from hintseg.inference.segmenter import Segmenter
 from hintseg.inference.selection import CrfChoice, choose_crf, crf_without_hints, held_out, without_crf
-from hintseg.instant.features import FEATURES_LIMIT, FeatureStore, scale_for
+from hintseg.instant.features import FEATURES_LIMIT, FeatureStore, instant_config, scale_for
 from hintseg.instant.head import MOST_PIXELS, LabeledPixels, draw_pixels, fit_head, gathered
 from hintseg.instant.tags import localize_tagged
 from hintseg.io.images import resize_nearest
@@ -95,10 +95,7 @@ def start_from_head(network: Embedder, images: TrainingImages, progress: Progres
         The maps of an image by that head.
     """
     network.eval()
-    folder = images.cache
-    if folder is None:
-        raise ValueError("features need a folder")
-    store = _features(folder, network, recipe)
+    store = _features(images.cache, network, recipe)
     held = held_out(images.localized, recipe.selection.held_out, recipe.seed)
     fit_from_hints(network, images.only([key for key in images.keys if key not in held]), store, recipe, progress)
     return store.maps
@@ -116,19 +113,22 @@ def fit_from_hints(
     Returns:
         The recipe with what was chosen.
     """
-    config = recipe.instant
-    if config is None:
-        raise ValueError("the recipe has no section 'instant'")
+    config, total = instant_config(recipe), len(images.keys)
     first = max(config.steps // FIRST_FIT, 1)
-    total = len(images.keys)
+    count = min(config.pixels_per_image, max(MOST_PIXELS // total, 1))
+
+    def drawn(number: int, labels: NDArray[np.uint8]) -> LabeledPixels:
+        image, random = images.image(images.keys[number]), np.random.default_rng((recipe.seed, number))
+        return draw_pixels(store.pyramid(image), labels, images.num_classes, count, store.extent(image), random)
+
     for done, key in enumerate(images.keys, start=1):
         store.pyramid(images.image(key))
         progress("features", done, total, {})
     localize_tagged(images, store, recipe, progress)
     labeled = {}
-    for done, key in enumerate(images.keys, start=1):
-        labeled[key] = _pixels(store, images, key, images.sample(key).propagated, recipe)
-        progress("hints", done, total, {})
+    for number, key in enumerate(images.keys):
+        labeled[key] = drawn(number, images.sample(key).propagated)
+        progress("hints", number + 1, total, {})
     held = held_out(images.localized, recipe.selection.held_out, recipe.seed) if segmenter is not None else frozenset()
     if segmenter is None:  # whoever trains on chooses in the end
         crf = CrfChoice(masks=recipe.inference.crf, pseudo_labels=recipe.inference.crf)
@@ -142,10 +142,10 @@ def fit_from_hints(
     fit_head(network, gathered(list(labeled.values())), first, recipe.seed)
     progress("fit", 1, 2, {})
     parts = []
-    for done, key in enumerate(images.keys, start=1):
+    for number, key in enumerate(images.keys):
         if (labels := pseudo_labels(images, store, key, recipe, crf.pseudo_labels)) is not None:
-            parts.append(_pixels(store, images, key, labels, recipe))
-        progress("pseudo-labels", done, total, {})
+            parts.append(drawn(number, labels))
+        progress("pseudo-labels", number + 1, total, {})
     fit_head(network, gathered(parts), config.steps, recipe.seed)
     progress("fit", 2, 2, {})
     return recipe if crf.masks else without_crf(recipe)
@@ -167,15 +167,6 @@ def pseudo_labels(
         store.maps(image), image, target, recipe.completion, images.dataset.background, crf=crf
     )
     best, labels = probabilities.max(dim=0)
-    confident = best.numpy() >= (recipe.instant.confidence if recipe.instant else 0.0)
+    confident = best.numpy() >= instant_config(recipe).confidence
     confident &= resize_nearest(target.labels, confident.shape) != IGNORE_INDEX
     return np.where(confident, labels.numpy(), UNLABELED).astype(np.uint8)
-
-
-def _pixels(
-    store: FeatureStore, images: TrainingImages, key: str, labels: NDArray[np.uint8], recipe: Recipe
-) -> LabeledPixels:
-    config, number = recipe.instant, images.keys.index(key)
-    count = min(config.pixels_per_image if config else 1, max(MOST_PIXELS // len(images.keys), 1))
-    image, random = images.image(key), np.random.default_rng((recipe.seed, number))
-    return draw_pixels(store.pyramid(image), labels, images.num_classes, count, store.extent(image), random)

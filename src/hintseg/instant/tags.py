@@ -18,9 +18,10 @@ from torch import Tensor, nn
 from hintseg.config.schema import Recipe
 from hintseg.instant.features import FeatureStore
 from hintseg.instant.head import descend, joined_features
-from hintseg.pseudo_labels.cam import expected_fractions
-from hintseg.pseudo_labels.complete import balanced
+from hintseg.network.heads import coarse_size, resize
+from hintseg.pseudo_labels.cam import balanced, expected_fractions
 from hintseg.pseudo_labels.target import PseudoLabels
+from hintseg.training.augment import SOFT_STRIDE
 from hintseg.training.data import TrainingImages
 from hintseg.training.tag_classifier import image_seeds, tagged_probabilities, unlocalized
 
@@ -62,7 +63,7 @@ def localize_tagged(
     progress("tags", ROUNDS, ROUNDS, {})
     images.set_seeds(
         {
-            key: image_seeds(_enlarged(own, image), image, target)
+            key: image_seeds(resize(own[None], coarse_size(image.shape[:2], SOFT_STRIDE))[0], image, target)
             for own, (key, (image, target)) in zip(probabilities, targets.items(), strict=True)
         }
     )
@@ -150,8 +151,3 @@ def _told(targets: dict[str, tuple[NDArray[np.uint8], PseudoLabels]]) -> tuple[N
     """(N, C) each: classes that are there, and classes that cannot be."""
     present = np.stack([target.present_classes for _, target in targets.values()])
     return present, ~np.stack([target.candidate_classes for _, target in targets.values()])
-
-
-def _enlarged(probabilities: Tensor, image: NDArray[np.uint8]) -> Tensor:
-    size = [max(side // 4, 1) for side in image.shape[:2]]
-    return F.interpolate(probabilities[None], size=size, mode="bilinear", align_corners=False)[0]

@@ -1,5 +1,6 @@
 """Any timm network as a pyramid of feature maps at a chosen output stride."""
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,14 @@ class Backbone(nn.Module):
         """(B, 3, H, W) normalized images → maps (B, channels[i], H / strides[i], W / strides[i])."""
         maps: list[Tensor] = self.body(images)
         return maps
+
+    def digest(self) -> "hashlib._Hash":
+        """Of the names and values of its weights."""
+        digest = hashlib.sha256()
+        for name, tensor in self.state_dict().items():
+            digest.update(name.encode())
+            digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().data)
+        return digest
 
     def freeze_stages(self, max_stride: int) -> None:
         """Stop the gradient of every stage up to `max_stride` (0 freezes nothing).

@@ -33,6 +33,12 @@ def resize(maps: Tensor, size: Sequence[int]) -> Tensor:
     return F.interpolate(maps, size=tuple(size), mode="bilinear", align_corners=False)
 
 
+def coarse_size(size: Sequence[int], stride: int) -> tuple[int, int]:
+    """(height, width) in cells of `stride` pixels a side, at least one each."""
+    height, width = size
+    return max(height // stride, 1), max(width // stride, 1)
+
+
 class LightDecoder(nn.Module):
     """Top-down pyramid of 1×1 laterals and separable convolutions, with one image-wide context vector.
 
@@ -63,7 +69,7 @@ class LightDecoder(nn.Module):
             merged = self.smooth[position](merged)
         if merged is None:
             raise RuntimeError("the backbone returned no feature map of stride 4 or more")
-        return resize(merged, [max(side // self.stride, 1) for side in size])
+        return resize(merged, coarse_size(size, self.stride))
 
 
 class DilatedSum(nn.Module):
@@ -80,7 +86,7 @@ class DilatedSum(nn.Module):
     def forward(self, maps: Sequence[Tensor], size: Sequence[int]) -> Tensor:
         """Pyramid of an image of `size` (H, W) → (B, width, H / stride, W / stride)."""
         total: Tensor = sum((branch(maps[-1]) for branch in self.branches), torch.zeros((), device=maps[-1].device))
-        return resize(total, [max(side // self.stride, 1) for side in size])
+        return resize(total, coarse_size(size, self.stride))
 
 
 class PyramidPooling(nn.Module):
@@ -109,7 +115,7 @@ class PyramidPooling(nn.Module):
             for pool, cells in zip(self.pools, self.cells, strict=True)
         ]
         fused: Tensor = self.fuse(torch.cat([deepest, *pooled], dim=1))
-        return resize(fused, [max(side // self.stride, 1) for side in size])
+        return resize(fused, coarse_size(size, self.stride))
 
 
 class UnitPyramid(nn.Module):

@@ -85,17 +85,17 @@ def tiled_argmax(
     """
     height, width = size
     result = np.zeros((height, width), dtype=np.uint8)
-    bands = list(dict.fromkeys((rows.start, rows.stop) for rows, _ in tiles(height, width, side, overlap)))
+    bands = _spans(height, side, overlap)
     total = np.zeros((classes, 0, width), dtype=np.float32)
     done = 0  # rows before this are finished; `total` starts here
-    for number, (start, stop) in enumerate(bands):
-        grown = np.zeros((classes, stop - done, width), dtype=np.float32)
+    for number, rows in enumerate(bands):
+        grown = np.zeros((classes, rows.stop - done, width), dtype=np.float32)
         grown[:, : total.shape[1]] = total
         total = grown
-        for _, columns in tiles(stop - start, width, side, overlap):
-            part = look(slice(start, stop), columns)
-            total[:, start - done :, columns] += part * tile_weight(*part.shape[1:])
-        finished = bands[number + 1][0] if number + 1 < len(bands) else height
+        for columns in _spans(width, side, overlap):
+            part = look(rows, columns)
+            total[:, rows.start - done :, columns] += part * tile_weight(*part.shape[1:])
+        finished = bands[number + 1].start if number + 1 < len(bands) else height
         result[done:finished] = total[:, : finished - done].argmax(axis=0)
         total = total[:, finished - done :]
         done = finished

@@ -7,7 +7,9 @@ about how much of an image it has, and that images are taken of what is not back
 """
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from hintseg.hints.labels import UNLABELED
 
@@ -42,26 +44,17 @@ def activations(
     return activation_maps
 
 
-def balanced_probabilities(
-    scores: NDArray[np.floating], candidates: NDArray[np.bool_], background: int | None
-) -> NDArray[np.float32]:
-    """Pixel scores → probabilities of the candidate classes, each with its expected total before they sum to one.
+def balanced(scores: Tensor, power: float, expected: NDArray[np.floating]) -> Tensor:
+    """(T, h, w) probabilities, each class divided by its mean over the image to `power`, normalized.
 
-    Args:
-        scores, candidates, background: as for `activations`.
+    The mean counts in parts of what is `expected` of the class, (T,).
 
-    Returns:
-        (C, h, w), summing to one; zero for other classes.
+    Tags say that a class is there and not how large it is, and a network that learned from tags alone lets what covers
+    much of an image take what lies in it; [EM-Adapt, Papandreou et al., ICCV 2015] raises the present classes likewise.
     """
-    chosen = np.flatnonzero(candidates)
-    values = scores[chosen].astype(np.float64)
-    values[chosen == background] = LEVEL
-    probabilities = np.exp(values - values.max(axis=0))
-    probabilities /= probabilities.sum(axis=0)
-    probabilities *= (expected_fractions(chosen, background) / probabilities.mean(axis=(1, 2)))[:, None, None]
-    result = np.zeros(scores.shape, np.float32)
-    result[chosen] = probabilities / probabilities.sum(axis=0)
-    return result
+    totals = torch.as_tensor(expected, dtype=scores.dtype, device=scores.device)[:, None, None]
+    raised = scores / (scores.mean(dim=(1, 2), keepdim=True).clamp_min(1e-6) / totals) ** power
+    return raised / raised.sum(dim=0, keepdim=True).clamp_min(1e-12)
 
 
 def expected_fractions(classes: NDArray[np.integer], background: int | None) -> NDArray[np.float64]:

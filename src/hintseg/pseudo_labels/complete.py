@@ -16,9 +16,9 @@ from hintseg.functional.propagation.random_walk import random_walk
 from hintseg.hints.labels import UNLABELED
 from hintseg.hints.types.boxes import Box
 from hintseg.network.embedder import Network, PixelMaps
-from hintseg.network.heads import resize
+from hintseg.network.heads import coarse_size, resize
 from hintseg.network.tta import image_maps, middle_scale
-from hintseg.pseudo_labels.cam import expected_fractions
+from hintseg.pseudo_labels.cam import balanced, expected_fractions
 from hintseg.pseudo_labels.grabcut import box_pixels, resized_boxes
 from hintseg.pseudo_labels.target import PseudoLabels
 
@@ -65,7 +65,7 @@ def complete_image(
     if config.random_walk:
         scores = _walk(maps.embeddings, scores, (height, width))
     scores = scores / scores.sum(dim=0, keepdim=True).clamp_min(1e-12)
-    size = (max(height // STRIDE, 1), max(width // STRIDE, 1))
+    size = coarse_size((height, width), STRIDE)
     scores = resize(scores[None], size)[0]
     if config.class_prior_power > 0 and not (target.seeds < UNLABELED).any():
         scores = _as_large_as_expected(scores, target, classes, config.class_prior_power, background)
@@ -87,7 +87,7 @@ def complete_image(
 
 
 def _walk(embeddings: Tensor, scores: Tensor, size: tuple[int, int]) -> Tensor:
-    nodes = (max(size[0] // WALK_STRIDE, 1), max(size[1] // WALK_STRIDE, 1))
+    nodes = coarse_size(size, WALK_STRIDE)
     coarse = F.normalize(F.adaptive_avg_pool2d(embeddings, nodes), dim=0).permute(1, 2, 0)
     seeds = F.adaptive_avg_pool2d(scores, nodes)
     # Each class divided by its maximum over the image, so that a timid class is not walked over.
@@ -101,19 +101,6 @@ def _as_large_as_expected(
     """Classes that are certainly there raised to what they may cover; one that only may be there is not."""
     there = target.present_classes[classes] | (classes == background)
     return balanced(scores, power, expected_fractions(classes, background)) if there.all() else scores
-
-
-def balanced(scores: Tensor, power: float, expected: NDArray[np.floating]) -> Tensor:
-    """(T, h, w) probabilities, each class divided by its mean over the image to `power`, normalized.
-
-    The mean counts in parts of what is `expected` of the class, (T,).
-
-    Tags say that a class is there and not how large it is, and a network that learned from tags alone lets what covers
-    much of an image take what lies in it; [EM-Adapt, Papandreou et al., ICCV 2015] raises the present classes likewise.
-    """
-    totals = torch.as_tensor(expected, dtype=scores.dtype, device=scores.device)[:, None, None]
-    raised = scores / (scores.mean(dim=(1, 2), keepdim=True).clamp_min(1e-6) / totals) ** power
-    return raised / raised.sum(dim=0, keepdim=True).clamp_min(1e-12)
 
 
 def _only(scores: Tensor, where: Tensor) -> Tensor:

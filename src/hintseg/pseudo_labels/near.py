@@ -21,17 +21,15 @@ def near_hints(labels: NDArray[np.uint8], num_classes: int) -> NDArray[np.bool_]
     return cv2.distanceTransform(far, cv2.DIST_L2, 5) <= REACH * max(labels.shape)
 
 
-def touched(labels: NDArray[np.uint8], regions: NDArray[np.integer] | None, num_classes: int) -> NDArray[np.int64]:
+def touched(labels: NDArray[np.uint8], regions: NDArray[np.integer], num_classes: int) -> NDArray[np.int64]:
     """(H, W): the class of the superpixels that hints of one class alone touch, near them; num_classes elsewhere.
 
     Smooth sky may be one superpixel of half an image: a click in it says little about its far end.
 
     Args:
         labels: (H, W) uint8 hints.
-        regions: (H, W) superpixels; None: hints reach no further than their own pixels.
+        regions: (H, W) superpixels.
     """
-    if regions is None:
-        return np.minimum(labels, num_classes).astype(np.int64)
     hinted = labels < num_classes
     touches = np.zeros((int(regions.max()) + 1, num_classes), bool)
     touches[regions[hinted], labels[hinted]] = True

@@ -40,7 +40,7 @@ class TrainingImages:
     Args:
         dataset, keys, hint_types: which images and which of their hints.
         config: data section of the recipe.
-        cache: folder for superpixels, or None.
+        cache: folder for superpixels.
         digests: KEY → `pixel_digest` of the image; those without one are not compared.
         superpixels: about this many, over which labels are propagated; 0: they are not.
     """
@@ -51,7 +51,7 @@ class TrainingImages:
         keys: Sequence[str],
         hint_types: Sequence[str],
         config: DataConfig,
-        cache: Path | None = None,
+        cache: Path,
         digests: Mapping[str, str] | None = None,
         superpixels: int = LabelPropagationConfig().superpixels,
     ) -> None:
@@ -69,9 +69,10 @@ class TrainingImages:
 
     def set_seeds(self, seeds: dict[str, NDArray[np.uint8]]) -> None:
         """Probable labels to propagate from, by key, at the reduced size; in place of hints and of earlier ones."""
-        changed = self._seeds.keys() | seeds.keys()
-        self._seeds = seeds
-        self._samples = {key: sample for key, sample in self._samples.items() if key not in changed}
+        for key in self._seeds.keys() | seeds.keys():
+            self._samples.pop(key, None)
+        self._seeds.clear()  # in place: `only` shares them
+        self._seeds.update(seeds)
 
     def only(self, keys: Collection[str]) -> "TrainingImages":
         """Some of these images; what is known of them is shared."""
@@ -126,16 +127,12 @@ class TrainingImages:
 
     def _in_boxes(self, image: NDArray[np.uint8], boxes: Sequence[Box]) -> NDArray[np.uint8]:
         """`box_seeds`, from disk where they lie there."""
-        if self.cache is None:
-            return box_seeds(image, boxes)
         drawn = np.array([dataclasses.astuple(box) for box in boxes])
         path = self.cache / _named_after(f"boxes{image.shape}".encode() + drawn.tobytes() + image.tobytes())
         return cached_arrays(path, ["seeds"], lambda: [box_seeds(image, boxes)], image.shape[:2])[0]
 
-    def propagation_superpixels(self, key: str, image: NDArray[np.uint8]) -> NDArray[np.uint16] | None:
-        """(H, W) superpixels of `target`'s image over which its hints are propagated; None where they are not."""
-        if self.superpixels == 0:
-            return None
+    def propagation_superpixels(self, key: str, image: NDArray[np.uint8]) -> NDArray[np.uint16]:
+        """(H, W) superpixels of `target`'s image over which its hints are propagated."""
         return self._partitions(key, image)[1]
 
     def _read(self, key: str) -> Sample:
@@ -150,9 +147,6 @@ class TrainingImages:
         """Superpixels for segments and for label propagation, from disk where they lie there."""
         counts = self.config.num_superpixels, max(self.superpixels, 2)
         contours = resized_contours(self.dataset.contours(key), image.shape[:2])
-        if self.cache is None:
-            coarse, fine = partitions(image, counts, contours)
-            return coarse, fine
         told = b"" if contours is None else contours.tobytes()
         content = f"{image.shape}watershed{counts}".encode() + image.tobytes() + told
         path = self.cache / _named_after(content)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
@@ -19,7 +19,7 @@ from lightning_fabric import Fabric
 from lightning_fabric.strategies.ddp import DDPStrategy
 from torch import Tensor, nn
 
-from hintseg.errors import ConfigError, HintsegError, InputError, RunError
+from hintseg.errors import ConfigError, InputError, RunError
 from hintseg.network.embedder import PixelMaps
 from hintseg.training.batches import TrainingBatch
 from hintseg.training.interrupt import Interruption
@@ -66,16 +66,29 @@ def run_folder(out: Path, resume: bool, fabric: Fabric) -> Iterator[None]:
         RunError: the folder is in use, holds another run, or cannot be written.
     """
     with ExitStack() as held:
-        problem = None
-        if fabric.is_global_zero:
-            try:
-                held.enter_context(own_folder(out, resume))
-            except HintsegError as error:
-                problem = str(error)
-        problem = fabric.broadcast(problem)
-        if problem is not None:
-            raise RunError(problem)
+        first_process_decides(fabric, lambda: held.enter_context(own_folder(out, resume)))
         yield
+
+
+def first_process_decides(fabric: Fabric, work: Callable[[], Item]) -> Item:
+    """What `work` gives in the first process, in all of them; none waits for one that could not do it.
+
+    Raises:
+        Exception: in the first process what `work` raised there, a RunError that says it in the others.
+    """
+    found: Any = None
+    error = None
+    if fabric.is_global_zero:
+        try:
+            found = work()
+        except Exception as raised:
+            error = raised
+    found, problem = fabric.broadcast((found, None if error is None else str(error) or repr(error)))
+    if error is not None:
+        raise error
+    if problem is not None:
+        raise RunError(problem)
+    return found
 
 
 def shared_work(
@@ -107,14 +120,14 @@ def images_a_process(fabric: Fabric, batch: int) -> int:
 
 def whole_batch(fabric: Fabric, batch: TrainingBatch) -> TrainingBatch:
     """The images and hints of all processes, in the order of the batch."""
-    return TrainingBatch(*(torch.cat(_everyones(fabric, tensor)) for tensor in batch))
+    return TrainingBatch(*(_everyones(fabric, tensor).flatten(0, 1) for tensor in batch))
 
 
 def whole_maps(fabric: Fabric, maps: PixelMaps) -> PixelMaps:
     """The maps of all processes; this process's own have a gradient."""
     columns = []
     for own in maps:
-        parts = _everyones(fabric, own.detach())
+        parts = list(_everyones(fabric, own))
         parts[fabric.global_rank] = own
         columns.append(torch.cat(parts))
     return PixelMaps(*columns)
@@ -152,8 +165,5 @@ def disconnect(fabric: Fabric) -> None:
         dist.destroy_process_group()
 
 
-def _everyones(fabric: Fabric, tensor: Tensor) -> list[Tensor]:
-    own = tensor.contiguous()
-    parts = [torch.empty_like(own) for _ in range(fabric.world_size)]
-    dist.all_gather(parts, own)
-    return parts
+def _everyones(fabric: Fabric, tensor: Tensor) -> Tensor:
+    return fabric.all_gather(tensor)  # type: ignore[return-value]

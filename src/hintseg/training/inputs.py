@@ -6,17 +6,14 @@ The path of the data, worker processes, cores and how often a checkpoint is writ
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-from lightning_fabric import Fabric
-
 from hintseg.config.aliases import METHODS, TERMS, current_name, gone_changes
 from hintseg.config.explain import leaves
-from hintseg.errors import HintsegError, RunError, why
+from hintseg.errors import RunError, why
 from hintseg.hints.dataset_json import hint_files
 from hintseg.inference.run_config import RunConfig
 from hintseg.io.listing import require_no_pipe
@@ -103,7 +100,7 @@ class HintWatch:
 
 def run_inputs(job: Job, description: RunConfig, network: Embedder, precision: str, device: str) -> RunInputs:
     """The inputs of a run that is about to start, with the network before its first step on a kind of device."""
-    content = job.weights if job.weights == WEIGHTS_NONE else _weights_digest(network)
+    content = job.weights if job.weights == WEIGHTS_NONE else network.backbone.digest().hexdigest()[:16]
     settings = _settings(description) | {
         "tags_exhaustive": job.dataset.tags_exhaustive, "precision": precision, "device": device,
         "the content of the backbone's weights": content,
@@ -127,20 +124,6 @@ def agree_on_inputs(out: Path, inputs: RunInputs) -> str:
     content = {"format": FORMAT, "name": name, **inputs.__dict__}
     write_text(path, json.dumps(content, ensure_ascii=False))
     return name
-
-
-def first_process_decides(fabric: Fabric, work: Callable[[], str]) -> str:
-    """What `work` gives in the first process, or its RunError, in all of them."""
-    found, problem = "", None
-    if fabric.is_global_zero:
-        try:
-            found = work()
-        except HintsegError as error:
-            problem = str(error)
-    found, problem = fabric.broadcast((found, problem))
-    if problem is not None:
-        raise RunError(problem)
-    return found
 
 
 def _settings(description: RunConfig) -> dict[str, Any]:
@@ -176,14 +159,6 @@ def _current(settings: Mapping[str, Any]) -> dict[str, Any]:
     found[TERM_LIST] = [TERMS.get(name, name) for name in found[TERM_LIST]]
     found["inference.method"] = METHODS.get(found["inference.method"], found["inference.method"])
     return found
-
-
-def _weights_digest(network: Embedder) -> str:
-    digest = hashlib.sha256()
-    for name, tensor in network.backbone.state_dict().items():
-        digest.update(name.encode())
-        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
-    return digest.hexdigest()[:16]
 
 
 def _changed_keys(before: Mapping[str, str], now: Mapping[str, str]) -> Iterator[str]:

@@ -15,6 +15,7 @@ from hintseg.training.batches import TrainingBatch, TrainingBatches
 from hintseg.training.data import TrainingImages
 from hintseg.training.distributed import (
     add_gradients,
+    first_process_decides,
     images_a_process,
     interrupted,
     whole_batch,
@@ -67,6 +68,22 @@ def new_state(
         start=start,
         stop=recipe.iterations if stop is None else stop,
     )
+
+
+def train_until(
+    stop: int, state: TrainingState, images: TrainingImages, recipe: Recipe, fabric: Fabric,
+    interruption: Interruption, report: Report, keep: Callable[[], None], soft: dict[str, SoftMask] | None = None,
+) -> None:  # fmt: skip
+    """Train to before `stop`; `keep` writes every checkpoint, in the first process, one before a signal is obeyed."""
+    every = recipe.checkpoint_every
+    while state.step < stop:
+        until = min((state.step // every + 1) * every, stop)
+        with interruption:
+            train_steps(state, images, recipe, until, fabric, soft, report, interruption)
+            first_process_decides(fabric, keep)
+            stop_all = interrupted(fabric, interruption)
+        if stop_all:
+            interruption.obey()
 
 
 def train_steps(

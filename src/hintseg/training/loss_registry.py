@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from hintseg.contrib.rca import RegionMemoryBank, class_regions, regional_contrast
@@ -19,6 +18,7 @@ from hintseg.functional.losses.soft_cross_entropy import soft_cross_entropy
 from hintseg.functional.losses.tags import pool, tag_loss
 from hintseg.hints.labels import IGNORE_INDEX, UNLABELED
 from hintseg.network.embedder import PixelMaps
+from hintseg.network.heads import resize
 
 
 class TermInputs(NamedTuple):
@@ -68,9 +68,7 @@ CONFIDENT = 0.7  # only regions of classes that the network sees in the image ar
 
 
 def _completed(inputs: TermInputs) -> Tensor:
-    targets = inputs.soft
-    if targets.shape[-2:] != inputs.maps.logits.shape[-2:]:
-        targets = F.interpolate(targets, size=inputs.maps.logits.shape[-2:], mode="bilinear", align_corners=False)
+    targets = resize(inputs.soft, inputs.maps.logits.shape[-2:])
     return soft_cross_entropy(inputs.maps.logits, targets * inputs.inside[:, None], inputs.class_weight_power)
 
 

@@ -14,14 +14,14 @@ MOMENTUM, POWER = 0.9, 0.9  # of SGD and of the learning rate's decay [SPML]
 def build_optimizer(network: Embedder, config: OptimizerConfig) -> torch.optim.Optimizer:
     """Groups: backbone and rest, each weights and biases; biases may learn faster and do not decay."""
     groups = []
-    for module, rate in ((network.backbone, config.backbone_lr), (None, config.lr)):
-        named = [
-            (name, parameter)
+    for of_backbone, rate in ((True, config.backbone_lr), (False, config.lr)):
+        learning = [
+            parameter
             for name, parameter in network.named_parameters()
-            if parameter.requires_grad and (module is not None) == name.startswith("backbone.")
+            if parameter.requires_grad and name.startswith("backbone.") == of_backbone
         ]
-        weights = [parameter for _, parameter in named if parameter.ndim > 1]
-        biases = [parameter for _, parameter in named if parameter.ndim <= 1]
+        weights = [parameter for parameter in learning if parameter.ndim > 1]
+        biases = [parameter for parameter in learning if parameter.ndim <= 1]
         groups.append({"params": weights, "lr": rate, "base": rate, "weight_decay": config.weight_decay})
         fast = rate * config.bias_lr_mult
         groups.append({"params": biases, "lr": fast, "base": fast, "weight_decay": 0.0})

@@ -21,12 +21,12 @@ from hintseg.pseudo_labels.complete import completion_maps
 from hintseg.training.augment import SoftMask
 from hintseg.training.checkpoint import damage_explained, read_checkpoint, restore, save_checkpoint
 from hintseg.training.data import TrainingImages
-from hintseg.training.distributed import interrupted
+from hintseg.training.distributed import first_process_decides
 from hintseg.training.inputs import HintWatch
 from hintseg.training.interrupt import Interruption
 from hintseg.training.job import Job, finish
 from hintseg.training.loading import decode
-from hintseg.training.loop import TrainingState, new_state, train_steps
+from hintseg.training.loop import TrainingState, new_state, train_until
 from hintseg.training.run_folder import write_metrics, write_tensorboard
 from hintseg.training.self_training import MapsOf, remembered_segments, soft_pseudo_labels
 
@@ -60,7 +60,7 @@ class Run:
 
     def __init__(
         self, job: Job, description: RunConfig, images: TrainingImages, state: TrainingState, fabric: Fabric,
-        fingerprint: str, watch: HintWatch, first_maps: MapsOf | None = None,
+        fingerprint: str, watch: HintWatch, interruption: Interruption, first_maps: MapsOf | None = None,
     ) -> None:  # fmt: skip
         self.job = job
         self.out = job.out
@@ -73,9 +73,9 @@ class Run:
         self.watch = watch
         self.first_maps = first_maps
         self.history: list[dict[str, float]] = []
-        self.warned: set[str] = set()
+        self.segmenter = Segmenter(state.average.network, description, job.out)
         self.checkpoint = job.out / "checkpoint.pt"
-        self.interruption = Interruption()
+        self.interruption = interruption
         self.held_out = frozenset[str]()
         if (fraction := self.recipe.selection.held_out) > 0:
             self.held_out = held_out(images.localized, fraction, self.recipe.seed)
@@ -110,18 +110,19 @@ class Run:
 
     def _select(self) -> None:
         """Choose the post-processing by the images held out, which teach from now on; as before after a resume."""
+        if first_process_decides(self.fabric, self._chosen_crf) != self.recipe.inference.crf:
+            self.recipe = without_crf(self.recipe)
+        self.held_out = frozenset()
+
+    def _chosen_crf(self) -> bool:
         path = self.out / "selection.json"
-        if not path.exists() and self.fabric.is_global_zero:
-            segmenter = Segmenter(self.state.average.network, self.description, self.out)
+        if not path.exists():
             chosen = choose_crf(
-                segmenter, (self._hinted(key) for key in sorted(self.held_out)),
+                self.segmenter, (self._hinted(key) for key in sorted(self.held_out)),
                 lambda done: self._progress("selection", done, len(self.held_out)),
             )  # fmt: skip
             write_text(path, json.dumps({"crf": chosen.masks}))
-        self.fabric.barrier()
-        if json.loads(path.read_text("utf-8"))["crf"] != self.recipe.inference.crf:
-            self.recipe = without_crf(self.recipe)
-        self.held_out = frozenset()
+        return bool(json.loads(path.read_text("utf-8"))["crf"])
 
     def _hinted(self, key: str) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         image, target = self.images.target(key)
@@ -136,12 +137,11 @@ class Run:
             update={"objective": {"pseudo_label_cross_entropy": TermConfig(weight=1.0)}}
         )
         self.state = new_state(network, towards_masks, self.images.dataset.background, self.fabric, start=step)
+        self.segmenter.network = self.state.average.network
 
     def network_config(self) -> NetworkConfig:
         """What the final network is made of."""
-        if self.recipe.self_training.mode != "classifier":
-            return self.recipe.network
-        changes = {"classifier": "detached", "dropout": DROPOUT}
+        changes = {"classifier": "detached", "dropout": DROPOUT} if is_separate(self.recipe) else {}
         return self.recipe.network.model_copy(update=changes)
 
     def _train_until(self, stop: int, soft: dict[str, SoftMask] | None) -> None:
@@ -157,37 +157,30 @@ class Run:
 
         images = self.images.only([key for key in self.images.keys if key not in self.held_out])
         decode(self.images, self.recipe.data.num_workers, partial(self._progress, "decode"))
-        every = self.recipe.checkpoint_every
-        while self.state.step < stop:
-            until = min((self.state.step // every + 1) * every, stop)
-            with self.interruption:
-                train_steps(self.state, images, self.recipe, until, self.fabric, soft, report, self.interruption)
-                if self.fabric.is_global_zero:
-                    self._validate()
-                    save_checkpoint(self.checkpoint, self.state, self.fingerprint, self.history)
-                    write_metrics(self.out, self.history)
-                self.fabric.barrier()
-                stop_all = interrupted(self.fabric, self.interruption)
-            if stop_all:
-                self.interruption.obey()
-            if self.fabric.is_global_zero:
-                write_tensorboard(self.out, self.history, first)
+        train_until(
+            stop, self.state, images, self.recipe, self.fabric, self.interruption, report, partial(self._keep, first),
+            soft,
+        )  # fmt: skip
+
+    def _keep(self, first: int) -> None:
+        """A checkpoint, and what was measured since the iteration `first`."""
+        self._validate()
+        save_checkpoint(self.checkpoint, self.state, self.fingerprint, self.history)
+        write_metrics(self.out, self.history)
+        write_tensorboard(self.out, self.history, first)
 
     def _validate(self) -> None:
         """Mean IoU of the averaged network's softmax beside the last iteration's losses."""
         split = self.job.validate
         if split is None or self.state.step != self.history[-1]["iteration"] + 1:
             return
-        segmenter = Segmenter(self.state.average.network, self.description, self.out)
-        softmax = segmenter.with_inference(method="softmax", crf=False)
-        matrix, _ = evaluate_split(segmenter, self.images.dataset, split, softmax, wrong=self._warn_once)
+        softmax = self.segmenter.with_inference(method="softmax", crf=False)
+        matrix, _ = evaluate_split(self.segmenter, self.images.dataset, split, softmax, wrong=self._left_out)
         self.history[-1][f"mean_iou_{split}"] = matrix.scores().mean_iou
         log.info("mean IoU of %s: %.4f", split, matrix.scores().mean_iou)
 
-    def _warn_once(self, sentence: str) -> None:
-        if sentence not in self.warned:
-            self.warned.add(sentence)
-            log.warning("%s It is left out of the validation.", sentence)
+    def _left_out(self, sentence: str) -> None:
+        self.segmenter.warn_once(f"{sentence} It is left out of the validation.")
 
     def _completed(self, step: int) -> dict[str, SoftMask]:
         """Soft masks made with the averaged weights of `step`; made now unless they lie on disk.

@@ -14,6 +14,7 @@ from hintseg.hints.labels import IGNORE_INDEX
 from hintseg.inference.retrieval import SegmentIndex, index_image, merge
 from hintseg.io.writing import cached_arrays
 from hintseg.network.embedder import PixelMaps
+from hintseg.network.heads import coarse_size, resize
 from hintseg.pseudo_labels.complete import complete_image
 from hintseg.training.augment import SOFT_STRIDE, SoftMask
 from hintseg.training.data import TrainingImages
@@ -48,8 +49,7 @@ def _completed_mask(images: TrainingImages, recipe: Recipe, key: str, maps_of: M
         maps_of(image), image, target, recipe.completion, images.dataset.background, crf=recipe.inference.crf
     )
     classes = np.flatnonzero(target.candidate_classes)
-    size = (max(image.shape[0] // SOFT_STRIDE, 1), max(image.shape[1] // SOFT_STRIDE, 1))
-    probabilities = F.adaptive_avg_pool2d(found[classes], size).numpy()
+    probabilities = F.adaptive_avg_pool2d(found[classes], coarse_size(image.shape[:2], SOFT_STRIDE)).numpy()
     if recipe.instant is not None:  # where the head is not confident nothing is taught
         probabilities = np.where(probabilities.max(axis=0) >= recipe.instant.confidence, probabilities, 0)
     scaled = np.round(probabilities * 255).astype(np.uint8)
@@ -74,7 +74,7 @@ def remembered_segments(
             # Most of a segment's cells lie off its borders: no CRF.
             soft = complete_image(maps, image, target, recipe.completion, images.dataset.background, crf=False)
             embeddings = maps.embeddings.cpu()
-            labels = F.interpolate(soft[None], size=embeddings.shape[-2:], mode="bilinear", align_corners=False)
+            labels = resize(soft[None], embeddings.shape[-2:])
             ignored = torch.from_numpy(target.labels == IGNORE_INDEX)[None, None].float()
             ignored = F.adaptive_avg_pool2d(ignored, (embeddings.shape[1], embeddings.shape[2]))[0, 0] > 0.5
             classes = labels[0].argmax(dim=0).masked_fill(ignored, IGNORE_INDEX)

@@ -14,8 +14,9 @@ from hintseg.io.writing import write_text
 from hintseg.memory_errors import memory_explained
 from hintseg.network.embedder import Embedder
 from hintseg.training.data import TrainingImages
-from hintseg.training.distributed import disconnect, images_a_process, make_fabric, run_folder
-from hintseg.training.inputs import HintWatch, agree_on_inputs, first_process_decides, run_inputs
+from hintseg.training.distributed import disconnect, first_process_decides, images_a_process, make_fabric, run_folder
+from hintseg.training.inputs import HintWatch, agree_on_inputs, run_inputs
+from hintseg.training.interrupt import Interruption
 from hintseg.training.job import Job
 from hintseg.training.loop import new_state
 from hintseg.training.objective import require_known_terms, uses_propagated_labels
@@ -77,17 +78,22 @@ def _begin(job: Job, fabric: Fabric, start: Start | None) -> Run:
     watch = HintWatch(job.dataset.root, fabric.is_global_zero)
     images = job.images(recipe.label_propagation.superpixels if propagates else 0)
     inputs = run_inputs(job, description, network, job.precision, fabric.device.type)
-    fingerprint = first_process_decides(fabric, lambda: agree_on_inputs(job.out, inputs))
-    if fabric.is_global_zero and not (job.out / "run.json").exists():
-        write_text(job.out / "run.json", description.dump())
-    maps_of = None
+
+    def agreed() -> str:
+        name = agree_on_inputs(job.out, inputs)
+        if not (job.out / "run.json").exists():
+            write_text(job.out / "run.json", description.dump())
+        return name
+
+    fingerprint = first_process_decides(fabric, agreed)
+    maps_of, interruption = None, Interruption()
     with memory_explained("training", ADVICE, TrainingError):
         if start is None:
-            localize_tags(job, network, images, fabric, fingerprint)
+            localize_tags(job, network, images, fabric, fingerprint, interruption)
         elif uses_propagated_labels(recipe) or not (job.resume and (job.out / "checkpoint.pt").exists()):
             maps_of = start(network.to(fabric.device), images, job.progress)
             network.load_state_dict(fabric.broadcast(network.state_dict()))  # devices differ in the last bits
     torch.manual_seed(recipe.seed)
     stop = completion_step(recipe) if is_separate(recipe) else recipe.iterations
     state = new_state(network, recipe, job.dataset.background, fabric, stop=stop)
-    return Run(job, description, images, state, fabric, fingerprint, watch, maps_of)
+    return Run(job, description, images, state, fabric, fingerprint, watch, interruption, maps_of)

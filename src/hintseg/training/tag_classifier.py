@@ -19,24 +19,25 @@ from hintseg.functional.propagation.dense_crf import coarse_crf
 from hintseg.hints.labels import UNLABELED
 from hintseg.io.writing import cached_arrays
 from hintseg.network.embedder import Embedder
-from hintseg.network.heads import resize
+from hintseg.network.heads import coarse_size, resize
 from hintseg.network.tta import to_tensor
 from hintseg.pseudo_labels.cam import (
+    LEVEL,
     activations,
-    balanced_probabilities,
+    balanced,
     boundary_prior_odds,
     expected_fractions,
     seeds,
 )
-from hintseg.pseudo_labels.complete import balanced
 from hintseg.pseudo_labels.target import PseudoLabels
 from hintseg.training.augment import SOFT_STRIDE
 from hintseg.training.checkpoint import read_checkpoint, restore, save_checkpoint
 from hintseg.training.data import TrainingImages
 from hintseg.training.distributed import shared_work
+from hintseg.training.interrupt import Interruption
 from hintseg.training.job import Job
 from hintseg.training.loading import decode
-from hintseg.training.loop import new_state, train_steps
+from hintseg.training.loop import new_state, train_until
 
 log = logging.getLogger("hintseg")
 LOG_EVERY = 20
@@ -44,7 +45,9 @@ SCALES = (1.0, 1.5)  # of the activation maps, with mirror images
 CONFIDENCE = 0.8  # minimum probability of a seed, after a dense CRF
 
 
-def localize_tags(job: Job, network: Embedder, images: TrainingImages, fabric: Fabric, fingerprint: str) -> None:
+def localize_tags(
+    job: Job, network: Embedder, images: TrainingImages, fabric: Fabric, fingerprint: str, interruption: Interruption
+) -> None:
     """Train `network` on tags and set seeds in `images`; nothing where every class has a localized hint.
 
     `tags.pt` and `seeds/` are written to the run folder, and read back when resuming.
@@ -55,7 +58,9 @@ def localize_tags(job: Job, network: Embedder, images: TrainingImages, fabric: F
     keys, recipe = unlocalized(images), job.recipe
     if not keys or recipe.tags.iterations == 0:
         return
-    trained = _train_on_tags(job, network, images, fabric, fingerprint, len(keys))
+    said = "%d images have classes without a localized hint: %d iterations on tags first"
+    log.info(said, len(keys), recipe.tags.iterations)
+    trained = _train_on_tags(job, network, images, fabric, fingerprint, interruption)
     pixels = any((images.sample(key).labels < UNLABELED).any() for key in images.keys)
 
     def found(key: str, path: Path) -> NDArray[np.uint8]:
@@ -69,17 +74,14 @@ def localize_tags(job: Job, network: Embedder, images: TrainingImages, fabric: F
 
 
 def _train_on_tags(
-    job: Job, network: Embedder, images: TrainingImages, fabric: Fabric, fingerprint: str, count: int
+    job: Job, network: Embedder, images: TrainingImages, fabric: Fabric, fingerprint: str, interruption: Interruption
 ) -> Embedder:
-    """The network with the averaged weights, for `count` images to be seeded."""
-    recipe = job.recipe
-    iterations = recipe.tags.iterations
-    log.info("%d images have classes without a localized hint: %d iterations on tags first", count, iterations)
+    """The network with the averaged weights."""
+    recipe, none = job.recipe, SelfTrainingConfig(mode="none")
     terms = {name: TermConfig(weight=1.0) for name in ("tags", "partial_cross_entropy", "propagated_cross_entropy")}
     if (propagated := recipe.objective.get("propagated_cross_entropy")) is not None:
         terms["propagated_cross_entropy"] = propagated.model_copy(update={"weight": 1.0})
-    changes = {"iterations": iterations, "objective": terms, "self_training": SelfTrainingConfig(mode="none")}
-    own = recipe.model_copy(update=changes)
+    own = recipe.model_copy(update={"iterations": recipe.tags.iterations, "objective": terms, "self_training": none})
     state = new_state(network, own, images.dataset.background, fabric)
     history: list[dict[str, float]] = []
     path = job.out / "tags.pt"
@@ -94,12 +96,10 @@ def _train_on_tags(
 
     if state.step < own.iterations:
         decode(images, own.data.num_workers, lambda done, total: job.progress("decode", done, total, {}))
-    while state.step < own.iterations:
-        stop = min((state.step // own.checkpoint_every + 1) * own.checkpoint_every, own.iterations)
-        train_steps(state, images, own, stop, fabric, None, report)
-        if fabric.is_global_zero:
-            save_checkpoint(path, state, fingerprint, history)
-        fabric.barrier()
+    train_until(
+        own.iterations, state, images, own, fabric, interruption, report,
+        lambda: save_checkpoint(path, state, fingerprint, history),
+    )  # fmt: skip
     return state.average.network
 
 
@@ -128,7 +128,6 @@ def unlocalized(images: TrainingImages) -> list[str]:
 @torch.no_grad()
 def pixel_scores(network: Embedder, image: NDArray[np.uint8]) -> Tensor:
     """(C, h, w) logits averaged over scales and mirror images, at `SOFT_STRIDE`."""
-    size = (max(image.shape[0] // SOFT_STRIDE, 1), max(image.shape[1] // SOFT_STRIDE, 1))
     pixels = to_tensor(image, network)
     total = torch.zeros((), device=pixels.device)
     for scale in SCALES:
@@ -138,7 +137,7 @@ def pixel_scores(network: Embedder, image: NDArray[np.uint8]) -> Tensor:
         for mirrored in (False, True):
             logits = network(resized.flip(3) if mirrored else resized).logits
             logits = logits.flip(3) if mirrored else logits
-            total = total + resize(logits, size)[0]
+            total = total + resize(logits, coarse_size(image.shape[:2], SOFT_STRIDE))[0]
     return (total / (2 * len(SCALES))).cpu()
 
 
@@ -157,8 +156,10 @@ def tagged_probabilities(
         return scores[classes].softmax(dim=0)
     power = recipe.tags.background_score_power
     if power is None:
-        found = balanced_probabilities(scores.numpy(), target.candidate_classes, background)
-        activation_maps = np.sqrt(found[classes])  # overconfident
+        values = scores[classes].double()
+        values[classes == background] = LEVEL
+        found = balanced(values.softmax(dim=0), 1.0, expected_fractions(classes, background)).float()
+        activation_maps = np.sqrt(found.numpy())  # overconfident
         activation_maps[classes == background] *= boundary_prior_odds(
             activation_maps.shape[1:], recipe.tags.boundary_prior
         )

@@ -54,7 +54,7 @@ def test_a_run_says_once_that_images_are_black(scenes, tiny, deep, tmp_path, cap
             lambda: list(complete_masks(segmenter, deep, deep.keys(), (), "", str(tmp_path / "out"), overwrite=True)),
         ):
             caplog.clear()
-            segmenter._contrast_warned = False
+            segmenter._warned.clear()
             work()
             found = [sentence for sentence in warned(caplog) if "almost no contrast" in sentence]
             assert len(found) == (said is not None)

@@ -263,14 +263,14 @@ def test_images_that_have_hints_say_nothing_of_a_class_that_is_added_later(tab, 
     assert json.loads((folder / "verified_classes.json").read_text("utf-8"))["b"] == list(range(dog))
 
 
-def test_tags_still_teach_after_a_class_was_added(tab, folder):
+def test_tags_still_teach_after_a_class_was_added(tab, folder, tmp_path):
     put(tab, complete=True)
     (folder / "tags.json").write_text(json.dumps({key: [0] for key in Dataset.open(folder).paths}))
     classes = [*({"id": one["id"], "name": one["name"]} for one in tab.reload()["classes"]), {"name": "dog"}]
     assert put(tab, classes=classes).status_code == 200
     dataset = Dataset.open(folder)
     keys = tuple(dataset.paths)
-    images = TrainingImages(dataset, keys, ("tags",), choose_recipe(weights="none").data)
+    images = TrainingImages(dataset, keys, ("tags",), choose_recipe(weights="none").data, tmp_path / "cache")
     assert set(unlocalized(images)) == set(keys)
 
 

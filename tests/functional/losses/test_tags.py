@@ -11,7 +11,7 @@ from hintseg.errors import ConfigError
 from hintseg.functional.losses.tags import POOLINGS, pool, tag_loss
 from hintseg.pseudo_labels.cam import (
     activations,
-    balanced_probabilities,
+    balanced,
     boundary_prior_odds,
     expected_fractions,
     seeds,
@@ -93,17 +93,13 @@ def test_activations_by_hand():
 
 
 def test_balanced_shares_by_loop():
-    maps = scores()[0].numpy()
-    allowed = np.array([True, True, False])
-    for background in (None, 0):
-        found = balanced_probabilities(maps, allowed, background)
-        values = [[2.0 if label == background else maps[label, y, x] for label in (0, 1)] for y, x in np.ndindex(4, 5)]
-        shares = [[math.exp(value) / sum(map(math.exp, pair)) for value in pair] for pair in values]
-        means = [sum(pair[label] for pair in shares) / 20 for label in (0, 1)]
-        for (y, x), pair in zip(np.ndindex(4, 5), shares, strict=True):
-            totals = [0.5, 0.5] if background is None else [2 / 3, 1 / 3]
-            claims = [totals[label] * pair[label] / means[label] for label in (0, 1)]
-            assert found[:, y, x].tolist() == pytest.approx([claims[0] / sum(claims), claims[1] / sum(claims), 0])
+    shares = scores()[0, :2].softmax(dim=0)
+    means = [shares[label].sum().item() / 20 for label in (0, 1)]
+    for totals in ([0.5, 0.5], [2 / 3, 1 / 3]):
+        found = balanced(shares, 1.0, np.array(totals))
+        for y, x in np.ndindex(4, 5):
+            claims = [totals[label] * shares[label, y, x].item() / means[label] for label in (0, 1)]
+            assert found[:, y, x].tolist() == pytest.approx([claims[0] / sum(claims), claims[1] / sum(claims)])
 
 
 @pytest.mark.parametrize(

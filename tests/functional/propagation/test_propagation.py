@@ -12,7 +12,7 @@ from hintseg.functional.affinity.lattice import PermutohedralLattice
 from hintseg.functional.propagation import random_walk as walk_module
 from hintseg.functional.propagation.dense_crf import dense_crf
 from hintseg.functional.propagation.random_walk import random_walk
-from hintseg.functional.propagation.vote import nearest_segments, vote, vote_fractions
+from hintseg.functional.propagation.vote import label_fractions, nearest_segments, vote
 
 
 def slow_walk(embeddings, seeds, concentration, exponent, doublings):
@@ -170,7 +170,7 @@ def test_votes_by_hand_and_ties_to_the_smallest():
     assert vote(query, memory, labels, 1, 3).tolist() == [2]
     assert vote(query, memory, labels, 2, 3).tolist() == [1]
     assert vote(query, memory, labels, 100, 3).tolist() == [2]
-    torch.testing.assert_close(vote_fractions(query, memory, labels, 3, 3), torch.tensor([[0, 1 / 3, 2 / 3]]))
+    torch.testing.assert_close(label_fractions(labels[None, :3], 3), torch.tensor([[0, 1 / 3, 2 / 3]]))
     with pytest.raises(InputError, match="no training segment has a class"):
         vote(query, memory[:0], labels[:0], 3, 3)
 

@@ -49,12 +49,7 @@ def vote(queries: Tensor, bank: Tensor, bank_labels: Tensor, k: int, num_classes
     Returns:
         (Q,) int64.
     """
-    return vote_fractions(queries, bank, bank_labels, k, num_classes).argmax(dim=1)
-
-
-def vote_fractions(queries: Tensor, bank: Tensor, bank_labels: Tensor, k: int, num_classes: int) -> Tensor:
-    """(Q, num_classes) float32: fraction of the k nearest that carry each label."""
-    return label_fractions(bank_labels[nearest_segments(queries, bank, k)[1]], num_classes)
+    return label_fractions(bank_labels[nearest_segments(queries, bank, k)[1]], num_classes).argmax(dim=1)
 
 
 def label_fractions(labels: Tensor, num_classes: int) -> Tensor:
