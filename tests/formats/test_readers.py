@@ -458,7 +458,7 @@ def test_splits_of_coco(root):
     for split, name in (("train", "instances_train2017.json"), ("val", "valid/_annotations.coco.json")):
         add_image(root / f"{split}.png")
         coco(root, [{}], images=[{"id": 1, "file_name": f"{split}.png"}], name=name)
-    assert Result(root).splits == {"train": ("train",), "val": ("val",)}
+    assert Result(root).splits == {"val": ("val",)}
 
 
 def test_images_without_annotations_are_said(root):

@@ -229,3 +229,88 @@ def test_classes_of_another_project_are_not_absent(tmp_path):
     dataset, _ = import_dataset(tmp_path / "in", tmp_path / "out")
     for key in "ab":
         assert not dataset.hints(key).absent(2).any()
+
+
+@TOOLS
+@pytest.mark.parametrize("names", [("train", "bus"), ("train-station", "airport"), ("train", "extra")])
+def test_files_called_train_leave_no_other_image_out(tmp_path, write, suffix, names):
+    together(tmp_path / "in", *"abcd")
+    for name, images in zip(names, ("ab", "cd"), strict=True):
+        write(tmp_path / "in" / f"{name}.{suffix}", *images)
+    dataset, _ = import_dataset(tmp_path / "in", tmp_path / "out")
+    assert dataset.keys("train") == ("a", "b", "c", "d")
+
+
+@TOOLS
+@pytest.mark.parametrize("place", ["", "lists"])
+def test_lists_name_annotated_images(tmp_path, write, suffix, place):
+    for folder in ("photos", "depth"):
+        for name in "ab":
+            photograph(tmp_path / "in" / folder / f"{name}.jpg", 64, 48)
+    write(tmp_path / "in" / f"annotations.{suffix}", "photos/a", "photos/b")
+    (tmp_path / "in" / place).mkdir(exist_ok=True)
+    (tmp_path / "in" / place / "val.txt").write_text("b\n")
+    dataset, _ = import_dataset(tmp_path / "in", tmp_path / "out")
+    assert dataset.keys("train") == ("a",)
+
+
+def test_an_ambiguous_list_is_told_and_folders_count(tmp_path):
+    for split in ("train", "val"):
+        labelme(tmp_path / "in", split, "a")
+    (tmp_path / "in" / "lists").mkdir()
+    (tmp_path / "in" / "lists" / "val.txt").write_text("a\n")
+    dataset, found = import_dataset(tmp_path / "in", tmp_path / "out")
+    assert dataset.keys("val") == ("val/a",)
+    assert any("may be" in note and note.endswith("The list is not read.") for note in found.notes)
+
+
+@pytest.mark.parametrize(
+    ("lines", "kept", "said"),
+    [("b.jpg 0.91\n", ("a",), "lists 1 images of val"), ("b was right\nbut\nnot all\n", ("a", "b"), "not read")],
+)
+def test_what_a_list_says_is_told(tmp_path, lines, kept, said):
+    together(tmp_path / "in", *"ab")
+    boxes_of_coco(tmp_path / "in" / "annotations.json", "a", "b")
+    (tmp_path / "in" / "eval.txt").write_text(lines)
+    dataset, found = import_dataset(tmp_path / "in", tmp_path / "out")
+    assert dataset.keys("train") == kept
+    assert any("eval.txt: " in note and said in note for note in found.notes)
+
+
+def test_files_that_contain_the_name_of_their_image_say_no_split(tmp_path):
+    for name, image in (("Test_1", "test_1"), ("ann_test_2", "test_2"), ("a", "a")):
+        labelme(tmp_path / "in", ".", image)
+        (tmp_path / "in" / f"{image}.json").rename(tmp_path / "in" / f"{name}.json")
+    assert import_dataset(tmp_path / "in", tmp_path / "out")[0].splits == ()
+
+
+@pytest.mark.parametrize("folder", ["testset", "valimages", "autosplit_val", "testdev2017"])
+def test_joined_words_name_splits(tmp_path, folder):
+    labelme(tmp_path / "in", "north", "a")
+    labelme(tmp_path / "in", folder, "b")
+    assert import_dataset(tmp_path / "in", tmp_path / "out")[0].keys("train") == ("a",)
+
+
+def test_an_entry_of_darknet_that_is_no_split_is_none(tmp_path):
+    root = tmp_path / "in"
+    for folder in ("coco", "other"):
+        photograph(root / folder / f"{folder[0]}.jpg", 64, 48)
+        (root / folder / f"{folder[0]}.txt").write_text("0 0.5 0.5 0.2 0.2\n")
+    (root / "obj.names").write_text("cow\n")
+    (root / "obj.data").write_text("classes = 1\nnames = obj.names\neval = coco\n")
+    dataset, found = import_dataset(root, tmp_path / "out")
+    assert dataset.splits == ()
+    assert not any("coco" in note for note in found.notes)
+
+
+def test_the_background_is_verified_in_files_that_never_drew_it(tmp_path):
+    together(tmp_path / "in", "a", "b")
+    for name, labels in (("a", ("cow", "soil")), ("b", ("cow",))):
+        boxes_of_label_studio(tmp_path / "in" / f"{name}.json", *[name] * len(labels))
+        tasks = json.loads((tmp_path / "in" / f"{name}.json").read_text())
+        for task, label in zip(tasks, labels, strict=True):
+            task["annotations"][0]["result"][0]["value"]["rectanglelabels"] = [label]
+        (tmp_path / "in" / f"{name}.json").write_text(json.dumps(tasks))
+    dataset, _ = import_dataset(tmp_path / "in", tmp_path / "out", background="soil")
+    assert not (tmp_path / "out" / "verified_classes.json").exists()
+    assert dataset.classes[dataset.background] == "soil"

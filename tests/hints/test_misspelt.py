@@ -42,6 +42,7 @@ def put(folder, name):
         ("contour", "contours"),
         ("Train.txt", "train.txt"),
         ("train2017.txt", "train.txt"),
+        ("val.TXT", "val.txt"),
     ],
 )
 def test_a_misspelt_name_is_told(folder, name, meant):

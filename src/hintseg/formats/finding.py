@@ -68,10 +68,12 @@ class ImageFinder:
 
     Args:
         root: nothing outside is found but through a link inside.
+        among: images that can be meant; None: all below `root`.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, among: list[Path] | None = None) -> None:
         self.root = root
+        self._among = among
 
     def find_named(self, name: str, where: Path, without: frozenset[str] = frozenset()) -> Path | None:
         """`find` of a name as it is, then without a URL's query, then without its escapes."""
@@ -188,7 +190,8 @@ class ImageFinder:
     @cached_property
     def images(self) -> list[Path]:
         """Those that are images."""
-        return [path for path in self.files if path.suffix.lower() in IMAGE_SUFFIXES]
+        known = self._among
+        return [path for path in self.files if path.suffix.lower() in IMAGE_SUFFIXES] if known is None else known
 
     @cached_property
     def _by_name(self) -> dict[str, list[Path]]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hintseg.errors import InputError
+from hintseg.formats.label_colors import means_background
 from hintseg.formats.names import is_showable, shortest_keys
 from hintseg.formats.reader import Imported
 from hintseg.formats.splits import files_by_image, find_splits, split_of
@@ -17,8 +18,11 @@ from hintseg.hints.names import names_alike, plain_name
 MOST_NAMED = 10  # names in a sentence
 
 
-def finish(found: Imported) -> None:
+def finish(found: Imported, background: str | None = None) -> None:
     """Give images the shortest keys: names alone, or, where two share one, paths from their common folder.
+
+    Args:
+        background: the class of all that is not drawn.
 
     Raises:
         InputError: a name has letters that cannot be shown, or means a folder that is not there, or one image is
@@ -45,7 +49,7 @@ def finish(found: Imported) -> None:
             if not (found.regions[key] == label).any():
                 found.leave_out("region that others cover wholly", key, label)
     _note_unused(found)
-    _note_unverified(found)
+    _note_unverified(found, background)
     for one, other in names_alike(found.classes):
         found.note(
             f"the classes {one!r} and {other!r} differ in case only and are imported as two; if they are one, "
@@ -99,10 +103,11 @@ def _note_unused(found: Imported) -> None:
         )
 
 
-def _note_unverified(found: Imported) -> None:
-    """Classes that an annotation file does not list are not verified in its images."""
+def _note_unverified(found: Imported, background: str | None) -> None:
+    """Classes that an annotation file does not list are not verified in its images, but for the background."""
     labels = {plain_name(name): label for label, name in enumerate(found.classes)}
-    everywhere = {plain_name(name) for names in found.listed.values() for name in names}
+    listed = {name for names in found.listed.values() for name in names}
+    everywhere = {plain_name(name) for name in listed if name != background and not means_background(name)}
     for key, own in files_by_image(found).items():
         if all(found.listed.get(where) for where in own):
             left = everywhere - {plain_name(name) for where in own for name in found.listed[where]}

@@ -95,7 +95,7 @@ def import_dataset(
         raise InputError(f"{source}: holds no annotations {wanted}; known: {', '.join(NAMES[1:])}.")
     if unlabeled is not None and not found.whole:
         raise ConfigError(f"--unlabeled: is for label maps, of which {source} has none.")
-    finish(found)
+    finish(found, background)
     label = found.label(background) if background is not None else _known_background(found)
     if not found.classes:
         reasons = [*found.notes, *(f"left out: {what}, {count} times." for what, count in found.lost.items())]

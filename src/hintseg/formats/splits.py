@@ -4,6 +4,8 @@ import re
 from collections import Counter, defaultdict
 from pathlib import Path
 
+from hintseg.errors import InputError
+from hintseg.formats.finding import ImageFinder
 from hintseg.formats.reader import Imported
 from hintseg.hints.splits import split_among, split_named, words_of
 from hintseg.io.reading import lines_of
@@ -20,8 +22,8 @@ def read_split_lists(folder: Path, found: Imported) -> None:
 def find_splits(found: Imported) -> None:
     """Add the splits of images of which the format says none: of lists below `root`, then of names.
 
-    The name of a file about several images counts before the folder of an image, and this before that of a file.
-    Folders hold images out, unless they would hold out all; what is not held out is trained on.
+    The name of a file about several images counts before the folder of an image, and this before that of a file. Names
+    hold images out, folders' unless they would hold out all; what is not held out is trained on.
     """
     if not found.splits:
         _read_lists_below(found)
@@ -33,15 +35,17 @@ def find_splits(found: Imported) -> None:
         if key in listed:
             continue
         # A file about one image may be called like it, whatever that says.
-        about = [where for where in files[key] if several[where] > 1 or not where.stem.startswith(path.stem)]
-        by_file = next(filter(None, (split_among(words_of(where.stem)) for where in about)), None)
-        if by_file is not None:
-            found.split(by_file, key)
-        elif split := next(filter(None, (_split_of_folders(where, found.root) for where in (path, *files[key]))), None):
+        own = path.stem.casefold()
+        about = [where for where in files[key] if several[where] > 1 or own not in where.stem.casefold()]
+        by_file = [split for where in about if (split := split_among(words_of(where.stem)))]
+        folders = [split for where in (path, *files[key]) if (split := _split_of_folders(where, found.root))]
+        split = next(iter((*by_file, *folders)), "train")
+        if split != "train" and by_file:
+            found.split(split, key)
+        elif split != "train":
             by_folder[key] = split
-    held_out = {key: split for key, split in by_folder.items() if split != "train"}
-    if len(held_out) < len(found.images):
-        for key, split in held_out.items():
+    if len(by_folder) < len(found.images):
+        for key, split in by_folder.items():
             found.split(split, key)
     counts = {name: len(set(keys) - listed) for name, keys in found.splits.items() if name != "train"}
     if told := ", ".join(f"{count} {name}" for name, count in sorted(counts.items()) if count):
@@ -84,7 +88,7 @@ def _read_lists_below(found: Imported) -> None:
             "keep those of one folder, or write train.txt and val.txt into the data set."
         )
     for path in lists if len(folders) == 1 else ():
-        _read_list(path, found)
+        _read_list(path, found, surely=False)
 
 
 def _is_label_file(path: Path) -> bool:
@@ -92,25 +96,44 @@ def _is_label_file(path: Path) -> bool:
     return any(re.fullmatch(r"\s*\d+(\s+[-+.\deE]+){4,}\s*", line) for line in lines_of(path))
 
 
-def _read_list(path: Path, found: Imported) -> None:
+def _read_list(path: Path, found: Imported, surely: bool = True) -> None:
+    """Add the split of a list.
+
+    Args:
+        surely: whether the format says that it is one; else it says how many images it names, and counts if most of
+            its lines do.
+
+    Raises:
+        InputError: a name may be several of the annotated images, and the list is surely one.
+    """
     split = split_named(path.stem)
     if split is None:
         return
+    finder = ImageFinder(found.root, list(found.images.values()))
     keys = {path: key for key, path in found.images.items()}
-    missing = 0
-    for line in filter(None, map(str.strip, lines_of(path))):
-        image = _image(line, path, found)
-        if image in keys:
-            found.split(split, keys[image])
-        else:
-            missing += 1
-    if missing:
+    lines = list(filter(None, map(str.strip, lines_of(path))))
+    try:
+        images = [_image(line, path, finder) for line in lines]
+    except InputError as error:
+        if surely:
+            raise
+        found.note(f"{error} The list is not read.")
+        return
+    named = [keys[image] for image in images if image is not None]
+    if not surely and 2 * len(named) <= len(lines):
+        found.note(f"{path}: {len(lines) - len(named)} of its {len(lines)} lines name no annotated image; not read.")
+        return
+    for key in named:
+        found.split(split, key)
+    if not surely:
+        found.note(f"{path}: lists {len(set(named))} images of {split}.")
+    if missing := len(lines) - len(named):
         found.note(f"{path}: {missing} of the images listed are not among the annotated ones.")
 
 
-def _image(line: str, path: Path, found: Imported) -> Path | None:
+def _image(line: str, path: Path, finder: ImageFinder) -> Path | None:
     """A name, or one followed by numbers or the name of its label map."""
     for name in dict.fromkeys((line, line.split()[0])):
-        if (image := found.finder.find(name, path, without=MAPS)) is not None:
+        if (image := finder.find(name, path, without=MAPS)) is not None:
             return image
     return None

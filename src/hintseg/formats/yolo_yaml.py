@@ -10,11 +10,11 @@ from hintseg.errors import InputError
 from hintseg.formats.finding import parts_of
 from hintseg.formats.name_lists import read_names
 from hintseg.formats.reader import Imported
-from hintseg.hints.splits import MEANINGS
 from hintseg.io.reading import lines_of, read_text
 
 LISTS = ("classes.txt", "obj.names", "predefined_classes.txt")
 MOST_CLASSES = 10_000
+SPLITS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}  # by their entry
 
 
 @dataclass(frozen=True)
@@ -67,8 +67,8 @@ def _lists_of_data_files(root: Path) -> dict[str, list[str]]:
     path = next((path for name in ("obj", "coco", "voc") if (path := root / f"{name}.data").is_file()), None)
     for line in lines_of(path) if path is not None else ():
         name, _, place = (part.strip() for part in line.partition("#")[0].partition("="))
-        if name.lower() in MEANINGS and place:
-            places.setdefault(MEANINGS[name.lower()], []).append(place)
+        if name.lower() in SPLITS and place:
+            places.setdefault(SPLITS[name.lower()], []).append(place)
     return places
 
 
@@ -119,7 +119,7 @@ def _read_yaml(path: Path) -> dict[str, Any]:
 
 def _description(path: Path, content: dict[str, Any], root: Path) -> Description:
     places: dict[str, list[str]] = {}
-    for entry, split in MEANINGS.items():
+    for entry, split in SPLITS.items():
         given = content.get(entry)
         for place in given if isinstance(given, list) else [given]:
             if isinstance(place, str) and place.strip():

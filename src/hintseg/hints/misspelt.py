@@ -28,6 +28,8 @@ def _meant(path: Path) -> str | None:
     name = path.name.lower().replace("-", "_").replace(" ", "_")
     if path.name in known:
         return None
+    if path.suffix != ".txt" and path.suffix.lower() == ".txt" and split_named(path.stem):
+        return f"{path.stem}.txt"
     if path.suffix == ".txt" and split_named(path.stem) == "train" and not (path.parent / "train.txt").exists():
         return "train.txt"  # without which all images are trained on but those of other splits
     return next(iter(get_close_matches(name, known, n=1, cutoff=ALIKE)), None)

@@ -17,9 +17,11 @@ MEANINGS = {
 }
 # Words that stand beside such a one in names of folders and lists.
 BESIDE = {
-    *("annotation", "annotations", "coco", "data", "dataset", "file", "files", "gt", "id", "ids", "image", "images"),
-    *("img", "imgs", "instances", "json", "label", "labels", "list", "mask", "masks", "obj", "set", "split", "subset"),
+    *("annotation", "annotations", "autosplit", "coco", "data", "dataset", "file", "files", "gt", "id", "ids", "image"),
+    *("images", "img", "imgs", "instances", "json", "label", "labels", "list", "mask", "masks", "obj", "set", "split"),
+    "subset",
 }
+JOINED = {f"{one}{other}": [one, other] for one in MEANINGS for other in (*BESIDE, "dev")}  # "valset"
 YEAR = re.compile(r"(19|20)\d\d")
 HELD_OUT = ("val", "valid", "validation", "dev", "test", "held_out")  # whose images nothing trains on unless told to
 
@@ -42,7 +44,8 @@ def split_among(words: Sequence[str]) -> str | None:
 def words_of(name: str) -> list[str]:
     """The words of a name in small letters, without numbers: "TestSet", "held-out" → test, set, heldout."""
     parted = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", re.sub(r"(?i)(held|hold)[\W_]?(out)", r"\1\2", name))
-    return [word.lower() for word in re.findall(r"[^\W\d_]+", parted)]
+    words = [word.lower() for word in re.findall(r"[^\W\d_]+", parted)]
+    return [part for word in words for part in JOINED.get(word, [word])]
 
 
 def is_held_out(split: str) -> bool:
