@@ -52,6 +52,7 @@ def _unread(content: dict[str, Any]) -> Iterator[str]:
     instant = content["instant"] is not None
     if instant and not terms:  # no network is trained
         yield from ("iterations", "optimizer", "self_training", "network.freeze_stride", "network.freeze_batchnorm")
+        yield "network.dropout"
         yield from (f"data.{key}" for key in ("batch_size", "crop_size", "scale_range", "mirror", "color_jitter"))
     if not terms & set(RELATIONSHIPS):
         yield from ("segments.stride", "segments.memory_bank", "segments.max_pixels", "data.num_superpixels")

@@ -95,9 +95,9 @@ def fit_head(network: Embedder, pixels: LabeledPixels, steps: int, seed: int, ba
         raise TrainingError("no labeled pixel is left to fit the head to; add points, strokes or masks.")
     torch.manual_seed(seed)
     mean, scale = pixels.features.mean(dim=0), pixels.features.std(dim=0, correction=0) + 1e-5
-    embedding, classifier, drop = _layers(network)
+    embedding, classifier = _layers(network)
     first, second = nn.Linear(network.decoder.width, network.dim), nn.Linear(network.dim, network.num_classes)
-    head = nn.Sequential(first, nn.GELU(), drop, second)
+    head = nn.Sequential(first, nn.GELU(), second)
     edges = pixels.weights.double().cumsum(0)
     edges /= edges[-1].clone()
 
@@ -124,13 +124,12 @@ def descend(module: nn.Module, steps: int, lr: float, loss: Callable[[], Tensor]
         optimizer.step()
 
 
-def _layers(network: Embedder) -> tuple[nn.Conv2d, nn.Conv2d, nn.Dropout]:
-    """The network's two layers and the dropout between them."""
+def _layers(network: Embedder) -> tuple[nn.Conv2d, nn.Conv2d]:
+    """The network's two layers; the dropout between them serves whoever trains on."""
     classifier = network.classifier
-    if isinstance(network.embedding, nn.Conv2d) and isinstance(classifier, nn.Sequential):
-        _, drop, last = classifier
-        if isinstance(drop, nn.Dropout) and isinstance(last, nn.Conv2d):
-            return network.embedding, last, drop
+    last = classifier[-1] if isinstance(classifier, nn.Sequential) else None
+    if isinstance(network.embedding, nn.Conv2d) and isinstance(last, nn.Conv2d):
+        return network.embedding, last
     raise ValueError("the network's head is no perceptron: it needs decoder 'none' and classifier 'hidden'")
 
 

@@ -10,7 +10,7 @@ FINE_TUNED = INSTANT.model_copy(
     update={
         "name": "fine-tuned",
         "iterations": 200,
-        "network": INSTANT.network.model_copy(update={"freeze_batchnorm": True}),
+        "network": INSTANT.network.model_copy(update={"freeze_batchnorm": True, "dropout": 0.3}),
         "data": DataConfig(crop_size=320, scale_range=(0.7, 1.35)),
         "objective": {
             "partial_cross_entropy": TermConfig(weight=1.0),

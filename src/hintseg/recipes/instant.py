@@ -11,7 +11,7 @@ from hintseg.config.schema import (
 
 INSTANT = Recipe(
     name="instant",
-    network=NetworkConfig(decoder="none", embedding_dim=256, dropout=0.3),
+    network=NetworkConfig(decoder="none", embedding_dim=256),
     completion=CompletionConfig(class_prior_power=0.5),
     selection=SelectionConfig(held_out=0.15),
     inference=InferenceConfig(scales=(0.8, 1.0, 1.25), crf=True, crf_stride=2),
